@@ -1,0 +1,1 @@
+"""Quantized embeddings at C speed."""

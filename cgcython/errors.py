@@ -1,0 +1,147 @@
+"""What can go wrong, each with its facts as attributes and one sentence that names the remedy."""
+
+
+class QuantizationError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Subclasses list their facts in `facts` (keyword arguments, kept as attributes) and print them
+    through `sentence`. `model_id` is added by the layers that know embedders.
+    """
+
+    code = "EMB-E000"
+    facts = ()
+    sentence = ""
+
+    def __init__(self, *, model_id=None, **facts):
+        unknown = facts.keys() - set(self.facts)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        self.model_id = model_id
+        for name in self.facts:
+            setattr(self, name, facts.get(name))
+        super().__init__()
+
+    def __str__(self):
+        about = "" if self.model_id is None else f"{self.model_id!r}: "
+        return f"[{self.code}] {about}{self.sentence.format(**vars(self))}"
+
+    def __reduce__(self):
+        return _rebuild, (type(self), vars(self).copy())
+
+
+def _rebuild(kind, attributes):
+    error = kind()
+    vars(error).update(attributes)
+    return error
+
+
+class DimensionMismatch(QuantizationError):
+    """An array has the wrong shape; `what` says which part of it."""
+
+    code = "EMB-E005"
+    facts = ("expected", "actual", "what")
+    sentence = "expected {expected} {what}, got {actual}; pass the embedder's own output or another profile"
+
+    def __init__(self, *, what="values", **facts):
+        super().__init__(what=what, **facts)
+
+
+class StorageCorruption(QuantizationError):
+    """Stored bytes are not what was written; `where` names the record or file."""
+
+    code = "EMB-E010"
+    facts = ("where", "reason")
+    sentence = "{where} is damaged: {reason}; restore it from a backup or encode it again"
+
+
+class CodebookCorrupt(StorageCorruption):
+    """A codebook file is not what training wrote."""
+
+    sentence = "codebook {where} is damaged: {reason}; restore it or train it again"
+
+
+class CodebookMissing(QuantizationError):
+    """No codebook for this embedder, or none with the id the codes carry."""
+
+    code = "EMB-E011"
+    facts = ("path", "codebook_id", "command")
+    sentence = "no codebook {codebook_id} at {path}; train it with: {command}"
+
+
+class RecallLossExceeded(QuantizationError):
+    """A codec loses more than its method allows; losses are fractions."""
+
+    code = "EMB-E012"
+    facts = ("method", "measured_loss", "max_loss")
+    sentence = (
+        "{method} loses {measured_loss:.2%}, more than the {max_loss:.2%} allowed; "
+        "use more subvectors or more training data, or force it"
+    )
+
+
+class InvalidQuantizedData(QuantizationError):
+    """Encoded bytes do not fit their method."""
+
+    code = "EMB-E013"
+    facts = ("method", "expected_bytes", "actual_bytes", "reason")
+    sentence = (
+        "{method} data: expected {expected_bytes} bytes, got {actual_bytes}{reason}; "
+        "decode what this package encoded"
+    )
+
+    def __init__(self, *, reason=None, **facts):
+        super().__init__(reason=f" ({reason})" if reason else "", **facts)
+
+
+class SparseTooDense(QuantizationError):
+    """A sparse vector has more non-zeros than its method is made for."""
+
+    code = "EMB-E014"
+    facts = ("expected_sparsity", "nnz", "total", "actual_pct")
+    sentence = (
+        "{nnz} of {total} values are non-zero ({actual_pct:.1f} %), more than {expected_sparsity} %; "
+        "drop the smallest weights or use a dense method"
+    )
+
+
+class NonFiniteValue(QuantizationError):
+    """A value is NaN or infinite, or overflows float32; `index` is its first position."""
+
+    code = "EMB-E015"
+    facts = ("index", "value")
+    sentence = "value {index} is {value}; embeddings must be finite float32 numbers"
+
+
+class MethodMismatch(QuantizationError):
+    """A record met another method's decoder, or an embedder another method's encoder."""
+
+    code = "EMB-E016"
+    facts = ("expected", "actual")
+    sentence = "expected {expected}, got {actual}; let QuantizationRouter choose the codec"
+
+
+class BudgetExceeded(QuantizationError):
+    """No layout of a fingerprint fits its byte budget."""
+
+    code = "EMB-E017"
+    facts = ("budget_bytes", "smallest_bytes")
+    sentence = (
+        "the smallest layout takes {smallest_bytes} bytes, the budget is {budget_bytes}; "
+        "raise budget_bytes or keep fewer tokens"
+    )
+
+
+class InvalidInput(QuantizationError, ValueError):
+    """An argument is of no use: wrong type, range or combination."""
+
+    code = "EMB-E018"
+    facts = ("what", "expected", "actual")
+    sentence = "{what}: expected {expected}, got {actual}"
+
+
+class StoreUnavailable(QuantizationError):
+    """A store cannot be opened or written."""
+
+    code = "EMB-E019"
+    facts = ("path", "reason")
+    sentence = "store {path}: {reason}"

@@ -1,0 +1,26 @@
+"""Vector types declared as scalars: arithmetic on them is emitted verbatim (see _vector.h)."""
+from libc.stdint cimport uint8_t, uint32_t
+
+ctypedef float f32
+ctypedef uint8_t u8
+ctypedef uint32_t u32
+
+cdef extern from "_vector.h" nogil:
+    ctypedef float vf "cg_vf"
+    ctypedef uint32_t vu "cg_vu"
+    int LANES "CG_LANES"
+    vf load "cg_load"(const f32 *p)
+    void store "cg_store"(f32 *p, vf v)
+    vu load_u "cg_load_u"(const u32 *p)
+    void store_u "cg_store_u"(u32 *p, vu v)
+    vu load_bytes "cg_load_bytes"(const u8 *p)
+    void store_bytes "cg_store_bytes"(u8 *p, vu v)
+    vf set_all "cg_set"(f32 x)
+    vu set_all_u "cg_set_u"(u32 x)
+    vu bits "cg_bits"(vf v)
+    vf floats "cg_floats"(vu v)
+    vu below "cg_below"(vu a, vu b)
+    vu select "cg_select"(vu mask, vu a, vu b)
+    vu max_u "cg_max_u"(vu a, vu b)
+    vf max_f "cg_max"(vf a, vf b)
+    vf min_f "cg_min"(vf a, vf b)

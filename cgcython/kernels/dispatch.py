@@ -1,0 +1,68 @@
+"""Which build of the kernels runs: the only file that knows processors."""
+
+import importlib
+import os
+import sys
+import warnings
+
+FAMILIES = ("e4m3", "bits", "pq", "kmeans", "sparse", "tokens", "maxsim", "dense")
+LEVELS = ("reference", "v2", "v3", "v4", "v4x")
+VARIABLE = "CGCYTHON_LEVEL"
+_PACKAGE = "cgcython.kernels"
+
+
+def load(family, level):
+    """Return the module of one family at one level.
+
+    Raises ImportError when this level was not built.
+    """
+    return importlib.import_module(f"{_PACKAGE}.{level}.{family}")
+
+
+def available():
+    """Return the levels that were built and that this processor runs, slowest first."""
+    try:
+        runs = importlib.import_module(f"{_PACKAGE}._cpu").levels()
+    except ImportError:
+        runs = []
+    return ["reference", *filter(_is_built, runs)]
+
+
+def _is_built(level):
+    try:
+        for family in FAMILIES:
+            load(family, level)
+    except ImportError:
+        return False
+    return True
+
+
+def use(level):
+    """Bind every family of `cgcython.kernels` to one level, for Python and for cimport."""
+    if level not in LEVELS:
+        raise ValueError(f"{VARIABLE} is {level!r}, expected one of {', '.join(LEVELS)}")
+    if level not in available():
+        raise ValueError(
+            f"level {level!r} was not built or does not run here; available: {', '.join(available())}"
+        )
+    package, capsules = sys.modules[_PACKAGE], {}
+    for family in FAMILIES:
+        module = load(family, level)
+        setattr(package, family, module)
+        sys.modules[f"{_PACKAGE}.{family}"] = module
+        capsules.update(getattr(module, "__pyx_capi__", {}))
+    # cimport looks functions up here; compiled callers keep the level they were imported under.
+    package.__pyx_capi__ = capsules
+    package.level = level
+
+
+def use_best():
+    """Bind the fastest level, or the one that CGCYTHON_LEVEL names."""
+    best = available()[-1]
+    if best == "reference":
+        warnings.warn(
+            "cgcython runs without compiled kernels, hundreds of times slower; "
+            "reinstall it with a C compiler",
+            stacklevel=2,
+        )
+    use(os.environ.get(VARIABLE) or best)

@@ -1,0 +1,179 @@
+"""The frozen values that travel between layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cgcython.arrays import as_float32, as_tokens, require_finite
+from cgcython.base import QuantizationMethod
+from cgcython.errors import DimensionMismatch, InvalidInput
+
+
+@dataclass(frozen=True, eq=False)
+class SparseVector:
+    """Indices (u32, ascending) and weights (f32) of the non-zeros of a vector.
+
+    Unsorted indices are sorted. Raises InvalidInput for duplicate or out-of-range indices,
+    DimensionMismatch for unequal lengths, NonFiniteValue.
+
+    >>> SparseVector([7, 2], [0.5, 1.0], dimension=10).indices
+    array([2, 7], dtype=uint32)
+    """
+
+    indices: np.ndarray
+    weights: np.ndarray
+    dimension: int
+
+    def __post_init__(self):
+        indices, weights = np.asarray(self.indices), as_float32(self.weights)
+        if indices.size == 0:
+            indices = np.empty(0, np.uint32)
+        if indices.ndim != 1 or indices.dtype.kind not in "ui":
+            raise InvalidInput(
+                what="indices", expected="whole numbers in one dimension", actual=indices.dtype
+            )
+        if weights.shape != indices.shape:
+            raise DimensionMismatch(expected=len(indices), actual=weights.size, what="weights")
+        require_finite(weights)
+        if np.any(indices[1:] <= indices[:-1]):
+            order = np.argsort(indices, kind="stable")
+            indices, weights = indices[order], weights[order]
+            if np.any(indices[1:] == indices[:-1]):
+                raise InvalidInput(what="indices", expected="no duplicates", actual="duplicates")
+        if len(indices) and not (0 <= indices[0] and indices[-1] < self.dimension):
+            outside = indices[0] if indices[0] < 0 else indices[-1]
+            raise InvalidInput(
+                what="indices", expected=f"0 to {self.dimension - 1}", actual=int(outside)
+            )
+        object.__setattr__(self, "indices", np.ascontiguousarray(indices, np.uint32))
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def nnz(self):
+        """The number of non-zeros."""
+        return len(self.indices)
+
+    def __eq__(self, other):
+        if not isinstance(other, SparseVector):
+            return NotImplemented
+        return (
+            self.dimension == other.dimension
+            and np.array_equal(self.indices, other.indices)
+            and np.array_equal(self.weights, other.weights)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TokenEmbeddings:
+    """The token matrix of one text, [token_count, dims_per_token] f32."""
+
+    embeddings: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "embeddings", as_tokens(self.embeddings))
+
+    @property
+    def token_count(self):
+        return self.embeddings.shape[0]
+
+    @property
+    def dims_per_token(self):
+        return self.embeddings.shape[1]
+
+
+class Float8Metadata(NamedTuple):
+    """value = code * scale + bias."""
+
+    scale: float
+    bias: float = 0.0
+
+
+class BinaryMetadata(NamedTuple):
+    """bit = value >= threshold."""
+
+    threshold: float = 0.0
+
+
+class PQ8Metadata(NamedTuple):
+    """The codebook that made the codes."""
+
+    codebook_id: int
+    num_subvectors: int = 8
+
+
+class SparseMetadata(NamedTuple):
+    """`layout`: canonical, compact_f16 or compact_f32."""
+
+    vocab_size: int
+    nnz: int
+    layout: str = "canonical"
+
+
+class TokenPruningMetadata(NamedTuple):
+    """`threshold` is the part of tokens kept; `layout`: canonical, compact_e4m3, compact_f32."""
+
+    original_tokens: int
+    kept_tokens: int
+    threshold: float = 0.5
+    layout: str = "canonical"
+
+
+@dataclass(frozen=True)
+class QuantizedEmbedding:
+    """One encoded embedding: its method, its bytes and what decoding needs besides.
+
+    `original_dim` is the number of values (vocabulary size, values per token).
+    """
+
+    method: QuantizationMethod
+    original_dim: int
+    data: bytes
+    metadata: Any
+
+    @property
+    def size_bytes(self):
+        """The length of `data`."""
+        return len(self.data)
+
+    @property
+    def original_bytes(self):
+        """The bytes of the same embedding as float32 values, pairs or tokens."""
+        match self.metadata:
+            case SparseMetadata(nnz=nnz):
+                return 8 * nnz
+            case TokenPruningMetadata(original_tokens=tokens):
+                return 4 * tokens * self.original_dim
+        return 4 * self.original_dim
+
+    @property
+    def compression_ratio(self):
+        """Original bytes for each stored byte."""
+        return self.original_bytes / len(self.data) if self.data else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedBatch:
+    """Many encoded embeddings of one embedder as columns, ready to map, scan or store.
+
+    Columns by method: float8 `codes [n, dim] u8, scales [n] f32`; binary `codes [n, bytes] u8`;
+    pq8 `codes [n, M] u8`; sparse and tokens `data [bytes] u8, offsets [n + 1] i64`, where row i
+    is the payload `data[offsets[i]:offsets[i + 1]]`, and for tokens `original_tokens [n] u32`.
+    `shared` is what all rows have in common (codebook_id, threshold, layout...).
+    """
+
+    method: QuantizationMethod
+    original_dim: int
+    columns: Mapping[str, np.ndarray]
+    shared: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self):
+        if "offsets" in self.columns:
+            return len(self.columns["offsets"]) - 1
+        return len(self.columns["codes"])
+
+    @property
+    def nbytes(self):
+        """The bytes of all columns."""
+        return sum(column.nbytes for column in self.columns.values())
