@@ -10,8 +10,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = "cgcython/kernels"
-FAMILIES = "e4m3 bits pq kmeans sparse tokens maxsim dense".split()
-V4X = "vnni bf16 vbmi vpopcntdq bitalg".split()
+FAMILIES = ["e4m3", "bits", "pq", "kmeans", "sparse", "tokens", "maxsim", "dense"]
+V4X = ["vnni", "bf16", "vbmi", "vpopcntdq", "bitalg"]
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
     "v3": ["-march=x86-64-v3"],
@@ -19,7 +19,7 @@ LEVELS = {
     "v4x": ["-march=x86-64-v4", "-mprefer-vector-width=512", *(f"-mavx512{x}" for x in V4X)],
 }
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
-FLAGS = "-O3 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-loop-interchange", "-Wno-psabi"]
 INCLUDE = [KERNELS, numpy.get_include()]
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
@@ -41,8 +41,14 @@ class build_levels(build_ext):
 
 def extension(name, source):
     # Optional: without a compiler, or with one that lacks a level, the package still installs.
-    return Extension(name, [source], extra_compile_args=FLAGS, include_dirs=INCLUDE,
-                     define_macros=MACROS, optional=True)
+    return Extension(
+        name,
+        [source],
+        extra_compile_args=FLAGS,
+        include_dirs=INCLUDE,
+        define_macros=MACROS,
+        optional=True,
+    )
 
 
 def at_level(ext, level):

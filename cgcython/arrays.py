@@ -42,21 +42,23 @@ def as_float32(values):
             return np.ascontiguousarray(array, F32)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInput(
-            what="embedding", expected="an array of real numbers", actual=f"{type(values).__name__}: {error}"
+            what="embedding",
+            expected="an array of real numbers",
+            actual=f"{type(values).__name__}: {error}",
         ) from None
 
 
 _ML_DTYPES = frozenset(
-    "bfloat16 float8_e4m3fn float8_e4m3 float8_e5m2 float8_e4m3b11fnuz float8_e4m3fnuz "
-    "float8_e5m2fnuz float8_e3m4 float8_e8m0fnu float6_e2m3fn float6_e3m2fn float4_e2m1fn "
-    "int2 int4 uint2 uint4".split()
+    ["bfloat16", "float8_e4m3fn", "float8_e4m3", "float8_e5m2", "float8_e4m3b11fnuz", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e3m4", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn", "int2", "int4", "uint2", "uint4"]
 )
 
 
 def _checked(values, axes, shape):
     array = as_float32(values)
     if array.ndim != len(shape):
-        raise DimensionMismatch(expected=len(shape), actual=array.ndim, what="dimensions of the array")
+        raise DimensionMismatch(
+            expected=len(shape), actual=array.ndim, what="dimensions of the array"
+        )
     for axis, expected, actual in zip(axes, shape, array.shape):
         if expected is not None and expected != actual:
             raise DimensionMismatch(expected=expected, actual=actual, what=axis)

@@ -144,7 +144,9 @@ class Profile(dict):
 
     def __missing__(self, model_id):
         have = ", ".join(one.short for one in self)
-        raise InvalidInput(what="embedder", expected=f"one of the profile's {have}", actual=model_id)
+        raise InvalidInput(
+            what="embedder", expected=f"one of the profile's {have}", actual=model_id
+        )
 
 
 def _row(name, row):

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from cgcython.arrays import as_float32, as_tokens, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.metadata import SparseMetadata, TokenPruningMetadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +43,7 @@ class SparseVector:
             indices, weights = indices[order], weights[order]
             if np.any(indices[1:] == indices[:-1]):
                 raise InvalidInput(what="indices", expected="no duplicates", actual="duplicates")
-        if len(indices) and not (0 <= indices[0] and indices[-1] < self.dimension):
+        if len(indices) and not (indices[0] >= 0 and indices[-1] < self.dimension):
             outside = indices[0] if indices[0] < 0 else indices[-1]
             raise InvalidInput(
                 what="indices", expected=f"0 to {self.dimension - 1}", actual=int(outside)
@@ -81,43 +82,6 @@ class TokenEmbeddings:
     @property
     def dims_per_token(self):
         return self.embeddings.shape[1]
-
-
-class Float8Metadata(NamedTuple):
-    """value = code * scale + bias."""
-
-    scale: float
-    bias: float = 0.0
-
-
-class BinaryMetadata(NamedTuple):
-    """bit = value >= threshold."""
-
-    threshold: float = 0.0
-
-
-class PQ8Metadata(NamedTuple):
-    """The codebook that made the codes."""
-
-    codebook_id: int
-    num_subvectors: int = 8
-
-
-class SparseMetadata(NamedTuple):
-    """`layout`: canonical, compact_f16 or compact_f32."""
-
-    vocab_size: int
-    nnz: int
-    layout: str = "canonical"
-
-
-class TokenPruningMetadata(NamedTuple):
-    """`threshold` is the part of tokens kept; `layout`: canonical, compact_e4m3, compact_f32."""
-
-    original_tokens: int
-    kept_tokens: int
-    threshold: float = 0.5
-    layout: str = "canonical"
 
 
 @dataclass(frozen=True)

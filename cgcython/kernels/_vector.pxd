@@ -1,9 +1,7 @@
 """Vector types declared as scalars: arithmetic on them is emitted verbatim (see _vector.h)."""
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t
 
-ctypedef float f32
-ctypedef uint8_t u8
-ctypedef uint32_t u32
+from cgcython.kernels._types cimport f32, u8, u32
 
 cdef extern from "_vector.h" nogil:
     ctypedef float vf "cg_vf"

@@ -7,9 +7,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport NAN
 from libc.string cimport memcpy
 cimport numpy as np
+from cgcython.kernels._types cimport f32, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, bits, f32, floats, load, load_bytes, max_u, min_f, select, below, set_all, set_all_u,
-    store, store_bytes, u8, u32, vf, vu,
+    LANES, below, bits, floats, load, load_bytes, max_u, min_f, select, set_all, set_all_u,
+    store, store_bytes, vf, vu,
 )
 
 np.import_array()

@@ -1,0 +1,7 @@
+"""Short names of the element types."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+
+ctypedef float f32
+ctypedef uint8_t u8
+ctypedef uint32_t u32
+ctypedef int64_t i64

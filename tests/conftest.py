@@ -1,0 +1,21 @@
+"""Fixtures that repeat a test for the reference and for every level this machine runs."""
+
+import pytest
+
+from cgcython import kernels
+from cgcython.kernels import dispatch
+
+
+@pytest.fixture(params=dispatch.available())
+def kernel(request):
+    """Return `kernel(family)`: that family's module at the level under test."""
+    return lambda family: dispatch.load(family, request.param)
+
+
+@pytest.fixture(params=dispatch.available())
+def level(request):
+    """Switch the whole package to the level under test, and back afterwards."""
+    before = kernels.level
+    dispatch.use(request.param)
+    yield request.param
+    dispatch.use(before)

@@ -1,0 +1,43 @@
+"""Imports and cimports point left along the layers, never right."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "cgcython"
+LAYERS = ["errors", "base", "arrays", "parallel", "metadata", "frames", "records", "kernels", "similarity", "codecs", "embedders", "router", "fingerprint", "store", "search", "evaluation", "cli"]
+FACES = {"__init__", "__main__"}
+IMPORT = re.compile(
+    r"^\s*(?:from\s+(cgcython[\w.]*)\s+c?import\s+(.*)|c?import\s+(cgcython[\w.]*))", re.M
+)
+SOURCES = sorted(p for kind in ("py", "pyx", "pxd", "pyi") for p in PACKAGE.rglob(f"*.{kind}"))
+
+
+def layer_of(path):
+    return path.relative_to(PACKAGE).parts[0].partition(".")[0]
+
+
+def imported_layers(text):
+    for module, names, plain in IMPORT.findall(text):
+        parts = (module or plain).split(".")
+        yield from [parts[1]] if len(parts) > 1 else re.findall(r"\w+", names)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_left(path):
+    here = layer_of(path)
+    if here in FACES:
+        return
+    for there in imported_layers(path.read_text()):
+        if there in LAYERS:
+            assert LAYERS.index(there) <= LAYERS.index(here), f"{path.name} imports {there}"
+
+
+def test_every_folder_and_module_is_a_layer():
+    assert {layer_of(path) for path in SOURCES} - FACES <= set(LAYERS) | {"profiles"}
+
+
+def test_the_reader_of_imports_sees_them_all():
+    text = "from cgcython.store cimport x\nimport cgcython.cli\nfrom cgcython import kernels, base"
+    assert list(imported_layers(text)) == ["store", "cli", "kernels", "base"]
