@@ -40,7 +40,10 @@ class DimensionMismatch(QuantizationError):
 
     code = "EMB-E005"
     facts = ("expected", "actual", "what")
-    sentence = "expected {expected} {what}, got {actual}; pass the embedder's own output or another profile"
+    sentence = (
+        "expected {expected} {what}, got {actual}; "
+        "pass the embedder's own output or choose another profile"
+    )
 
     def __init__(self, *, what="values", **facts):
         super().__init__(what=what, **facts)
@@ -99,8 +102,8 @@ class SparseTooDense(QuantizationError):
     code = "EMB-E014"
     facts = ("expected_sparsity", "nnz", "total", "actual_pct")
     sentence = (
-        "{nnz} of {total} values are non-zero ({actual_pct:.1f} %), more than {expected_sparsity} %; "
-        "drop the smallest weights or use a dense method"
+        "{nnz} of {total} values are non-zero ({actual_pct:.1f} %), "
+        "more than {expected_sparsity} %; drop the smallest weights or use a dense method"
     )
 
 

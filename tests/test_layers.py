@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
-LAYERS = ["errors", "base", "arrays", "parallel", "metadata", "frames", "records", "kernels", "similarity", "codecs", "embedders", "router", "fingerprint", "store", "search", "evaluation", "cli"]
+LAYERS = (
+    "errors base arrays parallel metadata frames records kernels similarity codecs embedders "
+    "router fingerprint store search evaluation cli"
+).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(
     r"^\s*(?:from\s+(cgcython[\w.]*)\s+c?import\s+(.*)|c?import\s+(cgcython[\w.]*))", re.M
 )
-SOURCES = sorted(p for kind in ("py", "pyx", "pxd", "pyi") for p in PACKAGE.rglob(f"*.{kind}"))
+KINDS = ("py", "pyx", "pxd", "pyi")
+SOURCES = sorted(path for kind in KINDS for path in PACKAGE.rglob(f"*.{kind}"))
 
 
 def layer_of(path):

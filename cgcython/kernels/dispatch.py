@@ -43,7 +43,8 @@ def use(level):
         raise ValueError(f"{VARIABLE} is {level!r}, expected one of {', '.join(LEVELS)}")
     if level not in available():
         raise ValueError(
-            f"level {level!r} was not built or does not run here; available: {', '.join(available())}"
+            f"level {level!r} was not built or does not run here; "
+            f"available: {', '.join(available())}"
         )
     package, capsules = sys.modules[_PACKAGE], {}
     for family in FAMILIES:
