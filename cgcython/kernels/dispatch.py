@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import warnings
+from importlib.util import find_spec
 
 FAMILIES = ("e4m3", "bits", "pq", "kmeans", "sparse", "tokens", "maxsim", "dense")
 LEVELS = ("reference", "v2", "v3", "v4", "v4x")
@@ -21,20 +22,18 @@ def load(family, level):
 
 def available():
     """Return the levels that were built and that this processor runs, slowest first."""
+    return [level for level in ("reference", *_runs()) if _is_built(level)]
+
+
+def _runs():
     try:
-        runs = importlib.import_module(f"{_PACKAGE}._cpu").levels()
+        return importlib.import_module(f"{_PACKAGE}._cpu").levels()
     except ImportError:
-        runs = []
-    return ["reference", *filter(_is_built, runs)]
+        return []
 
 
 def _is_built(level):
-    try:
-        for family in FAMILIES:
-            load(family, level)
-    except ImportError:
-        return False
-    return True
+    return all(find_spec(f"{_PACKAGE}.{level}.{family}") for family in FAMILIES)
 
 
 def use(level):

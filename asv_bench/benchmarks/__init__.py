@@ -1,0 +1,1 @@
+"""Latency, sizes and ratios; what each may cost stands beside it (see gates.py)."""

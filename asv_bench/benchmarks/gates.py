@@ -1,0 +1,29 @@
+"""What a benchmark must hold, written beside it and enforced by check.py.
+
+asv keeps a benchmark's own attributes in its benchmarks.json, so a gate is an attribute.
+"""
+
+
+def budget_us(microseconds):
+    """Bound the upper quartile of a timing."""
+    return _attribute("at_most", microseconds * 1e-6)
+
+
+def at_most(limit, unit):
+    """Bound a tracked figure from above."""
+    return _attribute("at_most", limit, unit)
+
+
+def at_least(limit, unit="x"):
+    """Bound a tracked figure from below; a ratio is theirs / ours, in times as fast."""
+    return _attribute("at_least", limit, unit)
+
+
+def _attribute(name, limit, unit=None):
+    def mark(benchmark):
+        setattr(benchmark, name, limit)
+        if unit:
+            benchmark.unit = unit
+        return benchmark
+
+    return mark

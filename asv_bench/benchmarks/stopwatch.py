@@ -1,0 +1,24 @@
+"""Ratios of two calls timed in turn, so that a drifting machine slows both alike."""
+
+from statistics import median
+from time import perf_counter
+
+SHORTEST = 2e-3  # a loop this long hides the clock
+
+
+def times_as_fast(ours, theirs, rounds=9):
+    """Return the median of theirs / ours over alternating rounds."""
+    loops = _loops(ours), _loops(theirs)
+    return median(_seconds(theirs, loops[1]) / _seconds(ours, loops[0]) for _ in range(rounds))
+
+
+def _loops(call):
+    call()
+    return max(1, round(SHORTEST / _seconds(call, 1)))
+
+
+def _seconds(call, loops):
+    start = perf_counter()
+    for _ in range(loops):
+        call()
+    return (perf_counter() - start) / loops

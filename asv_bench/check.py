@@ -1,0 +1,111 @@
+"""Run the benchmarks with asv and compare each with the gate written beside it.
+
+    python asv_bench/check.py                 run everything, print the table, exit 1 when late
+    python asv_bench/check.py --bench float8  only the benchmarks that match
+    python asv_bench/check.py --no-run        judge the newest results again
+
+Timings are judged by their upper quartile. A benchmark that failed to run is late.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from math import isfinite
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+
+
+class Row(NamedTuple):
+    """One figure beside its limit; `margin` is above 1 when the gate holds."""
+
+    what: str
+    figure: float
+    limit: float
+    unit: str
+    margin: float
+
+    def __str__(self):
+        scale, unit = (1e6, "us") if self.unit == "seconds" else (1, self.unit)
+        late = "" if self.margin >= 1 else "  LATE"
+        return (
+            f"{self.what:<72} {self.figure * scale:>12.4g} {self.limit * scale:>12.4g} "
+            f"{unit:<6} {self.margin:>8.2f}{late}"
+        )
+
+
+def run(folder, bench):
+    """Run asv in the current environment; results land in `folder`/.asv/results."""
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=HERE, text=True).strip()
+    asv = [sys.executable, "-m", "asv"]
+    subprocess.run([*asv, "machine", "--yes"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    arguments = ["run", "--python=same", "--set-commit-hash", commit, "--show-stderr"]
+    if bench:
+        arguments += ["--bench", bench]
+    # asv exits 2 when a benchmark fails; its missing figure is then judged late below.
+    if subprocess.run([*asv, *arguments], cwd=folder).returncode not in (0, 2):
+        sys.exit("asv could not run the benchmarks")
+
+
+def newest(results):
+    """Return the newest result file and the description of all benchmarks."""
+    files = [path for path in results.glob("*/*.json") if path.name != "machine.json"]
+    if not files:
+        sys.exit(f"no results in {results}; run without --no-run")
+    latest = max(files, key=lambda path: path.stat().st_mtime)
+    return json.loads(latest.read_text()), json.loads((results / "benchmarks.json").read_text())
+
+
+def rows(outcome, benchmarks):
+    """Yield a Row for every gated figure of a run."""
+    for name, columns in outcome["results"].items():
+        gate = benchmarks.get(name, {})
+        values = dict(zip(outcome["result_columns"], columns))
+        figures = values.get("stats_q_75") or values["result"] or [None]
+        labels = parameters(values.get("params") or [])
+        for figure, label in zip(figures, labels, strict=True):
+            figure = float("nan") if figure is None else figure
+            for kind in ("at_most", "at_least"):
+                if kind in gate:
+                    yield judge(name + label, figure, gate[kind], gate["unit"], kind)
+
+
+def parameters(axes):
+    """Return the label of each parameter combination, in asv's order."""
+    labels = [""]
+    for axis in axes:
+        labels = [f"{label}({value})" for label in labels for value in axis]
+    return labels
+
+
+def judge(what, figure, limit, unit, kind):
+    """Return the Row of one figure; a figure that is missing has no margin."""
+    margin = limit / figure if kind == "at_most" else figure / limit
+    return Row(what, figure, limit, unit, margin if isfinite(margin) else 0.0)
+
+
+def main(arguments=None):
+    """Print the table and return the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bench", help="a regular expression of benchmark names")
+    parser.add_argument("--no-run", action="store_true", help="judge the newest results")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where asv.conf.json lies")
+    options = parser.parse_args(arguments)
+    if not options.no_run:
+        run(options.folder, options.bench)
+    table = sorted(rows(*newest(options.folder / ".asv" / "results")))
+    if not table:
+        sys.exit("no benchmark carries a gate")
+    print(f"{'what':<72} {'figure':>12} {'limit':>12} {'unit':<6} {'margin':>8}")
+    print(*table, sep="\n")
+    late = sum(row.margin < 1 for row in table)
+    print(f"{len(table) - late} gates hold, {late} late")
+    return 1 if late else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

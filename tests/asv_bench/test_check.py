@@ -1,0 +1,66 @@
+"""The guard itself: a benchmark that is late, or dead, makes check.py fail."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("asv") is None, reason="needs asv")
+ASV_BENCH = Path(__file__).parents[2] / "asv_bench"
+SLOW = """
+from time import sleep
+from .gates import at_least, budget_us
+
+@budget_us({budget})
+def time_sleep():
+    sleep(0.002)
+time_sleep.repeat, time_sleep.number, time_sleep.rounds = 3, 1, 1
+
+@at_least({floor})
+def track_ratio():
+    return {ratio}
+"""
+
+
+def check(folder, **gates):
+    """Run check.py on one small benchmark and return its exit status and what it printed."""
+    suite = folder / "benchmarks"
+    suite.mkdir()
+    (suite / "__init__.py").touch()
+    shutil.copy(ASV_BENCH / "benchmarks" / "gates.py", suite)
+    (suite / "slow.py").write_text(SLOW.format(**gates))
+    conf = json.loads((ASV_BENCH / "asv.conf.json").read_text())
+    conf["repo"] = str(ASV_BENCH.parent)
+    (folder / "asv.conf.json").write_text(json.dumps(conf))
+    done = subprocess.run(
+        [sys.executable, str(ASV_BENCH / "check.py"), "--folder", str(folder)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "HOME": str(folder)},
+    )
+    return done.returncode, done.stdout
+
+
+def test_what_holds_its_gates_passes(tmp_path):
+    status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="2.0")
+    assert (status, "2 gates hold, 0 late" in table) == (0, True)
+
+
+def test_a_late_timing_fails(tmp_path):
+    status, table = check(tmp_path, budget=1, floor=1.5, ratio="2.0")
+    assert (status, "1 gates hold, 1 late" in table) == (1, True)
+
+
+def test_a_ratio_below_its_floor_fails(tmp_path):
+    status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="1.4")
+    assert (status, "1 gates hold, 1 late" in table) == (1, True)
+
+
+def test_a_benchmark_that_dies_is_late(tmp_path):
+    status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="1 / 0")
+    assert (status, "1 gates hold, 1 late" in table) == (1, True)
