@@ -1,1 +1,65 @@
-"""dense."""
+"""Dense float32 rows by definition: norms, products, cosines, the best scores, projections."""
+
+import numpy as np
+
+from cgcython.kernels.reference import door
+from cgcython.kernels.reference.door import agree
+
+
+def first_nonfinite(values):
+    """Return the index of the first NaN or infinity, or -1."""
+    return door.first_nonfinite(values)
+
+
+def norms(values, out):
+    """Write the Euclidean norm of each row; any finite magnitude."""
+    agree("out", out.shape[0], "values", values.shape[0])
+    out[:] = np.sqrt((values.astype(np.float64) ** 2).sum(axis=1))
+
+
+def dot_rows(query, rows, out):
+    """Write the dot product of the query with each row."""
+    _check_scan(query, rows, out)
+    out[:] = rows.astype(np.float64) @ query.astype(np.float64)
+
+
+def cosine_rows(query, rows, out):
+    """Write the cosine of the query with each row; 0 where either is zero."""
+    _check_scan(query, rows, out)
+    rows, query = rows.astype(np.float64), query.astype(np.float64)
+    lengths = np.sqrt((rows**2).sum(axis=1)) * np.sqrt((query**2).sum())
+    out[:] = np.divide(rows @ query, lengths, out=np.zeros(len(rows)), where=lengths > 0)
+
+
+def top_k(scores, ids, best):
+    """Write the highest scores, descending, and where they are; ties keep the lower index."""
+    agree("best", best.shape[0], "ids", ids.shape[0])
+    if len(ids) > len(scores):
+        raise ValueError(f"ids holds {len(ids)}, scores holds {len(scores)}")
+    ids[:] = np.argsort(-scores, kind="stable")[: len(ids)]
+    best[:] = scores[ids]
+
+
+def project(values, mean, rotation, out):
+    """Write (values - mean) @ rotation for each row."""
+    _check_product(values, rotation, out)
+    agree("mean", mean.shape[0], "a row of values", values.shape[1])
+    out[:] = (values - mean).astype(np.float64) @ rotation.astype(np.float64)
+
+
+def back_project(values, rotation_t, mean, out):
+    """Write values @ rotation_t + mean for each row."""
+    _check_product(values, rotation_t, out)
+    agree("mean", mean.shape[0], "a row of out", out.shape[1])
+    out[:] = values.astype(np.float64) @ rotation_t.astype(np.float64) + mean
+
+
+def _check_scan(query, rows, out):
+    agree("query", query.shape[0], "a row of rows", rows.shape[1])
+    agree("out", out.shape[0], "rows", rows.shape[0])
+
+
+def _check_product(values, matrix, out):
+    agree("a row of values", values.shape[1], "rotation", matrix.shape[0])
+    agree("out", out.shape[0], "values", values.shape[0])
+    agree("a row of out", out.shape[1], "a row of rotation", matrix.shape[1])

@@ -1,1 +1,100 @@
-"""e4m3."""
+"""E4M3 by definition: the nearest of 127 magnitudes, ties to the even code."""
+
+import math
+
+import numpy as np
+
+from cgcython.kernels.reference.door import agree, first_nonfinite, plain_vector, rows_agree
+
+CODES = np.arange(127)
+MAGNITUDES = np.where(CODES < 8, CODES * 2.0**-9, (8 + CODES % 8) * 2.0 ** (CODES // 8 - 10))
+MIDPOINTS = (MAGNITUDES[:-1] + MAGNITUDES[1:]) / 2
+PEAK = np.float32(448)
+VALUES = np.concatenate([MAGNITUDES, [np.nan], -MAGNITUDES, [np.nan]]).astype(np.float32)
+# Below this peak 448 / peak would overflow, or the scale would lose bits as a subnormal.
+SMALL_PEAK = np.float32(2.0**-118)
+
+
+def encode(values, codes):
+    """Write the E4M3 code of each value."""
+    agree("codes", codes.shape[0], "values", values.shape[0])
+    codes[:] = _codes(values)
+
+
+def decode(codes, scale, bias, values):
+    """Write code * scale + bias for each code."""
+    agree("values", values.shape[0], "codes", codes.shape[0])
+    values[:] = VALUES[codes].astype(np.float64) * np.float32(scale) + np.float32(bias)
+
+
+def encode_rows(values, codes, scales):
+    """Write each row's scaled codes and its scale; return the first non-finite index, or -1."""
+    rows_agree("codes", codes, "values", values)
+    agree("scales", scales.shape[0], "values", values.shape[0])
+    bad = first_nonfinite(values)
+    if bad < 0:
+        for i, row in enumerate(values):
+            scales[i], codes[i] = _encode_scaled(row)
+    return bad
+
+
+def decode_rows(codes, scales, values):
+    """Write each row's codes times its scale."""
+    rows_agree("values", values, "codes", codes)
+    agree("scales", scales.shape[0], "codes", codes.shape[0])
+    values[:] = VALUES[codes] * scales[:, None]
+
+
+def encode_vector(values, dim):
+    """Return (bytes, scale) of one vector, or None where a closer look is needed."""
+    if not plain_vector(values, dim):
+        return None
+    scale, codes = _encode_scaled(values)
+    return codes.tobytes(), float(scale)
+
+
+def decode_vector(codes, scale, bias):
+    """Return code * scale + bias for each byte, as a new array."""
+    values = np.empty(len(codes), np.float32)
+    decode(np.frombuffer(codes, np.uint8), scale, bias, values)
+    return values
+
+
+def cosine_rows(query, codes, out):
+    """Write the cosine of the query with each decoded row; 0 where either is zero."""
+    _check_scan(query, codes, out)
+    rows, query = VALUES[codes].astype(np.float64), query.astype(np.float64)
+    norms = np.sqrt((rows**2).sum(axis=1)) * np.sqrt((query**2).sum())
+    out[:] = np.divide(rows @ query, norms, out=np.zeros(len(rows)), where=norms > 0)
+
+
+def dot_rows(query, codes, scales, out):
+    """Write the dot product of the query with each decoded row."""
+    _check_scan(query, codes, out)
+    agree("scales", scales.shape[0], "codes", codes.shape[0])
+    out[:] = VALUES[codes].astype(np.float64) @ query.astype(np.float64) * scales
+
+
+def _check_scan(query, codes, out):
+    agree("a row of codes", codes.shape[1], "query", query.shape[0])
+    agree("out", out.shape[0], "codes", codes.shape[0])
+
+
+def _codes(values):
+    size = np.abs(values.astype(np.float64))
+    below = np.searchsorted(MIDPOINTS, size)
+    is_tie = (below < len(MIDPOINTS)) & (size == MIDPOINTS[np.minimum(below, len(MIDPOINTS) - 1)])
+    code = np.where(np.isnan(size), 0x7F, below + (is_tie & (below % 2 == 1)))
+    return (code | np.signbit(values) << 7).astype(np.uint8)
+
+
+def _encode_scaled(row):
+    peak = np.abs(row).max(initial=np.float32(0))
+    if peak == 0:
+        return np.float32(1), _codes(row)
+    if peak < SMALL_PEAK:
+        # A power of two, so that a subnormal scale is exact and so is the division by it.
+        fraction, exponent = math.frexp(float(peak) / 448)
+        exponent = max(-149, exponent - (fraction == 0.5))
+        return np.float32(2.0**exponent), _codes(row.astype(np.float64) * 2.0**-exponent)
+    return peak / PEAK, _codes(row * (PEAK / peak))

@@ -1,0 +1,34 @@
+"""The shape checks of the reference kernels."""
+
+import numpy as np
+
+
+def agree(what, actual, other, expected):
+    """Raise ValueError unless two lengths agree."""
+    if actual != expected:
+        raise ValueError(f"{what} holds {actual}, {other} holds {expected}")
+
+
+def rows_agree(what, actual, other, expected):
+    """Raise ValueError unless two matrices have the same shape."""
+    agree(what, actual.shape[0], other, expected.shape[0])
+    agree(f"a row of {what}", actual.shape[1], f"a row of {other}", expected.shape[1])
+
+
+def first_nonfinite(values):
+    """Return the flat index of the first NaN or infinity, or -1."""
+    nonfinite = ~np.isfinite(values)
+    return int(nonfinite.argmax()) if nonfinite.any() else -1
+
+
+def plain_vector(values, dim):
+    """Return whether values is a finite, contiguous, native float32 array of `dim` numbers."""
+    return (
+        isinstance(values, np.ndarray)
+        and values.dtype == np.float32
+        and values.dtype.isnative
+        and values.shape == (dim,)
+        and values.flags.c_contiguous
+        and values.flags.aligned
+        and bool(np.isfinite(values).all())
+    )
