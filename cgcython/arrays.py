@@ -16,9 +16,12 @@ def as_vector(values, dim=None):
     return _checked(values, ("values",), (dim,))
 
 
-def as_matrix(values, dim=None):
-    """Return values as a float32 matrix [n, dim], all finite; errors as in `as_vector`."""
-    return _checked(values, ("rows", "values per row"), (None, dim))
+def as_matrix(values, dim=None, finite=True):
+    """Return values as a float32 matrix [n, dim], all finite; errors as in `as_vector`.
+
+    `finite=False` leaves that check to a kernel that reads every value anyway.
+    """
+    return _checked(values, ("rows", "values per row"), (None, dim), finite)
 
 
 def as_tokens(tokens, dim=None):
@@ -57,7 +60,7 @@ _ML_DTYPES = frozenset(
 )
 
 
-def _checked(values, axes, shape):
+def _checked(values, axes, shape, finite=True):
     array = as_float32(values)
     if array.ndim != len(shape):
         raise DimensionMismatch(
@@ -66,7 +69,8 @@ def _checked(values, axes, shape):
     for axis, expected, actual in zip(axes, shape, array.shape):
         if expected is not None and expected != actual:
             raise DimensionMismatch(expected=expected, actual=actual, what=axis)
-    require_finite(array)
+    if finite:
+        require_finite(array)
     return array
 
 

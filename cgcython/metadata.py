@@ -1,6 +1,20 @@
 """What decoding needs besides the bytes, one tuple per method."""
 
+import struct
 from typing import NamedTuple
+
+_F32 = struct.Struct("<f")
+
+
+def to_float32(number):
+    """Return the float32 nearest to a number, which is what bytes will hold of it.
+
+    Infinite where the number overflows.
+    """
+    try:
+        return _F32.unpack(_F32.pack(number))[0]
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
 
 
 class Float8Metadata(NamedTuple):

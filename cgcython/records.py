@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from cgcython import frames
 from cgcython.arrays import as_float32, as_tokens, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.metadata import SparseMetadata, TokenPruningMetadata
+
+
+def as_bytes(data):
+    """Return the bytes of a bytes-like object."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise InvalidInput(what="data", expected="bytes", actual=type(data).__name__) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,13 @@ class SparseVector:
             )
         object.__setattr__(self, "indices", np.ascontiguousarray(indices, np.uint32))
         object.__setattr__(self, "weights", weights)
+
+    @classmethod
+    def trusted(cls, indices, weights, dimension):
+        """Return the vector of arrays that a decoder has just checked, without checking again."""
+        vector = object.__new__(cls)
+        vector.__dict__.update(indices=indices, weights=weights, dimension=dimension)
+        return vector
 
     @property
     def nnz(self):
@@ -95,6 +111,27 @@ class QuantizedEmbedding:
     original_dim: int
     data: bytes
     metadata: Any
+
+    def __init__(self, method, original_dim, data, metadata):
+        # A frozen dataclass's own __init__ takes four times as long.
+        attributes = self.__dict__
+        attributes["method"] = method
+        attributes["original_dim"] = original_dim
+        attributes["data"] = data if type(data) is bytes else as_bytes(data)
+        attributes["metadata"] = metadata
+
+    def to_bytes(self):
+        """Return a versioned record with a checksum; docs/FORMAT.md has every byte."""
+        return frames.write_record(self)
+
+    @classmethod
+    def from_bytes(cls, record):
+        """Return what `to_bytes` wrote.
+
+        Raises StorageCorruption for damaged bytes and InvalidQuantizedData for a content that
+        contradicts itself.
+        """
+        return cls(*frames.read_record(as_bytes(record)))
 
     @property
     def size_bytes(self):

@@ -1,0 +1,112 @@
+"""Binary: one bit per value, most significant first."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.arrays import as_matrix, as_vector
+from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import (
+    cosine_loss,
+    invalid,
+    output,
+    output_columns,
+    require_columns,
+    require_finite_rows,
+    require_kind,
+    require_size,
+)
+from cgcython.errors import InvalidInput
+from cgcython.metadata import BinaryMetadata, to_float32
+from cgcython.parallel import split_rows
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
+
+
+@dataclass(frozen=True)
+class BinaryCodec:
+    """Bits that say where a value reaches the threshold; they decode to +1 and -1."""
+
+    dim: int
+    threshold: float = 0.0
+    method = QuantizationMethod.BINARY
+
+    def __post_init__(self):
+        threshold = to_float32(self.threshold)
+        if not math.isfinite(threshold):
+            raise InvalidInput(what="threshold", expected="a finite number", actual=self.threshold)
+        object.__setattr__(self, "threshold", threshold)
+        object.__setattr__(self, "_metadata", BinaryMetadata(threshold))
+
+    def encode(self, values):
+        """Return the record of one embedding.
+
+        >>> BinaryCodec(dim=9).encode([1, -1, 0, 0, 0, 0, -1, -1, 1]).data.hex()
+        'bc80'
+        """
+        data = kernels.bits.pack_vector(values, self.dim, self.threshold)
+        if data is None:
+            values = as_vector(values, self.dim)
+            data = kernels.bits.pack_vector(values, self.dim, self.threshold)
+        return QuantizedEmbedding(self.method, self.dim, data, self._metadata)
+
+    def decode(self, quantized, out=None):
+        """Return +1 where a bit is set and -1 where it is not."""
+        require_kind(quantized, self, BinaryMetadata)
+        data = quantized.data
+        require_size(self, data, self.expected_size())
+        if data and data[-1] & self._padding:
+            raise invalid(self, "padding bits are set")
+        if out is None:
+            return kernels.bits.unpack_vector(data, self.dim)
+        codes = np.frombuffer(data, np.uint8)[None]
+        kernels.bits.unpack_rows(codes, output(out, (self.dim,))[None])
+        return out
+
+    def encode_batch(self, values, num_threads=1, out=None):
+        """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
+        values = as_matrix(values, self.dim, finite=False)
+        (codes,) = output_columns(out, self, **self._columns(len(values)))
+
+        def encode(start, stop):
+            rows = slice(start, stop)
+            first = kernels.bits.pack_rows(values[rows], self.threshold, codes[rows])
+            require_finite_rows(first, values[rows], start)
+
+        split_rows(encode, len(values), num_threads)
+        shared = {"threshold": self.threshold}
+        return QuantizedBatch(self.method, self.dim, {"codes": codes}, shared)
+
+    def decode_batch(self, batch, num_threads=1, out=None):
+        """Return the values of a batch as a matrix [n, dim] of +1 and -1."""
+        (codes,) = require_columns(batch, self, **self._columns(len(batch)))
+        if not kernels.bits.padding_is_zero(codes, self.dim):
+            raise invalid(self, "padding bits are set")
+        values = output(out, (len(batch), self.dim))
+
+        def decode(start, stop):
+            kernels.bits.unpack_rows(codes[start:stop], values[start:stop])
+
+        split_rows(decode, len(batch), num_threads)
+        return values
+
+    def row(self, batch, i):
+        """Return row i of a batch as a record."""
+        data, metadata = batch.columns["codes"][i].tobytes(), BinaryMetadata(**batch.shared)
+        return QuantizedEmbedding(self.method, self.dim, data, metadata)
+
+    def expected_size(self, count=None):
+        """Return the bytes of one record: one per eight values."""
+        return (self.dim + 7) // 8
+
+    def loss(self, original, decoded):
+        """Return 1 - cosine, which only informs: sign codes are judged by Hamming recall."""
+        return cosine_loss(original, decoded)
+
+    @property
+    def _padding(self):
+        return (1 << -self.dim % 8) - 1
+
+    def _columns(self, rows):
+        return {"codes": ((rows, self.expected_size()), np.uint8)}

@@ -1,0 +1,193 @@
+"""The bytes around one encoded embedding: what it is, how long it is, and a checksum.
+
+A section is, little-endian: u8 embedder (0xFF: none), u8 layout, u32 dimension, u32 length, a
+payload of that length, u32 CRC-32 of all before. The payload is the layout's metadata, then its
+data. A record is `CGQE`, u8 version and one section.
+"""
+
+import struct
+from collections.abc import Callable
+from math import isfinite
+from typing import NamedTuple
+from zlib import crc32
+
+from cgcython.base import ModelId, QuantizationMethod
+from cgcython.errors import InvalidInput, InvalidQuantizedData, StorageCorruption
+from cgcython.metadata import (
+    BinaryMetadata,
+    Float8Metadata,
+    PQ8Metadata,
+    SparseMetadata,
+    TokenPruningMetadata,
+)
+
+MAGIC = b"CGQE\x01"
+NO_EMBEDDER = 0xFF
+_HEAD, _U32 = struct.Struct("<BBII"), struct.Struct("<I")
+OVERHEAD = _HEAD.size + _U32.size
+METHODS = {
+    Float8Metadata: QuantizationMethod.FLOAT8_E4M3,
+    BinaryMetadata: QuantizationMethod.BINARY,
+    PQ8Metadata: QuantizationMethod.PQ8,
+    SparseMetadata: QuantizationMethod.SPARSE_NATIVE,
+    TokenPruningMetadata: QuantizationMethod.TOKEN_PRUNING,
+}
+
+
+class Layout(NamedTuple):
+    """One way to lay out an embedding: its metadata as a struct, then its data.
+
+    `size(dimension, metadata)` is the bytes of data, where the metadata tell.
+    """
+
+    number: int
+    kind: type
+    name: str | None
+    fields: struct.Struct
+    size: Callable | None
+
+
+def _bitmap(metadata):
+    return (metadata.original_tokens + 7) // 8
+
+
+_F8, _SPARSE, _TOKENS = struct.Struct("<ff"), struct.Struct("<I"), struct.Struct("<IIf")
+LAYOUTS = (
+    Layout(1, Float8Metadata, None, _F8, lambda dim, m: dim),
+    Layout(2, BinaryMetadata, None, struct.Struct("<f"), lambda dim, m: (dim + 7) // 8),
+    Layout(3, PQ8Metadata, None, struct.Struct("<IB"), lambda dim, m: m.num_subvectors),
+    # Canonical pairs begin with their count, so they carry no metadata.
+    Layout(4, SparseMetadata, "canonical", struct.Struct("<"), lambda dim, m: 4 + 8 * m.nnz),
+    Layout(5, SparseMetadata, "compact_f16", _SPARSE, None),
+    Layout(6, SparseMetadata, "compact_f32", _SPARSE, None),
+    Layout(
+        7,
+        TokenPruningMetadata,
+        "canonical",
+        _TOKENS,
+        lambda dim, m: 4 + m.kept_tokens * (4 + 4 * dim),
+    ),
+    Layout(
+        8,
+        TokenPruningMetadata,
+        "compact_e4m3",
+        _TOKENS,
+        lambda dim, m: _bitmap(m) + m.kept_tokens * (4 + dim),
+    ),
+    Layout(
+        9,
+        TokenPruningMetadata,
+        "compact_f32",
+        _TOKENS,
+        lambda dim, m: _bitmap(m) + m.kept_tokens * 4 * dim,
+    ),
+)
+_BY_NUMBER = {layout.number: layout for layout in LAYOUTS}
+_BY_METADATA = {(layout.kind, layout.name): layout for layout in LAYOUTS}
+
+
+def write_section(quantized, model_id=None):
+    """Return the section of a QuantizedEmbedding.
+
+    Raises InvalidQuantizedData when its parts contradict each other.
+    """
+    dimension, data, metadata = quantized.original_dim, quantized.data, quantized.metadata
+    layout = _BY_METADATA.get((type(metadata), getattr(metadata, "layout", None)))
+    if layout is None or METHODS[layout.kind] is not quantized.method:
+        raise InvalidInput(what="metadata", expected=f"that of {quantized.method}", actual=metadata)
+    _require_consistent(layout, dimension, metadata, data)
+    try:
+        payload = layout.fields.pack(*_fields_of(layout, metadata)) + data
+        embedder = NO_EMBEDDER if model_id is None else model_id
+        body = _HEAD.pack(embedder, layout.number, dimension, len(payload)) + payload
+    except (struct.error, OverflowError) as error:
+        raise InvalidInput(what="metadata", expected="32-bit numbers", actual=error) from None
+    return body + _U32.pack(crc32(body))
+
+
+def read_section(section, where="quantized embedding"):
+    """Return (ModelId or None, the four fields of a QuantizedEmbedding) of a section's bytes.
+
+    Raises StorageCorruption (naming `where`) for bytes that were not written as they are, and
+    InvalidQuantizedData for a content that contradicts itself.
+    """
+    if len(section) < OVERHEAD:
+        raise _damaged(where, f"{len(section)} bytes are fewer than the {OVERHEAD} of a frame")
+    embedder, number, dimension, length = _HEAD.unpack_from(section)
+    if len(section) != OVERHEAD + length:
+        raise _damaged(where, f"{OVERHEAD + length} bytes were announced, {len(section)} are there")
+    if _U32.unpack_from(section, _HEAD.size + length)[0] != crc32(section[: -_U32.size]):
+        raise _damaged(where, "the checksum differs")
+    layout = _BY_NUMBER.get(number)
+    if layout is None or embedder not in _EMBEDDERS:
+        raise _damaged(where, f"layout {number} of embedder {embedder} is unknown")
+    method, start = METHODS[layout.kind], _HEAD.size + layout.fields.size
+    if length < layout.fields.size:
+        raise _invalid(layout, layout.fields.size, length)
+    data = bytes(section[start : _HEAD.size + length])
+    metadata = _metadata_of(layout, dimension, layout.fields.unpack_from(section, _HEAD.size), data)
+    _require_consistent(layout, dimension, metadata, data)
+    return _EMBEDDERS[embedder], (method, dimension, data, metadata)
+
+
+def write_record(quantized):
+    """Return a QuantizedEmbedding as bytes that stand alone."""
+    return MAGIC + write_section(quantized)
+
+
+def read_record(record, where="quantized embedding"):
+    """Return the four fields of a QuantizedEmbedding; errors as in `read_section`."""
+    if bytes(record[: len(MAGIC)]) != MAGIC:
+        raise _damaged(where, f"it does not begin with {MAGIC!r}")
+    return read_section(record[len(MAGIC) :], where)[1]
+
+
+_EMBEDDERS = {NO_EMBEDDER: None, **{int(model_id): model_id for model_id in ModelId}}
+
+
+def _fields_of(layout, metadata):
+    if layout.kind is SparseMetadata:
+        return metadata[1:2] if layout.fields.size else ()
+    return metadata[:-1] if layout.name else metadata
+
+
+def _metadata_of(layout, dimension, fields, data):
+    if layout.kind is SparseMetadata:
+        if not layout.fields.size and len(data) < _U32.size:
+            raise _invalid(layout, _U32.size, len(data))
+        return SparseMetadata(dimension, *(fields or _U32.unpack_from(data)), layout.name)
+    return layout.kind(*fields, layout.name) if layout.name else layout.kind(*fields)
+
+
+def _require_consistent(layout, dimension, metadata, data):
+    if layout.size and len(data) != layout.size(dimension, metadata):
+        raise _invalid(layout, layout.size(dimension, metadata), len(data))
+    reason = None if dimension >= 1 else f"dimension is {dimension}"
+    for name, value in zip(metadata._fields, metadata):
+        if isinstance(value, float) and not isfinite(value):
+            reason = f"{name} is {value}"
+    if layout.kind is SparseMetadata and (metadata.vocab_size, True) != (
+        dimension,
+        metadata.nnz <= dimension,
+    ):
+        reason = f"{metadata.nnz} non-zeros of {metadata.vocab_size}, dimension {dimension}"
+    if layout.kind is TokenPruningMetadata and metadata.kept_tokens > metadata.original_tokens:
+        reason = f"{metadata.kept_tokens} of {metadata.original_tokens} tokens kept"
+    if layout.kind is PQ8Metadata and metadata.num_subvectors < 1:
+        reason = "no subvectors"
+    if layout.name == "canonical":
+        count = metadata.nnz if layout.kind is SparseMetadata else metadata.kept_tokens
+        if _U32.unpack_from(data)[0] != count:
+            reason = f"the data count {_U32.unpack_from(data)[0]}, the metadata {count}"
+    if reason:
+        raise _invalid(layout, reason=reason)
+
+
+def _invalid(layout, expected=None, actual=None, reason=None):
+    return InvalidQuantizedData(
+        method=METHODS[layout.kind], expected_bytes=expected, actual_bytes=actual, reason=reason
+    )
+
+
+def _damaged(where, reason):
+    return StorageCorruption(where=where, reason=reason)
