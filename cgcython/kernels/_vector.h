@@ -56,4 +56,33 @@ CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm_max_ps((__m128)a, (
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm_min_ps((__m128)a, (__m128)b); }
 #endif
 
+/* Sixteen lanes whatever the vector width: sums keep one order, so every level with FMA returns
+   the same bits. */
+typedef struct { cg_vf v[16 / CG_LANES]; } cg_v16;
+#define CG_EACH16(i) for (int i = 0; i < 16 / CG_LANES; i++)
+
+CG_INLINE cg_v16 cg_load16(const float *p) { cg_v16 r; memcpy(&r, p, sizeof r); return r; }
+CG_INLINE cg_v16 cg_set16(float x) {
+    cg_v16 r;
+    CG_EACH16(i) r.v[i] = cg_set(x);
+    return r;
+}
+CG_INLINE cg_v16 cg_load16_part(const float *p, long n) { /* zeros behind n < 16 floats */
+    cg_v16 r = cg_set16(0); memcpy(&r, p, n * sizeof *p); return r;
+}
+CG_INLINE cg_v16 cg_mul16(cg_v16 a, cg_v16 b) {
+    CG_EACH16(i) a.v[i] = a.v[i] * b.v[i];
+    return a;
+}
+CG_INLINE cg_v16 cg_mul_add16(cg_v16 a, cg_v16 b, cg_v16 c) {
+    CG_EACH16(i) c.v[i] = a.v[i] * b.v[i] + c.v[i];
+    return c;
+}
+CG_INLINE float cg_sum16(cg_v16 a) { /* lanes i and i + 8, then 4, 2 and 1 apart */
+    float s[16]; memcpy(s, &a, sizeof s);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++) s[i] += s[i + half];
+    return s[0];
+}
+
 #endif

@@ -22,3 +22,12 @@ cdef extern from "_vector.h" nogil:
     vu max_u "cg_max_u"(vu a, vu b)
     vf max_f "cg_max"(vf a, vf b)
     vf min_f "cg_min"(vf a, vf b)
+
+    ctypedef struct v16 "cg_v16":
+        pass
+    v16 load16 "cg_load16"(const f32 *p)
+    v16 load16_part "cg_load16_part"(const f32 *p, Py_ssize_t n)
+    v16 set16 "cg_set16"(f32 x)
+    v16 mul16 "cg_mul16"(v16 a, v16 b)
+    v16 mul_add16 "cg_mul_add16"(v16 a, v16 b, v16 c)
+    f32 sum16 "cg_sum16"(v16 a)

@@ -4,4 +4,7 @@ cdef void e4m3_encode(const float *values, uint8_t *codes, Py_ssize_t n) noexcep
 cdef void e4m3_decode(
     const uint8_t *codes, float scale, float bias, float *values, Py_ssize_t n
 ) noexcept nogil
+# Returns the scale, or NaN where a value is not finite.
 cdef float e4m3_encode_scaled(const float *values, uint8_t *codes, Py_ssize_t n) noexcept nogil
+cdef float e4m3_dot(const float *query, const uint8_t *codes, Py_ssize_t n) noexcept nogil
+cdef float e4m3_cosine(const float *query, const uint8_t *codes, Py_ssize_t n) noexcept nogil

@@ -14,7 +14,8 @@ def first_nonfinite(values):
 def norms(values, out):
     """Write the Euclidean norm of each row; any finite magnitude."""
     agree("out", out.shape[0], "values", values.shape[0])
-    out[:] = np.sqrt((values.astype(np.float64) ** 2).sum(axis=1))
+    with np.errstate(over="ignore"):
+        out[:] = np.sqrt((values.astype(np.float64) ** 2).sum(axis=1))
 
 
 def dot_rows(query, rows, out):

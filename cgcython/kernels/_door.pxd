@@ -1,0 +1,25 @@
+"""What every kernel checks before its loop, where nothing can fail any more."""
+cimport numpy as np
+from cgcython.kernels._types cimport f32
+
+
+cdef inline int agree(
+    str what, Py_ssize_t actual, str other, Py_ssize_t expected
+) except -1:
+    """Raise ValueError unless two lengths agree."""
+    if actual != expected:
+        raise ValueError(f"{what} holds {actual}, {other} holds {expected}")
+    return 0
+
+
+cdef inline const f32 *plain_vector(object values, Py_ssize_t dim) noexcept:
+    """Return where a contiguous native float32 array of dim numbers lies, or NULL."""
+    if (
+        np.PyArray_Check(values)
+        and np.PyArray_NDIM(values) == 1
+        and np.PyArray_DIM(values, 0) == dim
+        and np.PyArray_TYPE(values) == np.NPY_FLOAT32
+        and np.PyArray_ISCARRAY_RO(values)
+    ):
+        return <const f32 *>np.PyArray_DATA(values)
+    return NULL
