@@ -1,1 +1,581 @@
-"""The sparse family."""
+"""Sparse vectors: three byte layouts and dot products of rows.
+
+The layouts are defined bit by bit in `reference/sparse.py`: canonical pairs, and the compact
+Elias-Fano strings whose length follows from nnz and dimension.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.math cimport sqrt
+from libc.string cimport memcpy, memset
+cimport numpy as np
+from cgcython.kernels._types cimport f32, i64, u8, u32
+
+np.import_array()
+
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+
+cdef extern from "_sparse.h" nogil:
+    u32 bits_of "cg_bits_of"(f32 x)
+    f32 float_of "cg_float_of"(u32 b)
+    u32 read32 "cg_read32"(const u8 *p)
+    unsigned long long read64 "cg_read64"(const u8 *p)
+    void write16 "cg_write16"(u8 *p, unsigned short v)
+    void write32 "cg_write32"(u8 *p, u32 v)
+    void write64 "cg_write64"(u8 *p, unsigned long long v)
+    int trailing_zeros "__builtin_ctzll"(unsigned long long v)
+    int leading_zeros "__builtin_clzll"(unsigned long long v)
+    int popcount "__builtin_popcountll"(unsigned long long v)
+
+ctypedef unsigned long long u64
+
+cdef enum:
+    CANONICAL_LAYOUT = 0
+    F16_LAYOUT = 1
+    F32_LAYOUT = 2
+
+cdef enum:
+    OK = 0
+    LENGTH = 1
+    COUNT = 2
+    PADDING = 3
+    INDEX = 4
+    WEIGHT = 5
+
+CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
+SOUND, BAD_LENGTH, BAD_COUNT = OK, LENGTH, COUNT
+BAD_PADDING, BAD_INDEX, BAD_WEIGHT = PADDING, INDEX, WEIGHT
+
+
+cdef inline int low_bits_of(u64 nnz, u64 dimension) noexcept nogil:
+    return 63 - leading_zeros(dimension // nnz)
+
+
+cdef inline Py_ssize_t low_bytes_of(Py_ssize_t nnz, int low_bits) noexcept nogil:
+    return (nnz * low_bits + 7) >> 3
+
+
+cdef inline Py_ssize_t high_bits_of(
+    Py_ssize_t nnz, Py_ssize_t dimension, int low_bits
+) noexcept nogil:
+    return nnz + ((dimension - 1) >> low_bits) + 1
+
+
+cdef Py_ssize_t sparse_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
+    cdef int low_bits
+    if layout == CANONICAL_LAYOUT:
+        return 4 + 8 * nnz
+    if nnz == 0:
+        return 0
+    low_bits = low_bits_of(nnz, dimension)
+    return (
+        low_bytes_of(nnz, low_bits) + ((high_bits_of(nnz, dimension, low_bits) + 7) >> 3)
+        + nnz * (2 if layout == F16_LAYOUT else 4)
+    )
+
+
+# Float16 ---------------------------------------------------------------------------------------
+
+cdef inline unsigned short half_of(f32 weight) noexcept nogil:
+    """Only for weights that fit: zero or normal in f16."""
+    cdef u32 bits = bits_of(weight), size = bits & 0x7FFFFFFF
+    if size == 0:
+        return <unsigned short>(bits >> 16)
+    size -= <u32>(112 << 23)
+    size = (size + 0xFFF + (size >> 13 & 1)) >> 13
+    return <unsigned short>(bits >> 16 & 0x8000 | size)
+
+
+cdef inline f32 float_of_half(u32 half) noexcept nogil:
+    cdef u32 size = (half & 0x7FFF) << 13
+    cdef f32 value
+    if size >= <u32>(0x7C00 << 13):
+        size |= 0x7F800000
+        value = float_of(size)
+    else:
+        # 2**112 moves the exponent's bias and makes subnormals exact.
+        value = float_of(size) * <f32>5.192296858534828e33
+    return float_of(bits_of(value) | (half & 0x8000) << 16)
+
+
+cdef inline bint fits_half_one(f32 weight) noexcept nogil:
+    cdef u32 size = bits_of(weight) & 0x7FFFFFFF
+    # 2**-14 up to, not including, 65520, which would round to infinity.
+    return size == 0 or 0x38800000 <= size < 0x477FF000
+
+
+# Checking --------------------------------------------------------------------------------------
+
+cdef int check_indices(const u32 *indices, Py_ssize_t nnz, Py_ssize_t dimension) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int wrong = 0
+    for i in range(1, nnz):
+        wrong |= indices[i] <= indices[i - 1]
+    if wrong or (nnz and indices[nnz - 1] >= dimension):
+        return INDEX
+    return OK
+
+
+cdef int check_weights(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int wrong = 0
+    for i in range(nnz):
+        wrong |= (bits_of(weights[i]) & 0x7FFFFFFF) >= 0x7F800000
+    return WEIGHT if wrong else OK
+
+
+cdef bint fit_half(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int fit = 1
+    for i in range(nnz):
+        fit &= fits_half_one(weights[i])
+    return fit
+
+
+cdef int sparse_check(
+    const u32 *indices, const f32 *weights, Py_ssize_t nnz, Py_ssize_t dimension, int layout
+) noexcept nogil:
+    cdef int status = check_indices(indices, nnz, dimension)
+    if status == OK:
+        status = check_weights(weights, nnz)
+    if status == OK and layout == F16_LAYOUT and not fit_half(weights, nnz):
+        status = WEIGHT
+    return status
+
+
+# Writing: arguments are checked before ---------------------------------------------------------
+
+cdef void write_pairs(
+    const u32 *indices, const f32 *weights, Py_ssize_t nnz, u8 *data
+) noexcept nogil:
+    cdef Py_ssize_t i
+    write32(data, <u32>nnz)
+    for i in range(nnz):
+        write32(data + 4 + 8 * i, indices[i])
+        write32(data + 8 + 8 * i, bits_of(weights[i]))
+
+
+cdef void write_low(const u32 *indices, Py_ssize_t nnz, int low_bits, u8 *low) noexcept nogil:
+    cdef:
+        Py_ssize_t i
+        u64 pending = 0, mask = (<u64>1 << low_bits) - 1
+        int filled = 0
+    for i in range(nnz):
+        pending |= (indices[i] & mask) << filled
+        filled += low_bits
+        if filled >= 32:
+            write32(low, <u32>pending)
+            low += 4
+            pending >>= 32
+            filled -= 32
+    memcpy(low, &pending, (filled + 7) >> 3)
+
+
+cdef void write_high(
+    const u32 *indices, Py_ssize_t nnz, int low_bits, u8 *high, Py_ssize_t num_bytes
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef u64 place
+    memset(high, 0, num_bytes)
+    for i in range(nnz):
+        place = (indices[i] >> low_bits) + <u64>i
+        high[place >> 3] |= <u8>(1 << (place & 7))
+
+
+cdef void sparse_write(
+    const u32 *indices, const f32 *weights, Py_ssize_t nnz, Py_ssize_t dimension, int layout,
+    u8 *data
+) noexcept nogil:
+    cdef int low_bits
+    cdef Py_ssize_t i, num_bytes
+    if layout == CANONICAL_LAYOUT:
+        write_pairs(indices, weights, nnz, data)
+        return
+    if nnz == 0:
+        return
+    low_bits = low_bits_of(nnz, dimension)
+    write_low(indices, nnz, low_bits, data)
+    data += low_bytes_of(nnz, low_bits)
+    num_bytes = (high_bits_of(nnz, dimension, low_bits) + 7) >> 3
+    write_high(indices, nnz, low_bits, data, num_bytes)
+    data += num_bytes
+    if layout == F32_LAYOUT:
+        memcpy(data, weights, 4 * nnz)
+        return
+    for i in range(nnz):
+        write16(data + 2 * i, half_of(weights[i]))
+
+
+# Reading: hostile bytes give a status and stay inside the arrays --------------------------------
+
+cdef int read_pairs(
+    const u8 *data, Py_ssize_t nnz, u32 *indices, f32 *weights
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if read32(data) != <u64>nnz:
+        return COUNT
+    for i in range(nnz):
+        indices[i] = read32(data + 4 + 8 * i)
+        weights[i] = float_of(read32(data + 8 + 8 * i))
+    return OK
+
+
+cdef inline u64 read_some(const u8 *data, Py_ssize_t num_bytes) noexcept nogil:
+    """At most eight bytes, zeros beyond them."""
+    cdef u64 word = 0
+    if num_bytes >= 8:
+        return read64(data)
+    memcpy(&word, data, num_bytes)
+    return word
+
+
+cdef Py_ssize_t count_ones(const u8 *high, Py_ssize_t num_bytes) noexcept nogil:
+    cdef Py_ssize_t i = 0, ones = 0
+    while i < num_bytes:
+        ones += popcount(read_some(high + i, num_bytes - i))
+        i += 8
+    return ones
+
+
+cdef inline bint padding_is_zero(const u8 *bits, Py_ssize_t num_bits) noexcept nogil:
+    return num_bits & 7 == 0 or bits[num_bits >> 3] >> (num_bits & 7) == 0
+
+
+cdef void read_high(
+    const u8 *high, Py_ssize_t num_bytes, int low_bits, u32 *indices
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0, rank = 0
+        u64 word
+    while i < num_bytes:
+        word = read_some(high + i, num_bytes - i)
+        while word:
+            indices[rank] = <u32>((8 * i + trailing_zeros(word) - rank) << low_bits)
+            rank += 1
+            word &= word - 1
+        i += 8
+
+
+cdef void add_low(const u8 *low, Py_ssize_t nnz, int low_bits, u32 *indices) noexcept nogil:
+    cdef:
+        Py_ssize_t i, place, num_bytes = low_bytes_of(nnz, low_bits)
+        u32 mask = (<u32>1 << low_bits) - 1
+    for i in range(nnz):
+        place = i * low_bits
+        indices[i] |= (
+            read_some(low + (place >> 3), num_bytes - (place >> 3)) >> (place & 7) & mask
+        )
+
+
+cdef int read_compact(
+    const u8 *data, Py_ssize_t nnz, Py_ssize_t dimension, int layout, u32 *indices, f32 *weights
+) noexcept nogil:
+    cdef:
+        int low_bits = low_bits_of(nnz, dimension)
+        Py_ssize_t i, high_bits = high_bits_of(nnz, dimension, low_bits)
+        Py_ssize_t num_bytes = (high_bits + 7) >> 3
+        const u8 *high = data + low_bytes_of(nnz, low_bits)
+        const u8 *tail = high + num_bytes
+    if not (padding_is_zero(data, nnz * low_bits) and padding_is_zero(high, high_bits)):
+        return PADDING
+    if count_ones(high, num_bytes) != nnz:
+        return COUNT
+    # The count bounds what follows: as many ones as there are indices.
+    read_high(high, num_bytes, low_bits, indices)
+    if low_bits:
+        add_low(data, nnz, low_bits, indices)
+    if layout == F32_LAYOUT:
+        memcpy(weights, tail, 4 * nnz)
+        return OK
+    for i in range(nnz):
+        weights[i] = float_of_half(tail[2 * i] | <u32>tail[2 * i + 1] << 8)
+    return OK
+
+
+cdef int sparse_read(
+    const u8 *data, Py_ssize_t length, Py_ssize_t nnz, Py_ssize_t dimension, int layout,
+    u32 *indices, f32 *weights
+) noexcept nogil:
+    cdef int status = OK
+    if nnz > dimension or length != sparse_size(nnz, dimension, layout):
+        return LENGTH
+    if layout == CANONICAL_LAYOUT:
+        status = read_pairs(data, nnz, indices, weights)
+    elif nnz:
+        status = read_compact(data, nnz, dimension, layout, indices, weights)
+    if status == OK:
+        status = check_indices(indices, nnz, dimension)
+    return status if status != OK else check_weights(weights, nnz)
+
+
+# Scoring ---------------------------------------------------------------------------------------
+
+cdef bint sparse_dot(
+    const f32 *query, Py_ssize_t dimension, const u32 *indices, const f32 *weights,
+    Py_ssize_t nnz, f32 *dot
+) noexcept nogil:
+    """Whether all indices lie within the query; the dot product is only then defined."""
+    cdef:
+        Py_ssize_t i
+        f32 total = 0
+    for i in range(nnz):
+        if indices[i] >= dimension:
+            return False
+        total += query[indices[i]] * weights[i]
+    dot[0] = total
+    return True
+
+
+# Doors -----------------------------------------------------------------------------------------
+
+cdef bint is_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
+    return 0 <= nnz <= dimension < <Py_ssize_t>1 << 32 and 0 <= layout <= 2
+
+
+cdef int require_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) except -1:
+    if not is_size(nnz, dimension, layout):
+        raise ValueError(f"no layout {layout} of {nnz} non-zeros among {dimension}")
+    return 0
+
+
+cdef int require_rows(
+    const i64[::1] indptr, Py_ssize_t length, Py_ssize_t num_rows
+) except -1:
+    cdef Py_ssize_t row
+    cdef bint ascend
+    if indptr.shape[0] != num_rows + 1:
+        raise ValueError(f"{indptr.shape[0]} row edges, {num_rows} rows")
+    ascend = indptr[0] >= 0 and indptr[num_rows] <= length
+    for row in range(num_rows):
+        ascend &= indptr[row] <= indptr[row + 1]
+    if not ascend:
+        raise ValueError(f"row edges must ascend from 0 to {length}")
+    return 0
+
+
+cdef int require_layouts(
+    const i64[::1] indptr, Py_ssize_t dimension, const u8[::1] layouts
+) except -1:
+    cdef Py_ssize_t row
+    for row in range(layouts.shape[0]):
+        require_size(indptr[row + 1] - indptr[row], dimension, layouts[row])
+    return 0
+
+
+def size(Py_ssize_t nnz, Py_ssize_t dimension, int layout):
+    """Return the bytes that nnz of `dimension` values take."""
+    require_size(nnz, dimension, layout)
+    return sparse_size(nnz, dimension, layout)
+
+
+def encode(
+    const u32[::1] indices,  # IN
+    const f32[::1] weights,  # IN
+    Py_ssize_t dimension,
+    int layout,
+    u8[::1] data,            # OUT
+):
+    """Write the bytes of one vector; return whether its indices, weights and layout are sound."""
+    cdef Py_ssize_t nnz = indices.shape[0]
+    require_size(nnz, dimension, layout)
+    if weights.shape[0] != nnz or data.shape[0] != sparse_size(nnz, dimension, layout):
+        raise ValueError(f"{nnz} indices, {weights.shape[0]} weights, {data.shape[0]} bytes")
+    if sparse_check(&indices[0], &weights[0], nnz, dimension, layout) != OK:
+        return False
+    sparse_write(&indices[0], &weights[0], nnz, dimension, layout, &data[0])
+    return True
+
+
+def decode(
+    const u8[::1] data,      # IN
+    Py_ssize_t dimension,
+    int layout,
+    u32[::1] indices,        # OUT
+    f32[::1] weights,        # OUT
+):
+    """Read the bytes of one vector and return SOUND, or what is wrong; then both are undefined."""
+    cdef Py_ssize_t nnz = indices.shape[0]
+    if weights.shape[0] != nnz:
+        raise ValueError(f"indices holds {nnz}, weights holds {weights.shape[0]}")
+    require_size(min(nnz, dimension), dimension, layout)
+    return sparse_read(
+        &data[0], data.shape[0], nnz, dimension, layout, &indices[0], &weights[0]
+    )
+
+
+cdef bint is_plain(object array, int kind):
+    """A one-dimensional contiguous aligned native array of this kind."""
+    return (
+        np.PyArray_Check(array)
+        and np.PyArray_TYPE(<np.ndarray>array) == kind
+        and np.PyArray_NDIM(<np.ndarray>array) == 1
+        and np.PyArray_ISCARRAY_RO(<np.ndarray>array)
+    )
+
+
+def encode_vector(object indices, object weights, Py_ssize_t dimension, int layout):
+    """Return the bytes of one vector, or None when it takes a closer look to say why not."""
+    cdef:
+        Py_ssize_t nnz
+        u32 *places
+        f32 *values
+        object data
+    if not (is_plain(indices, np.NPY_UINT32) and is_plain(weights, np.NPY_FLOAT32)):
+        return None
+    nnz = np.PyArray_DIM(<np.ndarray>indices, 0)
+    if np.PyArray_DIM(<np.ndarray>weights, 0) != nnz or nnz > dimension:
+        return None
+    require_size(nnz, dimension, layout)
+    places = <u32 *>np.PyArray_DATA(<np.ndarray>indices)
+    values = <f32 *>np.PyArray_DATA(<np.ndarray>weights)
+    if sparse_check(places, values, nnz, dimension, layout) != OK:
+        return None
+    data = PyBytes_FromStringAndSize(NULL, sparse_size(nnz, dimension, layout))
+    sparse_write(places, values, nnz, dimension, layout, <u8 *>PyBytes_AS_STRING(data))
+    return data
+
+
+def decode_vector(bytes data not None, Py_ssize_t nnz, Py_ssize_t dimension, int layout):
+    """Return new (indices, weights), or None when the bytes are not those of such a vector."""
+    cdef:
+        np.npy_intp length = nnz
+        object indices, weights
+    if not is_size(nnz, dimension, layout) or len(data) != sparse_size(nnz, dimension, layout):
+        return None
+    indices = np.PyArray_EMPTY(1, &length, np.NPY_UINT32, 0)
+    weights = np.PyArray_EMPTY(1, &length, np.NPY_FLOAT32, 0)
+    if sparse_read(
+        <const u8 *>PyBytes_AS_STRING(data), len(data), nnz, dimension, layout,
+        <u32 *>np.PyArray_DATA(<np.ndarray>indices), <f32 *>np.PyArray_DATA(<np.ndarray>weights),
+    ) != OK:
+        return None
+    return indices, weights
+
+
+def fits_half(
+    const i64[::1] indptr,   # IN
+    const f32[::1] weights,  # IN
+    u8[::1] fits,            # OUT
+):
+    """Write 1 for each row whose weights all fit in f16 at full precision, else 0."""
+    cdef Py_ssize_t row
+    require_rows(indptr, weights.shape[0], fits.shape[0])
+    with nogil:
+        for row in range(fits.shape[0]):
+            fits[row] = fit_half(&weights[0] + indptr[row], indptr[row + 1] - indptr[row])
+
+
+def measure_rows(
+    const i64[::1] indptr,   # IN
+    Py_ssize_t dimension,
+    const u8[::1] layouts,   # IN
+    i64[::1] offsets,        # OUT
+):
+    """Write where the bytes of each row begin, and where the last one ends."""
+    cdef Py_ssize_t row, num_rows = layouts.shape[0]
+    require_rows(indptr, PY_SSIZE_T_MAX, num_rows)
+    require_layouts(indptr, dimension, layouts)
+    if offsets.shape[0] != num_rows + 1:
+        raise ValueError(f"{offsets.shape[0]} row edges, {num_rows} rows")
+    offsets[0] = 0
+    for row in range(num_rows):
+        offsets[row + 1] = offsets[row] + sparse_size(
+            indptr[row + 1] - indptr[row], dimension, layouts[row]
+        )
+
+
+def encode_rows(
+    const i64[::1] indptr,   # IN
+    const u32[::1] indices,  # IN
+    const f32[::1] weights,  # IN
+    Py_ssize_t dimension,
+    const u8[::1] layouts,   # IN
+    u8[::1] data,            # OUT
+    const i64[::1] offsets,  # IN
+):
+    """Write the bytes of all rows; return the first row that is not sound, or -1."""
+    cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
+    require_rows(offsets, data.shape[0], num_rows)
+    require_layouts(indptr, dimension, layouts)
+    for row in range(num_rows):
+        nnz = indptr[row + 1] - indptr[row]
+        if offsets[row + 1] - offsets[row] != sparse_size(nnz, dimension, layouts[row]):
+            raise ValueError(f"row {row} has {offsets[row + 1] - offsets[row]} bytes")
+    with nogil:
+        for row in range(num_rows):
+            start, nnz = indptr[row], indptr[row + 1] - indptr[row]
+            if sparse_check(
+                &indices[0] + start, &weights[0] + start, nnz, dimension, layouts[row]
+            ) != OK:
+                with gil:
+                    return row
+            sparse_write(
+                &indices[0] + start, &weights[0] + start, nnz, dimension, layouts[row],
+                &data[0] + offsets[row],
+            )
+    return -1
+
+
+def decode_rows(
+    const u8[::1] data,      # IN
+    const i64[::1] offsets,  # IN
+    const u8[::1] layouts,   # IN
+    Py_ssize_t dimension,
+    const i64[::1] indptr,   # IN
+    u32[::1] indices,        # OUT
+    f32[::1] weights,        # OUT
+):
+    """Read the bytes of all rows; return the first damaged row, or -1."""
+    cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
+    require_rows(offsets, data.shape[0], num_rows)
+    with nogil:
+        for row in range(num_rows):
+            start, nnz = indptr[row], indptr[row + 1] - indptr[row]
+            if not is_size(nnz, dimension, layouts[row]) or sparse_read(
+                &data[0] + offsets[row], offsets[row + 1] - offsets[row], nnz, dimension,
+                layouts[row], &indices[0] + start, &weights[0] + start,
+            ) != OK:
+                with gil:
+                    return row
+    return -1
+
+
+def dot_rows(
+    const f32[::1] query,    # IN
+    const i64[::1] indptr,   # IN
+    const u32[::1] indices,  # IN
+    const f32[::1] weights,  # IN
+    f32[::1] out,            # OUT
+):
+    """Write the dot product of a dense query with each row."""
+    cdef Py_ssize_t row, start
+    require_rows(indptr, min(indices.shape[0], weights.shape[0]), out.shape[0])
+    with nogil:
+        for row in range(out.shape[0]):
+            start = indptr[row]
+            if not sparse_dot(
+                &query[0], query.shape[0], &indices[0] + start, &weights[0] + start,
+                indptr[row + 1] - start, &out[row],
+            ):
+                with gil:
+                    raise ValueError(
+                        f"row {row} has an index beyond the query's {query.shape[0]}"
+                    )
+
+
+def norms(
+    const i64[::1] indptr,   # IN
+    const f32[::1] weights,  # IN
+    f32[::1] out,            # OUT
+):
+    """Write the Euclidean length of each row."""
+    cdef Py_ssize_t row, i
+    cdef double total
+    require_rows(indptr, weights.shape[0], out.shape[0])
+    with nogil:
+        for row in range(out.shape[0]):
+            total = 0
+            for i in range(indptr[row], indptr[row + 1]):
+                total += <double>weights[i] * weights[i]
+            out[row] = <f32>sqrt(total)

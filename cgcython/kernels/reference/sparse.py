@@ -1,1 +1,227 @@
-"""sparse."""
+"""Sparse vectors by definition: three byte layouts, and dot products of rows.
+
+Canonical: u32 count, then count pairs (u32 index, f32 weight), little-endian, ascending by index.
+
+Compact (Elias-Fano): nothing but three bit strings, each padded with zeros to whole bytes. Their
+sizes follow from nnz and dimension, so a reader knows the length before it looks at a bit. With
+`low_bits` = the largest l such that nnz * 2**l <= dimension (0 for nnz = 0):
+
+1. low: the lowest l bits of each index, index after index. Bit b of the string is bit b % 8 (least
+   significant first) of byte b // 8, and each field's least significant bit comes first.
+2. high: index i sets bit (index >> l) + i of nnz + ((dimension - 1) >> l) + 1 bits, in the same
+   order of bits. That is one bucket per value of index >> l: a one for each index in it, then a
+   zero.
+3. weights: f16 or f32, little-endian, in the order of the indices.
+
+No indices, no bytes. Weights in f16 round to nearest, ties to even, and only fit when each is zero
+or of magnitude 2**-14 or more that rounds to at most 65504.
+"""
+
+import numpy as np
+
+CANONICAL, COMPACT_F16, COMPACT_F32 = 0, 1, 2
+SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
+_PAIR = np.dtype([("index", "<u4"), ("weight", "<f4")])
+_F16_SMALLEST, _F16_TOO_LARGE = 2.0**-14, 65520.0
+
+
+def size(nnz, dimension, layout):
+    """Return the bytes that nnz of `dimension` values take."""
+    if not 0 <= nnz <= dimension < 2**32 or layout not in (CANONICAL, COMPACT_F16, COMPACT_F32):
+        raise ValueError(f"no layout {layout} of {nnz} non-zeros among {dimension}")
+    if layout == CANONICAL:
+        return 4 + 8 * nnz
+    low, high = _string_bits(nnz, dimension)
+    return -(-low // 8) - (-high // 8) + nnz * _weight_type(layout).itemsize
+
+
+def encode(indices, weights, dimension, layout, data):
+    """Write the bytes of one vector; return whether its indices, weights and layout are sound."""
+    if indices.shape != weights.shape or len(data) != size(len(indices), dimension, layout):
+        raise ValueError(f"{len(indices)} indices, {len(weights)} weights, {len(data)} bytes")
+    if not _is_sound(indices, weights, dimension):
+        return False
+    if layout == COMPACT_F16 and not _fits_half(weights):
+        return False
+    if layout == CANONICAL:
+        data[:4] = np.array([len(indices)], "<u4").view(np.uint8)
+        pairs = np.empty(len(indices), _PAIR)
+        pairs["index"], pairs["weight"] = indices, weights
+        data[4:] = pairs.view(np.uint8)
+        return True
+    data[:] = np.concatenate(_strings(indices, weights, dimension, layout))
+    return True
+
+
+def decode(data, dimension, layout, indices, weights):
+    """Read the bytes of one vector and return SOUND, or what is wrong; then both are undefined."""
+    nnz = len(indices)
+    if len(weights) != nnz:
+        raise ValueError(f"indices holds {nnz}, weights holds {len(weights)}")
+    if nnz > dimension or len(data) != size(nnz, dimension, layout):
+        return BAD_LENGTH
+    data = np.frombuffer(data, np.uint8)
+    read = _read_pairs if layout == CANONICAL else _read_compact
+    status, found, values = read(data, nnz, dimension, layout)
+    if status == SOUND:
+        status = _damage(found, values, dimension)
+    if status == SOUND:
+        indices[:], weights[:] = found, values
+    return status
+
+
+def encode_vector(indices, weights, dimension, layout):
+    """Return the bytes of one vector, or None when it takes a closer look to say why not."""
+    if not (_is_plain(indices, np.uint32) and _is_plain(weights, np.float32)):
+        return None
+    if len(indices) != len(weights) or len(indices) > dimension:
+        return None
+    data = np.empty(size(len(indices), dimension, layout), np.uint8)
+    return data.tobytes() if encode(indices, weights, dimension, layout, data) else None
+
+
+def decode_vector(data, nnz, dimension, layout):
+    """Return new (indices, weights), or None when the bytes are not those of such a vector."""
+    if not 0 <= nnz <= dimension or len(data) != size(nnz, dimension, layout):
+        return None
+    indices, weights = np.empty(nnz, np.uint32), np.empty(nnz, np.float32)
+    return None if decode(data, dimension, layout, indices, weights) else (indices, weights)
+
+
+def fits_half(indptr, weights, fits):
+    """Write 1 for each row whose weights all fit in f16 at full precision, else 0."""
+    _check_rows(indptr, len(weights), fits)
+    for row, part in enumerate(_rows(indptr)):
+        fits[row] = _fits_half(weights[part])
+
+
+def measure_rows(indptr, dimension, layouts, offsets):
+    """Write where the bytes of each row begin, and where the last one ends."""
+    _check_rows(indptr, np.iinfo(np.int64).max, layouts, offsets[1:])
+    sizes = [size(nnz, dimension, layout) for nnz, layout in zip(np.diff(indptr).tolist(), layouts)]
+    offsets[0] = 0
+    np.cumsum(sizes, out=offsets[1:])
+
+
+def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
+    """Write the bytes of all rows; return the first row that is not sound, or -1."""
+    _check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
+    _check_rows(offsets, len(data))
+    for row, (part, place) in enumerate(zip(_rows(indptr), _rows(offsets))):
+        if not encode(indices[part], weights[part], dimension, layouts[row], data[place]):
+            return row
+    return -1
+
+
+def decode_rows(data, offsets, layouts, dimension, indptr, indices, weights):
+    """Read the bytes of all rows; return the first damaged row, or -1."""
+    _check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
+    _check_rows(offsets, len(data))
+    for row, (part, place) in enumerate(zip(_rows(indptr), _rows(offsets))):
+        if decode(data[place], dimension, layouts[row], indices[part], weights[part]):
+            return row
+    return -1
+
+
+def dot_rows(query, indptr, indices, weights, out):
+    """Write the dot product of a dense query with each row."""
+    _check_rows(indptr, min(len(indices), len(weights)), out)
+    for row, part in enumerate(_rows(indptr)):
+        if np.any(indices[part] >= len(query)):
+            raise ValueError(f"row {row} has an index beyond the query's {len(query)}")
+        out[row] = np.dot(query[indices[part]].astype(np.float64), weights[part])
+
+
+def norms(indptr, weights, out):
+    """Write the Euclidean length of each row."""
+    _check_rows(indptr, len(weights), out)
+    for row, part in enumerate(_rows(indptr)):
+        out[row] = np.linalg.norm(weights[part].astype(np.float64))
+
+
+def _is_plain(array, dtype):
+    return (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and array.ndim == 1
+        and array.flags.c_contiguous
+        and array.flags.aligned
+    )
+
+
+def _is_sound(indices, weights, dimension):
+    return _damage(indices, weights, dimension) == SOUND
+
+
+def _damage(indices, weights, dimension):
+    if np.any(indices[1:] <= indices[:-1]) or np.any(indices >= dimension):
+        return BAD_INDEX
+    return SOUND if np.isfinite(weights).all() else BAD_WEIGHT
+
+
+def _fits_half(weights):
+    magnitudes = np.abs(weights)
+    normal = (magnitudes >= _F16_SMALLEST) & (magnitudes < _F16_TOO_LARGE)
+    return bool(np.all(normal | (magnitudes == 0)))
+
+
+def _weight_type(layout):
+    return np.dtype("<f2" if layout == COMPACT_F16 else "<f4")
+
+
+def _low_bits(nnz, dimension):
+    return (dimension // nnz).bit_length() - 1 if nnz else 0
+
+
+def _string_bits(nnz, dimension):
+    low = _low_bits(nnz, dimension)
+    return nnz * low, (nnz + (dimension - 1 >> low) + 1) if nnz else 0
+
+
+def _strings(indices, weights, dimension, layout):
+    nnz, low_bits = len(indices), _low_bits(len(indices), dimension)
+    low = indices[:, None] >> np.arange(low_bits, dtype=np.uint32) & np.uint32(1)
+    high = np.zeros(_string_bits(nnz, dimension)[1], np.uint8)
+    high[(indices >> np.uint32(low_bits)) + np.arange(nnz)] = 1
+    return (
+        np.packbits(low.astype(np.uint8).ravel(), bitorder="little"),
+        np.packbits(high, bitorder="little"),
+        weights.astype(_weight_type(layout)).view(np.uint8),
+    )
+
+
+def _read_pairs(data, nnz, dimension, layout):
+    if data[:4].view("<u4")[0] != nnz:
+        return BAD_COUNT, None, None
+    pairs = data[4:].view(_PAIR)
+    return SOUND, pairs["index"], pairs["weight"]
+
+
+def _read_compact(data, nnz, dimension, layout):
+    low_count, high_count = _string_bits(nnz, dimension)
+    low_end = -(-low_count // 8)
+    high_end = low_end - (-high_count // 8)
+    low = np.unpackbits(data[:low_end], bitorder="little")
+    high = np.unpackbits(data[low_end:high_end], bitorder="little")
+    if np.any(low[low_count:]) or np.any(high[high_count:]):
+        return BAD_PADDING, None, None
+    ones = np.flatnonzero(high)
+    if len(ones) != nnz:
+        return BAD_COUNT, None, None
+    low_bits = _low_bits(nnz, dimension)
+    fields = low[:low_count].reshape(nnz, low_bits) @ (1 << np.arange(low_bits))
+    indices = (ones - np.arange(nnz) << low_bits) + fields
+    weights = np.frombuffer(data[high_end:].tobytes(), _weight_type(layout))
+    return SOUND, indices, weights.astype(np.float32)
+
+
+def _rows(indptr):
+    return [slice(start, stop) for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist())]
+
+
+def _check_rows(indptr, length, *columns):
+    for column in columns:
+        if len(indptr) != len(column) + 1:
+            raise ValueError(f"{len(indptr)} row edges, {len(column)} rows")
+    if indptr[0] < 0 or indptr[-1] > length or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError(f"row edges must ascend from 0 to {length}")
