@@ -50,11 +50,20 @@ class DimensionMismatch(QuantizationError):
 
 
 class StorageCorruption(QuantizationError):
-    """Stored bytes are not what was written; `where` names the record or file."""
+    """Stored bytes are not what was written; `where` names the record or file, `ids` all records."""
 
     code = "EMB-E010"
-    facts = ("where", "reason")
+    facts = ("where", "reason", "ids")
     sentence = "{where} is damaged: {reason}; restore it from a backup or encode it again"
+
+    def __init__(self, *, ids=(), **facts):
+        super().__init__(ids=tuple(ids), **facts)
+
+
+class UnsupportedVersion(StorageCorruption):
+    """Bytes of a format version that this release does not read."""
+
+    sentence = "{where} cannot be read: {reason}; read it with the release that wrote it"
 
 
 class CodebookCorrupt(StorageCorruption):
