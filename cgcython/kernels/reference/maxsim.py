@@ -1,1 +1,129 @@
-"""maxsim."""
+"""Late interaction by definition: the sum over query tokens of the best cosine in a document.
+
+A token without direction (all zeros, or not finite) is never matched and matches nothing.
+"""
+
+import numpy as np
+
+from cgcython.kernels.reference import e4m3
+
+LANES = 32  # query tokens side by side in a packed query
+
+
+def pack_query(tokens, packed):
+    """Write unit query tokens as [blocks, dim, LANES], zeros where there is none.
+
+    Returns the flat index of the first non-finite value, or -1.
+    """
+    blocks = -(-len(tokens) // LANES)
+    if packed.shape != (blocks, tokens.shape[1], LANES):
+        raise ValueError(f"packed is {packed.shape}, expected {(blocks, tokens.shape[1], LANES)}")
+    finite = np.isfinite(tokens).ravel()
+    if not finite.all():
+        return int(finite.argmin())
+    padded = np.zeros((blocks * LANES, tokens.shape[1]))
+    padded[: len(tokens)] = _units(tokens)
+    packed[:] = padded.reshape(blocks, LANES, -1).transpose(0, 2, 1)
+    return -1
+
+
+def inverse_norms(values, out):
+    """Write 1 / length of each token: NaN for one without direction, 0 where that overflows."""
+    if len(out) != len(values):
+        raise ValueError(f"out holds {len(out)}, values holds {len(values)} rows")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        squares = np.square(values, dtype=np.float64).sum(axis=1)
+        inverse = 1 / np.sqrt(squares)
+    inverse[~np.isfinite(inverse)] = np.nan
+    inverse[(squares < _SMALL) | (squares > _LARGE)] = 0
+    inverse[squares == 0] = np.nan
+    out[:] = inverse
+
+
+def score(packed, num_query, values, norms, starts, counts, sums):
+    """Write each document's sum over query tokens of the best cosine.
+
+    A document is `counts` rows of `values` from `starts` on; `norms` is what inverse_norms wrote.
+    """
+    _check_query(packed, num_query, values.shape[1])
+    _check_documents(starts, counts, sums, len(values))
+    if len(norms) != len(values):
+        raise ValueError(f"norms holds {len(norms)}, values holds {len(values)} rows")
+    query = _unpacked(packed, num_query)
+    for i, (start, count) in enumerate(zip(starts, counts)):
+        sums[i] = _sum(query, values[start : start + count])
+
+
+def score_codes(packed, num_query, data, starts, counts, sums):
+    """Write the same sums for tokens kept as E4M3 codes; `starts` are positions of bytes."""
+    dim = packed.shape[1]
+    _check_query(packed, num_query, dim)
+    _check_documents(starts, counts, sums, len(data), dim)
+    query = _unpacked(packed, num_query)
+    for i, (start, count) in enumerate(zip(starts, counts)):
+        codes = np.ascontiguousarray(data[start : start + count * dim])
+        values = np.empty(count * dim, np.float32)
+        e4m3.decode(codes, 1.0, 0.0, values)
+        sums[i] = _sum(query, values.reshape(count, dim))
+
+
+def align(packed, num_query, values, best, cosines):
+    """Write the best row for each query token (lowest on ties) and its cosine, or -1 and 0."""
+    _check_query(packed, num_query, values.shape[1])
+    if len(best) != num_query or len(cosines) != num_query:
+        raise ValueError(f"best holds {len(best)}, cosines {len(cosines)}, query {num_query}")
+    query = _unpacked(packed, num_query)
+    table = _cosines(query, values)
+    best[:] = table.argmax(axis=1) if len(values) else -1
+    cosines[:] = table.max(axis=1, initial=-np.inf)
+    best[cosines == -np.inf] = -1
+    cosines[cosines == -np.inf] = 0
+
+
+def pair(query, document):
+    """Return None: a closer look is what the reference takes at every pair."""
+    return None
+
+
+_SMALL, _LARGE = 2.0**-80, 2.0**80  # squared lengths whose products stay clear of the limits
+
+
+def _sum(query, document):
+    best = _cosines(query, document).max(axis=1, initial=-np.inf)
+    return best[best > -np.inf].sum()
+
+
+def _cosines(query, document):
+    units = _units(document)
+    table = query @ units.T
+    table[~query.any(axis=1)] = -np.inf
+    table[:, ~units.any(axis=1)] = -np.inf
+    return table
+
+
+def _units(tokens):
+    """Tokens at length 1 in float64; those without direction become zeros."""
+    tokens = tokens.astype(np.float64)
+    tokens[~np.isfinite(tokens).all(axis=1)] = 0
+    norms = np.sqrt(np.square(tokens).sum(axis=1, keepdims=True))
+    return tokens / np.where(norms > 0, norms, 1)
+
+
+def _unpacked(packed, num_query):
+    rows = packed.transpose(0, 2, 1).reshape(-1, packed.shape[1])
+    return rows[:num_query].astype(np.float64)
+
+
+def _check_query(packed, num_query, dim):
+    if packed.shape[1:] != (dim, LANES):
+        raise ValueError(f"packed is {packed.shape}, expected (blocks, {dim}, {LANES})")
+    if not 0 <= num_query <= len(packed) * LANES:
+        raise ValueError(f"query has {num_query} tokens, packed holds {len(packed) * LANES}")
+
+
+def _check_documents(starts, counts, sums, length, size=1):
+    if not len(starts) == len(counts) == len(sums):
+        raise ValueError(f"{len(starts)} starts, {len(counts)} counts, {len(sums)} sums")
+    for start, count in zip(starts, counts):
+        if not (0 <= start <= length and 0 <= count * size <= length - start):
+            raise ValueError(f"document at {start} of {count} tokens leaves {length}")

@@ -1,1 +1,96 @@
-"""tokens."""
+"""Which tokens matter, by definition: scores, selection and coverage."""
+
+import numpy as np
+
+UNIT = 32767.0  # a unit token's length in whole numbers of 16 bits
+
+
+def magnitude(values, out):
+    """Write the length of each token, at most the largest float."""
+    _same_rows(values, out)
+    out[:] = np.minimum(np.sqrt(_squares(values)), np.finfo(np.float32).max)
+
+
+def max_abs(values, out):
+    """Write the largest magnitude within each token."""
+    _same_rows(values, out)
+    out[:] = np.abs(values).max(axis=1, initial=0)
+
+
+def entropy(values, out):
+    """Write -sum p ln p of p = |x| / sum|x| for each token; 0 for a zero token."""
+    _same_rows(values, out)
+    sizes = np.abs(values.astype(np.float64))
+    sums = sizes.sum(axis=1, keepdims=True)
+    p = sizes / np.where(sums > 0, sums, 1)
+    out[:] = -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+
+
+def select_top(scores, kept):
+    """Write the ascending positions of the best scores; ties keep the lower position."""
+    if len(kept) > len(scores):
+        raise ValueError(f"kept holds {len(kept)}, scores holds {len(scores)}")
+    kept[:] = np.sort(np.argsort(-scores, kind="stable")[: len(kept)])
+
+
+def gather(values, kept, out):
+    """Write the kept rows one after another."""
+    if out.shape != (len(kept), values.shape[1]):
+        raise ValueError(f"out is {out.shape}, expected {(len(kept), values.shape[1])}")
+    if len(kept) and int(kept.max()) >= len(values):
+        raise ValueError(f"kept names row {int(kept.max())} of {len(values)}")
+    out[:] = values[kept]
+
+
+def coverage_scratch(tokens, dim):
+    """Return how many bytes `coverage` needs as scratch."""
+    return 0
+
+
+def coverage(values, kept, gains, scratch):
+    """Write the tokens that best cover all others, ascending, and what each one added.
+
+    Greedy facility location: each pick adds most to the sum over tokens of the best cosine with
+    a kept one, ties to the lower position. Cosines are whole numbers of 2**-15 between tokens
+    rounded to 16 bits, so every level picks the same tokens; a zero token covers nothing.
+    """
+    if len(kept) > len(values) or len(gains) != len(kept):
+        raise ValueError(f"kept holds {len(kept)}, gains {len(gains)}, values {len(values)}")
+    cosines = _whole_cosines(values)
+    best, free = np.zeros(len(values), np.int64), np.ones(len(values), bool)
+    picks = []
+    for _ in range(len(kept)):
+        added = np.where(free, np.maximum(cosines - best, 0).sum(axis=1), -1)
+        pick = int(added.argmax())
+        picks.append((pick, added[pick]))
+        free[pick] = False
+        best = np.maximum(best, cosines[pick])
+    for place, (pick, gain) in enumerate(sorted(picks)):
+        kept[place], gains[place] = pick, np.float32(gain) * np.float32(2.0**-15)
+
+
+def _whole_cosines(values):
+    """Cosines from -1 to 1 as 0 to 65535; 0 wherever a zero token is involved."""
+    norms = np.sqrt(_squares(values))
+    scale = UNIT / np.where(norms > 0, norms, 1)
+    tokens = np.rint(values * scale[:, None])
+    cosines = np.clip((tokens @ tokens.T).astype(np.int64) // 2**15 + 2**15, 0, 65535)
+    cosines[norms == 0] = 0
+    cosines[:, norms == 0] = 0
+    return cosines
+
+
+def _squares(values):
+    """Sums of squares in float64, in the order of the compiled levels: sixteen lanes, halved."""
+    lanes = np.zeros((len(values), 16))
+    for start in range(0, values.shape[1], 16):
+        part = values[:, start : start + 16].astype(np.float64)
+        lanes[:, : part.shape[1]] += part * part
+    for width in (8, 4, 2, 1):
+        lanes = lanes[:, :width] + lanes[:, width:]
+    return lanes[:, 0]
+
+
+def _same_rows(values, out):
+    if len(out) != len(values):
+        raise ValueError(f"out holds {len(out)}, values holds {len(values)} rows")
