@@ -8,10 +8,11 @@ from libc.math cimport NAN, fabs, frexp, isfinite, ldexp, sqrt
 from libc.string cimport memcpy
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector
+from cgcython.kernels._e4m3 cimport decode_lanes
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
     LANES, below, bits, floats, load, load16, load16_part, load_bytes, max_u, min_f,
-    mul_add16, select, set16, set_all, set_all_u, store, store_bytes, sum16, v16, vf, vu,
+    mul_add16, set16, set_all, set_all_u, store, store_bytes, sum16, v16, vf, vu,
 )
 
 np.import_array()
@@ -27,17 +28,6 @@ cdef inline vu encode_lanes(vf x) noexcept nogil:
         vu far = power + <u32>(20 << 23)
         vu units = bits(size + floats(far)) - far
     return (sign >> 24) | ((power >> 20) - <u32>(121 << 3) + units)
-
-
-cdef inline vf decode_lanes(vu code) noexcept nogil:
-    cdef:
-        vu size = (code & <u32>0x7F) << 20
-        vf normal = floats(size + <u32>(120 << 23))
-        vf tiny = floats(size + <u32>(121 << 23)) - floats(set_all_u(121 << 23))
-        vu is_tiny = below(size, set_all_u(1 << 23))
-        vu is_nan = below(set_all_u(0x7E << 20), size)
-        vu value = select(is_tiny, bits(tiny), bits(normal)) | (is_nan & <u32>0x7FC00000)
-    return floats(value | ((code & <u32>0x80) << 24))
 
 
 cdef inline vu encode_any(vf x) noexcept nogil:
