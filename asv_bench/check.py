@@ -9,6 +9,7 @@ Timings are judged by their upper quartile. A benchmark that failed to run is la
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from math import isfinite
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
+# Ratios are between single threads unless a benchmark says otherwise.
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
 
 
 class Row(NamedTuple):
@@ -45,7 +48,8 @@ def run(folder, bench):
     if bench:
         arguments += ["--bench", bench]
     # asv exits 2 when a benchmark fails; its missing figure is then judged late below.
-    if subprocess.run([*asv, *arguments], cwd=folder).returncode not in (0, 2):
+    environment = {**os.environ, **ONE_THREAD}
+    if subprocess.run([*asv, *arguments], cwd=folder, env=environment).returncode not in (0, 2):
         sys.exit("asv could not run the benchmarks")
 
 

@@ -1,0 +1,58 @@
+"""Seeded inputs in the sizes of the thirteen embedders, made once when the modules load."""
+
+from functools import cache
+
+import numpy as np
+
+from cgcython import ModelId, PQ8Codebook, QuantizationRouter, SparseVector
+from cgcython.base import Profile, QuantizationMethod
+
+RNG = np.random.default_rng(2026)
+PROFILE = Profile.named()
+TOKENS = 32
+DENSITY = 0.05  # of the sparse embedders, as the specification counts
+
+
+def unit(rows):
+    """Scale rows to length one."""
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def clustered(rows, dim):
+    """Return unit vectors around 200 centres: structured, as embeddings are."""
+    centres = np.random.default_rng(dim).standard_normal((200, dim), dtype=np.float32)
+    noise = 0.3 * RNG.standard_normal((rows, dim), dtype=np.float32)
+    return unit(centres[RNG.integers(0, 200, rows)] + noise)
+
+
+def sparse(dim):
+    """Return a sparse vector of 5 % non-zeros."""
+    nnz = int(DENSITY * dim)
+    indices = np.sort(RNG.choice(dim, nnz, replace=False)).astype(np.uint32)
+    return SparseVector(indices, RNG.gamma(1.0, 1.0, nnz).astype(np.float32), dim)
+
+
+def value(model_id):
+    """Return one input of an embedder."""
+    row = PROFILE[model_id]
+    if row.method is QuantizationMethod.SPARSE_NATIVE:
+        return sparse(row.dimension)
+    if row.method is QuantizationMethod.TOKEN_PRUNING:
+        return unit(RNG.standard_normal((TOKENS, row.dimension), dtype=np.float32))
+    return clustered(1, row.dimension)[0]
+
+
+@cache
+def codebook(dim, rotation):
+    """Return a codebook of 8 bytes; training is not what the benchmarks time."""
+    return PQ8Codebook.train(clustered(9984, dim), rotation=rotation, iterations=3)
+
+
+@cache
+def router(rotation):
+    """Return a router over codebooks of one kind of rotation."""
+    pq8 = [m for m, row in PROFILE.items() if row.method is QuantizationMethod.PQ8]
+    return QuantizationRouter({m: codebook(PROFILE[m].dimension, rotation) for m in pq8})
+
+
+FINGERPRINT = {model_id: value(model_id) for model_id in ModelId}

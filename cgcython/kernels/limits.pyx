@@ -1,0 +1,72 @@
+"""The machine's own limits, to hold the other kernels against: FMA rate and read bandwidth."""
+from cgcython.kernels._types cimport f32
+from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
+
+
+cdef inline f32 total(vf v) noexcept nogil:
+    cdef:
+        f32[64] lanes
+        f32 found = 0
+        int i
+    store(lanes, v)
+    for i in range(LANES):
+        found += lanes[i]
+    return found
+
+
+def fma(Py_ssize_t rounds):
+    """Run `rounds` times 12 independent multiply-adds on whole vectors; return their flops.
+
+    Twelve chains hide the latency of the multiply-add on every x86-64 core made so far.
+    """
+    cdef:
+        vf a = set_all(0.5), b = set_all(1)
+        vf c0 = b, c1 = b, c2 = b, c3 = b, c4 = b, c5 = b
+        vf c6 = b, c7 = b, c8 = b, c9 = b, c10 = b, c11 = b
+        Py_ssize_t i
+        f32 kept
+    if rounds < 0:
+        raise ValueError(f"rounds is {rounds}, expected 0 or more")
+    with nogil:
+        for i in range(rounds):
+            c0 = c0 * a + b
+            c1 = c1 * a + b
+            c2 = c2 * a + b
+            c3 = c3 * a + b
+            c4 = c4 * a + b
+            c5 = c5 * a + b
+            c6 = c6 * a + b
+            c7 = c7 * a + b
+            c8 = c8 * a + b
+            c9 = c9 * a + b
+            c10 = c10 * a + b
+            c11 = c11 * a + b
+        kept = total(c0 + c1 + c2 + c3 + c4 + c5 + c6 + c7 + c8 + c9 + c10 + c11)
+    # The sum tends to 24 per lane; using it keeps the compiler from dropping the loop.
+    return 24 * LANES * rounds if kept > 0 else 0
+
+
+def read(
+    const f32[::1] values,  # IN
+):
+    """Return the sum of values, read once from front to back."""
+    cdef:
+        Py_ssize_t i = 0, n = values.shape[0]
+        vf s0 = set_all(0), s1 = s0, s2 = s0, s3 = s0
+        const f32 *x
+        f32 found
+    if n == 0:
+        return 0.0
+    x = &values[0]
+    with nogil:
+        while i + 4 * LANES <= n:
+            s0 = s0 + load(x + i)
+            s1 = s1 + load(x + i + LANES)
+            s2 = s2 + load(x + i + 2 * LANES)
+            s3 = s3 + load(x + i + 3 * LANES)
+            i += 4 * LANES
+        found = total(s0 + s1 + s2 + s3)
+        while i < n:
+            found += x[i]
+            i += 1
+    return found
