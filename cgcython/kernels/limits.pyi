@@ -1,4 +1,7 @@
-from cgcython.kernels._arrays import F32
+"""Types of the kernels that measure the machine."""
+
+import numpy as np
+from numpy.typing import NDArray
 
 def fma(rounds: int) -> int: ...
-def read(values: F32) -> float: ...
+def read(values: NDArray[np.float32]) -> float: ...

@@ -21,8 +21,9 @@ def fma(Py_ssize_t rounds):
     """
     cdef:
         vf a = set_all(0.5), b = set_all(1)
-        vf c0 = b, c1 = b, c2 = b, c3 = b, c4 = b, c5 = b
-        vf c6 = b, c7 = b, c8 = b, c9 = b, c10 = b, c11 = b
+        # Each chain starts elsewhere: equal chains would be computed once.
+        vf c0 = b, c1 = c0 + b, c2 = c1 + b, c3 = c2 + b, c4 = c3 + b, c5 = c4 + b
+        vf c6 = c5 + b, c7 = c6 + b, c8 = c7 + b, c9 = c8 + b, c10 = c9 + b, c11 = c10 + b
         Py_ssize_t i
         f32 kept
     if rounds < 0:
