@@ -1,0 +1,7 @@
+"""`python -m cgcython` is the `cgcython` command."""
+
+import sys
+
+from cgcython.cli import main
+
+sys.exit(main())

@@ -1,0 +1,116 @@
+"""The `cgcython` command: arguments in, tables or JSON on stdout, everything else on stderr.
+
+Each command is a module of this package, imported when it is called, with two functions:
+`add_arguments(parser)` and `run(args) -> exit code`.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+
+from cgcython import errors
+from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, UsageError, exit_code
+
+COMMANDS = {
+    "train": "learn the codebook of a PQ embedder from example embeddings",
+    "encode": "quantize a corpus into a store or into safetensors shards",
+    "decode": "turn a store or shards back into float32 arrays",
+    "inspect": "say what a codebook, record, shard or store holds",
+    "search": "find the memories nearest to query embeddings",
+    "eval": "measure loss and retrieval quality against float32",
+    "verify": "read and check every record of a store",
+    "info": "show version, processor levels and extras of this installation",
+}
+EPILOG = """\
+a first run:
+  cgcython train E1 --input E1=train.npy --models models
+  cgcython encode E1=docs.npy --models models --store memories
+  cgcython search E1=queries.npy --store memories -k 5
+
+exit status: 0 ok, 1 a limit failed, 2 usage, 3 bad data, 4 codebook, 5 store
+"""
+
+
+def main(argv=None):
+    """Run one command and return its exit code; errors become one line on stderr."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        args = parser_for(argv).parse_args(argv)
+    except SystemExit as stop:  # argparse has printed the help or the mistake
+        return stop.code or OK
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = _warn
+        return _run(args)
+
+
+def parser_for(argv):
+    """Return the parser of the whole command, with the arguments of the command in `argv`."""
+    parser = argparse.ArgumentParser(
+        prog="cgcython",
+        description="Quantize, store, search and score the embeddings of memories.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:
+            _complete(command, importlib.import_module(f"cgcython.cli.{name}"))
+    return parser
+
+
+def _complete(command, module):
+    command.description, _, command.epilog = module.__doc__.partition("\n\n")
+    module.add_arguments(command)
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(run=module.run)
+
+
+def _run(args):
+    try:
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except KeyboardInterrupt:
+        print("cgcython: interrupted; run it again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except (UsageError, errors.QuantizationError, OSError) as error:
+        if args.debug:
+            raise
+        print(f"cgcython: error: {_one_line(error)}", file=sys.stderr)
+        return exit_code(error)
+    except MemoryError:
+        print("cgcython: error: out of memory; pass fewer rows at a time", file=sys.stderr)
+        return BAD_DATA
+
+
+def _one_line(error):
+    notes = getattr(error, "__notes__", ())
+    return " ".join(" ".join([str(error), *notes]).split())
+
+
+def _warn(message, *_, **__):
+    print(f"cgcython: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+class _Version(argparse.Action):
+    """Prints the installed version; reading it costs time that other calls should not pay."""
+
+    def __init__(self, **options):
+        super().__init__(nargs=0, help="show the version", **options)
+
+    def __call__(self, parser, *_):
+        from importlib.metadata import version
+
+        print(f"cgcython {version('cgcython')}")
+        parser.exit()

@@ -1,0 +1,133 @@
+"""One embedder's inputs as arrays: dense rows, sparse rows or token matrices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cgcython.base import QuantizationMethod
+from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.records import SparseVector
+
+
+@dataclass(frozen=True, eq=False)
+class DenseColumn:
+    """A matrix, one row per embedding."""
+
+    values: np.ndarray
+
+    parts = ("values",)
+
+    def __post_init__(self):
+        _require(self.values, "values", "fiu", 2)
+
+    def __len__(self):
+        return len(self.values)
+
+    def check_dimension(self, dimension):
+        _match(dimension, self.values.shape[1], "values")
+
+    def __getitem__(self, index):
+        return self.values[index]
+
+    def batch(self, start, stop):
+        """Return rows start to stop as the batch encoders take them."""
+        return np.ascontiguousarray(self.values[start:stop], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SparseColumn:
+    """CSR arrays; the vocabulary is the profile's, set by `check_dimension`."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    weights: np.ndarray
+    dimension: int = 0
+
+    parts = ("indptr", "indices", "weights")
+
+    def __post_init__(self):
+        _require(self.indptr, "indptr", "iu", 1)
+        _require(self.indices, "indices", "iu", 1)
+        _require(self.weights, "weights", "f", 1)
+        _require_offsets(self.indptr, len(self.indices), "indptr")
+        _match(len(self.indices), len(self.weights), "weights")
+
+    def __len__(self):
+        return len(self.indptr) - 1
+
+    def check_dimension(self, dimension):
+        object.__setattr__(self, "dimension", dimension)
+
+    def __getitem__(self, index):
+        row = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
+        return SparseVector(self.indices[row], self.weights[row], self.dimension)
+
+    def batch(self, start, stop):
+        """Return vectors start to stop as the batch encoders take them."""
+        first, last = int(self.indptr[start]), int(self.indptr[stop])
+        indptr = np.asarray(self.indptr[start : stop + 1], np.int64) - first
+        return indptr, self.indices[first:last], self.weights[first:last], self.dimension
+
+
+@dataclass(frozen=True, eq=False)
+class TokenColumn:
+    """The tokens of all texts in one matrix, and where each text begins."""
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    parts = ("values", "offsets")
+
+    def __post_init__(self):
+        _require(self.values, "values", "fiu", 2)
+        _require(self.offsets, "offsets", "iu", 1)
+        _require_offsets(self.offsets, len(self.values), "offsets")
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def check_dimension(self, dimension):
+        _match(dimension, self.values.shape[1], "values per token")
+
+    def __getitem__(self, index):
+        return self.values[int(self.offsets[index]) : int(self.offsets[index + 1])]
+
+    def batch(self, start, stop):
+        """Return the token matrices start to stop as the batch encoders take them."""
+        return [np.ascontiguousarray(self[i], np.float32) for i in range(start, stop)]
+
+
+def kind_of(method):
+    """Return the kind of column that a method encodes."""
+    return _KINDS.get(method, DenseColumn)
+
+
+_KINDS = {
+    QuantizationMethod.SPARSE_NATIVE: SparseColumn,
+    QuantizationMethod.TOKEN_PRUNING: TokenColumn,
+}
+
+
+def _require(array, name, kinds, ndim):
+    if array.dtype.kind not in kinds or array.ndim != ndim:
+        numbers = "whole numbers" if "f" not in kinds else "numbers"
+        raise InvalidInput(
+            what=name,
+            expected=f"{numbers} in {ndim} dimension{'s' * (ndim > 1)}",
+            actual=f"{array.dtype} {list(array.shape)}",
+        )
+
+
+def _require_offsets(offsets, total, name):
+    steps = np.diff(offsets.astype(np.int64))
+    if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and np.all(steps >= 0)):
+        raise InvalidInput(
+            what=name,
+            expected=f"ascending positions from 0 to {total}",
+            actual=f"{len(offsets)} positions that are not",
+        )
+
+
+def _match(expected, actual, what):
+    if expected != actual:
+        raise DimensionMismatch(expected=expected, actual=actual, what=what)

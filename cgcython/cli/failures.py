@@ -1,0 +1,28 @@
+"""What goes wrong on a command line, as exit codes."""
+
+from cgcython import errors
+
+OK, LIMIT, USAGE, BAD_DATA, CODEBOOK, STORE = range(6)
+INTERRUPTED = 130
+
+
+class UsageError(Exception):
+    """The arguments make no sense together; nothing was read or written."""
+
+
+def exit_code(error):
+    """Return the exit code of an error: the first family below that it belongs to.
+
+    >>> exit_code(errors.CodebookMissing(path="models", codebook_id=7, command="..."))
+    4
+    """
+    return next(code for family, code in _FAMILIES if isinstance(error, family))
+
+
+_FAMILIES = (
+    (UsageError, USAGE),
+    ((errors.RecallLossExceeded, errors.BudgetExceeded), LIMIT),
+    ((errors.CodebookMissing, errors.CodebookCorrupt), CODEBOOK),
+    ((errors.StorageCorruption, errors.StoreUnavailable), STORE),
+    (Exception, BAD_DATA),
+)

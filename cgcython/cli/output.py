@@ -1,0 +1,52 @@
+"""Data for stdout: aligned tables for people, stable JSON for programs."""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def print_json(value):
+    """Print one JSON document on one line; keys keep the order they were given."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def print_table(headers, rows):
+    """Print rows under headers; a column of figures is aligned to the right.
+
+    >>> print_table(["what", "bytes"], [["E1", 8], ["E13", 120]])
+    what  bytes
+    E1        8
+    E13     120
+    """
+    texts = [list(map(_text, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(headers, *texts)]
+    right = [all(_is_figure(row[i]) for row in rows) for i in range(len(headers))]
+    for row in [list(headers), *texts]:
+        cells = (
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _text(value):
+    return "-" if value is None else str(value)
+
+
+def _is_figure(value):
+    text = _text(value)
+    return text == "-" or text[0] in "+-.0123456789"
+
+
+@contextmanager
+def written_whole(path):
+    """Yield a temporary path beside `path` that takes its place when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What quantization costs, measured against float32 on the same data."""

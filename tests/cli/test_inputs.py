@@ -1,0 +1,165 @@
+"""Every way to name inputs, and every way to get them wrong."""
+
+import uuid
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from cgcython.base import ModelId, Profile
+from cgcython.cli.failures import UsageError
+from cgcython.cli.inputs import open_corpus, row_id
+from cgcython.errors import DimensionMismatch, InvalidInput
+
+PROFILE = Profile.from_toml(
+    """
+    E1 = { dimension = 4, method = "float8_e4m3" }
+    E6 = { dimension = 50, method = "sparse_native" }
+    E12 = { dimension = 2, method = "token_pruning" }
+    """
+)
+DENSE = np.arange(12, dtype=np.float16).reshape(3, 4)
+SPARSE = {
+    "E6.indptr": np.array([0, 2, 2, 3]),
+    "E6.indices": np.array([3, 9, 49], np.uint16),
+    "E6.weights": np.array([1, 2, 3], np.float32),
+}
+TOKENS = {
+    "E12.values": np.arange(10, dtype=np.float32).reshape(5, 2),
+    "E12.offsets": np.array([0, 2, 5]),
+    "E12.rows": np.array([0, 2]),
+}
+
+
+@pytest.fixture
+def npz(tmp_path):
+    path = tmp_path / "corpus.npz"
+    np.savez(path, Semantic=DENSE, **SPARSE, **TOKENS)
+    return path
+
+
+def read(*specs):
+    return open_corpus(list(map(str, specs)), PROFILE)
+
+
+def test_a_file_may_name_its_arrays_by_embedder(npz):
+    corpus = read(npz)
+    assert [one.short for one in corpus] == ["E1", "E6", "E12"]
+    assert corpus.num_memories == 3
+
+
+def test_safetensors_read_like_npz(npz, tmp_path):
+    save_file({"Semantic": DENSE, **SPARSE, **TOKENS}, tmp_path / "corpus.safetensors")
+    for one, other in zip(read(npz).values(), read(tmp_path / "corpus.safetensors").values()):
+        for part in one.column.parts:
+            np.testing.assert_array_equal(getattr(one.column, part), getattr(other.column, part))
+
+
+def test_npy_and_safetensors_are_mapped(tmp_path):
+    np.save(tmp_path / "a.npy", DENSE)
+    save_file({"E1": DENSE}, tmp_path / "a.safetensors")
+    for spec in (f"E1={tmp_path}/a.npy", tmp_path / "a.safetensors"):
+        assert isinstance(read(spec)[ModelId.SEMANTIC].column.values, np.memmap)
+
+
+def test_foreign_names_are_listed_after_the_file(tmp_path):
+    np.savez(tmp_path / "x.npz", d=DENSE, p=SPARSE["E6.indptr"], i=[3, 9, 49], w=[1.0, 2, 3])
+    corpus = read(f"e1={tmp_path}/x.npz:d", f"sparse={tmp_path}/x.npz:p,i,w")
+    assert corpus.fingerprints(0, 1)[0][ModelId.SPARSE].indices.tolist() == [3, 9]
+
+
+def test_memories_without_an_embedder_have_none(npz):
+    memories = read(npz).fingerprints(0, 3)
+    assert ModelId.LATE_INTERACTION not in memories[1]
+    np.testing.assert_array_equal(memories[2][ModelId.LATE_INTERACTION], TOKENS["E12.values"][2:])
+
+
+def test_rows_of_a_foreign_file_come_after_the_at_sign(tmp_path):
+    np.savez(tmp_path / "t.npz", v=TOKENS["E12.values"], o=[0, 2, 5], index=[1, 4])
+    corpus = read(f"E12={tmp_path}/t.npz:v,o@index")
+    assert [bool(one) for one in corpus.fingerprints(0, 5)] == [False, True, False, False, True]
+
+
+def test_any_range_of_memories_is_the_same_memories(npz):
+    corpus = read(npz)
+    whole, part = corpus.fingerprints(0, 3), corpus.fingerprints(1, 3)
+    assert [list(one) for one in whole[1:]] == [list(one) for one in part]
+
+
+def test_ids_follow_from_row_numbers(npz):
+    assert read(npz).ids[1:3] == [row_id(1), row_id(2)]
+    assert uuid.UUID(bytes=row_id(1)).version == 5
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_ids_may_be_given(tmp_path, as_text):
+    ids = [uuid.UUID(int=i) for i in (7, 8, 9)]
+    given = [str(i) for i in ids] if as_text else np.array([list(i.bytes) for i in ids], np.uint8)
+    np.savez(tmp_path / "x.npz", E1=DENSE, ids=given)
+    assert read(tmp_path / "x.npz").ids[:] == [i.bytes for i in ids]
+
+
+BAD = {
+    "a column of another length": {"E1": DENSE[:2], **SPARSE},
+    "rows that do not ascend": {"E1": DENSE, **TOKENS, "E12.rows": [2, 0]},
+    "negative rows": {**TOKENS, "E12.rows": [-1, 0]},
+    "too few rows": {**TOKENS, "E12.rows": [1]},
+    "offsets beyond the end": {**TOKENS, "E12.offsets": [0, 2, 6]},
+    "offsets that go back": {**TOKENS, "E12.offsets": [0, 7, 5]},
+    "no offsets": {"E12.values": TOKENS["E12.values"]},
+    "a name of no embedder": {"E14": DENSE},
+    "text for numbers": {"E1": np.array([["a"]])},
+    "ids twice": {"E1": DENSE, "ids": np.zeros((3, 16), np.uint8)},
+    "too few ids": {"E1": DENSE, "ids": np.zeros((2, 16), np.uint8)},
+    "an embedder outside the profile": {"E8": DENSE},
+}
+
+
+@pytest.mark.parametrize("arrays", BAD.values(), ids=BAD)
+def test_bad_arrays_are_refused(tmp_path, arrays):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InvalidInput):
+        read(tmp_path / "x.npz")
+
+
+def test_another_dimension_names_the_input(tmp_path):
+    np.save(tmp_path / "x.npy", DENSE[:, :3])
+    with pytest.raises(DimensionMismatch) as caught:
+        read(f"E1={tmp_path}/x.npy")
+    assert "x.npy" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("text", ["E14=x.npy", "E1=x.csv", "x.txt", "=x.npy"])
+def test_bad_specs_are_usage_errors(text):
+    with pytest.raises(UsageError):
+        read(text)
+
+
+def test_two_inputs_for_one_embedder_are_refused(npz):
+    with pytest.raises(InvalidInput, match="E1: expected one input"):
+        read(npz, f"E1={npz}:Semantic")
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors"])
+@pytest.mark.parametrize("text", [b"", b"no arrays at all, whatever the name says"])
+def test_files_that_are_something_else_are_refused(tmp_path, suffix, text):
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(text)
+    with pytest.raises(InvalidInput, match=f"a .{suffix} file"):
+        read(f"E1={path}")
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, E1=DENSE)
+    damaged = bytearray(path.read_bytes())
+    damaged[60] ^= 0xFF
+    path.write_bytes(damaged)
+    with pytest.raises(InvalidInput):
+        read(path)
+
+
+def test_pickles_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([{}], object), allow_pickle=True)
+    with pytest.raises(InvalidInput):
+        read(f"E1={tmp_path}/x.npy")
