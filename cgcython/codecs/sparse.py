@@ -8,25 +8,20 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_float32
 from cgcython.base import QuantizationMethod
-from cgcython.errors import (
-    DimensionMismatch,
-    InvalidInput,
-    InvalidQuantizedData,
-    MethodMismatch,
-    SparseTooDense,
-)
+from cgcython.codecs.base import invalid, output, output_columns, require_columns, require_kind
+from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, SparseTooDense
 from cgcython.metadata import SparseMetadata
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
 LAYOUTS = ("canonical", "compact_f16", "compact_f32")
-_CODES = {layout: code for code, layout in enumerate(LAYOUTS)}
-_F16, _F32 = _CODES["compact_f16"], _CODES["compact_f32"]
+_NUMBERS = {layout: number for number, layout in enumerate(LAYOUTS)}
+_F16, _F32 = _NUMBERS["compact_f16"], _NUMBERS["compact_f32"]
 MAX_PERCENT = 10
 _REASONS = (
-    "",
+    None,
     "wrong length",
-    "wrong count",
+    "the count differs",
     "padding is not zero",
     "indices do not ascend within the dimension",
     "a weight is not finite",
@@ -35,15 +30,9 @@ _REASONS = (
 
 @dataclass(frozen=True)
 class SparseCodec:
-    """The non-zeros of vectors of `dim` values; at most 10 % of them.
+    """The non-zeros of vectors of `dim` values, at most 10 % of them.
 
-    `compact_f16` keeps a vector as `compact_f32` when a weight is outside f16's normal range.
-
-    >>> q = SparseCodec(dim=100).encode(SparseVector([7, 2], [0.5, 1.0], dimension=100))
-    >>> q.data.hex()
-    '02000000020000000000803f070000000000003f'
-    >>> SparseCodec(dim=100).decode(q).weights
-    array([1. , 0.5], dtype=float32)
+    `compact_f16` keeps a vector as `compact_f32` when f16 would not hold a weight to 11 bits.
     """
 
     dim: int
@@ -51,223 +40,256 @@ class SparseCodec:
     method = QuantizationMethod.SPARSE_NATIVE
 
     def __post_init__(self):
-        if self.layout not in _CODES:
+        if self.layout not in LAYOUTS:
             raise InvalidInput(what="layout", expected=" or ".join(LAYOUTS), actual=self.layout)
         if not isinstance(self.dim, int) or not 1 <= self.dim < 2**32:
             raise InvalidInput(what="dim", expected="1 to 2**32 - 1", actual=self.dim)
 
     def encode(self, vector):
-        """Return the bytes of one SparseVector or (indices, weights).
+        """Return the record of a SparseVector or of (indices, weights).
 
-        Raises SparseTooDense, DimensionMismatch, InvalidInput or NonFiniteValue.
+        >>> SparseCodec(dim=100).encode(([7, 2], [0.5, 1.0])).data.hex()
+        '02000000020000000000803f070000000000003f'
         """
         indices, weights = self._parts(vector)
-        code = _CODES[self.layout]
-        self._require_sparse(len(indices))
-        data = kernels.sparse.encode_vector(indices, weights, self.dim, code)
+        nnz, number = len(indices), _NUMBERS[self.layout]
+        self._require_sparse(nnz)
+        data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
         if data is None:
-            data, code = self._encode_closely(indices, weights)
-        metadata = SparseMetadata(self.dim, len(indices), LAYOUTS[code])
+            data, number = self._encode_closely(indices, weights)
+        metadata = SparseMetadata(self.dim, nnz, LAYOUTS[number])
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
-    def decode(self, quantized):
-        """Return the SparseVector of any layout's bytes.
+    def decode(self, quantized, out=None):
+        """Return the SparseVector of a record of any layout.
 
-        Raises MethodMismatch, DimensionMismatch or InvalidQuantizedData.
+        `out` is (indices u32, weights f32) arrays of nnz elements to use.
         """
-        nnz, code = self._header(quantized)
-        arrays = kernels.sparse.decode_vector(quantized.data, nnz, self.dim, code)
-        if arrays is None:
-            raise _damage(quantized.data, nnz, self.dim, code)
-        return SparseVector.trusted(*arrays, self.dim)
+        nnz, number = self._header(quantized)
+        if out is None:
+            arrays = kernels.sparse.decode_vector(quantized.data, nnz, self.dim, number)
+            if arrays is None:
+                raise self._damage(quantized.data, nnz, number)
+            return SparseVector.trusted(*arrays, self.dim)
+        self._require_bytes(quantized.data, nnz, number)
+        indices, weights = output(out[0], (nnz,), np.uint32), output(out[1], (nnz,))
+        if kernels.sparse.decode(quantized.data, self.dim, number, indices, weights):
+            raise self._damage(quantized.data, nnz, number)
+        return SparseVector.trusted(indices, weights, self.dim)
 
-    def encode_batch(self, vectors, num_threads=1):
-        """Return many vectors as columns: `data`, `offsets`, `nnz`, `layouts`.
+    def encode_batch(self, vectors, num_threads=1, out=None):
+        """Return the batch of a list of vectors, or of (indptr, indices, weights, dimension).
 
-        Takes a list of SparseVector or CSR columns (indptr, indices, weights, dimension).
+        Columns: `data`, `offsets`, `nnz` and `layouts`, which are positions in LAYOUTS. `out` is a
+        batch of the same sizes whose columns may be reused.
         """
-        indptr, indices, weights = self._columns(vectors)
-        self._require_sparse(int(np.diff(indptr).max(initial=0)))
-        layouts = self._choose_layouts(indptr, weights)
-        offsets = np.empty(len(indptr), np.int64)
-        kernels.sparse.measure_rows(indptr, self.dim, layouts, offsets)
-        data = np.empty(offsets[-1], np.uint8)
-
-        def encode(start, stop):
-            rows, edges = slice(start, stop), slice(start, stop + 1)
-            bad = kernels.sparse.encode_rows(
-                indptr[edges], indices, weights, self.dim, layouts[rows], data, offsets[edges]
-            )
-            return start + bad if bad >= 0 else -1
-
-        bad = max(split_rows(encode, len(layouts), num_threads))
-        if bad >= 0:
-            return self.encode_batch(self._sorted_rows(indptr, indices, weights), num_threads)
-        columns = {
-            "data": data,
-            "offsets": offsets,
-            "nnz": np.diff(indptr).astype(np.uint32),
-            "layouts": layouts,
-        }
-        return QuantizedBatch(self.method, self.dim, columns, {"layout": self.layout})
+        rows = self._rows(vectors)
+        batch = self._empty_batch(*rows, out)
+        if not self._fill(batch.columns, *rows, num_threads):
+            rows = self._rows(self._sorted_rows(*rows))
+            batch = self._empty_batch(*rows, out)
+            self._fill(batch.columns, *rows, num_threads)
+        return batch
 
     def decode_batch(self, batch, num_threads=1, out=None):
-        """Return CSR columns (indptr i64, indices u32, weights f32).
+        """Return the CSR columns (indptr i64, indices u32, weights f32) of a batch.
 
-        `out` is (indices, weights) with room for all non-zeros of the batch.
+        `out` is three such arrays of the right lengths to use.
         """
-        self._require_own(batch)
-        columns = batch.columns
-        indptr = np.zeros(len(batch) + 1, np.int64)
-        np.cumsum(columns["nnz"], out=indptr[1:])
-        indices, weights = out or (
-            np.empty(indptr[-1], np.uint32),
-            np.empty(indptr[-1], np.float32),
-        )
+        data, offsets, layouts, indptr = self._checked_columns(batch)
+        out = out or (None, None, None)
+        edges_out = output(out[0], indptr.shape, np.int64)
+        edges_out[:] = indptr
+        indices, weights = output(out[1], (indptr[-1],), np.uint32), output(out[2], (indptr[-1],))
 
         def decode(start, stop):
             rows, edges = slice(start, stop), slice(start, stop + 1)
             bad = kernels.sparse.decode_rows(
-                columns["data"],
-                columns["offsets"][edges],
-                columns["layouts"][rows],
-                self.dim,
-                indptr[edges],
-                indices,
-                weights,
+                data, offsets[edges], layouts[rows], self.dim, indptr[edges], indices, weights
             )
-            return start + bad if bad >= 0 else -1
+            return start + bad if bad >= 0 else len(layouts)
 
-        bad = max(split_rows(decode, len(batch), num_threads))
-        if bad >= 0:
-            self.decode(self.row(batch, bad))
-        return indptr, indices[: indptr[-1]], weights[: indptr[-1]]
+        bad = min(split_rows(decode, len(layouts), num_threads))
+        if bad < len(layouts):
+            _naming_row(bad, self.decode, self.row(batch, bad))
+        return edges_out, indices, weights
 
     def row(self, batch, i):
-        """Return row i of a batch as a record of its own."""
-        columns = batch.columns
+        """Return row i of a batch as a record."""
+        columns, i = batch.columns, range(len(batch))[i]
         data = columns["data"][columns["offsets"][i] : columns["offsets"][i + 1]].tobytes()
         layout = LAYOUTS[columns["layouts"][i]]
         metadata = SparseMetadata(self.dim, int(columns["nnz"][i]), layout)
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
     def expected_size(self, count=None):
-        """Return the bytes of `count` non-zeros; of 5 % when no count is given."""
+        """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""
         nnz = self.dim // 20 if count is None else count
-        return kernels.sparse.size(nnz, self.dim, _CODES[self.layout])
+        return kernels.sparse.size(nnz, self.dim, _NUMBERS[self.layout])
 
     def loss(self, original, decoded):
-        """Return 1 - cosine of two sparse vectors; 0 when both are empty."""
-        sides = [SparseVector(*self._parts(one), self.dim) for one in (original, decoded)]
-        common = np.intersect1d(
-            *(side.indices for side in sides), assume_unique=True, return_indices=True
-        )[1:]
-        left, right = (side.weights.astype(np.float64) for side in sides)
-        scale = np.linalg.norm(left) * np.linalg.norm(right)
-        if scale == 0:
-            return float(np.any(left) != np.any(right))
-        return 1.0 - float(left[common[0]] @ right[common[1]]) / scale
+        """Return 1 - cosine."""
+        a, b = self._as_vector(original), self._as_vector(decoded)
+        norms = np.linalg.norm(a.weights.astype(float)) * np.linalg.norm(b.weights.astype(float))
+        if norms == 0:
+            return 0.0 if not a.weights.any() and not b.weights.any() else 1.0
+        _, i, j = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
+        return float(1 - a.weights[i].astype(float) @ b.weights[j] / norms)
 
     def _parts(self, vector):
         if isinstance(vector, SparseVector):
             if vector.dimension != self.dim:
                 raise DimensionMismatch(expected=self.dim, actual=vector.dimension)
             return vector.indices, vector.weights
-        try:
-            indices, weights = vector
-            len(indices), len(weights)
-        except (TypeError, ValueError):
-            raise InvalidInput(
-                what="sparse vector",
-                expected="a SparseVector or (indices, weights)",
-                actual=type(vector).__name__,
-            ) from None
-        return indices, weights
+        if not (isinstance(vector, (tuple, list)) and len(vector) == 2):
+            expected = "a SparseVector or (indices, weights)"
+            raise InvalidInput(what="vector", expected=expected, actual=type(vector).__name__)
+        indices = np.asarray(vector[0])
+        if indices.ndim != 1:
+            raise DimensionMismatch(expected=1, actual=indices.ndim, what="dimensions of indices")
+        return indices, vector[1]
+
+    def _as_vector(self, vector):
+        indices, weights = self._parts(vector)
+        if isinstance(vector, SparseVector):
+            return vector
+        return SparseVector(indices, weights, self.dim)
 
     def _require_sparse(self, nnz):
         if nnz * 100 > self.dim * MAX_PERCENT:
+            percent = 100 * nnz / self.dim
             raise SparseTooDense(
-                expected_sparsity=MAX_PERCENT,
-                nnz=nnz,
-                total=self.dim,
-                actual_pct=100 * nnz / self.dim,
+                expected_sparsity=MAX_PERCENT, nnz=nnz, total=self.dim, actual_pct=percent
             )
 
     def _encode_closely(self, indices, weights):
-        """Sort and convert, or raise; fall from f16 to f32 where weights need it."""
+        """Sort and convert, or say what is wrong; keep f32 where f16 does not hold the weights."""
         vector = SparseVector(indices, weights, self.dim)
-        for code in dict.fromkeys((_CODES[self.layout], _F32)):
-            data = kernels.sparse.encode_vector(vector.indices, vector.weights, self.dim, code)
-            if data is not None:
-                return data, code
-        raise AssertionError("a SparseVector always fits in f32")
+        data, number = None, _NUMBERS[self.layout]
+        while data is None:
+            data = kernels.sparse.encode_vector(vector.indices, vector.weights, self.dim, number)
+            number = number if data is not None else _F32
+        return data, number
 
     def _header(self, quantized):
-        if quantized.method is not self.method:
-            raise MethodMismatch(expected=self.method, actual=quantized.method)
-        metadata = quantized.metadata
-        if not isinstance(metadata, SparseMetadata) or metadata.layout not in _CODES:
-            raise MethodMismatch(expected="SparseMetadata", actual=repr(metadata))
-        if not self.dim == quantized.original_dim == metadata.vocab_size:
-            raise DimensionMismatch(expected=self.dim, actual=quantized.original_dim)
-        nnz = metadata.nnz
-        if not isinstance(nnz, int) or not 0 <= nnz <= self.dim:
-            raise InvalidQuantizedData(
-                method=self.method, actual_bytes=len(quantized.data), reason=f"nnz is {nnz}"
-            )
-        return nnz, _CODES[metadata.layout]
+        require_kind(quantized, self, SparseMetadata)
+        vocab_size, nnz, layout = quantized.metadata
+        if vocab_size != self.dim or layout not in LAYOUTS:
+            raise invalid(self, f"metadata is {quantized.metadata}")
+        if not isinstance(nnz, (int, np.integer)) or not 0 <= nnz <= self.dim:
+            raise invalid(self, f"{nnz} non-zeros of {self.dim}")
+        return nnz, _NUMBERS[layout]
 
-    def _require_own(self, batch):
-        if batch.method is not self.method:
-            raise MethodMismatch(expected=self.method, actual=batch.method)
-        if batch.original_dim != self.dim:
-            raise DimensionMismatch(expected=self.dim, actual=batch.original_dim)
+    def _require_bytes(self, data, nnz, number):
+        expected = kernels.sparse.size(nnz, self.dim, number)
+        if len(data) != expected:
+            raise invalid(self, expected=expected, actual=len(data))
 
-    def _columns(self, vectors):
-        if isinstance(vectors, tuple) and len(vectors) == 4:
-            return self._csr_columns(*vectors)
-        parts = [self._parts(vector) for vector in vectors]
-        indptr = np.zeros(len(parts) + 1, np.int64)
-        np.cumsum([len(indices) for indices, _ in parts], out=indptr[1:])
-        indices = [np.empty(0, np.uint32), *(one for one, _ in parts)]
-        weights = [np.empty(0, np.float32), *(one for _, one in parts)]
+    def _damage(self, data, nnz, number):
+        """Return the error that says why a kernel refused these bytes."""
+        self._require_bytes(data, nnz, number)
+        scratch = np.empty(nnz, np.uint32), np.empty(nnz, np.float32)
+        return invalid(self, _REASONS[kernels.sparse.decode(data, self.dim, number, *scratch)])
+
+    def _rows(self, vectors):
+        """Return (indptr, indices, weights) in the types the kernels take."""
+        if isinstance(vectors, tuple) and len(vectors) == 4 and np.ndim(vectors[0]) == 1:
+            *rows, dimension = vectors
+            if dimension != self.dim:
+                raise DimensionMismatch(expected=self.dim, actual=dimension)
+            return _checked_rows(*rows, self.dim)
+        vectors = [self._as_vector(vector) for vector in vectors]
+        indptr = np.zeros(len(vectors) + 1, np.int64)
+        np.cumsum([vector.nnz for vector in vectors], out=indptr[1:])
+        indices = [np.empty(0, np.uint32), *(vector.indices for vector in vectors)]
+        weights = [np.empty(0, np.float32), *(vector.weights for vector in vectors)]
         return indptr, np.concatenate(indices), np.concatenate(weights)
 
-    def _csr_columns(self, indptr, indices, weights, dimension):
-        if dimension != self.dim:
-            raise DimensionMismatch(expected=self.dim, actual=dimension)
-        indices = np.asarray(indices)
-        return (
-            np.ascontiguousarray(indptr, np.int64),
-            np.ascontiguousarray(indices, np.uint32),
-            as_float32(weights),
-        )
+    def _empty_batch(self, indptr, indices, weights, out):
+        """Return a batch with room for these rows, its columns besides `data` filled in."""
+        counts = np.diff(indptr)
+        self._require_sparse(int(counts.max(initial=0)))
+        layouts = self._choose_layouts(indptr, weights)
+        offsets = np.empty(len(indptr), np.int64)
+        kernels.sparse.measure_rows(indptr, self.dim, layouts, offsets)
+        columns = _columns_of(len(layouts)) | {"data": ((int(offsets[-1]),), np.uint8)}
+        columns = dict(zip(columns, output_columns(out, self, **columns)))
+        columns["offsets"][:], columns["nnz"][:], columns["layouts"][:] = offsets, counts, layouts
+        return QuantizedBatch(self.method, self.dim, columns, {"layout": self.layout})
 
     def _choose_layouts(self, indptr, weights):
-        layouts = np.full(len(indptr) - 1, _CODES[self.layout], np.uint8)
+        layouts = np.full(len(indptr) - 1, _NUMBERS[self.layout], np.uint8)
         if self.layout == "compact_f16":
             kernels.sparse.fits_half(indptr, weights, layouts)
             layouts = np.where(layouts, np.uint8(_F16), np.uint8(_F32))
         return layouts
 
+    def _fill(self, columns, indptr, indices, weights, num_threads):
+        """Write `data`; return False when a row is unsorted or damaged."""
+        data, offsets, layouts = columns["data"], columns["offsets"], columns["layouts"]
+
+        def encode(start, stop):
+            rows, edges = slice(start, stop), slice(start, stop + 1)
+            return kernels.sparse.encode_rows(
+                indptr[edges], indices, weights, self.dim, layouts[rows], data, offsets[edges]
+            )
+
+        return max(split_rows(encode, len(layouts), num_threads)) < 0
+
     def _sorted_rows(self, indptr, indices, weights):
-        """Return every row as a SparseVector; raises for the first that is none."""
+        """Return each row as a SparseVector, or say which is none and why."""
         return [
-            SparseVector(indices[start:stop], weights[start:stop], self.dim)
-            for start, stop in pairwise(indptr)
+            _naming_row(row, SparseVector, indices[start:stop], weights[start:stop], self.dim)
+            for row, (start, stop) in enumerate(pairwise(indptr))
         ]
 
+    def _checked_columns(self, batch):
+        """Return data, offsets, layouts and indptr, so that nothing is allocated for a lie."""
+        offsets, nnz, layouts = require_columns(batch, self, **_columns_of(len(batch)))
+        indptr, expected = np.zeros(len(offsets), np.int64), np.empty(len(offsets), np.int64)
+        np.cumsum(nnz, out=indptr[1:])
+        if np.any(nnz > self.dim) or np.any(layouts >= len(LAYOUTS)):
+            raise invalid(self, "a count or layout is out of range")
+        kernels.sparse.measure_rows(indptr, self.dim, layouts, expected)
+        (data,) = require_columns(batch, self, data=((int(offsets[-1]),), np.uint8))
+        if not np.array_equal(offsets, expected):
+            raise invalid(self, "offsets do not fit the counts", int(expected[-1]), len(data))
+        return data, offsets, layouts, indptr
 
-def _damage(data, nnz, dim, code):
-    """Return the error that says what is wrong with bytes that were refused."""
-    expected = kernels.sparse.size(nnz, dim, code)
-    status = kernels.sparse.BAD_LENGTH
-    if len(data) == expected:
-        indices, weights = np.empty(nnz, np.uint32), np.empty(nnz, np.float32)
-        status = kernels.sparse.decode(data, dim, code, indices, weights)
-    return InvalidQuantizedData(
-        method=QuantizationMethod.SPARSE_NATIVE,
-        expected_bytes=expected,
-        actual_bytes=len(data),
-        reason=_REASONS[status],
+
+def _columns_of(rows):
+    return {
+        "offsets": ((rows + 1,), np.int64),
+        "nnz": ((rows,), np.uint32),
+        "layouts": ((rows,), np.uint8),
+    }
+
+
+def _checked_rows(indptr, indices, weights, dim):
+    indptr, indices, weights = np.asarray(indptr), np.asarray(indices), as_float32(weights)
+    if indices.ndim != 1 or indices.shape != weights.shape:
+        raise DimensionMismatch(expected=indices.shape, actual=weights.shape, what="weights")
+    length = len(indices)
+    ascends = indptr.ndim == 1 and indptr.dtype.kind in "ui" and indptr.size > 0
+    if not (ascends and indptr[0] >= 0 and indptr[-1] <= length and np.all(np.diff(indptr) >= 0)):
+        expected = f"whole numbers ascending from 0 to {length}"
+        raise InvalidInput(what="indptr", expected=expected, actual=indptr)
+    if indices.dtype.kind not in "ui":
+        raise InvalidInput(what="indices", expected="whole numbers", actual=indices.dtype)
+    outside = np.flatnonzero((indices < 0) | (indices >= dim))
+    if outside.size:
+        actual = int(indices[outside[0]])
+        raise InvalidInput(what="indices", expected=f"0 to {dim - 1}", actual=actual)
+    return (
+        np.ascontiguousarray(indptr, np.int64),
+        np.ascontiguousarray(indices, np.uint32),
+        weights,
     )
+
+
+def _naming_row(row, function, *arguments):
+    try:
+        return function(*arguments)
+    except QuantizationError as error:
+        error.add_note(f"in row {row}")
+        raise
