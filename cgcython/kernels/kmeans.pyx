@@ -1,1 +1,2 @@
-"""The kmeans family."""
+"""The steps of k-means."""
+from cgcython.kernels.reference.kmeans import accumulate, shrink_distances

@@ -1,1 +1,146 @@
-"""pq."""
+"""Product quantization by definition: the nearest centroid in float64, lowest index on ties.
+
+Sums run over the dimension in order, each product rounded, so that every level can repeat them.
+"""
+
+import numpy as np
+
+F64 = np.float64
+
+
+def encode_rows(values, prepared, codes):
+    """Write the codes [n, M] of rows [n, dim]; return where the first non-finite value is, or -1.
+
+    Where the return is not -1 the codes mean nothing.
+    """
+    _require_shapes(values, codes, prepared)
+    finite = np.isfinite(values)
+    if not finite.all():
+        return int(np.argmin(finite))
+    parts = _projected(values.astype(F64), prepared)
+    subvectors, _, width = prepared.centroids.shape
+    for m in range(subvectors):
+        part = parts[:, m * width : (m + 1) * width]
+        codes[:, m] = _distances(part, prepared.centroids[m].astype(F64)).argmin(axis=1)
+    return -1
+
+
+def _projected(values, prepared):
+    if prepared.rotation is None:
+        return values
+    centred = values - prepared.mean.astype(F64)
+    sums = np.zeros((len(values), prepared.rotation.shape[1]))
+    for k, row in enumerate(prepared.rotation.astype(F64)):
+        sums += centred[:, k, None] * row
+    return sums
+
+
+def _distances(part, centroids):
+    sums = np.zeros((len(part), len(centroids)))
+    for k in range(part.shape[1]):
+        difference = part[:, k, None] - centroids[:, k]
+        sums += difference * difference
+    return sums
+
+
+def encode_vector(values, prepared):
+    """Return the codes of one vector, or None where values needs a closer look.
+
+    That is when it is no finite, contiguous float32 ndarray [dim].
+    """
+    plain = (
+        type(values) is np.ndarray
+        and values.dtype == np.float32
+        and values.shape == (prepared.dim,)
+        and values.flags.c_contiguous
+        and values.flags.aligned
+        and np.isfinite(values).all()
+    )
+    if not plain:
+        return None
+    codes = np.empty((1, prepared.centroids.shape[0]), np.uint8)
+    encode_rows(values[None], prepared, codes)
+    return codes.tobytes()
+
+
+def decode_rows(codes, prepared, out):
+    """Write the vector [n, dim] of each row of codes: its centroids, rotated back, plus the mean."""
+    _require_shapes(out, codes, prepared)
+    subvectors = np.arange(codes.shape[1])
+    parts = prepared.centroids[subvectors, codes].reshape(len(codes), -1)
+    if prepared.rotation is not None:
+        parts = parts.astype(F64) @ prepared.rotation.T.astype(F64) + prepared.mean
+    out[...] = parts
+
+
+def decode_vector(codes, prepared):
+    """Return the vector of M bytes of codes."""
+    out = np.empty((1, prepared.dim), np.float32)
+    decode_rows(np.frombuffer(codes, np.uint8)[None], prepared, out)
+    return out[0]
+
+
+def dot_table(query, prepared, table):
+    """Write the dot products [M, 256] of the parts of a projected query [d_out] with centroids."""
+    table[...] = np.einsum("md,mkd->mk", _parts(query, prepared, table), prepared.centroids)
+
+
+def distance_table(query, prepared, table):
+    """Write the squared distances [M, 256] of a projected query [d_out] from the centroids."""
+    parts = _parts(query, prepared, table)
+    table[...] = ((parts[:, None] - prepared.centroids) ** 2).sum(axis=2)
+
+
+def _parts(query, prepared, table):
+    subvectors, centroids, width = prepared.centroids.shape
+    if len(query) != subvectors * width:
+        raise ValueError(f"query holds {len(query)}, the codebook {subvectors * width}")
+    if table.shape != (subvectors, centroids):
+        raise ValueError(f"table is {table.shape}, expected {(subvectors, centroids)}")
+    return query.astype(F64).reshape(subvectors, width)
+
+
+def adc_scan(table, codes, out):
+    """Write the sum of each row's table entries [n]."""
+    _require_scan(table, codes, out)
+    out[...] = _sums(table, codes)
+
+
+def adc_cosine(dots, norms, dot_constant, norm_constant, codes, out):
+    """Write (dot_constant + sum of dots) / sqrt(norm_constant + sum of norms) of each row.
+
+    0 where the norm is 0.
+    """
+    _require_scan(dots, codes, out)
+    _require_scan(norms, codes, out)
+    squares = norm_constant + _sums(norms, codes)
+    lengths = np.sqrt(np.where(squares > 0, squares, np.inf))
+    out[...] = (dot_constant + _sums(dots, codes)) / lengths
+
+
+def adc_topk(table, codes, ids, best):
+    """Write the rows with the k smallest sums, ascending, the lower row first on ties."""
+    if len(ids) != len(best) or len(ids) > len(codes):
+        raise ValueError(f"ids holds {len(ids)}, best {len(best)}, codes {len(codes)} rows")
+    sums = np.empty(len(codes), np.float32)
+    adc_scan(table, codes, sums)
+    order = np.argsort(sums, kind="stable")[: len(ids)]
+    ids[...], best[...] = order, sums[order]
+
+
+def _sums(table, codes):
+    return table[np.arange(codes.shape[1]), codes].astype(F64).sum(axis=1)
+
+
+def _require_scan(table, codes, out):
+    if table.shape[1] != 256 or codes.shape[1] != table.shape[0]:
+        raise ValueError(f"table is {table.shape}, codes are {codes.shape}")
+    if len(out) != len(codes):
+        raise ValueError(f"out holds {len(out)}, codes {len(codes)} rows")
+
+
+def _require_shapes(values, codes, prepared):
+    if values.shape[1] != prepared.dim:
+        raise ValueError(f"rows hold {values.shape[1]} values, the codebook {prepared.dim}")
+    if codes.shape != (len(values), prepared.centroids.shape[0]):
+        raise ValueError(f"codes are {codes.shape}, expected one row for each of {len(values)}")

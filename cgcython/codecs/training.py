@@ -1,0 +1,245 @@
+"""Trains product-quantization codebooks: rotation, k-means in every subspace, held-out loss.
+
+Everything random comes from the seed and every subspace is one thread's work, so the number of
+threads never changes the result.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
+from cgcython.errors import InvalidInput
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
+from cgcython.parallel import split_rows
+
+SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128)
+MIN_SAMPLES = NUM_CENTROIDS
+ENOUGH_SAMPLES = 39 * NUM_CENTROIDS  # below this k-means learns its rows, not their kind
+MAX_SAMPLES = 256 * NUM_CENTROIDS
+HELD_OUT, MAX_HELD_OUT = 0.1, 1000
+WIDTHS = (128, 256, 384, 512)
+WIDTH_LOSS = 0.002  # what a narrower projection may cost
+WIDTH_ROWS, WIDTH_STEPS = 16384, 6
+SEEDING_ROWS = 8192
+
+
+class CodebookWarning(UserWarning):
+    """A codebook comes from too few samples to be trusted."""
+
+
+class Plan(NamedTuple):
+    """How long to train: rounds of rotating and a few k-means steps, then k-means alone."""
+
+    rounds: int
+    steps_each: int
+    last_steps: int
+
+
+PLANS = {"opq": Plan(16, 2, 20), "pca": Plan(0, 0, 25), None: Plan(0, 0, 25)}
+
+
+class Trained(NamedTuple):
+    """A codebook's arrays; mean and rotation are both None or both arrays."""
+
+    centroids: np.ndarray
+    mean: np.ndarray | None = None
+    rotation: np.ndarray | None = None
+
+
+def train(
+    samples, *, num_subvectors=8, seed=0, rotation="opq", width=None, num_threads=1, progress=None
+):
+    """Return the arrays that suit samples [n, dim] and the facts of their training.
+
+    `progress(step, steps, loss)` is called after each step. Raises InvalidInput; warns
+    CodebookWarning below 39 samples per centroid.
+    """
+    _check(samples, num_subvectors, rotation, width)
+    order = np.random.default_rng(seed).permutation(len(samples))[:MAX_SAMPLES]
+    held = min(MAX_HELD_OUT, int(len(order) * HELD_OUT))
+    training = Training(
+        np.ascontiguousarray(samples[np.sort(order[held:])]),
+        np.ascontiguousarray(samples[np.sort(order[:held])]),
+        num_subvectors,
+        seed,
+        num_threads,
+        progress,
+    )
+    found = training.plain() if rotation is None else training.rotated(PLANS[rotation], width)
+    facts = {
+        "samples": len(samples),
+        "seed": int(seed),
+        "training": rotation or "plain",
+        "held_out_samples": held,
+        "held_out_loss": training.held_out_loss(found),
+    }
+    return found, facts
+
+
+def _check(samples, num_subvectors, rotation, width):
+    count, dim = samples.shape
+    if num_subvectors not in SUBVECTORS or dim % num_subvectors:
+        raise InvalidInput(
+            what="num_subvectors",
+            expected=f"a divisor of {dim} among {', '.join(map(str, SUBVECTORS))}",
+            actual=num_subvectors,
+        )
+    if rotation not in PLANS:
+        raise InvalidInput(what="rotation", expected="'opq', 'pca' or None", actual=rotation)
+    if width is not None and (width % num_subvectors or not num_subvectors <= width <= dim):
+        raise InvalidInput(
+            what="width", expected=f"a multiple of {num_subvectors} up to {dim}", actual=width
+        )
+    if count < MIN_SAMPLES:
+        raise InvalidInput(what="samples", expected=f"{MIN_SAMPLES} or more", actual=count)
+    if count < ENOUGH_SAMPLES:
+        warnings.warn(
+            f"{count} samples are few; {ENOUGH_SAMPLES} or more give a codebook worth trusting",
+            CodebookWarning,
+            stacklevel=4,
+        )
+
+
+class Training:
+    """One run: its rows, the rows held out, its seed, and who hears of its progress."""
+
+    def __init__(self, rows, held_out, num_subvectors, seed, num_threads=1, progress=None):
+        self.rows, self.held_out = rows, held_out
+        self.num_subvectors, self.seed = num_subvectors, seed
+        self.num_threads, self.progress = num_threads, progress
+
+    def plain(self):
+        """Return centroids without a rotation."""
+        parts = self._parts(self.rows)
+        centroids = self._seeds(parts)
+        steps = PLANS[None].last_steps
+        for step in range(steps):
+            centroids = self._improve(parts, centroids, 1)
+            self._report(step, steps, Trained(centroids))
+        return Trained(centroids)
+
+    def rotated(self, plan, width=None):
+        """Return centroids in the balanced principal axes, rotated further by the plan."""
+        mean, axes, variances = principal_axes(self.rows)
+        width = width or self._width(mean, axes, variances)
+        start = axes[:, balanced(variances[:width], self.num_subvectors)]
+        rows = (self.rows - mean) @ start.astype(np.float32)
+        turn, centroids = np.eye(width), self._seeds(self._parts(rows))
+        for step in range(plan.rounds + plan.last_steps):
+            turned = rows @ turn.astype(np.float32)
+            refining = step < plan.rounds
+            parts = self._parts(turned)
+            centroids = self._improve(parts, centroids, plan.steps_each if refining else 1)
+            found = Trained(centroids, mean, (start @ turn).astype(np.float32))
+            if refining:
+                turn = best_rotation(rows, self._decoded(parts, centroids))
+            self._report(step, plan.rounds + plan.last_steps, found)
+        return found
+
+    def held_out_loss(self, found):
+        """Return 1 - the mean cosine of the held-out rows with what their codes decode to."""
+        prepared = prepare(*found)
+        codes = np.empty((len(self.held_out), self.num_subvectors), np.uint8)
+        decoded = np.empty_like(self.held_out)
+        kernels.pq.encode_rows(self.held_out, prepared, codes)
+        kernels.pq.decode_rows(codes, prepared, decoded)
+        return mean_loss(self.held_out, decoded)
+
+    def _width(self, mean, axes, variances):
+        """Return the smallest width that costs little held-out loss beside the best."""
+        dim = len(mean)
+        widths = [w for w in (*WIDTHS, dim) if w <= dim and w % self.num_subvectors == 0]
+        if len(widths) == 1:
+            return widths[0]
+        quick = Training(
+            self.rows[:: -(-len(self.rows) // WIDTH_ROWS)],
+            self.held_out,
+            self.num_subvectors,
+            self.seed,
+            self.num_threads,
+        )
+        losses = [quick.held_out_loss(quick._quickly(mean, axes, variances, w)) for w in widths]
+        return next(w for w, loss in zip(widths, losses) if loss <= min(losses) + WIDTH_LOSS)
+
+    def _quickly(self, mean, axes, variances, width):
+        start = axes[:, balanced(variances[:width], self.num_subvectors)].astype(np.float32)
+        parts = self._parts((self.rows - mean) @ start)
+        return Trained(self._improve(parts, self._seeds(parts), WIDTH_STEPS), mean, start)
+
+    def _parts(self, rows):
+        return [np.ascontiguousarray(part) for part in np.split(rows, self.num_subvectors, axis=1)]
+
+    def _each(self, function):
+        """Return [function(m) for each subspace], subspaces shared out among the threads."""
+        done = split_rows(
+            lambda start, stop: [function(m) for m in range(start, stop)],
+            self.num_subvectors,
+            self.num_threads,
+        )
+        return [one for some in done for one in some]
+
+    def _seeds(self, parts):
+        def seeds(m):
+            return seed_centroids(parts[m], np.random.default_rng([self.seed, m]))
+
+        return np.stack(self._each(seeds))
+
+    def _improve(self, parts, centroids, steps):
+        return np.stack(self._each(lambda m: lloyd(parts[m], centroids[m], steps)))
+
+    def _decoded(self, parts, centroids):
+        decoded = self._each(lambda m: centroids[m][assign(parts[m], centroids[m])])
+        return np.concatenate(decoded, axis=1)
+
+    def _report(self, step, steps, found):
+        if self.progress is not None:
+            self.progress(step + 1, steps, self.held_out_loss(found))
+
+
+def mean_loss(originals, decoded):
+    """Return 1 - the mean cosine of rows; rows of zeros count as kept."""
+    originals, decoded = originals.astype(np.float64), decoded.astype(np.float64)
+    lengths = np.linalg.norm(originals, axis=1) * np.linalg.norm(decoded, axis=1)
+    dots = (originals * decoded).sum(axis=1)
+    return float(1 - np.mean(np.divide(dots, lengths, out=np.ones_like(dots), where=lengths > 0)))
+
+
+def assign(rows, centroids):
+    """Return the code of the nearest centroid of each row."""
+    codes = np.empty((len(rows), 1), np.uint8)
+    kernels.pq.encode_rows(rows, prepare(centroids[None]), codes)
+    return codes[:, 0]
+
+
+def seed_centroids(rows, rng):
+    """Return 256 rows chosen by k-means++: each with odds of its squared distance from the rest."""
+    rows = rows[rng.permutation(len(rows))[:SEEDING_ROWS]]
+    distances = np.full(len(rows), np.finfo(np.float32).max, np.float32)
+    chosen = [0]
+    for draw in rng.random(NUM_CENTROIDS - 1):
+        kernels.kmeans.shrink_distances(rows, rows[chosen[-1]], distances)
+        odds = np.cumsum(distances, dtype=np.float64)
+        found = int(np.searchsorted(odds, draw * odds[-1], side="right"))
+        chosen.append(min(found, len(rows) - 1))
+    return rows[chosen]
+
+
+def lloyd(rows, centroids, steps):
+    """Return the centroids after some steps of k-means; empty ones move to the worst-kept rows."""
+    for _ in range(steps):
+        codes = assign(rows, centroids)
+        sums, counts = np.zeros(centroids.shape), np.zeros(NUM_CENTROIDS, np.int64)
+        kernels.kmeans.accumulate(rows, codes, sums, counts)
+        empty = counts == 0
+        moved = (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+        if empty.any():
+            errors = ((rows - centroids[codes]) ** 2).sum(axis=1)
+            worst = np.argsort(-errors, kind="stable")[: np.count_nonzero(empty)]
+            moved[empty] = rows[worst] if len(worst) == empty.sum() else centroids[empty]
+        if np.array_equal(moved, centroids):
+            break
+        centroids = moved
+    return centroids
