@@ -1,1 +1,42 @@
-"""Quantized embeddings at C speed."""
+"""Thirteen embedders in, one small record out: quantized embeddings at C speed.
+
+Names are imported when first used, so that `import cgcython` and the command line start at once.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "base": "Embedder ModelId Profile QuantizationMethod",
+    "errors": (
+        "BudgetExceeded CodebookCorrupt CodebookMissing DimensionMismatch InvalidInput "
+        "InvalidQuantizedData MethodMismatch NonFiniteValue QuantizationError RecallLossExceeded "
+        "SparseTooDense StorageCorruption StoreUnavailable UnsupportedVersion"
+    ),
+    "metadata": ("BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata"),
+    "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
+    "codecs.binary": "BinaryCodec",
+    "codecs.float8": "Float8Codec",
+    "codecs.sparse": "SparseCodec",
+    "embedders": (
+        "BinaryEncoder Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
+        "TokenPruningEncoder"
+    ),
+    "router": "QuantizationRouter",
+    "fingerprint": "Fingerprint QuantizedFingerprint",
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

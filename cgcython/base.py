@@ -43,18 +43,22 @@ class ModelId(IntEnum):
         """The seeds' name, such as `TemporalRecent`."""
         return "SPLADE" if self is ModelId.SPLADE else self.name.title().replace("_", "")
 
+    @property
+    def label(self):
+        """The name in messages, such as `E9 Hdc`."""
+        return f"{self.short} {self.title}"
+
     @classmethod
     def parse(cls, name):
-        """Return the embedder that `E1`, `E1_Semantic`, `Semantic` or `semantic` names.
+        """Return the embedder that `E1`, `E1_Semantic`, `Semantic`, `semantic` or 0 names.
 
         Raises InvalidInput for any other name.
         """
-        if isinstance(name, cls):
-            return name
-        found = _NAMES.get(_plain(name)) if isinstance(name, str) else None
-        if found is None:
-            raise InvalidInput(what="embedder", expected="E1 to E13 or a name", actual=repr(name))
-        return found
+        try:
+            return _NAMES[_plain(name)] if isinstance(name, str) else cls(name)
+        except (KeyError, ValueError):
+            expected = "E1 to E13 or a name"
+            raise InvalidInput(what="embedder", expected=expected, actual=repr(name)) from None
 
     def dimension(self, profile=None):
         """Return the number of values (vocabulary size, values per token) under a profile."""
@@ -80,6 +84,9 @@ class QuantizationMethod(Enum):
     BINARY = "binary"
     SPARSE_NATIVE = "sparse_native"
     TOKEN_PRUNING = "token_pruning"
+
+    # Members are singletons; Enum would hash their names, in Python, at every look-up.
+    __hash__ = object.__hash__
 
     def __str__(self):
         return self.value

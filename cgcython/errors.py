@@ -21,12 +21,22 @@ class QuantizationError(Exception):
             setattr(self, name, facts.get(name))
         super().__init__()
 
+    def about(self, model_id):
+        """Name the embedder, unless a lower layer did, and return this error."""
+        self.model_id = model_id if self.model_id is None else self.model_id
+        return self
+
     def __str__(self):
-        about = "" if self.model_id is None else f"{self.model_id!r}: "
-        return f"[{self.code}] {about}{self.sentence.format(**vars(self))}"
+        about = "" if self.model_id is None else f"{_shown(self.model_id)}: "
+        facts = {name: _shown(value) for name, value in vars(self).items()}
+        return f"[{self.code}] {about}{self.sentence.format(**facts)}"
 
     def __reduce__(self):
         return _rebuild, (type(self), vars(self).copy())
+
+
+def _shown(fact):
+    return getattr(fact, "label", fact)  # an embedder's, such as `E9 Hdc`
 
 
 def _rebuild(kind, attributes):

@@ -18,10 +18,10 @@ from cgcython.codecs.base import (
     require_kind,
     require_size,
 )
-from cgcython.errors import InvalidInput
+from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.metadata import BinaryMetadata, to_float32
 from cgcython.parallel import split_rows
-from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding, as_bytes
 
 
 @dataclass(frozen=True)
@@ -110,3 +110,32 @@ class BinaryCodec:
 
     def _columns(self, rows):
         return {"codes": ((rows, self.expected_size()), np.uint8)}
+
+
+def hamming_distance(a, b):
+    """Return the number of bits in which two codes differ.
+
+    >>> hamming_distance(b"\x0f", b"\x1e")
+    2
+    """
+    try:
+        return kernels.bits.hamming(a, b)
+    except (BufferError, TypeError, ValueError):
+        left, right = as_bytes(a), as_bytes(b)
+    if len(left) != len(right):
+        raise DimensionMismatch(expected=len(left), actual=len(right), what="bytes")
+    return kernels.bits.hamming(left, right)
+
+
+def binary_similarity(a, b, num_bits):
+    """Return 1 - distance / num_bits; the padding bits of the last byte do not count.
+
+    >>> binary_similarity(b"\xf0", b"\xe7", 4)
+    0.75
+    """
+    distance = hamming_distance(a, b)
+    left, right = as_bytes(a), as_bytes(b)
+    if num_bits < 1 or (num_bits + 7) // 8 != len(left):
+        raise DimensionMismatch(expected=len(left) * 8, actual=num_bits, what="bits")
+    padding = (1 << -num_bits % 8) - 1
+    return 1 - (distance - ((left[-1] ^ right[-1]) & padding).bit_count()) / num_bits

@@ -1,0 +1,83 @@
+"""The codebooks of the embedders that need one."""
+
+import os
+from pathlib import Path
+
+from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.errors import CodebookMissing, DimensionMismatch
+
+
+class Codebooks:
+    """The codebooks of the PQ-8 embedders, loaded when first asked for.
+
+    They come from a mapping `ModelId -> PQ8Codebook` or from the folder that holds
+    `pq8_codebooks/`.
+    """
+
+    def __init__(self, source=None, profile=None):
+        self._profile = Profile.named(profile)
+        is_path = isinstance(source, (str, os.PathLike))
+        self.folder = Path(source) if is_path else Path("models")
+        self._reads_files = is_path
+        self._loaded, self._by_id = {}, {}
+        for model_id, codebook in ({} if is_path or source is None else dict(source)).items():
+            model_id = ModelId.parse(model_id)
+            if profile is not None:
+                self._require_dimension(model_id, codebook)
+            self._loaded[model_id] = codebook
+            self.add(codebook)
+
+    def __getitem__(self, model_id):
+        codebook = self._loaded.get(model_id)
+        if codebook is None:
+            codebook = self._loaded[model_id] = self._load(model_id)
+            self.add(codebook)
+        return codebook
+
+    def __iter__(self):
+        """Iterate over the embedders that have a codebook."""
+        return (one for one in self._embedders() if one in self._loaded or self._has_file(one))
+
+    def by_id(self, codebook_id):
+        """Return the codebook that made codes. Raises CodebookMissing where none has the id."""
+        if codebook_id not in self._by_id:
+            self.require(self)
+        try:
+            return self._by_id[codebook_id]
+        except KeyError:
+            raise CodebookMissing(path=self.path().parent, codebook_id=codebook_id) from None
+
+    def add(self, codebook):
+        """Make a codebook known to `by_id`, so that codes of an earlier training decode."""
+        self._by_id[codebook.codebook_id] = codebook
+
+    def require(self, model_ids=None):
+        """Load the codebooks of embedders, by default of all; raises CodebookMissing."""
+        for model_id in self._embedders() if model_ids is None else model_ids:
+            self[model_id]
+
+    def path(self, model_id=ModelId.SEMANTIC):
+        """Return the file of an embedder's codebook."""
+        return self.folder / "pq8_codebooks" / f"{model_id.title}_codebook.safetensors"
+
+    def _embedders(self):
+        return [one for one, row in self._profile.items() if row.method is QuantizationMethod.PQ8]
+
+    def _has_file(self, model_id):
+        return self._reads_files and self.path(model_id).is_file()
+
+    def _load(self, model_id):
+        path = self.path(model_id)
+        if not self._has_file(model_id):
+            command = f"cgcython train {model_id.short} --models {self.folder} VECTORS.npy"
+            raise CodebookMissing(model_id=model_id, path=path, command=command)
+        from cgcython.codecs.codebook import PQ8Codebook
+
+        return PQ8Codebook.load(path, self._profile[model_id].dimension)
+
+    def _require_dimension(self, model_id, codebook):
+        expected, actual = self._profile[model_id].dimension, codebook.embedding_dim
+        if expected != actual:
+            raise DimensionMismatch(
+                model_id=model_id, expected=expected, actual=actual, what="values per vector"
+            )

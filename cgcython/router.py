@@ -1,0 +1,196 @@
+"""Sends every embedder to its codec, counts what passes and samples what it costs."""
+
+from itertools import chain
+
+from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.embedders import (
+    BinaryEncoder,
+    Float8E4M3Encoder,
+    PQ8Encoder,
+    RecallLoss,
+    SparseNativeEncoder,
+    TokenPruningEncoder,
+)
+from cgcython.errors import InvalidInput, QuantizationError
+
+MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
+
+
+class QuantizationRouter:
+    """The encoders of all thirteen embedders; no embedder ever falls back to float32.
+
+    `codebooks` is a mapping `ModelId -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
+    One of `sample_every` encoded embeddings is decoded again to measure its loss (0: none).
+
+    >>> router = QuantizationRouter()
+    >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
+    128
+    """
+
+    def __init__(self, codebooks=None, profile=None, pruning_ratio=0.5, sample_every=256):
+        if not isinstance(sample_every, int) or sample_every < 0:
+            raise InvalidInput(what="sample_every", expected="0 or more", actual=sample_every)
+        self.profile = Profile.named(profile)
+        self.encoders = {
+            encoder.method: encoder
+            for encoder in (
+                PQ8Encoder(codebooks, profile),
+                Float8E4M3Encoder(profile),
+                BinaryEncoder(profile=profile),
+                SparseNativeEncoder(profile),
+                TokenPruningEncoder(pruning_ratio, profile),
+            )
+        }
+        self.sample_every = sample_every
+        self._routes, self._compact = {}, {}
+        self._decoded = dict.fromkeys(QuantizationMethod, 0)
+
+    @property
+    def codebooks(self):
+        """The codebooks in use, loaded when first asked for."""
+        return self.encoders[QuantizationMethod.PQ8].codebooks
+
+    def require_all(self):
+        """Load every codebook now. Raises CodebookMissing for the first that is missing."""
+        self.codebooks.require()
+
+    def quantize(self, model_id, embedding):
+        """Return the QuantizedEmbedding of one embedding, in its method's canonical layout."""
+        route = self._routes.get(model_id) or self._route(model_id)
+        return route.quantize(embedding)
+
+    def dequantize(self, quantized, out=None):
+        """Return the embedding of a record, in `out` where the method can fill one."""
+        method = quantized.method
+        self._decoded[method] += 1
+        return self.encoders[method].dequantize(quantized, out)
+
+    def quantize_batch(self, model_id, embeddings, num_threads=1):
+        """Return the QuantizedBatch of many embeddings of one embedder."""
+        route = self._routes.get(model_id) or self._route(model_id)
+        return route.quantize_batch(embeddings, num_threads)
+
+    def dequantize_batch(self, batch, num_threads=1, out=None):
+        """Return the embeddings of a batch, in `out` where one is given."""
+        self._decoded[batch.method] += len(batch)
+        return self.encoders[batch.method].dequantize_batch(batch, num_threads, out)
+
+    def quantize_fingerprint(self, fingerprint):
+        """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts."""
+        return {
+            model_id: self._compact_route(model_id).quantize(fingerprint[model_id])
+            for model_id in fingerprint
+        }
+
+    def dequantize_fingerprint(self, quantized):
+        """Return `{ModelId: embedding}` of a mapping of records."""
+        return {model_id: self.dequantize(quantized[model_id]) for model_id in quantized}
+
+    def quantize_fingerprints(self, fingerprints, num_threads=1):
+        """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder."""
+        quantized = [dict.fromkeys(one) for one in fingerprints]
+        for model_id in dict.fromkeys(chain.from_iterable(fingerprints)):
+            rows = [i for i, one in enumerate(fingerprints) if model_id in one]
+            route = self._compact_route(model_id)
+            values = [fingerprints[i][model_id] for i in rows]
+            batch = route.quantize_batch(values, num_threads)
+            for at, i in enumerate(rows):
+                quantized[i][model_id] = route.codec.row(batch, at)
+        return quantized
+
+    def dequantize_fingerprints(self, quantized):
+        """Return a list as `dequantize_fingerprint` does for each."""
+        return [self.dequantize_fingerprint(one) for one in quantized]
+
+    def expected_size(self, model_id, count=None):
+        """Return the bytes of one record of `count` non-zeros or tokens, of values by profile."""
+        return self._encoder(model_id).expected_size(model_id, count)
+
+    def measure_recall_loss(self, model_id, embeddings):
+        """Return the mean loss of encoding embeddings, 1 - cosine; the worst is `.maximum`."""
+        return self._encoder(model_id).measure_recall_loss(model_id, embeddings)
+
+    def metrics(self):
+        """Return what passed: `encoded` and sampled `loss` by embedder, `decoded` by method.
+
+        >>> router = QuantizationRouter()
+        >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
+        128
+        >>> router.metrics()["loss"]
+        {<ModelId.HDC: 8>: RecallLoss(0.0, maximum=0.0)}
+        """
+        encoded, loss = {}, {}
+        for model_id in self.profile:
+            routes = [one[model_id] for one in (self._routes, self._compact) if model_id in one]
+            if routes:
+                encoded[model_id] = sum(route.encoded for route in routes)
+            samples = sum(route.samples for route in routes)
+            if samples:
+                mean = sum(route.total_loss for route in routes) / samples
+                loss[model_id] = RecallLoss(mean, max(route.maximum_loss for route in routes))
+        decoded = {method: count for method, count in self._decoded.items() if count}
+        return {"encoded": encoded, "decoded": decoded, "loss": loss}
+
+    def _encoder(self, model_id):
+        return self.encoders[self.profile[ModelId.parse(model_id)].method]
+
+    def _route(self, model_id):
+        model_id = ModelId.parse(model_id)
+        if model_id not in self._routes:
+            codec = self._encoder(model_id).codec(model_id)
+            self._routes[model_id] = _Route(model_id, codec, self.sample_every)
+        return self._routes[model_id]
+
+    def _compact_route(self, model_id):
+        if model_id not in self._compact:
+            model_id = ModelId.parse(model_id)
+            codec = self._encoder(model_id).compact_codec(model_id)
+            self._compact[model_id] = _Route(model_id, codec, self.sample_every)
+        return self._compact[model_id]
+
+
+class _Route:
+    """One embedder's codec, how often it encoded and what the sampled embeddings lost."""
+
+    def __init__(self, model_id, codec, sample_every):
+        self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
+        self.encode = codec.encode
+        self.encoded, self.next_sample = 0, 0 if sample_every else -1
+        self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
+
+    def quantize(self, embedding):
+        try:
+            record = self.encode(embedding)
+        except QuantizationError as error:
+            error.about(self.model_id)
+            raise
+        if self.encoded == self.next_sample:
+            self.sample(embedding, record)
+            self.next_sample += self.sample_every
+        self.encoded += 1
+        return record
+
+    def quantize_batch(self, embeddings, num_threads):
+        try:
+            batch = self.codec.encode_batch(embeddings, num_threads)
+        except QuantizationError as error:
+            error.about(self.model_id)
+            raise
+        # A tuple holds columns, whose rows would have to be put together first.
+        if self.sample_every and not isinstance(embeddings, tuple):
+            self.sample_batch(embeddings, batch)
+        self.encoded += len(batch)
+        return batch
+
+    def sample_batch(self, embeddings, batch):
+        first = self.next_sample - self.encoded
+        rows = range(first, len(batch), self.sample_every)
+        self.next_sample += len(rows) * self.sample_every
+        for i in rows[:: 1 + len(rows) // MOST_SAMPLES]:
+            self.sample(embeddings[i], self.codec.row(batch, i))
+
+    def sample(self, embedding, record):
+        loss = self.codec.loss(embedding, self.codec.decode(record))
+        self.samples += 1
+        self.total_loss += loss
+        self.maximum_loss = max(self.maximum_loss, loss)
