@@ -23,7 +23,7 @@ def pack_query(tokens, packed):
         return int(finite.argmin())
     padded = np.zeros((blocks * LANES, tokens.shape[1]))
     padded[: len(tokens)] = _units(tokens)
-    packed[:] = padded.reshape(blocks, LANES, -1).transpose(0, 2, 1)
+    packed[:] = padded.reshape(blocks, LANES, tokens.shape[1]).transpose(0, 2, 1)
     return -1
 
 
@@ -67,7 +67,7 @@ def score_codes(packed, num_query, data, starts, counts, sums):
         sums[i] = _sum(query, values.reshape(count, dim))
 
 
-def align(packed, num_query, values, best, cosines):
+def align(packed, num_query, values, norms, best, cosines):
     """Write the best row for each query token (lowest on ties) and its cosine, or -1 and 0."""
     _check_query(packed, num_query, values.shape[1])
     if len(best) != num_query or len(cosines) != num_query:
@@ -110,7 +110,7 @@ def _units(tokens):
 
 
 def _unpacked(packed, num_query):
-    rows = packed.transpose(0, 2, 1).reshape(-1, packed.shape[1])
+    rows = packed.transpose(0, 2, 1).reshape(len(packed) * LANES, packed.shape[1])
     return rows[:num_query].astype(np.float64)
 
 
@@ -125,5 +125,5 @@ def _check_documents(starts, counts, sums, length, size=1):
     if not len(starts) == len(counts) == len(sums):
         raise ValueError(f"{len(starts)} starts, {len(counts)} counts, {len(sums)} sums")
     for start, count in zip(starts, counts):
-        if not (0 <= start <= length and 0 <= count * size <= length - start):
+        if not (0 <= start <= length and 0 <= int(count) * size <= length - start):
             raise ValueError(f"document at {start} of {count} tokens leaves {length}")
