@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_float32
 from cgcython.base import QuantizationMethod
+from cgcython.codecs import csr
 from cgcython.codecs.base import invalid, output, output_columns, require_columns, require_kind
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, SparseTooDense
 from cgcython.metadata import SparseMetadata
@@ -197,13 +197,8 @@ class SparseCodec:
             *rows, dimension = vectors
             if dimension != self.dim:
                 raise DimensionMismatch(expected=self.dim, actual=dimension)
-            return _checked_rows(*rows, self.dim)
-        vectors = [self._as_vector(vector) for vector in vectors]
-        indptr = np.zeros(len(vectors) + 1, np.int64)
-        np.cumsum([vector.nnz for vector in vectors], out=indptr[1:])
-        indices = [np.empty(0, np.uint32), *(vector.indices for vector in vectors)]
-        weights = [np.empty(0, np.float32), *(vector.weights for vector in vectors)]
-        return indptr, np.concatenate(indices), np.concatenate(weights)
+            return csr.checked(*rows, self.dim)
+        return csr.joined([self._as_vector(vector) for vector in vectors])
 
     def _empty_batch(self, indptr, indices, weights, out):
         """Return a batch with room for these rows, its columns besides `data` filled in."""
@@ -263,28 +258,6 @@ def _columns_of(rows):
         "nnz": ((rows,), np.uint32),
         "layouts": ((rows,), np.uint8),
     }
-
-
-def _checked_rows(indptr, indices, weights, dim):
-    indptr, indices, weights = np.asarray(indptr), np.asarray(indices), as_float32(weights)
-    if indices.ndim != 1 or indices.shape != weights.shape:
-        raise DimensionMismatch(expected=indices.shape, actual=weights.shape, what="weights")
-    length = len(indices)
-    ascends = indptr.ndim == 1 and indptr.dtype.kind in "ui" and indptr.size > 0
-    if not (ascends and indptr[0] >= 0 and indptr[-1] <= length and np.all(np.diff(indptr) >= 0)):
-        expected = f"whole numbers ascending from 0 to {length}"
-        raise InvalidInput(what="indptr", expected=expected, actual=indptr)
-    if indices.dtype.kind not in "ui":
-        raise InvalidInput(what="indices", expected="whole numbers", actual=indices.dtype)
-    outside = np.flatnonzero((indices < 0) | (indices >= dim))
-    if outside.size:
-        actual = int(indices[outside[0]])
-        raise InvalidInput(what="indices", expected=f"0 to {dim - 1}", actual=actual)
-    return (
-        np.ascontiguousarray(indptr, np.int64),
-        np.ascontiguousarray(indices, np.uint32),
-        weights,
-    )
 
 
 def _naming_row(row, function, *arguments):

@@ -1,0 +1,52 @@
+"""Rows of sparse vectors as three columns: edges, indices and weights, as scipy keeps them."""
+
+import numpy as np
+
+from cgcython.arrays import as_float32
+from cgcython.errors import DimensionMismatch, InvalidInput
+
+
+def joined(vectors):
+    """Return the (indptr i64, indices u32, weights f32) of a list of SparseVector."""
+    indptr = np.zeros(len(vectors) + 1, np.int64)
+    np.cumsum([vector.nnz for vector in vectors], out=indptr[1:])
+    indices = [np.empty(0, np.uint32), *(vector.indices for vector in vectors)]
+    weights = [np.empty(0, np.float32), *(vector.weights for vector in vectors)]
+    return indptr, np.concatenate(indices), np.concatenate(weights)
+
+
+def checked(indptr, indices, weights, dim):
+    """Return columns in the types of `joined`; the order within a row is not looked at.
+
+    Raises InvalidInput or DimensionMismatch where they are no rows of vectors of `dim` values.
+    """
+    indptr, indices, weights = np.asarray(indptr), np.asarray(indices), as_float32(weights)
+    if indices.ndim != 1 or indices.shape != weights.shape:
+        raise DimensionMismatch(expected=indices.shape, actual=weights.shape, what="weights")
+    _require_edges(indptr, len(indices))
+    _require_range(indices, dim)
+    return (
+        np.ascontiguousarray(indptr, np.int64),
+        np.ascontiguousarray(indices, np.uint32),
+        weights,
+    )
+
+
+def _require_edges(indptr, length):
+    whole = indptr.ndim == 1 and indptr.dtype.kind in "ui" and indptr.size > 0
+    if not (whole and indptr[0] >= 0 and indptr[-1] <= length and _ascends(indptr)):
+        expected = f"whole numbers ascending from 0 to {length}"
+        raise InvalidInput(what="indptr", expected=expected, actual=indptr)
+
+
+def _require_range(indices, dim):
+    if indices.size and indices.dtype.kind not in "ui":
+        raise InvalidInput(what="indices", expected="whole numbers", actual=indices.dtype)
+    outside = np.flatnonzero((indices < 0) | (indices >= dim))
+    if outside.size:
+        actual = int(indices[outside[0]])
+        raise InvalidInput(what="indices", expected=f"0 to {dim - 1}", actual=actual)
+
+
+def _ascends(edges):
+    return bool(np.all(edges[1:] >= edges[:-1]))

@@ -1,0 +1,334 @@
+"""SparseCodec: exact pairs, compact strings, the 10 % rule, and batches of both."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from cgcython.base import QuantizationMethod
+from cgcython.codecs.sparse import LAYOUTS, SparseCodec
+from cgcython.errors import (
+    DimensionMismatch,
+    InvalidInput,
+    InvalidQuantizedData,
+    MethodMismatch,
+    NonFiniteValue,
+    SparseTooDense,
+)
+from cgcython.metadata import Float8Metadata, SparseMetadata
+from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
+
+DIM = 1000
+EXACT = "canonical", "compact_f32"
+pytestmark = pytest.mark.usefixtures("level")
+
+
+def sparse_vector(nnz=50, dim=DIM, seed=1):
+    rng = np.random.default_rng(seed)
+    weights = rng.gamma(1.0, 1.0, nnz).astype(np.float32) + np.float32(0.01)
+    return SparseVector(rng.choice(dim, nnz, replace=False), weights, dim)
+
+
+def record(data, nnz, layout="canonical", dim=DIM):
+    return QuantizedEmbedding(SparseCodec.method, dim, data, SparseMetadata(dim, nnz, layout))
+
+
+@pytest.mark.parametrize("layout", EXACT)
+@pytest.mark.parametrize("nnz", [0, 1, 50, 100])
+def test_round_trips_are_exact(layout, nnz):
+    vector, codec = sparse_vector(nnz), SparseCodec(DIM, layout)
+    encoded = codec.encode(vector)
+    assert codec.decode(encoded) == vector
+    assert encoded.metadata == SparseMetadata(DIM, nnz, layout)
+    assert codec.loss(vector, codec.decode(encoded)) == pytest.approx(0, abs=1e-15)
+
+
+def test_canonical_bytes_are_a_count_and_pairs():
+    vector = sparse_vector()
+    pairs = zip(vector.indices.tolist(), vector.weights.tolist())
+    expected = struct.pack("<I", 50) + b"".join(struct.pack("<If", *pair) for pair in pairs)
+    assert SparseCodec(DIM).encode(vector).data == expected
+
+
+def test_f16_weights_are_numpys_halves():
+    vector, codec = sparse_vector(), SparseCodec(DIM, "compact_f16")
+    decoded = codec.decode(codec.encode(vector))
+    np.testing.assert_array_equal(decoded.indices, vector.indices)
+    np.testing.assert_array_equal(decoded.weights, vector.weights.astype(np.float16))
+    assert codec.loss(vector, decoded) < 1e-6
+
+
+@pytest.mark.parametrize("weight", [1e-5, -1e-5, 65520, 3e38, 1e-45])
+def test_weights_beyond_f16_keep_a_vector_in_f32(weight):
+    codec, vector = SparseCodec(DIM, "compact_f16"), sparse_vector()
+    vector.weights[20] = weight
+    encoded = codec.encode(vector)
+    assert encoded.metadata.layout == "compact_f32"
+    assert codec.decode(encoded) == vector
+    batch = codec.encode_batch([sparse_vector(), vector, sparse_vector()])
+    assert [codec.row(batch, i).metadata.layout[-3:] for i in range(3)] == ["f16", "f32", "f16"]
+
+
+def test_pairs_of_lists_are_sorted():
+    codec = SparseCodec(DIM)
+    assert codec.encode(([7, 2, 5], [1, 2, 3])) == codec.encode(([2, 5, 7], [2.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_exactly_ten_percent_passes_and_one_more_does_not(layout):
+    codec = SparseCodec(DIM, layout)
+    assert codec.encode(sparse_vector(100)).metadata.nnz == 100
+    with pytest.raises(SparseTooDense, match=r"101 of 1000 values are non-zero \(10.1 %\)"):
+        codec.encode(sparse_vector(101))
+    with pytest.raises(SparseTooDense):
+        codec.encode_batch([sparse_vector(3), sparse_vector(101)])
+
+
+def test_ten_percent_is_counted_in_whole_numbers():
+    nine = SparseVector([0, 1], [1, 1], 19)
+    with pytest.raises(SparseTooDense):
+        SparseCodec(19).encode(nine)
+    assert SparseCodec(20).encode(SparseVector([0, 1], [1, 1], 20)).metadata.nnz == 2
+
+
+@pytest.mark.parametrize(
+    ("indices", "weights", "error"),
+    [
+        ([3, 3], [1, 2], InvalidInput),
+        ([3, DIM], [1, 2], InvalidInput),
+        ([-1, 3], [1, 2], InvalidInput),
+        ([2**32 + 3], [1], InvalidInput),
+        ([1.5], [1], InvalidInput),
+        ([1, 2], [1], DimensionMismatch),
+        ([[1, 2]], [1, 2], DimensionMismatch),
+        (5, 1, DimensionMismatch),
+        ([1, 2], [1, np.nan], NonFiniteValue),
+        ([1, 2], [1, 1e300], NonFiniteValue),
+    ],
+)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_unsound_vectors_are_refused(layout, indices, weights, error):
+    codec = SparseCodec(DIM, layout)
+    with pytest.raises(error):
+        codec.encode((indices, weights))
+    with pytest.raises(error):
+        codec.encode_batch([sparse_vector(), (indices, weights)])
+
+
+def test_vectors_of_another_dimension_are_refused():
+    with pytest.raises(DimensionMismatch, match="expected 1000"):
+        SparseCodec(DIM).encode(sparse_vector(dim=DIM + 1))
+    with pytest.raises(InvalidInput, match=r"SparseVector or \(indices, weights\)"):
+        SparseCodec(DIM).encode(np.zeros(DIM))
+
+
+@pytest.mark.parametrize("fields", [{"dim": 0}, {"dim": 2**32}, {"dim": 5, "layout": "gaps"}])
+def test_a_codec_needs_a_dimension_and_a_known_layout(fields):
+    with pytest.raises(InvalidInput):
+        SparseCodec(**fields)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_wrong_lengths_are_refused_with_both_lengths(layout):
+    codec = SparseCodec(DIM, layout)
+    good = codec.encode(sparse_vector())
+    for data in (good.data[:-1], good.data + b"\0", b""):
+        with pytest.raises(InvalidQuantizedData) as caught:
+            codec.decode(record(data, 50, layout))
+        expected = len(good.data), len(data)
+        assert (caught.value.expected_bytes, caught.value.actual_bytes) == expected
+
+
+@pytest.mark.parametrize("nnz", [-1, 51, 1001, 2**31, 2**80, 1.0, None, "5"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_counts_that_do_not_fit_are_refused(layout, nnz):
+    codec = SparseCodec(DIM, layout)
+    with pytest.raises(InvalidQuantizedData):
+        codec.decode(record(codec.encode(sparse_vector()).data, nnz, layout))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_flipped_bits_are_refused_or_give_a_sound_vector(layout):
+    codec = SparseCodec(DIM, layout)
+    good = codec.encode(sparse_vector(9))
+    for bit in range(8 * len(good.data)):
+        data = bytearray(good.data)
+        data[bit >> 3] ^= 1 << (bit & 7)
+        try:
+            vector = codec.decode(record(data, 9, layout))
+        except InvalidQuantizedData:
+            continue
+        assert vector == SparseVector(vector.indices, vector.weights, DIM)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (struct.pack("<IIfIf", 3, 1, 1.0, 2, 1.0), "count"),
+        (struct.pack("<IIfIf", 2, 2, 1.0, 2, 1.0), "ascend"),
+        (struct.pack("<IIfIf", 2, 2, 1.0, DIM, 1.0), "ascend within"),
+        (struct.pack("<IIfIf", 2, 1, 1.0, 2, np.inf), "finite"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_told(data, reason):
+    out = np.empty(2, np.uint32), np.empty(2, np.float32)
+    with pytest.raises(InvalidQuantizedData, match=reason):
+        SparseCodec(DIM).decode(record(data, 2))
+    with pytest.raises(InvalidQuantizedData, match=reason):
+        SparseCodec(DIM).decode(record(data, 2), out=out)
+
+
+def test_records_of_other_codecs_are_refused():
+    good = SparseCodec(DIM).encode(sparse_vector())
+    with pytest.raises(DimensionMismatch):
+        SparseCodec(DIM + 1).decode(good)
+    other = QuantizedEmbedding(good.method, DIM, good.data, Float8Metadata(1.0))
+    with pytest.raises(InvalidQuantizedData):
+        SparseCodec(DIM).decode(other)
+    for wrong in (SparseMetadata(DIM, 50, "gaps"), SparseMetadata(DIM - 1, 50)):
+        with pytest.raises(InvalidQuantizedData):
+            SparseCodec(DIM).decode(QuantizedEmbedding(good.method, DIM, good.data, wrong))
+
+
+def test_decoding_fills_given_arrays():
+    codec, vector = SparseCodec(DIM), sparse_vector()
+    out = np.empty(50, np.uint32), np.empty(50, np.float32)
+    decoded = codec.decode(codec.encode(vector), out=out)
+    assert decoded == vector
+    assert decoded.indices is out[0]
+    with pytest.raises(InvalidInput, match="out"):
+        codec.decode(codec.encode(vector), out=(out[0][:-1], out[1]))
+
+
+def vectors(count=20):
+    return [sparse_vector(nnz, seed=nnz) for nnz in range(count)]
+
+
+def csr(some):
+    indptr = np.cumsum([0, *(vector.nnz for vector in some)])
+    return (
+        indptr,
+        np.concatenate([vector.indices for vector in some]),
+        np.concatenate([vector.weights for vector in some]),
+        DIM,
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("num_threads", [1, 2, 7])
+def test_batches_hold_the_records_of_single_vectors(layout, num_threads):
+    codec, some = SparseCodec(DIM, layout), vectors()
+    batch = codec.encode_batch(some, num_threads=num_threads)
+    assert [codec.row(batch, i) for i in range(len(batch))] == [codec.encode(v) for v in some]
+    assert codec.row(batch, -1) == codec.encode(some[-1])
+
+
+@pytest.mark.parametrize("layout", EXACT)
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_batches_decode_to_csr_columns(layout, num_threads):
+    codec, columns = SparseCodec(DIM, layout), csr(vectors())
+    decoded = codec.decode_batch(codec.encode_batch(columns), num_threads=num_threads)
+    for found, expected in zip(decoded, columns):
+        np.testing.assert_array_equal(found, expected)
+    assert [column.dtype for column in decoded] == [np.int64, np.uint32, np.float32]
+    again = codec.decode_batch(codec.encode_batch(columns), out=decoded)
+    assert all(a is b for a, b in zip(again, decoded))
+
+
+@pytest.mark.parametrize("nothing", [[], (), ([0], [], [], DIM)])
+def test_empty_batches_are_batches(nothing):
+    codec = SparseCodec(DIM, "compact_f16")
+    batch = codec.encode_batch(nothing)
+    indptr, indices, weights = codec.decode_batch(batch)
+    assert (len(batch), indptr.tolist(), len(indices), len(weights)) == (0, [0], 0, 0)
+
+
+def test_rows_of_any_integer_type_are_taken_and_sorted():
+    codec = SparseCodec(DIM)
+    columns = [0, 2, 3], np.array([9, 4, 1], np.int16), [1.0, 2.0, 3.0], DIM
+    batch = codec.encode_batch(columns)
+    expected = codec.encode_batch([([4, 9], [2.0, 1.0]), ([1], [3.0])])
+    np.testing.assert_array_equal(batch.columns["data"], expected.columns["data"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "error"),
+    [
+        (([0, 2], [4, 4], [1.0, 1.0]), InvalidInput),
+        (([0, 1], [2**32 + 1], [1.0]), InvalidInput),
+        (([0, 1], [-1], [1.0]), InvalidInput),
+        (([0, 2], [1], [1.0]), InvalidInput),
+        (([1, 0], [1], [1.0]), InvalidInput),
+        (([0.0, 1.0], [1], [1.0]), InvalidInput),
+        (([0, 1], [1.0], [1.0]), InvalidInput),
+        (([0, 1], [1, 2], [1.0]), DimensionMismatch),
+        (([0, 1], [[1]], [[1.0]]), DimensionMismatch),
+        (([0, 1], [1], [np.inf]), NonFiniteValue),
+    ],
+)
+def test_columns_that_are_no_vectors_are_refused(columns, error):
+    for layout in LAYOUTS:
+        with pytest.raises(error):
+            SparseCodec(DIM, layout).encode_batch((*columns, DIM))
+    with pytest.raises(DimensionMismatch):
+        SparseCodec(DIM + 1).encode_batch((*columns, DIM))
+
+
+def test_the_row_of_a_bad_vector_is_noted():
+    columns = np.array([0, 1, 3]), np.array([1, 5, 5]), np.ones(3), DIM
+    with pytest.raises(InvalidInput) as caught:
+        SparseCodec(DIM).encode_batch(columns)
+    assert caught.value.__notes__ == ["in row 1"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nnz": np.full(3, 2**32 - 1, np.uint32)},
+        {"nnz": np.zeros(3, np.uint32)},
+        {"nnz": np.zeros(2, np.uint32)},
+        {"layouts": np.full(3, 3, np.uint8)},
+        {"layouts": np.zeros(3, np.int64)},
+        {"offsets": np.array([0, 12, 24, 2**40])},
+        {"offsets": np.array([0, 24, 12, 36])},
+        {"data": np.zeros(35, np.uint8)},
+        {"data": None},
+    ],
+)
+def test_columns_that_contradict_each_other_are_refused(wrong):
+    codec = SparseCodec(DIM)
+    good = codec.encode_batch([([1], [1.0])] * 3)
+    with pytest.raises(InvalidQuantizedData):
+        codec.decode_batch(QuantizedBatch(good.method, DIM, {**good.columns, **wrong}))
+
+
+def test_the_row_of_damaged_bytes_is_noted():
+    codec = SparseCodec(DIM)
+    batch = codec.encode_batch([([1], [1.0])] * 5)
+    batch.columns["data"][12 * 3 + 11] = 0xFF
+    batch.columns["data"][12 * 3 + 10] = 0xFF
+    with pytest.raises(InvalidQuantizedData, match="finite") as caught:
+        codec.decode_batch(batch, num_threads=2)
+    assert caught.value.__notes__ == ["in row 3"]
+
+
+def test_batches_of_other_methods_are_refused():
+    batch = SparseCodec(DIM).encode_batch(vectors())
+    with pytest.raises(DimensionMismatch):
+        SparseCodec(DIM + 1).decode_batch(batch)
+    with pytest.raises(MethodMismatch):
+        SparseCodec(DIM).decode_batch(QuantizedBatch(QuantizationMethod.BINARY, DIM, batch.columns))
+
+
+def test_sizes_are_known_before_encoding():
+    sizes = [SparseCodec(30522, layout).expected_size() for layout in LAYOUTS]
+    assert sizes == [4 + 8 * 1526, 4245, 7297]
+    assert SparseCodec(30522).expected_size(count=2) == 20
+
+
+def test_loss_is_one_minus_cosine():
+    codec = SparseCodec(DIM)
+    a, b = SparseVector([1, 2], [3, 4], DIM), SparseVector([2, 5], [4, 3], DIM)
+    assert codec.loss(a, b) == pytest.approx(1 - 16 / 25)
+    none = SparseVector([], [], DIM)
+    assert [codec.loss(none, none), codec.loss(a, none)] == [0.0, 1.0]

@@ -1,0 +1,366 @@
+"""Sparse kernels against struct, whole numbers of Python, numpy.float16 and scipy.sparse."""
+
+import struct
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+CANONICAL, F16, F32 = 0, 1, 2
+LAYOUTS = CANONICAL, F16, F32
+SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
+# (nnz, dimension): empty, single, full, around powers of two of the quotient, E6 at 5 and 10 %.
+SHAPES = [
+    (0, 10), (1, 1), (1, 2**32 - 1), (3, 3), (7, 15), (8, 16), (16, 255), (16, 256), (31, 1000),
+    (33, 2**31), (64, 64 * 31), (100, 30522), (1526, 30522), (1527, 30522), (3052, 30522),
+    (30522, 30522), (1000, 2**24),
+]  # fmt: skip
+
+
+def vector(nnz, dimension, seed=0):
+    """Indices with both ends of the range among them, and weights that f16 holds."""
+    rng = np.random.default_rng([seed, nnz, dimension])
+    if nnz == dimension:
+        indices = np.arange(nnz)
+    else:
+        found = {0, dimension - 1} if nnz > 1 else set()
+        while len(found) < nnz:
+            found.update(rng.integers(0, dimension, nnz - len(found)).tolist())
+        indices = sorted(found)
+    weights = rng.choice([-1, 1], nnz) * rng.lognormal(0, 2, nnz)
+    weights[rng.random(nnz) < 0.1] = 0
+    return np.array(indices, np.uint32), np.clip(weights, -6e4, 6e4).astype(np.float32)
+
+
+def held(weights, layout):
+    return weights.astype(np.float16).astype(np.float32) if layout == F16 else weights
+
+
+def rounded(weights):
+    """Zeros instead of the weights too small for f16, so that every vector fits."""
+    return np.where(np.abs(weights) < 2**-14, np.float32(0), weights)
+
+
+def bytes_by_hand(indices, weights, dimension, layout):
+    """The three layouts with struct and whole numbers alone."""
+    pairs = list(zip(indices.tolist(), weights.tolist()))
+    if layout == CANONICAL:
+        return struct.pack("<I", len(pairs)) + b"".join(struct.pack("<If", *p) for p in pairs)
+    if not pairs:
+        return b""
+    low_bits = (dimension // len(pairs)).bit_length() - 1
+    low = sum((i & (1 << low_bits) - 1) << low_bits * n for n, (i, _) in enumerate(pairs))
+    high = sum(1 << (i >> low_bits) + n for n, (i, _) in enumerate(pairs))
+    high_bits = len(pairs) + (dimension - 1 >> low_bits) + 1
+    strings = [(low, low_bits * len(pairs)), (high, high_bits)]
+    coded = b"".join(bits.to_bytes((count + 7) // 8, "little") for bits, count in strings)
+    return coded + struct.pack(f"<{len(pairs)}{'e' if layout == F16 else 'f'}", *weights)
+
+
+def encoded(sparse, indices, weights, dimension, layout):
+    data = np.empty(sparse.size(len(indices), dimension, layout), np.uint8)
+    assert sparse.encode(indices, weights, dimension, layout, data)
+    return data
+
+
+def decoded(sparse, data, nnz, dimension, layout):
+    indices, weights = np.empty(nnz, np.uint32), np.empty(nnz, np.float32)
+    return sparse.decode(data, dimension, layout, indices, weights), indices, weights
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("nnz", "dimension"), SHAPES)
+def test_bytes_are_those_made_by_hand(kernel, nnz, dimension, layout):
+    indices, weights = vector(nnz, dimension)
+    weights = rounded(weights)
+    data = encoded(kernel("sparse"), indices, weights, dimension, layout)
+    assert data.tobytes() == bytes_by_hand(indices, weights, dimension, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("nnz", "dimension"), SHAPES)
+def test_decoding_undoes_encoding(kernel, nnz, dimension, layout):
+    indices, weights = vector(nnz, dimension)
+    weights, sparse = rounded(weights), kernel("sparse")
+    data = encoded(sparse, indices, weights, dimension, layout)
+    status, found, values = decoded(sparse, data, nnz, dimension, layout)
+    assert status == SOUND
+    np.testing.assert_array_equal(found, indices)
+    np.testing.assert_array_equal(values.view("u4"), held(weights, layout).view("u4"))
+
+
+def test_every_small_vector_round_trips(kernel):
+    sparse, dimension = kernel("sparse"), 9
+    for bits in range(1 << dimension):
+        indices = np.flatnonzero(bits >> np.arange(dimension) & 1).astype(np.uint32)
+        weights = np.ones(len(indices), np.float32)
+        data = encoded(sparse, indices, weights, dimension, F16)
+        assert data.tobytes() == bytes_by_hand(indices, weights, dimension, F16)
+        status, found, _ = decoded(sparse, data, len(indices), dimension, F16)
+        assert (status, found.tolist()) == (SOUND, indices.tolist())
+
+
+def test_a_sparse_vector_of_e6_at_five_percent_takes_a_third_of_its_pairs(kernel):
+    size = kernel("sparse").size
+    assert [size(1526, 30522, layout) for layout in LAYOUTS] == [12212, 4245, 7297]
+
+
+@pytest.mark.parametrize("gap", [1, 15, 16, 17, 20])
+def test_the_size_depends_on_the_numbers_alone(kernel, gap):
+    indices = (np.arange(1526) * gap).astype(np.uint32)
+    weights = np.ones(1526, np.float32)
+    assert len(kernel("sparse").encode_vector(indices, weights, 30522, F16)) == 4245
+
+
+@pytest.mark.parametrize(("nnz", "dimension"), [(5, 4), (-1, 4), (1, 2**32)])
+def test_sizes_that_cannot_be_are_refused(kernel, nnz, dimension):
+    with pytest.raises(ValueError, match="non-zeros among"):
+        kernel("sparse").size(nnz, dimension, F16)
+
+
+def test_every_half_decodes_like_numpy(kernel):
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)]
+    dimension, sparse = len(halves), kernel("sparse")
+    indices = np.arange(dimension, dtype=np.uint32)
+    data = encoded(sparse, indices, np.ones(dimension, np.float32), dimension, F16)
+    data[-2 * dimension :] = halves.view(np.uint8)
+    status, _, weights = decoded(sparse, data, dimension, dimension, F16)
+    assert status == SOUND
+    np.testing.assert_array_equal(weights.view("u4"), halves.astype(np.float32).view("u4"))
+
+
+def test_every_half_midpoint_and_its_neighbours_round_like_numpy(kernel):
+    halves = np.arange(0x400, 0x7BFF, dtype=np.uint16).view(np.float16).astype(np.float32)
+    middles = (halves[1:] + halves[:-1]) / 2
+    edges = np.concatenate([halves, middles, np.nextafter(middles, 0), np.nextafter(middles, 9e9)])
+    edges = np.concatenate([edges, -edges])
+    indices = np.arange(len(edges), dtype=np.uint32)
+    data = encoded(kernel("sparse"), indices, edges, len(edges), F16)
+    expected = edges.astype(np.float16).view(np.uint16)
+    np.testing.assert_array_equal(data[-2 * len(edges) :].view(np.uint16), expected)
+
+
+@pytest.mark.parametrize(
+    ("weight", "fits"),
+    [
+        (0.0, 1), (-0.0, 1), (2**-14, 1), (-(2**-14), 1), (np.nextafter(np.float32(2**-14), 0), 0),
+        (65504, 1), (np.nextafter(np.float32(65520), 0), 1), (65520, 0), (-65520, 0), (1e-40, 0),
+        (np.inf, 0), (np.nan, 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", [0, 15, 16, 20])
+def test_only_normal_halves_and_zeros_fit(kernel, weight, fits, place):
+    weights = np.ones(21, np.float32)
+    weights[place] = weight
+    sparse, found = kernel("sparse"), np.empty(1, np.uint8)
+    sparse.fits_half(np.array([0, 21]), weights, found)
+    assert found[0] == fits
+    indices = np.arange(21, dtype=np.uint32)
+    assert (sparse.encode_vector(indices, weights, 300, F16) is not None) == fits
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("place", [0, 1, 7, 16, 40])
+@pytest.mark.parametrize("damage", ["equal", "descending", "beyond", "nan", "inf"])
+def test_unsound_vectors_are_not_encoded(kernel, layout, place, damage):
+    indices, weights = np.arange(10, 420, 10, dtype=np.uint32), np.ones(41, np.float32)
+    if damage in ("equal", "descending"):
+        indices[max(1, place)] = indices[max(1, place) - 1] - (damage == "descending")
+    elif damage == "beyond":
+        indices[-1] = 500
+    else:
+        weights[place] = float(damage)
+    assert kernel("sparse").encode_vector(indices, weights, 500, layout) is None
+    data = np.empty(kernel("sparse").size(41, 500, layout), np.uint8)
+    assert not kernel("sparse").encode(indices, weights, 500, layout, data)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_truncated_and_extended_bytes_are_refused(kernel, layout):
+    indices, weights = vector(50, 1000)
+    data = encoded(kernel("sparse"), indices, rounded(weights), 1000, layout)
+    for wrong in (data[:-1], np.append(data, np.uint8(0)), data[:0]):
+        assert decoded(kernel("sparse"), wrong, 50, 1000, layout)[0] == BAD_LENGTH
+        assert kernel("sparse").decode_vector(wrong.tobytes(), 50, 1000, layout) is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("nnz", [1, 5, 50])
+def test_every_flipped_bit_gives_a_status_or_another_sound_vector(kernel, layout, nnz):
+    sparse, (indices, weights) = kernel("sparse"), vector(nnz, 1001)
+    data = encoded(sparse, indices, rounded(weights), 1001, layout)
+    for bit in range(8 * len(data)):
+        data[bit >> 3] ^= 1 << (bit & 7)
+        status, found, values = decoded(sparse, data, nnz, 1001, layout)
+        if status == SOUND:
+            assert np.all(np.diff(found.astype(int)) > 0)
+            assert found[-1] < 1001
+            assert np.isfinite(values).all()
+        data[bit >> 3] ^= 1 << (bit & 7)
+
+
+@pytest.mark.parametrize(
+    ("byte", "bit", "status"),
+    [
+        (2, 0x10, BAD_PADDING),
+        (4, 0x10, BAD_PADDING),
+        (3, 0x02, BAD_COUNT),
+        (1, 0x01, BAD_INDEX),  # 20 and 21 become 20 and 20
+        (8, 0x40, BAD_WEIGHT),  # 1.0 becomes infinite
+    ],
+)
+def test_what_is_wrong_is_named(kernel, byte, bit, status):
+    indices, weights = np.array([3, 20, 21, 60, 99], np.uint32), np.ones(5, np.float32)
+    data = encoded(kernel("sparse"), indices, weights, 100, F32)
+    # 5 * 4 low bits in three bytes, 12 high bits in two, then the weights.
+    assert data[:5].tolist() == [0x43, 0xC5, 0x03, 0b01001101, 0b00000100]
+    data[byte] ^= bit
+    assert decoded(kernel("sparse"), data, 5, 100, F32)[0] == status
+
+
+def test_a_count_that_differs_is_named(kernel):
+    data = np.frombuffer(struct.pack("<IIf", 2, 3, 1.0), np.uint8)
+    assert decoded(kernel("sparse"), data, 1, 100, CANONICAL)[0] == BAD_COUNT
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_random_bytes_never_leave_the_arrays(kernel, layout):
+    rng, sparse = np.random.default_rng(5), kernel("sparse")
+    for nnz, dimension in [(1, 1), (3, 70), (40, 900), (200, 2**20)]:
+        length = sparse.size(nnz, dimension, layout)
+        for density in (2, 8, 200):
+            data = rng.integers(0, density, length).astype(np.uint8)
+            guarded, values = np.full(nnz + 64, 7, np.uint32), np.full(nnz + 64, 7, np.float32)
+            sparse.decode(data, dimension, layout, guarded[:nnz], values[:nnz])
+            assert np.all(guarded[nnz:] == 7)
+            assert np.all(values[nnz:] == 7)
+
+
+@pytest.mark.parametrize("nnz", [-1, 6, 2**40])
+def test_more_non_zeros_than_values_are_refused(kernel, nnz):
+    assert kernel("sparse").decode_vector(b"", nnz, 5, F16) is None
+
+
+def test_one_vector_takes_only_plain_arrays(kernel):
+    encode_vector = kernel("sparse").encode_vector
+    indices, weights = vector(20, 1000)
+    for wrong in ([1, 2], indices.astype(np.int64), indices.astype(">u4"), indices[::2]):
+        assert encode_vector(wrong, weights, 1000, F32) is None
+    for wrong in ([1.0] * 20, weights.astype(float), weights.reshape(4, 5), weights[:-1]):
+        assert encode_vector(indices, wrong, 1000, F32) is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_vector_and_arrays_agree(kernel, layout):
+    sparse, (indices, weights) = kernel("sparse"), vector(1526, 30522)
+    weights = rounded(weights)
+    data = sparse.encode_vector(indices, weights, 30522, layout)
+    assert data == encoded(sparse, indices, weights, 30522, layout).tobytes()
+    found, values = sparse.decode_vector(data, 1526, 30522, layout)
+    assert (found.dtype, values.dtype) == (np.uint32, np.float32)
+    np.testing.assert_array_equal(found, indices)
+    np.testing.assert_array_equal(values, held(weights, layout))
+
+
+def rows(counts, dimension, seed=0):
+    parts = [vector(count, dimension, seed + row) for row, count in enumerate(counts)]
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    indices = np.concatenate([np.empty(0, np.uint32), *(one for one, _ in parts)])
+    weights = np.concatenate([np.empty(0, np.float32), *(rounded(one) for _, one in parts)])
+    return indptr, indices, weights
+
+
+COUNTS = [0, 1, 15, 16, 17, 100, 0, 33, 64, 7]
+
+
+def encoded_rows(sparse, indptr, indices, weights, dimension, layouts):
+    offsets = np.empty(len(indptr), np.int64)
+    sparse.measure_rows(indptr, dimension, layouts, offsets)
+    data = np.empty(offsets[-1], np.uint8)
+    bad = sparse.encode_rows(indptr, indices, weights, dimension, layouts, data, offsets)
+    return bad, data, offsets
+
+
+def test_rows_hold_what_single_vectors_hold(kernel):
+    sparse, (indptr, indices, weights) = kernel("sparse"), rows(COUNTS, 1000)
+    layouts = np.resize(np.array(LAYOUTS, np.uint8), len(COUNTS))
+    bad, data, offsets = encoded_rows(sparse, indptr, indices, weights, 1000, layouts)
+    assert bad == -1
+    for row, layout in enumerate(layouts):
+        part = slice(indptr[row], indptr[row + 1])
+        expected = bytes_by_hand(indices[part], weights[part], 1000, layout)
+        assert data[offsets[row] : offsets[row + 1]].tobytes() == expected
+
+
+def test_rows_round_trip(kernel):
+    sparse, (indptr, indices, weights) = kernel("sparse"), rows(COUNTS, 1000)
+    layouts = np.resize(np.array([CANONICAL, F32], np.uint8), len(COUNTS))
+    _, data, offsets = encoded_rows(sparse, indptr, indices, weights, 1000, layouts)
+    found, values = np.empty_like(indices), np.empty_like(weights)
+    assert sparse.decode_rows(data, offsets, layouts, 1000, indptr, found, values) == -1
+    np.testing.assert_array_equal(found, indices)
+    np.testing.assert_array_equal(values, weights)
+
+
+def test_the_first_bad_row_is_named(kernel):
+    sparse, (indptr, indices, weights) = kernel("sparse"), rows(COUNTS, 1000)
+    layouts = np.full(len(COUNTS), F32, np.uint8)
+    _, data, offsets = encoded_rows(sparse, indptr, indices, weights, 1000, layouts)
+    for row in (5, 4):
+        weights[indptr[row]] = np.nan
+        bad, *_ = encoded_rows(sparse, indptr, indices, weights, 1000, layouts)
+        assert bad == row
+        data[offsets[row + 1] - 1] = data[offsets[row + 1] - 2] = 0xFF
+        found, values = np.empty_like(indices), np.empty_like(weights)
+        assert sparse.decode_rows(data, offsets, layouts, 1000, indptr, found, values) == row
+
+
+@pytest.mark.parametrize("edges", [[-1, 5, 7], [0, 8, 7], [0, 5, 8], [0, 7], [0, 1, 2, 7], []])
+def test_row_edges_must_lie_within_the_columns(kernel, edges):
+    sparse, edges = kernel("sparse"), np.array(edges, np.int64)
+    indices, weights = np.arange(7, dtype=np.uint32), np.ones(7, np.float32)
+    out = np.empty(2, np.float32)
+    with pytest.raises(ValueError, match="row edges"):
+        sparse.dot_rows(np.ones(10, np.float32), edges, indices, weights, out)
+    with pytest.raises(ValueError, match="row edges"):
+        sparse.norms(edges, weights, out)
+    with pytest.raises(ValueError, match="row edges"):
+        sparse.fits_half(edges, weights, np.empty(2, np.uint8))
+
+
+@pytest.mark.parametrize("dimension", [1000, 30522])
+def test_dots_are_those_of_scipy(kernel, dimension):
+    indptr, indices, weights = rows(COUNTS, dimension)
+    query = np.random.default_rng(3).standard_normal(dimension).astype(np.float32)
+    out = np.empty(len(COUNTS), np.float32)
+    kernel("sparse").dot_rows(query, indptr, indices, weights, out)
+    matrix = csr_array((weights.astype(float), indices.astype(int), indptr), (len(out), dimension))
+    scale = abs(matrix) @ np.abs(query.astype(float))
+    # Each of at most 100 roundings costs at most half a unit of the sum of magnitudes.
+    assert np.all(np.abs(out - matrix @ query.astype(float)) <= 100 * 2.0**-24 * scale)
+
+
+@pytest.mark.parametrize("place", [0, 3, 15, 16, 20, 32])
+@pytest.mark.parametrize("index", [50, 2**31, 2**32 - 1])
+def test_an_index_beyond_the_query_is_refused(kernel, place, index):
+    indices = np.arange(33, dtype=np.uint32)
+    indices[place] = index
+    arguments = np.array([0, 33]), indices, np.ones(33, np.float32), np.empty(1, np.float32)
+    with pytest.raises(ValueError, match="beyond the query's 50"):
+        kernel("sparse").dot_rows(np.ones(50, np.float32), *arguments)
+
+
+def test_norms_are_those_of_numpy(kernel):
+    indptr, _, weights = rows(COUNTS, 1000)
+    out = np.empty(len(COUNTS), np.float32)
+    kernel("sparse").norms(indptr, weights, out)
+    lengths = [np.linalg.norm(part.astype(float)) for part in np.split(weights, indptr[1:-1])]
+    np.testing.assert_allclose(out, lengths, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e18])
+def test_norms_neither_vanish_nor_overflow(kernel, scale):
+    out = np.empty(1, np.float32)
+    kernel("sparse").norms(np.array([0, 4]), np.full(4, scale, np.float32), out)
+    np.testing.assert_allclose(out, 2 * np.float32(scale), rtol=1e-6)
