@@ -65,9 +65,9 @@ class QuantizationRouter:
         self._decoded[method] += 1
         return self.encoders[method].dequantize(quantized, out)
 
-    def quantize_batch(self, model_id, embeddings, num_threads=1):
-        """Return the QuantizedBatch of many embeddings of one embedder."""
-        route = self._routes.get(model_id) or self._route(model_id)
+    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False):
+        """Return the QuantizedBatch of many embeddings; `compact` gives the fingerprints' layouts."""
+        route = self._compact_route(model_id) if compact else self._route(model_id)
         return route.quantize_batch(embeddings, num_threads)
 
     def dequantize_batch(self, batch, num_threads=1, out=None):
