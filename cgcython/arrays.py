@@ -12,6 +12,9 @@ def as_vector(values, dim=None):
 
     Takes whatever numpy.asarray takes, torch CPU tensors and ml_dtypes arrays. Raises
     DimensionMismatch, InvalidInput or NonFiniteValue.
+
+    >>> as_vector([1, 2, 3], dim=3)
+    array([1., 2., 3.], dtype=float32)
     """
     return _checked(values, ("values",), (dim,))
 
@@ -21,29 +24,28 @@ def as_matrix(values, dim=None, finite=True):
 
     `finite=False` leaves that check to a kernel that reads every value anyway.
     """
+    values = _or_empty(values, dim)
     return _checked(values, ("rows", "values per row"), (None, dim), finite)
 
 
 def as_tokens(tokens, dim=None):
     """Return a token matrix [n, dim]: a matrix, a list of vectors or a TokenEmbeddings."""
-    tokens = getattr(tokens, "embeddings", tokens)
-    if isinstance(tokens, (list, tuple)) and not tokens:
-        return np.empty((0, dim or 0), F32)
+    tokens = _or_empty(getattr(tokens, "embeddings", tokens), dim)
     return _checked(tokens, ("tokens", "values per token"), (None, dim))
 
 
 def as_float32(values):
-    """Return values as a contiguous float32 array of the same shape, unchecked otherwise."""
-    if hasattr(values, "detach"):  # a torch tensor that may need a gradient
-        values = values.detach()
-        values = values.float() if values.is_floating_point() else values
+    """Return values as an aligned, contiguous float32 array of the same shape.
+
+    What overflows becomes infinite; use `require_finite` to refuse that.
+    """
     try:
-        array = np.asarray(values)
-        if array.dtype.kind in "cOSUVMm" and array.dtype.name not in _ML_DTYPES:
-            raise TypeError(array.dtype)
+        array = np.asarray(_without_tensors(values))
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(array, F32)
-    except (TypeError, ValueError, RuntimeError) as error:
+            # "same_kind" refuses complex numbers, text, dates and objects.
+            array = array.astype(F32, casting="same_kind", copy=False)
+        return np.require(array, requirements=["C", "A"])
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InvalidInput(
             what="embedding",
             expected="an array of real numbers",
@@ -51,13 +53,28 @@ def as_float32(values):
         ) from None
 
 
-_ML_DTYPES = frozenset(
-    (
-        "bfloat16 float8_e4m3fn float8_e4m3 float8_e5m2 float8_e4m3b11fnuz float8_e4m3fnuz "
-        "float8_e5m2fnuz float8_e3m4 float8_e8m0fnu float6_e2m3fn float6_e3m2fn float4_e2m1fn "
-        "int2 int4 uint2 uint4"
-    ).split()
-)
+def require_finite(array):
+    """Raise NonFiniteValue at the first NaN or infinity of an array, in C order."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        index = int(np.argmin(finite))
+        raise NonFiniteValue(index=index, value=float(np.ravel(array)[index]))
+
+
+def _or_empty(values, dim):
+    """Return no rows of `dim` values for an empty list, whose rows have no length."""
+    is_empty = isinstance(values, (list, tuple)) and not len(values)
+    return np.empty((0, dim or 0), F32) if is_empty else values
+
+
+def _without_tensors(values):
+    """Return torch tensors, alone or in a list, as what numpy.asarray takes."""
+    if isinstance(values, (list, tuple)) and values and hasattr(values[0], "detach"):
+        return [_without_tensors(value) for value in values]
+    if not hasattr(values, "detach"):
+        return values
+    values = values.detach()  # from the gradient it may need
+    return values.float() if values.is_floating_point() else values
 
 
 def _checked(values, axes, shape, finite=True):
@@ -72,11 +89,3 @@ def _checked(values, axes, shape, finite=True):
     if finite:
         require_finite(array)
     return array
-
-
-def require_finite(array):
-    """Raise NonFiniteValue at the first NaN or infinity of an array, in C order."""
-    finite = np.isfinite(array)
-    if not finite.all():
-        index = int(np.argmin(finite))
-        raise NonFiniteValue(index=index, value=float(np.ravel(array)[index]))

@@ -31,6 +31,11 @@ class QuantizationError(Exception):
         facts = {name: _shown(value) for name, value in vars(self).items()}
         return f"[{self.code}] {about}{self.sentence.format(**facts)}"
 
+    def __repr__(self):
+        facts = {"model_id": self.model_id, **{name: getattr(self, name) for name in self.facts}}
+        shown = (f"{name}={value!r}" for name, value in facts.items() if value is not None)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     def __reduce__(self):
         return _rebuild, (type(self), vars(self).copy())
 
@@ -60,7 +65,10 @@ class DimensionMismatch(QuantizationError):
 
 
 class StorageCorruption(QuantizationError):
-    """Stored bytes are not what was written; `where` names the record or file, `ids` all records."""
+    """Stored bytes are not what was written.
+
+    `where` names the record or file, `ids` all damaged records.
+    """
 
     code = "EMB-E010"
     facts = ("where", "reason", "ids")
@@ -87,7 +95,16 @@ class CodebookMissing(QuantizationError):
 
     code = "EMB-E011"
     facts = ("path", "codebook_id", "command")
-    sentence = "no codebook {codebook_id} at {path}; train it with: {command}"
+
+    @property
+    def sentence(self):
+        """What is missing: a file, or the codebook that made some codes."""
+        if self.codebook_id is not None:
+            return (
+                "codebook {codebook_id:#010x}, which made these codes, is not at hand; "
+                "pass it in `codebooks`, or encode again"
+            )
+        return "no codebook at {path}" + ("; train it with: {command}" if self.command else "")
 
 
 class RecallLossExceeded(QuantizationError):
@@ -106,13 +123,14 @@ class InvalidQuantizedData(QuantizationError):
 
     code = "EMB-E013"
     facts = ("method", "expected_bytes", "actual_bytes", "reason")
-    sentence = (
-        "{method} data: expected {expected_bytes} bytes, got {actual_bytes}{reason}; "
-        "decode what this package encoded"
-    )
 
-    def __init__(self, *, reason=None, **facts):
-        super().__init__(reason=f" ({reason})" if reason else "", **facts)
+    @property
+    def sentence(self):
+        """What is wrong: the number of bytes, their content, or both."""
+        has_bytes = self.expected_bytes is not None
+        length = "expected {expected_bytes} bytes, got {actual_bytes}" if has_bytes else None
+        wrong = ", ".join(filter(None, (length, self.reason and "{reason}")))
+        return "{method} data: " + wrong + "; decode what this package encoded"
 
 
 class SparseTooDense(QuantizationError):

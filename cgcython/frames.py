@@ -12,7 +12,12 @@ from typing import NamedTuple
 from zlib import crc32
 
 from cgcython.base import ModelId, QuantizationMethod
-from cgcython.errors import InvalidInput, InvalidQuantizedData, StorageCorruption
+from cgcython.errors import (
+    InvalidInput,
+    InvalidQuantizedData,
+    StorageCorruption,
+    UnsupportedVersion,
+)
 from cgcython.metadata import (
     BinaryMetadata,
     Float8Metadata,
@@ -21,7 +26,7 @@ from cgcython.metadata import (
     TokenPruningMetadata,
 )
 
-MAGIC = b"CGQE\x01"
+MAGIC, VERSION = b"CGQE", 1
 NO_EMBEDDER = 0xFF
 _HEAD, _U32 = struct.Struct("<BBII"), struct.Struct("<I")
 OVERHEAD = _HEAD.size + _U32.size
@@ -132,16 +137,20 @@ def read_section(section, where="quantized embedding"):
 
 def write_record(quantized):
     """Return a QuantizedEmbedding as bytes that stand alone."""
-    return MAGIC + write_section(quantized)
+    return _PREFIX + write_section(quantized)
 
 
 def read_record(record, where="quantized embedding"):
     """Return the four fields of a QuantizedEmbedding; errors as in `read_section`."""
-    if bytes(record[: len(MAGIC)]) != MAGIC:
-        raise _damaged(where, f"it does not begin with {MAGIC!r}")
-    return read_section(record[len(MAGIC) :], where)[1]
+    if not record.startswith(MAGIC) or len(record) < len(_PREFIX):
+        raise _damaged(where, f"it does not begin with {MAGIC!r} and a version")
+    if record[len(MAGIC)] != VERSION:
+        reason = f"it has version {record[len(MAGIC)]}, this release reads {VERSION}"
+        raise UnsupportedVersion(where=where, reason=reason)
+    return read_section(record[len(_PREFIX) :], where)[1]
 
 
+_PREFIX = MAGIC + bytes([VERSION])
 _EMBEDDERS = {NO_EMBEDDER: None, **{int(model_id): model_id for model_id in ModelId}}
 
 

@@ -45,7 +45,7 @@ class Codebooks:
         try:
             return self._by_id[codebook_id]
         except KeyError:
-            raise CodebookMissing(path=self.path().parent, codebook_id=codebook_id) from None
+            raise CodebookMissing(codebook_id=codebook_id) from None
 
     def add(self, codebook):
         """Make a codebook known to `by_id`, so that codes of an earlier training decode."""
@@ -56,7 +56,7 @@ class Codebooks:
         for model_id in self._embedders() if model_ids is None else model_ids:
             self[model_id]
 
-    def path(self, model_id=ModelId.SEMANTIC):
+    def path(self, model_id):
         """Return the file of an embedder's codebook."""
         return self.folder / "pq8_codebooks" / f"{model_id.title}_codebook.safetensors"
 
@@ -69,7 +69,8 @@ class Codebooks:
     def _load(self, model_id):
         path = self.path(model_id)
         if not self._has_file(model_id):
-            command = f"cgcython train {model_id.short} --models {self.folder} VECTORS.npy"
+            e = model_id.short
+            command = f"cgcython train {e} --input {e}=VECTORS.npy --models {self.folder}"
             raise CodebookMissing(model_id=model_id, path=path, command=command)
         from cgcython.codecs.codebook import PQ8Codebook
 
