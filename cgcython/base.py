@@ -1,6 +1,7 @@
 """The vocabulary of every layer: embedders, methods and profiles."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
@@ -123,49 +124,96 @@ class Embedder:
     method: QuantizationMethod
 
 
-class Profile(dict):
+class Profile(Mapping):
     """The table of embedders in use: `ModelId -> Embedder`, read from a TOML file.
 
     >>> Profile.named("contextgraph-2026")[ModelId.GRAPH].dimension
     1024
     """
 
+    def __init__(self, rows):
+        self._rows = {row.model_id: row for row in rows}
+
+    def __getitem__(self, model_id):
+        try:
+            return self._rows[model_id]
+        except KeyError:
+            have = ", ".join(one.short for one in self)
+            expected = f"one of the profile's {have}"
+            raise InvalidInput(what="embedder", expected=expected, actual=model_id) from None
+
+    def __contains__(self, model_id):
+        return model_id in self._rows
+
+    def __iter__(self):
+        return iter(self._rows)
+
+    def __len__(self):
+        return len(self._rows)
+
+    def get(self, model_id, default=None):
+        """Return an embedder's row, or the default where the profile has none."""
+        return self._rows.get(model_id, default)
+
     @classmethod
-    @lru_cache
     def named(cls, name=None):
-        """Return a profile shipped with the package, or the one at a path ending in .toml."""
+        """Return a profile shipped with the package, the one at a path ending in .toml, or itself.
+
+        None names the default profile.
+        """
+        if isinstance(name, Profile):
+            return name
         name = str(name or DEFAULT_PROFILE)
-        path = Path(name) if name.endswith(".toml") else _PROFILES / f"{name}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in _PROFILES.glob("*.toml")))
-            raise InvalidInput(what="profile", expected=f"{known} or a .toml file", actual=name)
-        return cls.from_toml(path.read_text())
+        return cls.from_toml(_read(Path(name))) if name.endswith(".toml") else _shipped(name)
 
     @classmethod
     def from_toml(cls, text):
         """Return the profile of lines such as `E1 = { dimension = 384, method = "pq8" }`."""
         try:
-            return cls(_row(name, row) for name, row in tomllib.loads(text).items())
+            rows = [_row(name, row) for name, row in tomllib.loads(text).items()]
         except tomllib.TOMLDecodeError as error:
-            raise InvalidInput(what="profile", expected="TOML", actual=str(error)) from None
+            raise InvalidInput(what="profile", expected="TOML", actual=error) from None
+        profile = cls(rows)
+        if len(profile) != len(rows) or not rows:
+            actual = f"{len(rows)} lines for {len(profile)} embedders"
+            raise InvalidInput(what="profile", expected="a line per embedder", actual=actual)
+        return profile
 
-    def __missing__(self, model_id):
-        have = ", ".join(one.short for one in self)
-        raise InvalidInput(
-            what="embedder", expected=f"one of the profile's {have}", actual=model_id
+    def to_toml(self):
+        """Return the text that `from_toml` reads.
+
+        >>> print(Profile.from_toml('E9 = { dimension = 64, method = "binary" }').to_toml())
+        E9_Hdc = { dimension = 64, method = "binary" }
+        """
+        return "\n".join(
+            f'{one.short}_{one.title} = {{ dimension = {row.dimension}, method = "{row.method}" }}'
+            for one, row in self.items()
         )
+
+
+@lru_cache
+def _shipped(name):
+    return Profile.from_toml(_read(_PROFILES / f"{name}.toml"))
+
+
+def _read(path):
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        known = ", ".join(sorted(file.stem for file in _PROFILES.glob("*.toml")))
+        expected = f"{known} or a .toml file"
+        raise InvalidInput(what="profile", expected=expected, actual=path.stem) from None
 
 
 def _row(name, row):
     model_id = ModelId.parse(name)
-    dimension = row.get("dimension") if isinstance(row, dict) else None
-    if not isinstance(dimension, int) or not 1 <= dimension < 2**31:
+    row = row if isinstance(row, dict) else {}
+    dimension, method = row.get("dimension"), row.get("method")
+    if type(dimension) is not int or not 1 <= dimension < 2**31:
         raise InvalidInput(what=f"{name}.dimension", expected="a whole number", actual=dimension)
-    try:
-        method = QuantizationMethod(row.get("method"))
-    except ValueError:
-        known = ", ".join(m.value for m in QuantizationMethod)
-        raise InvalidInput(
-            what=f"{name}.method", expected=known, actual=row.get("method")
-        ) from None
-    return model_id, Embedder(model_id, dimension, method)
+    if not isinstance(method, str) or method not in _METHODS:
+        raise InvalidInput(what=f"{name}.method", expected=", ".join(_METHODS), actual=method)
+    return Embedder(model_id, dimension, _METHODS[method])
+
+
+_METHODS = {method.value: method for method in QuantizationMethod}

@@ -31,11 +31,11 @@ def train_command(path, dim=None):
     """Return the command that trains the codebook missing at a path.
 
     >>> train_command("models/pq8_codebooks/Code_codebook.safetensors")
-    'cgcython train VECTORS.npy --embedder Code --models models'
+    'cgcython train Code --input Code=VECTORS.npy --models models'
     """
     path = Path(path)
     title = path.name.removesuffix("_codebook.safetensors")
-    return f"cgcython train VECTORS.npy --embedder {title} --models {path.parents[1]}"
+    return f"cgcython train {title} --input {title}=VECTORS.npy --models {path.parent.parent}"
 
 
 def contents_hash(tensors):

@@ -1,14 +1,16 @@
 """Product quantization: one byte for each part of an embedding, naming its nearest centroid."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from cgcython.arrays import as_vector
 from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import require_kind, require_size
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.training import mean_loss
-from cgcython.errors import CodebookMissing, InvalidInput, InvalidQuantizedData, MethodMismatch
+from cgcython.errors import CodebookMissing
 from cgcython.metadata import PQ8Metadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
@@ -29,12 +31,12 @@ class PQ8Codec:
 
     method = QuantizationMethod.PQ8
 
-    @property
+    @cached_property
     def dim(self):
         """The number of values of an embedding."""
         return self.codebook.embedding_dim
 
-    @property
+    @cached_property
     def metadata(self):
         """The metadata of every record of this codec."""
         return PQ8Metadata(self.codebook.codebook_id, self.codebook.num_subvectors)
@@ -50,20 +52,8 @@ class PQ8Codec:
         Raises MethodMismatch, InvalidQuantizedData, or CodebookMissing where another codebook
         made the codes.
         """
-        self._check(quantized)
-        if len(quantized.data) != self.expected_size():
-            raise InvalidQuantizedData(
-                method=self.method,
-                expected_bytes=self.expected_size(),
-                actual_bytes=len(quantized.data),
-            )
-        if not isinstance(quantized.metadata, PQ8Metadata):
-            raise InvalidQuantizedData(
-                method=self.method,
-                expected_bytes=self.expected_size(),
-                actual_bytes=len(quantized.data),
-                reason=f"metadata is {type(quantized.metadata).__name__}",
-            )
+        require_kind(quantized, self, PQ8Metadata)
+        require_size(self, quantized.data, self.expected_size())
         self._check_codebook(*quantized.metadata)
         if out is None:
             return self.codebook.dequantize(quantized.data)
@@ -77,7 +67,7 @@ class PQ8Codec:
 
     def decode_batch(self, batch, num_threads=1, out=None):
         """Return the embeddings [n, dim] of a batch; errors as in `decode`."""
-        self._check(batch)
+        require_kind(batch, self)
         self._check_codebook(**batch.shared)
         return self.codebook.decode(batch.columns["codes"], num_threads=num_threads, out=out)
 
@@ -95,18 +85,6 @@ class PQ8Codec:
         original, decoded = (as_vector(x, self.dim)[None] for x in (original, decoded))
         return mean_loss(original, decoded)
 
-    def _check(self, quantized):
-        if quantized.method is not self.method:
-            raise MethodMismatch(expected=self.method, actual=quantized.method)
-        if quantized.original_dim != self.dim:
-            raise InvalidInput(
-                what="original_dim", expected=self.dim, actual=quantized.original_dim
-            )
-
     def _check_codebook(self, codebook_id, num_subvectors):
-        if (codebook_id, num_subvectors) != tuple(self.metadata):
-            raise CodebookMissing(
-                codebook_id=f"{codebook_id:#010x}",
-                path="hand",
-                command=f"this codec has {self.codebook.codebook_id:#010x}",
-            )
+        if (codebook_id, num_subvectors) != self.metadata:
+            raise CodebookMissing(codebook_id=codebook_id)

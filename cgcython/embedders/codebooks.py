@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_file import train_command
 from cgcython.errors import CodebookMissing, DimensionMismatch
 
 
@@ -69,11 +71,7 @@ class Codebooks:
     def _load(self, model_id):
         path = self.path(model_id)
         if not self._has_file(model_id):
-            e = model_id.short
-            command = f"cgcython train {e} --input {e}=VECTORS.npy --models {self.folder}"
-            raise CodebookMissing(model_id=model_id, path=path, command=command)
-        from cgcython.codecs.codebook import PQ8Codebook
-
+            raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
         return PQ8Codebook.load(path, self._profile[model_id].dimension)
 
     def _require_dimension(self, model_id, codebook):

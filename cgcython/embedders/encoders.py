@@ -3,6 +3,7 @@
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_distance
 from cgcython.codecs.float8 import Float8Codec
+from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.embedders.codebooks import Codebooks
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
@@ -215,14 +216,10 @@ class PQ8Encoder(Encoder):
         codebook_id = _codebook_id(quantized)
         codec = self._decoders.get(codebook_id)
         if codec is None:
-            from cgcython.codecs.pq8 import PQ8Codec
-
             codec = self._decoders[codebook_id] = PQ8Codec(self.codebooks.by_id(codebook_id))
         return codec
 
     def _make(self, dim, model_id=None):
-        from cgcython.codecs.pq8 import PQ8Codec
-
         return PQ8Codec(self.codebooks[model_id])
 
 
