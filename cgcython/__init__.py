@@ -16,9 +16,18 @@ _MODULES = {
     ),
     "metadata": ("BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata"),
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
+    "token_array": "TokenArray",
+    "similarity": (
+        "PreparedQuery TokenAlignment approximate_max_sim cosine_similarity max_sim max_sim_batch "
+        "symmetric_max_sim token_alignments"
+    ),
     "codecs.binary": "BinaryCodec",
     "codecs.float8": "Float8Codec",
     "codecs.sparse": "SparseCodec",
+    "codecs.token_pruning": "TokenPruningCodec",
+    "codecs.token_selection": (
+        "ImportanceScoringMethod PrunedEmbeddings TokenPruningConfig TokenPruningQuantizer"
+    ),
     "embedders": (
         "BinaryEncoder Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
         "TokenPruningEncoder"

@@ -1,0 +1,154 @@
+"""Which tokens of a text are worth keeping: scorers, the number to keep, and the choice."""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import chain
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.arrays import as_tokens, as_vector
+from cgcython.errors import InvalidInput
+from cgcython.parallel import split_rows
+
+_ROUNDING = 1e-9  # so that 40.000000000000007 tokens are 40
+_LEAST_SPREAD = 1e-3
+
+
+class ImportanceScoringMethod(Enum):
+    """What makes a token important."""
+
+    ATTENTION_BASED = "attention"
+    EMBEDDING_MAGNITUDE = "magnitude"
+    ENTROPY = "entropy"
+    MAX_ABS = "max_abs"
+    COVERAGE = "coverage"
+
+
+@dataclass(frozen=True)
+class TokenPruningConfig:
+    """How much to prune and by what; `strict` refuses to guess missing attention weights."""
+
+    target_compression: float = 0.5
+    min_tokens: int = 64
+    scoring_method: ImportanceScoringMethod = ImportanceScoringMethod.ATTENTION_BASED
+    strict: bool = False
+
+    def __post_init__(self):
+        require_part("target_compression", self.target_compression, largest=math.nextafter(1, 0))
+        if not isinstance(self.min_tokens, (int, np.integer)) or self.min_tokens < 1:
+            raise InvalidInput(what="min_tokens", expected="1 or more", actual=self.min_tokens)
+        require_method(self.scoring_method)
+
+
+@dataclass(frozen=True, eq=False)
+class PrunedEmbeddings:
+    """The kept tokens, where they stood (ascending) and the part of all that was removed."""
+
+    embeddings: np.ndarray
+    retained_indices: np.ndarray
+    compression_ratio: float
+
+
+@dataclass(frozen=True)
+class TokenPruningQuantizer:
+    """Removes the least important tokens of a text."""
+
+    config: TokenPruningConfig = field(default_factory=TokenPruningConfig)
+
+    def prune(self, embeddings, attention_weights=None):
+        """Return the tokens worth keeping: at least `min_tokens`, or all there are.
+
+        >>> config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.MAX_ABS)
+        >>> TokenPruningQuantizer(config).prune([[1.0], [3.0], [2.0], [0.0]]).retained_indices
+        array([1, 2])
+        """
+        config, tokens = self.config, as_tokens(embeddings)
+        count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
+        method = config.scoring_method
+        kept, _ = choose_tokens(tokens, count, method, attention_weights, config.strict)
+        out = np.empty((count, tokens.shape[1]), np.float32)
+        kernels.tokens.gather(tokens, kept, out)
+        removed = 1 - count / len(tokens) if len(tokens) else 0.0
+        return PrunedEmbeddings(out, kept.astype(np.int64), removed)
+
+    def prune_batch(self, documents, attention_weights=None, num_threads=1):
+        """Return the pruned tokens of each document."""
+        weights = attention_weights or [None] * len(documents)
+        if len(weights) != len(documents):
+            raise InvalidInput(
+                what="attention_weights", expected=len(documents), actual=len(weights)
+            )
+
+        def prune(start, stop):
+            return [self.prune(documents[i], weights[i]) for i in range(start, stop)]
+
+        parts = split_rows(prune, len(documents), num_threads)
+        return list(chain.from_iterable(parts))
+
+
+def count_kept(tokens, part, least=1):
+    """Return how many of some tokens to keep.
+
+    >>> count_kept(100, 1 - 0.6), count_kept(5, 0.5), count_kept(0, 0.5)
+    (40, 3, 0)
+    """
+    return min(tokens, max(math.ceil(tokens * part - _ROUNDING), least))
+
+
+def choose_tokens(tokens, count, method, attention_weights=None, strict=False):
+    """Return the ascending positions (u32) of the tokens to keep and the importance of each."""
+    kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
+    if method is ImportanceScoringMethod.COVERAGE:
+        scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
+        kernels.tokens.coverage(tokens, kept, importance, scratch)
+        return kept, importance
+    scores = _scores(tokens, method, attention_weights, strict, pruning=count < len(tokens))
+    kernels.tokens.select_top(scores, kept)
+    return kept, scores[kept]
+
+
+def require_part(what, value, largest):
+    """Check that a number lies above 0 and does not exceed `largest`."""
+    if not isinstance(value, (int, float, np.number)) or not 0 < value <= largest:
+        expected = "above 0 and below 1" if largest < 1 else "above 0, at most 1"
+        raise InvalidInput(what=what, expected=expected, actual=value)
+
+
+def require_method(method):
+    """Check that a scoring method is one."""
+    if not isinstance(method, ImportanceScoringMethod):
+        names = ", ".join(known.name for known in ImportanceScoringMethod)
+        raise InvalidInput(what="scoring_method", expected=names, actual=method)
+
+
+def _scores(tokens, method, attention_weights, strict, pruning):
+    missing = method is ImportanceScoringMethod.ATTENTION_BASED and attention_weights is None
+    if missing and strict:
+        raise InvalidInput(what="attention_weights", expected=f"{len(tokens)} weights", actual=None)
+    if method is ImportanceScoringMethod.ATTENTION_BASED and not missing:
+        return as_vector(attention_weights, len(tokens))
+    scores = np.empty(len(tokens), np.float32)
+    if method is ImportanceScoringMethod.ENTROPY:
+        kernels.tokens.entropy(tokens, scores)
+    elif method is ImportanceScoringMethod.MAX_ABS:
+        kernels.tokens.max_abs(tokens, scores)
+    else:
+        kernels.tokens.magnitude(tokens, scores)
+        if pruning:
+            _warn_of_magnitude(scores, missing)
+    return scores
+
+
+def _warn_of_magnitude(scores, missing):
+    """Say once that attention weights are missing, or that lengths tell nothing."""
+    equal = scores.max() - scores.min() < _LEAST_SPREAD * scores.max()
+    if missing:
+        message = "no attention weights: tokens are scored by magnitude"
+    elif equal:
+        message = "tokens are normalised: their magnitudes differ by rounding noise only"
+    else:
+        return
+    warnings.warn(f"{message}; choose ImportanceScoringMethod.COVERAGE", stacklevel=5)
