@@ -42,18 +42,55 @@ CG_INLINE cg_vu cg_bits(cg_vf v) { return (cg_vu)v; }
 CG_INLINE cg_vf cg_floats(cg_vu v) { return (cg_vf)v; }
 CG_INLINE cg_vu cg_below(cg_vu a, cg_vu b) { return (cg_vu)((cg_vi)a < (cg_vi)b); }
 CG_INLINE cg_vu cg_select(cg_vu mask, cg_vu a, cg_vu b) { return (a & mask) | (b & ~mask); }
-CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) { return cg_select(cg_below(a, b), b, a); }
 
-/* Maximum of two vectors; b where either is NaN. */
+/* Maximum and minimum of floats are b where either is NaN. Four vectors of numbers below 256
+   become 4 * CG_LANES bytes in order. */
 #if defined(__AVX512F__)
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm512_max_ps((__m512)a, (__m512)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm512_min_ps((__m512)a, (__m512)b); }
-#elif defined(__AVX__)
+CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) {
+    return (cg_vu)_mm512_max_epu32((__m512i)a, (__m512i)b);
+}
+CG_INLINE uint32_t cg_top_u(cg_vu a) { return _mm512_reduce_max_epu32((__m512i)a); }
+CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i ab = _mm512_packus_epi32((__m512i)a, (__m512i)b);
+    __m512i cd = _mm512_packus_epi32((__m512i)c, (__m512i)d);
+    __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(ab, cd));
+    memcpy(p, &bytes, sizeof bytes);
+}
+#elif defined(__AVX2__)
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm256_max_ps((__m256)a, (__m256)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm256_min_ps((__m256)a, (__m256)b); }
+CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) {
+    return (cg_vu)_mm256_max_epu32((__m256i)a, (__m256i)b);
+}
+CG_INLINE uint32_t cg_top_u(cg_vu a) {
+    __m128i m = _mm_max_epu32(_mm256_castsi256_si128((__m256i)a),
+                              _mm256_extracti128_si256((__m256i)a, 1));
+    m = _mm_max_epu32(m, _mm_shuffle_epi32(m, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epu32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
+CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
+    __m256i ab = _mm256_packus_epi32((__m256i)a, (__m256i)b);
+    __m256i cd = _mm256_packus_epi32((__m256i)c, (__m256i)d);
+    __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd),
+                                                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    memcpy(p, &bytes, sizeof bytes);
+}
 #else
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm_max_ps((__m128)a, (__m128)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm_min_ps((__m128)a, (__m128)b); }
+CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) { return (cg_vu)_mm_max_epu32((__m128i)a, (__m128i)b); }
+CG_INLINE uint32_t cg_top_u(cg_vu a) {
+    __m128i m = _mm_max_epu32((__m128i)a, _mm_shuffle_epi32((__m128i)a, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epu32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
+CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
+    __m128i bytes = _mm_packus_epi16(_mm_packus_epi32((__m128i)a, (__m128i)b),
+                                     _mm_packus_epi32((__m128i)c, (__m128i)d));
+    memcpy(p, &bytes, sizeof bytes);
+}
 #endif
 
 /* Sixteen lanes whatever the vector width: sums keep one order, so every level with FMA returns

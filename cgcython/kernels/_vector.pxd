@@ -20,6 +20,8 @@ cdef extern from "_vector.h" nogil:
     vu below "cg_below"(vu a, vu b)
     vu select "cg_select"(vu mask, vu a, vu b)
     vu max_u "cg_max_u"(vu a, vu b)
+    u32 top_u "cg_top_u"(vu a)
+    void store_bytes4 "cg_store_bytes4"(u8 *p, vu a, vu b, vu c, vu d)
     vf max_f "cg_max"(vf a, vf b)
     vf min_f "cg_min"(vf a, vf b)
 

@@ -1,9 +1,8 @@
 """Types of the sign code kernels; OUT arrays are written, all others are read."""
 
-from typing_extensions import Buffer
-
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]

@@ -4,50 +4,172 @@ Codes round to nearest, ties to even, and saturate at 448 (OCP OFP8, E4M3FN). Na
 Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is peak / 448.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport NAN, fabs, frexp, isfinite, ldexp, sqrt
-from libc.string cimport memcpy
+from libc.math cimport NAN, frexp, ldexp, sqrt
+from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector
-from cgcython.kernels._e4m3 cimport decode_lanes
+from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, load16, load16_part, load_bytes, max_u, min_f,
-    mul_add16, set16, set_all, set_all_u, store, store_bytes, sum16, v16, vf, vu,
+    LANES, below, bits, floats, load, load16, load16_part, max_u, min_f, mul_add16, set16,
+    set_all, set_all_u, store, store_bytes4, sum16, v16, vf, vu,
 )
+
+cdef extern from "_e4m3.h" nogil:
+    void load_e4m3 "cg_load_e4m3"(const u8 *codes, vf *first, vf *second)
 
 np.import_array()
 
 
+cdef enum:
+    BLOCK = 64  # a multiple of four vectors at every level
+
+cdef f32 SMALL_PEAK = 2.0 ** -118  # below it, 448 / peak overflows or the scale is too coarse
+
+
 cdef inline vu encode_lanes(vf x) noexcept nogil:
+    """Return the codes of numbers up to 448."""
     cdef:
         vu sign = bits(x) & <u32>0x80000000U
-        vf size = min_f(floats(bits(x) ^ sign), set_all(448))
+        vu size = bits(x) ^ sign
         # The unit of a code is 2**-3 of its power of two, and never below 2**-9.
-        vu power = max_u(bits(size) & <u32>0x7F800000, set_all_u(121 << 23))
+        vu power = max_u(size & <u32>0x7F800000, set_all_u(121 << 23))
         # 2**20 powers away a float's own unit is that unit, so this addition rounds as we need.
         vu far = power + <u32>(20 << 23)
-        vu units = bits(size + floats(far)) - far
+        vu units = bits(floats(size) + floats(far)) - far
     return (sign >> 24) | ((power >> 20) - <u32>(121 << 3) + units)
 
 
 cdef inline vu encode_any(vf x) noexcept nogil:
-    """As encode_lanes, and NaN becomes 0x7F."""
-    cdef vu is_nan = below(set_all_u(0x7F800000U), bits(x) & <u32>0x7FFFFFFF)
-    return encode_lanes(x) | (is_nan & <u32>0x7F)
+    """Return the codes of any floats: beyond 448 saturate, NaN becomes 0x7F."""
+    cdef:
+        vu sign = bits(x) & <u32>0x80000000U
+        vu size = bits(x) ^ sign
+        vu is_nan = below(set_all_u(0x7F800000), size)
+        vf bounded = min_f(floats(size), set_all(448))
+    return encode_lanes(floats(bits(bounded) | sign)) - is_nan
+
+
+cdef inline void encode_block(const f32 *x, vf factor, u8 *codes) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i < BLOCK:
+        store_bytes4(
+            codes + i,
+            encode_lanes(load(x + i) * factor),
+            encode_lanes(load(x + i + LANES) * factor),
+            encode_lanes(load(x + i + 2 * LANES) * factor),
+            encode_lanes(load(x + i + 3 * LANES) * factor),
+        )
+        i += 4 * LANES
+
+
+cdef inline void encode_block_any(const f32 *x, u8 *codes) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i < BLOCK:
+        store_bytes4(
+            codes + i,
+            encode_any(load(x + i)),
+            encode_any(load(x + i + LANES)),
+            encode_any(load(x + i + 2 * LANES)),
+            encode_any(load(x + i + 3 * LANES)),
+        )
+        i += 4 * LANES
 
 
 cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
     cdef:
         Py_ssize_t i = 0
-        f32[64] last
-        u8[64] last_codes
-    while i + LANES <= n:
-        store_bytes(codes + i, encode_any(load(values + i)))
-        i += LANES
+        f32[BLOCK] last
+        u8[BLOCK] last_codes
+    while i + BLOCK <= n:
+        encode_block_any(values + i, codes + i)
+        i += BLOCK
     if i < n:
+        memset(last, 0, sizeof(last))
         memcpy(last, values + i, (n - i) * sizeof(f32))
-        store_bytes(last_codes, encode_any(load(last)))
+        encode_block_any(last, last_codes)
         memcpy(codes + i, last_codes, n - i)
+
+
+cdef void encode_times(
+    const f32 *values, f32 factor, u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        vf factors = set_all(factor)
+        f32[BLOCK] last
+        u8[BLOCK] last_codes
+    while i + BLOCK <= n:
+        encode_block(values + i, factors, codes + i)
+        i += BLOCK
+    if i < n:
+        memset(last, 0, sizeof(last))
+        memcpy(last, values + i, (n - i) * sizeof(f32))
+        encode_block(last, factors, last_codes)
+        memcpy(codes + i, last_codes, n - i)
+
+
+cdef int exponent_of_scale(f32 peak) noexcept nogil:
+    """Return ceil(log2(peak / 448)), at least that of the smallest float."""
+    cdef:
+        int exponent
+        bint is_power = frexp(<f64>peak / 448, &exponent) == 0.5
+    return max(exponent - is_power, -149)
+
+
+cdef f32 encode_small(
+    const f32 *values, f32 peak, u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    """Scale a tiny row by a power of two, so that a subnormal scale divides exactly."""
+    cdef:
+        int power = exponent_of_scale(peak)
+        Py_ssize_t i = 0, k, width
+        f32[BLOCK] raised
+    while i < n:
+        width = min(BLOCK, n - i)
+        for k in range(width):
+            raised[k] = values[i + k] * <f32>(2.0 ** 64)
+        encode_times(raised, <f32>ldexp(1, -64 - power), codes + i, width)
+        i += BLOCK
+    return <f32>ldexp(1, power)
+
+
+cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
+    cdef:
+        u32 size = peak_bits(values, n)
+        f32 peak
+    if size > LARGEST:
+        return NAN
+    memcpy(&peak, &size, sizeof(peak))
+    if peak >= SMALL_PEAK:
+        encode_times(values, 448 / peak, codes, n)
+        return peak / 448
+    if peak > 0:
+        return encode_small(values, peak, codes, n)
+    encode_times(values, 1, codes, n)
+    return 1
+
+
+cdef Py_ssize_t e4m3_encode_rows(
+    const f32 *values, Py_ssize_t n, Py_ssize_t dim, u8 *codes, f32 *scales
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        scales[i] = e4m3_encode_scaled(values + i * dim, codes + i * dim, dim)
+        if scales[i] != scales[i]:
+            return i * dim + first_nonfinite(values + i * dim, dim)
+    return -1
+
+
+cdef inline void decode_block(const u8 *codes, vf scale, vf bias, f32 *values) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        vf a, b
+    while i < BLOCK:
+        load_e4m3(codes + i, &a, &b)
+        store(values + i, a * scale + bias)
+        store(values + i + LANES, b * scale + bias)
+        i += 2 * LANES
 
 
 cdef void e4m3_decode(
@@ -55,55 +177,17 @@ cdef void e4m3_decode(
 ) noexcept nogil:
     cdef:
         Py_ssize_t i = 0
-        f32[64] last
-        u8[64] last_codes
-    while i + LANES <= n:
-        store(values + i, decode_lanes(load_bytes(codes + i)) * scale + bias)
-        i += LANES
+        # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
+        vf scales = set_all(scale), biases = set_all(bias if bias else <f32>-0.0)
+        f32[BLOCK] last
+        u8[BLOCK] last_codes
+    while i + BLOCK <= n:
+        decode_block(codes + i, scales, biases, values + i)
+        i += BLOCK
     if i < n:
         memcpy(last_codes, codes + i, n - i)
-        store(last, decode_lanes(load_bytes(last_codes)) * scale + bias)
+        decode_block(last_codes, scales, biases, last)
         memcpy(values + i, last, (n - i) * sizeof(f32))
-
-
-cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
-    cdef:
-        f32 peak = 0, factor, scale, up = 1
-        Py_ssize_t i
-        int exponent
-        f32[64] block
-    for i in range(n):
-        if not isfinite(values[i]):
-            return NAN
-        peak = max(peak, <f32>fabs(values[i]))
-    if peak == 0:
-        factor, scale = 1, 1
-    elif peak < <f32>ldexp(1, -118):
-        # A power of two, so that a subnormal scale is exact and so is the division by it.
-        if frexp(<f64>peak / 448, &exponent) == 0.5:
-            exponent -= 1
-        exponent = max(exponent, -149)
-        scale, up = <f32>ldexp(1, exponent), <f32>ldexp(1, 64)
-        factor = <f32>ldexp(1, -64 - exponent)
-    else:
-        factor, scale = <f32>448 / peak, peak / <f32>448
-    for i in range(n):
-        block[0] = values[i] * up * factor
-        e4m3_encode(block, codes + i, 1)
-    return scale
-
-
-cdef Py_ssize_t e4m3_encode_rows(
-    const f32 *values, Py_ssize_t n, Py_ssize_t dim, u8 *codes, f32 *scales
-) noexcept nogil:
-    cdef Py_ssize_t i, k
-    for i in range(n):
-        scales[i] = e4m3_encode_scaled(values + i * dim, codes + i * dim, dim)
-        if scales[i] != scales[i]:
-            for k in range(dim):
-                if not isfinite(values[i * dim + k]):
-                    return i * dim + k
-    return -1
 
 
 cdef f32 e4m3_dot(const f32 *query, const u8 *codes, Py_ssize_t n) noexcept nogil:

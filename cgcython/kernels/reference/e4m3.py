@@ -10,7 +10,7 @@ CODES = np.arange(127)
 MAGNITUDES = np.where(CODES < 8, CODES * 2.0**-9, (8 + CODES % 8) * 2.0 ** (CODES // 8 - 10))
 MIDPOINTS = (MAGNITUDES[:-1] + MAGNITUDES[1:]) / 2
 PEAK = np.float32(448)
-VALUES = np.concatenate([MAGNITUDES, [np.nan], -MAGNITUDES, [np.nan]]).astype(np.float32)
+VALUES = np.concatenate([MAGNITUDES, [np.nan], -MAGNITUDES, [-np.nan]]).astype(np.float32)
 # Below this peak 448 / peak would overflow, or the scale would lose bits as a subnormal.
 SMALL_PEAK = np.float32(2.0**-118)
 
@@ -24,7 +24,8 @@ def encode(values, codes):
 def decode(codes, scale, bias, values):
     """Write code * scale + bias for each code."""
     agree("values", values.shape[0], "codes", codes.shape[0])
-    values[:] = VALUES[codes].astype(np.float64) * np.float32(scale) + np.float32(bias)
+    # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
+    values[:] = VALUES[codes].astype(np.float64) * np.float32(scale) + (np.float32(bias) or -0.0)
 
 
 def encode_rows(values, codes, scales):
@@ -81,7 +82,8 @@ def _check_scan(query, codes, out):
 
 
 def _codes(values):
-    size = np.abs(values.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # NaN of either kind is a value here
+        size = np.abs(values.astype(np.float64))
     below = np.searchsorted(MIDPOINTS, size)
     is_tie = (below < len(MIDPOINTS)) & (size == MIDPOINTS[np.minimum(below, len(MIDPOINTS) - 1)])
     code = np.where(np.isnan(size), 0x7F, below + (is_tie & (below % 2 == 1)))

@@ -1,0 +1,108 @@
+"""Adapters for a side-by-side timing of packages: one function per task builds the call to time.
+
+The timing tool runs this file in its own namespace, which provides `peer` and each task's inputs.
+"""
+# ruff: noqa: F821
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.parallel import split_rows
+
+OURS = {"name": "cgcython", "needs": "cgcython"}
+
+
+def rows(c, n, call):
+    """Return a call that runs `call(slice)` on the task's threads."""
+    return lambda: split_rows(lambda a, b: call(slice(a, b)), n, c.threads)
+
+
+@peer("e4m3.enc.vec", prec="E4M3", **OURS)
+def e4m3_encode(c):
+    encode, x, codes = kernels.e4m3.encode, c.x, c.o8
+    return lambda: (encode(x, codes), codes)[1]
+
+
+@peer("e4m3.dec.vec", prec="E4M3", **OURS)
+def e4m3_decode(c):
+    decode, codes = kernels.e4m3.decode_vector, c.o8.tobytes()
+    return lambda: decode(codes, 1.0, 0.0)
+
+
+@peer("e4m3.scaled_enc.vec", prec="E4M3", note="new bytes and scale", **OURS)
+def e4m3_encode_scaled(c):
+    encode, x, dim = kernels.e4m3.encode_vector, c.x, len(c.x)
+    return lambda: encode(x, dim)
+
+
+@peer("e4m3.scaled_dec.vec", prec="E4M3", note="new array", **OURS)
+def e4m3_decode_scaled(c):
+    decode, codes, scale = kernels.e4m3.decode_vector, c.o8.tobytes(), float(c.scale)
+    return lambda: decode(codes, scale, 0.0)
+
+
+@peer("e4m3.enc.batch", prec="E4M3", mt=True, **OURS)
+def e4m3_encode_batch(c):
+    x, codes = c.X.ravel(), c.O8.ravel()
+    run = rows(c, len(x), lambda part: kernels.e4m3.encode(x[part], codes[part]))
+    return lambda: (run(), c.O8)[1]
+
+
+@peer("e4m3.dec.batch", prec="E4M3", mt=True, **OURS)
+def e4m3_decode_batch(c):
+    codes, values = c.O8.ravel(), c.OF.ravel()
+    run = rows(c, len(codes), lambda part: kernels.e4m3.decode(codes[part], 1, 0, values[part]))
+    return lambda: (run(), c.OF)[1]
+
+
+@peer("e4m3.scaled_enc.batch", prec="E4M3", mt=True, **OURS)
+def e4m3_encode_rows(c):
+    scales = np.empty(len(c.X), np.float32)
+    encode = kernels.e4m3.encode_rows
+    return rows(c, len(c.X), lambda part: encode(c.X[part], c.O8[part], scales[part]))
+
+
+@peer("e4m3.scaled_dec.batch", prec="E4M3", mt=True, **OURS)
+def e4m3_decode_rows(c):
+    scales, decode = c.S.ravel(), kernels.e4m3.decode_rows
+    return rows(c, len(c.X), lambda part: decode(c.O8[part], scales[part], c.OF[part]))
+
+
+@peer("bin.pack.vec", prec="1 bit", note="new bytes", **OURS)
+def pack(c):
+    pack_vector, x, dim = kernels.bits.pack_vector, c.x, len(c.x)
+    return lambda: pack_vector(x, dim, 0.0)
+
+
+@peer("bin.pack.batch", prec="1 bit", mt=True, **OURS)
+def pack_batch(c):
+    return rows(c, len(c.X), lambda part: kernels.bits.pack_rows(c.X[part], 0.0, c.O[part]))
+
+
+@peer("bin.unpack.vec", prec="f32", note="new array", **OURS)
+def unpack(c):
+    unpack_vector, packed, dim = kernels.bits.unpack_vector, c.b.tobytes(), 8 * len(c.b)
+    return lambda: unpack_vector(packed, dim)
+
+
+@peer("ham.pair", **OURS)
+def hamming(c):
+    distance, a, b = kernels.bits.hamming, c.a, c.b
+    return lambda: distance(a, b)
+
+
+@peer("ham.scan1M", mt=True, **OURS)
+def hamming_scan(c):
+    out = np.empty(len(c.B), np.uint32)
+    run = rows(c, len(c.B), lambda part: kernels.bits.hamming_rows(c.q, c.B[part], out[part]))
+    return lambda: (run(), out)[1]
+
+
+@peer("ham.top10_1M", mt=True, **OURS)
+def hamming_top(c):
+    def search(start, stop):
+        ids, distances = np.empty(10, np.int64), np.empty(10, np.uint32)
+        kernels.bits.hamming_topk(c.q, c.B[start:stop], ids, distances)
+        return distances
+
+    return lambda: np.sort(np.concatenate(split_rows(search, len(c.B), c.threads)))[:10]
