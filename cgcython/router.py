@@ -66,7 +66,7 @@ class QuantizationRouter:
         return self.encoders[method].dequantize(quantized, out)
 
     def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False):
-        """Return the QuantizedBatch of many embeddings; `compact` gives the fingerprints' layouts."""
+        """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts."""
         route = self._compact_route(model_id) if compact else self._route(model_id)
         return route.quantize_batch(embeddings, num_threads)
 

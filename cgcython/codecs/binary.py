@@ -130,7 +130,7 @@ def hamming_distance(a, b):
 def binary_similarity(a, b, num_bits):
     """Return 1 - distance / num_bits; the padding bits of the last byte do not count.
 
-    >>> binary_similarity(b"\xf0", b"\xe7", 4)
+    >>> binary_similarity(bytes([0xF0]), bytes([0xE7]), 4)
     0.75
     """
     distance = hamming_distance(a, b)

@@ -1,0 +1,120 @@
+"""The vocabulary: thirteen embedders, five methods, profiles as data."""
+
+import pytest
+
+from cgcython.base import DEFAULT_PROFILE, Embedder, ModelId, Profile, QuantizationMethod
+from cgcython.errors import InvalidInput
+
+PQ8, FLOAT8, BINARY, SPARSE, TOKENS = (
+    QuantizationMethod(value)
+    for value in "pq8 float8_e4m3 binary sparse_native token_pruning".split()
+)
+TABLE = (
+    ("E1", "SEMANTIC", 1024, PQ8),
+    ("E2", "TEMPORAL_RECENT", 512, FLOAT8),
+    ("E3", "TEMPORAL_PERIODIC", 512, FLOAT8),
+    ("E4", "TEMPORAL_POSITIONAL", 512, FLOAT8),
+    ("E5", "CAUSAL", 768, PQ8),
+    ("E6", "SPARSE", 30522, SPARSE),
+    ("E7", "CODE", 1536, PQ8),
+    ("E8", "GRAPH", 384, FLOAT8),
+    ("E9", "HDC", 1024, BINARY),
+    ("E10", "MULTIMODAL", 768, PQ8),
+    ("E11", "ENTITY", 384, FLOAT8),
+    ("E12", "LATE_INTERACTION", 128, TOKENS),
+    ("E13", "SPLADE", 30522, SPARSE),
+)
+
+
+@pytest.mark.parametrize(("number", "row"), list(enumerate(TABLE)))
+def test_the_thirteen_are_those_of_the_specification(number, row):
+    short, name, dimension, method = row
+    model_id = ModelId(number)
+    assert (model_id.short, model_id.name) == (short, name)
+    assert model_id.dimension() == dimension
+    assert QuantizationMethod.for_embedder(model_id) is method
+
+
+def test_there_are_no_more_than_thirteen():
+    assert [one.name for one in ModelId] == [name for _, name, *_ in TABLE]
+
+
+@pytest.mark.parametrize(
+    "name", ["E2", "e2", "E2_TemporalRecent", "TemporalRecent", "temporal_recent", 1, ModelId(1)]
+)
+def test_parses_every_spelling_of_a_name(name):
+    assert ModelId.parse(name) is ModelId.TEMPORAL_RECENT
+
+
+@pytest.mark.parametrize("name", ["E14", "E0", "", "hdc9", None, 13, -1, 1.5, [1], b"E1"])
+def test_refuses_what_names_no_embedder(name):
+    with pytest.raises(InvalidInput, match="expected E1 to E13 or a name"):
+        ModelId.parse(name)
+
+
+def test_methods_have_the_nominal_ratios_and_limits():
+    ratios = {method: method.compression_ratio() for method in QuantizationMethod}
+    limits = {method: method.max_recall_loss() for method in QuantizationMethod}
+    assert ratios == {PQ8: 32, FLOAT8: 4, BINARY: 32, SPARSE: 1, TOKENS: 2}
+    assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02}
+
+
+def test_a_second_profile_is_another_table():
+    assert ModelId.GRAPH.dimension("contextgraph-2026") == 1024
+    assert ModelId.ENTITY.dimension("contextgraph-2026") == 768
+    assert ModelId.CODE.dimension("contextgraph-2026") == 1536
+
+
+def test_a_profile_may_be_a_file_of_the_user(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('E1 = { dimension = 384, method = "pq8" }')
+    assert ModelId.SEMANTIC.dimension(path) == 384
+    path.write_text('E1 = { dimension = 386, method = "pq8" }')
+    assert ModelId.SEMANTIC.dimension(str(path)) == 386
+
+
+def test_a_profile_holds_only_its_own_embedders():
+    profile = Profile.from_toml('E9 = { dimension = 64, method = "binary" }')
+    assert dict(profile) == {ModelId.HDC: Embedder(ModelId.HDC, 64, BINARY)}
+    assert (ModelId.CODE in profile, profile.get(ModelId.CODE)) == (False, None)
+    with pytest.raises(InvalidInput, match="E7 Code") as refusal:
+        profile[ModelId.CODE]
+    assert "one of the profile's E9" in str(refusal.value)
+
+
+def test_a_profile_cannot_be_changed_under_its_users():
+    with pytest.raises(TypeError):
+        Profile.named()[ModelId.HDC] = None
+
+
+@pytest.mark.parametrize("name", [DEFAULT_PROFILE, "contextgraph-2026"])
+def test_a_profile_survives_its_own_text(name):
+    profile = Profile.named(name)
+    assert dict(Profile.from_toml(profile.to_toml())) == dict(profile)
+    assert Profile.named(profile) is profile
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("E1 = {", "TOML"),
+        ("", "a line per embedder"),
+        ('E1 = { dimension = 8, method = "pq8" }\nSemantic = { dimension = 9, method = "pq8" }',
+         "a line per embedder"),
+        ('E14 = { dimension = 8, method = "pq8" }', "E1 to E13"),
+        ('E1 = { dimension = 0, method = "pq8" }', "whole number"),
+        ('E1 = { dimension = true, method = "pq8" }', "whole number"),
+        ('E1 = { dimension = 8, method = "float32" }', "pq8, float8_e4m3"),
+        ("E1 = { dimension = 8, method = [] }", "pq8, float8_e4m3"),
+        ("E1 = 384", "whole number"),
+    ],
+)  # fmt: skip
+def test_a_profile_with_a_mistake_is_refused(text, expected):
+    with pytest.raises(InvalidInput, match=expected):
+        Profile.from_toml(text)
+
+
+@pytest.mark.parametrize("name", ["none-such", "none-such.toml"])
+def test_an_unknown_profile_names_the_known_ones(name):
+    with pytest.raises(InvalidInput, match=r"contextgraph-2026, default or a \.toml file"):
+        Profile.named(name)

@@ -1,0 +1,106 @@
+"""Errors carry facts, survive pickling, and print one sentence with the remedy."""
+
+import copy
+import pickle
+
+import pytest
+
+from cgcython import errors
+from cgcython.base import ModelId, QuantizationMethod
+
+PQ8 = QuantizationMethod.PQ8
+EXAMPLES = (
+    errors.DimensionMismatch(model_id=ModelId.HDC, expected=1024, actual=3),
+    errors.StorageCorruption(where="record 7", reason="the checksum differs"),
+    errors.UnsupportedVersion(where="record 7", reason="it has version 9"),
+    errors.CodebookCorrupt(where="a.safetensors", reason="the hash differs"),
+    errors.CodebookMissing(model_id=ModelId.CODE, path="m/x", command="cgcython train"),
+    errors.CodebookMissing(codebook_id=0xBEEF),
+    errors.RecallLossExceeded(method=PQ8, measured_loss=0.187, max_loss=0.05),
+    errors.InvalidQuantizedData(method=PQ8, expected_bytes=8, actual_bytes=7),
+    errors.InvalidQuantizedData(method=PQ8, reason="a code is NaN"),
+    errors.SparseTooDense(expected_sparsity=10, nnz=11, total=100, actual_pct=11.0),
+    errors.NonFiniteValue(index=4, value=float("inf")),
+    errors.MethodMismatch(expected=PQ8, actual=QuantizationMethod.BINARY),
+    errors.BudgetExceeded(budget_bytes=10, smallest_bytes=12),
+    errors.InvalidInput(what="k", expected="1 or more", actual=0),
+    errors.StoreUnavailable(path="here", reason="it is locked"),
+)
+CODES = {
+    "DimensionMismatch": "EMB-E005",
+    "StorageCorruption": "EMB-E010",
+    "CodebookMissing": "EMB-E011",
+    "RecallLossExceeded": "EMB-E012",
+    "InvalidQuantizedData": "EMB-E013",
+    "SparseTooDense": "EMB-E014",
+    "NonFiniteValue": "EMB-E015",
+    "MethodMismatch": "EMB-E016",
+    "BudgetExceeded": "EMB-E017",
+}
+
+
+def kinds():
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    return {kind for kind in found if kind is not errors.QuantizationError}
+
+
+def test_every_error_has_an_example_here():
+    assert {type(example) for example in EXAMPLES} == kinds()
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=repr)
+def test_prints_its_code_and_all_its_facts(error):
+    assert str(error).startswith(f"[{error.code}] ")
+    assert "None" not in str(error)
+    assert "{" not in str(error)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=repr)
+def test_survives_pickling_and_copying(error):
+    error.add_note("while encoding row 3")
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert (str(twin), repr(twin), vars(twin)) == (str(error), repr(error), vars(error))
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items())
+def test_codes_are_the_specified_ones(name, code):
+    assert getattr(errors, name).code == code
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=repr)
+def test_one_base_catches_all(error):
+    assert isinstance(error, errors.QuantizationError)
+
+
+def test_names_the_embedder_as_people_do():
+    assert str(EXAMPLES[0]).startswith("[EMB-E005] E9 Hdc: expected 1024 values, got 3;")
+
+
+def test_the_first_embedder_named_stays():
+    error = errors.NonFiniteValue(index=0, value=1.0)
+    assert error.about(ModelId.HDC).about(ModelId.CODE).model_id is ModelId.HDC
+
+
+def test_says_how_to_get_a_missing_codebook():
+    assert "no codebook at m/x; train it with: cgcython train" in str(EXAMPLES[4])
+
+
+def test_names_the_codebook_that_made_unreadable_codes():
+    assert "codebook 0x0000beef, which made these codes, is not at hand" in str(EXAMPLES[5])
+
+
+def test_says_what_is_wrong_with_bytes():
+    assert str(EXAMPLES[7]) == (
+        "[EMB-E013] pq8 data: expected 8 bytes, got 7; decode what this package encoded"
+    )
+    assert "pq8 data: a code is NaN;" in str(EXAMPLES[8])
+
+
+def test_refuses_facts_it_does_not_know():
+    with pytest.raises(TypeError, match="NonFiniteValue has no expected"):
+        errors.NonFiniteValue(expected=3)
+
+
+def test_a_useless_argument_is_a_value_error_too():
+    assert issubclass(errors.InvalidInput, ValueError)
