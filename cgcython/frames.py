@@ -171,25 +171,29 @@ def _metadata_of(layout, dimension, fields, data):
 def _require_consistent(layout, dimension, metadata, data):
     if layout.size and len(data) != layout.size(dimension, metadata):
         raise _invalid(layout, layout.size(dimension, metadata), len(data))
-    reason = None if dimension >= 1 else f"dimension is {dimension}"
-    for name, value in zip(metadata._fields, metadata):
-        if isinstance(value, float) and not isfinite(value):
-            reason = f"{name} is {value}"
-    if layout.kind is SparseMetadata and (metadata.vocab_size, True) != (
-        dimension,
-        metadata.nnz <= dimension,
-    ):
-        reason = f"{metadata.nnz} non-zeros of {metadata.vocab_size}, dimension {dimension}"
-    if layout.kind is TokenPruningMetadata and metadata.kept_tokens > metadata.original_tokens:
-        reason = f"{metadata.kept_tokens} of {metadata.original_tokens} tokens kept"
-    if layout.kind is PQ8Metadata and metadata.num_subvectors < 1:
-        reason = "no subvectors"
-    if layout.name == "canonical":
-        count = metadata.nnz if layout.kind is SparseMetadata else metadata.kept_tokens
-        if _U32.unpack_from(data)[0] != count:
-            reason = f"the data count {_U32.unpack_from(data)[0]}, the metadata {count}"
+    reason = _contradiction(dimension, metadata)
+    if reason is None and layout.name == "canonical":
+        said, found = metadata[1], _U32.unpack_from(data)[0]
+        reason = None if said == found else f"the data count {found}, the metadata {said}"
     if reason:
         raise _invalid(layout, reason=reason)
+
+
+def _contradiction(dimension, metadata):
+    """Return what cannot be about the metadata of an embedding, or None."""
+    if dimension < 1:
+        return f"dimension is {dimension}"
+    for name, value in zip(metadata._fields, metadata):
+        if isinstance(value, float) and not isfinite(value):
+            return f"{name} is {value}"
+    match metadata:
+        case SparseMetadata(vocab_size=size, nnz=nnz) if size != dimension or nnz > size:
+            return f"{nnz} non-zeros of {size}, dimension {dimension}"
+        case TokenPruningMetadata(original_tokens=tokens, kept_tokens=kept) if kept > tokens:
+            return f"{kept} of {tokens} tokens kept"
+        case PQ8Metadata(num_subvectors=0):
+            return "no subvectors"
+    return None
 
 
 def _invalid(layout, expected=None, actual=None, reason=None):

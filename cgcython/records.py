@@ -1,5 +1,6 @@
 """The frozen values that travel between layers."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,13 +38,8 @@ class SparseVector:
     dimension: int
 
     def __post_init__(self):
-        indices, weights = np.asarray(self.indices), as_float32(self.weights)
-        if indices.size == 0:
-            indices = np.empty(0, np.uint32)
-        if indices.ndim != 1 or indices.dtype.kind not in "ui":
-            raise InvalidInput(
-                what="indices", expected="whole numbers in one dimension", actual=indices.dtype
-            )
+        indices, weights = _indices(self.indices), as_float32(self.weights)
+        dimension = _dimension(self.dimension)
         if weights.shape != indices.shape:
             raise DimensionMismatch(expected=len(indices), actual=weights.size, what="weights")
         require_finite(weights)
@@ -52,13 +48,11 @@ class SparseVector:
             indices, weights = indices[order], weights[order]
             if np.any(indices[1:] == indices[:-1]):
                 raise InvalidInput(what="indices", expected="no duplicates", actual="duplicates")
-        if len(indices) and not (indices[0] >= 0 and indices[-1] < self.dimension):
-            outside = indices[0] if indices[0] < 0 else indices[-1]
-            raise InvalidInput(
-                what="indices", expected=f"0 to {self.dimension - 1}", actual=int(outside)
-            )
-        object.__setattr__(self, "indices", np.ascontiguousarray(indices, np.uint32))
-        object.__setattr__(self, "weights", weights)
+        if len(indices) and not (indices[0] >= 0 and indices[-1] < dimension):
+            outside = int(indices[0] if indices[0] < 0 else indices[-1])
+            raise InvalidInput(what="indices", expected=f"0 to {dimension - 1}", actual=outside)
+        indices = np.require(indices, np.uint32, ["C", "A"])
+        self.__dict__.update(indices=indices, weights=weights, dimension=dimension)
 
     @classmethod
     def trusted(cls, indices, weights, dimension):
@@ -80,6 +74,26 @@ class SparseVector:
             and np.array_equal(self.indices, other.indices)
             and np.array_equal(self.weights, other.weights)
         )
+
+
+def _indices(indices):
+    indices = np.asarray(indices)
+    if indices.size == 0:
+        return np.empty(0, np.uint32)
+    if indices.ndim != 1 or indices.dtype.kind not in "ui":
+        actual = f"{indices.dtype} {indices.shape}"
+        raise InvalidInput(what="indices", expected="whole numbers in one dimension", actual=actual)
+    return indices
+
+
+def _dimension(dimension):
+    try:
+        number = operator.index(dimension)
+    except TypeError:
+        number = 0
+    if not 1 <= number < 2**32:
+        raise InvalidInput(what="dimension", expected="1 to 2**32 - 1", actual=dimension)
+    return number
 
 
 @dataclass(frozen=True, eq=False)
