@@ -14,7 +14,7 @@ _MODULES = {
         "InvalidQuantizedData MethodMismatch NonFiniteValue QuantizationError RecallLossExceeded "
         "SparseTooDense StorageCorruption StoreUnavailable UnsupportedVersion"
     ),
-    "metadata": ("BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata"),
+    "metadata": "BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata",
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
     "token_array": "TokenArray",
     "similarity": (
@@ -22,14 +22,16 @@ _MODULES = {
         "symmetric_max_sim token_alignments"
     ),
     "codecs.binary": "BinaryCodec",
+    "codecs.codebook": "PQ8Codebook",
     "codecs.float8": "Float8Codec",
+    "codecs.pq8": "PQ8Codec",
     "codecs.sparse": "SparseCodec",
     "codecs.token_pruning": "TokenPruningCodec",
     "codecs.token_selection": (
         "ImportanceScoringMethod PrunedEmbeddings TokenPruningConfig TokenPruningQuantizer"
     ),
     "embedders": (
-        "BinaryEncoder Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
+        "BinaryEncoder Codebooks Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
         "TokenPruningEncoder"
     ),
     "router": "QuantizationRouter",

@@ -5,8 +5,14 @@ from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_dista
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sparse import SparseCodec
+from cgcython.codecs.token_pruning import ImportanceScoringMethod, TokenPruningCodec
 from cgcython.embedders.codebooks import Codebooks
-from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
+from cgcython.errors import (
+    InvalidInput,
+    InvalidQuantizedData,
+    MethodMismatch,
+    QuantizationError,
+)
 from cgcython.records import QuantizedBatch
 
 _MOST_DECODERS = 64  # dimensions come with the records, so their number is not ours
@@ -150,7 +156,7 @@ class BinaryEncoder(Encoder):
 
     def __init__(self, threshold=0.0, profile=None):
         super().__init__(profile)
-        self.threshold = threshold
+        self.threshold = BinaryCodec(1, threshold).threshold
 
     def _make(self, dim, model_id=None):
         return BinaryCodec(dim, self.threshold)
@@ -160,7 +166,14 @@ class BinaryEncoder(Encoder):
 
 
 class SparseNativeEncoder(Encoder):
-    """The non-zeros of a SparseVector as (index, weight) pairs, exactly."""
+    """The non-zeros of a SparseVector as (index, weight) pairs, exactly.
+
+    >>> from cgcython import SparseVector
+    >>> vector = SparseVector([7, 2], [0.5, 1.0], dimension=30522)
+    >>> encoder = SparseNativeEncoder()
+    >>> encoder.dequantize(encoder.quantize(ModelId.SPLADE, vector)) == vector
+    True
+    """
 
     method = QuantizationMethod.SPARSE_NATIVE
 
@@ -172,22 +185,23 @@ class SparseNativeEncoder(Encoder):
 
 
 class TokenPruningEncoder(Encoder):
-    """The part `pruning_ratio` of the tokens of a text, those with the largest values."""
+    """The part `pruning_ratio` of the tokens of a text, those with the largest values.
+
+    >>> quantized = TokenPruningEncoder(0.25).quantize(ModelId.LATE_INTERACTION, [[1.0] * 128] * 9)
+    >>> quantized.metadata.kept_tokens, quantized.size_bytes
+    (3, 1552)
+    """
 
     method = QuantizationMethod.TOKEN_PRUNING
 
     def __init__(self, pruning_ratio=0.5, profile=None):
         super().__init__(profile)
-        self.pruning_ratio = pruning_ratio
+        self.pruning_ratio = TokenPruningCodec(1, pruning_ratio).pruning_ratio
 
     def _make(self, dim, model_id=None):
-        from cgcython.codecs.token_pruning import TokenPruningCodec
-
         return TokenPruningCodec(dim, self.pruning_ratio)
 
     def _make_compact(self, dim, model_id):
-        from cgcython.codecs.token_pruning import ImportanceScoringMethod, TokenPruningCodec
-
         scoring = ImportanceScoringMethod.COVERAGE
         return TokenPruningCodec(dim, self.pruning_ratio, scoring, layout="compact_e4m3")
 
@@ -213,7 +227,13 @@ class PQ8Encoder(Encoder):
         """Return the codec of the codebook that made a record or batch."""
         if quantized.method is not self.method:
             raise MethodMismatch(expected=self.method, actual=quantized.method)
-        codebook_id = _codebook_id(quantized)
+        if isinstance(quantized, QuantizedBatch):
+            codebook_id = quantized.shared.get("codebook_id")
+        else:
+            codebook_id = getattr(quantized.metadata, "codebook_id", None)
+        if not isinstance(codebook_id, int):
+            reason = "it names no codebook"
+            raise InvalidQuantizedData(method=self.method, reason=reason)
         codec = self._decoders.get(codebook_id)
         if codec is None:
             codec = self._decoders[codebook_id] = PQ8Codec(self.codebooks.by_id(codebook_id))
@@ -221,9 +241,3 @@ class PQ8Encoder(Encoder):
 
     def _make(self, dim, model_id=None):
         return PQ8Codec(self.codebooks[model_id])
-
-
-def _codebook_id(quantized):
-    if isinstance(quantized, QuantizedBatch):
-        return quantized.shared.get("codebook_id")
-    return getattr(quantized.metadata, "codebook_id", None)
