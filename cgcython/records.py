@@ -58,7 +58,10 @@ class SparseVector:
     def trusted(cls, indices, weights, dimension):
         """Return the vector of arrays that a decoder has just checked, without checking again."""
         vector = object.__new__(cls)
-        vector.__dict__.update(indices=indices, weights=weights, dimension=dimension)
+        attributes = vector.__dict__
+        attributes["indices"] = indices
+        attributes["weights"] = weights
+        attributes["dimension"] = dimension
         return vector
 
     @property

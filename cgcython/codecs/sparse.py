@@ -137,7 +137,7 @@ class SparseCodec:
         return float(1 - a.weights[i].astype(float) @ b.weights[j] / norms)
 
     def _parts(self, vector):
-        if isinstance(vector, SparseVector):
+        if type(vector) is SparseVector:
             if vector.dimension != self.dim:
                 raise DimensionMismatch(expected=self.dim, actual=vector.dimension)
             return vector.indices, vector.weights
@@ -176,7 +176,7 @@ class SparseCodec:
         vocab_size, nnz, layout = quantized.metadata
         if vocab_size != self.dim or layout not in LAYOUTS:
             raise invalid(self, f"metadata is {quantized.metadata}")
-        if not isinstance(nnz, (int, np.integer)) or not 0 <= nnz <= self.dim:
+        if not (type(nnz) is int or isinstance(nnz, np.integer)) or not 0 <= nnz <= self.dim:
             raise invalid(self, f"{nnz} non-zeros of {self.dim}")
         return nnz, _NUMBERS[layout]
 

@@ -1,15 +1,101 @@
-/* Bit fields, float16 and gathers for sparse vectors. */
+/* Inner tiles of the sparse kernels: bit fields eight at a time, float16. */
 #ifndef CGCYTHON_SPARSE_H
 #define CGCYTHON_SPARSE_H
 
 #include "_vector.h"
 
-CG_INLINE uint32_t cg_bits_of(float x) { uint32_t b; memcpy(&b, &x, 4); return b; }
-CG_INLINE float cg_float_of(uint32_t b) { float x; memcpy(&x, &b, 4); return x; }
 CG_INLINE uint32_t cg_read32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 CG_INLINE uint64_t cg_read64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return v; }
-CG_INLINE void cg_write16(uint8_t *p, uint16_t v) { memcpy(p, &v, 2); }
 CG_INLINE void cg_write32(uint8_t *p, uint32_t v) { memcpy(p, &v, 4); }
 CG_INLINE void cg_write64(uint8_t *p, uint64_t v) { memcpy(p, &v, 8); }
+
+/* Eight u32 at every level: eight bit fields fill whole bytes. */
+typedef uint32_t cg_v8 __attribute__((vector_size(32)));
+
+CG_INLINE cg_v8 cg_load8(const uint32_t *p) { cg_v8 v; memcpy(&v, p, sizeof v); return v; }
+CG_INLINE void cg_store8(uint32_t *p, cg_v8 v) { memcpy(p, &v, sizeof v); }
+CG_INLINE cg_v8 cg_load8_bytes(const uint8_t *p) {
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
+#if defined(__AVX2__)
+    return (cg_v8)_mm256_cvtepu8_epi32(bytes); /* gcc converts vectors of eight one by one */
+#else
+    cg_v8 v;
+    __m128i halves[] = {_mm_cvtepu8_epi32(bytes), _mm_cvtepu8_epi32(_mm_srli_si128(bytes, 4))};
+    memcpy(&v, halves, sizeof v);
+    return v;
+#endif
+}
+CG_INLINE cg_v8 cg_count8(uint32_t first) { return (cg_v8){0, 1, 2, 3, 4, 5, 6, 7} + first; }
+
+/* Fields of `width` <= 8 bits, so that four fill at most one lane. */
+CG_INLINE cg_v8 cg_shifts8(uint32_t width) { return (cg_v8){0, 1, 2, 3, 0, 1, 2, 3} * width; }
+CG_INLINE cg_v8 cg_unpack8(uint64_t fields, cg_v8 shifts, uint32_t width) {
+    uint32_t a = (uint32_t)fields, b = (uint32_t)(fields >> 4 * width);
+    return ((cg_v8){a, a, a, a, b, b, b, b} >> shifts) & ((1u << width) - 1);
+}
+CG_INLINE uint64_t cg_pack8(cg_v8 values, cg_v8 shifts, uint32_t width) {
+    cg_v8 v = (values & ((1u << width) - 1)) << shifts;
+    v |= __builtin_shuffle(v, (cg_v8){2, 3, 0, 1, 6, 7, 4, 5});
+    v |= __builtin_shuffle(v, (cg_v8){1, 0, 3, 2, 5, 4, 7, 6});
+    return v[0] | (uint64_t)v[4] << 4 * width;
+}
+
+/* Bit i of the result is set where byte i is 1; all bytes are 0 or 1. */
+CG_INLINE uint64_t cg_pack_bits(const uint8_t *p) {
+#if defined(__AVX512BW__)
+    __m512i v = _mm512_loadu_si512(p);
+    return _mm512_test_epi8_mask(v, v);
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < 4; i++) {
+        __m128i v = _mm_slli_epi64(_mm_loadu_si128((const __m128i *)(p + 16 * i)), 7);
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(v) << 16 * i;
+    }
+    return bits;
+#endif
+}
+
+/* Float16, a vector of CG_LANES at a time. Only weights that are zero or normal in f16 are
+   rounded, only finite halves are widened. */
+typedef uint16_t cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
+
+CG_INLINE cg_vu cg_load_halves(const uint8_t *p) {
+    cg_vh h; memcpy(&h, p, sizeof h); return __builtin_convertvector(h, cg_vu);
+}
+CG_INLINE void cg_store_halves(uint8_t *p, cg_vu v) {
+    cg_vh h = __builtin_convertvector(v, cg_vh); memcpy(p, &h, sizeof h);
+}
+
+#if defined(__AVX512F__)
+CG_INLINE void cg_round_halves(const float *p, uint8_t *to) {
+    _mm256_storeu_si256((__m256i *)to, _mm512_cvtps_ph(_mm512_loadu_ps(p), 8));
+}
+CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
+    _mm512_storeu_ps(to, _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)));
+}
+#elif defined(__F16C__)
+CG_INLINE void cg_round_halves(const float *p, uint8_t *to) {
+    _mm_storeu_si128((__m128i *)to, _mm256_cvtps_ph(_mm256_loadu_ps(p), 8));
+}
+CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
+    _mm256_storeu_ps(to, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)));
+}
+#else
+CG_INLINE void cg_round_halves(const float *p, uint8_t *to) {
+    cg_vu bits = cg_bits(cg_load(p)), size = bits & 0x7FFFFFFFu;
+    cg_vu is_zero = (cg_vu)(size == 0);
+    /* Ties to even: just under half a unit, plus one when the kept bit is odd. */
+    size = (size - (112u << 23) + 0xFFFu + (size >> 13 & 1u)) >> 13;
+    cg_store_halves(to, (size & ~is_zero) | (bits >> 16 & 0x8000u));
+}
+CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
+    cg_vu half = cg_load_halves(p), size = (half & 0x7FFFu) << 13;
+    cg_vu least = cg_set_u(113u << 23);
+    cg_vf tiny = cg_floats(size + least) - cg_floats(least);
+    cg_vu is_tiny = cg_below(size, cg_set_u(1u << 23));
+    size = cg_select(is_tiny, cg_bits(tiny), size + (112u << 23));
+    cg_store(to, cg_floats(size | (half & 0x8000u) << 16));
+}
+#endif
 
 #endif

@@ -5,9 +5,11 @@ Elias-Fano strings whose length follows from nnz and dimension.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport sqrt
+from libc.stdint cimport uint64_t as u64
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels._vector cimport LANES
 
 np.import_array()
 
@@ -15,18 +17,24 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef extern from "_sparse.h" nogil:
-    u32 bits_of "cg_bits_of"(f32 x)
-    f32 float_of "cg_float_of"(u32 b)
+    ctypedef u32 v8 "cg_v8"
     u32 read32 "cg_read32"(const u8 *p)
-    unsigned long long read64 "cg_read64"(const u8 *p)
-    void write16 "cg_write16"(u8 *p, unsigned short v)
+    u64 read64 "cg_read64"(const u8 *p)
     void write32 "cg_write32"(u8 *p, u32 v)
-    void write64 "cg_write64"(u8 *p, unsigned long long v)
-    int trailing_zeros "__builtin_ctzll"(unsigned long long v)
-    int leading_zeros "__builtin_clzll"(unsigned long long v)
-    int popcount "__builtin_popcountll"(unsigned long long v)
-
-ctypedef unsigned long long u64
+    void write64 "cg_write64"(u8 *p, u64 v)
+    v8 load8 "cg_load8"(const u32 *p)
+    void store8 "cg_store8"(u32 *p, v8 v)
+    v8 load8_bytes "cg_load8_bytes"(const u8 *p)
+    v8 count8 "cg_count8"(u32 first)
+    v8 shifts8 "cg_shifts8"(u32 width)
+    v8 unpack8 "cg_unpack8"(u64 fields, v8 shifts, u32 width)
+    u64 pack8 "cg_pack8"(v8 values, v8 shifts, u32 width)
+    u64 pack_bits "cg_pack_bits"(const u8 *p)
+    void round_halves "cg_round_halves"(const f32 *p, u8 *to)
+    void widen_halves "cg_widen_halves"(const u8 *p, f32 *to)
+    int leading_zeros "__builtin_clzll"(u64 v)
+    int trailing_zeros "__builtin_ctzll"(u64 v)
+    int popcount "__builtin_popcountll"(u64 v)
 
 cdef enum:
     CANONICAL_LAYOUT = 0
@@ -41,27 +49,44 @@ cdef enum:
     INDEX = 4
     WEIGHT = 5
 
+# The places of ones in each byte, so that a byte of a bitmap becomes indices in one step.
+cdef u8[256][8] PLACES
+cdef enum:
+    BLOCK = 4096  # bits of a bitmap that are made at once
+
+
+def _fill_places():
+    cdef int byte, bit, rank
+    for byte in range(256):
+        rank = 0
+        for bit in range(8):
+            if byte >> bit & 1:
+                PLACES[byte][rank] = bit
+                rank += 1
+
+
+_fill_places()
 CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
 SOUND, BAD_LENGTH, BAD_COUNT = OK, LENGTH, COUNT
 BAD_PADDING, BAD_INDEX, BAD_WEIGHT = PADDING, INDEX, WEIGHT
 
 
-cdef inline int low_bits_of(u64 nnz, u64 dimension) noexcept nogil:
+cdef inline u32 low_bits_of(u64 nnz, u64 dimension) noexcept nogil:
     return 63 - leading_zeros(dimension // nnz)
 
 
-cdef inline Py_ssize_t low_bytes_of(Py_ssize_t nnz, int low_bits) noexcept nogil:
+cdef inline Py_ssize_t low_bytes_of(Py_ssize_t nnz, u32 low_bits) noexcept nogil:
     return (nnz * low_bits + 7) >> 3
 
 
 cdef inline Py_ssize_t high_bits_of(
-    Py_ssize_t nnz, Py_ssize_t dimension, int low_bits
+    Py_ssize_t nnz, Py_ssize_t dimension, u32 low_bits
 ) noexcept nogil:
     return nnz + ((dimension - 1) >> low_bits) + 1
 
 
 cdef Py_ssize_t sparse_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
-    cdef int low_bits
+    cdef u32 low_bits
     if layout == CANONICAL_LAYOUT:
         return 4 + 8 * nnz
     if nnz == 0:
@@ -73,34 +98,8 @@ cdef Py_ssize_t sparse_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) no
     )
 
 
-# Float16 ---------------------------------------------------------------------------------------
-
-cdef inline unsigned short half_of(f32 weight) noexcept nogil:
-    """Only for weights that fit: zero or normal in f16."""
-    cdef u32 bits = bits_of(weight), size = bits & 0x7FFFFFFF
-    if size == 0:
-        return <unsigned short>(bits >> 16)
-    size -= <u32>(112 << 23)
-    size = (size + 0xFFF + (size >> 13 & 1)) >> 13
-    return <unsigned short>(bits >> 16 & 0x8000 | size)
-
-
-cdef inline f32 float_of_half(u32 half) noexcept nogil:
-    cdef u32 size = (half & 0x7FFF) << 13
-    cdef f32 value
-    if size >= <u32>(0x7C00 << 13):
-        size |= 0x7F800000
-        value = float_of(size)
-    else:
-        # 2**112 moves the exponent's bias and makes subnormals exact.
-        value = float_of(size) * <f32>5.192296858534828e33
-    return float_of(bits_of(value) | (half & 0x8000) << 16)
-
-
-cdef inline bint fits_half_one(f32 weight) noexcept nogil:
-    cdef u32 size = bits_of(weight) & 0x7FFFFFFF
-    # 2**-14 up to, not including, 65520, which would round to infinity.
-    return size == 0 or 0x38800000 <= size < 0x477FF000
+cdef inline u32 bits_of(const f32 *weight) noexcept nogil:
+    return read32(<const u8 *>weight)
 
 
 # Checking --------------------------------------------------------------------------------------
@@ -119,16 +118,18 @@ cdef int check_weights(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
     cdef Py_ssize_t i
     cdef int wrong = 0
     for i in range(nnz):
-        wrong |= (bits_of(weights[i]) & 0x7FFFFFFF) >= 0x7F800000
+        wrong |= (bits_of(&weights[i]) & 0x7FFFFFFF) >= 0x7F800000
     return WEIGHT if wrong else OK
 
 
 cdef bint fit_half(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
     cdef Py_ssize_t i
-    cdef int fit = 1
+    cdef u32 size, misfit = 0
     for i in range(nnz):
-        fit &= fits_half_one(weights[i])
-    return fit
+        size = bits_of(&weights[i]) & 0x7FFFFFFF
+        # From 2**-14 up to, not including, 65520, which would round to infinity.
+        misfit |= (size - <u32>0x38800000 >= <u32>(0x477FF000 - 0x38800000)) & (size != 0)
+    return not misfit
 
 
 cdef int sparse_check(
@@ -151,17 +152,25 @@ cdef void write_pairs(
     write32(data, <u32>nnz)
     for i in range(nnz):
         write32(data + 4 + 8 * i, indices[i])
-        write32(data + 8 + 8 * i, bits_of(weights[i]))
+        write32(data + 8 + 8 * i, bits_of(&weights[i]))
 
 
-cdef void write_low(const u32 *indices, Py_ssize_t nnz, int low_bits, u8 *low) noexcept nogil:
+cdef void write_low(const u32 *indices, Py_ssize_t nnz, u32 low_bits, u8 *low) noexcept nogil:
     cdef:
-        Py_ssize_t i
+        Py_ssize_t i = 0
         u64 pending = 0, mask = (<u64>1 << low_bits) - 1
-        int filled = 0
-    for i in range(nnz):
+        u32 filled = 0
+        v8 shifts = shifts8(low_bits)
+    if low_bits <= 8:
+        # Eight fields fill low_bits bytes; what is written beyond them is overwritten next.
+        while i + 8 <= nnz:
+            write64(low, pack8(load8(indices + i), shifts, low_bits))
+            low += low_bits
+            i += 8
+    while i < nnz:
         pending |= (indices[i] & mask) << filled
         filled += low_bits
+        i += 1
         if filled >= 32:
             write32(low, <u32>pending)
             low += 4
@@ -171,22 +180,48 @@ cdef void write_low(const u32 *indices, Py_ssize_t nnz, int low_bits, u8 *low) n
 
 
 cdef void write_high(
-    const u32 *indices, Py_ssize_t nnz, int low_bits, u8 *high, Py_ssize_t num_bytes
+    const u32 *indices, Py_ssize_t nnz, u32 low_bits, u8 *high, Py_ssize_t num_bytes
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef u64 place
-    memset(high, 0, num_bytes)
-    for i in range(nnz):
-        place = (indices[i] >> low_bits) + <u64>i
-        high[place >> 3] |= <u8>(1 << (place & 7))
+    """A byte for each bit first: bits of one byte set one after another would wait for it."""
+    cdef:
+        u8[BLOCK] bits
+        Py_ssize_t i = 0, k, start = 0
+        u64 place, word
+    while start < num_bytes:
+        memset(bits, 0, BLOCK)
+        while i < nnz:
+            place = (indices[i] >> low_bits) + <u64>i - 8 * start
+            if place >= BLOCK:
+                break
+            bits[place] = 1
+            i += 1
+        for k in range(0, min(BLOCK, 8 * (num_bytes - start)), 64):
+            word = pack_bits(bits + k)
+            memcpy(high + start + (k >> 3), &word, min(8, num_bytes - start - (k >> 3)))
+        start += BLOCK >> 3
+
+
+cdef void write_halves(const f32 *weights, Py_ssize_t nnz, u8 *data) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        f32[16] last
+        u8[32] halves
+    while i + LANES <= nnz:
+        round_halves(weights + i, data + 2 * i)
+        i += LANES
+    if i < nnz:
+        memset(last, 0, sizeof(last))
+        memcpy(last, weights + i, 4 * (nnz - i))
+        round_halves(last, halves)
+        memcpy(data + 2 * i, halves, 2 * (nnz - i))
 
 
 cdef void sparse_write(
     const u32 *indices, const f32 *weights, Py_ssize_t nnz, Py_ssize_t dimension, int layout,
     u8 *data
 ) noexcept nogil:
-    cdef int low_bits
-    cdef Py_ssize_t i, num_bytes
+    cdef u32 low_bits
+    cdef Py_ssize_t num_bytes
     if layout == CANONICAL_LAYOUT:
         write_pairs(indices, weights, nnz, data)
         return
@@ -198,11 +233,10 @@ cdef void sparse_write(
     num_bytes = (high_bits_of(nnz, dimension, low_bits) + 7) >> 3
     write_high(indices, nnz, low_bits, data, num_bytes)
     data += num_bytes
-    if layout == F32_LAYOUT:
+    if layout == F16_LAYOUT:
+        write_halves(weights, nnz, data)
+    else:
         memcpy(data, weights, 4 * nnz)
-        return
-    for i in range(nnz):
-        write16(data + 2 * i, half_of(weights[i]))
 
 
 # Reading: hostile bytes give a status and stay inside the arrays --------------------------------
@@ -215,7 +249,7 @@ cdef int read_pairs(
         return COUNT
     for i in range(nnz):
         indices[i] = read32(data + 4 + 8 * i)
-        weights[i] = float_of(read32(data + 8 + 8 * i))
+        memcpy(&weights[i], data + 8 + 8 * i, 4)
     return OK
 
 
@@ -240,54 +274,90 @@ cdef inline bint padding_is_zero(const u8 *bits, Py_ssize_t num_bits) noexcept n
     return num_bits & 7 == 0 or bits[num_bits >> 3] >> (num_bits & 7) == 0
 
 
-cdef void read_high(
-    const u8 *high, Py_ssize_t num_bytes, int low_bits, u32 *indices
-) noexcept nogil:
+cdef void read_high(const u8 *high, Py_ssize_t nnz, u32 *places) noexcept nogil:
+    """Where the first nnz ones are."""
     cdef:
         Py_ssize_t i = 0, rank = 0
-        u64 word
-    while i < num_bytes:
-        word = read_some(high + i, num_bytes - i)
-        while word:
-            indices[rank] = <u32>((8 * i + trailing_zeros(word) - rank) << low_bits)
+        u32 byte
+    # Eight places are stored for each byte, as many as it has ones are kept.
+    while rank + 8 <= nnz:
+        store8(places + rank, load8_bytes(PLACES[high[i]]) + <u32>(8 * i))
+        rank += popcount(high[i])
+        i += 1
+    while rank < nnz:
+        byte = high[i]
+        while byte:
+            places[rank] = <u32>(8 * i + trailing_zeros(byte))
             rank += 1
-            word &= word - 1
-        i += 8
+            byte &= byte - 1
+        i += 1
 
 
-cdef void add_low(const u8 *low, Py_ssize_t nnz, int low_bits, u32 *indices) noexcept nogil:
+cdef void join(const u8 *low, Py_ssize_t nnz, u32 low_bits, u32 *indices) noexcept nogil:
+    """Turn places of ones into indices."""
     cdef:
-        Py_ssize_t i, place, num_bytes = low_bytes_of(nnz, low_bits)
+        Py_ssize_t i = 0, place, num_bytes = low_bytes_of(nnz, low_bits)
         u32 mask = (<u32>1 << low_bits) - 1
-    for i in range(nnz):
+        v8 shifts = shifts8(low_bits), high
+    if low_bits <= 8:
+        # At least sixteen bytes of weights follow, so eight can be read anywhere here.
+        while i + 8 <= nnz:
+            high = (load8(indices + i) - count8(<u32>i)) << low_bits
+            store8(indices + i, high | unpack8(read64(low + (i >> 3) * low_bits), shifts, low_bits))
+            i += 8
+    while i < nnz:
         place = i * low_bits
-        indices[i] |= (
+        indices[i] = (indices[i] - <u32>i) << low_bits | (
             read_some(low + (place >> 3), num_bytes - (place >> 3)) >> (place & 7) & mask
         )
+        i += 1
+
+
+cdef int check_halves(const u8 *data, Py_ssize_t nnz) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int wrong = 0
+    for i in range(nnz):
+        wrong |= data[2 * i + 1] & 0x7C == 0x7C
+    return WEIGHT if wrong else OK
+
+
+cdef void read_halves(const u8 *data, Py_ssize_t nnz, f32 *weights) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        f32[16] last
+        u8[32] halves
+    while i + LANES <= nnz:
+        widen_halves(data + 2 * i, weights + i)
+        i += LANES
+    if i < nnz:
+        memset(halves, 0, sizeof(halves))
+        memcpy(halves, data + 2 * i, 2 * (nnz - i))
+        widen_halves(halves, last)
+        memcpy(weights + i, last, 4 * (nnz - i))
 
 
 cdef int read_compact(
     const u8 *data, Py_ssize_t nnz, Py_ssize_t dimension, int layout, u32 *indices, f32 *weights
 ) noexcept nogil:
     cdef:
-        int low_bits = low_bits_of(nnz, dimension)
-        Py_ssize_t i, high_bits = high_bits_of(nnz, dimension, low_bits)
+        u32 low_bits = low_bits_of(nnz, dimension)
+        Py_ssize_t high_bits = high_bits_of(nnz, dimension, low_bits)
         Py_ssize_t num_bytes = (high_bits + 7) >> 3
         const u8 *high = data + low_bytes_of(nnz, low_bits)
         const u8 *tail = high + num_bytes
     if not (padding_is_zero(data, nnz * low_bits) and padding_is_zero(high, high_bits)):
         return PADDING
+    # The count bounds all that follows.
     if count_ones(high, num_bytes) != nnz:
         return COUNT
-    # The count bounds what follows: as many ones as there are indices.
-    read_high(high, num_bytes, low_bits, indices)
-    if low_bits:
-        add_low(data, nnz, low_bits, indices)
-    if layout == F32_LAYOUT:
+    if layout == F16_LAYOUT:
+        if check_halves(tail, nnz) != OK:
+            return WEIGHT
+        read_halves(tail, nnz, weights)
+    else:
         memcpy(weights, tail, 4 * nnz)
-        return OK
-    for i in range(nnz):
-        weights[i] = float_of_half(tail[2 * i] | <u32>tail[2 * i + 1] << 8)
+    read_high(high, nnz, indices)
+    join(data, nnz, low_bits, indices)
     return OK
 
 
