@@ -67,7 +67,8 @@ def decode_rows(codes, prepared, out):
     """Write the vector [n, dim] of each row of codes: its centroids, rotated back, plus the mean."""
     _require_shapes(out, codes, prepared)
     subvectors = np.arange(codes.shape[1])
-    parts = prepared.centroids[subvectors, codes].reshape(len(codes), -1)
+    width = codes.shape[1] * prepared.centroids.shape[2]
+    parts = prepared.centroids[subvectors, codes].reshape(len(codes), width)
     if prepared.rotation is not None:
         parts = parts.astype(F64) @ prepared.rotation.T.astype(F64) + prepared.mean
     out[...] = parts
