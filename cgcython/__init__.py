@@ -36,6 +36,8 @@ _MODULES = {
     ),
     "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
+    "store.verify": "VerifyReport",
+    "search.store": "FingerprintStore Hit",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = sorted(_HOME)

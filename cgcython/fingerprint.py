@@ -139,7 +139,7 @@ class QuantizedFingerprint(_Parts):
         return self
 
     def decode(self, router):
-        """Return the Fingerprint of the decoded embeddings; of pruned tokens those that were kept."""
+        """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""
         return Fingerprint(router.dequantize_fingerprint(self))
 
     def to_bytes(self):
@@ -166,7 +166,7 @@ class QuantizedFingerprint(_Parts):
     def from_sections(cls, checksums, sections, where):
         """Return the record whose manifest lists `checksums`, checking every section."""
         return cls(
-            (model_id, read_section(sections[model_id], model_id, crc, where))
+            (model_id, read_section(sections[model_id], model_id, where, crc))
             for model_id, crc in checksums.items()
         )
 
@@ -181,6 +181,11 @@ def write_manifest(checksums):
     body = _HEAD.pack(MAGIC, VERSION, len(checksums), 0)
     body += b"".join(_ENTRY.pack(*entry) for entry in checksums.items())
     return body + _U32.pack(crc32(body))
+
+
+def manifest_bytes(count):
+    """Return the length of the manifest of `count` sections."""
+    return _HEAD.size + count * _ENTRY.size + _U32.size
 
 
 def read_manifest(data, where):
@@ -228,16 +233,16 @@ def _section_length(data, at, where):
     return length
 
 
-def read_section(section, model_id, crc, where):
+def read_section(section, model_id, where, crc=None):
     """Return the QuantizedEmbedding of an embedder's section.
 
-    Raises StorageCorruption unless it is whole and the one that `crc` of the manifest tells of.
+    Raises StorageCorruption unless it is whole and, given the manifest's `crc`, the one it means.
     """
     try:
         found, fields = frames.read_section(section, where)
     except InvalidQuantizedData as error:
         raise _damaged(where, str(error)) from error
-    if found is not model_id or section_crc(section) != crc:
+    if found is not model_id or crc not in (None, section_crc(section)):
         raise _damaged(where, f"the section of {model_id.short} is another record's")
     return QuantizedEmbedding(*fields)
 

@@ -83,12 +83,13 @@ class Database:
     def get(self, family, key, where=None):
         """Return the value of a key, or None."""
         with self.errors(where):
-            return self._families[family].get(key)
+            return self._family(family).get(key)
 
     def write(self, puts=(), deletes=()):
         """Write (family, key, value) and delete (family, key), all or nothing."""
         if self.read_only:
             raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
+        self._family("records")
         batch = rocksdict.WriteBatch(raw_mode=True)
         for family, key in deletes:
             batch.delete(key, self._handles[family])
@@ -98,10 +99,17 @@ class Database:
             self._rdict.write(batch, self._write_options)
 
     def scan(self, family, prefix=b""):
-        """Yield (key, value) in the order of keys; raises StorageCorruption at a damaged block."""
+        """Return an iterator over (key, value) in the order of keys, as they are now.
+
+        It raises StorageCorruption at a damaged block, after everything before it.
+        """
         with self.errors():
-            rows = self._families[family].iter()
+            rows = self._family(family).iter()
             rows.seek(prefix)
+        return self._walk(rows, prefix)
+
+    def _walk(self, rows, prefix):
+        with self.errors():
             while rows.valid():
                 key = rows.key()
                 if not key.startswith(prefix):
@@ -109,6 +117,11 @@ class Database:
                 yield key, rows.value()
                 rows.next()
             rows.status()
+
+    def _family(self, name):
+        if not self._families:
+            raise StoreUnavailable(path=self.path, reason="it is closed; open it again")
+        return self._families[name]
 
     def flush(self):
         """Write what is in memory to table files."""

@@ -1,0 +1,115 @@
+"""A store that can be searched by fingerprints."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from cgcython.base import ModelId
+from cgcython.errors import InvalidInput
+from cgcython.fingerprint import Fingerprint
+from cgcython.search.columns import KEY, Columns
+from cgcython.search.fusion import Ranking, fuse
+from cgcython.store.records import RecordStore
+
+
+class Hit(NamedTuple):
+    """One record that a search found.
+
+    `similarity` compares like with like, what the query would be stored as with what is stored:
+    the weighted mean over the embedders both have. `scores` are those of the query itself against
+    the stored codes, by embedder.
+    """
+
+    id: UUID
+    similarity: float
+    scores: dict
+
+
+class FingerprintStore(RecordStore):
+    """Fingerprints by id in a folder, found by what they are like."""
+
+    def __init__(self, files, shelf, profile):
+        super().__init__(files, shelf, profile)
+        self._columns = Columns(self, shelf.codebook)
+
+    def search(
+        self,
+        query,
+        k=10,
+        embedders=None,
+        weights=None,
+        *,
+        metric="cosine",
+        num_threads=1,
+    ):
+        """Return the k best records as Hits, best first.
+
+        Every embedder of the query, or those given, ranks the records that have it by an exact
+        scan of their codes; ranks are fused by reciprocal rank, `weights` (by embedder, 1 unless
+        given; 0 or less ignores) times 1 / (60 + rank). A single embedder ranks by its score.
+        Equals are in the order of ids. `metric="dot"` scores dense and sparse embeddings by dot
+        products.
+        """
+        wanted = _wanted(query, embedders, weights or {})
+        query = Fingerprint({model_id: query[model_id] for model_id in wanted})
+        stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
+        views = [
+            _View(self._columns.get(model_id), model_id, weight, query[model_id], stored[model_id])
+            for model_id, weight in wanted.items()
+        ]
+        rankings = [view.rank(metric, num_threads) for view in views]
+        found = np.array([key for key, _ in fuse(rankings, k)], KEY)
+        total, similarity = np.zeros(len(found)), np.zeros(len(found))
+        scores = [{} for _ in found]
+        for view in views:
+            known, like = view.report(found, scores)
+            total[known] += view.weight
+            similarity[known] += view.weight * like
+        return [
+            Hit(UUID(bytes=key.ljust(16, b"\0")), *rest)
+            for key, *rest in zip(
+                found.tolist(), np.clip(similarity / total, -1, 1).tolist(), scores
+            )
+        ]
+
+    def _changed(self, keys):
+        self._columns.changed(keys)
+
+
+class _View:
+    """One embedder's column as one query sees it."""
+
+    def __init__(self, column, model_id, weight, query, stored):
+        self.column, self.model_id, self.weight = column, model_id, weight
+        self.query, self.stored = query, stored
+
+    def rank(self, metric, num_threads):
+        """Score every record and return the Ranking."""
+        self.scores = self.column.scores(self.query, metric, num_threads)
+        return Ranking(self.column.keys, self.scores, self.weight)
+
+    def report(self, keys, scores):
+        """Note the score of each key in `scores`; return which have one, and how like they are."""
+        places, known = self.column.find(keys)
+        for i in np.flatnonzero(known):
+            scores[i][self.model_id] = float(self.scores[places[i]])
+        return known, self.column.like(places[known], self.query, self.stored)
+
+
+def _wanted(query, embedders, weights):
+    """Return `{ModelId: weight}` of the embedders that rank."""
+    if not isinstance(query, Mapping):
+        raise InvalidInput(what="query", expected="a Fingerprint", actual=type(query).__name__)
+    weights = {ModelId.parse(name): weight for name, weight in weights.items()}
+    wanted = query if embedders is None else [ModelId.parse(name) for name in embedders]
+    for model_id in {*wanted, *weights} - set(query):
+        have = ", ".join(one.short for one in query)
+        raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
+    for weight in weights.values():
+        if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+            raise InvalidInput(what="weight", expected="a finite number", actual=weight)
+    wanted = {model_id: weights.get(model_id, 1.0) for model_id in wanted}
+    return {model_id: weight for model_id, weight in wanted.items() if weight > 0}

@@ -1,0 +1,320 @@
+"""A store of fingerprints: quantized bytes under their ids, nothing else beside them."""
+
+import threading
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from cgcython.base import ModelId, Profile
+from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.fingerprint import (
+    DEFAULT_BUDGET_BYTES,
+    QuantizedFingerprint,
+    manifest_bytes,
+    read_manifest,
+    read_section,
+)
+from cgcython.metadata import PQ8Metadata
+from cgcython.router import QuantizationRouter
+from cgcython.store import database
+from cgcython.store.shelf import CodebookShelf
+from cgcython.store.verify import verify
+
+FORMAT = b"cgcython store "
+VERSION = 1
+BATCH = 256
+
+
+def as_key(record_id):
+    """Return the 16 bytes of a UUID, of 16 bytes or of canonical text.
+
+    >>> as_key("00000000-0000-0000-0000-0000000000ff").hex()
+    '000000000000000000000000000000ff'
+    """
+    if isinstance(record_id, UUID):
+        return record_id.bytes
+    if isinstance(record_id, (bytes, bytearray, memoryview)) and len(record_id) == 16:
+        return bytes(record_id)
+    try:
+        parsed = UUID(record_id) if isinstance(record_id, str) else None
+    except ValueError:
+        parsed = None
+    if parsed is None or str(parsed) != record_id.lower():
+        raise InvalidInput(
+            what="id", expected="a UUID, 16 bytes or a UUID's text", actual=repr(record_id)
+        )
+    return parsed.bytes
+
+
+class RecordStore:
+    """Fingerprints by id in a folder: stored quantized, retrieved decoded.
+
+    An acknowledged write survives the death of the process; with `sync=True`, that of the machine.
+    One process writes; others may open the folder with `read_only=True`.
+    """
+
+    def __init__(self, files, shelf, profile):
+        self._files, self._shelf, self.profile = files, shelf, profile
+        self.router = QuantizationRouter(shelf.current(), profile=profile)
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, path, codebooks=None, profile=None, *, read_only=False, create=True, sync=False):
+        """Open the store in a folder, made when there is none.
+
+        Codebooks (`{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`) are copied into the
+        store, which then encodes with them; without, it uses those it has. The profile is that of
+        the store's making. Raises StoreUnavailable, StorageCorruption and the codebook errors.
+        """
+        path = Path(path)
+        if not database.exists(path):
+            if read_only or not create:
+                raise StoreUnavailable(path=path, reason="there is no store; check the path")
+            database.create(path, _meta(Profile.named(profile)))
+        files = database.Database(path, read_only=read_only, sync=sync)
+        try:
+            found = _profile(files, profile)
+            shelf = CodebookShelf(files, found)
+            shelf.add(codebooks)
+            return cls(files, shelf, found)
+        except BaseException:
+            files.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Give the folder back to other processes."""
+        self._files.close()
+
+    @property
+    def path(self):
+        """The folder of this store."""
+        return self._files.path
+
+    def store(self, record_id, fingerprint, budget_bytes=DEFAULT_BUDGET_BYTES):
+        """Keep a fingerprint under an id, replacing what was there.
+
+        Raises BudgetExceeded and what the codecs raise, before anything is written.
+        """
+        self.store_quantized([(record_id, fingerprint.encode(self.router, budget_bytes))])
+
+    def store_many(
+        self,
+        items,
+        *,
+        num_threads=1,
+        batch_size=BATCH,
+        budget_bytes=DEFAULT_BUDGET_BYTES,
+        progress=None,
+    ):
+        """Keep (id, fingerprint) pairs and return their number.
+
+        Each batch is written all or nothing; `progress` is called with the size of each.
+        """
+        items, count = iter(items), 0
+        while batch := list(islice(items, batch_size)):
+            ids, fingerprints = zip(*batch)
+            quantized = self.encode(fingerprints, num_threads, budget_bytes)
+            self.store_quantized(zip(ids, quantized))
+            count += len(batch)
+            if progress is not None:
+                progress(len(batch))
+        return count
+
+    def encode(self, fingerprints, num_threads=1, budget_bytes=DEFAULT_BUDGET_BYTES):
+        """Return the QuantizedFingerprints that this store would keep."""
+        encoded = self.router.quantize_fingerprints(fingerprints, num_threads=num_threads)
+        return [QuantizedFingerprint(one).within(budget_bytes) for one in encoded]
+
+    def store_quantized(self, items):
+        """Keep (id, QuantizedFingerprint) pairs, all or nothing."""
+        items = {as_key(record_id): quantized for record_id, quantized in items}
+        puts, deletes = [], []
+        with self._writing:
+            for key, quantized in items.items():
+                puts.append(("records", key, quantized.manifest))
+                for model_id, section in quantized.sections.items():
+                    puts.append(("sections", bytes([model_id]) + key, section))
+                for model_id in self._kept(key) - quantized.keys():
+                    deletes.append(("sections", bytes([model_id]) + key))
+            self._files.write(puts, deletes)
+            self._changed(items)
+
+    def delete(self, record_id):
+        """Remove a record and return whether there was one."""
+        key = as_key(record_id)
+        with self._writing:
+            if self._files.get("records", key) is None:
+                return False
+            deletes = [("sections", bytes([model_id]) + key) for model_id in self._kept(key)]
+            self._files.write(deletes=[("records", key), *deletes])
+            self._changed([key])
+        return True
+
+    def retrieve(self, record_id):
+        """Return the decoded Fingerprint of an id, or None.
+
+        Raises StorageCorruption, naming the id, for a damaged record.
+        """
+        quantized = self.quantized(record_id)
+        return None if quantized is None else self._decoded(quantized)
+
+    def retrieve_many(self, record_ids, num_threads=1):
+        """Return the decoded Fingerprint of each id, None for an unknown one."""
+        return [self.retrieve(record_id) for record_id in record_ids]
+
+    def quantized(self, record_id, model_id=None):
+        """Return what is stored: a QuantizedFingerprint, or one embedder's QuantizedEmbedding.
+
+        None for an unknown id or embedder. One embedder is read without the others.
+        """
+        key = as_key(record_id)
+        where = f"record {UUID(bytes=key)}"
+        with _naming(key):
+            checksums = self._checksums(key, where)
+            if checksums is None:
+                return None
+            if model_id is None:
+                parts = {one: self._part(key, one, checksums, where) for one in checksums}
+                return QuantizedFingerprint(parts)
+            model_id = ModelId.parse(model_id)
+            return self._part(key, model_id, checksums, where) if model_id in checksums else None
+
+    def _part(self, key, model_id, checksums, where):
+        section = self._files.get("sections", bytes([model_id]) + key, where)
+        if section is None:
+            raise StorageCorruption(where=where, reason=f"the section of {model_id.short} is gone")
+        return read_section(section, model_id, where, checksums[model_id])
+
+    def _checksums(self, key, where):
+        manifest = self._files.get("records", key, where)
+        return None if manifest is None else read_manifest(manifest, where)
+
+    def _kept(self, key):
+        """Return the embedders that may have a section under a key: all, when none can tell."""
+        try:
+            return (self._checksums(key, "") or {}).keys()
+        except StorageCorruption:
+            return set(ModelId)
+
+    def _changed(self, keys):
+        """Hear of keys that were written; the write lock is held."""
+
+    def _decoded(self, quantized):
+        for one in quantized.values():
+            if isinstance(one.metadata, PQ8Metadata):  # of whatever generation
+                self.router.codebooks.add(self._shelf.codebook(one.metadata.codebook_id))
+        return quantized.decode(self.router)
+
+    def scan(self, model_id):
+        """Yield (16 bytes of id, QuantizedEmbedding) of one embedder, in the order of ids.
+
+        Raises StorageCorruption naming all damaged records, after the last sound one.
+        """
+        model_id, damaged = ModelId.parse(model_id), []
+        for key, section in self._sections(model_id, damaged):
+            try:
+                yield key, read_section(section, model_id, f"record {UUID(bytes=key)}")
+            except StorageCorruption:
+                damaged.append(key)
+        if damaged:
+            raise StorageCorruption(
+                where=f"{model_id.short} of {len(damaged)} records in store {self.path}",
+                reason=f"the first is {UUID(bytes=damaged[0])}",
+                ids=[UUID(bytes=key) for key in damaged],
+            )
+
+    def _sections(self, model_id, damaged):
+        prefix, last = bytes([model_id]), b""
+        try:
+            for key, section in self._files.scan("sections", prefix):
+                last = key[1:]
+                yield last, section
+            return
+        except StorageCorruption:
+            rest = [key for key, _ in self._files.scan("records") if key > last]
+        for key in rest:  # a damaged block ended the scan: ask for each record it may have held
+            try:
+                section = self._files.get("sections", prefix + key)
+            except StorageCorruption:
+                damaged.append(key)
+                continue
+            if section is not None:
+                yield key, section
+
+    def get_stored_size(self, record_id):
+        """Return the bytes of a record, framing included, before the database; None if unknown."""
+        key = as_key(record_id)
+        with _naming(key):
+            checksums = self._checksums(key, f"record {UUID(bytes=key)}")
+            if checksums is None:
+                return None
+            parts = [self._files.get("sections", bytes([one]) + key) or b"" for one in checksums]
+            return manifest_bytes(len(checksums)) + sum(map(len, parts))
+
+    def __contains__(self, record_id):
+        return self._files.get("records", as_key(record_id)) is not None
+
+    def __iter__(self):
+        """Yield the ids in order, as they are now; raises StorageCorruption at a damaged block."""
+        return (UUID(bytes=key) for key, _ in self._files.scan("records"))
+
+    def __len__(self):
+        return sum(1 for _ in self._files.scan("records"))
+
+    def verify(self, progress=None):
+        """Read and check every record, section and codebook and return the VerifyReport.
+
+        Raises StorageCorruption naming the records, all of them in its `ids`, when something is
+        damaged, missing or left over. `progress` is called with 1 for each record.
+        """
+        report = verify(self._files, self._shelf.check(), progress)
+        report.require_ok(self.path)
+        return report
+
+    def backup(self, path):
+        """Write a copy of the store, as it is now, to a new folder, whole or not at all."""
+        self._files.backup(path)
+
+
+@contextmanager
+def _naming(key):
+    try:
+        yield
+    except StorageCorruption as error:
+        error.ids = (UUID(bytes=key),)
+        raise
+
+
+def _meta(profile):
+    return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
+
+
+def _profile(files, wanted):
+    """Return the profile a store was made with.
+
+    Raises StoreUnavailable for a format this release does not read and for another profile.
+    """
+    form = files.get("meta", b"format") or b""
+    if form != FORMAT + str(VERSION).encode():
+        written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
+        raise StoreUnavailable(
+            path=files.path,
+            reason=f"its format version is {written}, this release reads {VERSION}; "
+            "use the release that wrote it",
+        )
+    try:
+        found = Profile.from_toml(files.get("meta", b"profile").decode())
+    except (InvalidInput, UnicodeDecodeError, AttributeError) as error:
+        raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
+    if wanted is not None and Profile.named(wanted) != found:
+        raise StoreUnavailable(
+            path=files.path, reason="it was made with another profile; open it without one"
+        )
+    return found

@@ -1,0 +1,88 @@
+"""The codebooks inside a store: kept by id, several generations of an embedder side by side."""
+
+import struct
+from collections.abc import Mapping
+
+from cgcython.base import ModelId, QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_file import codebook_path, train_command
+from cgcython.errors import CodebookMissing, QuantizationError
+
+_ID = struct.Struct(">I")
+_CODEBOOK, _GENERATIONS = b"codebook/", b"generations/"
+
+
+class CodebookShelf:
+    """Adds codebooks to a database and reads them; an embedder's newest one encodes."""
+
+    def __init__(self, files, profile):
+        self._files, self._profile = files, profile
+        self._loaded = {}
+        self._generations = {}
+        for key, value in files.scan("meta", _GENERATIONS):
+            found = [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
+            self._generations[ModelId(key[len(_GENERATIONS)])] = found
+
+    def add(self, codebooks):
+        """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
+
+        A read-only database is left alone: they serve until it is closed.
+        """
+        puts = []
+        for model_id, codebook in self._given(codebooks).items():
+            codebook_id = codebook.codebook_id
+            ids = self._generations.setdefault(model_id, [])
+            if ids and ids[-1] == codebook_id:
+                continue
+            self._loaded[codebook_id] = codebook
+            ids[:] = [one for one in ids if one != codebook_id] + [codebook_id]
+            puts.append(("meta", _CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes()))
+            value = b"".join(map(_ID.pack, ids))
+            puts.append(("meta", _GENERATIONS + bytes([model_id]), value))
+        if puts and not self._files.read_only:
+            self._files.write(puts)
+
+    def _given(self, codebooks):
+        if codebooks is None:
+            return {}
+        if isinstance(codebooks, Mapping):
+            return {ModelId.parse(key): codebook for key, codebook in codebooks.items()}
+        rows = [row for row in self._profile.values() if row.method is QuantizationMethod.PQ8]
+        paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
+        return {
+            row.model_id: PQ8Codebook.load(path, row.dimension)
+            for row, path in paths.items()
+            if path.exists()
+        }
+
+    def codebook(self, codebook_id):
+        """Return the codebook of an id; raises CodebookMissing and CodebookCorrupt."""
+        found = self._loaded.get(codebook_id)
+        if found is None:
+            found = self._loaded[codebook_id] = self._read(codebook_id)
+        return found
+
+    def _read(self, codebook_id):
+        where = f"codebook {codebook_id:#010x} of store {self._files.path}"
+        data = self._files.get("meta", _CODEBOOK + _ID.pack(codebook_id), where)
+        if data is None:
+            raise CodebookMissing(
+                path=self._files.path,
+                codebook_id=f"{codebook_id:#010x}",
+                command=train_command(codebook_path("models", "Semantic")),
+            )
+        return PQ8Codebook.from_bytes(data, where=where)
+
+    def current(self):
+        """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`."""
+        return {model_id: self.codebook(ids[-1]) for model_id, ids in self._generations.items()}
+
+    def check(self):
+        """Return the ids of the codebooks that are there and whole, read anew."""
+        sound = set()
+        for codebook_id in {one for ids in self._generations.values() for one in ids}:
+            try:
+                sound.add(self._read(codebook_id).codebook_id)
+            except QuantizationError:
+                continue  # the records that need it are named instead
+        return sound
