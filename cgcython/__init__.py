@@ -36,7 +36,7 @@ _MODULES = {
     ),
     "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
-    "store.verify": "VerifyReport",
+    "store": "RecordStore VerifyReport",
     "search.store": "FingerprintStore Hit",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

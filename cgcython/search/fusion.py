@@ -35,7 +35,7 @@ def fuse(rankings, k):
     keys = np.unique(np.concatenate([_top_keys(one, depth) for one in rankings]))
     fused = sum(_parts(one, keys) for one in rankings)
     order = np.argsort(-fused, kind="stable")[:k]
-    return [(keys[i], float(fused[i])) for i in order]
+    return list(zip(keys[order].tolist(), fused[order].tolist()))
 
 
 def _depth(weights, k):

@@ -268,13 +268,20 @@ class RecordStore:
     def __len__(self):
         return sum(1 for _ in self._files.scan("records"))
 
+    def check(self, progress=None):
+        """Read every record, section and codebook and return the VerifyReport of what was found.
+
+        `progress` is called with 1 for each record.
+        """
+        return verify(self._files, self._shelf.check(), progress)
+
     def verify(self, progress=None):
-        """Read and check every record, section and codebook and return the VerifyReport.
+        """Return the report of `check` when all is well.
 
         Raises StorageCorruption naming the records, all of them in its `ids`, when something is
-        damaged, missing or left over. `progress` is called with 1 for each record.
+        damaged, missing or left over.
         """
-        report = verify(self._files, self._shelf.check(), progress)
+        report = self.check(progress)
         report.require_ok(self.path)
         return report
 
