@@ -12,6 +12,7 @@ from cgcython.embedders import (
     TokenPruningEncoder,
 )
 from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.records import QuantizedEmbedding
 
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 
@@ -61,6 +62,9 @@ class QuantizationRouter:
 
     def dequantize(self, quantized, out=None):
         """Return the embedding of a record, in `out` where the method can fill one."""
+        if type(quantized) is not QuantizedEmbedding:
+            actual = type(quantized).__name__
+            raise InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
         method = quantized.method
         self._decoded[method] += 1
         return self.encoders[method].dequantize(quantized, out)
