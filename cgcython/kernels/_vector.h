@@ -43,11 +43,14 @@ CG_INLINE cg_vf cg_floats(cg_vu v) { return (cg_vf)v; }
 CG_INLINE cg_vu cg_below(cg_vu a, cg_vu b) { return (cg_vu)((cg_vi)a < (cg_vi)b); }
 CG_INLINE cg_vu cg_select(cg_vu mask, cg_vu a, cg_vu b) { return (a & mask) | (b & ~mask); }
 
-/* Maximum and minimum of floats are b where either is NaN. Four vectors of numbers below 256
-   become 4 * CG_LANES bytes in order. */
+/* Maximum and minimum of floats are b where either is NaN; `above` has one bit per lane, 0 where
+   either is NaN. Four vectors of numbers below 256 become 4 * CG_LANES bytes in order. */
 #if defined(__AVX512F__)
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm512_max_ps((__m512)a, (__m512)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm512_min_ps((__m512)a, (__m512)b); }
+CG_INLINE uint32_t cg_above(cg_vf a, cg_vf b) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+}
 CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) {
     return (cg_vu)_mm512_max_epu32((__m512i)a, (__m512i)b);
 }
@@ -62,6 +65,9 @@ CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
 #elif defined(__AVX2__)
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm256_max_ps((__m256)a, (__m256)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm256_min_ps((__m256)a, (__m256)b); }
+CG_INLINE uint32_t cg_above(cg_vf a, cg_vf b) {
+    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ));
+}
 CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) {
     return (cg_vu)_mm256_max_epu32((__m256i)a, (__m256i)b);
 }
@@ -81,6 +87,9 @@ CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
 #else
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) { return (cg_vf)_mm_max_ps((__m128)a, (__m128)b); }
 CG_INLINE cg_vf cg_min(cg_vf a, cg_vf b) { return (cg_vf)_mm_min_ps((__m128)a, (__m128)b); }
+CG_INLINE uint32_t cg_above(cg_vf a, cg_vf b) {
+    return _mm_movemask_ps(_mm_cmpgt_ps((__m128)a, (__m128)b));
+}
 CG_INLINE cg_vu cg_max_u(cg_vu a, cg_vu b) { return (cg_vu)_mm_max_epu32((__m128i)a, (__m128i)b); }
 CG_INLINE uint32_t cg_top_u(cg_vu a) {
     __m128i m = _mm_max_epu32((__m128i)a, _mm_shuffle_epi32((__m128i)a, 0x4E));
@@ -116,10 +125,19 @@ CG_INLINE cg_v16 cg_mul_add16(cg_v16 a, cg_v16 b, cg_v16 c) {
     return c;
 }
 CG_INLINE float cg_sum16(cg_v16 a) { /* lanes i and i + 8, then 4, 2 and 1 apart */
-    float s[16]; memcpy(s, &a, sizeof s);
-    for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; i++) s[i] += s[i + half];
-    return s[0];
+#if defined(__AVX512F__)
+    __m512 all = (__m512)a.v[0];
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(__AVX2__)
+    __m256 half = _mm256_add_ps((__m256)a.v[0], (__m256)a.v[1]);
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#else
+    __m128 s = _mm_add_ps(_mm_add_ps((__m128)a.v[0], (__m128)a.v[2]),
+                          _mm_add_ps((__m128)a.v[1], (__m128)a.v[3]));
+#endif
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));
 }
 
 #endif

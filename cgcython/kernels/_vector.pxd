@@ -19,6 +19,7 @@ cdef extern from "_vector.h" nogil:
     vf floats "cg_floats"(vu v)
     vu below "cg_below"(vu a, vu b)
     vu select "cg_select"(vu mask, vu a, vu b)
+    u32 above "cg_above"(vf a, vf b)
     vu max_u "cg_max_u"(vu a, vu b)
     u32 top_u "cg_top_u"(vu a)
     void store_bytes4 "cg_store_bytes4"(u8 *p, vu a, vu b, vu c, vu d)

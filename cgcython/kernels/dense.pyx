@@ -1,47 +1,205 @@
-"""Dense float32 rows: norms, products, cosines, the best scores, projections."""
-from libc.math cimport isfinite, sqrt
+"""Dense float32 rows: norms, products, cosines, the best scores, projections.
+
+Products along a row are sixteen sums and a fixed tree, so that every level with FMA returns the
+same bits.
+"""
+from libc.math cimport frexp, ldexp, sqrt
+from libc.string cimport memcpy
 from cgcython.kernels._door cimport agree
-from cgcython.kernels._types cimport f32, f64, i64
-from cgcython.kernels._vector cimport load16, load16_part, mul_add16, set16, sum16, v16
+from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, peak_bits
+from cgcython.kernels._heap cimport best_first, rise, sink
+from cgcython.kernels._product cimport product_rows
+from cgcython.kernels._types cimport f32, f64, i32, i64, u32
+from cgcython.kernels._vector cimport (
+    LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
+)
+
+cdef enum:
+    NAN_RANK = -2147483648
+
+# Sums of squares between these have lost nothing to under- or overflow.
+cdef f64 SAFE_LOW = 2.0 ** -60, SAFE_HIGH = 2.0 ** 60
+
+
+cdef inline v16 load_some(const f32 *x, Py_ssize_t n) noexcept nogil:
+    """Return sixteen floats, zeros behind the last of n."""
+    return load16(x) if n >= 16 else load16_part(x, n)
 
 
 cdef f32 dense_dot(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
     cdef:
         v16 total = set16(0)
         Py_ssize_t k = 0
-    while k + 16 <= n:
-        total = mul_add16(load16(a + k), load16(b + k), total)
+    while k < n:
+        total = mul_add16(load_some(a + k, n - k), load_some(b + k, n - k), total)
         k += 16
-    if k < n:
-        total = mul_add16(load16_part(a + k, n - k), load16_part(b + k, n - k), total)
     return sum16(total)
 
 
-cdef f64 squares(const f32 *a, Py_ssize_t n) noexcept nogil:
+cdef inline void dot_four(
+    const f32 *query, const f32 *rows, Py_ssize_t dim, f32 *out
+) noexcept nogil:
+    """Write four products: one alone would wait for each of its own additions."""
     cdef:
-        f64 total = 0
-        Py_ssize_t k
-    for k in range(n):
-        total += <f64>a[k] * a[k]
-    return total
+        v16 a = set16(0), b = a, c = a, d = a, q
+        Py_ssize_t k = 0
+    while k < dim:
+        q = load_some(query + k, dim - k)
+        a = mul_add16(q, load_some(rows + k, dim - k), a)
+        b = mul_add16(q, load_some(rows + dim + k, dim - k), b)
+        c = mul_add16(q, load_some(rows + 2 * dim + k, dim - k), c)
+        d = mul_add16(q, load_some(rows + 3 * dim + k, dim - k), d)
+        k += 16
+    out[0], out[1], out[2], out[3] = sum16(a), sum16(b), sum16(c), sum16(d)
+
+
+cdef void dense_dot_rows(
+    const f32 *query, const f32 *rows, Py_ssize_t n, Py_ssize_t dim, f32 *out
+) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i + 4 <= n:
+        dot_four(query, rows + i * dim, dim, out + i)
+        i += 4
+    while i < n:
+        out[i] = dense_dot(query, rows + i * dim, dim)
+        i += 1
+
+
+cdef inline int power_of(const f32 *x, Py_ssize_t n) noexcept nogil:
+    """Return p with max|x| < 2**p."""
+    cdef:
+        u32 size = peak_bits(x, n)
+        f32 peak
+        int power
+    memcpy(&peak, &size, sizeof(peak))
+    frexp(peak, &power)
+    return max(power, -126)
+
+
+cdef inline f64 squares(const f32 *x, Py_ssize_t n, f32 factor) noexcept nogil:
+    """Return the sum of the squares of x * factor."""
+    cdef:
+        v16 total = set16(0), factors = set16(factor), v
+        Py_ssize_t k = 0
+    while k < n:
+        v = mul16(load_some(x + k, n - k), factors)
+        total = mul_add16(v, v, total)
+        k += 16
+    return sum16(total)
+
+
+cdef inline bint is_safe(f64 squares) noexcept nogil:
+    return SAFE_LOW < squares < SAFE_HIGH
+
+
+cdef f64 scaled_norm(const f32 *x, Py_ssize_t n) noexcept nogil:
+    cdef int power = power_of(x, n)
+    return ldexp(sqrt(squares(x, n, <f32>ldexp(1, -power))), power)
+
+
+cdef f32 dense_norm(const f32 *x, Py_ssize_t n) noexcept nogil:
+    cdef f64 total = squares(x, n, 1)
+    return <f32>(sqrt(total) if is_safe(total) else scaled_norm(x, n))
+
+
+cdef f32 scaled_cosine(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
+    """Return the cosine of rows of any magnitude."""
+    cdef:
+        f32 up_a = <f32>ldexp(1, -power_of(a, n)), up_b = <f32>ldexp(1, -power_of(b, n))
+        f64 norms = sqrt(squares(a, n, up_a)) * sqrt(squares(b, n, up_b))
+        v16 total = set16(0), factors_a = set16(up_a), factors_b = set16(up_b), x
+        Py_ssize_t k = 0
+    while k < n:
+        x = mul16(load_some(b + k, n - k), factors_b)
+        total = mul_add16(mul16(load_some(a + k, n - k), factors_a), x, total)
+        k += 16
+    return <f32>(sum16(total) / norms) if norms > 0 else <f32>0
+
+
+cdef inline f32 cosine_with(
+    const f32 *query, f64 query_squares, const f32 *row, Py_ssize_t n
+) noexcept nogil:
+    cdef:
+        v16 dot = set16(0), total = dot, x
+        Py_ssize_t k = 0
+        f64 row_squares
+    while k < n:
+        x = load_some(row + k, n - k)
+        dot = mul_add16(load_some(query + k, n - k), x, dot)
+        total = mul_add16(x, x, total)
+        k += 16
+    row_squares = sum16(total)
+    if is_safe(query_squares) and is_safe(row_squares):
+        return <f32>(sum16(dot) / sqrt(query_squares * row_squares))
+    return scaled_cosine(query, row, n)
 
 
 cdef f32 dense_cosine(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
+    return cosine_with(a, squares(a, n, 1), b, n)
+
+
+cdef void dense_cosine_rows(
+    const f32 *query, const f32 *rows, Py_ssize_t n, Py_ssize_t dim, f32 *out
+) noexcept nogil:
     cdef:
-        f64 aa = squares(a, n), bb = squares(b, n), dot = 0
-        Py_ssize_t k
-    for k in range(n):
-        dot += <f64>a[k] * b[k]
-    return <f32>(dot / (sqrt(aa) * sqrt(bb))) if aa > 0 and bb > 0 else <f32>0
+        f64 query_squares = squares(query, dim, 1)
+        Py_ssize_t i
+    for i in range(n):
+        out[i] = cosine_with(query, query_squares, rows + i * dim, dim)
+
+
+cdef inline i32 rank_of(f32 score) noexcept nogil:
+    """Return an integer that rises with the score; NaN is lowest, zeros of either sign tie."""
+    cdef:
+        i32 rank
+        f32 same = score + 0
+    memcpy(&rank, &same, sizeof(rank))
+    if score != score:
+        return NAN_RANK
+    return rank ^ (rank >> 31 & 0x7FFFFFFF)
+
+
+cdef inline bint any_above(const f32 *scores, vf least) noexcept nogil:
+    """Return whether one of the next four vectors exceeds `least`."""
+    return (
+        above(load(scores), least)
+        | above(load(scores + LANES), least)
+        | above(load(scores + 2 * LANES), least)
+        | above(load(scores + 3 * LANES), least)
+    ) != 0
+
+
+cdef void dense_top_k(
+    const f32 *scores, Py_ssize_t n, Py_ssize_t k, i64 *ids, i32 *ranks
+) noexcept nogil:
+    """Find the best k; leaves their ranks where the scores will be."""
+    cdef:
+        Py_ssize_t i = min(n, k), j, stop
+        f32 least
+        i32 rank
+    for j in range(i):
+        rise(ranks, ids, j, rank_of(scores[j]), j)
+    while i < n and k:
+        least = scores[ids[0]]
+        # Later ids lose ties, so only what is above can enter; anything may follow a NaN.
+        if least == least and i + 4 * LANES <= n and not any_above(scores + i, set_all(least)):
+            i += 4 * LANES
+            continue
+        stop = min(n, i + 4 * LANES)
+        while i < stop:
+            rank = rank_of(scores[i])
+            if rank > ranks[0]:
+                sink(ranks, ids, k, rank, i)
+            i += 1
+    best_first(ranks, ids, k)
 
 
 def first_nonfinite(const f32[::1] values):
     """Return the index of the first NaN or infinity, or -1."""
-    cdef Py_ssize_t i
-    for i in range(values.shape[0]):
-        if not isfinite(values[i]):
-            return i
-    return -1
+    cdef Py_ssize_t at
+    with nogil:
+        at = find_nonfinite(&values[0], values.shape[0])
+    return at
 
 
 def norms(
@@ -49,11 +207,11 @@ def norms(
     f32[::1] out,               # OUT
 ):
     """Write the Euclidean norm of each row; any finite magnitude."""
-    cdef Py_ssize_t i, n = values.shape[0]
+    cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1]
     agree("out", out.shape[0], "values", n)
     with nogil:
         for i in range(n):
-            out[i] = <f32>sqrt(squares(&values[i, 0], values.shape[1]))
+            out[i] = dense_norm(&values[i, 0], dim)
 
 
 def dot_rows(
@@ -62,12 +220,11 @@ def dot_rows(
     f32[::1] out,               # OUT
 ):
     """Write the dot product of the query with each row."""
-    cdef Py_ssize_t i, n = rows.shape[0], dim = rows.shape[1]
+    cdef Py_ssize_t n = rows.shape[0], dim = rows.shape[1]
     agree("query", query.shape[0], "a row of rows", dim)
     agree("out", out.shape[0], "rows", n)
     with nogil:
-        for i in range(n):
-            out[i] = dense_dot(&query[0], &rows[i, 0], dim)
+        dense_dot_rows(&query[0], &rows[0, 0], n, dim, &out[0])
 
 
 def cosine_rows(
@@ -76,12 +233,11 @@ def cosine_rows(
     f32[::1] out,               # OUT
 ):
     """Write the cosine of the query with each row; 0 where either is zero."""
-    cdef Py_ssize_t i, n = rows.shape[0], dim = rows.shape[1]
+    cdef Py_ssize_t n = rows.shape[0], dim = rows.shape[1]
     agree("query", query.shape[0], "a row of rows", dim)
     agree("out", out.shape[0], "rows", n)
     with nogil:
-        for i in range(n):
-            out[i] = dense_cosine(&query[0], &rows[i, 0], dim)
+        dense_cosine_rows(&query[0], &rows[0, 0], n, dim, &out[0])
 
 
 def top_k(
@@ -90,33 +246,22 @@ def top_k(
     f32[::1] best,              # OUT
 ):
     """Write the highest scores, descending, and where they are; ties keep the lower index."""
-    cdef:
-        Py_ssize_t i, j, n = scores.shape[0], k = ids.shape[0], held = 0
+    cdef Py_ssize_t i, n = scores.shape[0], k = ids.shape[0]
     agree("best", best.shape[0], "ids", k)
     if k > n:
         raise ValueError(f"ids holds {k}, scores holds {n}")
-    if k == 0:
-        return
     with nogil:
-        for i in range(n):
-            if held == k:
-                if not scores[i] > best[k - 1]:
-                    continue
-                held -= 1
-            j = held
-            while j and scores[i] > best[j - 1]:
-                best[j], ids[j] = best[j - 1], ids[j - 1]
-                j -= 1
-            best[j], ids[j] = scores[i], i
-            held += 1
+        dense_top_k(&scores[0], n, k, &ids[0], <i32 *>&best[0])
+        for i in range(k):
+            best[i] = scores[ids[i]]
 
 
-cdef inline int check_product(
-    Py_ssize_t width, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t out_width
+cdef int check_product(
+    const f32[:, ::1] values, const f32[:, ::1] matrix, f32[:, ::1] out
 ) except -1:
-    agree("a row of values", width, "rotation", rows)
-    agree("a row of out", out_width, "a row of rotation", columns)
-    return 0
+    agree("a row of values", values.shape[1], "rotation", matrix.shape[0])
+    agree("out", out.shape[0], "values", values.shape[0])
+    return agree("a row of out", out.shape[1], "a row of rotation", matrix.shape[1])
 
 
 def project(
@@ -126,16 +271,13 @@ def project(
     f32[:, ::1] out,            # OUT
 ):
     """Write (values - mean) @ rotation for each row."""
-    cdef Py_ssize_t i, j, k, n = values.shape[0], dim = values.shape[1]
-    check_product(dim, rotation.shape[0], rotation.shape[1], out.shape[1])
+    cdef Py_ssize_t n = values.shape[0], dim = values.shape[1], columns = rotation.shape[1]
+    check_product(values, rotation, out)
     agree("mean", mean.shape[0], "a row of values", dim)
-    agree("out", out.shape[0], "values", n)
-    out[:, :] = 0
     with nogil:
-        for i in range(n):
-            for k in range(dim):
-                for j in range(rotation.shape[1]):
-                    out[i, j] += (values[i, k] - mean[k]) * rotation[k, j]
+        product_rows(
+            &values[0, 0], &mean[0], n, dim, &rotation[0, 0], columns, NULL, &out[0, 0]
+        )
 
 
 def back_project(
@@ -145,14 +287,10 @@ def back_project(
     f32[:, ::1] out,            # OUT
 ):
     """Write values @ rotation_t + mean for each row."""
-    cdef Py_ssize_t i, j, k, n = values.shape[0]
-    check_product(values.shape[1], rotation_t.shape[0], rotation_t.shape[1], out.shape[1])
-    agree("mean", mean.shape[0], "a row of out", out.shape[1])
-    agree("out", out.shape[0], "values", n)
+    cdef Py_ssize_t n = values.shape[0], width = values.shape[1], columns = rotation_t.shape[1]
+    check_product(values, rotation_t, out)
+    agree("mean", mean.shape[0], "a row of out", columns)
     with nogil:
-        for i in range(n):
-            for j in range(rotation_t.shape[1]):
-                out[i, j] = mean[j]
-            for k in range(rotation_t.shape[0]):
-                for j in range(rotation_t.shape[1]):
-                    out[i, j] += values[i, k] * rotation_t[k, j]
+        product_rows(
+            &values[0, 0], NULL, n, width, &rotation_t[0, 0], columns, &mean[0], &out[0, 0]
+        )

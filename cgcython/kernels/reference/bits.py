@@ -15,7 +15,7 @@ def pack_vector(values, dim, threshold):
 def pack_rows(values, threshold, packed):
     """Write each row's bits, value >= threshold; return the first non-finite index, or -1."""
     agree("packed", packed.shape[0], "values", values.shape[0])
-    _check_width(packed, values.shape[1])
+    _check_width(packed.shape[1], values.shape[1])
     bad = first_nonfinite(values)
     if bad < 0:
         packed[:] = np.packbits(values >= np.float32(threshold), axis=1)
@@ -24,6 +24,7 @@ def pack_rows(values, threshold, packed):
 
 def unpack_vector(packed, num_bits):
     """Return +1 for each set bit and -1 for each other, as a new array."""
+    _check_width(len(packed), num_bits)
     values = np.empty((1, num_bits), np.float32)
     unpack_rows(np.frombuffer(packed, np.uint8)[None], values)
     return values[0]
@@ -32,7 +33,7 @@ def unpack_vector(packed, num_bits):
 def unpack_rows(packed, values):
     """Write +1 for each set bit and -1 for each other."""
     agree("values", values.shape[0], "packed", packed.shape[0])
-    _check_width(packed, values.shape[1])
+    _check_width(packed.shape[1], values.shape[1])
     bits = np.unpackbits(packed, axis=1)[:, : values.shape[1]]
     values[:] = bits * np.float32(2) - np.float32(1)
 
@@ -64,10 +65,10 @@ def hamming_topk(query, codes, ids, distances):
 
 def padding_is_zero(packed, num_bits):
     """Return whether every bit after the first num_bits of each row is 0."""
-    _check_width(packed, num_bits)
+    _check_width(packed.shape[1], num_bits)
     return not np.unpackbits(packed, axis=1)[:, num_bits:].any()
 
 
-def _check_width(packed, num_bits):
-    if num_bits < 0 or packed.shape[1] != (num_bits + 7) // 8:
-        raise ValueError(f"a row of packed holds {packed.shape[1]} bytes for {num_bits} bits")
+def _check_width(width, num_bits):
+    if num_bits < 0 or width != (num_bits + 7) // 8:
+        raise ValueError(f"a row of packed holds {width} bytes for {num_bits} bits")
