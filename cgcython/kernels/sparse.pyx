@@ -32,6 +32,12 @@ cdef extern from "_sparse.h" nogil:
     u64 pack_bits "cg_pack_bits"(const u8 *p)
     void round_halves "cg_round_halves"(const f32 *p, u8 *to)
     void widen_halves "cg_widen_halves"(const u8 *p, f32 *to)
+    ctypedef float f4 "cg_f4"
+    f4 load4 "cg_load4"(const f32 *p)
+    void store4 "cg_store4"(f32 *p, f4 v)
+    f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
+    bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
+    void prefetch "__builtin_prefetch"(const void *p)
     int leading_zeros "__builtin_clzll"(u64 v)
     int trailing_zeros "__builtin_ctzll"(u64 v)
     int popcount "__builtin_popcountll"(u64 v)
@@ -53,6 +59,9 @@ cdef enum:
 cdef u8[256][8] PLACES
 cdef enum:
     BLOCK = 4096  # bits of a bitmap that are made at once
+    ROWS = 64     # rows that meet a part of a query together
+    PART = 4096   # values in such a part: 16 KB
+    AHEAD = 64    # non-zeros
 
 
 def _fill_places():
@@ -379,19 +388,100 @@ cdef int sparse_read(
 
 # Scoring ---------------------------------------------------------------------------------------
 
+cdef Py_ssize_t add_until(
+    const f32 *query, u32 last, const u32 *indices, const f32 *weights, Py_ssize_t start,
+    Py_ssize_t nnz, u32 bound, f32 *sums
+) noexcept nogil:
+    """Add products to sixteen sums, in groups of sixteen whose first index is below the bound.
+
+    Returns where it stopped, or -1 at an index above the last.
+    """
+    cdef Py_ssize_t i = start
+    cdef f4 a = load4(sums), b = load4(sums + 4), c = load4(sums + 8), d = load4(sums + 12)
+    while i + 16 <= nnz and indices[i] <= bound:
+        prefetch(indices + i + AHEAD)
+        prefetch(weights + i + AHEAD)
+        if any_above16(indices + i, last):
+            return -1
+        a += gather4(query, indices + i) * load4(weights + i)
+        b += gather4(query, indices + i + 4) * load4(weights + i + 4)
+        c += gather4(query, indices + i + 8) * load4(weights + i + 8)
+        d += gather4(query, indices + i + 12) * load4(weights + i + 12)
+        i += 16
+    store4(sums, a)
+    store4(sums + 4, b)
+    store4(sums + 8, c)
+    store4(sums + 12, d)
+    return i
+
+
+cdef bint add_rest(
+    const f32 *query, u32 last, const u32 *indices, const f32 *weights, Py_ssize_t nnz, f32 *sums
+) noexcept nogil:
+    """As add_until, for the last fewer than sixteen; whether all indices are within."""
+    cdef Py_ssize_t lane
+    for lane in range(nnz):
+        if indices[lane] > last:
+            return False
+        sums[lane] += query[indices[lane]] * weights[lane]
+    return True
+
+
+cdef inline f32 total(f32 *sums) noexcept nogil:
+    """The sum of sixteen, always in this order, so that every level rounds alike."""
+    cdef int lane, width = 8
+    while width:
+        for lane in range(width):
+            sums[lane] += sums[lane + width]
+        width >>= 1
+    return sums[0]
+
+
 cdef bint sparse_dot(
     const f32 *query, Py_ssize_t dimension, const u32 *indices, const f32 *weights,
     Py_ssize_t nnz, f32 *dot
 ) noexcept nogil:
-    """Whether all indices lie within the query; the dot product is only then defined."""
+    """Whether all indices lie within the query; only then is the product written."""
+    cdef i64[2] indptr = [0, nnz]
+    return dot_some(query, dimension, indptr, indices, weights, 1, dot)
+
+
+cdef bint dot_some(
+    const f32 *query, Py_ssize_t dimension, const i64 *indptr, const u32 *indices,
+    const f32 *weights, Py_ssize_t num_rows, f32 *out
+) noexcept nogil:
+    """At most ROWS rows, together through one part of the query after another.
+
+    A part stays in the first cache while it meets all rows; the query as a whole does not fit.
+    """
     cdef:
-        Py_ssize_t i
-        f32 total = 0
-    for i in range(nnz):
-        if indices[i] >= dimension:
+        f32[ROWS][16] sums
+        i64[ROWS] done
+        Py_ssize_t row, start, bound = 0
+        u32 last = <u32>(dimension - 1)
+    if dimension == 0:
+        memset(out, 0, num_rows * sizeof(f32))
+        return indptr[0] == indptr[num_rows]
+    memset(sums, 0, num_rows * sizeof(sums[0]))
+    memset(done, 0, num_rows * sizeof(done[0]))
+    while bound <= last:
+        # The last part takes all that is left, and so the rows need not ascend.
+        bound = bound + PART if bound + 2 * PART <= last and num_rows > 1 else dimension
+        for row in range(num_rows):
+            start = indptr[row]
+            done[row] = add_until(
+                query, last, indices + start, weights + start, done[row],
+                indptr[row + 1] - start, <u32>(bound - 1), sums[row],
+            )
+            if done[row] < 0:
+                return False
+    for row in range(num_rows):
+        start = indptr[row] + done[row]
+        if not add_rest(
+            query, last, indices + start, weights + start, indptr[row + 1] - start, sums[row]
+        ):
             return False
-        total += query[indices[i]] * weights[i]
-    dot[0] = total
+        out[row] = total(sums[row])
     return True
 
 
@@ -619,19 +709,19 @@ def dot_rows(
     f32[::1] out,            # OUT
 ):
     """Write the dot product of a dense query with each row."""
-    cdef Py_ssize_t row, start
-    require_rows(indptr, min(indices.shape[0], weights.shape[0]), out.shape[0])
+    cdef:
+        Py_ssize_t row = 0, num_rows = out.shape[0]
+        bint inside = True
+    require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     with nogil:
-        for row in range(out.shape[0]):
-            start = indptr[row]
-            if not sparse_dot(
-                &query[0], query.shape[0], &indices[0] + start, &weights[0] + start,
-                indptr[row + 1] - start, &out[row],
-            ):
-                with gil:
-                    raise ValueError(
-                        f"row {row} has an index beyond the query's {query.shape[0]}"
-                    )
+        while inside and row < num_rows:
+            inside = dot_some(
+                &query[0], query.shape[0], &indptr[row], &indices[0], &weights[0],
+                min(ROWS, num_rows - row), &out[row],
+            )
+            row += ROWS
+    if not inside:
+        raise ValueError(f"an index of rows from {row - ROWS} on is beyond the query's {len(query)}")
 
 
 def norms(
