@@ -12,15 +12,15 @@ from cgcython import kernels
 from cgcython.arrays import as_float32, as_matrix, as_vector, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.codecs import codebook_file, training
+from cgcython.codecs.base import output, require_finite_rows
 from cgcython.errors import (
     CodebookCorrupt,
     DimensionMismatch,
     InvalidInput,
     InvalidQuantizedData,
-    NonFiniteValue,
     RecallLossExceeded,
 )
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
 from cgcython.parallel import split_rows
 
 
@@ -164,16 +164,15 @@ class PQ8Codebook:
 
     def encode(self, rows, *, num_threads=1, out=None):
         """Return the codes [n, M] of embeddings [n, dim]; raises NonFiniteValue."""
-        rows = _matrix(rows, self.embedding_dim)
-        codes = _output(out, (len(rows), self.num_subvectors), np.uint8)
+        rows = as_matrix(rows, self.embedding_dim, finite=False)
+        codes = output(out, (len(rows), self.num_subvectors), np.uint8)
 
         def encode_range(start, stop):
-            bad = kernels.pq.encode_rows(rows[start:stop], self.prepared, codes[start:stop])
-            return -1 if bad < 0 else bad + start * self.embedding_dim
+            some, space = slice(start, stop), scratch(self.prepared)
+            first = kernels.pq.encode_rows(rows[some], self.prepared, codes[some], space)
+            require_finite_rows(first, rows[some], start)
 
-        bad = [found for found in split_rows(encode_range, len(rows), num_threads) if found >= 0]
-        if bad:
-            raise NonFiniteValue(index=bad[0], value=float(rows.flat[bad[0]]))
+        split_rows(encode_range, len(rows), num_threads)
         return codes
 
     def decode(self, codes, *, num_threads=1, out=None):
@@ -185,10 +184,11 @@ class PQ8Codebook:
                 expected=f"u8 [n, {self.num_subvectors}]",
                 actual=f"{codes.dtype} {codes.shape}",
             )
-        rows = _output(out, (len(codes), self.embedding_dim), np.float32)
+        rows = output(out, (len(codes), self.embedding_dim), np.float32)
 
         def decode_range(start, stop):
-            kernels.pq.decode_rows(codes[start:stop], self.prepared, rows[start:stop])
+            some, space = slice(start, stop), scratch(self.prepared)
+            kernels.pq.decode_rows(codes[some], self.prepared, rows[some], space)
 
         split_rows(decode_range, len(codes), num_threads)
         return rows
@@ -272,22 +272,3 @@ def _frozen(array):
     require_finite(array)
     array.flags.writeable = False
     return array
-
-
-def _matrix(rows, dim):
-    rows = as_float32(rows)
-    if rows.ndim != 2 or rows.shape[1] != dim:
-        return as_matrix(rows, dim)  # which raises
-    return rows
-
-
-def _output(out, shape, dtype):
-    if out is None:
-        return np.empty(shape, dtype)
-    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous:
-        raise InvalidInput(
-            what="out",
-            expected=f"contiguous {np.dtype(dtype)} {shape}",
-            actual=f"{out.dtype} {out.shape}",
-        )
-    return out

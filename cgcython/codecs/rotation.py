@@ -6,7 +6,7 @@ BLOCK = 8192
 
 
 def principal_axes(rows):
-    """Return the mean, the principal axes [dim, dim] as columns, and their variances, descending."""
+    """Return the mean, the principal axes (columns) and their variances, largest first."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     covariance = np.zeros((rows.shape[1],) * 2)
     for start in range(0, len(rows), BLOCK):

@@ -12,7 +12,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
 from cgcython.errors import InvalidInput
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
 from cgcython.parallel import split_rows
 
 SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128)
@@ -144,8 +144,8 @@ class Training:
         prepared = prepare(*found)
         codes = np.empty((len(self.held_out), self.num_subvectors), np.uint8)
         decoded = np.empty_like(self.held_out)
-        kernels.pq.encode_rows(self.held_out, prepared, codes)
-        kernels.pq.decode_rows(codes, prepared, decoded)
+        kernels.pq.encode_rows(self.held_out, prepared, codes, scratch(prepared))
+        kernels.pq.decode_rows(codes, prepared, decoded, scratch(prepared))
         return mean_loss(self.held_out, decoded)
 
     def _width(self, mean, axes, variances):
@@ -210,7 +210,8 @@ def mean_loss(originals, decoded):
 def assign(rows, centroids):
     """Return the code of the nearest centroid of each row."""
     codes = np.empty((len(rows), 1), np.uint8)
-    kernels.pq.encode_rows(rows, prepare(centroids[None]), codes)
+    prepared = prepare(centroids[None])
+    kernels.pq.encode_rows(rows, prepared, codes, scratch(prepared))
     return codes[:, 0]
 
 

@@ -1,2 +1,69 @@
-"""The steps of k-means."""
-from cgcython.kernels.reference.kmeans import accumulate, shrink_distances
+"""The steps of k-means beside assignment (pq.encode_rows with one part).
+
+Sums keep one order on every level, so the same rows and random numbers give the same centroids.
+"""
+from cgcython.kernels._types cimport f32, i64, u8
+
+cdef extern from "_kmeans.h" nogil:
+    f32 square_distance "cg_square_distance"(const f32 *a, const f32 *b, Py_ssize_t n)
+    void add_row "cg_add_row"(const f32 *row, double *sums, Py_ssize_t n)
+
+
+cdef void kmeans_shrink_distances(
+    const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t n, Py_ssize_t dim
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i
+        f32 distance
+    for i in range(n):
+        distance = square_distance(values + i * dim, centre, dim)
+        if distance < distances[i]:
+            distances[i] = distance
+
+
+def shrink_distances(
+    const f32[:, ::1] values,  # IN
+    const f32[::1] centre,     # IN
+    f32[::1] distances,        # INOUT
+):
+    """Lower each distance [n] to the squared distance of its row from the centre, if that is less.
+
+    Sixteen lanes sum side by side in float32 and are then added in a tree, on every level.
+    """
+    cdef Py_ssize_t n = values.shape[0], dim = values.shape[1]
+    if centre.shape[0] != dim or distances.shape[0] != n:
+        raise ValueError(
+            f"values are {(n, dim)}, centre holds {centre.shape[0]}, "
+            f"distances {distances.shape[0]}"
+        )
+    if n and dim:
+        with nogil:
+            kmeans_shrink_distances(&values[0, 0], &centre[0], &distances[0], n, dim)
+    elif n:
+        distances[:] = 0
+
+
+def accumulate(
+    const f32[:, ::1] values,  # IN
+    const u8[::1] codes,       # IN
+    double[:, ::1] sums,       # INOUT
+    i64[::1] counts,           # INOUT
+):
+    """Add each row to its code's sum [k, d] (float64, rows in order) and count it."""
+    cdef:
+        Py_ssize_t i, n = values.shape[0], dim = values.shape[1], k = sums.shape[0]
+        u8 largest = 0
+    if codes.shape[0] != n or sums.shape[1] != dim or counts.shape[0] != k:
+        raise ValueError(
+            f"values are {(n, dim)}, codes hold {codes.shape[0]}, "
+            f"sums are {(k, sums.shape[1])}, counts hold {counts.shape[0]}"
+        )
+    for i in range(n):
+        largest = max(largest, codes[i])
+    if n and largest >= k:
+        raise ValueError(f"code {largest} has no sum among {k}")
+    with nogil:
+        for i in range(n):
+            counts[codes[i]] += 1
+            if dim:
+                add_row(&values[i, 0], &sums[codes[i], 0], dim)

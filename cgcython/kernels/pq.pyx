@@ -1,5 +1,612 @@
-"""Product quantization."""
-from cgcython.kernels.reference.pq import (
-    adc_cosine, adc_scan, adc_topk, decode_rows, decode_vector, distance_table, dot_table,
-    encode_rows, encode_vector,
+"""Product quantization: each part of a vector becomes the number of its nearest centroid.
+
+Scores |c|**2 / 2 - x.c are screened in float32. Where more than one centroid scores within the
+rounding bound of the least, the float64 distance decides, so that every level, whatever the order
+of its float32 sums, returns the codes of the definition.
+"""
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
 )
+from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.math cimport fabsf, isfinite, sqrt, sqrtf
+from libc.string cimport memcpy, memset
+cimport numpy as np
+from cgcython.kernels._types cimport f32, i64, u8
+
+np.import_array()
+
+cdef extern from "_pq.h" nogil:
+    enum:
+        STRIP "CG_STRIP"
+        CENTROIDS "CG_CENTROIDS"
+        TILE "CG_TILE"
+    void scores_of "cg_pq_scores"(
+        int vectors, const f32 *x, Py_ssize_t stride, const f32 *strips, const f32 *half_norms,
+        Py_ssize_t n, f32 *scores, f32 *lowest,
+    )
+    int winner "cg_pq_winner"(const f32 *scores, f32 limit)
+    void multiply "cg_pq_multiply"(
+        int vectors, const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n,
+        f32 *out, Py_ssize_t out_stride,
+    )
+    f32 square_sum "cg_square_sum"(const f32 *x, Py_ssize_t n)
+    double rounded "cg_rounded"(double product)
+    void add_scaled "cg_add_scaled"(double factor, const f32 *row, double *sums, Py_ssize_t n)
+
+cdef enum:
+    BLOCK = 48         # rows at once: their parts stay in the second cache
+    CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
+    MAX_PART = 4096    # values of a part, as pq_layout.prepare allows
+    MAX_WIDTH = 16384  # values of all parts
+
+cdef f32 UNIT = 5.9604645e-08  # 2**-24, the relative rounding error of a float32
+cdef f32 TINY = 1e-37          # above all that products of float32 lose to underflow
+cdef f32 HUGE = 1e30           # bounds from here on may have overflowed
+
+
+cdef struct Codebook:
+    const f32 *centroids
+    const f32 *strips
+    const f32 *half_norms
+    const f32 *max_norms
+    f32 column_norm
+    const f32 *mean        # NULL without a rotation, as are the next three
+    const f32 *rotation
+    const f32 *forward
+    const f32 *back
+    Py_ssize_t parts, part, width, dim
+
+
+cdef const f32 *floats_of(object prepared, Py_ssize_t item, int ndim, Py_ssize_t *shape) except NULL:
+    """Return the data of an array of a PreparedCodebook and its shape."""
+    cdef object found = <object>PyTuple_GET_ITEM(prepared, item)
+    cdef np.ndarray array
+    cdef int axis
+    if not np.PyArray_Check(found):
+        raise ValueError(f"item {item} of the prepared codebook is {type(found).__name__}")
+    array = <np.ndarray>found
+    if (
+        np.PyArray_TYPE(array) != np.NPY_FLOAT32
+        or not np.PyArray_IS_C_CONTIGUOUS(array)
+        or not np.PyArray_ISBEHAVED_RO(array)
+        or np.PyArray_NDIM(array) != ndim
+    ):
+        raise ValueError(f"item {item} of the prepared codebook is {array.dtype} {found.shape}")
+    for axis in range(ndim):
+        shape[axis] = np.PyArray_DIM(array, axis)
+    return <const f32 *>np.PyArray_DATA(array)
+
+
+cdef int require(bint fits) except -1:
+    if not fits:
+        raise ValueError("the arrays of the prepared codebook do not fit; use pq_layout.prepare")
+    return 0
+
+
+cdef int read(object prepared, Codebook *book) except -1:
+    """Fill book from a PreparedCodebook; every size the loops rely on is checked here."""
+    cdef Py_ssize_t[4] shape
+    if not PyTuple_Check(prepared) or PyTuple_GET_SIZE(prepared) != 9:
+        raise ValueError("expected a PreparedCodebook; use pq_layout.prepare")
+    memset(book, 0, sizeof(Codebook))
+    book.centroids = floats_of(prepared, 0, 3, shape)
+    book.parts, book.part = shape[0], shape[2]
+    book.width = book.dim = book.parts * book.part
+    require(shape[1] == CENTROIDS and book.part <= MAX_PART and book.width <= MAX_WIDTH)
+    book.strips = floats_of(prepared, 1, 4, shape)
+    require(shape[0] == book.parts and shape[2] == book.part)
+    require(shape[1] * STRIP == CENTROIDS and shape[3] == STRIP)
+    book.half_norms = floats_of(prepared, 2, 2, shape)
+    require(shape[0] == book.parts and shape[1] == CENTROIDS)
+    book.max_norms = floats_of(prepared, 3, 1, shape)
+    require(shape[0] == book.parts)
+    book.column_norm = <object>PyTuple_GET_ITEM(prepared, 4)
+    if <object>PyTuple_GET_ITEM(prepared, 6) is not None:
+        read_rotation(prepared, book)
+    return 0
+
+
+cdef int read_rotation(object prepared, Codebook *book) except -1:
+    cdef Py_ssize_t[4] shape
+    book.rotation = floats_of(prepared, 6, 2, shape)
+    book.dim = shape[0]
+    require(shape[1] == book.width)
+    book.mean = floats_of(prepared, 5, 1, shape)
+    require(shape[0] == book.dim)
+    book.forward = floats_of(prepared, 7, 3, shape)
+    require(shape[0] * STRIP == padded(book.width) and shape[1] == book.dim and shape[2] == STRIP)
+    book.back = floats_of(prepared, 8, 3, shape)
+    require(shape[0] * STRIP == padded(book.dim) and shape[1] == book.width and shape[2] == STRIP)
+    return 0
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    return (n + STRIP - 1) // STRIP * STRIP
+
+
+cdef void project(
+    const Codebook *book, const f32 *values, Py_ssize_t n, f32 *parts, f32 *lengths
+) noexcept nogil:
+    """Write (x - mean) @ rotation of up to BLOCK rows, padded to strips, and each |x - mean|."""
+    cdef:
+        Py_ssize_t start, size, i, v, strip
+        Py_ssize_t stride = padded(book.width)
+        f32[BLOCK][CHUNK] centred
+    memset(parts, 0, n * stride * sizeof(f32))
+    memset(lengths, 0, n * sizeof(f32))
+    start = 0
+    while start < book.dim:
+        size = min(<Py_ssize_t>CHUNK, book.dim - start)
+        for v in range(n):
+            for i in range(size):
+                centred[v][i] = values[v * book.dim + start + i] - book.mean[start + i]
+            lengths[v] += square_sum(centred[v], size)
+        strip = 0
+        while strip < stride:
+            v = 0
+            while v < n:
+                multiply(
+                    <int>min(<Py_ssize_t>TILE, n - v), centred[v], CHUNK,
+                    book.forward + strip * book.dim + start * STRIP, size,
+                    parts + v * stride + strip, stride,
+                )
+                v += TILE
+            strip += STRIP
+        start += CHUNK
+    for v in range(n):
+        lengths[v] = sqrtf(lengths[v])
+
+
+cdef inline f32 bound(
+    const Codebook *book, Py_ssize_t m, f32 part_length, f32 length
+) noexcept nogil:
+    """Return how far above the least score the true winner's score may lie in float32.
+
+    Twice the error of a score (its dot product, half norm and difference), and with a rotation
+    what the error of the projected part (CHUNK sums, then sums of chunks) makes of it.
+    """
+    cdef:
+        f32 longest = book.max_norms[m]
+        f32 score_error = (book.part + 3) * UNIT * longest * (part_length + longest / 2)
+        f32 part_error = 0
+    if book.mean != NULL:
+        part_error = (
+            (CHUNK + book.dim / CHUNK + 5) * UNIT
+            * length * book.column_norm * sqrtf(<f32>book.part)
+        )
+    return 2.1 * (score_error + part_error * longest) + TINY
+
+
+cdef int decide(
+    const Codebook *book, Py_ssize_t m, const f32 *x, const f32 *part, const f32 *scores, f32 limit
+) noexcept nogil:
+    """Return the centroid of least float64 distance among those that score at most limit."""
+    cdef:
+        double[MAX_PART] exact
+        double distance, difference, least = -1
+        Py_ssize_t i, k
+        int best = 0
+        const f32 *centroid
+    if book.mean == NULL:
+        for k in range(book.part):
+            exact[k] = part[k]
+    else:
+        memset(exact, 0, book.part * sizeof(double))
+        for i in range(book.dim):
+            add_scaled(
+                <double>x[i] - <double>book.mean[i],
+                book.rotation + i * book.width + m * book.part, exact, book.part,
+            )
+    for i in range(CENTROIDS):
+        if scores != NULL and not scores[i] <= limit:
+            continue
+        centroid = book.centroids + (m * CENTROIDS + i) * book.part
+        distance = 0
+        for k in range(book.part):
+            difference = exact[k] - <double>centroid[k]
+            distance += rounded(difference * difference)
+        if least < 0 or distance < least:
+            least, best = distance, <int>i
+    return best
+
+
+cdef void encode_part(
+    const Codebook *book, Py_ssize_t m, Py_ssize_t n, const f32 *values, const f32 *parts,
+    Py_ssize_t stride, const f32 *lengths, u8 *codes
+) noexcept nogil:
+    """Write code m of up to TILE rows."""
+    cdef:
+        f32[TILE][CENTROIDS] scores
+        f32[TILE] lowest
+        f32 margin
+        Py_ssize_t v
+        int code
+        const f32 *part
+    scores_of(
+        <int>n, parts + m * book.part, stride, book.strips + m * CENTROIDS * book.part,
+        book.half_norms + m * CENTROIDS, book.part, &scores[0][0], lowest,
+    )
+    for v in range(n):
+        part = parts + v * stride + m * book.part
+        margin = bound(book, m, sqrtf(square_sum(part, book.part)), lengths[v])
+        if not margin < HUGE:
+            code = decide(book, m, values + v * book.dim, part, NULL, 0)
+        else:
+            code = winner(scores[v], lowest[v] + margin)
+            if code < 0:
+                code = decide(
+                    book, m, values + v * book.dim, part, scores[v], lowest[v] + margin
+                )
+        codes[v * book.parts + m] = <u8>code
+
+
+cdef void encode_block(
+    const Codebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+) noexcept nogil:
+    """Write the codes of up to BLOCK finite rows."""
+    cdef:
+        f32[BLOCK] lengths
+        const f32 *parts = values
+        Py_ssize_t stride = book.dim, m, v
+    if book.mean != NULL:
+        project(book, values, n, scratch, lengths)
+        parts, stride = scratch, padded(book.width)
+    for m in range(book.parts):
+        v = 0
+        while v < n:
+            encode_part(
+                book, m, min(<Py_ssize_t>TILE, n - v), values + v * book.dim,
+                parts + v * stride, stride, lengths + v, codes + v * book.parts,
+            )
+            v += TILE
+
+
+cdef Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    # The squares of finite values may overflow, those of others never give a finite sum.
+    if isfinite(square_sum(values, n)):
+        return -1
+    for i in range(n):
+        if not isfinite(values[i]):
+            return i
+    return -1
+
+
+cdef Py_ssize_t encode_all(
+    const Codebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+) noexcept nogil:
+    cdef Py_ssize_t start, size, bad
+    start = 0
+    while start < n:
+        size = min(<Py_ssize_t>BLOCK, n - start)
+        bad = first_nonfinite(values + start * book.dim, size * book.dim)
+        if bad >= 0:
+            return start * book.dim + bad
+        encode_block(
+            book, values + start * book.dim, size, codes + start * book.parts, scratch
+        )
+        start += BLOCK
+    return -1
+
+
+def encode_rows(
+    const f32[:, ::1] values,  # IN
+    object prepared,
+    u8[:, ::1] codes,          # OUT
+    f32[::1] scratch,          # of pq_layout.scratch
+):
+    """Write the codes [n, M] of rows [n, dim]; return where the first non-finite value is, or -1.
+
+    Where the return is not -1 the codes mean nothing.
+    """
+    cdef:
+        Codebook book
+        Py_ssize_t n = values.shape[0], found = -1
+    read(prepared, &book)
+    require_rows(&book, n, values.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
+    if n:
+        with nogil:
+            found = encode_all(
+                &book, &values[0, 0], n, &codes[0, 0], &scratch[0] if book.mean != NULL else NULL
+            )
+    return found
+
+
+cdef int require_rows(
+    const Codebook *book, Py_ssize_t n, Py_ssize_t dim, Py_ssize_t codes, Py_ssize_t parts,
+    Py_ssize_t scratch
+) except -1:
+    if dim != book.dim:
+        raise ValueError(f"rows hold {dim} values, the codebook {book.dim}")
+    if codes != n or parts != book.parts:
+        raise ValueError(f"codes are {(codes, parts)}, expected {(n, book.parts)}")
+    if book.mean != NULL and scratch < BLOCK * padded(max(book.width, book.dim)):
+        raise ValueError(f"scratch holds {scratch}; use pq_layout.scratch")
+    return 0
+
+
+def encode_vector(object values, object prepared):
+    """Return the codes of one vector, or None where values needs a closer look.
+
+    That is when it is no finite, contiguous float32 ndarray [dim].
+    """
+    cdef:
+        Codebook book
+        f32[MAX_WIDTH] parts
+        const f32 *x
+        object codes
+    read(prepared, &book)
+    if (
+        not np.PyArray_CheckExact(values)
+        or np.PyArray_TYPE(<np.ndarray>values) != np.NPY_FLOAT32
+        or np.PyArray_NDIM(<np.ndarray>values) != 1
+        or np.PyArray_DIM(<np.ndarray>values, 0) != book.dim
+        or not np.PyArray_IS_C_CONTIGUOUS(<np.ndarray>values)
+        or not np.PyArray_ISBEHAVED_RO(<np.ndarray>values)
+    ):
+        return None
+    x = <const f32 *>np.PyArray_DATA(<np.ndarray>values)
+    if first_nonfinite(x, book.dim) >= 0:
+        return None
+    codes = PyBytes_FromStringAndSize(NULL, book.parts)
+    encode_block(&book, x, 1, <u8 *>PyBytes_AS_STRING(codes), parts)
+    return codes
+
+
+cdef void gather(const Codebook *book, const u8 *codes, f32 *parts) noexcept nogil:
+    cdef Py_ssize_t m
+    for m in range(book.parts):
+        memcpy(
+            parts + m * book.part,
+            book.centroids + (m * CENTROIDS + codes[m]) * book.part,
+            book.part * sizeof(f32),
+        )
+
+
+cdef void decode_block(
+    const Codebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
+) noexcept nogil:
+    """Write up to BLOCK rows."""
+    cdef Py_ssize_t v, strip
+    for v in range(n):
+        gather(
+            book, codes + v * book.parts,
+            rows + v * book.dim if book.mean == NULL else scratch + v * book.width,
+        )
+    if book.mean != NULL:
+        strip = 0
+        while strip < book.dim:
+            rotate_back(book, scratch, n, strip, rows)
+            strip += STRIP
+
+
+cdef void rotate_back(
+    const Codebook *book, const f32 *parts, Py_ssize_t n, Py_ssize_t strip, f32 *rows
+) noexcept nogil:
+    """Write the values of rows in one strip of columns: the mean plus sums of CHUNK products."""
+    cdef:
+        Py_ssize_t v, start, size = min(<Py_ssize_t>STRIP, book.dim - strip)
+        f32[BLOCK][STRIP] sums
+    for v in range(n):
+        memcpy(sums[v], book.mean + strip, size * sizeof(f32))
+    start = 0
+    while start < book.width:
+        v = 0
+        while v < n:
+            multiply(
+                <int>min(<Py_ssize_t>TILE, n - v), parts + v * book.width + start, book.width,
+                book.back + strip * book.width + start * STRIP,
+                min(<Py_ssize_t>CHUNK, book.width - start), sums[v], STRIP,
+            )
+            v += TILE
+        start += CHUNK
+    for v in range(n):
+        memcpy(rows + v * book.dim + strip, sums[v], size * sizeof(f32))
+
+
+def decode_rows(
+    const u8[:, ::1] codes,  # IN
+    object prepared,
+    f32[:, ::1] out,         # OUT
+    f32[::1] scratch,        # of pq_layout.scratch
+):
+    """Write the vector [n, dim] of each row of codes: its centroids, rotated back, plus the mean."""
+    cdef:
+        Codebook book
+        Py_ssize_t n = out.shape[0], start
+        f32 *space = NULL
+    read(prepared, &book)
+    require_rows(&book, n, out.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
+    if n == 0:
+        return
+    if book.mean != NULL:
+        space = &scratch[0]
+    with nogil:
+        start = 0
+        while start < n:
+            decode_block(
+                &book, &codes[start, 0], min(<Py_ssize_t>BLOCK, n - start), &out[start, 0], space
+            )
+            start += BLOCK
+
+
+def decode_vector(bytes codes, object prepared):
+    """Return the vector of M bytes of codes."""
+    cdef:
+        Codebook book
+        f32[MAX_WIDTH] scratch
+        object out
+    read(prepared, &book)
+    if PyBytes_GET_SIZE(codes) != book.parts:
+        raise ValueError(f"codes hold {len(codes)}, the codebook {book.parts}")
+    out = np.PyArray_EMPTY(1, <np.npy_intp *>&book.dim, np.NPY_FLOAT32, 0)
+    decode_block(
+        &book, <const u8 *>PyBytes_AS_STRING(codes), 1,
+        <f32 *>np.PyArray_DATA(<np.ndarray>out), scratch,
+    )
+    return out
+
+
+cdef int require_table(
+    const Codebook *book, Py_ssize_t values, Py_ssize_t rows, Py_ssize_t columns
+) except -1:
+    if values != book.width:
+        raise ValueError(f"query holds {values}, the codebook {book.width}")
+    if rows != book.parts or columns != CENTROIDS:
+        raise ValueError(f"table is {(rows, columns)}, expected {(book.parts, CENTROIDS)}")
+    return 0
+
+
+def dot_table(
+    const f32[::1] query,  # IN
+    object prepared,
+    f32[:, ::1] table,     # OUT
+):
+    """Write the dot products [M, 256] of the parts of a projected query with the centroids."""
+    cdef:
+        Codebook book
+        Py_ssize_t m, strip
+    read(prepared, &book)
+    require_table(&book, query.shape[0], table.shape[0], table.shape[1])
+    if book.width == 0:
+        return
+    with nogil:
+        memset(&table[0, 0], 0, book.parts * CENTROIDS * sizeof(f32))
+        for m in range(book.parts):
+            strip = 0
+            while strip < CENTROIDS:
+                multiply(
+                    1, &query[m * book.part], book.part,
+                    book.strips + (m * CENTROIDS + strip) * book.part, book.part,
+                    &table[m, strip], CENTROIDS,
+                )
+                strip += STRIP
+
+
+def distance_table(
+    const f32[::1] query,  # IN
+    object prepared,
+    f32[:, ::1] table,     # OUT
+):
+    """Write the squared distances [M, 256] of a projected query from the centroids."""
+    cdef:
+        Codebook book
+        Py_ssize_t m, i, k
+        f32 difference
+        const f32 *centroid
+    read(prepared, &book)
+    require_table(&book, query.shape[0], table.shape[0], table.shape[1])
+    with nogil:
+        for m in range(book.parts):
+            for i in range(CENTROIDS):
+                centroid = book.centroids + (m * CENTROIDS + i) * book.part
+                table[m, i] = 0
+                for k in range(book.part):
+                    difference = query[m * book.part + k] - centroid[k]
+                    table[m, i] += difference * difference
+
+
+cdef int require_scan(
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t parts, Py_ssize_t n, Py_ssize_t results
+) except -1:
+    if columns != CENTROIDS or rows != parts:
+        raise ValueError(f"table is {(rows, columns)}, codes are {(n, parts)}")
+    if results != n:
+        raise ValueError(f"out holds {results}, codes {n} rows")
+    return 0
+
+
+cdef inline f32 sum_of(const f32 *table, const u8 *codes, Py_ssize_t parts) noexcept nogil:
+    cdef:
+        f32 total = 0
+        Py_ssize_t m
+    for m in range(parts):
+        total += table[m * CENTROIDS + codes[m]]
+    return total
+
+
+cdef void pq_adc_scan(
+    const f32 *table, const u8 *codes, f32 *out, Py_ssize_t n, Py_ssize_t parts
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if parts == 8:  # the compiler unrolls what it knows
+        for i in range(n):
+            out[i] = sum_of(table, codes + i * 8, 8)
+    else:
+        for i in range(n):
+            out[i] = sum_of(table, codes + i * parts, parts)
+
+
+def adc_scan(
+    const f32[:, ::1] table,  # IN
+    const u8[:, ::1] codes,   # IN
+    f32[::1] out,             # OUT
+):
+    """Write the sum of each row's table entries, in order and in float32."""
+    cdef Py_ssize_t n = codes.shape[0], parts = codes.shape[1]
+    require_scan(table.shape[0], table.shape[1], parts, n, out.shape[0])
+    if n and parts:
+        with nogil:
+            pq_adc_scan(&table[0, 0], &codes[0, 0], &out[0], n, parts)
+
+
+def adc_cosine(
+    const f32[:, ::1] dots,   # IN
+    const f32[:, ::1] norms,  # IN
+    double dot_constant,
+    double norm_constant,
+    const u8[:, ::1] codes,   # IN
+    f32[::1] out,             # OUT
+):
+    """Write (dot_constant + sum of dots) / sqrt(norm_constant + sum of norms) of each row.
+
+    0 where the norm is 0.
+    """
+    cdef:
+        Py_ssize_t i, n = codes.shape[0], parts = codes.shape[1]
+        double square
+    require_scan(dots.shape[0], dots.shape[1], parts, n, out.shape[0])
+    require_scan(norms.shape[0], norms.shape[1], parts, n, out.shape[0])
+    if n == 0 or parts == 0:
+        return
+    with nogil:
+        for i in range(n):
+            square = norm_constant + sum_of(&norms[0, 0], &codes[i, 0], parts)
+            out[i] = 0
+            if square > 0:
+                out[i] = <f32>(
+                    (dot_constant + sum_of(&dots[0, 0], &codes[i, 0], parts)) / sqrt(square)
+                )
+
+
+def adc_topk(
+    const f32[:, ::1] table,  # IN
+    const u8[:, ::1] codes,   # IN
+    i64[::1] ids,             # OUT
+    f32[::1] best,            # OUT
+):
+    """Write the k rows with the smallest sums, ascending, the lower row first on ties."""
+    cdef:
+        Py_ssize_t i, n = codes.shape[0], parts = codes.shape[1], k = ids.shape[0], held = 0
+        f32 total
+    require_scan(table.shape[0], table.shape[1], parts, n, n)
+    if best.shape[0] != k or k > n:
+        raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
+    if k == 0:
+        return
+    with nogil:
+        for i in range(n):
+            total = sum_of(&table[0, 0], &codes[i, 0], parts)
+            if held < k or total < best[k - 1]:
+                insert(&ids[0], &best[0], held if held < k else k - 1, i, total)
+                held += held < k
+
+
+cdef inline void insert(
+    i64 *ids, f32 *best, Py_ssize_t at, Py_ssize_t row, f32 total
+) noexcept nogil:
+    """Put a row into its place among those before `at`; equal sums stay ahead of it."""
+    while at > 0 and total < best[at - 1]:
+        ids[at], best[at] = ids[at - 1], best[at - 1]
+        at -= 1
+    ids[at], best[at] = row, total

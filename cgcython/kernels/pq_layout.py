@@ -6,6 +6,8 @@ import numpy as np
 
 NUM_CENTROIDS = 256
 STRIP = 64  # columns side by side; a multiple of every level's vector
+BLOCK = 48  # rows the kernels project at once
+MAX_PART, MAX_WIDTH = 4096, 16384  # what the kernels keep on their stack
 
 
 class PreparedCodebook(NamedTuple):
@@ -40,11 +42,15 @@ def prepare(centroids, mean=None, rotation=None):
     centroids = np.ascontiguousarray(centroids, np.float32)
     if centroids.ndim != 3 or centroids.shape[1] != NUM_CENTROIDS:
         raise ValueError(f"centroids are {centroids.shape}, expected [M, {NUM_CENTROIDS}, dsub]")
+    if centroids.shape[2] > MAX_PART or centroids.shape[0] * centroids.shape[2] > MAX_WIDTH:
+        raise ValueError(f"centroids are {centroids.shape}: over {MAX_PART} or {MAX_WIDTH} values")
     squares = (centroids.astype(np.float64) ** 2).sum(axis=2)
+    with np.errstate(over="ignore"):  # the kernels meet infinite bounds with float64
+        half_norms = (squares / 2).astype(np.float32)
     prepared = PreparedCodebook(
         centroids,
         np.stack([_strips(one.T) for one in centroids]),
-        (squares / 2).astype(np.float32),
+        half_norms,
         _rounded_up(np.sqrt(squares.max(axis=1))),
         1.0,
     )
@@ -64,6 +70,14 @@ def prepare(centroids, mean=None, rotation=None):
         forward_strips=_strips(rotation),
         back_strips=_strips(rotation.T),
     )
+
+
+def scratch(prepared):
+    """Return the memory that the kernels want while they encode or decode rows."""
+    if prepared.rotation is None:
+        return np.empty(0, np.float32)
+    widest = max(prepared.rotation.shape)
+    return np.empty(BLOCK * -(-widest // STRIP) * STRIP, np.float32)
 
 
 def _strips(matrix):

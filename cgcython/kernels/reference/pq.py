@@ -8,7 +8,7 @@ import numpy as np
 F64 = np.float64
 
 
-def encode_rows(values, prepared, codes):
+def encode_rows(values, prepared, codes, scratch):
     """Write the codes [n, M] of rows [n, dim]; return where the first non-finite value is, or -1.
 
     Where the return is not -1 the codes mean nothing.
@@ -59,12 +59,12 @@ def encode_vector(values, prepared):
     if not plain:
         return None
     codes = np.empty((1, prepared.centroids.shape[0]), np.uint8)
-    encode_rows(values[None], prepared, codes)
+    encode_rows(values[None], prepared, codes, None)
     return codes.tobytes()
 
 
-def decode_rows(codes, prepared, out):
-    """Write the vector [n, dim] of each row of codes: its centroids, rotated back, plus the mean."""
+def decode_rows(codes, prepared, out, scratch):
+    """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     _require_shapes(out, codes, prepared)
     subvectors = np.arange(codes.shape[1])
     width = codes.shape[1] * prepared.centroids.shape[2]
@@ -77,7 +77,7 @@ def decode_rows(codes, prepared, out):
 def decode_vector(codes, prepared):
     """Return the vector of M bytes of codes."""
     out = np.empty((1, prepared.dim), np.float32)
-    decode_rows(np.frombuffer(codes, np.uint8)[None], prepared, out)
+    decode_rows(np.frombuffer(codes, np.uint8)[None], prepared, out, None)
     return out[0]
 
 
@@ -102,7 +102,7 @@ def _parts(query, prepared, table):
 
 
 def adc_scan(table, codes, out):
-    """Write the sum of each row's table entries [n]."""
+    """Write the sum of each row's table entries, in order and in float32."""
     _require_scan(table, codes, out)
     out[...] = _sums(table, codes)
 
@@ -114,7 +114,7 @@ def adc_cosine(dots, norms, dot_constant, norm_constant, codes, out):
     """
     _require_scan(dots, codes, out)
     _require_scan(norms, codes, out)
-    squares = norm_constant + _sums(norms, codes)
+    squares = norm_constant + _sums(norms, codes).astype(F64)
     lengths = np.sqrt(np.where(squares > 0, squares, np.inf))
     out[...] = (dot_constant + _sums(dots, codes)) / lengths
 
@@ -130,7 +130,10 @@ def adc_topk(table, codes, ids, best):
 
 
 def _sums(table, codes):
-    return table[np.arange(codes.shape[1]), codes].astype(F64).sum(axis=1)
+    sums = np.zeros(len(codes), np.float32)
+    for m, entries in enumerate(table):
+        sums += entries[codes[:, m]]
+    return sums
 
 
 def _require_scan(table, codes, out):
