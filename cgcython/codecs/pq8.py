@@ -5,11 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
-from cgcython.arrays import as_vector
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import require_kind, require_size
+from cgcython.codecs.base import (
+    cosine_loss,
+    output,
+    output_columns,
+    require_columns,
+    require_kind,
+    require_size,
+)
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.training import mean_loss
 from cgcython.errors import CodebookMissing
 from cgcython.metadata import PQ8Metadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
@@ -19,16 +24,12 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding
 class PQ8Codec:
     """The codes of one codebook.
 
-    >>> book = PQ8Codebook(np.zeros((8, 256, 1)) + np.arange(256)[:, None])
-    >>> codec = PQ8Codec(book)
+    >>> codec = PQ8Codec(PQ8Codebook(np.zeros((8, 256, 1)) + np.arange(256)[:, None]))
     >>> codec.encode([0, 1, 2.4, 2.6, 255, 300, -9, 7]).data.hex()
     '00010203ffff0007'
-    >>> codec.decode(codec.encode([0, 1, 2.4, 2.6, 255, 300, -9, 7]))
-    array([  0.,   1.,   2.,   3., 255., 255.,   0.,   7.], dtype=float32)
     """
 
     codebook: PQ8Codebook
-
     method = QuantizationMethod.PQ8
 
     @cached_property
@@ -42,49 +43,57 @@ class PQ8Codec:
         return PQ8Metadata(self.codebook.codebook_id, self.codebook.num_subvectors)
 
     def encode(self, values):
-        """Return the codes of one embedding."""
+        """Return the record of one embedding."""
         codes = self.codebook.quantize(values)
         return QuantizedEmbedding(self.method, self.dim, codes, self.metadata)
 
     def decode(self, quantized, out=None):
-        """Return the embedding that a record's codes stand for.
+        """Return the values of a record.
 
-        Raises MethodMismatch, InvalidQuantizedData, or CodebookMissing where another codebook
-        made the codes.
+        Raises CodebookMissing where another codebook made the codes.
+
+        >>> codec = PQ8Codec(PQ8Codebook(np.zeros((8, 256, 1)) + np.arange(256)[:, None]))
+        >>> codec.decode(codec.encode([0, 1, 2.4, 2.6, 255, 300, -9, 7]))
+        array([  0.,   1.,   2.,   3., 255., 255.,   0.,   7.], dtype=float32)
         """
         require_kind(quantized, self, PQ8Metadata)
         require_size(self, quantized.data, self.expected_size())
-        self._check_codebook(*quantized.metadata)
+        self._require_codebook(*quantized.metadata)
         if out is None:
             return self.codebook.dequantize(quantized.data)
         codes = np.frombuffer(quantized.data, np.uint8)
-        return self.codebook.decode(codes[None], out=out[None])[0]
+        self.codebook.decode(codes[None], out=output(out, (self.dim,))[None])
+        return out
 
-    def encode_batch(self, rows, num_threads=1, out=None):
-        """Return the codes of embeddings [n, dim] as one column."""
-        codes = self.codebook.encode(rows, num_threads=num_threads, out=out)
+    def encode_batch(self, values, num_threads=1, out=None):
+        """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
+        codes = None
+        if out is not None:
+            shape = (len(values), self.codebook.num_subvectors)
+            (codes,) = output_columns(out, self, codes=(shape, np.uint8))
+        codes = self.codebook.encode(values, num_threads=num_threads, out=codes)
         return QuantizedBatch(self.method, self.dim, {"codes": codes}, self.metadata._asdict())
 
     def decode_batch(self, batch, num_threads=1, out=None):
-        """Return the embeddings [n, dim] of a batch; errors as in `decode`."""
-        require_kind(batch, self)
-        self._check_codebook(**batch.shared)
-        return self.codebook.decode(batch.columns["codes"], num_threads=num_threads, out=out)
+        """Return the values of a batch as a matrix [n, dim]; errors as in `decode`."""
+        shape = (len(batch), self.codebook.num_subvectors)
+        (codes,) = require_columns(batch, self, codes=(shape, np.uint8))
+        self._require_codebook(batch.shared.get("codebook_id"), batch.shared.get("num_subvectors"))
+        return self.codebook.decode(codes, num_threads=num_threads, out=out)
 
     def row(self, batch, i):
-        """Return one record of a batch."""
+        """Return row i of a batch as a record."""
         data = batch.columns["codes"][i].tobytes()
         return QuantizedEmbedding(self.method, self.dim, data, self.metadata)
 
     def expected_size(self, count=None):
-        """Return the number of bytes of a record."""
+        """Return the bytes of one record: one per part."""
         return self.codebook.num_subvectors
 
     def loss(self, original, decoded):
-        """Return 1 - the cosine of an embedding with what was decoded of it."""
-        original, decoded = (as_vector(x, self.dim)[None] for x in (original, decoded))
-        return mean_loss(original, decoded)
+        """Return 1 - cosine."""
+        return cosine_loss(original, decoded)
 
-    def _check_codebook(self, codebook_id, num_subvectors):
+    def _require_codebook(self, codebook_id, num_subvectors):
         if (codebook_id, num_subvectors) != self.metadata:
             raise CodebookMissing(codebook_id=codebook_id)
