@@ -10,7 +10,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from cgcython.errors import CodebookCorrupt, CodebookMissing
+from cgcython.base import ModelId
+from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput
 
 FORMAT, VERSION = "cgcython-pq8", "1"
 TENSORS = ("centroids", "mean", "rotation")
@@ -27,15 +28,18 @@ def codebook_path(models, title):
     return Path(models) / FOLDER / f"{title}_codebook.safetensors"
 
 
-def train_command(path, dim=None):
-    """Return the command that trains the codebook missing at a path.
+def train_command(path):
+    """Return the command that trains the codebook missing at a path, None for a stray path.
 
     >>> train_command("models/pq8_codebooks/Code_codebook.safetensors")
-    'cgcython train Code --input Code=VECTORS.npy --models models'
+    'cgcython train E7 --input E7=train.npy --models models'
     """
     path = Path(path)
-    title = path.name.removesuffix("_codebook.safetensors")
-    return f"cgcython train {title} --input {title}=VECTORS.npy --models {path.parent.parent}"
+    try:
+        embedder = ModelId.parse(path.name.removesuffix("_codebook.safetensors")).short
+    except InvalidInput:
+        return None
+    return f"cgcython train {embedder} --input {embedder}=train.npy --models {path.parents[1]}"
 
 
 def contents_hash(tensors):
