@@ -68,8 +68,9 @@ class _Record:
         for model_id, column in columns.items():
             try:
                 section = column.take(self.key)
-                crc = checksums and checksums.get(model_id)
-                reason = checksums is not None and self._reason(section, model_id, crc)
+                reason = checksums is not None and self._reason(
+                    section, model_id, checksums.get(model_id)
+                )
             except StorageCorruption as error:
                 reason = f"damaged ({error.reason})"
             if reason:

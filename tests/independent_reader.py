@@ -1,0 +1,260 @@
+"""A reader of the bytes of docs/FORMAT.md that shares nothing with the package but that page.
+
+Plain Python: struct, zlib and json. It believes nothing, but explains little: wrong bytes raise
+AssertionError.
+"""
+
+import hashlib
+import json
+import struct
+import zlib
+
+TOKENS = struct.Struct("<IIf")
+
+
+def read_embedding_record(record):
+    """Return the section of a `CGQE` record as a dictionary."""
+    assert record[:5] == b"CGQE\x01"
+    section, end = read_section(record, 5)
+    assert end == len(record)
+    assert section["embedder"] == 0xFF
+    return section
+
+
+def read_fingerprint_record(record):
+    """Return `{embedder number: section}` of a `CGFP` record."""
+    checksums, at = read_manifest(record)
+    sections = {}
+    for embedder, checksum in checksums.items():
+        section, end = read_section(record, at)
+        assert section["embedder"] == embedder
+        assert record[end - 4 : end] == struct.pack("<I", checksum)
+        sections[embedder], at = section, end
+    assert at == len(record)
+    return sections
+
+
+def read_manifest(record):
+    """Return `{embedder number: checksum}` and where the manifest ends."""
+    assert record[:5] == b"CGFP\x01"
+    count, flags = struct.unpack_from("<BH", record, 5)
+    assert flags == 0
+    end = 8 + 5 * count
+    require_checksum(record[:end], record[end : end + 4])
+    entries = [struct.unpack_from("<BI", record, at) for at in range(8, end, 5)]
+    assert all(a[0] < b[0] for a, b in zip(entries, entries[1:]))
+    return dict(entries), end + 4
+
+
+def read_section(record, start=0):
+    """Return a section as a dictionary, its values decoded, and where it ends."""
+    embedder, layout, dimension, length = struct.unpack_from("<BBII", record, start)
+    end = start + 10 + length
+    require_checksum(record[start:end], record[end : end + 4])
+    payload = record[start + 10 : end]
+    found = {"embedder": embedder, "layout": layout, "dimension": dimension}
+    return found | LAYOUTS[layout](payload, dimension), end + 4
+
+
+def require_checksum(data, checksum):
+    assert len(checksum) == 4
+    assert struct.unpack("<I", checksum)[0] == zlib.crc32(data)
+
+
+def e4m3(code):
+    exponent, mantissa = code >> 3 & 15, code & 7
+    assert code & 0x7F != 0x7F
+    size = mantissa * 2.0**-9 if exponent == 0 else (8 + mantissa) * 2.0 ** (exponent - 10)
+    return -size if code & 0x80 else size
+
+
+def float32(value):
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def bit(data, index):
+    """Bit of a string that begins with the most significant bit of its first byte."""
+    return data[index // 8] >> 7 - index % 8 & 1
+
+
+def low_bit(data, index):
+    """Bit of a string that begins with the least significant bit of its first byte."""
+    return data[index // 8] >> index % 8 & 1
+
+
+def whole_bytes(bits):
+    return (bits + 7) // 8
+
+
+def floats(data, kind="f"):
+    return [value for (value,) in struct.iter_unpack("<" + kind, data)]
+
+
+def read_float8(payload, dimension):
+    scale, bias = struct.unpack_from("<ff", payload)
+    codes = payload[8:]
+    assert len(codes) == dimension
+    values = [float32(e4m3(code) * scale + bias) for code in codes]
+    return {"scale": scale, "bias": bias, "values": values}
+
+
+def read_binary(payload, dimension):
+    (threshold,), bits = struct.unpack_from("<f", payload), payload[4:]
+    assert len(bits) == whole_bytes(dimension)
+    assert not any(bit(bits, i) for i in range(dimension, 8 * len(bits)))
+    values = [1.0 if bit(bits, i) else -1.0 for i in range(dimension)]
+    return {"threshold": threshold, "values": values}
+
+
+def read_pq8(payload, dimension):
+    codebook_id, subvectors = struct.unpack_from("<IB", payload)
+    assert codebook_id != 0
+    assert len(payload) == 5 + subvectors
+    return {"codebook_id": codebook_id, "codes": list(payload[5:])}
+
+
+def read_canonical_sparse(payload, dimension):
+    (count,) = struct.unpack_from("<I", payload)
+    pairs = list(struct.iter_unpack("<If", payload[4:]))
+    assert len(pairs) == count
+    return sparse([index for index, _ in pairs], [weight for _, weight in pairs], dimension)
+
+
+def read_compact_sparse(kind):
+    def read(payload, dimension):
+        (nnz,) = struct.unpack_from("<I", payload)
+        data = payload[4:]
+        if nnz == 0:
+            assert not data
+            return sparse([], [], dimension)
+        bits = (dimension // nnz).bit_length() - 1
+        low_end = whole_bytes(nnz * bits)
+        high_bits = nnz + (dimension - 1 >> bits) + 1
+        high_end = low_end + whole_bytes(high_bits)
+        low, high, weights = data[:low_end], data[low_end:high_end], data[high_end:]
+        require_padding(low, nnz * bits)
+        require_padding(high, high_bits)
+        ones = [i for i in range(high_bits) if low_bit(high, i)]
+        assert len(ones) == nnz
+        lows = [sum(low_bit(low, i * bits + b) << b for b in range(bits)) for i in range(nnz)]
+        indices = [(one - i << bits) + lows[i] for i, one in enumerate(ones)]
+        return sparse(indices, floats(weights, kind), dimension)
+
+    return read
+
+
+def require_padding(data, bits):
+    assert not any(low_bit(data, i) for i in range(bits, 8 * len(data)))
+
+
+def sparse(indices, weights, dimension):
+    assert len(indices) == len(weights)
+    assert all(a < b for a, b in zip(indices, [*indices[1:], dimension]))
+    return {"indices": indices, "weights": weights}
+
+
+def read_canonical_tokens(payload, dimension):
+    original, kept, ratio = TOKENS.unpack_from(payload)
+    (count,) = struct.unpack_from("<I", payload, 12)
+    numbers = floats(payload[16:])
+    assert count == kept <= original
+    assert len(numbers) == kept * (1 + dimension)
+    rows = [numbers[i * (1 + dimension) : (i + 1) * (1 + dimension)] for i in range(kept)]
+    return {
+        "original": original,
+        "ratio": ratio,
+        "importance": [row[0] for row in rows],
+        "tokens": [row[1:] for row in rows],
+    }
+
+
+def read_compact_tokens(decode):
+    def read(payload, dimension):
+        original, kept, ratio = TOKENS.unpack_from(payload)
+        end = 12 + whole_bytes(original)
+        bitmap = payload[12:end]
+        positions = [i for i in range(8 * len(bitmap)) if bit(bitmap, i)]
+        assert len(positions) == kept
+        assert all(position < original for position in positions)
+        tokens = decode(payload[end:], kept, dimension)
+        return {"original": original, "ratio": ratio, "positions": positions, "tokens": tokens}
+
+    return read
+
+
+def coded_tokens(data, kept, dimension):
+    assert len(data) == kept * (4 + dimension)
+    scales, codes = floats(data[: 4 * kept]), data[4 * kept :]
+    return [
+        [float32(e4m3(code) * scale) for code in codes[i * dimension : (i + 1) * dimension]]
+        for i, scale in enumerate(scales)
+    ]
+
+
+def float_tokens(data, kept, dimension):
+    numbers = floats(data)
+    assert len(numbers) == kept * dimension
+    return [numbers[i * dimension : (i + 1) * dimension] for i in range(kept)]
+
+
+LAYOUTS = {
+    1: read_float8,
+    2: read_binary,
+    3: read_pq8,
+    4: read_canonical_sparse,
+    5: read_compact_sparse("e"),
+    6: read_compact_sparse("f"),
+    7: read_canonical_tokens,
+    8: read_compact_tokens(coded_tokens),
+    9: read_compact_tokens(float_tokens),
+}
+
+
+def read_safetensors(data):
+    """Return `{name: (dtype, shape, bytes)}` and the metadata of a safetensors file."""
+    (size,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + size])
+    metadata = header.pop("__metadata__")
+    tensors = {}
+    for name, one in header.items():
+        begin, end = (8 + size + offset for offset in one["data_offsets"])
+        tensors[name] = one["dtype"], one["shape"], data[begin:end]
+    return tensors, metadata
+
+
+def read_codebook(data):
+    """Return `decode(codes) -> values` and the id of a codebook file."""
+    tensors, metadata = read_safetensors(data)
+    assert (metadata["format"], metadata["version"]) == ("cgcython-pq8", "1")
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        dtype, shape, values = tensors[name]
+        assert dtype == "F32"
+        digest.update(f"{name} {tuple(shape)}\n".encode() + values)
+    assert digest.hexdigest() == metadata["sha256"]
+    numbers = {name: floats(values) for name, (_, _, values) in tensors.items()}
+    shapes = {name: shape for name, (_, shape, _) in tensors.items()}
+    return decoder(numbers, shapes), int(digest.hexdigest()[:8], 16) or 1
+
+
+def decoder(numbers, shapes):
+    _, count, width = shapes["centroids"]
+
+    def decode(codes):
+        parts = []
+        for m, code in enumerate(codes):
+            start = (m * count + code) * width
+            parts += numbers["centroids"][start : start + width]
+        if "rotation" not in numbers:
+            return parts
+        columns = shapes["rotation"][1]
+        rows = [
+            numbers["rotation"][i : i + columns]
+            for i in range(0, len(numbers["rotation"]), columns)
+        ]
+        return [
+            mean + sum(r * v for r, v in zip(row, parts))
+            for mean, row in zip(numbers["mean"], rows)
+        ]
+
+    return decode
