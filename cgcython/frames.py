@@ -124,10 +124,9 @@ def read_section(section, where="quantized embedding"):
     if _U32.unpack_from(section, _HEAD.size + length)[0] != crc32(section[: -_U32.size]):
         raise _damaged(where, "the checksum differs")
     layout = _BY_NUMBER.get(number)
-    if embedder not in _EMBEDDERS:
-        raise _damaged(where, f"embedder {embedder} is unknown")
-    if layout is None:
-        raise UnsupportedVersion(where=where, reason=f"it has layout {number}, unknown here")
+    if layout is None or embedder not in _EMBEDDERS:  # whole, so of a release to come
+        reason = f"layout {number} of embedder {embedder} is unknown"
+        raise UnsupportedVersion(where=where, reason=reason)
     method, start = METHODS[layout.kind], _HEAD.size + layout.fields.size
     if length < layout.fields.size:
         raise _invalid(layout, layout.fields.size, length)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import struct
 import zlib
+from itertools import pairwise
 
 TOKENS = struct.Struct("<IIf")
 
@@ -42,7 +43,7 @@ def read_manifest(record):
     end = 8 + 5 * count
     require_checksum(record[:end], record[end : end + 4])
     entries = [struct.unpack_from("<BI", record, at) for at in range(8, end, 5)]
-    assert all(a[0] < b[0] for a, b in zip(entries, entries[1:]))
+    assert all(a[0] < b[0] for a, b in pairwise(entries))
     return dict(entries), end + 4
 
 
