@@ -58,11 +58,8 @@ class BinaryCodec:
         require_size(self, data, self.expected_size())
         if data and data[-1] & self._padding:
             raise invalid(self, "padding bits are set")
-        if out is None:
-            return kernels.bits.unpack_vector(data, self.dim)
-        codes = np.frombuffer(data, np.uint8)[None]
-        kernels.bits.unpack_rows(codes, output(out, (self.dim,))[None])
-        return out
+        values = kernels.bits.unpack_vector(data, self.dim, out)
+        return output(out, (self.dim,)) if values is None else values
 
     def encode_batch(self, values, num_threads=1, out=None):
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""

@@ -54,11 +54,8 @@ class Float8Codec:
             raise invalid(self, f"scale {scale} and bias {bias} overflow float32")
         if b"\x7f" in data or b"\xff" in data:
             raise invalid(self, "a code is NaN")
-        if out is None:
-            return kernels.e4m3.decode_vector(data, scale, bias)
-        codes = np.frombuffer(data, np.uint8)
-        kernels.e4m3.decode(codes, scale, bias, output(out, (self.dim,)))
-        return out
+        values = kernels.e4m3.decode_vector(data, scale, bias, out)
+        return output(out, (self.dim,)) if values is None else values
 
     def encode_batch(self, values, num_threads=1, out=None):
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""

@@ -23,3 +23,18 @@ cdef inline const f32 *plain_vector(object values, Py_ssize_t dim) noexcept:
     ):
         return <const f32 *>np.PyArray_DATA(values)
     return NULL
+
+
+cdef inline object vector_out(object out, np.npy_intp n):
+    """Return a new float32 array of n numbers, or `out` where it is a plain one, else None."""
+    if out is None:
+        return np.PyArray_EMPTY(1, &n, np.NPY_FLOAT32, 0)
+    if (
+        np.PyArray_Check(out)
+        and np.PyArray_NDIM(out) == 1
+        and np.PyArray_DIM(out, 0) == n
+        and np.PyArray_TYPE(out) == np.NPY_FLOAT32
+        and np.PyArray_ISCARRAY(out)
+    ):
+        return out
+    return None

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport isfinite
 from libc.string cimport memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_vector
+from cgcython.kernels._door cimport agree, plain_vector, vector_out
 from cgcython.kernels._types cimport f32, i64, u8, u32, u64
 
 np.import_array()
@@ -73,12 +73,17 @@ def pack_rows(
     return -1
 
 
-def unpack_vector(bytes packed not None, Py_ssize_t num_bits):
-    """Return +1 for each set bit and -1 for each other, as a new array."""
-    cdef np.npy_intp n = num_bits
+def unpack_vector(bytes packed not None, Py_ssize_t num_bits, out=None):
+    """Return +1 for each set bit and -1 for each other, as a new array or in `out`.
+
+    Returns None where `out` is no plain, writable float32 array of num_bits.
+    """
     check_width(PyBytes_GET_SIZE(packed), num_bits)
-    values = np.PyArray_EMPTY(1, &n, np.NPY_FLOAT32, 0)
-    bits_unpack(<const u8 *>PyBytes_AS_STRING(packed), n, <f32 *>np.PyArray_DATA(values))
+    values = vector_out(out, num_bits)
+    if values is not None:
+        bits_unpack(
+            <const u8 *>PyBytes_AS_STRING(packed), num_bits, <f32 *>np.PyArray_DATA(values)
+        )
     return values
 
 

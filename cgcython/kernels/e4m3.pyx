@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport NAN, frexp, ldexp, sqrt
 from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_vector
+from cgcython.kernels._door cimport agree, plain_vector, vector_out
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
@@ -285,13 +285,17 @@ def encode_vector(object values, Py_ssize_t dim):
     return None if scale != scale else (codes, scale)
 
 
-def decode_vector(bytes codes not None, f32 scale, f32 bias):
-    """Return code * scale + bias for each byte, as a new array."""
+def decode_vector(bytes codes not None, f32 scale, f32 bias, out=None):
+    """Return code * scale + bias for each byte, as a new array or in `out`.
+
+    Returns None where `out` is no plain, writable float32 array as long as the codes.
+    """
     cdef np.npy_intp n = PyBytes_GET_SIZE(codes)
-    values = np.PyArray_EMPTY(1, &n, np.NPY_FLOAT32, 0)
-    e4m3_decode(
-        <const u8 *>PyBytes_AS_STRING(codes), scale, bias, <f32 *>np.PyArray_DATA(values), n
-    )
+    values = vector_out(out, n)
+    if values is not None:
+        e4m3_decode(
+            <const u8 *>PyBytes_AS_STRING(codes), scale, bias, <f32 *>np.PyArray_DATA(values), n
+        )
     return values
 
 

@@ -289,3 +289,27 @@ def test_scans_check_their_shapes(kernel):
         kernel("e4m3").cosine_rows(np.zeros(3, F32), codes, out[:1])
     with pytest.raises(ValueError, match="scales holds 1, codes holds 2"):
         kernel("e4m3").dot_rows(np.zeros(3, F32), codes, out[:1], out)
+
+
+def test_one_vector_decodes_into_memory_that_fits(kernel):
+    codes, out = bytes(range(0x38, 0x48)), np.empty(16, np.float32)
+    decode = kernel("e4m3").decode_vector
+    assert decode(codes, 2.0, 1.0, out) is out
+    np.testing.assert_array_equal(out, decode(codes, 2.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(15, "f4"), np.empty(16), np.empty(32, "f4")[::2], np.empty((1, 16), "f4"), "out"],
+    ids=["short", "float64", "strided", "matrix", "no array"],
+)
+def test_one_vector_wants_a_closer_look_at_other_memory(kernel, out):
+    assert kernel("e4m3").decode_vector(bytes(16), 1.0, 0.0, out) is None
+    assert kernel("bits").unpack_vector(bytes(2), 16, out) is None
+
+
+def test_one_vector_leaves_read_only_memory_alone(kernel):
+    out = np.zeros(16, np.float32)
+    out.flags.writeable = False
+    assert kernel("e4m3").decode_vector(bytes(16), 1.0, 1.0, out) is None
+    assert not out.any()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcython.kernels.reference.door import agree, first_nonfinite, plain_vector
+from cgcython.kernels.reference.door import agree, first_nonfinite, plain_vector, vector_out
 
 
 def pack_vector(values, dim, threshold):
@@ -22,12 +22,16 @@ def pack_rows(values, threshold, packed):
     return bad
 
 
-def unpack_vector(packed, num_bits):
-    """Return +1 for each set bit and -1 for each other, as a new array."""
+def unpack_vector(packed, num_bits, out=None):
+    """Return +1 for each set bit and -1 for each other, as a new array or in `out`.
+
+    Returns None where `out` is no plain, writable float32 array of num_bits.
+    """
     _check_width(len(packed), num_bits)
-    values = np.empty((1, num_bits), np.float32)
-    unpack_rows(np.frombuffer(packed, np.uint8)[None], values)
-    return values[0]
+    values = vector_out(out, num_bits)
+    if values is not None:
+        unpack_rows(np.frombuffer(packed, np.uint8)[None], values[None])
+    return values
 
 
 def unpack_rows(packed, values):

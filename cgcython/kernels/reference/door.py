@@ -32,3 +32,11 @@ def plain_vector(values, dim):
         and values.flags.aligned
         and bool(np.isfinite(values).all())
     )
+
+
+def vector_out(out, n):
+    """Return a new float32 array of n numbers, or `out` where it is a plain one, else None."""
+    if out is None:
+        return np.empty(n, np.float32)
+    is_plain = isinstance(out, np.ndarray) and (out.shape, out.dtype) == ((n,), np.float32)
+    return out if is_plain and out.flags.carray else None

@@ -4,7 +4,13 @@ import math
 
 import numpy as np
 
-from cgcython.kernels.reference.door import agree, first_nonfinite, plain_vector, rows_agree
+from cgcython.kernels.reference.door import (
+    agree,
+    first_nonfinite,
+    plain_vector,
+    rows_agree,
+    vector_out,
+)
 
 CODES = np.arange(127)
 MAGNITUDES = np.where(CODES < 8, CODES * 2.0**-9, (8 + CODES % 8) * 2.0 ** (CODES // 8 - 10))
@@ -54,10 +60,14 @@ def encode_vector(values, dim):
     return codes.tobytes(), float(scale)
 
 
-def decode_vector(codes, scale, bias):
-    """Return code * scale + bias for each byte, as a new array."""
-    values = np.empty(len(codes), np.float32)
-    decode(np.frombuffer(codes, np.uint8), scale, bias, values)
+def decode_vector(codes, scale, bias, out=None):
+    """Return code * scale + bias for each byte, as a new array or in `out`.
+
+    Returns None where `out` is no plain, writable float32 array as long as the codes.
+    """
+    values = vector_out(out, len(codes))
+    if values is not None:
+        decode(np.frombuffer(codes, np.uint8), scale, bias, values)
     return values
 
 
