@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 
-from cgcython import errors
+from cgcython import __version__, errors
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, UsageError, exit_code
 
 COMMANDS = {
@@ -54,7 +54,7 @@ def parser_for(argv):
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version)
+    parser.add_argument("--version", action="version", version=f"cgcython {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     chosen = next((word for word in argv if not word.startswith("-")), None)
     for name, summary in COMMANDS.items():
@@ -101,16 +101,3 @@ def _one_line(error):
 
 def _warn(message, *_, **__):
     print(f"cgcython: warning: {' '.join(str(message).split())}", file=sys.stderr)
-
-
-class _Version(argparse.Action):
-    """Prints the installed version; reading it costs time that other calls should not pay."""
-
-    def __init__(self, **options):
-        super().__init__(nargs=0, help="show the version", **options)
-
-    def __call__(self, parser, *_):
-        from importlib.metadata import version
-
-        print(f"cgcython {version('cgcython')}")
-        parser.exit()

@@ -53,8 +53,9 @@ class Source:
 class Corpus(dict):
     """`ModelId -> Source` over memories 0 to `len(corpus.ids)`."""
 
-    def __init__(self, sources, ids=None):
+    def __init__(self, sources, ids=None, paths=()):
         super().__init__(sorted(sources.items()))
+        self.paths = paths
         num_memories = max((one.num_memories for one in self.values()), default=0)
         self.ids = Ids(num_memories, ids)
         self._require_whole_columns(num_memories)
@@ -128,10 +129,11 @@ def open_corpus(specs, profile):
 
     Raises UsageError, InvalidInput, DimensionMismatch; each error names its input.
     """
-    sources, ids = {}, None
+    sources, ids, paths = {}, None, []
     for text in specs:
         spec = Spec.parse(text)
         arrays = open_arrays(spec.path)
+        paths.append(spec.path)
         try:
             for target, parts in _named_parts(spec, arrays):
                 if target == IDS:
@@ -143,7 +145,7 @@ def open_corpus(specs, profile):
         except QuantizationError as error:
             error.add_note(f"({text})")
             raise
-    return Corpus(sources, ids)
+    return Corpus(sources, ids, paths)
 
 
 def _named_parts(spec, arrays):

@@ -40,7 +40,7 @@ class Spec:
         name, equals, rest = text.partition("=")
         if not equals or Path(text).exists():
             return cls(None, _checked(Path(text), text))
-        path, arrays, rows = _split(rest)
+        path, arrays, rows = split_file(rest)
         return cls(_target(name, text), _checked(path, text), arrays, rows)
 
 
@@ -53,8 +53,12 @@ def _target(name, text):
         raise UsageError(f"{text!r}: {error}") from None
 
 
-def _split(text):
-    """Return path, arrays and rows; a file that exists under the whole name needs no parsing."""
+def split_file(text):
+    """Return path, arrays and rows of `FILE[:ARRAY,...][@ROWS]`.
+
+    >>> split_file("tokens.npz:values,offsets")[1]
+    ('values', 'offsets')
+    """
     if Path(text).exists():
         return Path(text), (), None
     text, _, rows = text.partition("@")

@@ -1,0 +1,68 @@
+"""Turn a store or shards back into float32 arrays.
+
+The arrays are named as `encode` reads them: E1, E6.indptr, E12.values, E12.rows, ids. Of pruned
+tokens those that were kept come back.
+
+example:
+  cgcython decode memories --out memories.npz
+  cgcython decode shards --out dense.safetensors --embedders E1,E8 --threads 4
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from cgcython.cli import options
+from cgcython.cli.failures import OK, UsageError
+from cgcython.cli.output import print_json, print_table, written_whole
+from cgcython.cli.pieces import Pieces
+from cgcython.cli.progress import progress
+from cgcython.cli.sources import open_source
+from cgcython.store.tensors import write_tensors
+
+SUFFIXES = (".npz", ".safetensors")
+
+
+def add_arguments(parser):
+    parser.add_argument("source", metavar="STORE|SHARDS", help="what encode wrote")
+    parser.add_argument("--out", required=True, metavar="FILE", help="a .npz or .safetensors file")
+    parser.add_argument(
+        "--embedders", type=options.embedders, metavar="E1,E6", help="only these (default all)"
+    )
+    options.add_threads(parser)
+    options.add_json(parser)
+
+
+def run(args):
+    out = Path(args.out)
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"--out {out}: expected a file ending in {' or '.join(SUFFIXES)}")
+    with open_source(args.source) as source:
+        arrays = _decoded(source, args)
+    with written_whole(out) as path:
+        if out.suffix == ".npz":
+            np.savez(path, **arrays)
+        else:
+            write_tensors(path, arrays)
+    if args.json:
+        shapes = {name: {"dtype": str(a.dtype), "shape": a.shape} for name, a in arrays.items()}
+        print_json({"path": str(out), "arrays": shapes})
+    else:
+        rows = [[name, array.dtype, list(array.shape)] for name, array in arrays.items()]
+        print_table(["array", "type", "shape"], rows)
+    return OK
+
+
+def _decoded(source, args):
+    """Return the arrays of all memories, `E1`, `E6.indptr`, ... and `ids`."""
+    pieces, ids = {}, []
+    with progress(len(source), "memory", "decode") as bar:
+        for chunk in source.decoded(args.embedders, args.threads):
+            for model_id, rows, values in chunk.columns:
+                pieces.setdefault(model_id, Pieces()).add(values, rows + len(ids))
+            ids.extend(chunk.ids)
+            bar.advance(len(chunk.ids))
+    arrays = {}
+    for model_id, one in sorted(pieces.items()):
+        arrays |= one.arrays(model_id.short, len(ids))
+    return arrays | {"ids": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16)}

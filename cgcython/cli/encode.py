@@ -1,0 +1,72 @@
+"""Quantize a corpus into a store or into safetensors shards.
+
+Row i of every input is memory i. With --store each memory becomes one checked record; storing an
+id again replaces it, and --resume skips the ids that are there. With --out the codes of each
+embedder become columns that map into memory; finished shards are skipped when it runs again.
+
+example:
+  cgcython encode E1=docs.npy E6=bm25.npz:indptr,indices,weights --models models --store memories
+  cgcython encode corpus.safetensors --models models --out shards --profile mine.toml
+"""
+
+import time
+
+from cgcython.cli import options
+from cgcython.cli.failures import OK
+from cgcython.cli.inputs import open_corpus
+from cgcython.cli.output import print_json
+from cgcython.cli.progress import progress, say
+from cgcython.cli.sinks import ShardSink, StoreSink
+from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
+
+
+def add_arguments(parser):
+    options.add_inputs(parser, "inputs")
+    options.add_models(parser)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--store", metavar="PATH", help="folder of the store, made when missing")
+    target.add_argument("--out", metavar="DIR", help="folder of safetensors shards")
+    parser.add_argument(
+        "--budget",
+        type=options.positive,
+        default=DEFAULT_BUDGET_BYTES,
+        metavar="BYTES",
+        help=f"refuse larger memories (default {DEFAULT_BUDGET_BYTES})",
+    )
+    parser.add_argument("--resume", action="store_true", help="skip ids that the store has")
+    parser.add_argument(
+        "--shard-size",
+        type=options.positive,
+        default=65536,
+        metavar="N",
+        help="memories per shard (default 65536)",
+    )
+    options.add_profile(parser)
+    options.add_threads(parser)
+    options.add_json(parser)
+
+
+def run(args):
+    with StoreSink(args) if args.store else ShardSink(args) as sink:
+        corpus = open_corpus(args.inputs, sink.profile)
+        seconds = _encode(corpus, sink)
+    tally = sink.tally
+    if args.json:
+        print_json({"skipped": sink.skipped, "seconds": round(seconds, 6), **tally.as_dict()})
+        return OK
+    tally.print()
+    say(
+        f"{tally.memories} memories encoded in {seconds:.2f} s "
+        f"({1e6 * seconds / max(1, tally.memories):.0f} us each), {sink.skipped} skipped"
+    )
+    return OK
+
+
+def _encode(corpus, sink):
+    started = time.perf_counter()
+    with progress(corpus.num_memories, "memory", "encode") as bar:
+        for start in range(0, corpus.num_memories, sink.chunk):
+            stop = min(start + sink.chunk, corpus.num_memories)
+            sink.write(corpus, start, stop)
+            bar.advance(stop - start)
+    return time.perf_counter() - started

@@ -1,0 +1,147 @@
+"""Measure loss and retrieval quality against float32.
+
+Encodes a corpus, asks it the queries as float32 and as codes, and prints per embedder: bytes,
+loss (mean, 99th percentile, maximum), how much of float32's top 10 the codes find, and with
+judgements nDCG@10 and Recall@10 of both with the relative drop and its 95 % interval (paired
+bootstrap over queries). Several embedders are also fused by reciprocal rank. With --store the
+records of a store are evaluated instead of codes made on the spot.
+
+example:
+  cgcython eval E1=docs.npy --queries E1=queries.npy --qrels qrels.npy --models models
+  cgcython eval corpus.npz --queries queries.npz --qrels judged.npz:qrels --store memories --json
+"""
+
+from cgcython.base import Profile
+from cgcython.cli import options
+from cgcython.cli.failures import OK, UsageError
+from cgcython.cli.files import ONLY, open_arrays
+from cgcython.cli.inputs import open_corpus
+from cgcython.cli.output import print_json, print_table
+from cgcython.cli.progress import progress, say
+from cgcython.cli.sources import open_store
+from cgcython.cli.specs import split_file
+from cgcython.evaluation.comparison import compare
+from cgcython.evaluation.contender import Contender
+from cgcython.evaluation.metrics import judgements
+from cgcython.router import QuantizationRouter
+
+HEADERS = (
+    "embedder method count queries bytes float32 us loss% p99% max% top10 "
+    "nDCG@10 coded drop% interval Recall@10 coded drop% interval"
+).split()
+
+
+def add_arguments(parser):
+    options.add_inputs(parser, "inputs")
+    options.add_inputs(parser, "--queries", required=True)
+    parser.add_argument(
+        "--qrels", metavar="FILE[:ARRAY]", help="judgements: rows of query, memory, gain"
+    )
+    options.add_models(parser)
+    parser.add_argument("--store", metavar="PATH", help="evaluate the records of a store")
+    parser.add_argument(
+        "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
+    )
+    options.add_profile(parser)
+    options.add_threads(parser)
+    options.add_json(parser)
+
+
+def run(args):
+    if args.store:
+        with open_store(args.store) as store:
+            corpus = open_corpus(args.inputs, store.profile)
+            found = _contenders(corpus, store.router, args, _stored(corpus, store))
+            rows = _compared(found, corpus, args, store.profile)
+    else:
+        profile = Profile.named(args.profile)
+        corpus = open_corpus(args.inputs, profile)
+        router = QuantizationRouter(args.models, args.profile)
+        rows = _compared(_contenders(corpus, router, args, {}), corpus, args, profile)
+    if args.json:
+        print_json({"rows": [row.as_dict() for row in rows]})
+        return OK
+    print_table(HEADERS, [_cells(row) for row in rows])
+    say(_summary(rows[-1]))
+    return OK
+
+
+def _contenders(corpus, router, args, records):
+    found = []
+    for model_id, source in corpus.items():
+        count = len(source.column)
+        if not count:
+            raise UsageError(f"{model_id.short} has no embeddings to evaluate")
+        documents = source.column.batch(0, count)
+        memories = source.memories(0, count)
+        given = records and [records[memory][model_id] for memory in memories.tolist()]
+        found.append(Contender(router, model_id, documents, memories, args.metric, given or None))
+    return found
+
+
+def _stored(corpus, store):
+    """Return the records of all memories of the corpus; each must have its embedders."""
+    found = {}
+    for memory, one in enumerate(corpus.ids[:]):
+        found[memory] = store.quantized(one)
+        if found[memory] is None:
+            raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
+    return found
+
+
+def _compared(contenders, corpus, args, profile):
+    queries = open_corpus(args.queries, profile)
+    asked = queries.fingerprints(0, queries.num_memories)
+    relevant = _judged(args.qrels, len(asked), corpus.num_memories)
+    with progress(len(asked), "query", "eval") as bar:
+        return compare(contenders, asked, relevant, args.threads, bar.advance)
+
+
+def _judged(text, num_queries, num_memories):
+    if text is None:
+        return None
+    path, names, _ = split_file(text)
+    arrays = open_arrays(path)
+    name = names[0] if names else next(iter(arrays), ONLY)
+    if name not in arrays:
+        raise UsageError(f"--qrels {text}: {path} has {', '.join(arrays)}")
+    return judgements(arrays[name], num_queries, num_memories)
+
+
+def _cells(row):
+    loss = [None] * 3 if row.loss is None else [row.loss.mean, row.loss.p99, row.loss.max]
+    return [
+        row.embedder,
+        row.method,
+        row.memories,
+        row.queries,
+        f"{row.bytes_each:.0f}",
+        f"{row.float32_bytes_each:.0f}",
+        None if row.encode_us is None else f"{row.encode_us:.2f}",
+        *(None if one is None else f"{100 * one:.3f}" for one in loss),
+        f"{row.overlap10:.3f}",
+        *_change(row.ndcg10),
+        *_change(row.recall10),
+    ]
+
+
+def _change(change):
+    if change is None:
+        return [None] * 4
+    low, high = change.interval
+    return [
+        f"{change.float32:.4f}",
+        f"{change.quantized:.4f}",
+        f"{100 * change.drop:.2f}",
+        f"{100 * low:.1f}..{100 * high:.1f}",
+    ]
+
+
+def _summary(row):
+    ratio = row.float32_bytes_each / row.bytes_each
+    told = (
+        f"{row.bytes_each:.0f} bytes each, {row.float32_bytes_each:.0f} as float32: 1/{ratio:.1f}"
+    )
+    if row.ndcg10 is None:
+        return told
+    return f"{told}; nDCG@10 {row.ndcg10.quantized:.4f}, {row.ndcg10.float32:.4f} as float32"

@@ -1,0 +1,81 @@
+"""Show version, processor levels and extras of this installation.
+
+CGCYTHON_LEVEL (reference, v2, v3, v4, v4x) forces a level; the best one runs otherwise.
+
+example:
+  cgcython info
+  CGCYTHON_LEVEL=v3 cgcython info --json
+"""
+
+import importlib.util
+import os
+import platform
+import sys
+from importlib.metadata import version
+
+import numpy as np
+
+from cgcython import __version__, kernels
+from cgcython.cli import options
+from cgcython.cli.failures import LIMIT, OK
+from cgcython.cli.output import print_json, print_table
+from cgcython.kernels import dispatch
+
+EXTRAS = {"store": "rocksdict", "progress": "tqdm", "bench": "asv", "interop": "faiss"}
+PACKAGES = {"faiss": "faiss-cpu"}
+
+
+def add_arguments(parser):
+    options.add_json(parser)
+
+
+def run(args):
+    about = {
+        "version": __version__,
+        "level": kernels.level,
+        "available_levels": dispatch.available(),
+        "checks": {level: _check(level) for level in dispatch.available()},
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "extras": {extra: _extra(module) for extra, module in EXTRAS.items()},
+    }
+    if args.json:
+        print_json(about)
+    else:
+        print_table(["", ""], [[key, _told(value)] for key, value in about.items()])
+    return OK if all(one == "ok" for one in about["checks"].values()) else LIMIT
+
+
+def _check(level):
+    """Compare one kernel of a level with its definition: every E4M3 code decoded."""
+    codes = np.arange(256, dtype=np.uint8)
+    expected, actual = np.empty(256, np.float32), np.empty(256, np.float32)
+    dispatch.load("e4m3", "reference").decode(codes, 1.0, 0.0, expected)
+    dispatch.load("e4m3", level).decode(codes, 1.0, 0.0, actual)
+    return "ok" if np.array_equal(expected, actual, equal_nan=True) else "wrong results"
+
+
+def _extra(module):
+    found = importlib.util.find_spec(module) is not None
+    return version(PACKAGES.get(module, module)) if found else None
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next(line.split(":")[1].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or sys.platform
+
+
+def _told(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_told(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return " ".join(value)
+    return "not found" if value is None else value

@@ -1,0 +1,78 @@
+"""Arguments that several commands share, and their types."""
+
+import argparse
+import os
+
+from cgcython.base import ModelId
+from cgcython.cli.specs import HELP
+from cgcython.errors import InvalidInput
+
+
+def embedder(text):
+    """Return the embedder of an argument, for argparse."""
+    try:
+        return ModelId.parse(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def embedders(text):
+    """Return the embedders of `E1,E6`, for argparse.
+
+    >>> [one.name for one in embedders("E1,sparse")]
+    ['SEMANTIC', 'SPARSE']
+    """
+    return [embedder(name) for name in text.split(",")]
+
+
+def weights(text):
+    """Return `{embedder: weight}` of `E1=2,E6=0.5`, for argparse."""
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        found = {embedder(name): float(weight) for name, weight in pairs}
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected E1=2,E6=0.5, got {text!r}") from None
+    if not all(0 < weight < float("inf") for weight in found.values()):
+        raise argparse.ArgumentTypeError("weights are finite numbers above 0")
+    return found
+
+
+def positive(text):
+    """Return a whole number of 1 or more, for argparse."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return number
+
+
+def add_inputs(parser, *names, **options):
+    """Add an argument of one or more input specs."""
+    parser.add_argument(*names, nargs="+", metavar="INPUT", help=HELP, **options)
+
+
+def add_profile(parser):
+    """Add --profile."""
+    parser.add_argument(
+        "--profile",
+        metavar="NAME|FILE.toml",
+        help="dimensions and methods of the embedders: default, contextgraph-2026 or your file "
+        'with lines such as E1 = { dimension = 384, method = "pq8" }',
+    )
+
+
+def add_models(parser):
+    """Add --models."""
+    parser.add_argument("--models", metavar="DIR", help="folder of trained codebooks")
+
+
+def add_threads(parser):
+    """Add --threads; the number never changes a result."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    parser.add_argument(
+        "--threads", type=positive, default=cores, metavar="N", help=f"default {cores}"
+    )
+
+
+def add_json(parser):
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
