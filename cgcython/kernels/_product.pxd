@@ -11,11 +11,14 @@ cdef extern from "_dense.h" nogil:
     enum:
         TILE_ROWS "CG_TILE_ROWS"
         TILE_COLUMNS "CG_TILE_COLUMNS"
-    void tile "cg_tile"(const f32 *left, const f32 *right, long depth, f32 *out)
+        DEPTH "CG_TILE_DEPTH"
+    void tile "cg_tile"(const f32 *left, const f32 *right, long depth, f32 *out, long step)
+    void pack "cg_pack"(const f32 *matrix, long columns, long depth, f32 *right)
 
 cdef enum:
-    DEPTH = 64          # rows of the matrix at a time: 64 x TILE_COLUMNS floats stay in L1
     ROW_BLOCK = 96      # rows of values that share a packed panel
+    # What the tile's sizes never exceed, for arrays on the stack.
+    MOST_DEPTH = 64
     MOST_ROWS = 6
     MOST_COLUMNS = 64
 
@@ -84,33 +87,46 @@ cdef inline void product_row(
         k += 1
 
 
-cdef inline void pack_left(
-    const f32 *values, const f32 *mean, Py_ssize_t width, Py_ssize_t depth, f32 *left
+cdef inline void centre(
+    const f32 *values, const f32 *mean, Py_ssize_t n, Py_ssize_t width, Py_ssize_t depth, f32 *left
 ) noexcept nogil:
-    """Lay TILE_ROWS rows, centred, side by side."""
+    """Lay `depth` values of each row, centred, in rows of DEPTH."""
     cdef Py_ssize_t i, k
-    for i in range(TILE_ROWS):
-        for k in range(depth):
-            left[k * TILE_ROWS + i] = (
-                values[i * width + k] - (mean[k] if mean is not NULL else 0)
-            )
+    for i in range(n):
+        if mean is NULL:
+            memcpy(left + i * DEPTH, values + i * width, depth * sizeof(f32))
+        else:
+            for k in range(depth):
+                left[i * DEPTH + k] = values[i * width + k] - mean[k]
 
 
 cdef inline void product_panel(
-    const f32 *values, const f32 *mean, Py_ssize_t n, Py_ssize_t width, const f32 *right,
-    Py_ssize_t depth, f32 *out, Py_ssize_t columns, Py_ssize_t used,
+    const f32 *left, Py_ssize_t n, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t columns
 ) noexcept nogil:
-    """Add `depth` products to `used` columns of n rows, a multiple of TILE_ROWS."""
+    """Add `depth` products to TILE_COLUMNS columns of n rows, a multiple of TILE_ROWS."""
+    cdef Py_ssize_t i = 0
+    while i < n:
+        tile(left + i * DEPTH, right, depth, out + i * columns, columns)
+        i += TILE_ROWS
+
+
+cdef inline void product_last_panel(
+    const f32 *left, Py_ssize_t n, const f32 *matrix, Py_ssize_t depth, f32 *out,
+    Py_ssize_t columns, Py_ssize_t used,
+) noexcept nogil:
+    """Add to fewer columns than a tile has, by way of whole tiles on the stack."""
     cdef:
         Py_ssize_t i = 0, r
-        f32[DEPTH * MOST_ROWS] left
+        f32[MOST_DEPTH * MOST_COLUMNS] right
         f32[MOST_ROWS * MOST_COLUMNS] sums
+    memset(right, 0, sizeof(right))
     memset(sums, 0, sizeof(sums))
+    for r in range(depth):
+        memcpy(right + r * TILE_COLUMNS, matrix + r * columns, used * sizeof(f32))
     while i < n:
-        pack_left(values + i * width, mean, width, depth, left)
         for r in range(TILE_ROWS):
             memcpy(sums + r * TILE_COLUMNS, out + (i + r) * columns, used * sizeof(f32))
-        tile(left, right, depth, sums)
+        tile(left + i * DEPTH, right, depth, sums, TILE_COLUMNS)
         for r in range(TILE_ROWS):
             memcpy(out + (i + r) * columns, sums + r * TILE_COLUMNS, used * sizeof(f32))
         i += TILE_ROWS
@@ -122,25 +138,23 @@ cdef inline void product_block(
 ) noexcept nogil:
     """Add the products of n rows, a multiple of TILE_ROWS, panel by packed panel."""
     cdef:
-        Py_ssize_t k = 0, j, r, depth, used
-        const f32 *part = NULL
-        f32[DEPTH * MOST_COLUMNS] right
-    memset(right, 0, sizeof(right))
+        Py_ssize_t k = 0, j, depth
+        f32[MOST_DEPTH * MOST_COLUMNS] right
+        f32[MOST_DEPTH * ROW_BLOCK] left
     while k < width:
         depth = min(DEPTH, width - k)
+        centre(values + k, mean, n, width, depth, left)
         if mean is not NULL:
-            part = mean + k
+            mean += DEPTH
         j = 0
-        while j < columns:
-            used = min(TILE_COLUMNS, columns - j)
-            for r in range(depth):
-                memcpy(
-                    right + r * TILE_COLUMNS, matrix + (k + r) * columns + j, used * sizeof(f32)
-                )
-            product_panel(
-                values + k, part, n, width, right, depth, out + j, columns, used
-            )
+        while j + TILE_COLUMNS <= columns:
+            pack(matrix + k * columns + j, columns, depth, right)
+            product_panel(left, n, right, depth, out + j, columns)
             j += TILE_COLUMNS
+        if j < columns:
+            product_last_panel(
+                left, n, matrix + k * columns + j, depth, out + j, columns, columns - j
+            )
         k += DEPTH
 
 

@@ -103,38 +103,60 @@ CG_INLINE void cg_store_bytes4(uint8_t *p, cg_vu a, cg_vu b, cg_vu c, cg_vu d) {
 #endif
 
 /* Sixteen lanes whatever the vector width: sums keep one order, so every level with FMA returns
-   the same bits. */
-typedef struct { cg_vf v[16 / CG_LANES]; } cg_v16;
-#define CG_EACH16(i) for (int i = 0; i < 16 / CG_LANES; i++)
+   the same bits. Named parts stay in registers where an array of them would not. */
+#if CG_LANES == 16
+typedef struct { cg_vf v0; } cg_v16;
+#define CG_PARTS(DO) DO(0)
+#elif CG_LANES == 8
+typedef struct { cg_vf v0, v1; } cg_v16;
+#define CG_PARTS(DO) DO(0) DO(1)
+#else
+typedef struct { cg_vf v0, v1, v2, v3; } cg_v16;
+#define CG_PARTS(DO) DO(0) DO(1) DO(2) DO(3)
+#endif
 
-CG_INLINE cg_v16 cg_load16(const float *p) { cg_v16 r; memcpy(&r, p, sizeof r); return r; }
-CG_INLINE cg_v16 cg_set16(float x) {
+CG_INLINE cg_v16 cg_load16(const float *p) {
     cg_v16 r;
-    CG_EACH16(i) r.v[i] = cg_set(x);
+#define CG_DO(i) r.v##i = cg_load(p + i * CG_LANES);
+    CG_PARTS(CG_DO)
+#undef CG_DO
     return r;
 }
-CG_INLINE cg_v16 cg_load16_part(const float *p, long n) { /* zeros behind n < 16 floats */
-    cg_v16 r = cg_set16(0); memcpy(&r, p, n * sizeof *p); return r;
+CG_INLINE cg_v16 cg_set16(float x) {
+    cg_v16 r;
+#define CG_DO(i) r.v##i = cg_set(x);
+    CG_PARTS(CG_DO)
+#undef CG_DO
+    return r;
+}
+CG_INLINE cg_v16 cg_load16_part(const float *p, long n) { /* zeros behind the last of n floats */
+    float some[16] = {0};
+    memcpy(some, p, n * sizeof *p);
+    return cg_load16(some);
 }
 CG_INLINE cg_v16 cg_mul16(cg_v16 a, cg_v16 b) {
-    CG_EACH16(i) a.v[i] = a.v[i] * b.v[i];
+#define CG_DO(i) a.v##i = a.v##i * b.v##i;
+    CG_PARTS(CG_DO)
+#undef CG_DO
     return a;
 }
 CG_INLINE cg_v16 cg_mul_add16(cg_v16 a, cg_v16 b, cg_v16 c) {
-    CG_EACH16(i) c.v[i] = a.v[i] * b.v[i] + c.v[i];
+#define CG_DO(i) c.v##i = a.v##i * b.v##i + c.v##i;
+    CG_PARTS(CG_DO)
+#undef CG_DO
     return c;
 }
 CG_INLINE float cg_sum16(cg_v16 a) { /* lanes i and i + 8, then 4, 2 and 1 apart */
 #if defined(__AVX512F__)
-    __m512 all = (__m512)a.v[0];
+    __m512 all = (__m512)a.v0;
     __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 #elif defined(__AVX2__)
-    __m256 half = _mm256_add_ps((__m256)a.v[0], (__m256)a.v[1]);
+    __m256 half = _mm256_add_ps((__m256)a.v0, (__m256)a.v1);
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
 #else
-    __m128 s = _mm_add_ps(_mm_add_ps((__m128)a.v[0], (__m128)a.v[2]),
-                          _mm_add_ps((__m128)a.v[1], (__m128)a.v[3]));
+    __m128 s = _mm_add_ps(_mm_add_ps((__m128)a.v0, (__m128)a.v2),
+                          _mm_add_ps((__m128)a.v1, (__m128)a.v3));
 #endif
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps(s, s, 1)));

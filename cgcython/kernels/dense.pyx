@@ -21,48 +21,24 @@ cdef enum:
 cdef f64 SAFE_LOW = 2.0 ** -60, SAFE_HIGH = 2.0 ** 60
 
 
-cdef inline v16 load_some(const f32 *x, Py_ssize_t n) noexcept nogil:
-    """Return sixteen floats, zeros behind the last of n."""
-    return load16(x) if n >= 16 else load16_part(x, n)
-
-
 cdef f32 dense_dot(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
     cdef:
         v16 total = set16(0)
         Py_ssize_t k = 0
-    while k < n:
-        total = mul_add16(load_some(a + k, n - k), load_some(b + k, n - k), total)
+    while k + 16 <= n:
+        total = mul_add16(load16(a + k), load16(b + k), total)
         k += 16
+    if k < n:
+        total = mul_add16(load16_part(a + k, n - k), load16_part(b + k, n - k), total)
     return sum16(total)
-
-
-cdef inline void dot_four(
-    const f32 *query, const f32 *rows, Py_ssize_t dim, f32 *out
-) noexcept nogil:
-    """Write four products: one alone would wait for each of its own additions."""
-    cdef:
-        v16 a = set16(0), b = a, c = a, d = a, q
-        Py_ssize_t k = 0
-    while k < dim:
-        q = load_some(query + k, dim - k)
-        a = mul_add16(q, load_some(rows + k, dim - k), a)
-        b = mul_add16(q, load_some(rows + dim + k, dim - k), b)
-        c = mul_add16(q, load_some(rows + 2 * dim + k, dim - k), c)
-        d = mul_add16(q, load_some(rows + 3 * dim + k, dim - k), d)
-        k += 16
-    out[0], out[1], out[2], out[3] = sum16(a), sum16(b), sum16(c), sum16(d)
 
 
 cdef void dense_dot_rows(
     const f32 *query, const f32 *rows, Py_ssize_t n, Py_ssize_t dim, f32 *out
 ) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i + 4 <= n:
-        dot_four(query, rows + i * dim, dim, out + i)
-        i += 4
-    while i < n:
+    cdef Py_ssize_t i
+    for i in range(n):
         out[i] = dense_dot(query, rows + i * dim, dim)
-        i += 1
 
 
 cdef inline int power_of(const f32 *x, Py_ssize_t n) noexcept nogil:
@@ -81,10 +57,13 @@ cdef inline f64 squares(const f32 *x, Py_ssize_t n, f32 factor) noexcept nogil:
     cdef:
         v16 total = set16(0), factors = set16(factor), v
         Py_ssize_t k = 0
-    while k < n:
-        v = mul16(load_some(x + k, n - k), factors)
+    while k + 16 <= n:
+        v = mul16(load16(x + k), factors)
         total = mul_add16(v, v, total)
         k += 16
+    if k < n:
+        v = mul16(load16_part(x + k, n - k), factors)
+        total = mul_add16(v, v, total)
     return sum16(total)
 
 
@@ -110,8 +89,8 @@ cdef f32 scaled_cosine(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
         v16 total = set16(0), factors_a = set16(up_a), factors_b = set16(up_b), x
         Py_ssize_t k = 0
     while k < n:
-        x = mul16(load_some(b + k, n - k), factors_b)
-        total = mul_add16(mul16(load_some(a + k, n - k), factors_a), x, total)
+        x = mul16(load16_part(b + k, min(16, n - k)), factors_b)
+        total = mul_add16(mul16(load16_part(a + k, min(16, n - k)), factors_a), x, total)
         k += 16
     return <f32>(sum16(total) / norms) if norms > 0 else <f32>0
 
@@ -123,11 +102,15 @@ cdef inline f32 cosine_with(
         v16 dot = set16(0), total = dot, x
         Py_ssize_t k = 0
         f64 row_squares
-    while k < n:
-        x = load_some(row + k, n - k)
-        dot = mul_add16(load_some(query + k, n - k), x, dot)
+    while k + 16 <= n:
+        x = load16(row + k)
+        dot = mul_add16(load16(query + k), x, dot)
         total = mul_add16(x, x, total)
         k += 16
+    if k < n:
+        x = load16_part(row + k, n - k)
+        dot = mul_add16(load16_part(query + k, n - k), x, dot)
+        total = mul_add16(x, x, total)
     row_squares = sum16(total)
     if is_safe(query_squares) and is_safe(row_squares):
         return <f32>(sum16(dot) / sqrt(query_squares * row_squares))
