@@ -250,11 +250,12 @@ class PQ8Codebook:
     def from_bytes(cls, data, embedding_dim=None, *, where="bytes"):
         """Return the codebook of the bytes of a file; errors as in `load`."""
         tensors, facts = codebook_file.from_bytes(data, where)
+        claims = facts.pop("dim", None), facts.pop("id", None)
         try:
             book = cls(**tensors, metadata=facts)
         except InvalidInput as error:
             raise CodebookCorrupt(where=where, reason=str(error)) from None
-        if (facts.get("dim"), facts.get("id")) != (book.embedding_dim, book.codebook_id):
+        if claims != (book.embedding_dim, book.codebook_id):
             raise CodebookCorrupt(where=where, reason="its metadata are of another codebook")
         if embedding_dim not in (None, book.embedding_dim):
             raise DimensionMismatch(

@@ -16,6 +16,7 @@ from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput
 FORMAT, VERSION = "cgcython-pq8", "1"
 TENSORS = ("centroids", "mean", "rotation")
 TEXTS = ("format", "model", "sha256", "training", "version")  # the rest of the metadata is JSON
+OWN = ("format", "version", "sha256")  # what a file says of itself, not of its codebook
 FOLDER = "pq8_codebooks"
 
 
@@ -35,6 +36,8 @@ def train_command(path):
     'cgcython train E7 --input E7=train.npy --models models'
     """
     path = Path(path)
+    if path.parent.name != FOLDER:
+        return None
     try:
         embedder = ModelId.parse(path.name.removesuffix("_codebook.safetensors")).short
     except InvalidInput:
@@ -70,7 +73,7 @@ def from_bytes(data, where="bytes"):
     reason = _objection(tensors, facts)
     if reason:
         raise CodebookCorrupt(where=where, reason=reason)
-    return tensors, facts
+    return tensors, {key: fact for key, fact in facts.items() if key not in OWN}
 
 
 def _facts(data):

@@ -4,6 +4,7 @@ Everything random comes from the seed and every subspace is one thread's work, s
 threads never changes the result.
 """
 
+import itertools
 import warnings
 from typing import NamedTuple
 
@@ -30,15 +31,10 @@ class CodebookWarning(UserWarning):
     """A codebook comes from too few samples to be trusted."""
 
 
-class Plan(NamedTuple):
-    """How long to train: rounds of rotating and a few k-means steps, then k-means alone."""
-
-    rounds: int
-    steps_each: int
-    last_steps: int
-
-
-PLANS = {"opq": Plan(16, 2, 20), "pca": Plan(0, 0, 25), None: Plan(0, 0, 25)}
+KINDS = ("opq", "pca", None)
+STEPS = 25  # of k-means
+ROUNDS, STEPS_EACH, LAST_STEPS = 12, 2, 12  # of refining: rotate and step; then step alone
+REFINED_GAIN = 0.01
 
 
 class Trained(NamedTuple):
@@ -68,7 +64,7 @@ def train(
         num_threads,
         progress,
     )
-    found = training.plain() if rotation is None else training.rotated(PLANS[rotation], width)
+    found = training.run(rotation, width)
     facts = {
         "samples": len(samples),
         "seed": int(seed),
@@ -87,7 +83,7 @@ def _check(samples, num_subvectors, rotation, width):
             expected=f"a divisor of {dim} among {', '.join(map(str, SUBVECTORS))}",
             actual=num_subvectors,
         )
-    if rotation not in PLANS:
+    if rotation not in KINDS:
         raise InvalidInput(what="rotation", expected="'opq', 'pca' or None", actual=rotation)
     if width is not None and (width % num_subvectors or not num_subvectors <= width <= dim):
         raise InvalidInput(
@@ -111,33 +107,44 @@ class Training:
         self.num_subvectors, self.seed = num_subvectors, seed
         self.num_threads, self.progress = num_threads, progress
 
-    def plain(self):
-        """Return centroids without a rotation."""
-        parts = self._parts(self.rows)
-        centroids = self._seeds(parts)
-        steps = PLANS[None].last_steps
-        for step in range(steps):
-            centroids = self._improve(parts, centroids, 1)
-            self._report(step, steps, Trained(centroids))
-        return Trained(centroids)
-
-    def rotated(self, plan, width=None):
-        """Return centroids in the balanced principal axes, rotated further by the plan."""
+    def run(self, rotation, width=None):
+        """Return the arrays of a codebook with a kind of rotation."""
+        steps = STEPS + (ROUNDS + LAST_STEPS if rotation == "opq" else 0)
+        self.reports = enumerate(itertools.repeat(steps), 1)
+        if rotation is None:
+            parts = self._parts(self.rows)
+            return self._settle(parts, Trained(self._seeds(parts)), STEPS)
         mean, axes, variances = principal_axes(self.rows)
         width = width or self._width(mean, axes, variances)
-        start = axes[:, balanced(variances[:width], self.num_subvectors)]
-        rows = (self.rows - mean) @ start.astype(np.float32)
-        turn, centroids = np.eye(width), self._seeds(self._parts(rows))
-        for step in range(plan.rounds + plan.last_steps):
-            turned = rows @ turn.astype(np.float32)
-            refining = step < plan.rounds
-            parts = self._parts(turned)
-            centroids = self._improve(parts, centroids, plan.steps_each if refining else 1)
-            found = Trained(centroids, mean, (start @ turn).astype(np.float32))
-            if refining:
-                turn = best_rotation(rows, self._decoded(parts, centroids))
-            self._report(step, plan.rounds + plan.last_steps, found)
+        start = axes[:, balanced(variances[:width], self.num_subvectors)].astype(np.float32)
+        rows = (self.rows - mean) @ start
+        parts = self._parts(rows)
+        found = self._settle(parts, Trained(self._seeds(parts), mean, start), STEPS)
+        return self._refined(rows, found) if rotation == "opq" else found
+
+    def _settle(self, parts, found, steps):
+        for _ in range(steps):
+            found = found._replace(centroids=self._improve(parts, found.centroids, 1))
+            self._report(found)
         return found
+
+    def _refined(self, rows, found):
+        """Return what rotating further makes of a codebook, or the codebook itself.
+
+        A rotation fitted to the training rows serves other kinds of rows less well than their
+        principal axes do, so it has to gain more than a little.
+        """
+        start, before = found.rotation, self.held_out_loss(found)
+        parts, refined = self._parts(rows), found
+        for _ in range(ROUNDS):
+            turn = best_rotation(rows, self._decoded(parts, refined.centroids))
+            parts = self._parts(rows @ turn)
+            centroids = self._improve(parts, refined.centroids, STEPS_EACH)
+            refined = refined._replace(centroids=centroids, rotation=start @ turn)
+            self._report(refined)
+        refined = self._settle(parts, refined, LAST_STEPS)
+        gains = self.held_out_loss(refined) < before * (1 - REFINED_GAIN)
+        return refined if gains else found
 
     def held_out_loss(self, found):
         """Return 1 - the mean cosine of the held-out rows with what their codes decode to."""
@@ -194,9 +201,9 @@ class Training:
         decoded = self._each(lambda m: centroids[m][assign(parts[m], centroids[m])])
         return np.concatenate(decoded, axis=1)
 
-    def _report(self, step, steps, found):
+    def _report(self, found):
         if self.progress is not None:
-            self.progress(step + 1, steps, self.held_out_loss(found))
+            self.progress(*next(self.reports), self.held_out_loss(found))
 
 
 def mean_loss(originals, decoded):

@@ -1,0 +1,175 @@
+"""Training: deterministic, honest about its loss, no worse than what others train."""
+
+import warnings
+
+import faiss
+import numpy as np
+import pytest
+
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
+from cgcython.codecs.training import CodebookWarning, lloyd, seed_centroids
+from cgcython.errors import InvalidInput, NonFiniteValue
+
+RNG = np.random.default_rng(50)
+AXES = RNG.standard_normal((24, 64)) * np.geomspace(4, 0.2, 24)[:, None]
+
+
+def structured(n, seed=0):
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((n, 64)) * 0.1
+    return (rng.standard_normal((n, 24)) @ AXES + noise + 3).astype(np.float32)
+
+
+SAMPLES = structured(1500)
+FRESH = structured(400, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _few_samples_are_fine():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CodebookWarning)
+        yield
+
+
+def loss(book, rows=FRESH):
+    decoded = book.decode(book.encode(rows)).astype(np.float64)
+    lengths = np.linalg.norm(decoded, axis=1) * np.linalg.norm(rows, axis=1)
+    return 1 - np.mean((decoded * rows).sum(axis=1) / lengths)
+
+
+@pytest.mark.parametrize("rotation", ["opq", "pca", None])
+def test_the_same_seed_gives_the_same_codebook_whatever_the_threads(rotation):
+    first = PQ8Codebook.train(SAMPLES, rotation=rotation, num_threads=1)
+    assert PQ8Codebook.train(SAMPLES, rotation=rotation, num_threads=3) == first
+    assert PQ8Codebook.train(SAMPLES, rotation=rotation, seed=1) != first
+
+
+def test_every_level_trains_the_same_codebook(level):
+    found = PQ8Codebook.train(SAMPLES[:400, :16], rotation=None)
+    # Pinned: the first level of this module's run is not at hand for the second.
+    assert found.codebook_id == EXPECTED.setdefault("id", found.codebook_id)
+
+
+EXPECTED = {}
+
+
+def test_the_loss_reported_is_that_of_samples_held_out():
+    for rotation in ("opq", None):
+        book = PQ8Codebook.train(SAMPLES, rotation=rotation, model="Semantic")
+        facts = book.metadata
+        assert facts["held_out_loss"] == pytest.approx(loss(book), rel=0.15)
+        assert loss(book, SAMPLES) < facts["held_out_loss"]
+        assert (facts["samples"], facts["seed"], facts["model"]) == (1500, 0, "Semantic")
+
+
+def test_rotations_lose_less_than_plain_training():
+    plain, pca, opq = (loss(PQ8Codebook.train(SAMPLES, rotation=r)) for r in (None, "pca", "opq"))
+    assert pca < 0.8 * plain
+    assert opq < 1.02 * pca
+
+
+def test_more_bytes_lose_less():
+    losses = [loss(PQ8Codebook.train(SAMPLES, num_subvectors=m)) for m in (8, 16, 32, 64)]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_the_width_is_what_was_asked_for_or_chosen():
+    samples = np.hstack([SAMPLES, structured(1500, 2) * 1e-3, SAMPLES[:, ::-1] * 1e-3])
+    assert PQ8Codebook.train(samples, rotation="pca", width=64).width == 64
+    assert PQ8Codebook.train(samples, rotation="pca").width == 128
+    assert PQ8Codebook.train(SAMPLES, rotation="pca").width == 64
+
+
+def test_plain_training_is_no_worse_than_faiss():
+    theirs = faiss.ProductQuantizer(64, 8, 8)
+    theirs.cp.niter = 25
+    theirs.train(SAMPLES)
+    ours = PQ8Codebook.train(SAMPLES, rotation=None)
+    kept = [
+        np.square(pq(FRESH) - FRESH).sum()
+        for pq in (
+            lambda x: theirs.decode(theirs.compute_codes(x)),
+            lambda x: ours.decode(ours.encode(x)),
+        )
+    ]
+    # A tenth of the samples is held out, so a little less is known.
+    assert kept[1] < 1.03 * kept[0]
+
+
+def test_progress_is_told_after_each_step():
+    heard = []
+    PQ8Codebook.train(SAMPLES, progress=lambda *step: heard.append(step))
+    steps = [step for step, _, _ in heard]
+    assert steps == list(range(1, heard[0][1] + 1))
+    assert heard[-1][2] < heard[0][2]
+
+
+def test_few_samples_warn_and_fewer_are_refused():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(CodebookWarning, match="9984 or more"):
+            PQ8Codebook.train(SAMPLES)
+    with pytest.raises(InvalidInput, match="256 or more"):
+        PQ8Codebook.train(SAMPLES[:255])
+    assert np.isfinite(PQ8Codebook.train(SAMPLES[:256]).centroids).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"num_subvectors": 24}, "num_subvectors"),
+        ({"num_subvectors": 4}, "num_subvectors"),
+        ({"rotation": "random"}, "rotation"),
+        ({"width": 12}, "width"),
+        ({"width": 128}, "width"),
+        ({"num_threads": 0}, "num_threads"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, what):
+    with pytest.raises(InvalidInput, match=what):
+        PQ8Codebook.train(SAMPLES, **arguments)
+
+
+def test_samples_must_be_finite():
+    with pytest.raises(NonFiniteValue):
+        PQ8Codebook.train(np.where(SAMPLES == SAMPLES[3, 3], np.nan, SAMPLES))
+
+
+@pytest.mark.parametrize("rotation", ["opq", None])
+def test_constant_samples_are_learnt_exactly(rotation):
+    samples = np.full((300, 16), 0.5, np.float32)
+    book = PQ8Codebook.train(samples, rotation=rotation)
+    np.testing.assert_allclose(book.decode(book.encode(samples)), samples, atol=1e-6)
+
+
+def test_empty_cells_move_to_the_rows_kept_worst():
+    rows = np.arange(512, dtype=np.float32)[:, None]
+    found = lloyd(rows, np.zeros((256, 1), np.float32), 30)
+    assert len(np.unique(found)) == 256
+
+
+def test_seeds_are_distinct_rows_while_there_are_any():
+    rows = RNG.standard_normal((300, 4)).astype(np.float32)
+    seeds = seed_centroids(rows, np.random.default_rng(0))
+    assert len(np.unique(seeds, axis=0)) == 256
+
+
+def test_axes_are_those_of_the_covariance():
+    mean, axes, variances = principal_axes(SAMPLES)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(64), atol=1e-10)
+    spread = np.var((SAMPLES - mean) @ axes, axis=0)
+    np.testing.assert_allclose(variances, spread, rtol=1e-3, atol=1e-4)
+    assert np.all(np.diff(variances) <= 0)
+
+
+def test_groups_of_axes_have_nearly_equal_products():
+    variances = np.geomspace(100, 1e-3, 64)
+    products = np.log(variances)[balanced(variances, 8)].reshape(8, 8).sum(axis=1)
+    assert np.ptp(products) < 0.1 * np.ptp(np.log(variances).reshape(8, 8).sum(axis=1))
+
+
+def test_the_best_rotation_is_found():
+    turn = np.linalg.qr(RNG.standard_normal((64, 64)))[0]
+    rows = SAMPLES.astype(np.float64)
+    np.testing.assert_allclose(best_rotation(rows, rows @ turn), turn, atol=1e-6)
