@@ -39,8 +39,16 @@ class Column:
     def scores(self, query, metric, num_threads):
         """Return the score of each id."""
         scores = [scan.scores(query, metric, num_threads) for scan in self.scans]
-        scores = np.concatenate([np.empty(0, np.float32), *scores])
-        return scores if self._in_order else scores[self.order]
+        return self._sorted(np.concatenate([np.empty(0, np.float32), *scores]))
+
+    def twins(self, query):
+        """Return which ids have the bytes that the query would be stored as."""
+        return self._sorted(
+            np.concatenate([np.empty(0, bool), *(scan.twins(query) for scan in self.scans)])
+        )
+
+    def _sorted(self, rows):
+        return rows if self._in_order else rows[self.order]
 
     def find(self, keys):
         """Return the place of each key among the ids, and whether it is one of them."""

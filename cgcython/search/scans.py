@@ -76,6 +76,10 @@ class Scan:
             scores[~self._directed()] = 1
         return scores
 
+    def twins(self, query):
+        """Return which rows are what the query would be stored as, where scores may hide it."""
+        return np.zeros(len(self), bool)
+
 
 class Float8Scan(Scan):
     """E4M3 codes, whose scale a cosine does not need."""
@@ -195,6 +199,13 @@ class PQ8Scan(Scan):
     def take(self, rows):
         """Return the scan of some rows."""
         return PQ8Scan(self.codes[rows], self.codebook)
+
+    def twins(self, query):
+        """Return which rows hold the query's own codes.
+
+        Codes are nearest by distance; by cosine, coarse ones of another record can be nearer.
+        """
+        return np.all(self.codes == np.frombuffer(self.codebook.quantize(query), np.uint8), axis=1)
 
     def like(self, query, stored):
         """Return the cosine of every row with the query, coded by the codebook of these rows."""

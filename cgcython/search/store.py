@@ -87,9 +87,10 @@ class _View:
         self.query, self.stored = query, stored
 
     def rank(self, metric, num_threads):
-        """Score every record and return the Ranking."""
+        """Score every record and return the Ranking, in which the query's own bytes come first."""
         self.scores = self.column.scores(self.query, metric, num_threads)
-        return Ranking(self.column.keys, self.scores, self.weight)
+        ranked = np.where(self.column.twins(self.query), np.float32(np.inf), self.scores)
+        return Ranking(self.column.keys, ranked, self.weight)
 
     def report(self, keys, scores):
         """Note the score of each key in `scores`; return which have one, and how like they are."""
