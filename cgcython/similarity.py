@@ -68,8 +68,11 @@ def max_sim(query, document):
     >>> max_sim([[1, 0], [0, 1]], [[2, 0], [3, 3]])
     0.8535534143447876
     """
-    query, document = _as_pair(query, document)
-    return _mean(_sum(query, document), len(query))
+    total = kernels.maxsim.pair(query, document)
+    if total is None:
+        query, document = _as_pair(query, document)
+        total = _sum(query, document)
+    return _mean(total, len(query))
 
 
 def symmetric_max_sim(a, b):

@@ -38,3 +38,18 @@ cdef inline object vector_out(object out, np.npy_intp n):
     ):
         return out
     return None
+
+
+cdef inline const f32 *plain_matrix(
+    object values, Py_ssize_t *rows, Py_ssize_t *dim
+) noexcept:
+    """Return where a contiguous native float32 matrix lies, and its shape, or NULL."""
+    if (
+        np.PyArray_Check(values)
+        and np.PyArray_NDIM(values) == 2
+        and np.PyArray_TYPE(values) == np.NPY_FLOAT32
+        and np.PyArray_ISCARRAY_RO(values)
+    ):
+        rows[0], dim[0] = np.PyArray_DIM(values, 0), np.PyArray_DIM(values, 1)
+        return <const f32 *>np.PyArray_DATA(values)
+    return NULL

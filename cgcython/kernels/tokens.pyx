@@ -9,9 +9,19 @@ from libc.string cimport memcpy, memset
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._types cimport f32, f64, i64, u8, u32
 
+cdef extern from "_tokens.h" nogil:
+    enum:
+        BLOCK "CG_BLOCK"
+        ROWS "CG_ROWS"
+    void cosines_of "cg_cosines"(
+        const int32_t *rows, const int32_t *columns, Py_ssize_t pairs, uint16_t *out,
+        Py_ssize_t stride,
+    )
+
 cdef enum:
     ALIGN = 64
-    UNIT = 32767    # a unit token's length in whole numbers of 16 bits
+    UNIT = 32767        # a unit token's length in whole numbers of 16 bits
+    MOST_TOKENS = 32767     # so that their cosines add up to 31 bits
 
 
 cdef f64 squares_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
@@ -59,26 +69,65 @@ cdef f32 tokens_entropy(const f32 *token, Py_ssize_t dim) noexcept nogil:
     return <f32>max(log(total) - weighted / total, <f64>0) if total > 0 else <f32>0
 
 
+cdef inline int32_t key_of(f32 score) noexcept nogil:
+    """A whole number in the order of the scores; adding 0 makes -0.0 equal to 0.0."""
+    cdef int32_t bits
+    score = score + 0
+    memcpy(&bits, &score, sizeof(bits))
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
+cdef Py_ssize_t count_from(const f32 *scores, Py_ssize_t n, int32_t key) noexcept nogil:
+    """How many scores have this key or a higher one."""
+    cdef:
+        Py_ssize_t i
+        int32_t count = 0
+    for i in range(n):
+        count += key_of(scores[i]) >= key
+    return count
+
+
+cdef int32_t key_of_kth(const f32 *scores, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    """The highest key that at least k scores reach, by bisection."""
+    cdef:
+        Py_ssize_t i, count
+        i64 low = key_of(scores[0]), high = low, middle
+    for i in range(n):
+        low = min(low, <i64>key_of(scores[i]))
+        high = max(high, <i64>key_of(scores[i]))
+    high += 1
+    while high - low > 1:
+        middle = (low + high) >> 1
+        count = count_from(scores, n, <int32_t>middle)
+        if count == k:
+            return <int32_t>middle
+        if count > k:
+            low = middle
+        else:
+            high = middle
+    return <int32_t>low
+
+
 cdef void tokens_select_top(
     const f32 *scores, Py_ssize_t n, u32 *kept, Py_ssize_t k
 ) noexcept nogil:
     """Write the ascending positions of the k best scores; ties keep the lower position."""
     cdef:
-        Py_ssize_t i, held = 0, lowest
-        i64 j
+        Py_ssize_t i, place = 0, ties
+        int32_t key, last
+        bint tie
+    if k == 0:
+        return
+    last = key_of_kth(scores, n, k)
+    ties = k - (count_from(scores, n, last + 1) if last < 0x7FFFFFFF else 0)
     for i in range(n):
-        if held < k:
-            kept[held] = <u32>i
-            held += 1
-            continue
-        lowest = 0
-        for j in range(k):
-            if scores[kept[j]] <= scores[kept[lowest]]:
-                lowest = j
-        if k and scores[i] > scores[kept[lowest]]:
-            for j in range(lowest, k - 1):
-                kept[j] = kept[j + 1]
-            kept[k - 1] = <u32>i
+        if place == k:
+            return
+        kept[place] = <u32>i
+        key = key_of(scores[i])
+        tie = key == last and ties > 0
+        ties -= tie
+        place += tie or key > last
 
 
 def magnitude(
@@ -149,99 +198,114 @@ def gather(
 cdef struct Cover:
     Py_ssize_t n
     Py_ssize_t dim
-    int16_t *tokens     # [n, dim] in units of 1 / UNIT
-    uint16_t *cosines   # [n, n], -1 to 1 as 0 to 65535
+    Py_ssize_t pairs    # of dimensions
+    Py_ssize_t stride   # n in whole blocks
+    int16_t *tokens     # [stride / BLOCK, pairs, BLOCK, 2] in units of 1 / UNIT
+    uint16_t *cosines   # [stride, stride], -1 to 1 as 0 to 65535
     uint16_t *best      # the best cosine of each token with a kept one
-    i64 *bounds         # what a token would have added when last asked: it can only fall
-    u8 *states          # 0 asked in an earlier round, 1 in this one, 2 kept
+    int32_t *bounds     # what a token would have added when last asked: it can only fall
+    u8 *asked           # whether that was in this round
+    u8 *is_zero
+    int32_t *gains      # of kept tokens, -1 for others
 
 
-cdef Py_ssize_t rounded(Py_ssize_t size) noexcept nogil:
-    return (size + ALIGN - 1) // ALIGN * ALIGN
+cdef Py_ssize_t place(void **array, u8 *memory, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
+    """Put an array at an aligned position and return where it ends."""
+    at = (at + ALIGN - 1) // ALIGN * ALIGN
+    array[0] = memory + at
+    return at + size
 
 
-cdef Py_ssize_t lay_out(Cover *c, u8 *memory) noexcept nogil:
+cdef Py_ssize_t lay_out(Cover *c, Py_ssize_t n, Py_ssize_t dim, u8 *memory) noexcept nogil:
     """Place the arrays one behind the other and return the bytes they take."""
-    cdef Py_ssize_t at = 0
-    c.tokens = <int16_t *>(memory + at)
-    at += rounded(c.n * c.dim * sizeof(int16_t))
-    c.cosines = <uint16_t *>(memory + at)
-    at += rounded(c.n * c.n * sizeof(uint16_t))
-    c.best = <uint16_t *>(memory + at)
-    at += rounded(c.n * sizeof(uint16_t))
-    c.bounds = <i64 *>(memory + at)
-    at += rounded(c.n * sizeof(i64))
-    c.states = memory + at
-    return at + rounded(c.n)
+    cdef Py_ssize_t at = -(<Py_ssize_t>memory) & (ALIGN - 1)
+    memory, at = memory + at, 0
+    c.n, c.dim, c.pairs, c.stride = n, dim, (dim + 1) // 2, (n + BLOCK - 1) // BLOCK * BLOCK
+    at = place(<void **>&c.tokens, memory, at, 2 * c.stride * c.pairs * sizeof(int16_t))
+    at = place(<void **>&c.cosines, memory, at, c.stride * c.stride * sizeof(uint16_t))
+    at = place(<void **>&c.best, memory, at, c.stride * sizeof(uint16_t))
+    at = place(<void **>&c.bounds, memory, at, c.stride * sizeof(int32_t))
+    at = place(<void **>&c.gains, memory, at, c.stride * sizeof(int32_t))
+    at = place(<void **>&c.asked, memory, at, c.stride)
+    at = place(<void **>&c.is_zero, memory, at, c.stride)
+    return at + ALIGN
 
 
 def coverage_scratch(Py_ssize_t tokens, Py_ssize_t dim):
     """Return how many bytes `coverage` needs as scratch."""
     cdef Cover c
-    c.n, c.dim = tokens, dim
-    return lay_out(&c, NULL) + ALIGN
+    return lay_out(&c, tokens, dim, NULL)
 
 
 cdef void round_tokens(const f32 *values, Cover *c) noexcept nogil:
+    """Write tokens at length UNIT, rounded, in the order cosines are computed in."""
     cdef:
         Py_ssize_t i, k
         f64 squares, scale
+        int16_t *token
+    memset(c.tokens, 0, 2 * c.stride * c.pairs * sizeof(int16_t))
+    memset(c.is_zero, 1, c.stride)
     for i in range(c.n):
         squares = squares_of(values + i * c.dim, c.dim)
+        c.is_zero[i] = squares == 0
         scale = UNIT / sqrt(squares) if squares > 0 else 0
+        token = c.tokens + 2 * (i // BLOCK * BLOCK * c.pairs + i % BLOCK)
         for k in range(c.dim):
-            c.tokens[i * c.dim + k] = <int16_t>rint(values[i * c.dim + k] * scale)
-
-
-cdef int32_t dot(const int16_t *a, const int16_t *b, Py_ssize_t dim) noexcept nogil:
-    cdef:
-        int32_t total = 0
-        Py_ssize_t k
-    for k in range(dim):
-        total += <int32_t>a[k] * b[k]
-    return total
+            token[k // 2 * 2 * BLOCK + k % 2] = <int16_t>rint(values[i * c.dim + k] * scale)
 
 
 cdef void fill_cosines(Cover *c) noexcept nogil:
     """Write all cosines in units of 2**-15, shifted up by one; 0 where a zero token is."""
     cdef:
-        Py_ssize_t i, j
-        int32_t cosine
-        bint zero
+        Py_ssize_t i, j = 0
+        const int32_t *tokens = <const int32_t *>c.tokens
+    while j < c.stride:
+        i = 0
+        while i < c.n:
+            cosines_of(
+                tokens + i // BLOCK * BLOCK * c.pairs + i % BLOCK, tokens + j * c.pairs, c.pairs,
+                c.cosines + i * c.stride + j, c.stride,
+            )
+            i += ROWS
+        j += BLOCK
     for i in range(c.n):
-        zero = dot(c.tokens + i * c.dim, c.tokens + i * c.dim, c.dim) == 0
-        for j in range(i + 1):
-            cosine = (dot(c.tokens + i * c.dim, c.tokens + j * c.dim, c.dim) >> 15) + 32768
-            cosine = 0 if zero else min(max(cosine, <int32_t>0), <int32_t>65535)
-            if c.cosines[j * c.n + j] == 0 and i != j:
-                cosine = 0
-            c.cosines[i * c.n + j] = c.cosines[j * c.n + i] = <uint16_t>cosine
+        if c.is_zero[i]:
+            memset(c.cosines + i * c.stride, 0, c.stride * sizeof(uint16_t))
+    for j in range(c.stride):
+        if c.is_zero[j]:
+            for i in range(c.n):
+                c.cosines[i * c.stride + j] = 0
 
 
-cdef i64 added_by(const Cover *c, Py_ssize_t i) noexcept nogil:
+cdef int32_t added_by(const Cover *c, Py_ssize_t i) noexcept nogil:
     cdef:
-        i64 total = 0
+        int32_t total = 0
         Py_ssize_t j
-        const uint16_t *row = c.cosines + i * c.n
-    for j in range(c.n):
-        total += row[j] - c.best[j] if row[j] > c.best[j] else 0
+        const uint16_t *row = c.cosines + i * c.stride
+    for j in range(c.stride):
+        total += <int32_t>max(row[j], c.best[j]) - c.best[j]
     return total
 
 
 cdef Py_ssize_t most_promising(const Cover *c) noexcept nogil:
-    cdef Py_ssize_t i, found = -1
+    """The lowest position of the highest bound; kept tokens have -1."""
+    cdef:
+        Py_ssize_t i
+        int32_t highest = -1
     for i in range(c.n):
-        if c.states[i] != 2 and (found < 0 or c.bounds[i] > c.bounds[found]):
-            found = i
-    return found
+        highest = max(highest, c.bounds[i])
+    for i in range(c.n):
+        if c.bounds[i] == highest:
+            return i
+    return 0
 
 
 cdef Py_ssize_t next_pick(Cover *c) noexcept nogil:
     """Return the token that adds most, asking only those whose bound is still the highest."""
     cdef Py_ssize_t i = most_promising(c)
-    while c.states[i] != 1:
+    while not c.asked[i]:
         c.bounds[i] = added_by(c, i)
-        c.states[i] = 1
+        c.asked[i] = 1
         i = most_promising(c)
     return i
 
@@ -249,11 +313,25 @@ cdef Py_ssize_t next_pick(Cover *c) noexcept nogil:
 cdef void keep(Cover *c, Py_ssize_t pick) noexcept nogil:
     cdef:
         Py_ssize_t j
-        const uint16_t *row = c.cosines + pick * c.n
-    for j in range(c.n):
+        const uint16_t *row = c.cosines + pick * c.stride
+    for j in range(c.stride):
         c.best[j] = max(c.best[j], row[j])
-        c.states[j] = 2 if c.states[j] == 2 else 0
-    c.states[pick] = 2
+    memset(c.asked, 0, c.n)
+    c.gains[pick] = c.bounds[pick]
+    c.bounds[pick] = -1
+
+
+cdef void cover(const f32 *values, Cover *c, Py_ssize_t k) noexcept nogil:
+    """Set the gains of the k kept tokens."""
+    cdef Py_ssize_t i
+    round_tokens(values, c)
+    fill_cosines(c)
+    memset(c.best, 0, c.stride * sizeof(uint16_t))
+    memset(c.asked, 0, c.stride)
+    for i in range(c.n):
+        c.bounds[i], c.gains[i] = 0x7FFFFFFF, -1
+    for i in range(k):
+        keep(c, next_pick(c))
 
 
 def coverage(
@@ -269,28 +347,20 @@ def coverage(
     """
     cdef:
         Cover c
-        Py_ssize_t i, place = 0, k = kept.shape[0]
-        u8 *memory
-    c.n, c.dim = values.shape[0], values.shape[1]
+        Py_ssize_t i, at = 0, k = kept.shape[0], n = values.shape[0], dim = values.shape[1]
     agree("gains", gains.shape[0], "kept", k)
-    if k > c.n:
-        raise ValueError(f"kept holds {k}, values holds {c.n} rows")
-    if scratch.shape[0] < lay_out(&c, NULL) + ALIGN:
+    if k > n:
+        raise ValueError(f"kept holds {k}, values holds {n} rows")
+    if n > MOST_TOKENS:
+        raise ValueError(f"values holds {n} rows, coverage takes {MOST_TOKENS}")
+    if scratch.shape[0] < lay_out(&c, n, dim, NULL):
         raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see coverage_scratch")
     if k == 0:
         return
     with nogil:
-        memory = <u8 *>rounded(<Py_ssize_t>&scratch[0])
-        lay_out(&c, memory)
-        memset(c.best, 0, c.n * sizeof(uint16_t))
-        memset(c.states, 0, c.n)
-        for i in range(c.n):
-            c.bounds[i] = <i64>1 << 62
-        round_tokens(&values[0, 0], &c)
-        fill_cosines(&c)
-        for i in range(k):
-            keep(&c, next_pick(&c))
-        for i in range(c.n):
-            if c.states[i] == 2:
-                kept[place], gains[place] = <u32>i, <f32>c.bounds[i] * <f32>(1.0 / 32768)
-                place += 1
+        lay_out(&c, n, dim, &scratch[0])
+        cover(&values[0, 0], &c, k)
+        for i in range(n):
+            if c.gains[i] >= 0:
+                kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
+                at += 1
