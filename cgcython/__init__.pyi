@@ -47,6 +47,8 @@ from cgcython.records import QuantizedEmbedding as QuantizedEmbedding
 from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import QuantizationRouter as QuantizationRouter
+from cgcython.search.store import FingerprintStore as FingerprintStore
+from cgcython.search.store import Hit as Hit
 from cgcython.similarity import PreparedQuery as PreparedQuery
 from cgcython.similarity import TokenAlignment as TokenAlignment
 from cgcython.similarity import approximate_max_sim as approximate_max_sim
@@ -55,6 +57,8 @@ from cgcython.similarity import max_sim as max_sim
 from cgcython.similarity import max_sim_batch as max_sim_batch
 from cgcython.similarity import symmetric_max_sim as symmetric_max_sim
 from cgcython.similarity import token_alignments as token_alignments
+from cgcython.store import RecordStore as RecordStore
+from cgcython.store import VerifyReport as VerifyReport
 from cgcython.token_array import TokenArray as TokenArray
 
 __version__: str
