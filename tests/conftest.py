@@ -1,5 +1,8 @@
 """Fixtures that repeat a test for the reference and for every level this machine runs."""
 
+import runpy
+from pathlib import Path
+
 import pytest
 
 from cgcython import kernels
@@ -19,3 +22,9 @@ def level(request):
     dispatch.use(request.param)
     yield request.param
     dispatch.use(before)
+
+
+@pytest.fixture(scope="session")
+def memories():
+    """Return a small profile, its codebooks and `make(seed)`: a memory of it."""
+    return runpy.run_path(str(Path(__file__).with_name("memories.py")))["make_memories"]()

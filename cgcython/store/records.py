@@ -7,7 +7,12 @@ from pathlib import Path
 from uuid import UUID
 
 from cgcython.base import ModelId, Profile
-from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.errors import (
+    InvalidInput,
+    QuantizationError,
+    StorageCorruption,
+    StoreUnavailable,
+)
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     QuantizedFingerprint,
@@ -128,9 +133,17 @@ class RecordStore:
         return count
 
     def encode(self, fingerprints, num_threads=1, budget_bytes=DEFAULT_BUDGET_BYTES):
-        """Return the QuantizedFingerprints that this store would keep."""
-        encoded = self.router.quantize_fingerprints(fingerprints, num_threads=num_threads)
-        return [QuantizedFingerprint(one).within(budget_bytes) for one in encoded]
+        """Return the QuantizedFingerprints that this store would keep.
+
+        What is raised has a note that tells which of the fingerprints it is about.
+        """
+        fingerprints = list(fingerprints)
+        try:
+            encoded = self.router.quantize_fingerprints(fingerprints, num_threads=num_threads)
+        except QuantizationError:
+            # A batch does not know its rows; the first one that fails alone says it better.
+            encoded = map(self.router.quantize_fingerprint, fingerprints)
+        return list(_numbered(QuantizedFingerprint(one).within(budget_bytes) for one in encoded))
 
     def store_quantized(self, items):
         """Keep (id, QuantizedFingerprint) pairs, all or nothing."""
@@ -288,6 +301,17 @@ class RecordStore:
     def backup(self, path):
         """Write a copy of the store, as it is now, to a new folder, whole or not at all."""
         self._files.backup(path)
+
+
+def _numbered(results):
+    """Yield results, noting on what is raised how many came before."""
+    number = -1
+    try:
+        for number, result in enumerate(results):  # noqa: B007
+            yield result
+    except QuantizationError as error:
+        error.add_note(f"(fingerprint {number + 1} of the batch)")
+        raise
 
 
 @contextmanager

@@ -1,0 +1,54 @@
+"""A log cut off by a kill is told from one that was damaged, at every byte of its last writes."""
+
+import pytest
+
+from cgcython.store import wal
+from cgcython.store.database import Database, create
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """Return the log of some writes, the last one larger than a block, as a kill leaves it."""
+    path = tmp_path_factory.mktemp("wal") / "db"
+    create(path, {b"format": b"test"})
+    files = Database(path)
+    for size in (10, 50, 200, 40_000, 100):
+        files.write([("records", b"k%d" % size, bytes(range(256)) * (size // 256 + 1))])
+    (found,) = [one.read_bytes() for one in path.glob("*.log") if one.stat().st_size]
+    files.close()
+    return found
+
+
+def test_a_whole_log_has_nothing_unfinished(log):
+    assert wal.unfinished_bytes(log) == 0
+    assert wal.unfinished_bytes(b"") == 0
+
+
+def test_a_log_cut_anywhere_is_unfinished_or_whole(log):
+    for end in range(len(log) - 2000, len(log)):
+        unfinished = wal.unfinished_bytes(log[:end])
+        assert unfinished is not None
+        assert wal.unfinished_bytes(log[: end - unfinished]) == 0
+
+
+def test_a_damaged_length_does_not_pass_for_a_cut(log):
+    head = _last_head(log)
+    for bit in range(16):
+        damaged = bytearray(log)
+        damaged[head + 4 + bit // 8] ^= 1 << bit % 8
+        # A shorter length is a checksum error, which RocksDB raises itself.
+        length = int.from_bytes(damaged[head + 4 : head + 6], "little")
+        if head + 7 + length > len(log):
+            assert wal.unfinished_bytes(bytes(damaged)) is None
+
+
+def _last_head(log):
+    """Return where the last fragment begins: the cut there leaves a whole log."""
+    return max(at for at in range(len(log) - 400, len(log)) if wal.unfinished_bytes(log[:at]) == 0)
+
+
+def test_the_checksum_is_crc32c():
+    crc = 0xFFFFFFFF
+    for byte in b"123456789":
+        crc = wal._TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    assert crc ^ 0xFFFFFFFF == 0xE3069283

@@ -1,0 +1,184 @@
+"""A fingerprint is a mapping; its record is believed only when every byte is as it was written."""
+
+import struct
+from contextlib import nullcontext
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgcython.base import ModelId
+from cgcython.codecs.sparse import SparseCodec
+from cgcython.errors import (
+    BudgetExceeded,
+    InvalidInput,
+    NonFiniteValue,
+    QuantizationError,
+    StorageCorruption,
+    UnsupportedVersion,
+)
+from cgcython.fingerprint import Fingerprint, QuantizedFingerprint
+from cgcython.records import SparseVector, TokenEmbeddings
+
+
+@pytest.fixture(scope="module")
+def record(memories):
+    return memories.make(0, ["E2", "E9"]).encode(memories.router).to_bytes()
+
+
+def read(data):
+    return QuantizedFingerprint.from_bytes(bytes(data))
+
+
+def resealed(data):
+    """Damage the manifest cannot see, as someone would who knows the format."""
+    count = data[5]
+    end = 8 + 5 * count
+    return data[:end] + struct.pack("<I", crc32(data[:end])) + data[end + 4 :]
+
+
+def test_it_is_a_mapping_in_the_order_of_the_embedders():
+    fingerprint = Fingerprint({"E9": [1.0], 1: [2.0], ModelId.SEMANTIC: [3.0]})
+    assert list(fingerprint) == [0, 1, 8]
+    assert fingerprint[ModelId.HDC].dtype == np.float32
+    assert "E2" not in fingerprint
+
+
+def test_it_equals_one_of_the_same_values(memories):
+    assert memories.make(3) == memories.make(3)
+    assert memories.make(3) != memories.make(4)
+    assert memories.make(3) != memories.make(3, ["E2"])
+    assert Fingerprint({"E6": SparseVector([1], [1.0], 4)}) != Fingerprint({"E6": [1.0]})
+
+
+def test_it_takes_tokens_as_the_encoders_do():
+    tokens = [[1.0, 0.0], [0.0, 1.0]]
+    assert Fingerprint({"E12": TokenEmbeddings(tokens)}) == Fingerprint({"E12": tokens})
+
+
+def test_it_refuses_what_is_not_finite_and_names_the_embedder():
+    with pytest.raises(NonFiniteValue, match="E9") as caught:
+        Fingerprint({"E9": [0.0, np.nan]})
+    assert (caught.value.index, caught.value.model_id) == (1, ModelId.HDC)
+
+
+@pytest.mark.parametrize("name", ["E14", 13, -1, None])
+def test_it_refuses_an_embedder_there_is_not(name):
+    with pytest.raises(InvalidInput):
+        Fingerprint({name: [1.0]})
+
+
+def test_a_record_round_trips(memories):
+    quantized = memories.make(1).encode(memories.router)
+    assert read(quantized.to_bytes()) == quantized
+    assert len(quantized.to_bytes()) == quantized.size_bytes
+    assert quantized.decode(memories.router).keys() == memories.make(1).keys()
+
+
+def test_a_record_of_nothing_round_trips():
+    assert read(QuantizedFingerprint({}).to_bytes()) == QuantizedFingerprint({})
+
+
+def test_it_is_encoded_in_compact_layouts(memories):
+    quantized = memories.make(1).encode(memories.router)
+    assert quantized[ModelId.SPARSE].metadata.layout == "compact_f16"
+    assert quantized[ModelId.LATE_INTERACTION].metadata.layout == "compact_e4m3"
+
+
+def test_weights_too_small_for_f16_are_kept_in_f32(memories):
+    vector = SparseVector([1, 5], [1e-9, 1.0], 400)
+    quantized = Fingerprint({"E6": vector}).encode(memories.router)
+    assert quantized[ModelId.SPARSE].metadata.layout == "compact_f32"
+    assert SparseCodec(400).decode(quantized[ModelId.SPARSE]) == vector
+
+
+def test_encoding_twice_changes_nothing_more(memories):
+    once = memories.make(1, ["E1", "E2", "E6", "E9"]).encode(memories.router)
+    assert once.decode(memories.router).encode(memories.router) == once
+
+
+def test_a_record_over_its_budget_is_refused_with_both_sizes(memories):
+    memory = memories.make(1)
+    size = memory.encode(memories.router).size_bytes
+    with pytest.raises(BudgetExceeded, match=str(size)) as caught:
+        memory.encode(memories.router, budget_bytes=size - 1)
+    assert (caught.value.budget_bytes, caught.value.smallest_bytes) == (size - 1, size)
+    assert memory.encode(memories.router, budget_bytes=size).size_bytes == size
+
+
+def test_no_budget_takes_any_size(memories):
+    tokens = np.ones((9000, 8), np.float32)
+    memory = Fingerprint({"E12": tokens})
+    with pytest.raises(BudgetExceeded):
+        memory.encode(memories.router)
+    assert memory.encode(memories.router, budget_bytes=None).size_bytes > 20_000
+
+
+def test_every_flipped_bit_is_found(record):
+    for at in range(8 * len(record)):
+        damaged = bytearray(record)
+        damaged[at // 8] ^= 1 << at % 8
+        with pytest.raises(StorageCorruption):
+            read(damaged)
+
+
+def test_every_truncation_and_extension_is_found(record):
+    for end in range(len(record)):
+        with pytest.raises(StorageCorruption):
+            read(record[:end])
+    with pytest.raises(StorageCorruption, match="1 bytes follow"):
+        read(record + b"\0")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_other_bytes_are_refused(data):
+    for candidate in (data, b"CGFP\x01" + data):
+        try:
+            read(candidate)
+        except QuantizationError as error:
+            assert isinstance(error, StorageCorruption)
+        else:
+            assert candidate[5] == 0  # a record of nothing is twelve bytes
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_resealed_damage_is_refused_or_harmless(record, data):
+    at = data.draw(st.integers(5, 17))
+    damaged = bytearray(record)
+    damaged[at] = data.draw(st.integers(0, 255))
+    with pytest.raises(StorageCorruption) if bytes(damaged) != record else nullcontext():
+        read(resealed(bytes(damaged)))
+
+
+def test_a_later_version_is_refused_by_name(record):
+    later = record[:4] + b"\x02" + record[5:]
+    with pytest.raises(UnsupportedVersion, match="version 2, this release reads 1"):
+        read(resealed(later))
+
+
+def test_flags_of_a_later_version_are_refused(record):
+    with pytest.raises(UnsupportedVersion, match="flags 0x100"):
+        read(resealed(record[:7] + b"\x01" + record[8:]))
+
+
+def test_sections_of_another_record_do_not_pass(memories):
+    one, other = (memories.make(seed, ["E9"]).encode(memories.router) for seed in (1, 2))
+    with pytest.raises(StorageCorruption, match="another record"):
+        read(one.manifest + other.sections[ModelId.HDC])
+
+
+def test_a_section_listed_twice_is_refused(record):
+    first = record[8:13]
+    with pytest.raises(StorageCorruption, match="lists the embedders"):
+        read(resealed(record[:13] + first + record[18:]))
+
+
+def test_a_huge_length_allocates_nothing(record):
+    start = 8 + 5 * 2 + 4
+    huge = record[: start + 6] + b"\xff\xff\xff\xff" + record[start + 10 :]
+    with pytest.raises(StorageCorruption, match="cut off"):
+        read(huge)
