@@ -45,14 +45,12 @@ def use(level):
             f"level {level!r} was not built or does not run here; "
             f"available: {', '.join(available())}"
         )
-    package, capsules = sys.modules[_PACKAGE], {}
+    package = sys.modules[_PACKAGE]
     for family in FAMILIES:
         module = load(family, level)
         setattr(package, family, module)
+        # cimport looks here; compiled callers keep the level they were imported under.
         sys.modules[f"{_PACKAGE}.{family}"] = module
-        capsules.update(getattr(module, "__pyx_capi__", {}))
-    # cimport looks functions up here; compiled callers keep the level they were imported under.
-    package.__pyx_capi__ = capsules
     package.level = level
 
 

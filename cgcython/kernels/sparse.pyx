@@ -721,7 +721,7 @@ def dot_rows(
             )
             row += ROWS
     if not inside:
-        raise ValueError(f"an index of rows from {row - ROWS} on is beyond the query's {len(query)}")
+        raise ValueError(f"an index of a row is beyond the query's {len(query)}")
 
 
 def norms(

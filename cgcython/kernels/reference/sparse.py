@@ -128,7 +128,7 @@ def dot_rows(query, indptr, indices, weights, out):
     _check_rows(indptr, min(len(indices), len(weights)), out)
     for row, part in enumerate(_rows(indptr)):
         if np.any(indices[part] >= len(query)):
-            raise ValueError(f"an index of row {row} is beyond the query's {len(query)}")
+            raise ValueError(f"an index of a row is beyond the query's {len(query)}")
         out[row] = np.dot(query[indices[part]].astype(np.float64), weights[part])
 
 
