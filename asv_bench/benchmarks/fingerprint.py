@@ -2,10 +2,10 @@
 
 from cgcython import Fingerprint
 
-from .gates import at_most, budget_us
+from .gates import budget_us
 from .inputs import FINGERPRINT, router
 
-KINDS = {"plain": router(None), "rotated": router("opq")}
+KINDS = {"plain": router(None), "rotated": router("pca")}
 MEMORY = Fingerprint(FINGERPRINT)
 STORED = {name: router.quantize_fingerprint(MEMORY) for name, router in KINDS.items()}
 

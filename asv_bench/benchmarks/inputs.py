@@ -1,11 +1,13 @@
 """Seeded inputs in the sizes of the thirteen embedders, made once when the modules load."""
 
+import warnings
 from functools import cache
 
 import numpy as np
 
 from cgcython import ModelId, PQ8Codebook, QuantizationRouter, SparseVector
 from cgcython.base import Profile, QuantizationMethod
+from cgcython.codecs.training import CodebookWarning
 
 RNG = np.random.default_rng(2026)
 PROFILE = Profile.named()
@@ -44,8 +46,9 @@ def value(model_id):
 
 @cache
 def codebook(dim, rotation):
-    """Return a codebook of 8 bytes; training is not what the benchmarks time."""
-    return PQ8Codebook.train(clustered(9984, dim), rotation=rotation, iterations=3)
+    """Return a codebook of 8 bytes, from few samples: its training is not what is timed."""
+    with warnings.catch_warnings(action="ignore", category=CodebookWarning):
+        return PQ8Codebook.train(clustered(2048, dim), rotation=rotation, width=rotation and 256)
 
 
 @cache

@@ -6,7 +6,7 @@ from .gates import budget_us
 from .inputs import FINGERPRINT, router
 
 EMBEDDERS = [ModelId.CAUSAL, ModelId.SEMANTIC, ModelId.CODE]
-ROTATIONS = {"plain": None, "rotated": "opq"}
+ROTATIONS = {"plain": None, "rotated": "pca"}
 ROUTERS = {name: router(rotation) for name, rotation in ROTATIONS.items()}
 STORED = {
     (model_id, name): ROUTERS[name].quantize(model_id, FINGERPRINT[model_id])
