@@ -12,7 +12,7 @@
 #endif
 #define CG_TILE_ROWS 6
 #define CG_TILE_COLUMNS (CG_TILE_VECTORS * CG_LANES)
-#define CG_TILE_DEPTH 64 /* rows of the right side at a time: its panel stays in L1 */
+#define CG_TILE_DEPTH 128 /* rows of the right side at a time: its panel stays in L1 */
 /* Keeps a vector in its register: the compiler would rather read it again for every use. */
 #define CG_PIN(v) __asm__("" : "+v"(v))
 
@@ -44,6 +44,11 @@ CG_INLINE void cg_tile(const float *left, const float *right, long depth, float 
         for (int j = 0; j < CG_TILE_VECTORS; j++)
             cg_store(out + i * step + j * CG_LANES, sum[i][j]);
 }
+
+/* The first multiple of 64 bytes: a vector over two cache lines costs two reads. Arrays on the
+   stack leave CG_SLACK floats for it. */
+#define CG_SLACK 16
+CG_INLINE float *cg_aligned(float *p) { return (float *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
 
 /* Lays a panel of whole tile rows side by side. */
 CG_INLINE void cg_pack(const float *matrix, long columns, long depth, float *right) {

@@ -12,13 +12,15 @@ cdef extern from "_dense.h" nogil:
         TILE_ROWS "CG_TILE_ROWS"
         TILE_COLUMNS "CG_TILE_COLUMNS"
         DEPTH "CG_TILE_DEPTH"
+        SLACK "CG_SLACK"
+    f32 *aligned "cg_aligned"(f32 *p)
     void tile "cg_tile"(const f32 *left, const f32 *right, long depth, f32 *out, long step)
     void pack "cg_pack"(const f32 *matrix, long columns, long depth, f32 *right)
 
 cdef enum:
-    ROW_BLOCK = 96      # rows of values that share a packed panel
+    ROW_BLOCK = 192     # rows of values that share a packed panel
     # What the tile's sizes never exceed, for arrays on the stack.
-    MOST_DEPTH = 64
+    MOST_DEPTH = 128
     MOST_ROWS = 6
     MOST_COLUMNS = 64
 
@@ -93,68 +95,85 @@ cdef inline void centre(
     """Lay `depth` values of each row, centred, in rows of DEPTH."""
     cdef Py_ssize_t i, k
     for i in range(n):
-        if mean is NULL:
-            memcpy(left + i * DEPTH, values + i * width, depth * sizeof(f32))
-        else:
-            for k in range(depth):
-                left[i * DEPTH + k] = values[i * width + k] - mean[k]
+        memcpy(left, values + i * width, depth * sizeof(f32))
+        if mean is not NULL:
+            k = 0
+            while k + LANES <= depth:
+                store(left + k, load(left + k) - load(mean + k))
+                k += LANES
+            while k < depth:
+                left[k] -= mean[k]
+                k += 1
+        left += DEPTH
+
+
+cdef inline void tile_part(
+    const f32 *left, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t columns,
+    Py_ssize_t rows, Py_ssize_t used,
+) noexcept nogil:
+    """Add to a corner of a tile, by way of a whole one on the stack."""
+    cdef:
+        Py_ssize_t r
+        f32[MOST_ROWS * MOST_COLUMNS] sums
+    memset(sums, 0, sizeof(sums))
+    for r in range(rows):
+        memcpy(sums + r * TILE_COLUMNS, out + r * columns, used * sizeof(f32))
+    tile(left, right, depth, sums, TILE_COLUMNS)
+    for r in range(rows):
+        memcpy(out + r * columns, sums + r * TILE_COLUMNS, used * sizeof(f32))
 
 
 cdef inline void product_panel(
-    const f32 *left, Py_ssize_t n, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t columns
-) noexcept nogil:
-    """Add `depth` products to TILE_COLUMNS columns of n rows, a multiple of TILE_ROWS."""
-    cdef Py_ssize_t i = 0
-    while i < n:
-        tile(left + i * DEPTH, right, depth, out + i * columns, columns)
-        i += TILE_ROWS
-
-
-cdef inline void product_last_panel(
-    const f32 *left, Py_ssize_t n, const f32 *matrix, Py_ssize_t depth, f32 *out,
+    const f32 *left, Py_ssize_t n, const f32 *right, Py_ssize_t depth, f32 *out,
     Py_ssize_t columns, Py_ssize_t used,
 ) noexcept nogil:
-    """Add to fewer columns than a tile has, by way of whole tiles on the stack."""
-    cdef:
-        Py_ssize_t i = 0, r
-        f32[MOST_DEPTH * MOST_COLUMNS] right
-        f32[MOST_ROWS * MOST_COLUMNS] sums
-    memset(right, 0, sizeof(right))
-    memset(sums, 0, sizeof(sums))
+    """Add `depth` products to `used` columns of n rows."""
+    cdef Py_ssize_t i = 0, rows
+    while i < n:
+        rows = min(TILE_ROWS, n - i)
+        if rows == TILE_ROWS and used == TILE_COLUMNS:
+            tile(left + i * DEPTH, right, depth, out + i * columns, columns)
+        else:
+            tile_part(left + i * DEPTH, right, depth, out + i * columns, columns, rows, used)
+        i += TILE_ROWS
+
+
+cdef inline void pack_part(
+    const f32 *matrix, Py_ssize_t columns, Py_ssize_t depth, Py_ssize_t used, f32 *right
+) noexcept nogil:
+    """Lay a panel of fewer columns than a tile has side by side, zeros behind each row."""
+    cdef Py_ssize_t r
+    memset(right, 0, depth * TILE_COLUMNS * sizeof(f32))
     for r in range(depth):
         memcpy(right + r * TILE_COLUMNS, matrix + r * columns, used * sizeof(f32))
-    while i < n:
-        for r in range(TILE_ROWS):
-            memcpy(sums + r * TILE_COLUMNS, out + (i + r) * columns, used * sizeof(f32))
-        tile(left + i * DEPTH, right, depth, sums, TILE_COLUMNS)
-        for r in range(TILE_ROWS):
-            memcpy(out + (i + r) * columns, sums + r * TILE_COLUMNS, used * sizeof(f32))
-        i += TILE_ROWS
 
 
 cdef inline void product_block(
     const f32 *values, const f32 *mean, Py_ssize_t n, Py_ssize_t width, const f32 *matrix,
     Py_ssize_t columns, f32 *out,
 ) noexcept nogil:
-    """Add the products of n rows, a multiple of TILE_ROWS, panel by packed panel."""
+    """Add the products of up to ROW_BLOCK rows, panel by packed panel."""
     cdef:
-        Py_ssize_t k = 0, j, depth
-        f32[MOST_DEPTH * MOST_COLUMNS] right
-        f32[MOST_DEPTH * ROW_BLOCK] left
+        Py_ssize_t k = 0, j, depth, used
+        f32[MOST_DEPTH * MOST_COLUMNS + SLACK] right_space
+        f32[MOST_DEPTH * (ROW_BLOCK + MOST_ROWS) + SLACK] left_space
+        f32 *right = aligned(right_space)
+        f32 *left = aligned(left_space)
+    memset(left + n * DEPTH, 0, MOST_ROWS * DEPTH * sizeof(f32))
     while k < width:
         depth = min(DEPTH, width - k)
         centre(values + k, mean, n, width, depth, left)
         if mean is not NULL:
             mean += DEPTH
         j = 0
-        while j + TILE_COLUMNS <= columns:
-            pack(matrix + k * columns + j, columns, depth, right)
-            product_panel(left, n, right, depth, out + j, columns)
+        while j < columns:
+            used = min(TILE_COLUMNS, columns - j)
+            if used == TILE_COLUMNS:
+                pack(matrix + k * columns + j, columns, depth, right)
+            else:
+                pack_part(matrix + k * columns + j, columns, depth, used, right)
+            product_panel(left, n, right, depth, out + j, columns, used)
             j += TILE_COLUMNS
-        if j < columns:
-            product_last_panel(
-                left, n, matrix + k * columns + j, depth, out + j, columns, columns - j
-            )
         k += DEPTH
 
 
@@ -165,11 +184,14 @@ cdef inline void product_rows(
     """Write start + (values - mean) @ matrix for n rows; mean and start may be NULL."""
     cdef Py_ssize_t i = 0, rows
     start_rows(start, columns, n, out)
-    while n - i >= MOST_ROWS:
-        rows = min(ROW_BLOCK, n - i)
-        rows -= rows % MOST_ROWS
-        product_block(values + i * width, mean, rows, width, matrix, columns, out + i * columns)
-        i += rows
     while i < n:
-        product_row(values + i * width, mean, matrix, width, columns, out + i * columns)
-        i += 1
+        rows = min(ROW_BLOCK, n - i)
+        # Packing the matrix pays from the third row on.
+        if rows < 3:
+            product_row(values + i * width, mean, matrix, width, columns, out + i * columns)
+            i += 1
+        else:
+            product_block(
+                values + i * width, mean, rows, width, matrix, columns, out + i * columns
+            )
+            i += rows
