@@ -168,5 +168,5 @@ _COLUMNS = (
     {"codes"},
     {"codes", "scales"},
     {"data", "offsets", "nnz", "layouts"},
-    {"data", "offsets", "original_tokens", "kept_tokens"},
+    {"data", "offsets", "original_tokens"},
 )

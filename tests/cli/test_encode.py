@@ -1,0 +1,127 @@
+"""`encode`: into a store or shards, resumable, all or nothing."""
+
+import numpy as np
+import pytest
+
+from cgcython.cli.inputs import row_id
+from cgcython.store import RecordStore, shards
+
+
+def bad_memory(folder, row, value):
+    rows = np.ones((20, 24), np.float32)
+    rows[row, 3] = value
+    np.save(folder / "bad.npy", rows)
+    return f"E8={folder}/bad.npy"
+
+
+@pytest.fixture
+def encode(cli, models):
+    return lambda *words: cli("encode", *words, *models, "--json")
+
+
+def test_counts_bytes_beside_float32(encode, work, tmp_path):
+    counts = encode(work / "corpus.npz", "--store", tmp_path / "s").json
+    assert counts["memories"] == 40
+    assert counts["embedders"]["E1"]["stored_bytes"] == 40 * 8
+    assert counts["embedders"]["E8"]["float32_bytes"] == 40 * 24 * 4
+    assert counts["embedders"]["E12"]["memories"] == 20
+
+
+def test_the_total_is_what_the_store_reports(work):
+    with RecordStore.open(work / "store", read_only=True) as store:
+        sizes = [store.get_stored_size(one) for one in store]
+        assert len(sizes) == 40
+        assert store.verify().stored_bytes == sum(sizes)
+
+
+def test_ids_follow_from_row_numbers(work):
+    with RecordStore.open(work / "store", read_only=True) as store:
+        assert {one.bytes for one in store} == {row_id(row) for row in range(40)}
+
+
+def test_encoding_twice_changes_nothing(encode, work, tmp_path):
+    for _ in range(2):
+        assert encode(work / "corpus.npz", "--store", tmp_path / "s").code == 0
+    with RecordStore.open(tmp_path / "s", read_only=True) as store:
+        assert len(store) == 40
+
+
+def test_resume_skips_what_is_there(encode, work, tmp_path):
+    target = "--store", tmp_path / "s"
+    encode(work / "corpus.npz", *target)
+    counts = encode(work / "corpus.npz", *target, "--resume").json
+    assert (counts["skipped"], counts["memories"]) == (40, 0)
+
+
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_threads_never_change_the_codes(encode, work, tmp_path, target):
+    digests = []
+    for threads in (1, 3):
+        folder = tmp_path / str(threads)
+        encode(work / "corpus.npz", target, folder, "--threads", threads)
+        digests.append(_codes(folder))
+    assert digests[0] == digests[1]
+
+
+def _codes(folder):
+    paths = shards.shard_paths(folder)
+    if paths:
+        parts = shards.read_shard(paths[0]).parts
+        return {
+            one: part.batch.columns[key].tobytes()
+            for one, part in parts.items()
+            for key in part.batch.columns
+        }
+    with RecordStore.open(folder, read_only=True) as store:
+        return {one: store.quantized(one).to_bytes() for one in store}
+
+
+def test_finished_shards_are_skipped(encode, work, tmp_path):
+    words = work / "corpus.npz", "--out", tmp_path / "out", "--shard-size", 16
+    encode(*words)
+    first, *_ = shards.shard_paths(tmp_path / "out")
+    first.unlink()
+    counts = encode(*words).json
+    assert (counts["skipped"], counts["memories"]) == (24, 16)
+    assert first.exists()
+
+
+def test_shards_of_other_inputs_are_not_mixed(encode, work, tmp_path):
+    target = "--out", tmp_path / "out"
+    encode(work / "corpus.npz", *target)
+    result = encode(work / "queries.npz", *target)
+    assert result.code == 2
+    assert "other inputs" in result.err
+
+
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_a_bad_value_names_its_memory_and_nothing_is_written(encode, tmp_path, target):
+    result = encode(bad_memory(tmp_path, 13, np.inf), target, tmp_path / "t")
+    assert result.code == 3
+    assert "value 3 is inf" in result.err
+    assert "(memory 13)" in result.err
+    assert not shards.shard_paths(tmp_path / "t")
+
+
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_a_memory_over_the_budget_is_named(encode, work, tmp_path, target):
+    result = encode(work / "corpus.npz", target, tmp_path / "t", "--budget", 60)
+    assert result.code == 1
+    assert "EMB-E017" in result.err
+    assert "(memory 0)" in result.err
+
+
+def test_bad_inputs_make_no_store(encode, work, tmp_path):
+    assert encode(f"E8={work}/train.npz:E1", "--store", tmp_path / "s").code == 3
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_missing_codebook_names_the_command(cli, work, tmp_path):
+    place = "--models", tmp_path, "--profile", work / "profile.toml"
+    result = cli("encode", work / "corpus.npz", *place, "--out", tmp_path / "out")
+    assert result.code == 4
+    assert "cgcython train E1" in result.err
+
+
+def test_a_target_is_required(encode, work):
+    assert encode(work / "corpus.npz").code == 2

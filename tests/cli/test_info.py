@@ -1,0 +1,25 @@
+"""`info`: what runs here."""
+
+from cgcython import __version__
+from cgcython.kernels import dispatch
+
+
+def test_names_the_level_in_use(cli, level):
+    found = cli("info", "--json").json
+    assert found["version"] == __version__
+    assert found["level"] == level
+    assert found["available_levels"] == dispatch.available()
+
+
+def test_every_level_decodes_as_defined(cli):
+    assert set(cli("info", "--json").json["checks"].values()) == {"ok"}
+
+
+def test_extras_have_versions_or_nothing(cli):
+    extras = cli("info", "--json").json["extras"]
+    assert "store" in extras
+    assert all(one is None or one[0].isdigit() for one in extras.values())
+
+
+def test_the_table_is_for_people(cli):
+    assert "level" in cli("info").out

@@ -1,0 +1,95 @@
+"""`train`: a codebook on disk, or a reason and nothing."""
+
+import numpy as np
+import pytest
+
+from cgcython.codecs.codebook import PQ8Codebook
+
+PATH = "pq8_codebooks/Semantic_codebook.safetensors"
+
+
+@pytest.fixture
+def train(cli, work, tmp_path):
+    def run(*words, target=tmp_path, source=work / "train.npz"):
+        place = "--models", target, "--profile", work / "profile.toml", "--bytes", 8
+        return cli("train", "E1", "--input", source, *place, *words)
+
+    return run
+
+
+def test_writes_the_codebook_and_says_what_it_loses(train, tmp_path):
+    result = train("--json")
+    book = PQ8Codebook.load(tmp_path / PATH)
+    assert result.json["codebook_id"] == book.codebook_id
+    assert result.json["held_out_loss"] == book.metadata["held_out_loss"] < 0.05
+    assert (result.json["bytes"], result.json["samples"]) == (8, 600)
+
+
+def test_few_samples_warn_in_one_line(train):
+    err = train().err
+    assert err.startswith("cgcython: warning: 600 samples are few")
+    assert err.count("\n") == 1
+
+
+def test_threads_never_change_the_codebook(train, tmp_path):
+    ids = [train("--json", "--threads", n).json["codebook_id"] for n in (1, 3)]
+    assert ids[0] == ids[1]
+
+
+def test_a_sample_is_some_of_the_rows(train):
+    assert train("--json", "--sample", 300).json["samples"] == 300
+
+
+@pytest.fixture
+def noise(tmp_path):
+    path = tmp_path / "noise.npy"
+    np.save(path, np.random.default_rng(0).standard_normal((300, 32)).astype(np.float32))
+    return path
+
+
+def test_a_codebook_over_its_limit_is_refused_and_not_written(train, noise, tmp_path):
+    result = train(source=noise)
+    assert result.code == 1
+    assert "EMB-E012" in result.err
+    assert "--force" in result.err
+    assert not (tmp_path / PATH).exists()
+
+
+def test_force_keeps_it_and_says_what_is_lost(train, noise, tmp_path):
+    result = train("--force", source=noise)
+    assert result.code == 0
+    assert "the limit is 5 %" in result.err.replace("5%", "5 %")
+    assert (tmp_path / PATH).exists()
+
+
+def test_too_few_samples_are_bad_data(train, tmp_path):
+    np.save(tmp_path / "few.npy", np.ones((255, 32), np.float32))
+    result = train(source=tmp_path / "few.npy")
+    assert result.code == 3
+    assert "256 or more" in result.err
+
+
+def test_another_dimension_is_bad_data(train, tmp_path):
+    np.save(tmp_path / "wide.npy", np.ones((300, 40), np.float32))
+    assert train(source=tmp_path / "wide.npy").code == 3
+
+
+def test_nan_is_bad_data(train, tmp_path):
+    rows = np.ones((300, 32), np.float32)
+    rows[7, 1] = np.nan
+    np.save(tmp_path / "nan.npy", rows)
+    result = train(source=tmp_path / "nan.npy")
+    assert result.code == 3
+    assert "value 225 is nan" in result.err
+
+
+@pytest.mark.parametrize("words", [["E8"], ["E99"]])
+def test_only_pq_embedders_are_trained(cli, work, words):
+    place = "--models", work / "models", "--profile", work / "profile.toml"
+    assert cli("train", *words, "--input", work / "train.npz", *place).code == 2
+
+
+def test_the_default_size_is_offered_and_auto_is_not(cli):
+    text = cli("train", "--help").out
+    assert "{8,16,24,32,48,64,96,128}" in text
+    assert "auto" not in text

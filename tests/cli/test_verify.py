@@ -1,0 +1,51 @@
+"""`verify`: whole data exits with 0; damage exits with 5 and names what it hit."""
+
+import shutil
+
+import pytest
+
+from cgcython.store import shards
+
+
+@pytest.fixture
+def damaged(work, tmp_path):
+    def damage(source, pattern, at=-200):
+        target = tmp_path / source
+        shutil.copytree(work / source, target)
+        path = max(target.glob(pattern), key=lambda one: one.stat().st_size)
+        content = bytearray(path.read_bytes())
+        content[at] ^= 0x10
+        path.write_bytes(content)
+        return target, path
+
+    return damage
+
+
+@pytest.mark.parametrize("source", ["store", "shards"])
+def test_whole_data_is_sound(cli, work, source):
+    result = cli("verify", work / source, "--json")
+    assert result.code == 0
+    assert result.json["ok"] is True
+    assert result.json["records"] == 40
+
+
+def test_a_flipped_bit_in_a_shard_is_found(cli, damaged):
+    folder, path = damaged("shards", shards.PATTERN)
+    result = cli("verify", folder, "--json")
+    assert result.code == 5
+    assert list(result.json["damaged"]) == [str(path)]
+    assert result.json["shards"] == 2
+
+
+def test_a_flipped_bit_in_a_store_is_found(cli, damaged):
+    folder, _ = damaged("store", "*.sst")
+    result = cli("verify", folder)
+    assert result.code == 5
+    assert "damaged" in result.err
+
+
+def test_a_damaged_shard_does_not_decode(cli, damaged, tmp_path):
+    folder, _ = damaged("shards", shards.PATTERN)
+    result = cli("decode", folder, "--out", tmp_path / "x.npz")
+    assert result.code == 5
+    assert not (tmp_path / "x.npz").exists()
