@@ -1,5 +1,6 @@
 """Fixtures that repeat a test for the reference and for every level this machine runs."""
 
+import os
 import runpy
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from cgcython import kernels
 from cgcython.kernels import dispatch
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
 
 
 @pytest.fixture(params=dispatch.available())
@@ -28,3 +32,11 @@ def level(request):
 def memories():
     """Return a small profile, its codebooks and `make(seed)`: a memory of it."""
     return runpy.run_path(str(Path(__file__).with_name("memories.py")))["make_memories"]()
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Return the folder of the whole real embeddings, CGCYTHON_DATA, or skip without it."""
+    if not DATA.is_dir():
+        pytest.skip(f"no real embeddings at {DATA}; set CGCYTHON_DATA")
+    return DATA

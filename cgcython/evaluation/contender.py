@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from cgcython.arrays import as_matrix
 from cgcython.base import QuantizationMethod
 from cgcython.evaluation.metrics import cosine_losses
 from cgcython.search.scans import DecodedScan, SparseScan, TokenScan, make_scan, scan_key
@@ -42,7 +43,7 @@ class Contender:
                 values = np.concatenate(self.documents)
                 counts = np.array([len(one) for one in self.documents], np.int64)
                 return TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
-        return DecodedScan(self.documents)
+        return DecodedScan(as_matrix(self.documents))
 
     @cached_property
     def code_scans(self):

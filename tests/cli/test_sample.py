@@ -1,16 +1,12 @@
 """The sample the repository ships: small, real, and cut from the data as its script says."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "examples" / "cranfield"
-DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent.parent / "shared" / "data")
+SAMPLE = Path(__file__).parents[2] / "examples" / "cranfield"
 
 
 def load(path):
@@ -35,10 +31,9 @@ def test_judgements_name_queries_and_memories_of_the_sample():
     assert qrels[:, 2].min() > 0
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data it was cut from is not beside the checkout")
-def test_the_script_cuts_the_same_sample(tmp_path):
+def test_the_script_cuts_the_same_sample(data, tmp_path):
     script = SAMPLE / "make_sample.py"
-    subprocess.run([sys.executable, script, DATA, tmp_path], check=True)
+    subprocess.run([sys.executable, script, data, tmp_path], check=True)
     for path in sorted(tmp_path.iterdir()):
         expected, actual = load(SAMPLE / path.name), load(path)
         assert expected.keys() == actual.keys()

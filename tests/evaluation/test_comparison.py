@@ -1,0 +1,124 @@
+"""Codes beside float32: the figures against numpy, the rules where data are missing."""
+
+import numpy as np
+import pytest
+
+from cgcython.base import ModelId, Profile
+from cgcython.evaluation.comparison import Change, compare, record_bytes
+from cgcython.evaluation.contender import Contender
+from cgcython.records import SparseVector
+from cgcython.router import QuantizationRouter
+
+E6, E8, E9, E12 = ModelId.SPARSE, ModelId.GRAPH, ModelId.HDC, ModelId.LATE_INTERACTION
+RNG = np.random.default_rng(11)
+DENSE = RNG.standard_normal((30, 384), dtype=np.float32)
+TOKENS = [RNG.standard_normal((count, 128), dtype=np.float32) for count in (4, 1, 7, 2)]
+SPARSE = (
+    np.array([0, 2, 2, 5]),
+    np.array([1, 9, 0, 9, 30521], np.uint16),
+    np.array([1, 2, 1, 1, 0.5], np.float32),
+    30522,
+)
+
+
+@pytest.fixture
+def contender():
+    router = QuantizationRouter()
+
+    def make(model_id, documents, **options):
+        count = options.pop("count", len(documents))
+        return Contender(router, model_id, documents, np.arange(count), **options)
+
+    return make
+
+
+def test_float_scores_are_cosines(contender, level):
+    scores, coded = contender(E8, DENSE).scores(DENSE[3])
+    units = DENSE / np.linalg.norm(DENSE, axis=1, keepdims=True)
+    np.testing.assert_allclose(scores, units @ units[3], atol=1e-6)
+    np.testing.assert_allclose(coded, scores, atol=0.01)
+
+
+def test_dot_products_on_request(contender):
+    scores, coded = contender(E8, DENSE, metric="dot").scores(DENSE[3])
+    np.testing.assert_allclose(scores, DENSE @ DENSE[3], rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(coded, scores, atol=0.02 * 384)
+
+
+def test_sparse_scores_are_cosines_of_scattered_rows(contender):
+    scores, coded = contender(E6, SPARSE, count=3).scores(SparseVector([9], [3.0], 30522))
+    np.testing.assert_allclose(scores, [2 / 5**0.5, 0, 1 / 1.5], rtol=1e-6)
+    np.testing.assert_array_equal(coded, scores)
+
+
+def test_token_scores_are_means_of_the_best_cosines(contender):
+    query = TOKENS[2][:2]
+    scores, _ = contender(E12, TOKENS).scores(query)
+    units = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in [*TOKENS, query]]
+    expected = [max(0, (units[-1] @ one.T).max(1).mean()) for one in units[:-1]]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+
+
+def test_losses_are_those_of_the_codecs(contender):
+    one = contender(E8, DENSE)
+    decoded = np.stack([one.codec.decode(record) for record in one.records])
+    cosines = (DENSE * decoded).sum(1) / np.linalg.norm(DENSE, axis=1)
+    np.testing.assert_allclose(1 - cosines / np.linalg.norm(decoded, axis=1), one.losses, atol=1e-6)
+    np.testing.assert_allclose(contender(E6, SPARSE, count=3).losses, 0, atol=1e-15)
+    assert np.all(contender(E12, TOKENS).losses >= 0)
+
+
+def test_given_records_are_not_made_again(contender):
+    made = contender(E8, DENSE)
+    given = contender(E8, DENSE, records=made.records)
+    assert given.encode_us is None
+    assert made.encode_us > 0
+    assert given.losses.tolist() == made.losses.tolist()
+
+
+def test_records_of_two_layouts_are_scored_together(contender):
+    indptr, indices, weights, dimension = SPARSE
+    weights = weights.copy()
+    weights[0] = 1e-6  # below f16, so that this record keeps f32
+    one = contender(E6, (indptr, indices, weights, dimension), count=3)
+    assert one.layout == "compact_f16, compact_f32"
+    scores, coded = one.scores(SparseVector([9], [3.0], 30522))
+    np.testing.assert_array_equal(coded, scores)
+
+
+def test_judgements_outside_a_contender_are_left_out(contender):
+    one = Contender(QuantizationRouter(), E8, DENSE[:5], [0, 2, 4, 6, 8])
+    (row,) = compare([one], [{E8: DENSE[1]}, {E8: DENSE[0]}], [{2: 1}, {3: 4}])
+    assert (row.memories, row.queries) == (5, 2)
+    assert row.ndcg10.float32 == row.recall10.float32 == 1
+
+
+def test_fusion_counts_whole_records(contender):
+    both = [contender(E8, DENSE), contender(E9, RNG.standard_normal((30, 1024), np.float32))]
+    rows = compare(both, [{E8: DENSE[0]}])
+    assert [row.embedder for row in rows] == ["E8", "E9", "fused"]
+    assert rows[-1].bytes_each == np.mean(record_bytes(both)) > 384 + 128
+    assert rows[-1].float32_bytes_each == 4 * (384 + 1024)
+
+
+def test_fusion_of_the_query_itself_finds_it(contender):
+    both = [contender(E8, DENSE), contender(E9, np.tile(DENSE, 3)[:, :1024])]
+    queries = [{E8: DENSE[i], E9: np.tile(DENSE[i], 3)[:1024]} for i in range(4)]
+    row = compare(both, queries, [{i: 1} for i in range(4)])[-1]
+    assert row.ndcg10.float32 == row.ndcg10.quantized == 1
+
+
+def test_queries_without_the_embedder_are_not_counted(contender):
+    (row,) = compare([contender(E8, DENSE)], [{E9: DENSE[0]}, {E8: DENSE[0]}])
+    assert row.queries == 1
+    assert row.overlap10 > 0.8
+
+
+def test_no_drop_is_reported_where_float32_finds_nothing():
+    assert Change.of(np.zeros(3), np.zeros(3)) is None
+
+
+def test_another_profile_brings_other_dimensions():
+    profile = Profile.from_toml('E8 = { dimension = 30, method = "binary" }')
+    one = Contender(QuantizationRouter(profile=profile), E8, DENSE[:, :30], np.arange(30))
+    assert one.stored_bytes == 30 * 4
