@@ -17,6 +17,7 @@ from cgcython.arrays import as_float32, require_finite
 from cgcython.base import ModelId
 from cgcython.errors import (
     BudgetExceeded,
+    InvalidInput,
     InvalidQuantizedData,
     QuantizationError,
     StorageCorruption,
@@ -70,6 +71,16 @@ class Fingerprint(_Parts):
     def __init__(self, embeddings):
         super().__init__(embeddings)
         self._parts = {key: _value(value, key) for key, value in self._parts.items()}
+
+    @classmethod
+    def of(cls, embeddings):
+        """Return a Fingerprint as it is, and any other mapping as one."""
+        if isinstance(embeddings, cls):
+            return embeddings
+        if not isinstance(embeddings, Mapping):
+            actual = type(embeddings).__name__
+            raise InvalidInput(what="fingerprint", expected="a Fingerprint", actual=actual)
+        return cls(embeddings)
 
     def __eq__(self, other):
         if not isinstance(other, Fingerprint):

@@ -1,7 +1,6 @@
 """A store that can be searched by fingerprints."""
 
 import math
-from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -53,6 +52,7 @@ class FingerprintStore(RecordStore):
         Equals are in the order of ids. `metric="dot"` scores dense and sparse embeddings by dot
         products.
         """
+        query = Fingerprint.of(query)
         wanted = _wanted(query, embedders, weights or {})
         query = Fingerprint({model_id: query[model_id] for model_id in wanted})
         stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
@@ -102,8 +102,6 @@ class _View:
 
 def _wanted(query, embedders, weights):
     """Return `{ModelId: weight}` of the embedders that rank."""
-    if not isinstance(query, Mapping):
-        raise InvalidInput(what="query", expected="a Fingerprint", actual=type(query).__name__)
     weights = {ModelId.parse(name): weight for name, weight in weights.items()}
     wanted = query if embedders is None else [ModelId.parse(name) for name in embedders]
     for model_id in {*wanted, *weights} - set(query):

@@ -15,6 +15,7 @@ from cgcython.errors import (
 )
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
+    Fingerprint,
     QuantizedFingerprint,
     manifest_bytes,
     read_manifest,
@@ -107,7 +108,8 @@ class RecordStore:
 
         Raises BudgetExceeded and what the codecs raise, before anything is written.
         """
-        self.store_quantized([(record_id, fingerprint.encode(self.router, budget_bytes))])
+        quantized = Fingerprint.of(fingerprint).encode(self.router, budget_bytes)
+        self.store_quantized([(record_id, quantized)])
 
     def store_many(
         self,
@@ -137,13 +139,13 @@ class RecordStore:
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
-        fingerprints = list(fingerprints)
+        fingerprints = [Fingerprint.of(one) for one in fingerprints]
         try:
             encoded = self.router.quantize_fingerprints(fingerprints, num_threads=num_threads)
         except QuantizationError:
             # A batch does not know its rows; the first one that fails alone says it better.
-            encoded = map(self.router.quantize_fingerprint, fingerprints)
-        return list(_numbered(QuantizedFingerprint(one).within(budget_bytes) for one in encoded))
+            return list(_each(lambda one: one.encode(self.router, budget_bytes), fingerprints))
+        return list(_each(lambda one: QuantizedFingerprint(one).within(budget_bytes), encoded))
 
     def store_quantized(self, items):
         """Keep (id, QuantizedFingerprint) pairs, all or nothing."""
@@ -303,15 +305,14 @@ class RecordStore:
         self._files.backup(path)
 
 
-def _numbered(results):
-    """Yield results, noting on what is raised how many came before."""
-    number = -1
-    try:
-        for number, result in enumerate(results):  # noqa: B007
-            yield result
-    except QuantizationError as error:
-        error.add_note(f"(fingerprint {number + 1} of the batch)")
-        raise
+def _each(function, items):
+    """Yield the result for each item, noting on an error which one it is about."""
+    for number, item in enumerate(items):
+        try:
+            yield function(item)
+        except QuantizationError as error:
+            error.add_note(f"(fingerprint {number} of the batch)")
+            raise
 
 
 @contextmanager

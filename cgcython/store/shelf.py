@@ -2,11 +2,12 @@
 
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path, train_command
-from cgcython.errors import CodebookMissing, QuantizationError
+from cgcython.errors import CodebookCorrupt, CodebookMissing
 
 _ID = struct.Struct(">I")
 _CODEBOOK, _GENERATIONS = b"codebook/", b"generations/"
@@ -68,21 +69,27 @@ class CodebookShelf:
         if data is None:
             raise CodebookMissing(
                 path=self._files.path,
-                codebook_id=f"{codebook_id:#010x}",
+                codebook_id=codebook_id,
                 command=train_command(codebook_path("models", "Semantic")),
             )
         return PQ8Codebook.from_bytes(data, where=where)
 
     def current(self):
-        """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`."""
-        return {model_id: self.codebook(ids[-1]) for model_id, ids in self._generations.items()}
+        """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`.
+
+        One that is missing or damaged is left out: it is named when it is needed.
+        """
+        found = {}
+        for model_id, ids in self._generations.items():
+            with suppress(CodebookMissing, CodebookCorrupt):
+                found[model_id] = self.codebook(ids[-1])
+        return found
 
     def check(self):
         """Return the ids of the codebooks that are there and whole, read anew."""
         sound = set()
         for codebook_id in {one for ids in self._generations.values() for one in ids}:
-            try:
+            # The records that need a missing or damaged one are named instead.
+            with suppress(CodebookMissing, CodebookCorrupt):
                 sound.add(self._read(codebook_id).codebook_id)
-            except QuantizationError:
-                continue  # the records that need it are named instead
         return sound
