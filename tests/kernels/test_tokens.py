@@ -1,0 +1,177 @@
+"""Token scores beside NumPy's float64, and choices that are equal on every level."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from scipy.stats import entropy
+
+from cgcython.kernels import dispatch
+from cgcython.kernels.reference import tokens as reference
+
+F32, U32 = np.float32, np.uint32
+SHAPES = [(0, 8), (1, 1), (3, 5), (17, 16), (40, 33), (64, 128), (9, 300)]
+
+
+def values(n, dim, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, dim), dtype=F32)
+
+
+def score(kernel, method, tokens):
+    out = np.full(len(tokens), np.nan, F32)
+    getattr(kernel("tokens"), method)(tokens, out)
+    return out
+
+
+def select(kernel, scores, k):
+    kept = np.full(k, 2**32 - 1, U32)
+    kernel("tokens").select_top(np.asarray(scores, F32), kept)
+    return kept.tolist()
+
+
+def cover(kernel, tokens, keep):
+    kept, gains = np.empty(keep, U32), np.empty(keep, F32)
+    scratch = np.empty(kernel("tokens").coverage_scratch(*tokens.shape), np.uint8)
+    kernel("tokens").coverage(tokens, kept, gains, scratch)
+    return kept.tolist(), gains.tolist()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_magnitudes_are_lengths(kernel, shape):
+    tokens = values(*shape)
+    expected = np.linalg.norm(tokens.astype(float), axis=1)
+    np.testing.assert_allclose(score(kernel, "magnitude", tokens), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("magnitude", [1e-44, 1e-30, 1e18, 1e37])
+def test_magnitudes_neither_overflow_nor_vanish(kernel, magnitude):
+    tokens = np.array(values(5, 20).clip(-3, 3) * magnitude, F32)
+    expected = np.linalg.norm(tokens.astype(float), axis=1)
+    np.testing.assert_allclose(score(kernel, "magnitude", tokens), expected, rtol=1e-6, atol=1e-45)
+
+
+def test_the_largest_magnitude_is_finite(kernel):
+    largest = np.finfo(F32).max
+    assert score(kernel, "magnitude", np.full((1, 4), largest, F32)) == [largest]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_max_abs_is_exact(kernel, shape):
+    tokens = values(*shape)
+    assert np.array_equal(score(kernel, "max_abs", tokens), np.abs(tokens).max(1, initial=0))
+
+
+@pytest.mark.parametrize("magnitude", [1e-44, 1e-38, 1e-30, 1, 1e18, 1e37])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_entropy_is_scipys(kernel, shape, magnitude):
+    tokens = np.array(values(*shape).clip(-3, 3) * magnitude, F32)
+    tokens[2:3] = 0
+    tokens[4:5, 1:] = 0
+    expected = [entropy(np.abs(t).astype(float)) if t.any() else 0 for t in tokens]
+    # The logarithm is a polynomial of float32; 2e-6 is about eight units of ln 300.
+    np.testing.assert_allclose(score(kernel, "entropy", tokens), expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 15, 16, 17, 33, 512])
+def test_the_best_are_selected_in_order(kernel, n):
+    scores = values(1, n, seed=n)[0]
+    for k in {0, 1, n // 2, n - 1, n}:
+        expected = np.sort(np.argsort(-scores, kind="stable")[:k])
+        assert select(kernel, scores, k) == expected.tolist()
+
+
+def test_ties_keep_the_lower_position(kernel):
+    assert select(kernel, [1, 2, 1, 2, 1], 3) == [0, 1, 3]
+    assert select(kernel, [0.0, -0.0, 0.0, -0.0], 2) == [0, 1]
+    assert select(kernel, [-1, -1, -2, -1], 2) == [0, 1]
+
+
+@given(
+    scores=arrays.arrays(
+        F32,
+        st.integers(1, 70),
+        elements=st.sampled_from(
+            [0, -0.0, 1, -1, 1e-45, -1e-45, 3.4e38, -3.4e38, np.inf, -np.inf, 0.5]
+        ),
+    ),
+    part=st.floats(0, 1),
+)
+def test_every_level_selects_as_a_stable_sort(scores, part):
+    k = round(part * len(scores))
+    expected = np.sort(np.argsort(-scores, kind="stable")[:k]).tolist()
+    for level in dispatch.available():
+        assert select(lambda name, at=level: dispatch.load(name, at), scores, k) == expected
+
+
+def test_kept_rows_are_gathered(kernel):
+    tokens, kept = values(9, 5), np.array([1, 4, 8], U32)
+    out = np.empty((3, 5), F32)
+    kernel("tokens").gather(tokens, kept, out)
+    assert np.array_equal(out, tokens[kept])
+
+
+def test_rows_outside_are_not_gathered(kernel):
+    with pytest.raises(ValueError, match="row 9 of 9"):
+        kernel("tokens").gather(values(9, 5), np.array([9], U32), np.empty((1, 5), F32))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (33, 8), (70, 31), (130, 128), (20, 300)])
+def test_coverage_is_the_same_on_every_level(kernel, shape):
+    tokens = values(*shape, seed=3)
+    tokens[::7] = tokens[0]
+    for keep in {0, 1, (shape[0] + 1) // 2, shape[0]}:
+        assert cover(kernel, tokens, keep) == cover(lambda _: reference, tokens, keep)
+
+
+def test_coverage_is_greedy_facility_location(kernel):
+    tokens, kept, best = values(60, 32, seed=4), [], np.full(60, -1.0)
+    units = tokens / np.linalg.norm(tokens.astype(float), axis=1, keepdims=True)
+    table = units @ units.T
+    for _ in range(20):
+        kept.append(int(np.maximum(table, best).sum(axis=1).argmax()))
+        best = np.maximum(best, table[kept[-1]])
+    found, gains = cover(kernel, tokens, 20)
+    assert found == sorted(kept)
+    np.testing.assert_allclose(sum(gains), (best + 1).sum(), rtol=1e-3)
+
+
+def test_coverage_keeps_one_of_each_cluster(kernel):
+    centres = np.eye(5, 64, dtype=F32)
+    tokens = np.repeat(centres, 10, axis=0) + 0.01 * values(50, 64)
+    kept, _ = cover(kernel, tokens, 5)
+    assert [position // 10 for position in kept] == [0, 1, 2, 3, 4]
+
+
+def test_coverage_does_not_depend_on_lengths(kernel):
+    tokens = values(30, 16)
+    stretched = tokens * np.exp2(np.arange(30) - 60).astype(F32)[:, None]
+    assert cover(kernel, tokens, 11) == cover(kernel, stretched, 11)
+
+
+def test_coverage_takes_zero_tokens_last(kernel):
+    tokens = values(12, 8)
+    tokens[[0, 5]] = 0
+    assert cover(kernel, tokens, 10)[0] == [1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    assert cover(kernel, np.zeros((4, 8), F32), 2) == ([0, 1], [0, 0])
+
+
+def test_shapes_must_agree(kernel):
+    tokens, three = values(4, 8), np.empty(3, F32)
+    for method in ("magnitude", "entropy", "max_abs"):
+        with pytest.raises(ValueError, match="out holds 3, values holds 4"):
+            getattr(kernel("tokens"), method)(tokens, three)
+    with pytest.raises(ValueError, match="kept holds 4, scores holds 3"):
+        kernel("tokens").select_top(three, np.empty(4, U32))
+    with pytest.raises(ValueError, match="out"):
+        kernel("tokens").gather(tokens, np.zeros(2, U32), np.empty((3, 8), F32))
+    with pytest.raises(ValueError, match="kept holds 5"):
+        cover(kernel, tokens, 5)
+
+
+@pytest.mark.parametrize("level", dispatch.available()[1:])
+def test_too_little_scratch_is_refused(level):
+    family, kept = dispatch.load("tokens", level), np.empty(2, U32)
+    scratch = np.empty(family.coverage_scratch(4, 8) - 1, np.uint8)
+    with pytest.raises(ValueError, match="scratch"):
+        family.coverage(values(4, 8), kept, np.empty(2, F32), scratch)
