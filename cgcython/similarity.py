@@ -104,7 +104,7 @@ def token_alignments(query, document):
 TokenAlignment(query_token_idx=1, doc_token_idx=-1, similarity=0.0)]
     """
     query, document = _as_pair(query, document)
-    if len(document) == 0:
+    if not len(query) or not len(document):
         return []
     prepared, tokens = PreparedQuery.of(query), TokenArray(document, [0, len(document)])
     best, cosines = np.empty(len(query), np.int64), np.empty(len(query), np.float32)

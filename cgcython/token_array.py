@@ -86,7 +86,10 @@ class TokenArray:
             start, stop, step = index.indices(len(self))
             if step != 1:
                 raise InvalidInput(what="step", expected="1", actual=step)
-            return self._of(self.values, self.offsets[start : max(start, stop) + 1])
+            part = object.__new__(TokenArray)
+            part.__dict__.update(self.__dict__)  # checked values, and their norms once known
+            part.__dict__["offsets"] = self.offsets[start : max(start, stop) + 1]
+            return part
         index = range(len(self))[index]
         return self.values[self.offsets[index] : self.offsets[index + 1]]
 
@@ -114,11 +117,3 @@ class TokenArray:
         norms = np.empty(len(self.values), np.float32)
         kernels.maxsim.inverse_norms(self.values, norms)
         return norms
-
-    @classmethod
-    def _of(cls, values, offsets):
-        """Return an array of parts that were checked before."""
-        tokens = object.__new__(cls)
-        object.__setattr__(tokens, "values", values)
-        object.__setattr__(tokens, "offsets", offsets)
-        return tokens

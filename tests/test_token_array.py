@@ -1,0 +1,90 @@
+"""Token arrays: Arrow's layout, built from what callers have, views instead of copies."""
+
+import numpy as np
+import pytest
+
+from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, TokenArray, TokenEmbeddings
+
+F32 = np.float32
+
+
+def array():
+    values = np.arange(24, dtype=F32).reshape(8, 3)
+    return TokenArray(values, [0, 2, 2, 7, 8])
+
+
+def test_documents_are_runs_of_rows():
+    tokens = array()
+    assert len(tokens) == 4
+    assert tokens.dim == 3
+    assert tokens.counts.tolist() == [2, 0, 5, 1]
+    assert [document.shape for document in tokens] == [(2, 3), (0, 3), (5, 3), (1, 3)]
+    assert np.array_equal(tokens[-1], [[21, 22, 23]])
+
+
+def test_views_copy_nothing():
+    tokens = array()
+    assert np.shares_memory(tokens[2], tokens.values)
+    assert np.shares_memory(tokens[1:3].values, tokens.values)
+    assert np.array_equal(tokens[1:3][1], tokens[2])
+    assert len(tokens[3:1]) == 0
+
+
+def test_documents_beyond_the_last_are_refused():
+    with pytest.raises(IndexError):
+        array()[4]
+    with pytest.raises(InvalidInput, match="step"):
+        array()[::2]
+
+
+def test_lists_of_matrices_are_joined():
+    parts = [[[1, 2]], [], TokenEmbeddings([[3, 4], [5, 6]]), np.zeros((0, 2))]
+    tokens = TokenArray.from_list(parts)
+    assert tokens.values.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert tokens.offsets.tolist() == [0, 1, 1, 3, 3]
+    assert TokenArray.from_list([], dim=4).values.shape == (0, 4)
+
+
+def test_matrices_of_different_dimensions_are_refused():
+    with pytest.raises(DimensionMismatch):
+        TokenArray.from_list([[[1, 2]], [[1, 2, 3]]])
+
+
+def test_padding_is_dropped():
+    padded = np.arange(12, dtype=F32).reshape(2, 3, 2)
+    tokens = TokenArray.from_padded(padded, [1, 3])
+    assert tokens.values.tolist() == [[0, 1], [6, 7], [8, 9], [10, 11]]
+    assert tokens.offsets.tolist() == [0, 1, 4]
+
+
+@pytest.mark.parametrize("lengths", [[1, 4], [-1, 1], [0.5, 1]])
+def test_lengths_must_fit(lengths):
+    with pytest.raises(InvalidInput, match="lengths"):
+        TokenArray.from_padded(np.zeros((2, 3, 2)), lengths)
+
+
+def test_shapes_must_agree():
+    with pytest.raises(DimensionMismatch):
+        TokenArray(np.zeros(3), [0, 1])
+    with pytest.raises(DimensionMismatch):
+        TokenArray.from_padded(np.zeros((2, 3)), [1, 1])
+    with pytest.raises(DimensionMismatch):
+        TokenArray.from_padded(np.zeros((2, 3, 2)), [1])
+
+
+@pytest.mark.parametrize("offsets", [[0, 9], [2, 1], [-1, 3], [], [[0, 1]], [0.0, 1.0]])
+def test_offsets_must_ascend_within_the_values(offsets):
+    with pytest.raises(InvalidInput, match="offsets"):
+        TokenArray(np.zeros((8, 3)), offsets)
+
+
+def test_values_must_be_finite():
+    with pytest.raises(NonFiniteValue, match="value 1"):
+        TokenArray([[0, np.inf]], [0, 1])
+
+
+def test_norms_are_found_once_and_travel_with_views():
+    tokens = array()
+    known = tokens.inverse_norms
+    assert tokens.inverse_norms is known
+    assert tokens[1:3].inverse_norms is known
