@@ -39,6 +39,10 @@ def as_float32(values):
 
     What overflows becomes infinite; use `require_finite` to refuse that.
     """
+    if type(values) is np.ndarray and values.dtype == F32:
+        flags = values.flags
+        if flags.c_contiguous and flags.aligned:
+            return values
     try:
         array = np.asarray(_without_tensors(values))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -67,7 +67,8 @@ class QuantizationRouter:
             raise InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
         method = quantized.method
         self._decoded[method] += 1
-        return self.encoders[method].dequantize(quantized, out)
+        decoder = self.encoders[method].decoder(quantized)
+        return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
     def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False):
         """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts."""

@@ -15,8 +15,8 @@ from cgcython.errors import (
 )
 
 
-def require_kind(record, codec, kind=None):
-    """Check that a record or batch is of the codec's method, dimension and metadata type.
+def require_kind(record, codec, kind=None, size=None):
+    """Check that a record or batch is of the codec's method, dimension, metadata type and size.
 
     Raises MethodMismatch, DimensionMismatch or InvalidQuantizedData.
     """
@@ -27,6 +27,8 @@ def require_kind(record, codec, kind=None):
     if kind is not None and type(record.metadata) is not kind:
         reason = f"metadata is {type(record.metadata).__name__}, not {kind.__name__}"
         raise invalid(codec, reason=reason)
+    if size is not None and len(record.data) != size:
+        raise invalid(codec, expected=size, actual=len(record.data))
 
 
 def require_size(codec, data, expected):

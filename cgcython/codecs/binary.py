@@ -16,7 +16,6 @@ from cgcython.codecs.base import (
     require_columns,
     require_finite_rows,
     require_kind,
-    require_size,
 )
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.metadata import BinaryMetadata, to_float32
@@ -38,6 +37,8 @@ class BinaryCodec:
             raise InvalidInput(what="threshold", expected="a finite number", actual=self.threshold)
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "_metadata", BinaryMetadata(threshold))
+        object.__setattr__(self, "_size", (self.dim + 7) // 8)
+        object.__setattr__(self, "_padding", (1 << -self.dim % 8) - 1)
 
     def encode(self, values):
         """Return the record of one embedding.
@@ -53,10 +54,9 @@ class BinaryCodec:
 
     def decode(self, quantized, out=None):
         """Return +1 where a bit is set and -1 where it is not."""
-        require_kind(quantized, self, BinaryMetadata)
+        require_kind(quantized, self, BinaryMetadata, self._size)
         data = quantized.data
-        require_size(self, data, self.expected_size())
-        if data and data[-1] & self._padding:
+        if self._padding and data[-1] & self._padding:
             raise invalid(self, "padding bits are set")
         values = kernels.bits.unpack_vector(data, self.dim, out)
         return output(out, (self.dim,)) if values is None else values
@@ -95,18 +95,14 @@ class BinaryCodec:
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per eight values."""
-        return (self.dim + 7) // 8
+        return self._size
 
     def loss(self, original, decoded):
         """Return 1 - cosine, which only informs: sign codes are judged by Hamming recall."""
         return cosine_loss(original, decoded)
 
-    @property
-    def _padding(self):
-        return (1 << -self.dim % 8) - 1
-
     def _columns(self, rows):
-        return {"codes": ((rows, self.expected_size()), np.uint8)}
+        return {"codes": ((rows, self._size), np.uint8)}
 
 
 def hamming_distance(a, b):

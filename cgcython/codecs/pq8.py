@@ -56,8 +56,7 @@ class PQ8Codec:
         >>> codec.decode(codec.encode([0, 1, 2.4, 2.6, 255, 300, -9, 7]))
         array([  0.,   1.,   2.,   3., 255., 255.,   0.,   7.], dtype=float32)
         """
-        require_kind(quantized, self, PQ8Metadata)
-        require_size(self, quantized.data, self.expected_size())
+        require_kind(quantized, self, PQ8Metadata, self.codebook.num_subvectors)
         self._require_codebook(*quantized.metadata)
         if out is None:
             return self.codebook.dequantize(quantized.data)
