@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgcython.base import ModelId
+from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.errors import (
     BudgetExceeded,
@@ -20,6 +21,7 @@ from cgcython.errors import (
 )
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint
 from cgcython.records import SparseVector, TokenEmbeddings
+from cgcython.router import QuantizationRouter
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +179,29 @@ def test_a_huge_length_allocates_nothing(record):
     huge = record[: start + 6] + b"\xff\xff\xff\xff" + record[start + 10 :]
     with pytest.raises(StorageCorruption, match="cut off"):
         read(huge)
+
+
+def full_memory():
+    """Return a memory of the default profile: 32 tokens, E6 and E13 at 5 %."""
+    rng, parts = np.random.default_rng(5), {}
+    for model_id, row in Profile.named().items():
+        if row.method is QuantizationMethod.SPARSE_NATIVE:
+            indices = np.sort(rng.choice(row.dimension, row.dimension // 20, replace=False))
+            weights = rng.uniform(0.1, 3, len(indices))
+            parts[model_id] = SparseVector(indices, weights, row.dimension)
+        elif row.method is QuantizationMethod.TOKEN_PRUNING:
+            parts[model_id] = rng.standard_normal((32, row.dimension))
+        else:
+            parts[model_id] = rng.standard_normal(row.dimension)
+    return Fingerprint(parts)
+
+
+@pytest.mark.parametrize(("subvectors", "limit"), [(8, 14_000), (64, 14_400)])
+def test_all_thirteen_take_the_bytes_the_specification_allows(subvectors, limit):
+    books = {
+        one: PQ8Codebook(np.random.default_rng(one).random((subvectors, 256, dim // subvectors)))
+        for one, dim in ((0, 1024), (4, 768), (6, 1536), (9, 768))
+    }
+    quantized = full_memory().encode(QuantizationRouter(books))
+    assert len(quantized) == 13
+    assert quantized.size_bytes == 13_413 + 4 * (subvectors - 8) <= limit

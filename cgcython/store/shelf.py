@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.codebook_file import codebook_path, train_command
+from cgcython.codecs.codebook_file import codebook_path
 from cgcython.errors import CodebookCorrupt, CodebookMissing
 
 _ID = struct.Struct(">I")
@@ -67,11 +67,7 @@ class CodebookShelf:
         where = f"codebook {codebook_id:#010x} of store {self._files.path}"
         data = self._files.get("meta", _CODEBOOK + _ID.pack(codebook_id), where)
         if data is None:
-            raise CodebookMissing(
-                path=self._files.path,
-                codebook_id=codebook_id,
-                command=train_command(codebook_path("models", "Semantic")),
-            )
+            raise CodebookMissing(path=self._files.path, codebook_id=codebook_id)
         return PQ8Codebook.from_bytes(data, where=where)
 
     def current(self):
