@@ -42,7 +42,8 @@ METHODS = {
 class Layout(NamedTuple):
     """One way to lay out an embedding: its metadata as a struct, then its data.
 
-    `size(dimension, metadata)` is the bytes of data, where the metadata tell.
+    `size(dimension, metadata)` is the bytes of data, where the metadata tell;
+    `wrong(dimension, metadata, data)` says what contradicts what, or None.
     """
 
     number: int
@@ -50,42 +51,76 @@ class Layout(NamedTuple):
     name: str | None
     fields: struct.Struct
     size: Callable | None
+    wrong: Callable
+
+
+def _wrong_float8(dimension, m, data):
+    if not (isfinite(m.scale) and isfinite(m.bias)):
+        return f"scale is {m.scale}, bias is {m.bias}"
+
+
+def _wrong_binary(dimension, m, data):
+    if not isfinite(m.threshold):
+        return f"threshold is {m.threshold}"
+
+
+def _wrong_pq8(dimension, m, data):
+    if m.num_subvectors < 1:
+        return "no subvectors"
+
+
+def _wrong_sparse(dimension, m, data):
+    if m.vocab_size != dimension or m.nnz > dimension:
+        return f"{m.nnz} non-zeros of {m.vocab_size}, dimension {dimension}"
+
+
+def _wrong_pairs(dimension, m, data):
+    return _wrong_sparse(dimension, m, data) or _wrong_count(m.nnz, data)
+
+
+def _wrong_tokens(dimension, m, data):
+    if m.kept_tokens > m.original_tokens:
+        return f"{m.kept_tokens} of {m.original_tokens} tokens kept"
+    if not isfinite(m.threshold):
+        return f"threshold is {m.threshold}"
+
+
+def _wrong_token_records(dimension, m, data):
+    return _wrong_tokens(dimension, m, data) or _wrong_count(m.kept_tokens, data)
+
+
+def _wrong_count(said, data):
+    found = _U32.unpack_from(data)[0]
+    if found != said:
+        return f"the data count {found}, the metadata {said}"
 
 
 def _bitmap(metadata):
     return (metadata.original_tokens + 7) // 8
 
 
-_F8, _SPARSE, _TOKENS = struct.Struct("<ff"), struct.Struct("<I"), struct.Struct("<IIf")
+def _token_layout(number, name, size, wrong=_wrong_tokens):
+    return Layout(number, TokenPruningMetadata, name, struct.Struct("<IIf"), size, wrong)
+
+
+def _sparse_layout(number, name, fields, size=None, wrong=_wrong_sparse):
+    return Layout(number, SparseMetadata, name, struct.Struct(fields), size, wrong)
+
+
+_FLOAT8, _BINARY, _PQ8 = struct.Struct("<ff"), struct.Struct("<f"), struct.Struct("<IB")
 LAYOUTS = (
-    Layout(1, Float8Metadata, None, _F8, lambda dim, m: dim),
-    Layout(2, BinaryMetadata, None, struct.Struct("<f"), lambda dim, m: (dim + 7) // 8),
-    Layout(3, PQ8Metadata, None, struct.Struct("<IB"), lambda dim, m: m.num_subvectors),
+    Layout(1, Float8Metadata, None, _FLOAT8, lambda dim, m: dim, _wrong_float8),
+    Layout(2, BinaryMetadata, None, _BINARY, lambda dim, m: (dim + 7) // 8, _wrong_binary),
+    Layout(3, PQ8Metadata, None, _PQ8, lambda dim, m: m.num_subvectors, _wrong_pq8),
     # Canonical pairs begin with their count, so they carry no metadata.
-    Layout(4, SparseMetadata, "canonical", struct.Struct("<"), lambda dim, m: 4 + 8 * m.nnz),
-    Layout(5, SparseMetadata, "compact_f16", _SPARSE, None),
-    Layout(6, SparseMetadata, "compact_f32", _SPARSE, None),
-    Layout(
-        7,
-        TokenPruningMetadata,
-        "canonical",
-        _TOKENS,
-        lambda dim, m: 4 + m.kept_tokens * (4 + 4 * dim),
+    _sparse_layout(4, "canonical", "<", lambda dim, m: 4 + 8 * m.nnz, _wrong_pairs),
+    _sparse_layout(5, "compact_f16", "<I"),
+    _sparse_layout(6, "compact_f32", "<I"),
+    _token_layout(
+        7, "canonical", lambda dim, m: 4 + m.kept_tokens * (4 + 4 * dim), _wrong_token_records
     ),
-    Layout(
-        8,
-        TokenPruningMetadata,
-        "compact_e4m3",
-        _TOKENS,
-        lambda dim, m: _bitmap(m) + m.kept_tokens * (4 + dim),
-    ),
-    Layout(
-        9,
-        TokenPruningMetadata,
-        "compact_f32",
-        _TOKENS,
-        lambda dim, m: _bitmap(m) + m.kept_tokens * 4 * dim,
-    ),
+    _token_layout(8, "compact_e4m3", lambda dim, m: _bitmap(m) + m.kept_tokens * (4 + dim)),
+    _token_layout(9, "compact_f32", lambda dim, m: _bitmap(m) + m.kept_tokens * 4 * dim),
 )
 _BY_NUMBER = {layout.number: layout for layout in LAYOUTS}
 _BY_METADATA = {(layout.kind, layout.name): layout for layout in LAYOUTS}
@@ -100,13 +135,13 @@ def write_section(quantized, model_id=None):
     layout = _BY_METADATA.get((type(metadata), getattr(metadata, "layout", None)))
     if layout is None or METHODS[layout.kind] is not quantized.method:
         raise InvalidInput(what="metadata", expected=f"that of {quantized.method}", actual=metadata)
-    _require_consistent(layout, dimension, metadata, data)
     try:
         payload = layout.fields.pack(*_fields_of(layout, metadata)) + data
         embedder = NO_EMBEDDER if model_id is None else model_id
         body = _HEAD.pack(embedder, layout.number, dimension, len(payload)) + payload
     except (struct.error, OverflowError) as error:
         raise InvalidInput(what="metadata", expected="32-bit numbers", actual=error) from None
+    _require_consistent(layout, dimension, metadata, data)
     return body + _U32.pack(crc32(body))
 
 
@@ -172,29 +207,9 @@ def _metadata_of(layout, dimension, fields, data):
 def _require_consistent(layout, dimension, metadata, data):
     if layout.size and len(data) != layout.size(dimension, metadata):
         raise _invalid(layout, layout.size(dimension, metadata), len(data))
-    reason = _contradiction(dimension, metadata)
-    if reason is None and layout.name == "canonical":
-        said, found = metadata[1], _U32.unpack_from(data)[0]
-        reason = None if said == found else f"the data count {found}, the metadata {said}"
-    if reason:
-        raise _invalid(layout, reason=reason)
-
-
-def _contradiction(dimension, metadata):
-    """Return what cannot be about the metadata of an embedding, or None."""
-    if dimension < 1:
-        return f"dimension is {dimension}"
-    for name, value in zip(metadata._fields, metadata):
-        if isinstance(value, float) and not isfinite(value):
-            return f"{name} is {value}"
-    match metadata:
-        case SparseMetadata(vocab_size=size, nnz=nnz) if size != dimension or nnz > size:
-            return f"{nnz} non-zeros of {size}, dimension {dimension}"
-        case TokenPruningMetadata(original_tokens=tokens, kept_tokens=kept) if kept > tokens:
-            return f"{kept} of {tokens} tokens kept"
-        case PQ8Metadata(num_subvectors=0):
-            return "no subvectors"
-    return None
+    wrong = layout.wrong(dimension, metadata, data)
+    if wrong or dimension < 1:
+        raise _invalid(layout, reason=wrong or f"dimension is {dimension}")
 
 
 def _invalid(layout, expected=None, actual=None, reason=None):

@@ -15,8 +15,8 @@ SPECIFIED = """
     Float8E4M3Encoder BinaryEncoder SparseNativeEncoder TokenPruningEncoder PQ8Encoder PQ8Codebook
     QuantizationRouter TokenPruningConfig TokenPruningQuantizer ImportanceScoringMethod
     PrunedEmbeddings TokenAlignment max_sim symmetric_max_sim approximate_max_sim token_alignments
-    cosine_similarity Fingerprint FingerprintStore QuantizationError DimensionMismatch StorageCorruption
-    CodebookMissing RecallLossExceeded InvalidQuantizedData SparseTooDense NonFiniteValue
+    cosine_similarity Fingerprint FingerprintStore QuantizationError DimensionMismatch
+    StorageCorruption CodebookMissing RecallLossExceeded InvalidQuantizedData SparseTooDense NonFiniteValue
     MethodMismatch BudgetExceeded
 """.split()
 

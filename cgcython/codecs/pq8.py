@@ -12,7 +12,6 @@ from cgcython.codecs.base import (
     output_columns,
     require_columns,
     require_kind,
-    require_size,
 )
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import CodebookMissing
