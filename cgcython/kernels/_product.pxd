@@ -186,8 +186,8 @@ cdef inline void product_rows(
     start_rows(start, columns, n, out)
     while i < n:
         rows = min(ROW_BLOCK, n - i)
-        # Packing the matrix pays from the third row on.
-        if rows < 3:
+        # Packing the matrix pays from the fifth row on.
+        if rows < 5:
             product_row(values + i * width, mean, matrix, width, columns, out + i * columns)
             i += 1
         else:

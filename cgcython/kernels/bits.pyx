@@ -1,42 +1,115 @@
 """Sign codes: one bit per value, most significant bit first, padding zero."""
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport isfinite
-from libc.string cimport memset
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from libc.string cimport memcpy
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector, vector_out
-from cgcython.kernels._types cimport f32, i64, u8, u32, u64
+from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
+from cgcython.kernels._heap cimport best_first, rise, sink
+from cgcython.kernels._types cimport f32, i32, i64, u8, u32, u64
+from cgcython.kernels._vector cimport set_all, vf
+
+cdef extern from "_bits.h" nogil:
+    u64 turn_bytes "cg_turn_bytes"(u64 bits)
+    u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold)
+    void signs64 "cg_signs64"(u64 bits, f32 *values)
+    u64 count_differing "cg_hamming"(const u8 *a, const u8 *b, Py_ssize_t n)
 
 np.import_array()
 
-cdef extern from *:
-    int popcount "__builtin_popcount"(unsigned int) nogil
+cdef enum:
+    SCAN = 256  # codes whose distances are known before any of them is looked at
 
 
 cdef bint bits_pack(const f32 *values, Py_ssize_t n, f32 threshold, u8 *packed) noexcept nogil:
-    """Write the bits of n values; return whether all are finite."""
     cdef:
-        Py_ssize_t i
-        bint finite = True
-    memset(packed, 0, (n + 7) // 8)
-    for i in range(n):
-        packed[i // 8] |= (values[i] >= threshold) << (7 - i % 8)
-        finite = finite and isfinite(values[i])
-    return finite
+        Py_ssize_t i = 0
+        u64 bits
+        f32[64] last
+        vf least = set_all(threshold)
+    if peak_bits(values, n) > LARGEST:
+        return False
+    while i + 64 <= n:
+        bits = turn_bytes(at_least64(values + i, least))
+        memcpy(packed + i // 8, &bits, 8)
+        i += 64
+    if i < n:
+        memcpy(last, values + i, (n - i) * sizeof(f32))
+        bits = turn_bytes(at_least64(last, least) & ((<u64>1 << (n - i)) - 1))
+        memcpy(packed + i // 8, &bits, (n - i + 7) // 8)
+    return True
 
 
 cdef void bits_unpack(const u8 *packed, Py_ssize_t n, f32 *values) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        values[i] = 2 * (packed[i // 8] >> (7 - i % 8) & 1) - 1
+    cdef:
+        Py_ssize_t i = 0
+        u64 bits = 0
+        f32[64] last
+    while i + 64 <= n:
+        memcpy(&bits, packed + i // 8, 8)
+        signs64(turn_bytes(bits), values + i)
+        i += 64
+    if i < n:
+        memcpy(&bits, packed + i // 8, (n - i + 7) // 8)
+        signs64(turn_bytes(bits), last)
+        memcpy(values + i, last, (n - i) * sizeof(f32))
 
 
 cdef u64 bits_hamming(const u8 *a, const u8 *b, Py_ssize_t n) noexcept nogil:
+    return count_differing(a, b, n)
+
+
+cdef void bits_hamming_rows(
+    const u8 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t width, u32 *distances
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if width == 128:  # the length is a constant to the compiler here: nothing is left to loop over
+        for i in range(n):
+            distances[i] = <u32>count_differing(query, codes + i * 128, 128)
+    else:
+        for i in range(n):
+            distances[i] = <u32>count_differing(query, codes + i * width, width)
+
+
+cdef void bits_hamming_topk(
+    const u8 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t width, Py_ssize_t k,
+    i64 *ids, i32 *ranks
+) noexcept nogil:
+    """Find the nearest k; their ranks are -1 - distance."""
     cdef:
-        Py_ssize_t i
-        u64 distance = 0
-    for i in range(n):
-        distance += popcount(a[i] ^ b[i])
-    return distance
+        Py_ssize_t start = 0, i, rows
+        u32[SCAN] distances
+    while start < n and k:
+        rows = min(SCAN, n - start)
+        bits_hamming_rows(query, codes + start * width, rows, width, distances)
+        for i in range(rows):
+            if start + i < k:
+                rise(ranks, ids, start + i, ~<i32>distances[i], start + i)
+            elif ~<i32>distances[i] > ranks[0]:  # later ids lose ties
+                sink(ranks, ids, k, ~<i32>distances[i], start + i)
+        start += rows
+    best_first(ranks, ids, k)
+
+
+cdef inline bint span(object data, const u8 **start, Py_ssize_t *length) noexcept:
+    """Find the bytes of the two usual kinds of object."""
+    if PyBytes_CheckExact(data):
+        start[0], length[0] = <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
+        return True
+    if np.PyArray_CheckExact(data) and np.PyArray_ISCARRAY_RO(data):
+        if np.PyArray_TYPE(data) == np.NPY_UINT8:
+            start[0] = <const u8 *>np.PyArray_DATA(data)
+            length[0] = np.PyArray_SIZE(data)
+            return True
+    return False
+
+
+cdef object hamming_any(object a, object b):
+    """Return the distance of two objects of any kind that shows its bytes."""
+    cdef const u8[::1] left = memoryview(a).cast("B"), right = memoryview(b).cast("B")
+    agree("a", left.shape[0], "b", right.shape[0])
+    return bits_hamming(&left[0], &right[0], left.shape[0])
 
 
 cdef inline int check_width(Py_ssize_t width, Py_ssize_t num_bits) except -1:
@@ -60,17 +133,15 @@ def pack_rows(
     u8[:, ::1] packed,          # OUT
 ):
     """Write each row's bits, value >= threshold; return the first non-finite index, or -1."""
-    cdef Py_ssize_t i, k, n = values.shape[0], dim = values.shape[1]
+    cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1], bad = -1
     agree("packed", packed.shape[0], "values", n)
     check_width(packed.shape[1], dim)
     with nogil:
         for i in range(n):
             if not bits_pack(&values[i, 0], dim, threshold, &packed[i, 0]):
-                for k in range(dim):
-                    if not isfinite(values[i, k]):
-                        with gil:
-                            return i * dim + k
-    return -1
+                bad = i * dim + first_nonfinite(&values[i, 0], dim)
+                break
+    return bad
 
 
 def unpack_vector(bytes packed not None, Py_ssize_t num_bits, out=None):
@@ -102,9 +173,14 @@ def unpack_rows(
 
 def hamming(object a, object b):
     """Return the number of bits in which two byte strings of equal length differ."""
-    cdef const u8[::1] left = memoryview(a).cast("B"), right = memoryview(b).cast("B")
-    agree("a", left.shape[0], "b", right.shape[0])
-    return bits_hamming(&left[0], &right[0], left.shape[0]) if left.shape[0] else 0
+    cdef:
+        const u8 *left = NULL
+        const u8 *right = NULL
+        Py_ssize_t n = 0, m = 0
+    if not (span(a, &left, &n) and span(b, &right, &m)):
+        return hamming_any(a, b)
+    agree("a", n, "b", m)
+    return bits_hamming(left, right, n)
 
 
 def hamming_rows(
@@ -113,12 +189,11 @@ def hamming_rows(
     u32[::1] distances,         # OUT
 ):
     """Write the Hamming distance of the query to each row of codes."""
-    cdef Py_ssize_t i, n = codes.shape[0], width = codes.shape[1]
+    cdef Py_ssize_t n = codes.shape[0], width = codes.shape[1]
     agree("a row of codes", width, "query", query.shape[0])
     agree("distances", distances.shape[0], "codes", n)
     with nogil:
-        for i in range(n):
-            distances[i] = <u32>bits_hamming(&query[0], &codes[i, 0], width)
+        bits_hamming_rows(&query[0], &codes[0, 0], n, width, &distances[0])
 
 
 def hamming_topk(
@@ -129,27 +204,16 @@ def hamming_topk(
 ):
     """Write the nearest rows of codes by (distance, index), ascending."""
     cdef:
-        Py_ssize_t i, j, n = codes.shape[0], width = codes.shape[1], k = ids.shape[0], held = 0
-        u32 distance
+        Py_ssize_t i, n = codes.shape[0], width = codes.shape[1], k = ids.shape[0]
+        i32 *ranks = <i32 *>&distances[0]
     agree("distances", distances.shape[0], "ids", k)
     agree("a row of codes", width, "query", query.shape[0])
     if k > n:
         raise ValueError(f"ids holds {k}, codes holds {n}")
-    if k == 0:
-        return
     with nogil:
-        for i in range(n):
-            distance = <u32>bits_hamming(&query[0], &codes[i, 0], width)
-            if held == k:
-                if distance >= distances[k - 1]:
-                    continue
-                held -= 1
-            j = held
-            while j and distances[j - 1] > distance:
-                distances[j], ids[j] = distances[j - 1], ids[j - 1]
-                j -= 1
-            distances[j], ids[j] = distance, i
-            held += 1
+        bits_hamming_topk(&query[0], &codes[0, 0], n, width, k, &ids[0], ranks)
+        for i in range(k):
+            distances[i] = ~ranks[i]
 
 
 def padding_is_zero(const u8[:, ::1] packed, Py_ssize_t num_bits):
