@@ -26,10 +26,8 @@ class Contender:
         self.router, self.model_id, self.documents = router, model_id, documents
         self.memories, self.metric = np.asarray(memories, np.int64), metric
         self.codec = router.encoders[router.profile[model_id].method].compact_codec(model_id)
-        self.encode_us, self.records = None, records
-        if records is None:
-            self.encode_us, batch = _timed(self.codec, documents)
-            self.records = [self.codec.row(batch, i) for i in range(len(batch))]
+        self.encode_us, batch = _timed(self.codec, documents)
+        self.records = records or [self.codec.row(batch, i) for i in range(len(batch))]
 
     @cached_property
     def float_scan(self):

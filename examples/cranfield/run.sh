@@ -16,6 +16,5 @@ step verify "$work/store"
 step inspect "$work/store"
 step search "E1=$here/queries.npz" --store "$work/store" -k 3 | head -n 9
 # shellcheck disable=SC2086
-step eval $memories --queries $queries --qrels "$here/qrels.npy" \
-    --models "$work/models" --profile "$here/profile.toml"
+step eval $memories --queries $queries --qrels "$here/qrels.npy" --store "$work/store"
 printf '\nmodels and store are in %s\n' "$work"
