@@ -106,3 +106,27 @@ def hamming_top(c):
         return distances
 
     return lambda: np.sort(np.concatenate(split_rows(search, len(c.B), c.threads)))[:10]
+
+
+@peer("sparse.enc.vec", note="new bytes", **OURS)
+def sparse_encode(c):
+    encode, indices, weights = kernels.sparse.encode_vector, c.i, c.v
+    return lambda: encode(indices, weights, 30522, 0)
+
+
+@peer("sparse.dec.vec", note="new arrays, checked", **OURS)
+def sparse_decode(c):
+    decode, data, nnz = kernels.sparse.decode_vector, c.blob, len(c.i)
+    return lambda: decode(data, nnz, 30522, 0)
+
+
+@peer(["sparse.dot.100kx1500", "sparse.dot.100kx128_q32"], prec="f32", mt=True, **OURS)
+def sparse_dot_rows(c):
+    indptr, indices, weights = c.indptr, c.idx.ravel().view(np.uint32), c.val.ravel()
+    query, out = c.qd, np.empty(c.nd, np.float32)
+
+    def score(start, stop):
+        edges = indptr[start : stop + 1]
+        kernels.sparse.dot_rows(query, edges, indices, weights, out[start:stop])
+
+    return lambda: (split_rows(score, c.nd, c.threads), out)[1]

@@ -14,13 +14,22 @@ typedef uint32_t cg_v8 __attribute__((vector_size(32)));
 
 CG_INLINE cg_v8 cg_load8(const uint32_t *p) { cg_v8 v; memcpy(&v, p, sizeof v); return v; }
 CG_INLINE void cg_store8(uint32_t *p, cg_v8 v) { memcpy(p, &v, sizeof v); }
-CG_INLINE cg_v8 cg_load8_bytes(const uint8_t *p) {
-    __m128i bytes = _mm_loadl_epi64((const __m128i *)p);
+
+/* The places of ones in each byte, so that a byte of a bitmap becomes indices in one step. */
+static uint8_t cg_places[256][8];
+
+__attribute__((constructor)) static void cg_fill_places(void) {
+    for (int byte = 0; byte < 256; byte++)
+        for (int bit = 0, rank = 0; bit < 8; bit++)
+            if (byte >> bit & 1) cg_places[byte][rank++] = (uint8_t)bit;
+}
+CG_INLINE cg_v8 cg_places_of_ones(uint8_t byte) {
+    __m128i places = _mm_loadl_epi64((const __m128i *)cg_places[byte]);
 #if defined(__AVX2__)
-    return (cg_v8)_mm256_cvtepu8_epi32(bytes); /* gcc converts vectors of eight one by one */
+    return (cg_v8)_mm256_cvtepu8_epi32(places); /* gcc converts vectors of eight one by one */
 #else
     cg_v8 v;
-    __m128i halves[] = {_mm_cvtepu8_epi32(bytes), _mm_cvtepu8_epi32(_mm_srli_si128(bytes, 4))};
+    __m128i halves[] = {_mm_cvtepu8_epi32(places), _mm_cvtepu8_epi32(_mm_srli_si128(places, 4))};
     memcpy(&v, halves, sizeof v);
     return v;
 #endif

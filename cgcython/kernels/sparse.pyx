@@ -6,41 +6,21 @@ Elias-Fano strings whose length follows from nnz and dimension.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.math cimport sqrt
 from libc.stdint cimport uint64_t as u64
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 cimport numpy as np
+from cgcython.kernels._elias_fano cimport (
+    count_ones, high_bits_of, join, low_bits_of, low_bytes_of, padding_is_zero, read_high,
+    write_high, write_low,
+)
+from cgcython.kernels._halves cimport fit_half, halves_are_finite, read_halves, write_halves
+from cgcython.kernels._sparse cimport read32, write32
+from cgcython.kernels._sparse_dot cimport ROWS, dot_some
 from cgcython.kernels._types cimport f32, i64, u8, u32
-from cgcython.kernels._vector cimport LANES
 
 np.import_array()
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
-
-cdef extern from "_sparse.h" nogil:
-    ctypedef u32 v8 "cg_v8"
-    u32 read32 "cg_read32"(const u8 *p)
-    u64 read64 "cg_read64"(const u8 *p)
-    void write32 "cg_write32"(u8 *p, u32 v)
-    void write64 "cg_write64"(u8 *p, u64 v)
-    v8 load8 "cg_load8"(const u32 *p)
-    void store8 "cg_store8"(u32 *p, v8 v)
-    v8 load8_bytes "cg_load8_bytes"(const u8 *p)
-    v8 count8 "cg_count8"(u32 first)
-    v8 shifts8 "cg_shifts8"(u32 width)
-    v8 unpack8 "cg_unpack8"(u64 fields, v8 shifts, u32 width)
-    u64 pack8 "cg_pack8"(v8 values, v8 shifts, u32 width)
-    u64 pack_bits "cg_pack_bits"(const u8 *p)
-    void round_halves "cg_round_halves"(const f32 *p, u8 *to)
-    void widen_halves "cg_widen_halves"(const u8 *p, f32 *to)
-    ctypedef float f4 "cg_f4"
-    f4 load4 "cg_load4"(const f32 *p)
-    void store4 "cg_store4"(f32 *p, f4 v)
-    f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
-    bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
-    void prefetch "__builtin_prefetch"(const void *p)
-    int leading_zeros "__builtin_clzll"(u64 v)
-    int trailing_zeros "__builtin_ctzll"(u64 v)
-    int popcount "__builtin_popcountll"(u64 v)
 
 cdef enum:
     CANONICAL_LAYOUT = 0
@@ -55,43 +35,9 @@ cdef enum:
     INDEX = 4
     WEIGHT = 5
 
-# The places of ones in each byte, so that a byte of a bitmap becomes indices in one step.
-cdef u8[256][8] PLACES
-cdef enum:
-    BLOCK = 4096  # bits of a bitmap that are made at once
-    ROWS = 64     # rows that meet a part of a query together
-    PART = 4096   # values in such a part: 16 KB
-    AHEAD = 64    # non-zeros
-
-
-def _fill_places():
-    cdef int byte, bit, rank
-    for byte in range(256):
-        rank = 0
-        for bit in range(8):
-            if byte >> bit & 1:
-                PLACES[byte][rank] = bit
-                rank += 1
-
-
-_fill_places()
 CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
 SOUND, BAD_LENGTH, BAD_COUNT = OK, LENGTH, COUNT
 BAD_PADDING, BAD_INDEX, BAD_WEIGHT = PADDING, INDEX, WEIGHT
-
-
-cdef inline u32 low_bits_of(u64 nnz, u64 dimension) noexcept nogil:
-    return 63 - leading_zeros(dimension // nnz)
-
-
-cdef inline Py_ssize_t low_bytes_of(Py_ssize_t nnz, u32 low_bits) noexcept nogil:
-    return (nnz * low_bits + 7) >> 3
-
-
-cdef inline Py_ssize_t high_bits_of(
-    Py_ssize_t nnz, Py_ssize_t dimension, u32 low_bits
-) noexcept nogil:
-    return nnz + ((dimension - 1) >> low_bits) + 1
 
 
 cdef Py_ssize_t sparse_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
@@ -111,8 +57,6 @@ cdef inline u32 bits_of(const f32 *weight) noexcept nogil:
     return read32(<const u8 *>weight)
 
 
-# Checking --------------------------------------------------------------------------------------
-
 cdef int check_indices(const u32 *indices, Py_ssize_t nnz, Py_ssize_t dimension) noexcept nogil:
     cdef Py_ssize_t i
     cdef int wrong = 0
@@ -131,16 +75,6 @@ cdef int check_weights(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
     return WEIGHT if wrong else OK
 
 
-cdef bint fit_half(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef u32 size, misfit = 0
-    for i in range(nnz):
-        size = bits_of(&weights[i]) & 0x7FFFFFFF
-        # From 2**-14 up to, not including, 65520, which would round to infinity.
-        misfit |= (size - <u32>0x38800000 >= <u32>(0x477FF000 - 0x38800000)) & (size != 0)
-    return not misfit
-
-
 cdef int sparse_check(
     const u32 *indices, const f32 *weights, Py_ssize_t nnz, Py_ssize_t dimension, int layout
 ) noexcept nogil:
@@ -152,8 +86,6 @@ cdef int sparse_check(
     return status
 
 
-# Writing: arguments are checked before ---------------------------------------------------------
-
 cdef void write_pairs(
     const u32 *indices, const f32 *weights, Py_ssize_t nnz, u8 *data
 ) noexcept nogil:
@@ -162,67 +94,6 @@ cdef void write_pairs(
     for i in range(nnz):
         write32(data + 4 + 8 * i, indices[i])
         write32(data + 8 + 8 * i, bits_of(&weights[i]))
-
-
-cdef void write_low(const u32 *indices, Py_ssize_t nnz, u32 low_bits, u8 *low) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        u64 pending = 0, mask = (<u64>1 << low_bits) - 1
-        u32 filled = 0
-        v8 shifts = shifts8(low_bits)
-    if low_bits <= 8:
-        # Eight fields fill low_bits bytes; what is written beyond them is overwritten next.
-        while i + 8 <= nnz:
-            write64(low, pack8(load8(indices + i), shifts, low_bits))
-            low += low_bits
-            i += 8
-    while i < nnz:
-        pending |= (indices[i] & mask) << filled
-        filled += low_bits
-        i += 1
-        if filled >= 32:
-            write32(low, <u32>pending)
-            low += 4
-            pending >>= 32
-            filled -= 32
-    memcpy(low, &pending, (filled + 7) >> 3)
-
-
-cdef void write_high(
-    const u32 *indices, Py_ssize_t nnz, u32 low_bits, u8 *high, Py_ssize_t num_bytes
-) noexcept nogil:
-    """A byte for each bit first: bits of one byte set one after another would wait for it."""
-    cdef:
-        u8[BLOCK] bits
-        Py_ssize_t i = 0, k, start = 0
-        u64 place, word
-    while start < num_bytes:
-        memset(bits, 0, BLOCK)
-        while i < nnz:
-            place = (indices[i] >> low_bits) + <u64>i - 8 * start
-            if place >= BLOCK:
-                break
-            bits[place] = 1
-            i += 1
-        for k in range(0, min(BLOCK, 8 * (num_bytes - start)), 64):
-            word = pack_bits(bits + k)
-            memcpy(high + start + (k >> 3), &word, min(8, num_bytes - start - (k >> 3)))
-        start += BLOCK >> 3
-
-
-cdef void write_halves(const f32 *weights, Py_ssize_t nnz, u8 *data) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        f32[16] last
-        u8[32] halves
-    while i + LANES <= nnz:
-        round_halves(weights + i, data + 2 * i)
-        i += LANES
-    if i < nnz:
-        memset(last, 0, sizeof(last))
-        memcpy(last, weights + i, 4 * (nnz - i))
-        round_halves(last, halves)
-        memcpy(data + 2 * i, halves, 2 * (nnz - i))
 
 
 cdef void sparse_write(
@@ -248,8 +119,6 @@ cdef void sparse_write(
         memcpy(data, weights, 4 * nnz)
 
 
-# Reading: hostile bytes give a status and stay inside the arrays --------------------------------
-
 cdef int read_pairs(
     const u8 *data, Py_ssize_t nnz, u32 *indices, f32 *weights
 ) noexcept nogil:
@@ -260,89 +129,6 @@ cdef int read_pairs(
         indices[i] = read32(data + 4 + 8 * i)
         memcpy(&weights[i], data + 8 + 8 * i, 4)
     return OK
-
-
-cdef inline u64 read_some(const u8 *data, Py_ssize_t num_bytes) noexcept nogil:
-    """At most eight bytes, zeros beyond them."""
-    cdef u64 word = 0
-    if num_bytes >= 8:
-        return read64(data)
-    memcpy(&word, data, num_bytes)
-    return word
-
-
-cdef Py_ssize_t count_ones(const u8 *high, Py_ssize_t num_bytes) noexcept nogil:
-    cdef Py_ssize_t i = 0, ones = 0
-    while i < num_bytes:
-        ones += popcount(read_some(high + i, num_bytes - i))
-        i += 8
-    return ones
-
-
-cdef inline bint padding_is_zero(const u8 *bits, Py_ssize_t num_bits) noexcept nogil:
-    return num_bits & 7 == 0 or bits[num_bits >> 3] >> (num_bits & 7) == 0
-
-
-cdef void read_high(const u8 *high, Py_ssize_t nnz, u32 *places) noexcept nogil:
-    """Where the first nnz ones are."""
-    cdef:
-        Py_ssize_t i = 0, rank = 0
-        u32 byte
-    # Eight places are stored for each byte, as many as it has ones are kept.
-    while rank + 8 <= nnz:
-        store8(places + rank, load8_bytes(PLACES[high[i]]) + <u32>(8 * i))
-        rank += popcount(high[i])
-        i += 1
-    while rank < nnz:
-        byte = high[i]
-        while byte:
-            places[rank] = <u32>(8 * i + trailing_zeros(byte))
-            rank += 1
-            byte &= byte - 1
-        i += 1
-
-
-cdef void join(const u8 *low, Py_ssize_t nnz, u32 low_bits, u32 *indices) noexcept nogil:
-    """Turn places of ones into indices."""
-    cdef:
-        Py_ssize_t i = 0, place, num_bytes = low_bytes_of(nnz, low_bits)
-        u32 mask = (<u32>1 << low_bits) - 1
-        v8 shifts = shifts8(low_bits), high
-    if low_bits <= 8:
-        # At least sixteen bytes of weights follow, so eight can be read anywhere here.
-        while i + 8 <= nnz:
-            high = (load8(indices + i) - count8(<u32>i)) << low_bits
-            store8(indices + i, high | unpack8(read64(low + (i >> 3) * low_bits), shifts, low_bits))
-            i += 8
-    while i < nnz:
-        place = i * low_bits
-        indices[i] = (indices[i] - <u32>i) << low_bits | (
-            read_some(low + (place >> 3), num_bytes - (place >> 3)) >> (place & 7) & mask
-        )
-        i += 1
-
-
-cdef int check_halves(const u8 *data, Py_ssize_t nnz) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef int wrong = 0
-    for i in range(nnz):
-        wrong |= data[2 * i + 1] & 0x7C == 0x7C
-    return WEIGHT if wrong else OK
-
-
-cdef void read_halves(const u8 *data, Py_ssize_t nnz, f32 *weights) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        f32[16] last
-        u8[32] halves
-    while i + LANES <= nnz:
-        widen_halves(data + 2 * i, weights + i)
-        i += LANES
-    if i < nnz:
-        memset(halves, 0, sizeof(halves))
-        memcpy(halves, data + 2 * i, 2 * (nnz - i))
-        widen_halves(halves, last)
-        memcpy(weights + i, last, 4 * (nnz - i))
 
 
 cdef int read_compact(
@@ -360,7 +146,7 @@ cdef int read_compact(
     if count_ones(high, num_bytes) != nnz:
         return COUNT
     if layout == F16_LAYOUT:
-        if check_halves(tail, nnz) != OK:
+        if not halves_are_finite(tail, nnz):
             return WEIGHT
         read_halves(tail, nnz, weights)
     else:
@@ -386,57 +172,6 @@ cdef int sparse_read(
     return status if status != OK else check_weights(weights, nnz)
 
 
-# Scoring ---------------------------------------------------------------------------------------
-
-cdef Py_ssize_t add_until(
-    const f32 *query, u32 last, const u32 *indices, const f32 *weights, Py_ssize_t start,
-    Py_ssize_t nnz, u32 bound, f32 *sums
-) noexcept nogil:
-    """Add products to sixteen sums, in groups of sixteen whose first index is below the bound.
-
-    Returns where it stopped, or -1 at an index above the last.
-    """
-    cdef Py_ssize_t i = start
-    cdef f4 a = load4(sums), b = load4(sums + 4), c = load4(sums + 8), d = load4(sums + 12)
-    while i + 16 <= nnz and indices[i] <= bound:
-        prefetch(indices + i + AHEAD)
-        prefetch(weights + i + AHEAD)
-        if any_above16(indices + i, last):
-            return -1
-        a += gather4(query, indices + i) * load4(weights + i)
-        b += gather4(query, indices + i + 4) * load4(weights + i + 4)
-        c += gather4(query, indices + i + 8) * load4(weights + i + 8)
-        d += gather4(query, indices + i + 12) * load4(weights + i + 12)
-        i += 16
-    store4(sums, a)
-    store4(sums + 4, b)
-    store4(sums + 8, c)
-    store4(sums + 12, d)
-    return i
-
-
-cdef bint add_rest(
-    const f32 *query, u32 last, const u32 *indices, const f32 *weights, Py_ssize_t nnz, f32 *sums
-) noexcept nogil:
-    """As add_until, for the last fewer than sixteen; whether all indices are within."""
-    cdef Py_ssize_t lane
-    for lane in range(nnz):
-        if indices[lane] > last:
-            return False
-        sums[lane] += query[indices[lane]] * weights[lane]
-    return True
-
-
-cdef inline f32 total(f32 *sums) noexcept nogil:
-    """The sum of sixteen, always in this order, so that every level rounds alike."""
-    cdef int lane, width = 8
-    while width:
-        for lane in range(width):
-            sums[lane] += sums[lane + width]
-        width >>= 1
-    return sums[0]
-
-
 cdef bint sparse_dot(
     const f32 *query, Py_ssize_t dimension, const u32 *indices, const f32 *weights,
     Py_ssize_t nnz, f32 *dot
@@ -445,47 +180,6 @@ cdef bint sparse_dot(
     cdef i64[2] indptr = [0, nnz]
     return dot_some(query, dimension, indptr, indices, weights, 1, dot)
 
-
-cdef bint dot_some(
-    const f32 *query, Py_ssize_t dimension, const i64 *indptr, const u32 *indices,
-    const f32 *weights, Py_ssize_t num_rows, f32 *out
-) noexcept nogil:
-    """At most ROWS rows, together through one part of the query after another.
-
-    A part stays in the first cache while it meets all rows; the query as a whole does not fit.
-    """
-    cdef:
-        f32[ROWS][16] sums
-        i64[ROWS] done
-        Py_ssize_t row, start, bound = 0
-        u32 last = <u32>(dimension - 1)
-    if dimension == 0:
-        memset(out, 0, num_rows * sizeof(f32))
-        return indptr[0] == indptr[num_rows]
-    memset(sums, 0, num_rows * sizeof(sums[0]))
-    memset(done, 0, num_rows * sizeof(done[0]))
-    while bound <= last:
-        # The last part takes all that is left, and so the rows need not ascend.
-        bound = bound + PART if bound + 2 * PART <= last and num_rows > 1 else dimension
-        for row in range(num_rows):
-            start = indptr[row]
-            done[row] = add_until(
-                query, last, indices + start, weights + start, done[row],
-                indptr[row + 1] - start, <u32>(bound - 1), sums[row],
-            )
-            if done[row] < 0:
-                return False
-    for row in range(num_rows):
-        start = indptr[row] + done[row]
-        if not add_rest(
-            query, last, indices + start, weights + start, indptr[row + 1] - start, sums[row]
-        ):
-            return False
-        out[row] = total(sums[row])
-    return True
-
-
-# Doors -----------------------------------------------------------------------------------------
 
 cdef bint is_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
     return 0 <= nnz <= dimension < <Py_ssize_t>1 << 32 and 0 <= layout <= 2

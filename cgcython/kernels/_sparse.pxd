@@ -1,0 +1,29 @@
+"""Inner tiles of the sparse kernels (see _sparse.h)."""
+from libc.stdint cimport uint64_t as u64
+from cgcython.kernels._types cimport f32, u8, u32
+
+cdef extern from "_sparse.h" nogil:
+    ctypedef u32 v8 "cg_v8"
+    u32 read32 "cg_read32"(const u8 *p)
+    u64 read64 "cg_read64"(const u8 *p)
+    void write32 "cg_write32"(u8 *p, u32 v)
+    void write64 "cg_write64"(u8 *p, u64 v)
+    v8 load8 "cg_load8"(const u32 *p)
+    void store8 "cg_store8"(u32 *p, v8 v)
+    v8 places_of_ones "cg_places_of_ones"(u8 byte)
+    v8 count8 "cg_count8"(u32 first)
+    v8 shifts8 "cg_shifts8"(u32 width)
+    v8 unpack8 "cg_unpack8"(u64 fields, v8 shifts, u32 width)
+    u64 pack8 "cg_pack8"(v8 values, v8 shifts, u32 width)
+    u64 pack_bits "cg_pack_bits"(const u8 *p)
+    void round_halves "cg_round_halves"(const f32 *p, u8 *to)
+    void widen_halves "cg_widen_halves"(const u8 *p, f32 *to)
+    ctypedef float f4 "cg_f4"
+    f4 load4 "cg_load4"(const f32 *p)
+    void store4 "cg_store4"(f32 *p, f4 v)
+    f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
+    bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
+    void prefetch "__builtin_prefetch"(const void *p)
+    int leading_zeros "__builtin_clzll"(u64 v)
+    int trailing_zeros "__builtin_ctzll"(u64 v)
+    int popcount "__builtin_popcountll"(u64 v)
