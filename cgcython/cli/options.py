@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from cgcython.base import ModelId
+from cgcython.base import ModelId, Profile
 from cgcython.cli.specs import HELP
 from cgcython.errors import InvalidInput
 
@@ -37,6 +37,14 @@ def weights(text):
     return found
 
 
+def profile(text):
+    """Return the profile that an argument names, for argparse."""
+    try:
+        return Profile.named(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def positive(text):
     """Return a whole number of 1 or more, for argparse."""
     number = int(text) if text.isdecimal() else 0
@@ -54,6 +62,7 @@ def add_profile(parser):
     """Add --profile."""
     parser.add_argument(
         "--profile",
+        type=profile,
         metavar="NAME|FILE.toml",
         help="dimensions and methods of the embedders: default, contextgraph-2026 or your file "
         'with lines such as E1 = { dimension = 384, method = "pq8" }',

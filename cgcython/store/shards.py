@@ -133,9 +133,9 @@ def _part(name, about, arrays, num_memories):
         if key.partition(".")[0] == name
     }
     rows = columns.pop(ROWS, None)
-    if set(columns) not in _COLUMNS:
-        raise ValueError(f"{name} has the columns {', '.join(sorted(columns)) or 'none'}")
     method = QuantizationMethod(about["method"])
+    if set(columns) != _COLUMNS[method]:
+        raise ValueError(f"{name} has the columns {', '.join(sorted(columns)) or 'none'}")
     batch = QuantizedBatch(method, about["dimension"], columns, about["shared"])
     _require_lengths(name, batch, rows, num_memories)
     return ShardPart(batch, rows)
@@ -164,9 +164,10 @@ def _damaged(path, reason):
     return StorageCorruption(where=str(path), reason=reason)
 
 
-_COLUMNS = (
-    {"codes"},
-    {"codes", "scales"},
-    {"data", "offsets", "nnz", "layouts"},
-    {"data", "offsets", "original_tokens"},
-)
+_COLUMNS = {
+    QuantizationMethod.PQ8: {"codes"},
+    QuantizationMethod.FLOAT8_E4M3: {"codes", "scales"},
+    QuantizationMethod.BINARY: {"codes"},
+    QuantizationMethod.SPARSE_NATIVE: {"data", "offsets", "nnz", "layouts"},
+    QuantizationMethod.TOKEN_PRUNING: {"data", "offsets", "original_tokens"},
+}

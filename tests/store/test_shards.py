@@ -1,0 +1,128 @@
+"""Shards: columns in, the same columns mapped out, damage and hostile metadata refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from cgcython.base import ModelId
+from cgcython.errors import StorageCorruption, UnsupportedVersion
+from cgcython.router import QuantizationRouter
+from cgcython.store import shards
+from cgcython.store.tensors import read_tensors, write_tensors
+
+RNG = np.random.default_rng(2)
+ROUTER = QuantizationRouter()
+IDS = RNG.integers(0, 256, (5, 16), np.uint8)
+BATCHES = {
+    ModelId.GRAPH: (RNG.standard_normal((5, 384)), None),
+    ModelId.HDC: (RNG.standard_normal((5, 1024)), None),
+    ModelId.SPARSE: ((np.arange(6), np.arange(5), np.ones(5, np.float32), 30522), None),
+    ModelId.LATE_INTERACTION: ([RNG.standard_normal((n, 128)) for n in (3, 8)], np.array([1, 4])),
+}
+
+
+@pytest.fixture
+def shard():
+    parts = {
+        one: shards.ShardPart(ROUTER.quantize_batch(one, values, compact=True), rows)
+        for one, (values, rows) in BATCHES.items()
+    }
+    return shards.Shard(IDS, parts, {"first": 0})
+
+
+@pytest.fixture
+def path(shard, tmp_path):
+    shards.write_shard(tmp_path / "shard-00000.safetensors", shard)
+    return tmp_path / "shard-00000.safetensors"
+
+
+def test_what_was_written_is_read(shard, path):
+    found = shards.read_shard(path)
+    assert found.facts == shards.read_facts(path) == {"first": 0}
+    np.testing.assert_array_equal(found.ids, IDS)
+    for one, (batch, rows) in found.parts.items():
+        expected = shard.parts[one].batch
+        assert (batch.method, batch.original_dim) == (expected.method, expected.original_dim)
+        assert dict(batch.shared) == pytest.approx(dict(expected.shared))
+        for name, column in expected.columns.items():
+            np.testing.assert_array_equal(batch.columns[name], column)
+        np.testing.assert_array_equal(rows is None, shard.parts[one].rows is None)
+
+
+def test_columns_are_mapped_and_decode(path):
+    batch = shards.read_shard(path).parts[ModelId.GRAPH].batch
+    assert not batch.columns["codes"].flags.writeable
+    decoded = ROUTER.dequantize_batch(batch)
+    np.testing.assert_allclose(decoded, BATCHES[ModelId.GRAPH][0], atol=0.3)
+
+
+def test_row_bytes_add_up_to_the_columns(shard):
+    for batch, _ in shard.parts.values():
+        extra = 8 * ("offsets" in batch.columns)  # n rows have n + 1 offsets
+        assert shards.row_bytes(batch).sum() + extra == batch.nbytes
+
+
+def test_a_flipped_bit_anywhere_in_the_arrays_is_damage(path):
+    whole = path.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    for at in RNG.integers(start, len(whole), 40):
+        content = bytearray(whole)
+        content[at] ^= 1 << int(at % 8)
+        path.write_bytes(content)
+        with pytest.raises(StorageCorruption):
+            shards.read_shard(path)
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 100, -1])
+def test_a_file_cut_short_is_damage(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(StorageCorruption):
+        shards.read_shard(path)
+
+
+def rewritten(path, change):
+    """Write the shard again, its arrays and texts changed and its checksums made to fit."""
+    arrays, texts = read_tensors(path)
+    arrays = {name: np.array(array) for name, array in arrays.items()}
+    about = {key: json.loads(text) for key, text in texts.items()}
+    change(arrays, about)
+    about["crc32"] = {name: shards._crc(array) for name, array in arrays.items()}
+    write_tensors(path, arrays, {key: json.dumps(value) for key, value in about.items()})
+
+
+HOSTILE = {
+    "offsets beyond the data": lambda a, t: a["E6.offsets"].__setitem__(-1, 10**12),
+    "offsets that go back": lambda a, t: a["E6.offsets"].__setitem__(1, 10**6),
+    "rows outside": lambda a, t: a["E12.rows"].__setitem__(-1, 5),
+    "rows that repeat": lambda a, t: a["E12.rows"].__setitem__(-1, 1),
+    "a missing column": lambda a, t: a.pop("E8.scales"),
+    "columns of two lengths": lambda a, t: a.__setitem__("E8.scales", a["E8.scales"][:3]),
+    "an unknown method": lambda a, t: t["embedders"]["E8"].__setitem__("method", "zip"),
+    "an unknown embedder": lambda a, t: t["embedders"].__setitem__("E99", {}),
+    "no ids": lambda a, t: a.pop("ids"),
+    "another format": lambda a, t: t.__setitem__("format", "other"),
+    "no facts": lambda a, t: t.pop("facts"),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_contents_that_contradict_themselves_are_damage(path, change):
+    rewritten(path, change)
+    with pytest.raises(StorageCorruption):
+        shards.read_shard(path)
+
+
+def test_a_later_version_is_named(path):
+    rewritten(path, lambda arrays, about: about.__setitem__("version", 2))
+    with pytest.raises(UnsupportedVersion, match="version 2"):
+        shards.read_shard(path)
+
+
+def test_failing_to_write_leaves_the_old_file(path, shard, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        shards.write_shard(path, shard)
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
