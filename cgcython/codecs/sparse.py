@@ -137,7 +137,7 @@ class SparseCodec:
         return float(1 - a.weights[i].astype(float) @ b.weights[j] / norms)
 
     def _parts(self, vector):
-        if type(vector) is SparseVector:
+        if isinstance(vector, SparseVector):
             if vector.dimension != self.dim:
                 raise DimensionMismatch(expected=self.dim, actual=vector.dimension)
             return vector.indices, vector.weights

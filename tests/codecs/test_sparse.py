@@ -243,6 +243,21 @@ def test_empty_batches_are_batches(nothing):
     assert (len(batch), indptr.tolist(), len(indices), len(weights)) == (0, [0], 0, 0)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_real_vectors_are_kept(data, layout):
+    codec = SparseCodec(30522, layout)
+    with np.load(data / "sparse_cranfield.npz") as real:
+        columns = [real[name] for name in ("d_indptr", "d_idx", "d_w")]
+    batch = codec.encode_batch((*columns, 30522), num_threads=2)
+    indptr, indices, weights = codec.decode_batch(batch, num_threads=2)
+    np.testing.assert_array_equal(indptr, columns[0])
+    np.testing.assert_array_equal(indices, columns[1])
+    if layout in EXACT:
+        np.testing.assert_array_equal(weights.view("u4"), columns[2].view("u4"))
+    else:
+        np.testing.assert_allclose(weights, columns[2], rtol=2.0**-11)
+
+
 def test_rows_of_any_integer_type_are_taken_and_sorted():
     codec = SparseCodec(DIM)
     columns = [0, 2, 3], np.array([9, 4, 1], np.int16), [1.0, 2.0, 3.0], DIM
