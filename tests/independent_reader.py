@@ -223,6 +223,58 @@ def read_safetensors(data):
     return tensors, metadata
 
 
+def read_shard(data):
+    """Return the ids of a shard, and `{embedder name: {row: values}}`; codes stay codes."""
+    tensors, metadata = read_safetensors(data)
+    about = {key: json.loads(text) for key, text in metadata.items()}
+    assert (about["format"], about["version"]) == ("cgcython-shard", 1)
+    checked = {name: values for name, (_, _, values) in tensors.items()}
+    checked |= {key: metadata[key].encode() for key in ("embedders", "facts")}
+    assert about["crc32"] == {name: zlib.crc32(values) for name, values in checked.items()}
+    ids = tensors["ids"][2]
+    ids = [ids[at : at + 16] for at in range(0, len(ids), 16)]
+    found = {}
+    for name, one in about["embedders"].items():
+        columns = {
+            key.partition(".")[2]: tensor
+            for key, tensor in tensors.items()
+            if key.startswith(f"{name}.")
+        }
+        values = read_columns(columns, one)
+        rows = floats(columns["rows"][2], "q") if "rows" in columns else range(len(ids))
+        found[name] = dict(zip(rows, values, strict=True))
+    return ids, found
+
+
+def read_columns(columns, about):
+    """Return the values of the rows of one embedder."""
+    dimension, shared = about["dimension"], about["shared"]
+    if "offsets" not in columns:
+        _, (rows, width), codes = columns["codes"]
+        codes = [codes[i * width : (i + 1) * width] for i in range(rows)]
+        if "scales" in columns:
+            pairs = zip(floats(columns["scales"][2]), codes)
+            return [
+                read_float8(struct.pack("<ff", s, 0) + c, dimension)["values"] for s, c in pairs
+            ]
+        if "threshold" in shared:
+            return [read_binary(bytes(4) + c, dimension)["values"] for c in codes]
+        return [list(c) for c in codes]
+    offsets, data = floats(columns["offsets"][2], "q"), columns["data"][2]
+    rows = [data[start:stop] for start, stop in pairwise(offsets)]
+    if "nnz" in columns:
+        return [
+            LAYOUTS[4 + layout]((struct.pack("<I", nnz) if layout else b"") + row, dimension)
+            for nnz, layout, row in zip(floats(columns["nnz"][2], "I"), columns["layouts"][2], rows)
+        ]
+    assert shared["layout"] == "compact_e4m3"
+    tokens = []
+    for original, row in zip(floats(columns["original_tokens"][2], "I"), rows):
+        kept = (len(row) - whole_bytes(original)) // (4 + dimension)
+        tokens.append(LAYOUTS[8](TOKENS.pack(original, kept, 0) + row, dimension)["tokens"])
+    return tokens
+
+
 def read_codebook(data):
     """Return `decode(codes) -> values` and the id of a codebook file."""
     tensors, metadata = read_safetensors(data)

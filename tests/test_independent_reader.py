@@ -57,6 +57,18 @@ def test_it_reads_the_parts_of_a_fingerprint(codebooks):
             assert found == EXPECTED[name]["decoded"]
 
 
+def test_it_reads_a_shard(codebooks):
+    ids, found = reader.read_shard((V1 / "shard.safetensors").read_bytes())
+    assert ids == [bytes(range(16 * i, 16 * i + 16)) for i in range(4)]
+    expected = EXPECTED["shard"]
+    assert list(found["E6"]) == [0, 1, 3]
+    for name in ("E2", "E6", "E9", "E12"):
+        assert list(found[name].values()) == expected[name]
+    (decode,) = [codebooks[one] for one in codebooks if one == 969529394]
+    for codes, values in zip(found["E1"].values(), expected["E1"]):
+        np.testing.assert_allclose(decode(codes), values, rtol=1e-5)
+
+
 def test_it_finds_every_flipped_byte():
     record = (V1 / "fingerprint.cgfp").read_bytes()
     for at in range(len(record)):

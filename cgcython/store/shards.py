@@ -3,7 +3,7 @@
 A folder holds `shard-00000.safetensors`, ... in the order of memories, `profile.toml`, and in
 `pq8_codebooks/` the codebooks of its codes. A shard has `ids` [n, 16] u8 and, per embedder, the
 columns of its QuantizedBatch as `E1.codes`; `E12.rows` where only some memories have it. Every
-array has its CRC-32 in the metadata, because safetensors has none.
+array and text has its CRC-32 in the metadata, because safetensors has none.
 """
 
 import json
@@ -24,6 +24,7 @@ FORMAT, VERSION = "cgcython-shard", 1
 PATTERN = "shard-*.safetensors"
 PROFILE = "profile.toml"
 ROWS = "rows"
+_CHECKED = ("embedders", "facts")  # texts with a checksum
 
 
 class ShardPart(NamedTuple):
@@ -67,8 +68,10 @@ def write_shard(path, shard):
             "shared": dict(batch.shared),
         }
     about = {"format": FORMAT, "version": VERSION, "embedders": embedders, "facts": shard.facts}
-    about["crc32"] = {name: _crc(array) for name, array in arrays.items()}
-    write_tensors(path, arrays, {key: json.dumps(value) for key, value in about.items()})
+    texts = {key: json.dumps(value) for key, value in about.items()}
+    checksums = {name: _crc(array) for name, array in arrays.items()}
+    checksums |= {key: crc32(texts[key].encode()) for key in _CHECKED}
+    write_tensors(path, arrays, {**texts, "crc32": json.dumps(checksums)})
 
 
 def read_facts(path):
@@ -115,9 +118,9 @@ def _opened(path):
         about = {key: json.loads(text) for key, text in metadata.items()}
         if about.get("format") != FORMAT:
             raise ValueError(f"it is no shard: its format is {about.get('format')!r}")
-        version = about["version"]
-        if not {"embedders", "facts", "crc32"} <= about.keys():
-            raise ValueError("its metadata are incomplete")
+        version, checksums = about["version"], about["crc32"]
+        if any(checksums[key] != crc32(metadata[key].encode()) for key in _CHECKED):
+            raise ValueError("the checksum of its metadata differs")
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise _damaged(path, error) from None
     if version != VERSION:

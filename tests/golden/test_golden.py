@@ -17,6 +17,7 @@ from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
+from cgcython.store.shards import read_shard
 
 V1 = Path(__file__).with_name("v1")
 EXPECTED = json.loads((V1 / "expected.json").read_text())
@@ -96,3 +97,16 @@ def test_a_store_keeps_its_records(tmp_path):
         expected = EXPECTED[PARTS["E9"]]["decoded"]
         assert first[ModelId.HDC].tolist() == expected
         assert store.search(first, k=1)[0].similarity > 0.99
+
+
+def test_a_shard_keeps_its_columns(router):
+    shard = read_shard(V1 / "shard.safetensors")
+    assert shard.ids.tobytes() == bytes(range(64))
+    for model_id, (batch, rows) in shard.parts.items():
+        codec = router.encoders[batch.method].decoder(batch)
+        decoded = [plain(codec.decode(codec.row(batch, i))) for i in range(len(batch))]
+        assert rows is None or rows.tolist() == [0, 1, 3]
+        if model_id is ModelId.SEMANTIC:
+            np.testing.assert_allclose(decoded, EXPECTED["shard"]["E1"], rtol=1e-5)
+        else:
+            assert decoded == EXPECTED["shard"][model_id.short]

@@ -1,6 +1,7 @@
 """Shards: columns in, the same columns mapped out, damage and hostile metadata refused."""
 
 import json
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -57,6 +58,13 @@ def test_columns_are_mapped_and_decode(path):
     np.testing.assert_allclose(decoded, BATCHES[ModelId.GRAPH][0], atol=0.3)
 
 
+def test_columns_lie_where_the_file_is_mapped(path):
+    owner = shards.read_shard(path).parts[ModelId.HDC].batch.columns["codes"]
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    assert isinstance(owner, np.memmap)
+
+
 def test_row_bytes_add_up_to_the_columns(shard):
     for batch, _ in shard.parts.values():
         extra = 8 * ("offsets" in batch.columns)  # n rows have n + 1 offsets
@@ -74,6 +82,23 @@ def test_a_flipped_bit_anywhere_in_the_arrays_is_damage(path):
             shards.read_shard(path)
 
 
+def test_a_flipped_bit_anywhere_in_the_header_is_damage_or_harmless(path, shard):
+    whole = path.read_bytes()
+    for at in range(8 + int.from_bytes(whole[:8], "little")):
+        content = bytearray(whole)
+        content[at] ^= 1 << at % 8
+        path.write_bytes(content)
+        try:
+            found = shards.read_shard(path)
+        except StorageCorruption:
+            continue
+        assert found.facts == shard.facts
+        for one, (batch, _) in shard.parts.items():
+            other = found.parts[one].batch
+            np.testing.assert_equal(dict(other.columns), dict(batch.columns))
+            assert (other.shared, other.original_dim) == (batch.shared, batch.original_dim)
+
+
 @pytest.mark.parametrize("size", [0, 7, 8, 100, -1])
 def test_a_file_cut_short_is_damage(path, size):
     path.write_bytes(path.read_bytes()[:size])
@@ -87,8 +112,10 @@ def rewritten(path, change):
     arrays = {name: np.array(array) for name, array in arrays.items()}
     about = {key: json.loads(text) for key, text in texts.items()}
     change(arrays, about)
-    about["crc32"] = {name: shards._crc(array) for name, array in arrays.items()}
-    write_tensors(path, arrays, {key: json.dumps(value) for key, value in about.items()})
+    texts = {key: json.dumps(value) for key, value in about.items()}
+    checksums = {name: shards._crc(array) for name, array in arrays.items()}
+    checksums |= {key: crc32(texts[key].encode()) for key in ("embedders", "facts") if key in texts}
+    write_tensors(path, arrays, {**texts, "crc32": json.dumps(checksums)})
 
 
 HOSTILE = {
