@@ -3,16 +3,21 @@
 Coverage is decided in whole numbers, so that every level keeps the same tokens.
 """
 from libc.float cimport FLT_MAX
-from libc.math cimport fabs, log, rint, sqrt
+from libc.math cimport frexpf, ldexpf, logf, rint, sqrt
 from libc.stdint cimport int16_t, int32_t, uint16_t
 from libc.string cimport memcpy, memset
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._types cimport f32, f64, i64, u8, u32
+from cgcython.kernels._vector cimport (
+    LANES, bits, floats, load, load16, max_u, mul_add16, set16, set_all_u, store, store_u, sum16,
+    v16, vf, vu,
+)
 
 cdef extern from "_tokens.h" nogil:
     enum:
         BLOCK "CG_BLOCK"
         ROWS "CG_ROWS"
+    vf from_int "cg_from_int"(vu v)
     void cosines_of "cg_cosines"(
         const int32_t *rows, const int32_t *columns, Py_ssize_t pairs, uint16_t *out,
         Py_ssize_t stride,
@@ -20,6 +25,7 @@ cdef extern from "_tokens.h" nogil:
 
 cdef enum:
     ALIGN = 64
+    CHUNK = 128
     UNIT = 32767        # a unit token's length in whole numbers of 16 bits
     MOST_TOKENS = 32767     # so that their cosines add up to 31 bits
 
@@ -49,24 +55,87 @@ cdef f32 tokens_magnitude(const f32 *token, Py_ssize_t dim) noexcept nogil:
 
 cdef f32 tokens_max_abs(const f32 *token, Py_ssize_t dim) noexcept nogil:
     cdef:
-        f32 peak = 0
-        Py_ssize_t k
-    for k in range(dim):
-        peak = max(peak, <f32>fabs(token[k]))
+        vu most = set_all_u(0)
+        u32[16] lanes
+        f32[16] last
+        f32 peak
+        u32 highest = 0
+        Py_ssize_t k = 0, i
+    while k + LANES <= dim:
+        most = max_u(most, bits(load(token + k)) & <u32>0x7FFFFFFF)
+        k += LANES
+    if k < dim:
+        memset(last, 0, sizeof(last))
+        memcpy(last, token + k, (dim - k) * sizeof(f32))
+        most = max_u(most, bits(load(last)) & <u32>0x7FFFFFFF)
+    store_u(lanes, most)
+    for i in range(LANES):
+        highest = max(highest, lanes[i])
+    memcpy(&peak, &highest, sizeof(peak))
     return peak
+
+
+cdef inline vf ln(vf x) noexcept nogil:
+    """The natural logarithm of normal numbers, within a unit in the last place; finite at 0."""
+    cdef:
+        # x is m * 2**e with m between 2/3 and 4/3.
+        vu power = (bits(x) - set_all_u(0x3F2AAAAB)) & <u32>0xFF800000U
+        vf e = from_int(power) * <f32>1.1920929e-07
+        vf f = floats(bits(x) - power) - <f32>1
+        vf s = f * f
+        vf even = s * <f32>-0.130310059 + <f32>-0.121483512
+        vf odd = s * <f32>0.140869141 + <f32>0.139814854
+    even = even * s + <f32>-0.166846126
+    odd = odd * s + <f32>0.200120345
+    even = even * s + <f32>-0.249996200
+    even = odd * f + even
+    even = even * f + <f32>0.333331972
+    even = even * f + <f32>-0.5
+    return e * <f32>0.693147182 + (even * s + f)
+
+
+cdef void add_sizes(
+    const f32 *values, Py_ssize_t n, f32 factor, v16 *sums, v16 *weighted
+) noexcept nogil:
+    """Add |x| and |x| ln |x| of up to CHUNK values times a factor to sixteen lanes each."""
+    cdef:
+        f32[CHUNK] sizes
+        f32[CHUNK] logs
+        Py_ssize_t k = 0, end = (n + 15) // 16 * 16
+        vf size
+    memset(sizes, 0, end * sizeof(f32))
+    memcpy(sizes, values, n * sizeof(f32))
+    while k < end:
+        size = floats(bits(load(sizes + k) * factor) & <u32>0x7FFFFFFF)
+        store(sizes + k, size)
+        store(logs + k, ln(size))
+        k += LANES
+    for k in range(end // 16):
+        sums[0] = mul_add16(load16(sizes + 16 * k), set16(1), sums[0])
+        weighted[0] = mul_add16(load16(sizes + 16 * k), load16(logs + 16 * k), weighted[0])
+
+
+cdef f32 factor_of(f32 peak) noexcept nogil:
+    """The power of two that brings a peak between 1 and 2, as far as floats reach."""
+    cdef int exponent
+    frexpf(peak, &exponent)
+    return ldexpf(1, min(126, 1 - exponent))
 
 
 cdef f32 tokens_entropy(const f32 *token, Py_ssize_t dim) noexcept nogil:
     """-sum p ln p of p = |x| / S is ln S - (sum |x| ln |x|) / S: one pass."""
     cdef:
-        f64 total = 0, weighted = 0, size
-        Py_ssize_t k
-    for k in range(dim):
-        size = fabs(<f64>token[k])
-        if size > 0:
-            total += size
-            weighted += size * log(size)
-    return <f32>max(log(total) - weighted / total, <f64>0) if total > 0 else <f32>0
+        f32 peak = tokens_max_abs(token, dim), factor, total
+        v16 sums = set16(0), weighted = set16(0)
+        Py_ssize_t k = 0
+    if peak == 0:
+        return 0
+    factor = factor_of(peak)
+    while k < dim:
+        add_sizes(token + k, min(<Py_ssize_t>CHUNK, dim - k), factor, &sums, &weighted)
+        k += CHUNK
+    total = sum16(sums)
+    return max(logf(total) - sum16(weighted) / total, <f32>0)
 
 
 cdef inline int32_t key_of(f32 score) noexcept nogil:
