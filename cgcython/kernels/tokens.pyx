@@ -293,7 +293,7 @@ cdef Py_ssize_t lay_out(Cover *c, Py_ssize_t n, Py_ssize_t dim, u8 *memory) noex
     at = place(<void **>&c.tokens, memory, at, 2 * c.stride * c.pairs * sizeof(int16_t))
     at = place(<void **>&c.cosines, memory, at, c.stride * c.stride * sizeof(uint16_t))
     at = place(<void **>&c.best, memory, at, c.stride * sizeof(uint16_t))
-    at = place(<void **>&c.bounds, memory, at, c.stride * sizeof(int32_t))
+    at = place(<void **>&c.bounds, memory, at, (n + 63) // 64 * 64 * sizeof(int32_t))
     at = place(<void **>&c.gains, memory, at, c.stride * sizeof(int32_t))
     at = place(<void **>&c.asked, memory, at, c.stride)
     at = place(<void **>&c.is_zero, memory, at, c.stride)
@@ -359,14 +359,18 @@ cdef int32_t added_by(const Cover *c, Py_ssize_t i) noexcept nogil:
 cdef Py_ssize_t most_promising(const Cover *c) noexcept nogil:
     """The lowest position of the highest bound; kept tokens have -1."""
     cdef:
-        Py_ssize_t i
-        int32_t highest = -1
-    for i in range(c.n):
-        highest = max(highest, c.bounds[i])
-    for i in range(c.n):
-        if c.bounds[i] == highest:
-            return i
-    return 0
+        Py_ssize_t i, start, found = 0
+        int32_t highest = -1, here
+        const int32_t *bounds
+    for start in range(0, c.n, 64):
+        here, bounds = -1, c.bounds + start
+        for i in range(64):
+            here = max(here, bounds[i])
+        if here > highest:
+            highest, found = here, start
+    while c.bounds[found] != highest:
+        found += 1
+    return found
 
 
 cdef Py_ssize_t next_pick(Cover *c) noexcept nogil:
@@ -399,6 +403,8 @@ cdef void cover(const f32 *values, Cover *c, Py_ssize_t k) noexcept nogil:
     memset(c.asked, 0, c.stride)
     for i in range(c.n):
         c.bounds[i], c.gains[i] = 0x7FFFFFFF, -1
+    for i in range(c.n, (c.n + 63) // 64 * 64):
+        c.bounds[i] = -1
     for i in range(k):
         keep(c, next_pick(c))
 
