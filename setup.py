@@ -13,12 +13,7 @@ KERNELS = "cgcython/kernels"
 FAMILIES = "e4m3 bits pq kmeans sparse tokens maxsim dense limits".split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4X = [f"-mavx512{feature}" for feature in "vnni bf16 vbmi vpopcntdq bitalg".split()]
-LEVELS = {
-    "v2": ["-march=x86-64-v2"],
-    "v3": ["-march=x86-64-v3"],
-    "v4": V4,
-    "v4x": V4 + V4X,
-}
+LEVELS = {"v2": ["-march=x86-64-v2"], "v3": ["-march=x86-64-v3"], "v4": V4, "v4x": V4 + V4X}
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
 FLAGS = "-O3 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
@@ -35,11 +30,11 @@ class build_levels(build_ext):
 
 
 def extension(path, source_kind="pyx"):
-    """Return an optional extension: without a compiler the package still installs."""
+    """Return the extension of one source file."""
     name, include = path.replace("/", "."), [KERNELS, numpy.get_include()]
     macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
     options = {"extra_compile_args": FLAGS, "include_dirs": include, "define_macros": macros}
-    return Extension(name, [f"{path}.{source_kind}"], optional=True, **options)
+    return Extension(name, [f"{path}.{source_kind}"], **options)
 
 
 def at_level(ext, level):
@@ -58,5 +53,7 @@ def at_level(ext, level):
 )
 levels = LEVELS if platform.machine().lower() in ("x86_64", "amd64") else []
 modules = [shared, cpu, *(at_level(ext, level) for level in levels for ext in families)]
+for module in modules:
+    module.optional = True  # without a compiler, or one that knows a level, the rest installs
 options = {"build_ext": {"parallel": os.cpu_count()}}
 setup(ext_modules=modules, cmdclass={"build_ext": build_levels}, options=options)
