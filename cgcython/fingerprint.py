@@ -53,7 +53,7 @@ class _Parts(Mapping):
 
 def _model_id(key):
     try:
-        return ModelId(key)
+        return key if type(key) is ModelId else ModelId(key)
     except ValueError:
         return ModelId.parse(key)
 

@@ -76,14 +76,14 @@ class Database:
         try:
             yield
         except Exception as error:
-            if not _is_rocks(error):
-                raise
-            raise _translated(str(error), self.path, where) from error
+            _raise(error, self.path, where)
 
     def get(self, family, key, where=None):
-        """Return the value of a key, or None."""
-        with self.errors(where):
+        """Return the value of a key, or None; for a list of keys, the list of that."""
+        try:  # the context manager below would take as long as the reading
             return self._family(family).get(key)
+        except Exception as error:
+            _raise(error, self.path, where)
 
     def write(self, puts=(), deletes=()):
         """Write (family, key, value) and delete (family, key), all or nothing."""
@@ -180,9 +180,7 @@ def _creating(path):
     except OSError as error:
         raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
     except Exception as error:
-        if not _is_rocks(error):
-            raise
-        raise _translated(str(error), path, None) from error
+        _raise(error, path)
 
 
 @contextmanager
@@ -211,7 +209,7 @@ def _require_ours(path):
     try:
         found = set(rocksdict.Rdict.list_cf(str(path)))
     except Exception as error:
-        raise _translated(str(error), path, None) from error
+        _raise(error, path)
     if not found >= set(FAMILIES):
         raise StoreUnavailable(path=path, reason="it is a RocksDB database, but not a store")
 
@@ -242,14 +240,14 @@ def _options():
     return options
 
 
-def _is_rocks(error):
+def _raise(error, path, where=None):
+    """Raise StorageCorruption or StoreUnavailable for an error of RocksDB, others as they are."""
     # rocksdict raises bare Exception, and DbClosedError.
-    return type(error) is Exception or isinstance(error, rocksdict.DbClosedError)
-
-
-def _translated(message, path, where):
+    if not (type(error) is Exception or isinstance(error, rocksdict.DbClosedError)):
+        raise error
+    message = str(error)
     if message.startswith("Corruption") or "No such file" in message:
-        return StorageCorruption(where=where or f"store {path}", reason=message)
+        raise StorageCorruption(where=where or f"store {path}", reason=message) from error
     if "LOCK" in message:
         message = "another process has it open; close it there, or open it here with read_only=True"
-    return StoreUnavailable(path=path, reason=message)
+    raise StoreUnavailable(path=path, reason=message) from error

@@ -195,17 +195,21 @@ class RecordStore:
             checksums = self._checksums(key, where)
             if checksums is None:
                 return None
-            if model_id is None:
-                parts = {one: self._part(key, one, checksums, where) for one in checksums}
-                return QuantizedFingerprint(parts)
-            model_id = ModelId.parse(model_id)
-            return self._part(key, model_id, checksums, where) if model_id in checksums else None
+            model_ids = list(checksums) if model_id is None else [ModelId.parse(model_id)]
+            if not checksums.keys() >= set(model_ids):
+                return None
+            parts = self._parts(key, model_ids, checksums, where)
+            return QuantizedFingerprint(parts) if model_id is None else parts[model_ids[0]]
 
-    def _part(self, key, model_id, checksums, where):
-        section = self._files.get("sections", bytes([model_id]) + key, where)
-        if section is None:
-            raise StorageCorruption(where=where, reason=f"the section of {model_id.short} is gone")
-        return read_section(section, model_id, where, checksums[model_id])
+    def _parts(self, key, model_ids, checksums, where):
+        keys = [bytes([model_id]) + key for model_id in model_ids]
+        parts = dict(zip(model_ids, self._files.get("sections", keys, where)))
+        for model_id, section in parts.items():
+            if section is None:
+                reason = f"the section of {model_id.short} is gone"
+                raise StorageCorruption(where=where, reason=reason)
+            parts[model_id] = read_section(section, model_id, where, checksums[model_id])
+        return parts
 
     def _checksums(self, key, where):
         manifest = self._files.get("records", key, where)
