@@ -2,7 +2,7 @@
 
 import threading
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from cgcython.fingerprint import (
     read_section,
 )
 from cgcython.metadata import PQ8Metadata
+from cgcython.parallel import split_rows
 from cgcython.router import QuantizationRouter
 from cgcython.store import database
 from cgcython.store.shelf import CodebookShelf
@@ -182,7 +183,12 @@ class RecordStore:
 
     def retrieve_many(self, record_ids, num_threads=1):
         """Return the decoded Fingerprint of each id, None for an unknown one."""
-        return [self.retrieve(record_id) for record_id in record_ids]
+        record_ids = list(record_ids)
+
+        def retrieve(start, stop):
+            return [self.retrieve(record_id) for record_id in record_ids[start:stop]]
+
+        return list(chain.from_iterable(split_rows(retrieve, len(record_ids), num_threads)))
 
     def quantized(self, record_id, model_id=None):
         """Return what is stored: a QuantizedFingerprint, or one embedder's QuantizedEmbedding.
@@ -274,8 +280,9 @@ class RecordStore:
             checksums = self._checksums(key, f"record {UUID(bytes=key)}")
             if checksums is None:
                 return None
-            parts = [self._files.get("sections", bytes([one]) + key) or b"" for one in checksums]
-            return manifest_bytes(len(checksums)) + sum(map(len, parts))
+            keys = [bytes([model_id]) + key for model_id in checksums]
+            parts = self._files.get("sections", keys)
+            return manifest_bytes(len(checksums)) + sum(len(part or b"") for part in parts)
 
     def __contains__(self, record_id):
         return self._files.get("records", as_key(record_id)) is not None

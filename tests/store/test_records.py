@@ -104,7 +104,8 @@ def test_many_are_stored_as_one_by_one(store, memories, tmp_path):
     assert sorted(store) == sorted(ids)
     for one, memory in pairs:
         assert store.quantized(one) == memory.encode(memories.router)
-    assert store.retrieve_many([ids[4], ONE]) == [store.retrieve(ids[4]), None]
+    retrieved = store.retrieve_many([*ids, ONE], num_threads=3)
+    assert retrieved == [*map(store.retrieve, ids), None]
 
 
 def test_a_batch_with_a_bad_memory_writes_nothing(store, memories):
