@@ -1,4 +1,4 @@
-/* Reads E4M3 codes as floats. A code is a float16 with a shorter exponent and mantissa, so moving
+/* E4M3 codes to floats and back. A code is a float16 with a shorter exponent and mantissa, so moving
    it into place and converting gives its value times 2**-8, subnormals included. */
 #ifndef CGCYTHON_E4M3_H
 #define CGCYTHON_E4M3_H
@@ -37,6 +37,32 @@ CG_INLINE void cg_load_e4m3(const uint8_t *codes, cg_vf *first, cg_vf *second) {
     *first = value[0];
     *second = value[1];
 #endif
+}
+
+/* max(a - b, 0) in each half of a lane. */
+#if defined(__AVX512F__)
+CG_INLINE cg_vu cg_less16(cg_vu a, cg_vu b) {
+    return (cg_vu)_mm512_subs_epu16((__m512i)a, (__m512i)b);
+}
+#elif defined(__AVX2__)
+CG_INLINE cg_vu cg_less16(cg_vu a, cg_vu b) {
+    return (cg_vu)_mm256_subs_epu16((__m256i)a, (__m256i)b);
+}
+#else
+CG_INLINE cg_vu cg_less16(cg_vu a, cg_vu b) { return (cg_vu)_mm_subs_epu16((__m128i)a, (__m128i)b); }
+#endif
+
+/* The codes of numbers up to 448. */
+CG_INLINE cg_vu cg_encode_e4m3(cg_vf x) {
+    /* Else the product that x is would be rounded once with our sum, on the levels with FMA. */
+    __asm__("" : "+v"(x));
+    cg_vu sign = cg_bits(x) & 0x80000000U;
+    /* Powers of two above 2**-6, at and below which the unit of a code is 2**-9. */
+    cg_vu power = cg_less16(cg_bits(x) & 0x7F800000, cg_set_u(121 << 23));
+    /* 2**20 powers away a float's own unit is the code's unit, so this sum rounds as we need. */
+    cg_vu far = (power + (141 << 23)) | sign;
+    cg_vu units = cg_bits(x + cg_floats(far)) - far;
+    return ((power >> 20) + units) | (sign >> 24);
 }
 
 #endif

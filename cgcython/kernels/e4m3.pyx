@@ -11,12 +11,13 @@ from cgcython.kernels._door cimport agree, plain_vector, vector_out
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, load16, load16_part, max_u, min_f, mul_add16, set16,
+    LANES, below, bits, floats, load, load16, load16_part, min_f, mul_add16, set16,
     set_all, set_all_u, store, store_bytes4, sum16, v16, vf, vu,
 )
 
 cdef extern from "_e4m3.h" nogil:
     void load_e4m3 "cg_load_e4m3"(const u8 *codes, vf *first, vf *second)
+    vu encode_lanes "cg_encode_e4m3"(vf x)
 
 np.import_array()
 
@@ -25,19 +26,6 @@ cdef enum:
     BLOCK = 64  # a multiple of four vectors at every level
 
 cdef f32 SMALL_PEAK = 2.0 ** -118  # below it, 448 / peak overflows or the scale is too coarse
-
-
-cdef inline vu encode_lanes(vf x) noexcept nogil:
-    """Return the codes of numbers up to 448."""
-    cdef:
-        vu sign = bits(x) & <u32>0x80000000U
-        vu size = bits(x) ^ sign
-        # The unit of a code is 2**-3 of its power of two, and never below 2**-9.
-        vu power = max_u(size & <u32>0x7F800000, set_all_u(121 << 23))
-        # 2**20 powers away a float's own unit is that unit, so this addition rounds as we need.
-        vu far = power + <u32>(20 << 23)
-        vu units = bits(floats(size) + floats(far)) - far
-    return (sign >> 24) | ((power >> 20) - <u32>(121 << 3) + units)
 
 
 cdef inline vu encode_any(vf x) noexcept nogil:
