@@ -5,38 +5,38 @@
 
 #include "_vector.h"
 
-/* The exact values of 2 * CG_LANES codes. */
-CG_INLINE void cg_load_e4m3(const uint8_t *codes, cg_vf *first, cg_vf *second) {
+/* The exact values of CG_LANES codes. */
+CG_INLINE cg_vf cg_load_e4m3(const uint8_t *codes) {
 #if defined(__AVX512F__)
-    __m512i half = _mm512_slli_epi16(_mm512_cvtepi8_epi16(_mm256_loadu_si256((void *)codes)), 7);
-    /* Bit 14 repeats the sign; it must be 0, or 1 where all bits of the size are (NaN). */
-    __m512i size = _mm512_and_si512(half, _mm512_set1_epi16(0x3F80));
-    __m512i carry = _mm512_add_epi16(size, _mm512_set1_epi16(0x0080));
-    half = _mm512_ternarylogic_epi64(_mm512_set1_epi16(0x4000), carry, half, 0xCA);
-    *first = (cg_vf)_mm512_cvtph_ps(_mm512_castsi512_si256(half)) * 256;
-    *second = (cg_vf)_mm512_cvtph_ps(_mm512_extracti64x4_epi64(half, 1)) * 256;
-#elif defined(__F16C__)
     __m256i half = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((void *)codes)), 7);
+    /* Bit 14 repeats the sign; it must be 0, or 1 where all bits of the size are (NaN). */
     __m256i size = _mm256_and_si256(half, _mm256_set1_epi16(0x3F80));
     __m256i carry = _mm256_add_epi16(size, _mm256_set1_epi16(0x0080));
-    __m256i change = _mm256_and_si256(_mm256_xor_si256(half, carry), _mm256_set1_epi16(0x4000));
-    half = _mm256_xor_si256(half, change);
-    *first = (cg_vf)_mm256_cvtph_ps(_mm256_castsi256_si128(half)) * 256;
-    *second = (cg_vf)_mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)) * 256;
+    half = _mm256_ternarylogic_epi64(_mm256_set1_epi16(0x4000), carry, half, 0xCA);
+    return (cg_vf)_mm512_cvtph_ps(half) * 256;
+#elif defined(__F16C__)
+    __m128i half = _mm_slli_epi16(_mm_cvtepi8_epi16(_mm_loadl_epi64((void *)codes)), 7);
+    __m128i size = _mm_and_si128(half, _mm_set1_epi16(0x3F80));
+    __m128i carry = _mm_add_epi16(size, _mm_set1_epi16(0x0080));
+    __m128i change = _mm_and_si128(_mm_xor_si128(half, carry), _mm_set1_epi16(0x4000));
+    return (cg_vf)_mm256_cvtph_ps(_mm_xor_si128(half, change)) * 256;
 #else
-    cg_vu code[2] = {cg_load_bytes(codes), cg_load_bytes(codes + CG_LANES)};
-    cg_vf value[2];
-    for (int i = 0; i < 2; i++) {
-        cg_vu size = (code[i] & 0x7F) << 20, sign = (code[i] & 0x80) << 24;
-        /* Subnormals: as if normal, with one power more, less that power. */
-        cg_vf tiny = cg_floats(size + (121 << 23)) - cg_floats(cg_set_u(121 << 23));
-        cg_vu is_tiny = cg_below(size, cg_set_u(1 << 23));
-        cg_vu is_nan = cg_below(cg_set_u(0x7E << 20), size) & 0x7FC00000;
-        value[i] = cg_floats(cg_select(is_tiny, cg_bits(tiny), size + (120 << 23)) | is_nan | sign);
-    }
-    *first = value[0];
-    *second = value[1];
+    cg_vu code = cg_load_bytes(codes), size = (code & 0x7F) << 20, sign = (code & 0x80) << 24;
+    /* Subnormals: as if normal, with one power more, less that power. */
+    cg_vf tiny = cg_floats(size + (121 << 23)) - cg_floats(cg_set_u(121 << 23));
+    cg_vu is_tiny = cg_below(size, cg_set_u(1 << 23));
+    cg_vu is_nan = cg_below(cg_set_u(0x7E << 20), size) & 0x7FC00000;
+    return cg_floats(cg_select(is_tiny, cg_bits(tiny), size + (120 << 23)) | is_nan | sign);
 #endif
+}
+
+/* The exact values of sixteen codes. */
+CG_INLINE cg_v16 cg_load16_e4m3(const uint8_t *codes) {
+    cg_v16 r;
+#define CG_DO(i) r.v##i = cg_load_e4m3(codes + i * CG_LANES);
+    CG_PARTS(CG_DO)
+#undef CG_DO
+    return r;
 }
 
 /* max(a - b, 0) in each half of a lane. */

@@ -1,4 +1,5 @@
 """Magnitudes as integers: the bits of |x| rise with |x|, through infinity to NaN."""
+from libc.math cimport frexp
 from libc.string cimport memcpy, memset
 from cgcython.kernels._types cimport f32, u32
 from cgcython.kernels._vector cimport (
@@ -41,3 +42,14 @@ cdef inline Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept
                     return i
         start += BLOCK
     return -1
+
+
+cdef inline int power_of(const f32 *x, Py_ssize_t n) noexcept nogil:
+    """Return the least p >= -126 with max|x| < 2**p."""
+    cdef:
+        u32 size = peak_bits(x, n)
+        f32 peak
+        int power
+    memcpy(&peak, &size, sizeof(peak))
+    frexp(peak, &power)
+    return max(power, -126)

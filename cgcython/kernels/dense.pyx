@@ -3,13 +3,13 @@
 Products along a row are sixteen sums and a fixed tree, so that every level with FMA returns the
 same bits.
 """
-from libc.math cimport frexp, ldexp, sqrt
+from libc.math cimport ldexp, sqrt
 from libc.string cimport memcpy
 from cgcython.kernels._door cimport agree
-from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, peak_bits
+from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_of
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._product cimport product_rows
-from cgcython.kernels._types cimport f32, f64, i32, i64, u32
+from cgcython.kernels._types cimport f32, f64, i32, i64
 from cgcython.kernels._vector cimport (
     LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
 )
@@ -39,17 +39,6 @@ cdef void dense_dot_rows(
     cdef Py_ssize_t i
     for i in range(n):
         out[i] = dense_dot(query, rows + i * dim, dim)
-
-
-cdef inline int power_of(const f32 *x, Py_ssize_t n) noexcept nogil:
-    """Return p with max|x| < 2**p."""
-    cdef:
-        u32 size = peak_bits(x, n)
-        f32 peak
-        int power
-    memcpy(&peak, &size, sizeof(peak))
-    frexp(peak, &power)
-    return max(power, -126)
 
 
 cdef inline f64 squares(const f32 *x, Py_ssize_t n, f32 factor) noexcept nogil:

@@ -6,5 +6,10 @@ cdef void e4m3_decode(
 ) noexcept nogil
 # Returns the scale, or NaN where a value is not finite.
 cdef float e4m3_encode_scaled(const float *values, uint8_t *codes, Py_ssize_t n) noexcept nogil
-cdef float e4m3_dot(const float *query, const uint8_t *codes, Py_ssize_t n) noexcept nogil
-cdef float e4m3_cosine(const float *query, const uint8_t *codes, Py_ssize_t n) noexcept nogil
+cdef void e4m3_dot_rows(
+    const float *query, const uint8_t *codes, const float *scales, Py_ssize_t n, Py_ssize_t dim,
+    float *out,
+) noexcept nogil
+cdef void e4m3_cosine_rows(
+    const float *query, const uint8_t *codes, Py_ssize_t n, Py_ssize_t dim, float *out
+) noexcept nogil

@@ -8,16 +8,13 @@ from libc.math cimport NAN, frexp, ldexp, sqrt
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector, vector_out
-from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
+from cgcython.kernels._e4m3 cimport encode_lanes, load16_e4m3, load_e4m3
+from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits, power_of
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, load16, load16_part, min_f, mul_add16, set16,
+    LANES, below, bits, floats, load, load16, load16_part, min_f, mul16, mul_add16, set16,
     set_all, set_all_u, store, store_bytes4, sum16, v16, vf, vu,
 )
-
-cdef extern from "_e4m3.h" nogil:
-    void load_e4m3 "cg_load_e4m3"(const u8 *codes, vf *first, vf *second)
-    vu encode_lanes "cg_encode_e4m3"(vf x)
 
 np.import_array()
 
@@ -150,14 +147,10 @@ cdef Py_ssize_t e4m3_encode_rows(
 
 
 cdef inline void decode_block(const u8 *codes, vf scale, vf bias, f32 *values) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        vf a, b
+    cdef Py_ssize_t i = 0
     while i < BLOCK:
-        load_e4m3(codes + i, &a, &b)
-        store(values + i, a * scale + bias)
-        store(values + i + LANES, b * scale + bias)
-        i += 2 * LANES
+        store(values + i, load_e4m3(codes + i) * scale + bias)
+        i += LANES
 
 
 cdef void e4m3_decode(
@@ -178,31 +171,82 @@ cdef void e4m3_decode(
         memcpy(values + i, last, (n - i) * sizeof(f32))
 
 
-cdef f32 e4m3_dot(const f32 *query, const u8 *codes, Py_ssize_t n) noexcept nogil:
+cdef inline v16 load16_codes(const u8 *codes, Py_ssize_t n) noexcept nogil:
+    """Return the values of n < 16 codes, and zeros."""
+    cdef u8[16] some
+    memset(some, 0, sizeof(some))
+    memcpy(some, codes, n)
+    return load16_e4m3(some)
+
+
+cdef inline f64 dot_with(
+    const f32 *query, f32 factor, const u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    """Return the product of query * factor and the codes' values."""
     cdef:
-        v16 total = set16(0)
-        f32[16] row
-        Py_ssize_t k
-    for k in range(0, n, 16):
-        e4m3_decode(codes + k, 1, 0, row, min(16, n - k))
-        if k + 16 <= n:
-            total = mul_add16(load16(query + k), load16(row), total)
-        else:
-            total = mul_add16(load16_part(query + k, n - k), load16_part(row, n - k), total)
+        v16 total = set16(0), factors = set16(factor), x
+        Py_ssize_t k = 0
+    while k + 16 <= n:
+        x = mul16(load16(query + k), factors)
+        total = mul_add16(x, load16_e4m3(codes + k), total)
+        k += 16
+    if k < n:
+        x = mul16(load16_part(query + k, n - k), factors)
+        total = mul_add16(x, load16_codes(codes + k, n - k), total)
     return sum16(total)
 
 
-cdef f32 e4m3_cosine(const f32 *query, const u8 *codes, Py_ssize_t n) noexcept nogil:
+cdef inline f64 squares(const f32 *x, f32 factor, Py_ssize_t n) noexcept nogil:
     cdef:
-        f64 dot = 0, qq = 0, rr = 0
-        f32 value
+        f64 total = 0
         Py_ssize_t k
     for k in range(n):
-        e4m3_decode(codes + k, 1, 0, &value, 1)
-        dot += <f64>query[k] * value
-        qq += <f64>query[k] * query[k]
-        rr += <f64>value * value
-    return <f32>(dot / (sqrt(qq) * sqrt(rr))) if qq > 0 and rr > 0 else <f32>0
+        total += <f64>(x[k] * factor) * (x[k] * factor)
+    return total
+
+
+cdef inline f32 cosine_with(
+    const f32 *query, f32 factor, f64 query_squares, const u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    cdef:
+        v16 dot = set16(0), total = dot, factors = set16(factor), x
+        Py_ssize_t k = 0
+        f64 norms
+    while k + 16 <= n:
+        x = load16_e4m3(codes + k)
+        dot = mul_add16(mul16(load16(query + k), factors), x, dot)
+        total = mul_add16(x, x, total)
+        k += 16
+    if k < n:
+        x = load16_codes(codes + k, n - k)
+        dot = mul_add16(mul16(load16_part(query + k, n - k), factors), x, dot)
+        total = mul_add16(x, x, total)
+    norms = sqrt(query_squares * sum16(total))
+    return <f32>(sum16(dot) / norms) if norms != 0 else <f32>0
+
+
+cdef void e4m3_dot_rows(
+    const f32 *query, const u8 *codes, const f32 *scales, Py_ssize_t n, Py_ssize_t dim, f32 *out
+) noexcept nogil:
+    # Powers of two bring the query's peak near 1, so that no sum leaves float32 on its way.
+    cdef:
+        int power = power_of(query, dim)
+        f32 down = <f32>ldexp(1, -power)
+        f64 up = ldexp(1, power)
+        Py_ssize_t i
+    for i in range(n):
+        out[i] = <f32>(dot_with(query, down, codes + i * dim, dim) * up * scales[i])
+
+
+cdef void e4m3_cosine_rows(
+    const f32 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t dim, f32 *out
+) noexcept nogil:
+    cdef:
+        f32 down = <f32>ldexp(1, -power_of(query, dim))
+        f64 query_squares = squares(query, down, dim)
+        Py_ssize_t i
+    for i in range(n):
+        out[i] = cosine_with(query, down, query_squares, codes + i * dim, dim)
 
 
 def encode(
@@ -293,12 +337,11 @@ def cosine_rows(
     f32[::1] out,               # OUT
 ):
     """Write the cosine of the query with each decoded row; 0 where either is zero."""
-    cdef Py_ssize_t i, n = codes.shape[0], dim = codes.shape[1]
+    cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
     agree("a row of codes", dim, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
     with nogil:
-        for i in range(n):
-            out[i] = e4m3_cosine(&query[0], &codes[i, 0], dim)
+        e4m3_cosine_rows(&query[0], &codes[0, 0], n, dim, &out[0])
 
 
 def dot_rows(
@@ -308,10 +351,9 @@ def dot_rows(
     f32[::1] out,               # OUT
 ):
     """Write the dot product of the query with each decoded row."""
-    cdef Py_ssize_t i, n = codes.shape[0], dim = codes.shape[1]
+    cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
     agree("a row of codes", dim, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
     agree("scales", scales.shape[0], "codes", n)
     with nogil:
-        for i in range(n):
-            out[i] = e4m3_dot(&query[0], &codes[i, 0], dim) * scales[i]
+        e4m3_dot_rows(&query[0], &codes[0, 0], &scales[0], n, dim, &out[0])

@@ -8,10 +8,10 @@ from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, isnan, ldexp, sqrtf
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_matrix
-from cgcython.kernels._e4m3 cimport decode_lanes
+from cgcython.kernels._e4m3 cimport load_e4m3
 from cgcython.kernels._types cimport f32, f64, i64, u8
 from cgcython.kernels._vector cimport (
-    LANES, load16, load16_part, load_bytes, mul_add16, set16, store, sum16, v16,
+    LANES, load16, load16_part, mul_add16, set16, store, sum16, v16,
 )
 
 np.import_array()
@@ -248,11 +248,11 @@ cdef void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nogil:
         Py_ssize_t k = 0
         u8[64] last
     while k + LANES <= n:
-        store(values + k, decode_lanes(load_bytes(codes + k)))
+        store(values + k, load_e4m3(codes + k))
         k += LANES
     if k < n:
         memcpy(last, codes + k, n - k)
-        store(values + k, decode_lanes(load_bytes(last)))
+        store(values + k, load_e4m3(last))
 
 
 cdef Py_ssize_t copy_tile(
