@@ -242,3 +242,21 @@ def test_another_methods_record_is_no_fingerprint_part(router):
     record = router.quantize(HDC, embedding(HDC))
     with pytest.raises(MethodMismatch):
         router.encoders[QuantizationMethod.PQ8].dequantize(record)
+
+
+@pytest.mark.parametrize("model_id", ModelId)
+@pytest.mark.parametrize("size", [0, 1e-45, 1e-38, 1e-18, 1e18, 3e38])
+def test_measuring_never_stands_in_the_way_of_encoding(model_id, size):
+    router = QuantizationRouter(BOOKS, sample_every=1)
+    value = embedding(model_id)
+    if isinstance(value, SparseVector):
+        value = SparseVector(value.indices, np.float32(value.weights * size), value.dimension)
+    else:
+        value = np.clip(value / 4, -1, 1) * np.float32(size)
+    for record in (
+        router.quantize(model_id, value),
+        router.quantize_fingerprint({model_id: value})[model_id],
+    ):
+        decoded = router.dequantize(record)
+        assert np.isfinite(getattr(decoded, "weights", decoded)).all()
+    assert 0 <= router.metrics()["loss"][model_id].maximum <= 1.5
