@@ -70,10 +70,13 @@ class QuantizationRouter:
         decoder = self.encoders[method].decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
-    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False):
-        """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts."""
+    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False, out=None):
+        """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts.
+
+        The columns of the batch `out` are reused.
+        """
         route = self._compact_route(model_id) if compact else self._route(model_id)
-        return route.quantize_batch(embeddings, num_threads)
+        return route.quantize_batch(embeddings, num_threads, out)
 
     def dequantize_batch(self, batch, num_threads=1, out=None):
         """Return the embeddings of a batch, in `out` where one is given."""
@@ -175,9 +178,9 @@ class _Route:
         self.encoded += 1
         return record
 
-    def quantize_batch(self, embeddings, num_threads):
+    def quantize_batch(self, embeddings, num_threads, out=None):
         try:
-            batch = self.codec.encode_batch(embeddings, num_threads)
+            batch = self.codec.encode_batch(embeddings, num_threads, out)
         except QuantizationError as error:
             error.about(self.model_id)
             raise

@@ -160,6 +160,16 @@ def test_batches_hold_the_same_records(router):
     np.testing.assert_array_equal(decoded[7], router.dequantize(router.quantize(GRAPH, rows[7])))
 
 
+def test_the_columns_of_another_batch_are_reused(router):
+    rows = RNG.standard_normal((2, 5, 384)).astype(np.float32)
+    out = router.quantize_batch(GRAPH, rows[0])
+    batch = router.quantize_batch(GRAPH, rows[1], out=out)
+    assert batch.columns["codes"] is out.columns["codes"]
+    np.testing.assert_array_equal(
+        router.dequantize_batch(batch)[0], router.dequantize(router.quantize(GRAPH, rows[1, 0]))
+    )
+
+
 def test_measures_the_loss_of_any_embedder(router):
     assert 0 < router.measure_recall_loss(GRAPH, [embedding(GRAPH)]).maximum < 0.003
     assert router.measure_recall_loss(ModelId.SPLADE, [embedding(ModelId.SPLADE)]) < 1e-9

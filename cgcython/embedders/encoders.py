@@ -64,11 +64,11 @@ class Encoder:
         decoder = self.decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
-    def quantize_batch(self, model_id, embeddings, num_threads=1):
-        """Return the QuantizedBatch of many embeddings of one embedder."""
+    def quantize_batch(self, model_id, embeddings, num_threads=1, out=None):
+        """Return the QuantizedBatch of many embeddings; columns of the batch `out` are reused."""
         codec = self.codec(model_id)
         try:
-            return codec.encode_batch(embeddings, num_threads)
+            return codec.encode_batch(embeddings, num_threads, out)
         except QuantizationError as error:
             error.about(ModelId.parse(model_id))
             raise
