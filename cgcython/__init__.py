@@ -26,6 +26,7 @@ _MODULES = {
     "codecs.float8": "Float8Codec",
     "codecs.pq8": "PQ8Codec",
     "codecs.sparse": "SparseCodec",
+    "codecs.training": "CodebookWarning",
     "codecs.token_pruning": "TokenPruningCodec",
     "codecs.token_selection": (
         "ImportanceScoringMethod PrunedEmbeddings TokenPruningConfig TokenPruningQuantizer"

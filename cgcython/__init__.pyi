@@ -14,6 +14,7 @@ from cgcython.codecs.token_selection import ImportanceScoringMethod as Importanc
 from cgcython.codecs.token_selection import PrunedEmbeddings as PrunedEmbeddings
 from cgcython.codecs.token_selection import TokenPruningConfig as TokenPruningConfig
 from cgcython.codecs.token_selection import TokenPruningQuantizer as TokenPruningQuantizer
+from cgcython.codecs.training import CodebookWarning as CodebookWarning
 from cgcython.embedders import BinaryEncoder as BinaryEncoder
 from cgcython.embedders import Codebooks as Codebooks
 from cgcython.embedders import Float8E4M3Encoder as Float8E4M3Encoder

@@ -25,7 +25,8 @@ from cgcython.records import QuantizedEmbedding, SparseVector
 RNG = np.random.default_rng(12)
 DENSE = RNG.standard_normal((9, 36), dtype=np.float32)
 TOKENS = [RNG.standard_normal((n, 12), dtype=np.float32) for n in (5, 1, 8, 3, 2, 6, 7, 4, 9)]
-CENTROIDS = RNG.standard_normal((4, 256, 9), dtype=np.float32)
+CENTROIDS = RNG.standard_normal((4, 256, 8), dtype=np.float32)
+ROTATION, MEAN = np.linalg.qr(RNG.standard_normal((36, 32)))[0], RNG.standard_normal(36)
 
 
 def sparse_vectors(dimension=400):
@@ -71,7 +72,8 @@ def tokens(layout):
 CASES = [
     dense(Float8Codec(36), most_loss=0.003),
     dense(BinaryCodec(36, 0.25)),
-    dense(PQ8Codec(PQ8Codebook(CENTROIDS))),
+    dense(PQ8Codec(PQ8Codebook(RNG.standard_normal((4, 256, 9))))),
+    dense(PQ8Codec(PQ8Codebook(CENTROIDS, ROTATION, MEAN))),
     *(sparse(layout) for layout in ("canonical", "compact_f16", "compact_f32")),
     *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),
 ]
