@@ -29,8 +29,6 @@ from cgcython.token_array import TokenArray
 
 LAYOUTS = ("canonical", "compact_e4m3", "compact_f32")
 _F32, _U32 = np.dtype("<f4"), np.dtype("<u4")
-_LARGEST_SCALE = np.finfo(np.float32).max / 448
-_NAN_CODE = 0x7F
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,9 @@ class TokenPruningCodec:
             raise InvalidInput(what="layout", expected=" or ".join(LAYOUTS[1:]), actual=layout)
         data = np.frombuffer(quantized.data, np.uint8)
         require_size(self, data, self._size_of(original, kept, layout))
-        return self._bitmap(data, original, kept)
+        bitmap = data[: (original + 7) // 8]
+        self._require_bitmap(bitmap, original, kept)
+        return np.flatnonzero(np.unpackbits(bitmap))
 
     def encode_batch(self, documents, num_threads=1, out=None):
         """Return the batch of a TokenArray or list of token matrices.
@@ -187,9 +187,11 @@ class TokenPruningCodec:
         if layout == "canonical":
             self._read_canonical(data, kept, out)
         else:
-            self._bitmap(data, original, kept)
-            self._read_compact(data[(original + 7) // 8 :], layout, kept, out)
-        if not np.isfinite(out).all():
+            bitmap_bytes = (original + 7) // 8
+            self._require_bitmap(data[:bitmap_bytes], original, kept)
+            self._read_compact(data[bitmap_bytes:], layout, kept, out)
+        # A NaN code, and a scale too large for its codes, come to light here too.
+        if kernels.dense.first_nonfinite(out.reshape(-1)) >= 0:
             raise invalid(self, "a value is not finite")
 
     def _read_canonical(self, data, kept, out):
@@ -203,19 +205,14 @@ class TokenPruningCodec:
             out[:] = _floats(data).reshape(kept, self.dim)
             return
         scales, codes = _floats(data[: 4 * kept]), data[4 * kept :].reshape(kept, self.dim)
-        if not np.all(np.abs(scales) <= _LARGEST_SCALE):
-            raise invalid(self, "a scale overflows float32")
-        if np.any(codes & 0x7F == _NAN_CODE):
-            raise invalid(self, "a code is NaN")
         kernels.e4m3.decode_rows(codes, scales, out)
 
-    def _bitmap(self, data, original, kept):
-        """Return the positions a bitmap names, once it names as many as there are tokens."""
-        bits = np.unpackbits(data[: (original + 7) // 8])
-        positions = np.flatnonzero(bits)
-        if len(positions) != kept or bits[original:].any():
-            raise invalid(self, f"the bitmap names {len(positions)} tokens, there are {kept}")
-        return positions
+    def _require_bitmap(self, bitmap, original, kept):
+        """Check that a bitmap names as many of the original positions as tokens were kept."""
+        bits = int.from_bytes(bitmap.tobytes(), "big")
+        padding = (1 << -original % 8) - 1
+        if bits.bit_count() != kept or bits & padding:
+            raise invalid(self, f"the bitmap names {bits.bit_count()} tokens, there are {kept}")
 
     def _header(self, quantized):
         require_kind(quantized, self, TokenPruningMetadata)

@@ -49,7 +49,8 @@ def decode_rows(codes, scales, values):
     """Write each row's codes times its scale."""
     rows_agree("values", values, "codes", codes)
     agree("scales", scales.shape[0], "codes", codes.shape[0])
-    values[:] = VALUES[codes] * scales[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # as compiled kernels do
+        values[:] = VALUES[codes] * scales[:, None]
 
 
 def encode_vector(values, dim):
