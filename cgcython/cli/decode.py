@@ -62,6 +62,10 @@ def _decoded(source, args):
                 pieces.setdefault(model_id, Pieces()).add(values, rows + len(ids))
             ids.extend(chunk.ids)
             bar.advance(len(chunk.ids))
+    missing = set(args.embedders or ()) - pieces.keys()
+    if missing:
+        names = ", ".join(one.short for one in sorted(missing))
+        raise UsageError(f"{args.source} has no {names}, which --embedders asks for")
     arrays = {}
     for model_id, one in sorted(pieces.items()):
         arrays |= one.arrays(model_id.short, len(ids))

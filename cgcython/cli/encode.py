@@ -65,7 +65,7 @@ def run(args):
 def _encode(corpus, sink):
     started = time.perf_counter()
     with progress(corpus.num_memories, "memory", "encode") as bar:
-        for start in range(0, corpus.num_memories, sink.chunk):
+        for start in range(0, max(1, corpus.num_memories), sink.chunk):
             stop = min(start + sink.chunk, corpus.num_memories)
             sink.write(corpus, start, stop)
             bar.advance(stop - start)

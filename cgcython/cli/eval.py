@@ -119,7 +119,7 @@ def _cells(row):
         f"{row.float32_bytes_each:.0f}",
         None if row.encode_us is None else f"{row.encode_us:.2f}",
         *(None if one is None else f"{100 * one:.3f}" for one in loss),
-        f"{row.overlap10:.3f}",
+        None if row.overlap10 is None else f"{row.overlap10:.3f}",
         *_change(row.ndcg10),
         *_change(row.recall10),
     ]

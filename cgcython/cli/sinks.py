@@ -24,8 +24,9 @@ class Sink:
 
     def name_memory(self, corpus, start, stop, router, error):
         """Raise the error of the first memory of a range that cannot be encoded, named."""
-        for at, one in enumerate(corpus.fingerprints(start, stop), start):
+        for at in range(start, stop):
             try:
+                (one,) = corpus.fingerprints(at, at + 1)
                 Fingerprint(one).encode(router, self.args.budget)
             except QuantizationError as found:
                 found.add_note(f"(memory {at})")

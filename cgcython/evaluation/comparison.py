@@ -57,7 +57,7 @@ class Row:
     float32_bytes_each: float
     encode_us: float | None
     loss: Loss | None
-    overlap10: float
+    overlap10: float | None
     ndcg10: Change | None
     recall10: Change | None
 
@@ -80,6 +80,10 @@ class Judge:
         if relevant:
             self._ndcg.append([metrics.ndcg(one, relevant) for one in (exact, coded)])
             self._recall.append([metrics.recall(one, relevant) for one in (exact, coded)])
+
+    def overlap(self):
+        """Return the mean part of float32's top 10 that the codes found; None without queries."""
+        return float(np.mean(self.overlaps)) if self.overlaps else None
 
     def changes(self):
         """Return nDCG@10 and Recall@10 over the judged queries; None without any."""
@@ -125,13 +129,12 @@ def _row(one, judge):
         one.float32_bytes / count,
         one.encode_us,
         Loss.of(one.losses),
-        float(np.mean(judge.overlaps)) if judge.overlaps else 0.0,
+        judge.overlap(),
         *judge.changes(),
     )
 
 
 def _fused(contenders, judge, count):
-    overlap = float(np.mean(judge.overlaps)) if judge.overlaps else 0.0
     plain = sum(one.float32_bytes for one in contenders) / count
     sizes = float(np.mean(record_bytes(contenders))), plain
     return Row(
@@ -143,7 +146,7 @@ def _fused(contenders, judge, count):
         *sizes,
         None,
         None,
-        overlap,
+        judge.overlap(),
         *judge.changes(),
     )
 

@@ -116,4 +116,5 @@ def cosine_losses(originals, decoded):
     a, b = np.asarray(originals, np.float64), np.asarray(decoded, np.float64)
     sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     both_zero = ~a.any(-1) & ~b.any(-1)
-    return np.where(both_zero, 0.0, 1 - (a * b).sum(-1) / np.maximum(sizes, 1e-300))
+    losses = 1 - (a * b).sum(-1) / np.maximum(sizes, 1e-300)
+    return np.where(both_zero, 0.0, np.maximum(losses, 0.0))  # rounding may go below zero

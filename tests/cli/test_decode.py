@@ -65,3 +65,9 @@ def test_another_suffix_is_a_usage_error(cli, work, tmp_path):
 
 def test_what_is_no_store_is_a_usage_error(cli, tmp_path):
     assert cli("decode", tmp_path, "--out", tmp_path / "x.npz").code == 2
+
+
+def test_an_embedder_that_is_not_there_is_a_usage_error(cli, work, tmp_path):
+    words = "--out", tmp_path / "x.npz", "--embedders", "E2"
+    assert cli("decode", work / "shards", *words).code == 2
+    assert not (tmp_path / "x.npz").exists()

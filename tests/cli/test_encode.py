@@ -125,3 +125,21 @@ def test_a_missing_codebook_names_the_command(cli, work, tmp_path):
 
 def test_a_target_is_required(encode, work):
     assert encode(work / "corpus.npz").code == 2
+
+
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_an_empty_corpus_makes_an_empty_store(cli, encode, tmp_path, target):
+    np.save(tmp_path / "empty.npy", np.empty((0, 24), np.float32))
+    result = encode(f"E8={tmp_path}/empty.npy", target, tmp_path / "t")
+    assert result.json["memories"] == 0
+    assert cli("verify", tmp_path / "t", "--json").json["records"] == 0
+
+
+def test_a_bad_sparse_vector_names_its_memory(encode, tmp_path):
+    arrays = {"E6.indptr": [0, 1, 3], "E6.indices": [4, 7, 7], "E6.weights": [1.0, 1, 1]}
+    np.savez(tmp_path / "x.npz", **arrays)
+    for target in ("--store", "--out"):
+        result = encode(tmp_path / "x.npz", target, tmp_path / target)
+        assert result.code == 3
+        assert "duplicates" in result.err
+        assert "(memory 1)" in result.err

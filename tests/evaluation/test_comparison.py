@@ -114,6 +114,12 @@ def test_queries_without_the_embedder_are_not_counted(contender):
     assert row.overlap10 > 0.8
 
 
+def test_without_queries_only_bytes_and_losses_are_reported(contender):
+    (row,) = compare([contender(E8, DENSE)], [])
+    assert (row.queries, row.overlap10, row.ndcg10) == (0, None, None)
+    assert row.loss.mean > 0
+
+
 def test_no_drop_is_reported_where_float32_finds_nothing():
     assert Change.of(np.zeros(3), np.zeros(3)) is None
 
