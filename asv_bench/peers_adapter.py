@@ -71,6 +71,7 @@ def e4m3_decode_rows(c):
 @peer("bin.pack.vec", prec="1 bit", note="new bytes", **OURS)
 def pack(c):
     pack_vector, x, dim = kernels.bits.pack_vector, c.x, len(c.x)
+    assert pack_vector(x, dim, 0.0) == np.packbits(x >= 0).tobytes()
     return lambda: pack_vector(x, dim, 0.0)
 
 

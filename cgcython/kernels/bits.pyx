@@ -80,14 +80,20 @@ cdef void bits_hamming_topk(
     cdef:
         Py_ssize_t start = 0, i, rows
         u32[SCAN] distances
+        u32 nearest
     while start < n and k:
         rows = min(SCAN, n - start)
         bits_hamming_rows(query, codes + start * width, rows, width, distances)
+        nearest = distances[0]
         for i in range(rows):
-            if start + i < k:
-                rise(ranks, ids, start + i, ~<i32>distances[i], start + i)
-            elif ~<i32>distances[i] > ranks[0]:  # later ids lose ties
-                sink(ranks, ids, k, ~<i32>distances[i], start + i)
+            nearest = min(nearest, distances[i])
+        # Later ids lose ties, so only what is nearer than the worst can enter.
+        if start < k or ~<i32>nearest > ranks[0]:
+            for i in range(rows):
+                if start + i < k:
+                    rise(ranks, ids, start + i, ~<i32>distances[i], start + i)
+                elif ~<i32>distances[i] > ranks[0]:
+                    sink(ranks, ids, k, ~<i32>distances[i], start + i)
         start += rows
     best_first(ranks, ids, k)
 
@@ -97,10 +103,9 @@ cdef inline bint span(object data, const u8 **start, Py_ssize_t *length) noexcep
     if PyBytes_CheckExact(data):
         start[0], length[0] = <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
         return True
-    if np.PyArray_CheckExact(data) and np.PyArray_ISCARRAY_RO(data):
-        if np.PyArray_TYPE(data) == np.NPY_UINT8:
-            start[0] = <const u8 *>np.PyArray_DATA(data)
-            length[0] = np.PyArray_SIZE(data)
+    if np.PyArray_Check(data) and np.PyArray_ISCARRAY_RO(data):
+        if np.PyArray_TYPE(data) == np.NPY_UINT8 and np.PyArray_NDIM(data) == 1:
+            start[0], length[0] = <const u8 *>np.PyArray_DATA(data), np.PyArray_DIM(data, 0)
             return True
     return False
 
@@ -180,7 +185,7 @@ def hamming(object a, object b):
     if not (span(a, &left, &n) and span(b, &right, &m)):
         return hamming_any(a, b)
     agree("a", n, "b", m)
-    return bits_hamming(left, right, n)
+    return <Py_ssize_t>bits_hamming(left, right, n)
 
 
 def hamming_rows(

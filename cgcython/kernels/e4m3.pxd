@@ -6,6 +6,13 @@ cdef void e4m3_decode(
 ) noexcept nogil
 # Returns the scale, or NaN where a value is not finite.
 cdef float e4m3_encode_scaled(const float *values, uint8_t *codes, Py_ssize_t n) noexcept nogil
+# Returns the flat index of the first value that is not finite, or -1.
+cdef Py_ssize_t e4m3_encode_rows(
+    const float *values, Py_ssize_t n, Py_ssize_t dim, uint8_t *codes, float *scales
+) noexcept nogil
+cdef void e4m3_decode_rows(
+    const uint8_t *codes, const float *scales, Py_ssize_t n, Py_ssize_t dim, float *values
+) noexcept nogil
 cdef void e4m3_dot_rows(
     const float *query, const uint8_t *codes, const float *scales, Py_ssize_t n, Py_ssize_t dim,
     float *out,

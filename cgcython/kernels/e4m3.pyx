@@ -4,16 +4,16 @@ Codes round to nearest, ties to even, and saturate at 448 (OCP OFP8, E4M3FN). Na
 Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is peak / 448.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport NAN, frexp, ldexp, sqrt
+from libc.math cimport NAN, frexp, ldexp
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector, vector_out
-from cgcython.kernels._e4m3 cimport encode_lanes, load16_e4m3, load_e4m3
+from cgcython.kernels._e4m3 cimport encode_lanes, load_e4m3
+from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits, power_of
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, load16, load16_part, min_f, mul16, mul_add16, set16,
-    set_all, set_all_u, store, store_bytes4, sum16, v16, vf, vu,
+    LANES, below, bits, floats, load, min_f, set_all, set_all_u, store, store_bytes4, vf, vu,
 )
 
 np.import_array()
@@ -171,58 +171,12 @@ cdef void e4m3_decode(
         memcpy(values + i, last, (n - i) * sizeof(f32))
 
 
-cdef inline v16 load16_codes(const u8 *codes, Py_ssize_t n) noexcept nogil:
-    """Return the values of n < 16 codes, and zeros."""
-    cdef u8[16] some
-    memset(some, 0, sizeof(some))
-    memcpy(some, codes, n)
-    return load16_e4m3(some)
-
-
-cdef inline f64 dot_with(
-    const f32 *query, f32 factor, const u8 *codes, Py_ssize_t n
+cdef void e4m3_decode_rows(
+    const u8 *codes, const f32 *scales, Py_ssize_t n, Py_ssize_t dim, f32 *values
 ) noexcept nogil:
-    """Return the product of query * factor and the codes' values."""
-    cdef:
-        v16 total = set16(0), factors = set16(factor), x
-        Py_ssize_t k = 0
-    while k + 16 <= n:
-        x = mul16(load16(query + k), factors)
-        total = mul_add16(x, load16_e4m3(codes + k), total)
-        k += 16
-    if k < n:
-        x = mul16(load16_part(query + k, n - k), factors)
-        total = mul_add16(x, load16_codes(codes + k, n - k), total)
-    return sum16(total)
-
-
-cdef inline f64 squares(const f32 *x, f32 factor, Py_ssize_t n) noexcept nogil:
-    cdef:
-        f64 total = 0
-        Py_ssize_t k
-    for k in range(n):
-        total += <f64>(x[k] * factor) * (x[k] * factor)
-    return total
-
-
-cdef inline f32 cosine_with(
-    const f32 *query, f32 factor, f64 query_squares, const u8 *codes, Py_ssize_t n
-) noexcept nogil:
-    cdef:
-        v16 dot = set16(0), total = dot, factors = set16(factor), x
-        Py_ssize_t k = 0
-        f64 norms
-    while k + 16 <= n:
-        x = load16_e4m3(codes + k)
-        dot = mul_add16(mul16(load16(query + k), factors), x, dot)
-        total = mul_add16(x, x, total)
-        k += 16
-    if k < n:
-        x = load16_codes(codes + k, n - k)
-        dot = mul_add16(mul16(load16_part(query + k, n - k), factors), x, dot)
-        total = mul_add16(x, x, total)
-    norms = sqrt(query_squares * sum16(total))
-    return <f32>(sum16(dot) / norms) if norms != 0 else <f32>0
+    cdef Py_ssize_t i
+    for i in range(n):
+        e4m3_decode(codes + i * dim, scales[i], 0, values + i * dim, dim)
 
 
 cdef void e4m3_dot_rows(
@@ -298,13 +252,12 @@ def decode_rows(
     f32[:, ::1] values,         # OUT
 ):
     """Write each row's codes times its scale."""
-    cdef Py_ssize_t i, n = codes.shape[0], dim = codes.shape[1]
+    cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
     agree("values", values.shape[0], "codes", n)
     agree("a row of values", values.shape[1], "a row of codes", dim)
     agree("scales", scales.shape[0], "codes", n)
     with nogil:
-        for i in range(n):
-            e4m3_decode(&codes[i, 0], scales[i], 0, &values[i, 0], dim)
+        e4m3_decode_rows(&codes[0, 0], &scales[0], n, dim, &values[0, 0])
 
 
 def encode_vector(object values, Py_ssize_t dim):

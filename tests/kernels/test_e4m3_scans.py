@@ -1,0 +1,115 @@
+"""Scans of E4M3 codes equal decoding first, whatever the magnitude of the query."""
+
+import numpy as np
+import pytest
+
+from cgcython.kernels import dispatch
+
+F32, U8 = np.float32, np.uint8
+LENGTHS = [*range(71), 384, 512]
+
+
+def decode(kernel, codes, scale):
+    values = np.empty(len(codes), F32)
+    kernel("e4m3").decode(codes, scale, 0, values)
+    return values
+
+
+def encode_rows(kernel, values):
+    codes, scales = np.empty(values.shape, U8), np.empty(len(values), F32)
+    assert kernel("e4m3").encode_rows(values, codes, scales) == -1
+    return codes, scales
+
+
+def decode_rows(kernel, codes, scales):
+    values = np.empty(codes.shape, F32)
+    kernel("e4m3").decode_rows(codes, scales, values)
+    return values
+
+
+def rows(n, dim, magnitude=1.0, seed=0):
+    return (np.random.default_rng(seed).standard_normal((n, dim)) * magnitude).astype(F32)
+
+
+@pytest.mark.parametrize("dim", LENGTHS)
+def test_scans_equal_decoding_first(kernel, dim):
+    values, query = rows(7, dim), rows(1, dim, 3, seed=1)[0]
+    codes, scales = encode_rows(kernel, values)
+    decoded, out = decode_rows(kernel, codes, scales).astype(float), np.empty(7, F32)
+    # Sums of float32 products in sixteen lanes are within a few units of the largest partial sum.
+    tolerance = 1e-6 * max(1, np.abs(decoded).sum())
+    kernel("e4m3").dot_rows(query, codes, scales, out)
+    np.testing.assert_allclose(out, decoded @ query, atol=tolerance)
+    kernel("e4m3").cosine_rows(query, codes, out)
+    norms = np.sqrt((decoded**2).sum(axis=1) * (query.astype(float) ** 2).sum())
+    np.testing.assert_allclose(out, decoded @ query / np.maximum(norms, 1e-30), atol=1e-6)
+
+
+@pytest.mark.parametrize("magnitude", [1, 1e-38, 1e-36, 1e-30, 1e18, 3e38])
+def test_cosines_do_not_depend_on_magnitude(kernel, magnitude):
+    codes, out = encode_rows(kernel, rows(1, 200))[0], np.empty(1, F32)
+    kernel("e4m3").cosine_rows(decode(kernel, codes[0], magnitude / 448), codes, out)
+    # Where the query is subnormal it has few bits itself.
+    np.testing.assert_allclose(out, 1, atol=1e-6 if magnitude > 1e-35 else 2e-3)
+
+
+def test_a_zero_side_has_cosine_zero(kernel):
+    codes, out = np.array([[0, 0], [0x80, 0], [0x38, 0]], U8), np.empty(3, F32)
+    kernel("e4m3").cosine_rows(np.array([1, 0], F32), codes, out)
+    assert out.tolist() == [0, 0, 1]
+    kernel("e4m3").cosine_rows(np.zeros(2, F32), codes, out)
+    assert out.tolist() == [0, 0, 0]
+
+
+def test_scans_return_the_same_bits_on_every_level_with_fma():
+    values, query = rows(9, 333), rows(1, 333, seed=1)[0]
+    found = []
+    for level in [x for x in dispatch.available() if x in ("v3", "v4", "v4x")]:
+        module, out = dispatch.load("e4m3", level), np.empty((2, 9), F32)
+        codes, scales = encode_rows(lambda _, module=module: module, values)
+        module.dot_rows(query, codes, scales, out[0])
+        module.cosine_rows(query, codes, out[1])
+        found.append(out)
+    assert all(np.array_equal(found[0], other) for other in found)
+
+
+@pytest.mark.parametrize("magnitude", [1e-38, 1e-20, 1e20, 1e36])
+def test_products_survive_what_their_sums_would_not(kernel, magnitude):
+    query, codes, out = rows(1, 200, magnitude, 1)[0], np.full((1, 200), 0x7E, U8), np.empty(1, F32)
+    kernel("e4m3").dot_rows(query, codes, np.array([2.0**-12], F32), out)
+    expected = query.astype(float).sum() * 448 * 2.0**-12
+    assert abs(out[0] - expected) < 1e-5 * abs(query.astype(float)).sum()
+
+
+def test_scans_check_their_shapes(kernel):
+    codes, out = np.zeros((2, 3), U8), np.zeros(2, F32)
+    with pytest.raises(ValueError, match="a row of codes holds 3, query holds 4"):
+        kernel("e4m3").cosine_rows(np.zeros(4, F32), codes, out)
+    with pytest.raises(ValueError, match="out holds 1, codes holds 2"):
+        kernel("e4m3").cosine_rows(np.zeros(3, F32), codes, out[:1])
+    with pytest.raises(ValueError, match="scales holds 1, codes holds 2"):
+        kernel("e4m3").dot_rows(np.zeros(3, F32), codes, out[:1], out)
+
+
+def test_one_vector_decodes_into_memory_that_fits(kernel):
+    codes, out = bytes(range(0x38, 0x48)), np.empty(16, np.float32)
+    decode = kernel("e4m3").decode_vector
+    assert decode(codes, 2.0, 1.0, out) is out
+    np.testing.assert_array_equal(out, decode(codes, 2.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(15, "f4"), np.empty(16), np.empty(32, "f4")[::2], np.empty((1, 16), "f4"), "out"],
+    ids=["short", "float64", "strided", "matrix", "no array"],
+)
+def test_one_vector_wants_a_closer_look_at_other_memory(kernel, out):
+    assert kernel("e4m3").decode_vector(bytes(16), 1.0, 0.0, out) is None
+    assert kernel("bits").unpack_vector(bytes(2), 16, out) is None
+
+
+def test_one_vector_leaves_read_only_memory_alone(kernel):
+    out = np.zeros(16, np.float32)
+    out.flags.writeable = False
+    assert kernel("e4m3").decode_vector(bytes(16), 1.0, 1.0, out) is None
+    assert not out.any()
