@@ -36,6 +36,7 @@ cdef extern from "_pq.h" nogil:
 cdef enum:
     BLOCK = 48         # rows at once: their parts stay in the second cache
     CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
+    SCAN = 512         # rows whose sums are still in the first cache when they are compared
     MAX_PART = 4096    # values of a part, as pq_layout.prepare allows
     MAX_WIDTH = 16384  # values of all parts
 
@@ -563,20 +564,23 @@ def adc_cosine(
     0 where the norm is 0.
     """
     cdef:
-        Py_ssize_t i, n = codes.shape[0], parts = codes.shape[1]
+        Py_ssize_t i, size, start = 0, n = codes.shape[0], parts = codes.shape[1]
+        f32[SCAN] dot
+        f32[SCAN] norm
         double square
     require_scan(dots.shape[0], dots.shape[1], parts, n, out.shape[0])
     require_scan(norms.shape[0], norms.shape[1], parts, n, out.shape[0])
-    if n == 0 or parts == 0:
+    if parts == 0:
         return
     with nogil:
-        for i in range(n):
-            square = norm_constant + sum_of(&norms[0, 0], &codes[i, 0], parts)
-            out[i] = 0
-            if square > 0:
-                out[i] = <f32>(
-                    (dot_constant + sum_of(&dots[0, 0], &codes[i, 0], parts)) / sqrt(square)
-                )
+        while start < n:
+            size = min(<Py_ssize_t>SCAN, n - start)
+            pq_adc_scan(&dots[0, 0], &codes[start, 0], dot, size, parts)
+            pq_adc_scan(&norms[0, 0], &codes[start, 0], norm, size, parts)
+            for i in range(size):
+                square = norm_constant + norm[i]
+                out[start + i] = <f32>((dot_constant + dot[i]) / sqrt(square)) if square > 0 else 0
+            start += SCAN
 
 
 def adc_topk(
@@ -586,20 +590,32 @@ def adc_topk(
     f32[::1] best,            # OUT
 ):
     """Write the k rows with the smallest sums, ascending, the lower row first on ties."""
-    cdef:
-        Py_ssize_t i, n = codes.shape[0], parts = codes.shape[1], k = ids.shape[0], held = 0
-        f32 total
+    cdef Py_ssize_t n = codes.shape[0], parts = codes.shape[1], k = ids.shape[0]
     require_scan(table.shape[0], table.shape[1], parts, n, n)
     if best.shape[0] != k or k > n:
         raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
-    if k == 0:
-        return
-    with nogil:
-        for i in range(n):
-            total = sum_of(&table[0, 0], &codes[i, 0], parts)
-            if held < k or total < best[k - 1]:
-                insert(&ids[0], &best[0], held if held < k else k - 1, i, total)
-                held += held < k
+    if k and parts:
+        with nogil:
+            pq_adc_topk(&table[0, 0], &codes[0, 0], n, parts, &ids[0], &best[0], k)
+
+
+cdef void pq_adc_topk(
+    const f32 *table, const u8 *codes, Py_ssize_t n, Py_ssize_t parts,
+    i64 *ids, f32 *best, Py_ssize_t k
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i, size, start = 0, held = 0
+        f32[SCAN] sums
+    while start < n:
+        size = min(<Py_ssize_t>SCAN, n - start)
+        pq_adc_scan(table, codes + start * parts, sums, size, parts)
+        for i in range(size):
+            if held < k:
+                insert(ids, best, held, start + i, sums[i])
+                held += 1
+            elif sums[i] < best[k - 1]:
+                insert(ids, best, k - 1, start + i, sums[i])
+        start += SCAN
 
 
 cdef inline void insert(
