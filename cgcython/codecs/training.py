@@ -23,7 +23,7 @@ MAX_SAMPLES = 256 * NUM_CENTROIDS
 HELD_OUT, MAX_HELD_OUT = 0.1, 1000
 WIDTHS = (128, 256, 384, 512)
 WIDTH_LOSS = 0.002  # what a narrower projection may cost
-WIDTH_ROWS, WIDTH_STEPS = 16384, 6
+WIDTH_ROWS, WIDTH_STEPS, WIDTH_ROUNDS = 16384, 6, 6
 SEEDING_ROWS = 8192
 
 
@@ -109,42 +109,43 @@ class Training:
 
     def run(self, rotation, width=None):
         """Return the arrays of a codebook with a kind of rotation."""
-        steps = STEPS + (ROUNDS + LAST_STEPS if rotation == "opq" else 0)
+        steps = STEPS + (ROUNDS * STEPS_EACH + LAST_STEPS if rotation == "opq" else 0)
         self.reports = enumerate(itertools.repeat(steps), 1)
         if rotation is None:
             parts = self._parts(self.rows)
             return self._settle(parts, Trained(self._seeds(parts)), STEPS)
-        mean, axes, variances = principal_axes(self.rows)
-        width = width or self._width(mean, axes, variances)
+        axes = principal_axes(self.rows)
+        width = width or self._width(rotation, *axes)
+        rows, found = self._in_axes(*axes, width, STEPS)
+        if rotation == "pca":
+            return found
+        # A rotation fitted to the training rows serves other kinds of rows less well than their
+        # principal axes do, so it has to gain more than a little.
+        refined = self._refined(rows, found, ROUNDS, LAST_STEPS)
+        bar = self.held_out_loss(found) * (1 - REFINED_GAIN)
+        return refined if self.held_out_loss(refined) < bar else found
+
+    def _in_axes(self, mean, axes, variances, width, steps):
+        """Return the rows in their widest balanced axes, and a codebook of these."""
         start = axes[:, balanced(variances[:width], self.num_subvectors)].astype(np.float32)
         rows = (self.rows - mean) @ start
         parts = self._parts(rows)
-        found = self._settle(parts, Trained(self._seeds(parts), mean, start), STEPS)
-        return self._refined(rows, found) if rotation == "opq" else found
+        return rows, self._settle(parts, Trained(self._seeds(parts), mean, start), steps)
+
+    def _refined(self, rows, found, rounds, last_steps):
+        """Return a codebook whose rotation fits its centroids, by turns."""
+        start, parts = found.rotation, self._parts(rows)
+        for _ in range(rounds):
+            turn = best_rotation(rows, self._decoded(parts, found.centroids))
+            parts = self._parts(rows @ turn)
+            found = self._settle(parts, found._replace(rotation=start @ turn), STEPS_EACH)
+        return self._settle(parts, found, last_steps)
 
     def _settle(self, parts, found, steps):
         for _ in range(steps):
             found = found._replace(centroids=self._improve(parts, found.centroids, 1))
             self._report(found)
         return found
-
-    def _refined(self, rows, found):
-        """Return what rotating further makes of a codebook, or the codebook itself.
-
-        A rotation fitted to the training rows serves other kinds of rows less well than their
-        principal axes do, so it has to gain more than a little.
-        """
-        start, before = found.rotation, self.held_out_loss(found)
-        parts, refined = self._parts(rows), found
-        for _ in range(ROUNDS):
-            turn = best_rotation(rows, self._decoded(parts, refined.centroids))
-            parts = self._parts(rows @ turn)
-            centroids = self._improve(parts, refined.centroids, STEPS_EACH)
-            refined = refined._replace(centroids=centroids, rotation=start @ turn)
-            self._report(refined)
-        refined = self._settle(parts, refined, LAST_STEPS)
-        gains = self.held_out_loss(refined) < before * (1 - REFINED_GAIN)
-        return refined if gains else found
 
     def held_out_loss(self, found):
         """Return 1 - the mean cosine of the held-out rows with what their codes decode to."""
@@ -155,12 +156,10 @@ class Training:
         kernels.pq.decode_rows(codes, prepared, decoded, scratch(prepared))
         return mean_loss(self.held_out, decoded)
 
-    def _width(self, mean, axes, variances):
-        """Return the smallest width that costs little held-out loss beside the best."""
-        dim = len(mean)
-        widths = [w for w in (*WIDTHS, dim) if w <= dim and w % self.num_subvectors == 0]
-        if len(widths) == 1:
-            return widths[0]
+    def _width(self, rotation, *axes):
+        """Return the first width beside which the next gains little held-out loss."""
+        dim = len(axes[0])
+        widths = sorted({w for w in (*WIDTHS, dim) if w <= dim and w % self.num_subvectors == 0})
         quick = Training(
             self.rows[:: -(-len(self.rows) // WIDTH_ROWS)],
             self.held_out,
@@ -168,13 +167,16 @@ class Training:
             self.seed,
             self.num_threads,
         )
-        losses = [quick.held_out_loss(quick._quickly(mean, axes, variances, w)) for w in widths]
-        return next(w for w, loss in zip(widths, losses) if loss <= min(losses) + WIDTH_LOSS)
+        rounds = WIDTH_ROUNDS if rotation == "opq" else 0
+        losses = (quick._loss_of(axes, width, rounds) for width in widths)
+        for width, (loss, wider) in zip(widths, itertools.pairwise(losses)):
+            if loss - wider <= WIDTH_LOSS:
+                return width
+        return widths[-1]
 
-    def _quickly(self, mean, axes, variances, width):
-        start = axes[:, balanced(variances[:width], self.num_subvectors)].astype(np.float32)
-        parts = self._parts((self.rows - mean) @ start)
-        return Trained(self._improve(parts, self._seeds(parts), WIDTH_STEPS), mean, start)
+    def _loss_of(self, axes, width, rounds):
+        rows, found = self._in_axes(*axes, width, WIDTH_STEPS)
+        return self.held_out_loss(self._refined(rows, found, rounds, 0))
 
     def _parts(self, rows):
         return [np.ascontiguousarray(part) for part in np.split(rows, self.num_subvectors, axis=1)]

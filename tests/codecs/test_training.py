@@ -6,10 +6,12 @@ import faiss
 import numpy as np
 import pytest
 
+from cgcython import kernels
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
 from cgcython.codecs.training import CodebookWarning, lloyd, seed_centroids
 from cgcython.errors import InvalidInput, NonFiniteValue
+from cgcython.kernels import dispatch
 
 RNG = np.random.default_rng(50)
 AXES = RNG.standard_normal((24, 64)) * np.geomspace(4, 0.2, 24)[:, None]
@@ -40,27 +42,27 @@ def loss(book, rows=FRESH):
 
 @pytest.mark.parametrize("rotation", ["opq", "pca", None])
 def test_the_same_seed_gives_the_same_codebook_whatever_the_threads(rotation):
-    first = PQ8Codebook.train(SAMPLES, rotation=rotation, num_threads=1)
-    assert PQ8Codebook.train(SAMPLES, rotation=rotation, num_threads=3) == first
-    assert PQ8Codebook.train(SAMPLES, rotation=rotation, seed=1) != first
+    samples = SAMPLES[:500]
+    first = PQ8Codebook.train(samples, rotation=rotation, num_threads=1)
+    assert PQ8Codebook.train(samples, rotation=rotation, num_threads=3) == first
+    assert PQ8Codebook.train(samples, rotation=rotation, seed=1) != first
 
 
-def test_every_level_trains_the_same_codebook(level):
-    found = PQ8Codebook.train(SAMPLES[:400, :16], rotation=None)
-    # Pinned: the first level of this module's run is not at hand for the second.
-    assert found.codebook_id == EXPECTED.setdefault("id", found.codebook_id)
-
-
-EXPECTED = {}
+def test_every_level_trains_the_same_codebook():
+    before, found = kernels.level, set()
+    for level in dispatch.available():
+        dispatch.use(level)
+        found.add(PQ8Codebook.train(SAMPLES[:300, :8], rotation=None))
+    dispatch.use(before)
+    assert len(found) == 1
 
 
 def test_the_loss_reported_is_that_of_samples_held_out():
-    for rotation in ("opq", None):
-        book = PQ8Codebook.train(SAMPLES, rotation=rotation, model="Semantic")
-        facts = book.metadata
-        assert facts["held_out_loss"] == pytest.approx(loss(book), rel=0.15)
-        assert loss(book, SAMPLES) < facts["held_out_loss"]
-        assert (facts["samples"], facts["seed"], facts["model"]) == (1500, 0, "Semantic")
+    book = PQ8Codebook.train(SAMPLES, rotation="pca", model="Semantic")
+    facts = book.metadata
+    assert facts["held_out_loss"] == pytest.approx(loss(book), rel=0.15)
+    assert loss(book, SAMPLES) < facts["held_out_loss"]
+    assert (facts["samples"], facts["seed"], facts["model"]) == (1500, 0, "Semantic")
 
 
 def test_rotations_lose_less_than_plain_training():
@@ -70,8 +72,8 @@ def test_rotations_lose_less_than_plain_training():
 
 
 def test_more_bytes_lose_less():
-    losses = [loss(PQ8Codebook.train(SAMPLES, num_subvectors=m)) for m in (8, 16, 32, 64)]
-    assert losses == sorted(losses, reverse=True)
+    few, more = (PQ8Codebook.train(SAMPLES, num_subvectors=m, rotation="pca") for m in (8, 32))
+    assert loss(more) < 0.5 * loss(few)
 
 
 def test_the_width_is_what_was_asked_for_or_chosen():
