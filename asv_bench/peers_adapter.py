@@ -131,3 +131,64 @@ def sparse_dot_rows(c):
         kernels.sparse.dot_rows(query, edges, indices, weights, out[start:stop])
 
     return lambda: (split_rows(score, c.nd, c.threads), out)[1]
+
+
+def pq_codebook(c):
+    from cgcython.kernels import pq_layout
+
+    prepared = pq_layout.prepare(c.C)
+    return prepared, pq_layout.scratch(prepared)
+
+
+@peer(["pq.enc.vec.M8", "pq.enc.vec.M32"], prec="f32", note="new bytes", **OURS)
+def pq_encode(c):
+    (prepared, _), encode, x = pq_codebook(c), kernels.pq.encode_vector, c.x
+    encode(x, prepared)
+    return lambda: np.frombuffer(encode(x, prepared), np.uint8)
+
+
+@peer(["pq.enc.batch.M8", "pq.enc.batch.M32"], prec="f32", mt=True, **OURS)
+def pq_encode_rows(c):
+    (prepared, scratch), codes = pq_codebook(c), np.empty_like(c.codes)
+    encode = rows(
+        c, len(c.X), lambda s: kernels.pq.encode_rows(c.X[s], prepared, codes[s], scratch)
+    )
+    return lambda: (encode(), codes)[1]
+
+
+@peer(["pq.dec.vec.M8", "pq.dec.vec.M32"], prec="f32", note="new array", **OURS)
+def pq_decode(c):
+    (prepared, _), decode, codes = pq_codebook(c), kernels.pq.decode_vector, c.codes[0].tobytes()
+    return lambda: decode(codes, prepared)
+
+
+@peer(["pq.dec.batch.M8", "pq.dec.batch.M32"], prec="f32", mt=True, **OURS)
+def pq_decode_rows(c):
+    (prepared, scratch), out = pq_codebook(c), np.empty((len(c.codes), c.C[0, 0].size * c.M), "f4")
+    return rows(
+        c, len(out), lambda s: kernels.pq.decode_rows(c.codes[s], prepared, out[s], scratch)
+    )
+
+
+@peer(["pq.train.20k", "pq.train.100k"], prec="f32", mt=True, note="25 iterations", **OURS)
+def pq_train(c):
+    from cgcython.codecs.training import Training
+
+    return lambda: Training(c.X, c.X[:1], c.M, 0, c.threads).run(None).centroids
+
+
+@peer("pq.adc_top10_1M", prec="8x8 bit, f32 LUT", mt=True, **OURS)
+def pq_adc_topk(c):
+    prepared, _ = pq_codebook(c)
+    table = np.empty((c.M, 256), np.float32)
+
+    def search(start, stop):
+        ids, best = np.empty(10, np.int64), np.empty(10, np.float32)
+        kernels.pq.adc_topk(table, c.codes[start:stop], ids, best)
+        return best
+
+    def call():
+        kernels.pq.distance_table(c.x, prepared, table)
+        return np.sort(np.concatenate(split_rows(search, len(c.codes), c.threads)))[:10]
+
+    return call

@@ -18,7 +18,11 @@
 #define CG_REGISTERS 2 /* 12 sums of 16 registers */
 #define CG_PIN "+x"
 #endif
-#define CG_COLUMNS (CG_REGISTERS * CG_LANES)
+#if defined(__AVX512F__)
+#define CG_ROW_REGISTERS 4 /* of one vector: enough sums that none waits for itself */
+#else
+#define CG_ROW_REGISTERS 8
+#endif
 #define CG_UNROLL _Pragma("GCC unroll 16")
 
 typedef double cg_vd __attribute__((vector_size(CG_VECTOR_BYTES)));
@@ -52,35 +56,37 @@ CG_INLINE uint64_t cg_at_most(cg_vf a, cg_vf b) {
 #endif
 }
 
-/* sums[v][r] += dot products of vectors rows with CG_COLUMNS columns of a strip. */
-CG_INLINE void cg_pq_dots(int vectors, const float *x, ptrdiff_t stride, const float *columns,
-                          ptrdiff_t n, cg_vf sums[CG_TILE][CG_REGISTERS]) {
+/* sums[v][r] += dot products of vectors rows with registers of columns of a strip. */
+CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t stride,
+                          const float *columns, ptrdiff_t n,
+                          cg_vf sums[CG_TILE][CG_ROW_REGISTERS]) {
     for (ptrdiff_t k = 0; k < n; k++) {
-        cg_vf column[CG_REGISTERS];
-        CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) {
+        cg_vf column[CG_ROW_REGISTERS];
+        CG_UNROLL for (int r = 0; r < registers; r++) {
             column[r] = cg_load(columns + k * CG_STRIP + r * CG_LANES);
-            /* Unless pinned, the load is folded into, and repeated by, every FMA. */
-            __asm__("" : CG_PIN(column[r]));
+            /* Unless pinned, the load is folded into, and repeated by, the FMA of every vector. */
+            if (vectors > 1) __asm__("" : CG_PIN(column[r]));
         }
         CG_UNROLL for (int v = 0; v < vectors; v++) {
             cg_vf value = cg_set(x[v * stride + k]);
-            CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) sums[v][r] += value * column[r];
+            CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] += value * column[r];
         }
     }
 }
 
 /* scores[v][c] = |c|**2 / 2 - x . c for the centroids of one part; lowest[v] = the least. */
-CG_INLINE void cg_pq_tile(int vectors, const float *x, ptrdiff_t stride, const float *strips,
-                          const float *half_norms, ptrdiff_t n, float *scores, float *lowest) {
+CG_INLINE void cg_pq_tile(int vectors, int registers, const float *x, ptrdiff_t stride,
+                          const float *strips, const float *half_norms, ptrdiff_t n,
+                          float *scores, float *lowest) {
     cg_vf least[CG_TILE];
     for (int v = 0; v < vectors; v++) least[v] = cg_load(half_norms) + 3e38f;
-    for (int c = 0; c < CG_CENTROIDS; c += CG_COLUMNS) {
+    for (int c = 0; c < CG_CENTROIDS; c += registers * CG_LANES) {
         const float *columns = strips + (c / CG_STRIP) * n * CG_STRIP + c % CG_STRIP;
-        cg_vf sums[CG_TILE][CG_REGISTERS];
+        cg_vf sums[CG_TILE][CG_ROW_REGISTERS];
         CG_UNROLL for (int v = 0; v < vectors; v++)
-            CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) sums[v][r] = (cg_vf){0};
-        cg_pq_dots(vectors, x, stride, columns, n, sums);
-        CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) {
+            CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] = (cg_vf){0};
+        cg_pq_dots(vectors, registers, x, stride, columns, n, sums);
+        CG_UNROLL for (int r = 0; r < registers; r++) {
             cg_vf half = cg_load(half_norms + c + r * CG_LANES);
             CG_UNROLL for (int v = 0; v < vectors; v++) {
                 cg_vf score = half - sums[v][r];
@@ -95,10 +101,10 @@ CG_INLINE void cg_pq_tile(int vectors, const float *x, ptrdiff_t stride, const f
 static void cg_pq_scores(int vectors, const float *x, ptrdiff_t stride, const float *strips,
                          const float *half_norms, ptrdiff_t n, float *scores, float *lowest) {
     if (vectors == CG_TILE)
-        cg_pq_tile(CG_TILE, x, stride, strips, half_norms, n, scores, lowest);
+        cg_pq_tile(CG_TILE, CG_REGISTERS, x, stride, strips, half_norms, n, scores, lowest);
     else
         for (int v = 0; v < vectors; v++)
-            cg_pq_tile(1, x + v * stride, stride, strips, half_norms, n,
+            cg_pq_tile(1, CG_ROW_REGISTERS, x + v * stride, stride, strips, half_norms, n,
                        scores + v * CG_CENTROIDS, lowest + v);
 }
 
@@ -120,16 +126,16 @@ CG_INLINE int cg_pq_winner(const float *scores, float limit) {
 }
 
 /* out[v][0..64) += vectors rows times 64 columns; rows of x have n values. */
-CG_INLINE void cg_pq_multiply_tile(int vectors, const float *x, ptrdiff_t stride,
+CG_INLINE void cg_pq_multiply_tile(int vectors, int registers, const float *x, ptrdiff_t stride,
                                    const float *strip, ptrdiff_t n, float *out,
                                    ptrdiff_t out_stride) {
-    for (int c = 0; c < CG_STRIP; c += CG_COLUMNS) {
-        cg_vf sums[CG_TILE][CG_REGISTERS];
+    for (int c = 0; c < CG_STRIP; c += registers * CG_LANES) {
+        cg_vf sums[CG_TILE][CG_ROW_REGISTERS];
         CG_UNROLL for (int v = 0; v < vectors; v++)
-            CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) sums[v][r] = (cg_vf){0};
-        cg_pq_dots(vectors, x, stride, strip + c, n, sums);
+            CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] = (cg_vf){0};
+        cg_pq_dots(vectors, registers, x, stride, strip + c, n, sums);
         CG_UNROLL for (int v = 0; v < vectors; v++)
-            CG_UNROLL for (int r = 0; r < CG_REGISTERS; r++) {
+            CG_UNROLL for (int r = 0; r < registers; r++) {
                 float *to = out + v * out_stride + c + r * CG_LANES;
                 cg_store(to, cg_load(to) + sums[v][r]);
             }
@@ -139,11 +145,26 @@ CG_INLINE void cg_pq_multiply_tile(int vectors, const float *x, ptrdiff_t stride
 static void cg_pq_multiply(int vectors, const float *x, ptrdiff_t stride, const float *strip,
                            ptrdiff_t n, float *out, ptrdiff_t out_stride) {
     if (vectors == CG_TILE)
-        cg_pq_multiply_tile(CG_TILE, x, stride, strip, n, out, out_stride);
+        cg_pq_multiply_tile(CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
     else
         for (int v = 0; v < vectors; v++)
-            cg_pq_multiply_tile(1, x + v * stride, stride, strip, n, out + v * out_stride,
-                                out_stride);
+            cg_pq_multiply_tile(1, CG_ROW_REGISTERS, x + v * stride, stride, strip, n,
+                                out + v * out_stride, out_stride);
+}
+
+/* out[c] = |x - c|**2 for the centroids of one part. */
+static void cg_pq_distances(const float *x, const float *strips, ptrdiff_t n, float *out) {
+    for (int c = 0; c < CG_CENTROIDS; c += CG_ROW_REGISTERS * CG_LANES) {
+        const float *columns = strips + (c / CG_STRIP) * n * CG_STRIP + c % CG_STRIP;
+        cg_vf sums[CG_ROW_REGISTERS] = {{0}};
+        for (ptrdiff_t k = 0; k < n; k++) {
+            CG_UNROLL for (int r = 0; r < CG_ROW_REGISTERS; r++) {
+                cg_vf away = x[k] - cg_load(columns + k * CG_STRIP + r * CG_LANES);
+                sums[r] += away * away;
+            }
+        }
+        for (int r = 0; r < CG_ROW_REGISTERS; r++) cg_store(out + c + r * CG_LANES, sums[r]);
+    }
 }
 
 CG_INLINE float cg_square_sum(const float *x, ptrdiff_t n) {

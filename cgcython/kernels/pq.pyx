@@ -29,6 +29,9 @@ cdef extern from "_pq.h" nogil:
         int vectors, const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n,
         f32 *out, Py_ssize_t out_stride,
     )
+    void distances_of "cg_pq_distances"(
+        const f32 *x, const f32 *strips, Py_ssize_t n, f32 *out
+    )
     f32 square_sum "cg_square_sum"(const f32 *x, Py_ssize_t n)
     double rounded "cg_rounded"(double product)
     void add_scaled "cg_add_scaled"(double factor, const f32 *row, double *sums, Py_ssize_t n)
@@ -492,19 +495,17 @@ def distance_table(
     """Write the squared distances [M, 256] of a projected query from the centroids."""
     cdef:
         Codebook book
-        Py_ssize_t m, i, k
-        f32 difference
-        const f32 *centroid
+        Py_ssize_t m
     read(prepared, &book)
     require_table(&book, query.shape[0], table.shape[0], table.shape[1])
+    if book.width == 0:
+        return
     with nogil:
         for m in range(book.parts):
-            for i in range(CENTROIDS):
-                centroid = book.centroids + (m * CENTROIDS + i) * book.part
-                table[m, i] = 0
-                for k in range(book.part):
-                    difference = query[m * book.part + k] - centroid[k]
-                    table[m, i] += difference * difference
+            distances_of(
+                &query[m * book.part], book.strips + m * CENTROIDS * book.part, book.part,
+                &table[m, 0],
+            )
 
 
 cdef int require_scan(
