@@ -4,11 +4,9 @@ Scores |c|**2 / 2 - x.c are screened in float32. Where more than one centroid sc
 rounding bound of the least, the float64 distance decides, so that every level, whatever the order
 of its float32 sums, returns the codes of the definition.
 """
-from cpython.bytes cimport (
-    PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
-)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
-from libc.math cimport fabsf, isfinite, sqrt, sqrtf
+from libc.math cimport isfinite, sqrt, sqrtf
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._types cimport f32, i64, u8
@@ -61,7 +59,9 @@ cdef struct Codebook:
     Py_ssize_t parts, part, width, dim
 
 
-cdef const f32 *floats_of(object prepared, Py_ssize_t item, int ndim, Py_ssize_t *shape) except NULL:
+cdef const f32 *floats_of(
+    object prepared, Py_ssize_t item, int ndim, Py_ssize_t *shape
+) except NULL:
     """Return the data of an array of a PreparedCodebook and its shape."""
     cdef object found = <object>PyTuple_GET_ITEM(prepared, item)
     cdef np.ndarray array
@@ -414,7 +414,7 @@ def decode_rows(
     f32[:, ::1] out,         # OUT
     f32[::1] scratch,        # of pq_layout.scratch
 ):
-    """Write the vector [n, dim] of each row of codes: its centroids, rotated back, plus the mean."""
+    """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     cdef:
         Codebook book
         Py_ssize_t n = out.shape[0], start
