@@ -3,16 +3,10 @@
 import threading
 from contextlib import contextmanager
 from itertools import chain, islice
-from pathlib import Path
 from uuid import UUID
 
-from cgcython.base import ModelId, Profile
-from cgcython.errors import (
-    InvalidInput,
-    QuantizationError,
-    StorageCorruption,
-    StoreUnavailable,
-)
+from cgcython.base import ModelId
+from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     Fingerprint,
@@ -24,34 +18,12 @@ from cgcython.fingerprint import (
 from cgcython.metadata import PQ8Metadata
 from cgcython.parallel import split_rows
 from cgcython.router import QuantizationRouter
-from cgcython.store import database
+from cgcython.store.ids import as_key
+from cgcython.store.opening import open_files
 from cgcython.store.shelf import CodebookShelf
 from cgcython.store.verify import verify
 
-FORMAT = b"cgcython store "
-VERSION = 1
 BATCH = 256
-
-
-def as_key(record_id):
-    """Return the 16 bytes of a UUID, of 16 bytes or of canonical text.
-
-    >>> as_key("00000000-0000-0000-0000-0000000000ff").hex()
-    '000000000000000000000000000000ff'
-    """
-    if isinstance(record_id, UUID):
-        return record_id.bytes
-    if isinstance(record_id, (bytes, bytearray, memoryview)) and len(record_id) == 16:
-        return bytes(record_id)
-    try:
-        parsed = UUID(record_id) if isinstance(record_id, str) else None
-    except ValueError:
-        parsed = None
-    if parsed is None or str(parsed) != record_id.lower():
-        raise InvalidInput(
-            what="id", expected="a UUID, 16 bytes or a UUID's text", actual=repr(record_id)
-        )
-    return parsed.bytes
 
 
 class RecordStore:
@@ -74,17 +46,11 @@ class RecordStore:
         store, which then encodes with them; without, it uses those it has. The profile is that of
         the store's making. Raises StoreUnavailable, StorageCorruption and the codebook errors.
         """
-        path = Path(path)
-        if not database.exists(path):
-            if read_only or not create:
-                raise StoreUnavailable(path=path, reason="there is no store; check the path")
-            database.create(path, _meta(Profile.named(profile)))
-        files = database.Database(path, read_only=read_only, sync=sync)
+        files, profile = open_files(path, profile, read_only, create, sync)
         try:
-            found = _profile(files, profile)
-            shelf = CodebookShelf(files, found)
+            shelf = CodebookShelf(files, profile)
             shelf.add(codebooks)
-            return cls(files, shelf, found)
+            return cls(files, shelf, profile)
         except BaseException:
             files.close()
             raise
@@ -333,31 +299,3 @@ def _naming(key):
     except StorageCorruption as error:
         error.ids = (UUID(bytes=key),)
         raise
-
-
-def _meta(profile):
-    return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
-
-
-def _profile(files, wanted):
-    """Return the profile a store was made with.
-
-    Raises StoreUnavailable for a format this release does not read and for another profile.
-    """
-    form = files.get("meta", b"format") or b""
-    if form != FORMAT + str(VERSION).encode():
-        written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
-        raise StoreUnavailable(
-            path=files.path,
-            reason=f"its format version is {written}, this release reads {VERSION}; "
-            "use the release that wrote it",
-        )
-    try:
-        found = Profile.from_toml(files.get("meta", b"profile").decode())
-    except (InvalidInput, UnicodeDecodeError, AttributeError) as error:
-        raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
-    if wanted is not None and Profile.named(wanted) != found:
-        raise StoreUnavailable(
-            path=files.path, reason="it was made with another profile; open it without one"
-        )
-    return found

@@ -1,0 +1,143 @@
+"""Scans of payloads of any length: sparse vectors and tokens."""
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.arrays import as_tokens
+from cgcython.codecs.sparse import LAYOUTS, SparseCodec
+from cgcython.codecs.token_pruning import TokenPruningCodec
+from cgcython.errors import DimensionMismatch
+from cgcython.records import QuantizedBatch
+from cgcython.search.scan import Scan
+from cgcython.similarity import PreparedQuery
+
+
+class SparseScan(Scan):
+    """Non-zeros of many vectors in rows: indptr, indices, weights."""
+
+    def __init__(self, indptr, indices, weights, dim):
+        self.indptr, self.indices, self.weights, self.dim = indptr, indices, weights, dim
+        self.norms = np.empty(len(indptr) - 1, np.float32)
+        kernels.sparse.norms(indptr, weights, self.norms)
+
+    @classmethod
+    def of(cls, quantized, dim):
+        """Return the scan of records."""
+        codec, (data, offsets) = SparseCodec(dim), _concatenated(quantized)
+        layouts = [LAYOUTS.index(one.metadata.layout) for one in quantized]
+        columns = {
+            "data": data,
+            "offsets": offsets,
+            "nnz": np.array([one.metadata.nnz for one in quantized], np.uint32),
+            "layouts": np.array(layouts, np.uint8),
+        }
+        return cls(*codec.decode_batch(QuantizedBatch(codec.method, dim, columns)), dim)
+
+    def __len__(self):
+        return len(self.norms)
+
+    def take(self, rows):
+        """Return the scan of some rows."""
+        spans = [slice(self.indptr[row], self.indptr[row + 1]) for row in rows]
+        indptr = np.cumsum([0, *(span.stop - span.start for span in spans)], dtype=np.int64)
+        indices, weights = (
+            np.concatenate([column[:0], *(column[span] for span in spans)])
+            for column in (self.indices, self.weights)
+        )
+        return SparseScan(indptr, indices, weights, self.dim)
+
+    def _directed(self):
+        return self.norms > 0
+
+    def _prepare(self, query, metric):
+        if query.dimension != self.dim:
+            raise DimensionMismatch(expected=self.dim, actual=query.dimension)
+        dense = np.zeros(self.dim, np.float32)
+        weights = query.weights.astype(np.float64)
+        dense[query.indices] = (
+            weights if metric == "dot" else weights / (np.linalg.norm(weights) or 1)
+        )
+        return dense
+
+    def _score(self, query, metric, rows, out):
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        kernels.sparse.dot_rows(query, indptr, self.indices, self.weights, out)
+        if metric == "cosine":
+            norms = self.norms[rows]
+            np.divide(out, norms, out=out, where=norms > 0)
+
+
+class _TokenScan(Scan):
+    """Documents of tokens; the score is MaxSim, whatever the metric."""
+
+    def __init__(self, values, starts, counts, dim):
+        self.values, self.starts, self.counts, self.dim = values, starts, counts, dim
+
+    def __len__(self):
+        return len(self.starts)
+
+    def take(self, rows):
+        """Return the scan of some rows."""
+        return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim)
+
+    def _prepare(self, query, metric):
+        return PreparedQuery.of(as_tokens(query, self.dim))
+
+    def _score(self, query, metric, rows, out):
+        self._sum(query, self.starts[rows], self.counts[rows], out)
+        np.clip(out / np.float32(max(query.count, 1)), 0, 1, out=out)
+
+
+class CodedTokenScan(_TokenScan):
+    """Tokens as E4M3 codes, scored inside their payloads."""
+
+    @classmethod
+    def of(cls, quantized, dim):
+        """Return the scan of records."""
+        for one in quantized:
+            TokenPruningCodec(dim).positions(one)
+        data, offsets = _concatenated(quantized)
+        originals, counts = _token_counts(quantized)
+        # The bitmap of kept positions and a scale per token stand before the codes.
+        return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim)
+
+    def _directed(self):
+        spans = zip(self.starts, self.starts + self.counts * self.dim)
+        return np.array([np.any(self.values[a:b] & 0x7F) for a, b in spans], bool)
+
+    def _sum(self, query, starts, counts, sums):
+        kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
+
+
+class TokenScan(_TokenScan):
+    """Tokens as float32 rows."""
+
+    def __init__(self, values, starts, counts, dim, norms=None):
+        super().__init__(values, starts, counts, dim)
+        self.norms = np.empty(len(values), np.float32)
+        kernels.maxsim.inverse_norms(values, self.norms)
+
+    @classmethod
+    def of(cls, quantized, dim):
+        """Return the scan of records."""
+        rows = [TokenPruningCodec(dim).decode(one) for one in quantized]
+        counts = _token_counts(quantized)[1]
+        return cls(np.concatenate(rows), np.cumsum(counts) - counts, counts, dim)
+
+    def _directed(self):
+        spans = zip(self.starts, self.starts + self.counts)
+        return np.array([np.any(self.values[a:b]) for a, b in spans], bool)
+
+    def _sum(self, query, starts, counts, sums):
+        packed, values = query.packed, self.values
+        kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
+
+
+def _token_counts(quantized):
+    counts = [(one.metadata.original_tokens, one.metadata.kept_tokens) for one in quantized]
+    return np.array(counts, np.int64).T.copy()
+
+
+def _concatenated(quantized):
+    data = np.frombuffer(b"".join(one.data for one in quantized), np.uint8)
+    return data, np.cumsum([0, *(len(one.data) for one in quantized)], dtype=np.int64)

@@ -1,0 +1,56 @@
+"""Opens or makes the database of a store: its format version and its profile."""
+
+from pathlib import Path
+
+from cgcython.base import Profile
+from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.store import database
+
+FORMAT = b"cgcython store "
+VERSION = 1
+
+
+def open_files(path, profile, read_only, create, sync):
+    """Return the Database in a folder, made when there is none, and the profile it was made with.
+
+    Raises StoreUnavailable and StorageCorruption.
+    """
+    path = Path(path)
+    if not database.exists(path):
+        if read_only or not create:
+            raise StoreUnavailable(path=path, reason="there is no store; check the path")
+        database.create(path, _meta(Profile.named(profile)))
+    files = database.Database(path, read_only=read_only, sync=sync)
+    try:
+        return files, _profile(files, profile)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _meta(profile):
+    return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
+
+
+def _profile(files, wanted):
+    """Return the profile a store was made with.
+
+    Raises StoreUnavailable for a format this release does not read and for another profile.
+    """
+    form = files.get("meta", b"format") or b""
+    if form != FORMAT + str(VERSION).encode():
+        written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
+        raise StoreUnavailable(
+            path=files.path,
+            reason=f"its format version is {written}, this release reads {VERSION}; "
+            "use the release that wrote it",
+        )
+    try:
+        found = Profile.from_toml(files.get("meta", b"profile").decode())
+    except (InvalidInput, UnicodeDecodeError, AttributeError) as error:
+        raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
+    if wanted is not None and Profile.named(wanted) != found:
+        raise StoreUnavailable(
+            path=files.path, reason="it was made with another profile; open it without one"
+        )
+    return found
