@@ -28,7 +28,16 @@ class Hit(NamedTuple):
 
 
 class FingerprintStore(RecordStore):
-    """Fingerprints by id in a folder, found by what they are like."""
+    """Fingerprints by id in a folder, found by what they are like.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> memory = Fingerprint({"E9": [1.0, -1.0] * 512})
+    >>> with TemporaryDirectory() as folder, FingerprintStore.open(folder) as store:
+    ...     store.store(UUID(int=1), memory)
+    ...     store.get_stored_size(UUID(int=1)), store.search(memory)
+    (163, [Hit(id=UUID('00000000-0000-0000-0000-000000000001'), similarity=1.0, \
+scores={<ModelId.HDC: 8>: 1.0})])
+    """
 
     def __init__(self, files, shelf, profile):
         super().__init__(files, shelf, profile)
