@@ -6,7 +6,8 @@ from cgcython.kernels._types cimport f32, i64, u32
 cdef enum:
     ROWS = 64    # rows that meet a part of a query together
     PART = 4096  # values in such a part: 16 KB
-    AHEAD = 64   # non-zeros to fetch before their turn
+    AHEAD = 512  # non-zeros to fetch before their turn
+    LONG = 512   # non-zeros of a row that is worth visiting once for each part
 
 
 cdef inline Py_ssize_t add_until(
@@ -65,11 +66,13 @@ cdef inline bint dot_some(
     """At most ROWS rows, together through one part of the query after another.
 
     A part stays in the first cache while it meets all rows; the query as a whole does not fit.
+    Short rows meet the whole query at once, one after the other as they lie in memory.
     """
     cdef:
         f32[ROWS][16] sums
         i64[ROWS] done
-        Py_ssize_t row, start, bound = 0
+        Py_ssize_t row, start, bound = 0, nnz = indptr[num_rows] - indptr[0]
+        Py_ssize_t part = PART if num_rows > 1 and nnz >= LONG * num_rows else dimension
         u32 last = <u32>(dimension - 1)
     if dimension == 0:
         memset(out, 0, num_rows * sizeof(f32))
@@ -78,7 +81,7 @@ cdef inline bint dot_some(
     memset(done, 0, num_rows * sizeof(done[0]))
     while bound <= last:
         # The last part takes all that is left, and so the rows need not ascend.
-        bound = bound + PART if bound + 2 * PART <= last and num_rows > 1 else dimension
+        bound = bound + part if bound + 2 * part <= last else dimension
         for row in range(num_rows):
             start = indptr[row]
             done[row] = add_until(

@@ -331,7 +331,7 @@ def test_row_edges_must_lie_within_the_columns(kernel, edges):
         sparse.fits_half(edges, weights, np.empty(2, np.uint8))
 
 
-@pytest.mark.parametrize("counts", [COUNTS, [*COUNTS * 15, 900]])
+@pytest.mark.parametrize("counts", [COUNTS, COUNTS * 15, [900, 0, 900]])
 @pytest.mark.parametrize("dimension", [1000, 30522])
 def test_dots_are_those_of_scipy(kernel, dimension, counts):
     indptr, indices, weights = rows(counts, dimension)
@@ -345,7 +345,7 @@ def test_dots_are_those_of_scipy(kernel, dimension, counts):
 
 
 def test_dots_of_unsorted_rows_are_right(kernel):
-    indptr, indices, weights = rows([100, 900, 100], 30522)
+    indptr, indices, weights = rows([900, 100, 900], 30522)
     query = np.random.default_rng(3).standard_normal(30522).astype(np.float32)
     sums = []
     for order in (slice(None), slice(None, None, -1)):
@@ -367,8 +367,11 @@ def test_an_empty_query_takes_only_empty_rows(kernel):
 
 def test_dots_are_equal_on_every_level_that_fuses():
     levels = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
-    columns, query = rows(COUNTS * 15, 30522), np.random.default_rng(3).random(30522)
-    outs = [np.empty(150, np.float32) for _ in levels]
+    columns, query = (
+        rows([*COUNTS * 15, *[900] * 150], 30522),
+        np.random.default_rng(3).random(30522),
+    )
+    outs = [np.empty(300, np.float32) for _ in levels]
     for level, out in zip(levels, outs):
         dispatch.load("sparse", level).dot_rows(query.astype(np.float32), *columns, out)
     assert all(np.array_equal(out, outs[0]) for out in outs)
