@@ -192,3 +192,67 @@ def pq_adc_topk(c):
         return np.sort(np.concatenate(split_rows(search, len(c.codes), c.threads)))[:10]
 
     return call
+
+
+def pruned(c, score, threads=1):
+    """Return a call that scores, selects and gathers the kept half of every document."""
+    n, tokens = len(c.E), kernels.tokens
+    scores = np.empty(c.E.shape[:2], np.float32)
+    kept = np.empty((n, c.K), np.uint32)
+    out = np.empty((min(n, threads), c.K, c.E.shape[2]), np.float32)
+
+    def documents(start, stop):
+        place = out[start * threads // n]
+        for i in range(start, stop):
+            score(c.E[i], scores[i])
+            tokens.select_top(scores[i], kept[i])
+            tokens.gather(c.E[i], kept[i], place)
+
+    return lambda: (split_rows(documents, n, threads), (kept[0], out[0]))[1]
+
+
+@peer("prune.mag.doc", prec="f32", **OURS)
+def prune_by_magnitude(c):
+    return pruned(c, kernels.tokens.magnitude)
+
+
+@peer("prune.ent.doc", prec="f32", **OURS)
+def prune_by_entropy(c):
+    return pruned(c, kernels.tokens.entropy)
+
+
+@peer("prune.mag.batch1000", prec="f32", mt=True, **OURS)
+def prune_batch_by_magnitude(c):
+    return pruned(c, kernels.tokens.magnitude, c.threads)
+
+
+@peer("prune.ent.batch1000", prec="f32", mt=True, **OURS)
+def prune_batch_by_entropy(c):
+    return pruned(c, kernels.tokens.entropy, c.threads)
+
+
+@peer("maxsim.pair", prec="f32", note="any rows", **OURS)
+def maxsim_pair(c):
+    pair, query, document = kernels.maxsim.pair, c.q, c.docs[0]
+    return lambda: pair(query, document)
+
+
+MAXSIM_BATCHES = ["maxsim.1000x256", "maxsim.1000var", "maxsim.colpali"]
+
+
+@peer(MAXSIM_BATCHES, prec="f32", mt=True, note="any rows, norms kept", **OURS)
+def maxsim_batch(c):
+    from cgcython import PreparedQuery, TokenArray, max_sim_batch
+
+    query, documents = PreparedQuery.of(c.q), TokenArray(c.flat, c.off)
+    return lambda: max_sim_batch(query, documents, reduction="sum", num_threads=c.threads)
+
+
+@peer(MAXSIM_BATCHES, "cgcython E4M3", "E4M3", "cgcython", mt=True, note="codes as they lie")
+def maxsim_codes(c):
+    from cgcython import PreparedQuery, TokenArray, max_sim_batch
+
+    codes = np.empty(c.flat.shape, np.uint8)
+    kernels.e4m3.encode_rows(c.flat, codes, np.empty(len(codes), np.float32))
+    query, documents = PreparedQuery.of(c.q), TokenArray(codes, c.off)
+    return lambda: max_sim_batch(query, documents, reduction="sum", num_threads=c.threads)

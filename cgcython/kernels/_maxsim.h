@@ -31,6 +31,8 @@ CG_INLINE void cg_multiply(const int n, const float *rows, const float *query, p
         cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
         /* Pinned: folded into each multiply-add, the loads would be repeated. */
         __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
+        /* The tile behind this one, a line at a time: rows side by side hide it from hardware. */
+        __builtin_prefetch(rows + n * (CG_DEPTH + k));
         CG_UNROLL for (int t = 0; t < n; t++) {
             cg_vf value = cg_set(rows[t * CG_DEPTH + k]);
             a[t] += value * left;
