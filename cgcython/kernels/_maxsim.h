@@ -12,7 +12,8 @@
 
 #define CG_QUERY_LANES 32
 #define CG_DEPTH 128 /* dimensions a tile handles at once, and the floats between its rows */
-#define CG_PASSES (CG_QUERY_LANES / (2 * CG_LANES))
+#define CG_SMALLEST 0x1p-80f
+#define CG_LARGEST 0x1p80f
 
 #if defined(__AVX512F__)
 #define CG_TILE 12

@@ -4,178 +4,20 @@ A query is packed once as [blocks, dim, 32 lanes] of unit tokens; documents stay
 and are read a tile of tokens at a time. Their inverse norms multiply the dots afterwards. A token
 without direction has NaN there, which a maximum passes over.
 """
-from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite, isnan, ldexp, sqrtf
-from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_matrix
-from cgcython.kernels._e4m3 cimport load_e4m3
-from cgcython.kernels._types cimport f32, f64, i64, u8
-from cgcython.kernels._vector cimport (
-    LANES, load16, load16_part, mul_add16, set16, store, sum16, v16,
-)
+from cgcython.kernels._tiles cimport PAIR_TOKENS, Document, align_block, score_document, score_pair
+from cgcython.kernels._types cimport f32, i64, u8
+from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, inverse_lengths, pack_lanes
 
 np.import_array()
-
-cdef extern from "_maxsim.h" nogil:
-    enum:
-        TILE "CG_TILE"
-        DEPTH "CG_DEPTH"
-        QUERY_LANES "CG_QUERY_LANES"
-    Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
-    void add "cg_add"(
-        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, f32 *sums, int more
-    )
-    void finish "cg_finish"(
-        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, const f32 *sums,
-        int more, const f32 *norms, f32 *best,
-    )
-    void turn "cg_turn"(const f32 *rows, Py_ssize_t dim, const f32 *factors, f32 *columns)
-
-cdef enum:
-    PAIR_TOKENS = 1024
-
-# Squared lengths between these keep every product clear of overflow and of lost bits.
-cdef f32 SMALLEST = ldexp(1, -80)
-cdef f32 LARGEST = ldexp(1, 80)
-
-
-cdef struct Document:
-    const f32 *tokens   # or NULL, and then
-    const u8 *codes
-    const f32 *norms    # inverse; of codes they are found on the way
-    Py_ssize_t count
-    Py_ssize_t dim
-
-
-cdef struct Tile:
-    f32[TILE * QUERY_LANES] sums
-    f32[TILE * DEPTH] rows      # a copy, where tokens cannot be read in place
-    f32[TILE] norms
-    f32[TILE] factors           # powers of two that bring far-off tokens into range
-    v16[TILE] squares
-
-
-cdef inline v16 add_squares(const f32 *values, Py_ssize_t n, v16 squares) noexcept nogil:
-    cdef:
-        Py_ssize_t k = 0
-        v16 part
-    while k + 16 <= n:
-        part = load16(values + k)
-        squares = mul_add16(part, part, squares)
-        k += 16
-    if k < n:
-        part = load16_part(values + k, n - k)
-        squares = mul_add16(part, part, squares)
-    return squares
-
-
-cdef void invert(f32 *squares, Py_ssize_t n) noexcept nogil:
-    """Turn squared lengths into 1 / length, or 0 where that needs a factor first."""
-    cdef:
-        Py_ssize_t i
-        f32 inverse
-    for i in range(n):
-        inverse = 1 / sqrtf(squares[i])
-        squares[i] = inverse if squares[i] >= SMALLEST and squares[i] <= LARGEST else <f32>0
 
 
 cdef bint maxsim_inverse_norms(
     const f32 *tokens, Py_ssize_t count, Py_ssize_t dim, f32 *norms
 ) noexcept nogil:
     """Write 1 / length of each token, and return whether all are in the plain range."""
-    cdef:
-        Py_ssize_t i
-        bint plain = True
-    for i in range(count):
-        norms[i] = sum16(add_squares(tokens + i * dim, dim, set16(0)))
-    invert(norms, count)
-    for i in range(count):
-        if norms[i] == 0:
-            plain = False
-            norms[i] = 0 if peak_of(tokens + i * dim, dim) > 0 else <f32>NAN
-    return plain
-
-
-cdef f32 peak_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    """The largest magnitude; NaN when a value is not finite."""
-    cdef:
-        f32 peak = 0
-        Py_ssize_t k
-    for k in range(dim):
-        if not isfinite(token[k]):
-            return NAN
-        peak = max(peak, <f32>fabs(token[k]))
-    return peak
-
-
-cdef f32 factor_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    """The power of two that brings a token's peak between 1 and 2 (2**-126 to 2**126)."""
-    cdef int exponent
-    frexp(peak_of(token, dim), &exponent)
-    return <f32>ldexp(1, min(126, max(-126, 1 - exponent)))
-
-
-cdef f32 scaled_norm(
-    const f32 *token, Py_ssize_t dim, f32 factor, f32 *block
-) noexcept nogil:
-    """1 / length of a token times a factor; block is scratch of DEPTH values."""
-    cdef:
-        Py_ssize_t start = 0, k, depth
-        v16 squares = set16(0)
-        f32 norm
-    while start < dim:
-        depth = min(<Py_ssize_t>DEPTH, dim - start)
-        for k in range(depth):
-            block[k] = token[start + k] * factor
-        squares = add_squares(block, depth, squares)
-        start += DEPTH
-    norm = sum16(squares)
-    invert(&norm, 1)
-    return norm
-
-
-cdef Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if not isfinite(values[i]):
-            return i
-    return -1
-
-
-cdef void pack_one(const f32 *token, Py_ssize_t dim, f32 norm, f32 *lane) noexcept nogil:
-    """Write one unit token along a lane; `norm` as maxsim_inverse_norms writes it."""
-    cdef:
-        f32[DEPTH] block
-        f32 factor = 1
-        Py_ssize_t k
-    if isnan(norm):
-        norm = 0
-    elif norm == 0:
-        factor = factor_of(token, dim)
-        norm = scaled_norm(token, dim, factor, block)
-    for k in range(dim):
-        lane[k * QUERY_LANES] = token[k] * factor * norm
-
-
-cdef Py_ssize_t pack_lanes(
-    const f32 *tokens, Py_ssize_t lanes, Py_ssize_t dim, f32 *packed
-) noexcept nogil:
-    """Write up to 32 unit tokens side by side; return where a value is not finite, or -1."""
-    cdef:
-        f32[QUERY_LANES] norms
-        Py_ssize_t i
-    if not maxsim_inverse_norms(tokens, lanes, dim, norms):
-        i = first_nonfinite(tokens, lanes * dim)
-        if i >= 0:
-            return i
-    if lanes < QUERY_LANES:
-        memset(packed, 0, dim * QUERY_LANES * sizeof(f32))
-    for i in range(0, lanes - 3, 4):
-        turn(tokens + i * dim, dim, norms + i, packed + i)
-    for i in range(lanes):
-        if i >= lanes // 4 * 4 or not norms[i] > 0:
-            pack_one(tokens + i * dim, dim, norms[i], packed + i)
-    return -1
+    return inverse_lengths(tokens, count, dim, norms)
 
 
 cdef Py_ssize_t maxsim_pack_query(
@@ -191,136 +33,6 @@ cdef Py_ssize_t maxsim_pack_query(
             return i * dim + found
         i += QUERY_LANES
     return -1
-
-
-cdef bint is_in_place(const Document *doc) noexcept nogil:
-    """Whether tiles can be read from the document itself."""
-    cdef Py_ssize_t i
-    if not doc.tokens or doc.dim != DEPTH:
-        return False
-    for i in range(doc.count):
-        if doc.norms[i] == 0:
-            return False
-    return True
-
-
-cdef void begin(const Document *doc, Py_ssize_t first, Py_ssize_t height, Tile *t) noexcept nogil:
-    """Set the norms and factors of a tile's tokens, as far as they are known."""
-    cdef Py_ssize_t i
-    for i in range(height):
-        t.factors[i] = 1
-        t.squares[i] = set16(0)
-        if doc.tokens:
-            t.norms[i] = doc.norms[first + i]
-            if t.norms[i] == 0:
-                t.factors[i] = factor_of(doc.tokens + (first + i) * doc.dim, doc.dim)
-                t.norms[i] = scaled_norm(
-                    doc.tokens + (first + i) * doc.dim, doc.dim, t.factors[i], t.rows
-                )
-
-
-cdef void copy_rows(
-    const Document *doc, Py_ssize_t first, Py_ssize_t height, Py_ssize_t start, Py_ssize_t depth,
-    Tile *t,
-) noexcept nogil:
-    """Copy dimensions start to start + depth of the tile's tokens, decoded and in range."""
-    cdef:
-        Py_ssize_t i, k
-        const f32 *row
-    for i in range(height):
-        if doc.tokens:
-            row = doc.tokens + (first + i) * doc.dim + start
-            for k in range(depth):
-                t.rows[i * DEPTH + k] = row[k] * t.factors[i]
-        else:
-            decode(doc.codes + (first + i) * doc.dim + start, depth, t.rows + i * DEPTH)
-            t.squares[i] = add_squares(t.rows + i * DEPTH, depth, t.squares[i])
-    if not doc.tokens and start + depth == doc.dim:
-        for i in range(height):
-            t.norms[i] = sum16(t.squares[i])
-        invert(t.norms, height)
-        for i in range(height):
-            t.norms[i] = NAN if t.norms[i] == 0 else t.norms[i]
-
-
-cdef void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nogil:
-    cdef:
-        Py_ssize_t k = 0
-        u8[64] last
-    while k + LANES <= n:
-        store(values + k, load_e4m3(codes + k))
-        k += LANES
-    if k < n:
-        memcpy(last, codes + k, n - k)
-        store(values + k, load_e4m3(last))
-
-
-cdef Py_ssize_t copy_tile(
-    const Document *doc, const f32 *query, Py_ssize_t first, Py_ssize_t height, Tile *t
-) noexcept nogil:
-    """Add the dots of all blocks of dimensions but the last, which is copied; return its start."""
-    cdef Py_ssize_t start = 0
-    begin(doc, first, height, t)
-    while doc.dim - start > DEPTH:
-        copy_rows(doc, first, height, start, DEPTH, t)
-        add(height, t.rows, query + start * QUERY_LANES, DEPTH, t.sums, start > 0)
-        start += DEPTH
-    copy_rows(doc, first, height, start, doc.dim - start, t)
-    return start
-
-
-cdef void best_cosines(
-    const Document *doc, bint in_place, const f32 *query, f32 *best
-) noexcept nogil:
-    """Write the best cosine of each lane of one query block; -inf without a match."""
-    cdef:
-        Tile t
-        Py_ssize_t done = 0, first, height, start, lane
-    for lane in range(QUERY_LANES):
-        best[lane] = -INFINITY
-    while done < doc.count:
-        height = tile_height(doc.count - done, doc.count)
-        first = min(done, doc.count - height)
-        if in_place:
-            finish(
-                height, doc.tokens + first * DEPTH, query, DEPTH, t.sums, 0, doc.norms + first, best
-            )
-        else:
-            start = copy_tile(doc, query, first, height, &t)
-            finish(
-                height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0,
-                t.norms, best,
-            )
-        done = first + height
-
-
-cdef f64 sum_block(
-    const Document *doc, bint in_place, const f32 *query, Py_ssize_t lanes
-) noexcept nogil:
-    cdef:
-        f32[QUERY_LANES] best
-        f64 total = 0
-        Py_ssize_t lane
-    best_cosines(doc, in_place, query, best)
-    for lane in range(lanes):
-        if best[lane] > -INFINITY:
-            total += best[lane]
-    return total
-
-
-cdef f32 score_document(
-    const Document *doc, const f32 *packed, Py_ssize_t num_query
-) noexcept nogil:
-    cdef:
-        f64 total = 0
-        Py_ssize_t done = 0
-        bint in_place = is_in_place(doc)
-    while done < num_query:
-        total += sum_block(
-            doc, in_place, packed + done * doc.dim, min(<Py_ssize_t>QUERY_LANES, num_query - done)
-        )
-        done += QUERY_LANES
-    return <f32>total
 
 
 cdef f32 maxsim_score(
@@ -440,42 +152,6 @@ def score_codes(
             )
 
 
-cdef void align_block(
-    const Document *doc, const f32 *query, Py_ssize_t lanes, i64 *best, f32 *cosines
-) noexcept nogil:
-    """Write the best token and its cosine for each lane; -1 and 0 without a match."""
-    cdef:
-        Tile t
-        Py_ssize_t done = 0, first, height, start, i, lane
-        f32 cosine
-    for lane in range(lanes):
-        best[lane], cosines[lane] = -1, -INFINITY
-    while done < doc.count:
-        height = tile_height(doc.count - done, doc.count)
-        first = min(done, doc.count - height)
-        start = copy_tile(doc, query, first, height, &t)
-        add(
-            height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0
-        )
-        for i in range(height):
-            for lane in range(lanes):
-                cosine = t.sums[i * QUERY_LANES + lane] * t.norms[i]
-                if cosine > cosines[lane]:
-                    best[lane], cosines[lane] = first + i, cosine
-        done = first + height
-    for lane in range(lanes):
-        if best[lane] < 0 or is_zero(query + lane, doc.dim):
-            best[lane], cosines[lane] = -1, 0
-
-
-cdef bint is_zero(const f32 *lane, Py_ssize_t dim) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(dim):
-        if lane[k * QUERY_LANES] != 0:
-            return False
-    return True
-
-
 def align(
     const f32[:, :, ::1] packed,    # IN
     Py_ssize_t num_query,
@@ -503,29 +179,6 @@ def align(
                 align_block(
                     &doc, &packed[i, 0, 0], lanes, &best[i * QUERY_LANES], &cosines[i * QUERY_LANES]
                 )
-
-
-cdef bint score_pair(
-    const f32 *query, Py_ssize_t num_query, const f32 *tokens, Py_ssize_t count, f32 *total
-) noexcept nogil:
-    """Score two plain matrices of DEPTH dimensions; return False where they need a closer look."""
-    cdef:
-        f32[PAIR_TOKENS] norms
-        f32[DEPTH * QUERY_LANES] packed
-        Py_ssize_t done = 0, lanes
-        f64 sums = 0
-        Document doc
-    if not maxsim_inverse_norms(tokens, count, DEPTH, norms):
-        return False
-    doc.tokens, doc.codes, doc.norms, doc.count, doc.dim = tokens, NULL, norms, count, DEPTH
-    while done < num_query:
-        lanes = min(<Py_ssize_t>QUERY_LANES, num_query - done)
-        if pack_lanes(query + done * DEPTH, lanes, DEPTH, packed) >= 0:
-            return False
-        sums += sum_block(&doc, True, packed, lanes)
-        done += QUERY_LANES
-    total[0] = <f32>sums
-    return True
 
 
 def pair(query, document):

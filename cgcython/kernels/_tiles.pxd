@@ -1,0 +1,231 @@
+"""Documents scored a tile of tokens at a time: in place where they can be read so, else copied."""
+from libc.math cimport INFINITY, NAN
+from libc.string cimport memcpy
+from cgcython.kernels._e4m3 cimport load_e4m3
+from cgcython.kernels._types cimport f32, f64, i64, u8
+from cgcython.kernels._unit_tokens cimport (
+    DEPTH, QUERY_LANES, add_squares, factor_of, inverse_lengths, invert, pack_lanes, scaled_norm,
+)
+from cgcython.kernels._vector cimport LANES, set16, store, sum16, v16
+
+cdef extern from "_maxsim.h" nogil:
+    enum:
+        TILE "CG_TILE"
+    Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
+    void add "cg_add"(
+        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, f32 *sums, int more
+    )
+    void finish "cg_finish"(
+        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, const f32 *sums,
+        int more, const f32 *norms, f32 *best,
+    )
+
+cdef enum:
+    PAIR_TOKENS = 1024
+
+
+cdef struct Document:
+    const f32 *tokens   # or NULL, and then
+    const u8 *codes
+    const f32 *norms    # inverse; of codes they are found on the way
+    Py_ssize_t count
+    Py_ssize_t dim
+
+
+cdef struct Tile:
+    f32[TILE * QUERY_LANES] sums
+    f32[TILE * DEPTH] rows      # a copy, where tokens cannot be read in place
+    f32[TILE] norms
+    f32[TILE] factors           # powers of two that bring far-off tokens into range
+    v16[TILE] squares
+
+
+cdef inline bint is_in_place(const Document *doc) noexcept nogil:
+    """Whether tiles can be read from the document itself."""
+    cdef Py_ssize_t i
+    if not doc.tokens or doc.dim != DEPTH:
+        return False
+    for i in range(doc.count):
+        if doc.norms[i] == 0:
+            return False
+    return True
+
+
+cdef inline void begin(
+    const Document *doc, Py_ssize_t first, Py_ssize_t height, Tile *t
+) noexcept nogil:
+    """Set the norms and factors of a tile's tokens, as far as they are known."""
+    cdef Py_ssize_t i
+    for i in range(height):
+        t.factors[i] = 1
+        t.squares[i] = set16(0)
+        if doc.tokens:
+            t.norms[i] = doc.norms[first + i]
+            if t.norms[i] == 0:
+                t.factors[i] = factor_of(doc.tokens + (first + i) * doc.dim, doc.dim)
+                t.norms[i] = scaled_norm(
+                    doc.tokens + (first + i) * doc.dim, doc.dim, t.factors[i], t.rows
+                )
+
+
+cdef inline void copy_rows(
+    const Document *doc, Py_ssize_t first, Py_ssize_t height, Py_ssize_t start, Py_ssize_t depth,
+    Tile *t,
+) noexcept nogil:
+    """Copy dimensions start to start + depth of the tile's tokens, decoded and in range."""
+    cdef:
+        Py_ssize_t i, k
+        const f32 *row
+    for i in range(height):
+        if doc.tokens:
+            row = doc.tokens + (first + i) * doc.dim + start
+            for k in range(depth):
+                t.rows[i * DEPTH + k] = row[k] * t.factors[i]
+        else:
+            decode(doc.codes + (first + i) * doc.dim + start, depth, t.rows + i * DEPTH)
+            t.squares[i] = add_squares(t.rows + i * DEPTH, depth, t.squares[i])
+    if not doc.tokens and start + depth == doc.dim:
+        for i in range(height):
+            t.norms[i] = sum16(t.squares[i])
+        invert(t.norms, height)
+        for i in range(height):
+            t.norms[i] = NAN if t.norms[i] == 0 else t.norms[i]
+
+
+cdef inline void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nogil:
+    cdef:
+        Py_ssize_t k = 0
+        u8[64] last
+    while k + LANES <= n:
+        store(values + k, load_e4m3(codes + k))
+        k += LANES
+    if k < n:
+        memcpy(last, codes + k, n - k)
+        store(values + k, load_e4m3(last))
+
+
+cdef inline Py_ssize_t copy_tile(
+    const Document *doc, const f32 *query, Py_ssize_t first, Py_ssize_t height, Tile *t
+) noexcept nogil:
+    """Add the dots of all blocks of dimensions but the last, which is copied; return its start."""
+    cdef Py_ssize_t start = 0
+    begin(doc, first, height, t)
+    while doc.dim - start > DEPTH:
+        copy_rows(doc, first, height, start, DEPTH, t)
+        add(height, t.rows, query + start * QUERY_LANES, DEPTH, t.sums, start > 0)
+        start += DEPTH
+    copy_rows(doc, first, height, start, doc.dim - start, t)
+    return start
+
+
+cdef inline void best_cosines(
+    const Document *doc, bint in_place, const f32 *query, f32 *best
+) noexcept nogil:
+    """Write the best cosine of each lane of one query block; -inf without a match."""
+    cdef:
+        Tile t
+        Py_ssize_t done = 0, first, height, start, lane
+    for lane in range(QUERY_LANES):
+        best[lane] = -INFINITY
+    while done < doc.count:
+        height = tile_height(doc.count - done, doc.count)
+        first = min(done, doc.count - height)
+        if in_place:
+            finish(
+                height, doc.tokens + first * DEPTH, query, DEPTH, t.sums, 0, doc.norms + first, best
+            )
+        else:
+            start = copy_tile(doc, query, first, height, &t)
+            finish(
+                height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0,
+                t.norms, best,
+            )
+        done = first + height
+
+
+cdef inline f64 sum_block(
+    const Document *doc, bint in_place, const f32 *query, Py_ssize_t lanes
+) noexcept nogil:
+    cdef:
+        f32[QUERY_LANES] best
+        f64 total = 0
+        Py_ssize_t lane
+    best_cosines(doc, in_place, query, best)
+    for lane in range(lanes):
+        if best[lane] > -INFINITY:
+            total += best[lane]
+    return total
+
+
+cdef inline f32 score_document(
+    const Document *doc, const f32 *packed, Py_ssize_t num_query
+) noexcept nogil:
+    cdef:
+        f64 total = 0
+        Py_ssize_t done = 0
+        bint in_place = is_in_place(doc)
+    while done < num_query:
+        total += sum_block(
+            doc, in_place, packed + done * doc.dim, min(<Py_ssize_t>QUERY_LANES, num_query - done)
+        )
+        done += QUERY_LANES
+    return <f32>total
+
+
+cdef inline void align_block(
+    const Document *doc, const f32 *query, Py_ssize_t lanes, i64 *best, f32 *cosines
+) noexcept nogil:
+    """Write the best token and its cosine for each lane; -1 and 0 without a match."""
+    cdef:
+        Tile t
+        Py_ssize_t done = 0, first, height, start, i, lane
+        f32 cosine
+    for lane in range(lanes):
+        best[lane], cosines[lane] = -1, -INFINITY
+    while done < doc.count:
+        height = tile_height(doc.count - done, doc.count)
+        first = min(done, doc.count - height)
+        start = copy_tile(doc, query, first, height, &t)
+        add(
+            height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0
+        )
+        for i in range(height):
+            for lane in range(lanes):
+                cosine = t.sums[i * QUERY_LANES + lane] * t.norms[i]
+                if cosine > cosines[lane]:
+                    best[lane], cosines[lane] = first + i, cosine
+        done = first + height
+    for lane in range(lanes):
+        if best[lane] < 0 or is_zero(query + lane, doc.dim):
+            best[lane], cosines[lane] = -1, 0
+
+
+cdef inline bint is_zero(const f32 *lane, Py_ssize_t dim) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(dim):
+        if lane[k * QUERY_LANES] != 0:
+            return False
+    return True
+
+
+cdef inline bint score_pair(
+    const f32 *query, Py_ssize_t num_query, const f32 *tokens, Py_ssize_t count, f32 *total
+) noexcept nogil:
+    """Score two plain matrices of DEPTH dimensions; return False where they need a closer look."""
+    cdef:
+        f32[PAIR_TOKENS] norms
+        f32[DEPTH * QUERY_LANES] packed
+        Py_ssize_t done = 0, lanes
+        f64 sums = 0
+        Document doc
+    if not inverse_lengths(tokens, count, DEPTH, norms):
+        return False
+    doc.tokens, doc.codes, doc.norms, doc.count, doc.dim = tokens, NULL, norms, count, DEPTH
+    while done < num_query:
+        lanes = min(<Py_ssize_t>QUERY_LANES, num_query - done)
+        if pack_lanes(query + done * DEPTH, lanes, DEPTH, packed) >= 0:
+            return False
+        sums += sum_block(&doc, True, packed, lanes)
+        done += QUERY_LANES
+    total[0] = <f32>sums
+    return True
