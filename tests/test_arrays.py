@@ -93,7 +93,7 @@ def test_takes_torch_tensors_without_a_gradient_or_with(kind):
         np.array([3], "timedelta64[s]"),
         np.array([(1.0,)], [("x", "f4")]),
         np.zeros(3, "V4"),
-        object(),
+        object,
         None,
     ],
     ids=repr,
