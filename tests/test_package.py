@@ -16,7 +16,8 @@ SPECIFIED = """
     QuantizationRouter TokenPruningConfig TokenPruningQuantizer ImportanceScoringMethod
     PrunedEmbeddings TokenAlignment max_sim symmetric_max_sim approximate_max_sim token_alignments
     cosine_similarity Fingerprint FingerprintStore QuantizationError DimensionMismatch
-    StorageCorruption CodebookMissing RecallLossExceeded InvalidQuantizedData SparseTooDense NonFiniteValue
+    StorageCorruption CodebookMissing RecallLossExceeded InvalidQuantizedData SparseTooDense
+    NonFiniteValue
     MethodMismatch BudgetExceeded
 """.split()
 

@@ -24,12 +24,12 @@ def fma(Py_ssize_t rounds):
         # Each chain starts elsewhere: equal chains would be computed once.
         vf c0 = b, c1 = c0 + b, c2 = c1 + b, c3 = c2 + b, c4 = c3 + b, c5 = c4 + b
         vf c6 = c5 + b, c7 = c6 + b, c8 = c7 + b, c9 = c8 + b, c10 = c9 + b, c11 = c10 + b
-        Py_ssize_t i
+        Py_ssize_t _round
         f32 kept
     if rounds < 0:
         raise ValueError(f"rounds is {rounds}, expected 0 or more")
     with nogil:
-        for i in range(rounds):
+        for _round in range(rounds):
             c0 = c0 * a + b
             c1 = c1 * a + b
             c2 = c2 * a + b
