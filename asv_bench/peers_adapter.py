@@ -184,7 +184,7 @@ def pq_adc_topk(c):
 
     def search(start, stop):
         ids, best = np.empty(10, np.int64), np.empty(10, np.float32)
-        kernels.pq.adc_topk(table, c.codes[start:stop], ids, best)
+        kernels.adc.topk(table, c.codes[start:stop], ids, best)
         return best
 
     def call():

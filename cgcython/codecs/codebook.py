@@ -198,7 +198,7 @@ class PQ8Codebook:
 
         >>> book = PQ8Codebook(np.arange(8.0 * 256).reshape(8, 256, 1))
         >>> codes, cosines = np.zeros((1, 8), np.uint8), np.empty(1, np.float32)
-        >>> kernels.pq.adc_cosine(*book.search_tables(book.decode(codes)[0]), codes, cosines)
+        >>> kernels.adc.cosine(*book.search_tables(book.decode(codes)[0]), codes, cosines)
         >>> cosines.round(6)
         array([1.], dtype=float32)
         """

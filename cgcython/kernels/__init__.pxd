@@ -2,11 +2,11 @@
 
 They follow the level that is bound when the importing module loads.
 """
+from cgcython.kernels.adc cimport *
 from cgcython.kernels.bits cimport *
 from cgcython.kernels.dense cimport *
 from cgcython.kernels.e4m3 cimport *
 from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
-from cgcython.kernels.pq cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.tokens cimport *

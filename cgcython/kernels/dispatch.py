@@ -6,7 +6,7 @@ import sys
 import warnings
 from importlib.util import find_spec
 
-FAMILIES = ("e4m3", "bits", "pq", "kmeans", "sparse", "tokens", "maxsim", "dense", "limits")
+FAMILIES = tuple("e4m3 bits pq adc kmeans sparse tokens maxsim dense limits".split())
 LEVELS = ("reference", "v2", "v3", "v4", "v4x")
 VARIABLE = "CGCYTHON_LEVEL"
 _PACKAGE = "cgcython.kernels"

@@ -146,10 +146,10 @@ class PQ8Scan(Scan):
     def _score(self, prepared, metric, rows, out):
         tables, norm = prepared
         if metric == "dot":
-            kernels.pq.adc_scan(tables.dots, self.codes[rows], out)
+            kernels.adc.scan(tables.dots, self.codes[rows], out)
             np.multiply(out + tables.dot_constant, norm, out=out, dtype=np.float32)
         else:
-            kernels.pq.adc_cosine(*tables, self.codes[rows], out)
+            kernels.adc.cosine(*tables, self.codes[rows], out)
 
 
 def _matrix(quantized, width):

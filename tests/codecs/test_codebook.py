@@ -145,7 +145,7 @@ def test_the_first_value_that_is_not_finite_is_named(threads):
 def test_tables_give_the_cosine_with_decoded_embeddings(book):
     codes, found = RNG.integers(0, 256, (100, 8), np.uint8), np.empty(100, np.float32)
     query = rows_of(book)[0]
-    kernels.pq.adc_cosine(*book.search_tables(query), codes, found)
+    kernels.adc.cosine(*book.search_tables(query), codes, found)
     np.testing.assert_allclose(found, cosines(query, book.decode(codes)), atol=2e-6)
 
 

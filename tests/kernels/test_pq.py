@@ -190,7 +190,7 @@ def test_sums_over_distance_tables_are_distances_from_decoded_rows(kernel):
     query, codes = rows_of(rng, 1, prepared)[0], rng.integers(0, 256, (50, 8), np.uint8)
     kernel("pq").distance_table(query, prepared, table)
     sums = np.empty(50, np.float32)
-    kernel("pq").adc_scan(table, codes, sums)
+    kernel("adc").scan(table, codes, sums)
     expected = ((decode(kernel, codes, prepared).astype(np.float64) - query) ** 2).sum(axis=1)
     np.testing.assert_allclose(sums, expected, rtol=1e-5)
 
@@ -201,43 +201,9 @@ def test_sums_over_dot_tables_are_dot_products_with_decoded_rows(kernel):
     query, codes = rows_of(rng, 1, prepared)[0], rng.integers(0, 256, (50, 24), np.uint8)
     kernel("pq").dot_table(query, prepared, table)
     sums = np.empty(50, np.float32)
-    kernel("pq").adc_scan(table, codes, sums)
+    kernel("adc").scan(table, codes, sums)
     expected = decode(kernel, codes, prepared).astype(np.float64) @ query
     np.testing.assert_allclose(sums, expected, atol=1e-4)
-
-
-def test_scans_sum_in_order_so_that_all_levels_agree(kernel):
-    rng = np.random.default_rng(15)
-    for parts in (1, 8, 13):
-        table = rng.standard_normal((parts, 256), np.float32)
-        codes = rng.integers(0, 256, (100, parts), np.uint8)
-        found, expected = np.empty((2, 100), np.float32)
-        kernel("pq").adc_scan(table, codes, found)
-        dispatch.load("pq", "reference").adc_scan(table, codes, expected)
-        np.testing.assert_array_equal(found, expected)
-
-
-def test_cosines_of_zero_vectors_are_zero(kernel):
-    dots, norms = np.ones((8, 256), np.float32), np.zeros((8, 256), np.float32)
-    out = np.empty(3, np.float32)
-    kernel("pq").adc_cosine(dots, norms, 0.0, 0.0, np.zeros((3, 8), np.uint8), out)
-    np.testing.assert_array_equal(out, 0)
-
-
-@pytest.mark.parametrize("n", [1, 63, 64, 65, 1000, 5000])
-@pytest.mark.parametrize("parts", [8, 5])
-@pytest.mark.parametrize("tied", [False, True])
-def test_top_rows_are_those_of_a_stable_sort(kernel, n, parts, tied):
-    rng = np.random.default_rng([n, parts])
-    table = rng.standard_normal((parts, 256), np.float32)
-    table = np.round(table) if tied else table
-    codes = rng.integers(0, 256, (n, parts), np.uint8)
-    sums, k = np.empty(n, np.float32), min(n, 10)
-    kernel("pq").adc_scan(table, codes, sums)
-    ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
-    kernel("pq").adc_topk(table, codes, ids, best)
-    np.testing.assert_array_equal(ids, np.argsort(sums, kind="stable")[:k])
-    np.testing.assert_array_equal(best, sums[ids])
 
 
 def test_doors_refuse_arrays_that_do_not_fit(kernel):
@@ -254,12 +220,6 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
         pq.decode_vector(b"123456789", prepared)
     with pytest.raises(ValueError, match="query holds 23"):
         pq.dot_table(np.empty(23, np.float32), prepared, table)
-    with pytest.raises(ValueError, match="table is"):
-        pq.adc_scan(table, np.empty((2, 9), np.uint8), np.empty(2, np.float32))
-    with pytest.raises(ValueError, match="out holds 3"):
-        pq.adc_scan(table, codes, np.empty(3, np.float32))
-    with pytest.raises(ValueError, match="ids holds 3"):
-        pq.adc_topk(table, codes, np.empty(3, np.int64), np.empty(3, np.float32))
 
 
 def test_a_prepared_codebook_that_was_tampered_with_is_refused():

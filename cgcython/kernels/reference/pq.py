@@ -101,48 +101,6 @@ def _parts(query, prepared, table):
     return query.astype(F64).reshape(subvectors, width)
 
 
-def adc_scan(table, codes, out):
-    """Write the sum of each row's table entries, in order and in float32."""
-    _require_scan(table, codes, out)
-    out[...] = _sums(table, codes)
-
-
-def adc_cosine(dots, norms, dot_constant, norm_constant, codes, out):
-    """Write (dot_constant + sum of dots) / sqrt(norm_constant + sum of norms) of each row.
-
-    0 where the norm is 0.
-    """
-    _require_scan(dots, codes, out)
-    _require_scan(norms, codes, out)
-    squares = norm_constant + _sums(norms, codes).astype(F64)
-    lengths = np.sqrt(np.where(squares > 0, squares, np.inf))
-    out[...] = (dot_constant + _sums(dots, codes)) / lengths
-
-
-def adc_topk(table, codes, ids, best):
-    """Write the rows with the k smallest sums, ascending, the lower row first on ties."""
-    if len(ids) != len(best) or len(ids) > len(codes):
-        raise ValueError(f"ids holds {len(ids)}, best {len(best)}, codes {len(codes)} rows")
-    sums = np.empty(len(codes), np.float32)
-    adc_scan(table, codes, sums)
-    order = np.argsort(sums, kind="stable")[: len(ids)]
-    ids[...], best[...] = order, sums[order]
-
-
-def _sums(table, codes):
-    sums = np.zeros(len(codes), np.float32)
-    for m, entries in enumerate(table):
-        sums += entries[codes[:, m]]
-    return sums
-
-
-def _require_scan(table, codes, out):
-    if table.shape[1] != 256 or codes.shape[1] != table.shape[0]:
-        raise ValueError(f"table is {table.shape}, codes are {codes.shape}")
-    if len(out) != len(codes):
-        raise ValueError(f"out holds {len(out)}, codes {len(codes)} rows")
-
-
 def _require_shapes(values, codes, prepared):
     if values.shape[1] != prepared.dim:
         raise ValueError(f"rows hold {values.shape[1]} values, the codebook {prepared.dim}")

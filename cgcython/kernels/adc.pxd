@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t, uint8_t
 
-cdef void pq_adc_scan(
+cdef void adc_scan(
     const float *table, const uint8_t *codes, float *out, Py_ssize_t n, Py_ssize_t parts
 ) noexcept nogil
-cdef void pq_adc_topk(
+cdef void adc_topk(
     const float *table, const uint8_t *codes, Py_ssize_t n, Py_ssize_t parts,
     int64_t *ids, float *best, Py_ssize_t k
 ) noexcept nogil
