@@ -121,14 +121,30 @@ def sparse_decode(c):
     return lambda: decode(data, nnz, 30522, 0)
 
 
-@peer(["sparse.dot.100kx1500", "sparse.dot.100kx128_q32"], prec="f32", mt=True, **OURS)
+SPARSE_DOTS = ["sparse.dot.100kx1500", "sparse.dot.100kx128_q32"]
+
+
+@peer(SPARSE_DOTS, prec="f32", mt=True, note="row by row", **OURS)
 def sparse_dot_rows(c):
     indptr, indices, weights = c.indptr, c.idx.ravel().view(np.uint32), c.val.ravel()
     query, out = c.qd, np.empty(c.nd, np.float32)
 
     def score(start, stop):
         edges = indptr[start : stop + 1]
-        kernels.sparse.dot_rows(query, edges, indices, weights, out[start:stop])
+        kernels.sparse_products.dot_rows(query, edges, indices, weights, out[start:stop])
+
+    return lambda: (split_rows(score, c.nd, c.threads), out)[1]
+
+
+@peer(SPARSE_DOTS, prec="f32", mt=True, note="inverted lists", **OURS)
+def sparse_score_postings(c):
+    indices, weights = c.idx.ravel().view(np.uint32), c.val.ravel()
+    lists = np.empty(len(c.qd) + 1, np.int64), np.empty_like(indices), np.empty_like(weights)
+    kernels.sparse_products.invert(c.indptr, indices, weights, *lists)
+    out, score_postings = np.empty(c.nd, np.float32), kernels.sparse_products.score_postings
+
+    def score(start, stop):
+        score_postings(c.qi, c.qv, *lists, start, out[start:stop])
 
     return lambda: (split_rows(score, c.nd, c.threads), out)[1]
 

@@ -9,7 +9,7 @@ import numpy as np
 from cgcython.arrays import as_matrix
 from cgcython.base import QuantizationMethod
 from cgcython.evaluation.metrics import cosine_losses
-from cgcython.search.scans import DecodedScan, SparseScan, TokenScan, make_scan, scan_key
+from cgcython.search.scans import DecodedScan, InvertedScan, TokenScan, make_scan, scan_key
 
 ENOUGH_SECONDS, MOST_REPEATS = 0.2, 5
 
@@ -36,7 +36,7 @@ class Contender:
             case QuantizationMethod.SPARSE_NATIVE:
                 indptr, indices, weights, dimension = self.documents
                 indices, weights = np.asarray(indices, np.uint32), np.asarray(weights, np.float32)
-                return SparseScan(np.asarray(indptr, np.int64), indices, weights, dimension)
+                return InvertedScan(np.asarray(indptr, np.int64), indices, weights, dimension)
             case QuantizationMethod.TOKEN_PRUNING:
                 values = np.concatenate(self.documents)
                 counts = np.array([len(one) for one in self.documents], np.int64)

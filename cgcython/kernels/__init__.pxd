@@ -9,4 +9,5 @@ from cgcython.kernels.e4m3 cimport *
 from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.sparse cimport *
+from cgcython.kernels.sparse_products cimport *
 from cgcython.kernels.tokens cimport *

@@ -13,7 +13,3 @@ cdef int sparse_read(
     const uint8_t *data, Py_ssize_t length, Py_ssize_t nnz, Py_ssize_t dimension, int layout,
     uint32_t *indices, float *weights
 ) noexcept nogil
-cdef bint sparse_dot(
-    const float *query, Py_ssize_t dimension, const uint32_t *indices, const float *weights,
-    Py_ssize_t nnz, float *dot
-) noexcept nogil

@@ -1,10 +1,9 @@
-"""Sparse vectors: three byte layouts and dot products of rows.
+"""Sparse vectors as bytes, in three layouts.
 
 The layouts are defined bit by bit in `reference/sparse.py`: canonical pairs, and the compact
 Elias-Fano strings whose length follows from nnz and dimension.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.math cimport sqrt
 from libc.stdint cimport uint64_t as u64
 from libc.string cimport memcpy
 cimport numpy as np
@@ -14,7 +13,7 @@ from cgcython.kernels._elias_fano cimport (
 )
 from cgcython.kernels._halves cimport fit_half, halves_are_finite, read_halves, write_halves
 from cgcython.kernels._sparse cimport read32, write32
-from cgcython.kernels._sparse_dot cimport ROWS, dot_some
+from cgcython.kernels._sparse_rows cimport require_rows
 from cgcython.kernels._types cimport f32, i64, u8, u32
 
 np.import_array()
@@ -172,15 +171,6 @@ cdef int sparse_read(
     return status if status != OK else check_weights(weights, nnz)
 
 
-cdef bint sparse_dot(
-    const f32 *query, Py_ssize_t dimension, const u32 *indices, const f32 *weights,
-    Py_ssize_t nnz, f32 *dot
-) noexcept nogil:
-    """Whether all indices lie within the query; only then is the product written."""
-    cdef i64[2] indptr = [0, nnz]
-    return dot_some(query, dimension, indptr, indices, weights, 1, dot)
-
-
 cdef bint is_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
     return 0 <= nnz <= dimension < <Py_ssize_t>1 << 32 and 0 <= layout <= 2
 
@@ -188,21 +178,6 @@ cdef bint is_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nog
 cdef int require_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) except -1:
     if not is_size(nnz, dimension, layout):
         raise ValueError(f"no layout {layout} of {nnz} non-zeros among {dimension}")
-    return 0
-
-
-cdef int require_rows(
-    const i64[::1] indptr, Py_ssize_t length, Py_ssize_t num_rows
-) except -1:
-    cdef Py_ssize_t row
-    cdef bint ascend
-    if indptr.shape[0] != num_rows + 1:
-        raise ValueError(f"{indptr.shape[0]} row edges, {num_rows} rows")
-    ascend = indptr[0] >= 0 and indptr[num_rows] <= length
-    for row in range(num_rows):
-        ascend &= indptr[row] <= indptr[row + 1]
-    if not ascend:
-        raise ValueError(f"row edges must ascend from 0 to {length}")
     return 0
 
 
@@ -393,43 +368,3 @@ def decode_rows(
                 with gil:
                     return row
     return -1
-
-
-def dot_rows(
-    const f32[::1] query,    # IN
-    const i64[::1] indptr,   # IN
-    const u32[::1] indices,  # IN
-    const f32[::1] weights,  # IN
-    f32[::1] out,            # OUT
-):
-    """Write the dot product of a dense query with each row."""
-    cdef:
-        Py_ssize_t row = 0, num_rows = out.shape[0]
-        bint inside = True
-    require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
-    with nogil:
-        while inside and row < num_rows:
-            inside = dot_some(
-                &query[0], query.shape[0], &indptr[row], &indices[0], &weights[0],
-                min(ROWS, num_rows - row), &out[row],
-            )
-            row += ROWS
-    if not inside:
-        raise ValueError(f"an index of a row is beyond the query's {len(query)}")
-
-
-def norms(
-    const i64[::1] indptr,   # IN
-    const f32[::1] weights,  # IN
-    f32[::1] out,            # OUT
-):
-    """Write the Euclidean length of each row."""
-    cdef Py_ssize_t row, i
-    cdef double total
-    require_rows(indptr, weights.shape[0], out.shape[0])
-    with nogil:
-        for row in range(out.shape[0]):
-            total = 0
-            for i in range(indptr[row], indptr[row + 1]):
-                total += <double>weights[i] * weights[i]
-            out[row] = <f32>sqrt(total)

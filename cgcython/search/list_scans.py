@@ -1,5 +1,7 @@
 """Scans of payloads of any length: sparse vectors and tokens."""
 
+from functools import cached_property
+
 import numpy as np
 
 from cgcython import kernels
@@ -18,7 +20,7 @@ class SparseScan(Scan):
     def __init__(self, indptr, indices, weights, dim):
         self.indptr, self.indices, self.weights, self.dim = indptr, indices, weights, dim
         self.norms = np.empty(len(indptr) - 1, np.float32)
-        kernels.sparse.norms(indptr, weights, self.norms)
+        kernels.sparse_products.norms(indptr, weights, self.norms)
 
     @classmethod
     def of(cls, quantized, dim):
@@ -50,21 +52,51 @@ class SparseScan(Scan):
         return self.norms > 0
 
     def _prepare(self, query, metric):
-        if query.dimension != self.dim:
-            raise DimensionMismatch(expected=self.dim, actual=query.dimension)
         dense = np.zeros(self.dim, np.float32)
-        weights = query.weights.astype(np.float64)
-        dense[query.indices] = (
-            weights if metric == "dot" else weights / (np.linalg.norm(weights) or 1)
-        )
+        dense[query.indices] = self._query_weights(query, metric)
         return dense
 
+    def _query_weights(self, query, metric):
+        if query.dimension != self.dim:
+            raise DimensionMismatch(expected=self.dim, actual=query.dimension)
+        weights = query.weights.astype(np.float64)
+        length = 1 if metric == "dot" else np.linalg.norm(weights) or 1
+        return (weights / length).astype(np.float32)
+
     def _score(self, query, metric, rows, out):
-        indptr = self.indptr[rows.start : rows.stop + 1]
-        kernels.sparse.dot_rows(query, indptr, self.indices, self.weights, out)
+        self._dot(query, rows, out)
         if metric == "cosine":
             norms = self.norms[rows]
             np.divide(out, norms, out=out, where=norms > 0)
+
+    def _dot(self, query, rows, out):
+        indptr = self.indptr[rows.start : rows.stop + 1]
+        kernels.sparse_products.dot_rows(query, indptr, self.indices, self.weights, out)
+
+
+class InvertedScan(SparseScan):
+    """Non-zeros of vectors that many queries meet: also by index, so that a query reads its own.
+
+    The rows stay, because a few of them are scored faster than found in the lists.
+    """
+
+    @cached_property
+    def postings(self):
+        """Return where the list of each index begins, and the lists: rows and weights."""
+        postings = (
+            np.empty(self.dim + 1, np.int64),
+            np.empty_like(self.indices),
+            np.empty_like(self.weights),
+        )
+        kernels.sparse_products.invert(self.indptr, self.indices, self.weights, *postings)
+        return postings
+
+    def _prepare(self, query, metric):
+        weights = self._query_weights(query, metric)
+        return query.indices, weights, *self.postings
+
+    def _dot(self, query, rows, out):
+        kernels.sparse_products.score_postings(*query, rows.start, out)
 
 
 class _TokenScan(Scan):

@@ -7,7 +7,7 @@ embeddings (dot products when asked for), 1 - distance / bits for binary ones, M
 
 from cgcython.base import QuantizationMethod
 from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.list_scans import CodedTokenScan, SparseScan, TokenScan
+from cgcython.search.list_scans import CodedTokenScan, InvertedScan, TokenScan
 
 
 def scan_key(quantized):
@@ -21,7 +21,7 @@ def scan_key(quantized):
         case QuantizationMethod.PQ8:
             return PQ8Scan, dim, metadata.codebook_id
         case QuantizationMethod.SPARSE_NATIVE:
-            return SparseScan, dim
+            return InvertedScan, dim
         case QuantizationMethod.TOKEN_PRUNING:
             coded = metadata.layout == "compact_e4m3"
             return (CodedTokenScan if coded else TokenScan), dim

@@ -1,12 +1,9 @@
-"""Sparse kernels against struct, whole numbers of Python, numpy.float16 and scipy.sparse."""
+"""Sparse kernels against struct, whole numbers of Python and numpy.float16."""
 
 import struct
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
-
-from cgcython.kernels import dispatch
 
 CANONICAL, F16, F32 = 0, 1, 2
 LAYOUTS = CANONICAL, F16, F32
@@ -321,82 +318,6 @@ def test_the_first_bad_row_is_named(kernel):
 @pytest.mark.parametrize("edges", [[-1, 5, 7], [0, 8, 7], [0, 5, 8], [0, 7], [0, 1, 2, 7], []])
 def test_row_edges_must_lie_within_the_columns(kernel, edges):
     sparse, edges = kernel("sparse"), np.array(edges, np.int64)
-    indices, weights = np.arange(7, dtype=np.uint32), np.ones(7, np.float32)
-    out = np.empty(2, np.float32)
-    with pytest.raises(ValueError, match="row edges"):
-        sparse.dot_rows(np.ones(10, np.float32), edges, indices, weights, out)
-    with pytest.raises(ValueError, match="row edges"):
-        sparse.norms(edges, weights, out)
+    weights = np.ones(7, np.float32)
     with pytest.raises(ValueError, match="row edges"):
         sparse.fits_half(edges, weights, np.empty(2, np.uint8))
-
-
-@pytest.mark.parametrize("counts", [COUNTS, COUNTS * 15, [900, 0, 900]])
-@pytest.mark.parametrize("dimension", [1000, 30522])
-def test_dots_are_those_of_scipy(kernel, dimension, counts):
-    indptr, indices, weights = rows(counts, dimension)
-    query = np.random.default_rng(3).standard_normal(dimension).astype(np.float32)
-    out = np.empty(len(counts), np.float32)
-    kernel("sparse").dot_rows(query, indptr, indices, weights, out)
-    matrix = csr_array((weights.astype(float), indices.astype(int), indptr), (len(out), dimension))
-    scale = abs(matrix) @ np.abs(query.astype(float))
-    # At most 57 + 4 additions and a product, each half a unit of the sum of magnitudes.
-    assert np.all(np.abs(out - matrix @ query.astype(float)) <= 62 * 2.0**-24 * scale)
-
-
-def test_dots_of_unsorted_rows_are_right(kernel):
-    indptr, indices, weights = rows([900, 100, 900], 30522)
-    query = np.random.default_rng(3).standard_normal(30522).astype(np.float32)
-    sums = []
-    for order in (slice(None), slice(None, None, -1)):
-        out = np.empty(3, np.float32)
-        columns = (np.ascontiguousarray(one[order]) for one in (indices, weights))
-        kernel("sparse").dot_rows(query, indptr, *columns, out)
-        sums.append(out[order])
-    np.testing.assert_allclose(*sums, rtol=1e-4)
-
-
-def test_an_empty_query_takes_only_empty_rows(kernel):
-    out, query = np.ones(2, np.float32), np.empty(0, np.float32)
-    columns = np.zeros(1, np.uint32), np.ones(1, np.float32), out
-    kernel("sparse").dot_rows(query, np.zeros(3, np.int64), *columns)
-    assert out.tolist() == [0, 0]
-    with pytest.raises(ValueError, match="beyond the query's 0"):
-        kernel("sparse").dot_rows(query, np.array([0, 1, 1]), *columns)
-
-
-def test_dots_are_equal_on_every_level_that_fuses():
-    levels = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
-    columns, query = (
-        rows([*COUNTS * 15, *[900] * 150], 30522),
-        np.random.default_rng(3).random(30522),
-    )
-    outs = [np.empty(300, np.float32) for _ in levels]
-    for level, out in zip(levels, outs):
-        dispatch.load("sparse", level).dot_rows(query.astype(np.float32), *columns, out)
-    assert all(np.array_equal(out, outs[0]) for out in outs)
-
-
-@pytest.mark.parametrize("place", [0, 3, 15, 16, 20, 32])
-@pytest.mark.parametrize("index", [50, 2**31, 2**32 - 1])
-def test_an_index_beyond_the_query_is_refused(kernel, place, index):
-    indices = np.arange(33, dtype=np.uint32)
-    indices[place] = index
-    arguments = np.array([0, 33]), indices, np.ones(33, np.float32), np.empty(1, np.float32)
-    with pytest.raises(ValueError, match="beyond the query's 50"):
-        kernel("sparse").dot_rows(np.ones(50, np.float32), *arguments)
-
-
-def test_norms_are_those_of_numpy(kernel):
-    indptr, _, weights = rows(COUNTS, 1000)
-    out = np.empty(len(COUNTS), np.float32)
-    kernel("sparse").norms(indptr, weights, out)
-    lengths = [np.linalg.norm(part.astype(float)) for part in np.split(weights, indptr[1:-1])]
-    np.testing.assert_allclose(out, lengths, rtol=1e-6)
-
-
-@pytest.mark.parametrize("scale", [1e-30, 1e18])
-def test_norms_neither_vanish_nor_overflow(kernel, scale):
-    out = np.empty(1, np.float32)
-    kernel("sparse").norms(np.array([0, 4]), np.full(4, scale, np.float32), out)
-    np.testing.assert_allclose(out, 2 * np.float32(scale), rtol=1e-6)

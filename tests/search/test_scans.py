@@ -152,3 +152,10 @@ def test_codes_no_encoder_wrote_are_refused():
     for record in (nan, padded):
         with pytest.raises(InvalidQuantizedData):
             scan_of([record])
+
+
+def test_sparse_rows_score_alike_by_row_and_by_inverted_lists():
+    query, records = sparse(25), [SparseCodec(300).encode(sparse(nnz)) for nnz in (0, 1, 7, 30)]
+    scan = scan_of(records)
+    some = scan.take(np.array([3, 0, 2]))
+    np.testing.assert_allclose(some.scores(query), scan.scores(query)[[3, 0, 2]], rtol=1e-6)

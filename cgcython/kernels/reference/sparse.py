@@ -1,4 +1,4 @@
-"""Sparse vectors by definition: three byte layouts, and dot products of rows.
+"""Sparse vectors by definition: three byte layouts.
 
 Canonical: u32 count, then count pairs (u32 index, f32 weight), little-endian, ascending by index.
 
@@ -18,6 +18,8 @@ or of magnitude 2**-14 or more that rounds to at most 65504.
 """
 
 import numpy as np
+
+from cgcython.kernels.reference.sparse_rows import check_rows, rows_of
 
 CANONICAL, COMPACT_F16, COMPACT_F32 = 0, 1, 2
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
@@ -90,14 +92,14 @@ def decode_vector(data, nnz, dimension, layout):
 
 def fits_half(indptr, weights, fits):
     """Write 1 for each row whose weights all fit in f16 at full precision, else 0."""
-    _check_rows(indptr, len(weights), fits)
-    for row, part in enumerate(_rows(indptr)):
+    check_rows(indptr, len(weights), fits)
+    for row, part in enumerate(rows_of(indptr)):
         fits[row] = _fits_half(weights[part])
 
 
 def measure_rows(indptr, dimension, layouts, offsets):
     """Write where the bytes of each row begin, and where the last one ends."""
-    _check_rows(indptr, np.iinfo(np.int64).max, layouts, offsets[1:])
+    check_rows(indptr, np.iinfo(np.int64).max, layouts, offsets[1:])
     sizes = [size(nnz, dimension, layout) for nnz, layout in zip(np.diff(indptr).tolist(), layouts)]
     offsets[0] = 0
     np.cumsum(sizes, out=offsets[1:])
@@ -105,9 +107,9 @@ def measure_rows(indptr, dimension, layouts, offsets):
 
 def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
     """Write the bytes of all rows; return the first row that is not sound, or -1."""
-    _check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
-    _check_rows(offsets, len(data))
-    for row, (part, place) in enumerate(zip(_rows(indptr), _rows(offsets))):
+    check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
+    check_rows(offsets, len(data))
+    for row, (part, place) in enumerate(zip(rows_of(indptr), rows_of(offsets))):
         if not encode(indices[part], weights[part], dimension, layouts[row], data[place]):
             return row
     return -1
@@ -115,28 +117,12 @@ def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
 
 def decode_rows(data, offsets, layouts, dimension, indptr, indices, weights):
     """Read the bytes of all rows; return the first damaged row, or -1."""
-    _check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
-    _check_rows(offsets, len(data))
-    for row, (part, place) in enumerate(zip(_rows(indptr), _rows(offsets))):
+    check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
+    check_rows(offsets, len(data))
+    for row, (part, place) in enumerate(zip(rows_of(indptr), rows_of(offsets))):
         if decode(data[place], dimension, layouts[row], indices[part], weights[part]):
             return row
     return -1
-
-
-def dot_rows(query, indptr, indices, weights, out):
-    """Write the dot product of a dense query with each row."""
-    _check_rows(indptr, min(len(indices), len(weights)), out)
-    for row, part in enumerate(_rows(indptr)):
-        if np.any(indices[part] >= len(query)):
-            raise ValueError(f"an index of a row is beyond the query's {len(query)}")
-        out[row] = np.dot(query[indices[part]].astype(np.float64), weights[part])
-
-
-def norms(indptr, weights, out):
-    """Write the Euclidean length of each row."""
-    _check_rows(indptr, len(weights), out)
-    for row, part in enumerate(_rows(indptr)):
-        out[row] = np.linalg.norm(weights[part].astype(np.float64))
 
 
 def _is_plain(array, dtype):
@@ -213,15 +199,3 @@ def _read_compact(data, nnz, dimension, layout):
     indices = (ones - np.arange(nnz) << low_bits) + fields
     weights = np.frombuffer(data[high_end:].tobytes(), _weight_type(layout))
     return SOUND, indices, weights.astype(np.float32)
-
-
-def _rows(indptr):
-    return [slice(start, stop) for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist())]
-
-
-def _check_rows(indptr, length, *columns):
-    for column in columns:
-        if len(indptr) != len(column) + 1:
-            raise ValueError(f"{len(indptr)} row edges, {len(column)} rows")
-    if indptr[0] < 0 or indptr[-1] > length or np.any(indptr[1:] < indptr[:-1]):
-        raise ValueError(f"row edges must ascend from 0 to {length}")

@@ -1,0 +1,61 @@
+"""Dot products of sparse vectors by definition."""
+
+import numpy as np
+
+from cgcython.kernels.reference.door import agree
+from cgcython.kernels.reference.sparse_rows import check_rows, rows_of
+
+
+def dot_rows(query, indptr, indices, weights, out):
+    """Write the dot product of a dense query with each row."""
+    check_rows(indptr, min(len(indices), len(weights)), out)
+    for row, part in enumerate(rows_of(indptr)):
+        if np.any(indices[part] >= len(query)):
+            raise ValueError(f"an index of a row is beyond the query's {len(query)}")
+        out[row] = np.dot(query[indices[part]].astype(np.float64), weights[part])
+
+
+def norms(indptr, weights, out):
+    """Write the Euclidean length of each row."""
+    check_rows(indptr, len(weights), out)
+    for row, part in enumerate(rows_of(indptr)):
+        out[row] = np.linalg.norm(weights[part].astype(np.float64))
+
+
+def invert(indptr, indices, weights, starts, docs, placed):
+    """Write the rows that hold each index, ascending, and their weights: CSR becomes CSC."""
+    nnz, dimension = len(indices), len(starts) - 1
+    check_rows(indptr, nnz)
+    for what, column in [("weights", weights), ("docs", docs), ("placed", placed)]:
+        agree(what, len(column), "indices", nnz)
+    if dimension < 0 or indptr[0] != 0 or indptr[-1] != nnz:
+        raise ValueError(f"row edges must cover all {nnz} indices, starts must hold one more")
+    if np.any(indices >= dimension):
+        raise ValueError(f"an index is beyond the {dimension} of the inverted lists")
+    order = np.argsort(indices, kind="stable")
+    docs[:] = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[order]
+    placed[:] = weights[order]
+    starts[:] = np.searchsorted(indices[order], np.arange(dimension + 1))
+
+
+def score_postings(query_indices, query_weights, starts, docs, weights, first, out):
+    """Write the dot products of a sparse query with documents from the `first` on."""
+    agree("query_weights", len(query_weights), "query_indices", len(query_indices))
+    agree("weights", len(weights), "docs", len(docs))
+    if not 0 <= first <= 2**32 - len(out):
+        raise ValueError(f"no {len(out)} documents from {first} on have numbers below 2**32")
+    scores = np.zeros(len(out))
+    for term, weight in zip(query_indices.tolist(), query_weights.tolist()):
+        part = _postings_of(term, starts, len(docs))
+        places = docs[part].astype(np.int64) - first
+        inside = (places >= 0) & (places < len(out))
+        scores[places[inside]] += weight * weights[part][inside].astype(np.float64)
+    out[:] = scores
+
+
+def _postings_of(term, starts, num_postings):
+    if term + 1 >= len(starts):
+        raise ValueError(f"term {term} is beyond the {len(starts) - 1} inverted lists")
+    if not 0 <= starts[term] <= starts[term + 1] <= num_postings:
+        raise ValueError(f"the list of term {term} lies beyond the postings")
+    return slice(starts[term], starts[term + 1])

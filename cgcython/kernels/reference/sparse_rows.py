@@ -1,0 +1,17 @@
+"""Many sparse vectors one behind the other, and what must hold for where they begin."""
+
+import numpy as np
+
+
+def rows_of(indptr):
+    """Return where each row lies."""
+    return [slice(start, stop) for start, stop in zip(indptr[:-1].tolist(), indptr[1:].tolist())]
+
+
+def check_rows(indptr, length, *columns):
+    """Raise ValueError unless the edges fit the columns."""
+    for column in columns:
+        if len(indptr) != len(column) + 1:
+            raise ValueError(f"{len(indptr)} row edges, {len(column)} rows")
+    if indptr[0] < 0 or indptr[-1] > length or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError(f"row edges must ascend from 0 to {length}")

@@ -1,0 +1,120 @@
+"""Dot products of sparse vectors: with a dense query, and through inverted lists."""
+from libc.math cimport sqrt
+from cgcython.kernels._door cimport agree
+from cgcython.kernels._postings cimport add_query, count_postings, place_postings
+from cgcython.kernels._sparse_dot cimport ROWS, dot_some
+from cgcython.kernels._sparse_rows cimport require_rows
+from cgcython.kernels._types cimport f32, i64, u32
+
+
+cdef bint sparse_dot(
+    const f32 *query, Py_ssize_t dimension, const u32 *indices, const f32 *weights,
+    Py_ssize_t nnz, f32 *dot
+) noexcept nogil:
+    """Whether all indices lie within the query; only then is the product written."""
+    cdef i64[2] indptr = [0, nnz]
+    return dot_some(query, dimension, indptr, indices, weights, 1, dot)
+
+
+def dot_rows(
+    const f32[::1] query,    # IN
+    const i64[::1] indptr,   # IN
+    const u32[::1] indices,  # IN
+    const f32[::1] weights,  # IN
+    f32[::1] out,            # OUT
+):
+    """Write the dot product of a dense query with each row."""
+    cdef:
+        Py_ssize_t row = 0, num_rows = out.shape[0]
+        bint inside = True
+    require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
+    with nogil:
+        while inside and row < num_rows:
+            inside = dot_some(
+                &query[0], query.shape[0], &indptr[row], &indices[0], &weights[0],
+                min(ROWS, num_rows - row), &out[row],
+            )
+            row += ROWS
+    if not inside:
+        raise ValueError(f"an index of a row is beyond the query's {len(query)}")
+
+
+def norms(
+    const i64[::1] indptr,   # IN
+    const f32[::1] weights,  # IN
+    f32[::1] out,            # OUT
+):
+    """Write the Euclidean length of each row."""
+    cdef Py_ssize_t row, i
+    cdef double total
+    require_rows(indptr, weights.shape[0], out.shape[0])
+    with nogil:
+        for row in range(out.shape[0]):
+            total = 0
+            for i in range(indptr[row], indptr[row + 1]):
+                total += <double>weights[i] * weights[i]
+            out[row] = <f32>sqrt(total)
+
+
+def invert(
+    const i64[::1] indptr,   # IN
+    const u32[::1] indices,  # IN
+    const f32[::1] weights,  # IN
+    i64[::1] starts,         # OUT
+    u32[::1] docs,           # OUT
+    f32[::1] placed,         # OUT
+):
+    """Write the rows that hold each index, ascending, and their weights: CSR becomes CSC."""
+    cdef Py_ssize_t num_rows = indptr.shape[0] - 1, nnz = indices.shape[0]
+    cdef bint inside
+    require_rows(indptr, nnz, max(num_rows, 0))
+    agree("weights", weights.shape[0], "indices", nnz)
+    agree("docs", docs.shape[0], "indices", nnz)
+    agree("placed", placed.shape[0], "indices", nnz)
+    if starts.shape[0] == 0 or indptr[0] != 0 or indptr[num_rows] != nnz:
+        raise ValueError(f"row edges must cover all {nnz} indices, starts must hold one more")
+    with nogil:
+        inside = count_postings(&indices[0], nnz, starts.shape[0] - 1, &starts[0])
+        if inside:
+            place_postings(
+                &indptr[0], num_rows, &indices[0], &weights[0], starts.shape[0] - 1, &starts[0],
+                &docs[0], &placed[0],
+            )
+    if not inside:
+        raise ValueError(f"an index is beyond the {len(starts) - 1} of the inverted lists")
+
+
+cdef int require_terms(
+    const u32[::1] terms, const i64[::1] starts, Py_ssize_t num_postings
+) except -1:
+    cdef Py_ssize_t i
+    cdef u32 term
+    for i in range(terms.shape[0]):
+        term = terms[i]
+        if term + <i64>1 >= starts.shape[0]:
+            raise ValueError(f"term {term} is beyond the {starts.shape[0] - 1} inverted lists")
+        if not 0 <= starts[term] <= starts[term + 1] <= num_postings:
+            raise ValueError(f"the list of term {term} lies beyond the postings")
+    return 0
+
+
+def score_postings(
+    const u32[::1] query_indices,  # IN
+    const f32[::1] query_weights,  # IN
+    const i64[::1] starts,         # IN
+    const u32[::1] docs,           # IN
+    const f32[::1] weights,        # IN
+    Py_ssize_t first,
+    f32[::1] out,                  # OUT
+):
+    """Write the dot products of a sparse query with documents from the `first` on."""
+    agree("query_weights", query_weights.shape[0], "query_indices", query_indices.shape[0])
+    agree("weights", weights.shape[0], "docs", docs.shape[0])
+    if not 0 <= first <= (<Py_ssize_t>1 << 32) - out.shape[0]:
+        raise ValueError(f"no {out.shape[0]} documents from {first} on have numbers below 2**32")
+    require_terms(query_indices, starts, docs.shape[0])
+    with nogil:
+        add_query(
+            &query_indices[0], &query_weights[0], query_indices.shape[0], &starts[0], &docs[0],
+            &weights[0], <u32>first, out.shape[0], &out[0],
+        )
