@@ -23,7 +23,7 @@ from cgcython.errors import (
     StorageCorruption,
     UnsupportedVersion,
 )
-from cgcython.records import QuantizedEmbedding, SparseVector
+from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 
 DEFAULT_BUDGET_BYTES = 20_000
 MAGIC, VERSION = b"CGFP", 1
@@ -35,11 +35,20 @@ class _Parts(Mapping):
     """A frozen mapping from ModelId, in the order of the embedders."""
 
     def __init__(self, parts):
-        parts = {_model_id(key): value for key, value in dict(parts).items()}
+        named = _items(parts)
+        parts = {_model_id(key): value for key, value in named}
+        if len(parts) != len(named):
+            actual = f"{len(named)} values for {len(parts)} embedders"
+            raise InvalidInput(what="fingerprint", expected="one value each", actual=actual)
         self._parts = {key: parts[key] for key in sorted(parts)}
 
     def __getitem__(self, model_id):
-        return self._parts[model_id]
+        if type(model_id) is ModelId:
+            return self._parts[model_id]
+        try:
+            return self._parts[_model_id(model_id)]
+        except InvalidInput:
+            raise KeyError(model_id) from None
 
     def __iter__(self):
         return iter(self._parts)
@@ -49,6 +58,15 @@ class _Parts(Mapping):
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(one.short for one in self)})"
+
+
+def _items(parts):
+    try:
+        return list(dict(parts).items())
+    except (TypeError, ValueError):
+        actual = type(parts).__name__
+        expected = "a mapping from embedders"
+        raise InvalidInput(what="fingerprint", expected=expected, actual=actual) from None
 
 
 def _model_id(key):
@@ -163,7 +181,7 @@ class QuantizedFingerprint(_Parts):
 
         Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
         """
-        data = bytes(data)
+        data = as_bytes(data)
         checksums, at = _read_manifest(data, where)
         sections = {}
         for model_id in checksums:

@@ -44,7 +44,27 @@ def test_it_is_a_mapping_in_the_order_of_the_embedders():
     fingerprint = Fingerprint({"E9": [1.0], 1: [2.0], ModelId.SEMANTIC: [3.0]})
     assert list(fingerprint) == [0, 1, 8]
     assert fingerprint[ModelId.HDC].dtype == np.float32
-    assert "E2" not in fingerprint
+    assert ModelId.GRAPH not in fingerprint
+
+
+def test_its_parts_answer_to_every_name_of_their_embedder():
+    fingerprint = Fingerprint({"E9": [1.0]})
+    assert fingerprint["E9"] is fingerprint["hdc"] is fingerprint[8] is fingerprint[ModelId.HDC]
+    assert "E9" in fingerprint
+    assert "E99" not in fingerprint
+    assert fingerprint.get("E2") is None
+
+
+@pytest.mark.parametrize("parts", [None, 5, "x", [1], {"E9": [1.0], ModelId.HDC: [2.0]}])
+def test_it_refuses_what_is_not_one_value_for_each_embedder(parts):
+    with pytest.raises(InvalidInput, match="fingerprint"):
+        Fingerprint(parts)
+
+
+@pytest.mark.parametrize("data", [None, "x", 5])
+def test_a_record_is_read_from_bytes_only(data):
+    with pytest.raises(InvalidInput, match="expected bytes"):
+        QuantizedFingerprint.from_bytes(data)
 
 
 def test_it_equals_one_of_the_same_values(memories):
