@@ -113,6 +113,11 @@ def test_without_compiled_kernels_the_reference_runs_and_a_warning_says_so(witho
     assert "cgcython runs without compiled kernels" in ran.stderr
 
 
+def test_who_asks_for_the_reference_is_not_warned_of_it(without):
+    ran = run(ENCODE, "reference", level="reference", package=without("*.so"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 @compiled
 def test_one_missing_module_costs_its_level_and_no_other(without):
     package = without("nothing")

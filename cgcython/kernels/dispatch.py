@@ -55,12 +55,16 @@ def use(level):
 
 
 def use_best():
-    """Bind the fastest level, or the one that CGCYTHON_LEVEL names."""
+    """Bind the level that CGCYTHON_LEVEL names, or else the fastest."""
+    use(os.environ.get(VARIABLE) or _best())
+
+
+def _best():
     best = available()[-1]
     if best == "reference":
         warnings.warn(
             "cgcython runs without compiled kernels, hundreds of times slower; "
             "reinstall it with a C compiler",
-            stacklevel=2,
+            stacklevel=3,
         )
-    use(os.environ.get(VARIABLE) or best)
+    return best
