@@ -55,6 +55,9 @@ class SparseCodec:
         nnz, number = len(indices), _NUMBERS[self.layout]
         self._require_sparse(nnz)
         data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
+        if data is None and number == _F16:  # for most: f16 does not hold the weights
+            number = _F32
+            data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
         if data is None:
             data, number = self._encode_closely(indices, weights)
         metadata = SparseMetadata(self.dim, nnz, LAYOUTS[number])
