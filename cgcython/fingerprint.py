@@ -7,12 +7,13 @@ missing, damaged or left over from an earlier record.
 
 import struct
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import chain
 from zlib import crc32
 
 import numpy as np
 
-from cgcython import frames
+from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
 from cgcython.base import ModelId
 from cgcython.errors import (
@@ -26,6 +27,7 @@ from cgcython.errors import (
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 
 DEFAULT_BUDGET_BYTES = 20_000
+_EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
 MAGIC, VERSION = b"CGFP", 1
 _HEAD, _ENTRY, _U32 = struct.Struct("<4sBBH"), struct.Struct("<BI"), struct.Struct("<I")
 _SECTION_HEAD = struct.Struct("<BBII")
@@ -41,6 +43,13 @@ class _Parts(Mapping):
             actual = f"{len(named)} values for {len(parts)} embedders"
             raise InvalidInput(what="fingerprint", expected="one value each", actual=actual)
         self._parts = {key: parts[key] for key in sorted(parts)}
+
+    @classmethod
+    def _trusted(cls, parts):
+        """Return the mapping of checked parts in the order of the embedders."""
+        trusted = object.__new__(cls)
+        trusted._parts = parts
+        return trusted
 
     def __getitem__(self, model_id):
         if type(model_id) is ModelId:
@@ -114,7 +123,7 @@ class Fingerprint(_Parts):
 
         Raises BudgetExceeded when the record is larger than the budget; None lifts it.
         """
-        quantized = QuantizedFingerprint(router.quantize_fingerprint(self))
+        quantized = QuantizedFingerprint._trusted(router.quantize_fingerprint(self))
         return quantized.within(budget_bytes)
 
 
@@ -123,7 +132,8 @@ def _value(value, model_id):
         return value
     try:
         array = as_float32(getattr(value, "embeddings", value))
-        require_finite(array)
+        if kernels.dense.first_nonfinite(array.reshape(-1)) >= 0:
+            require_finite(array)
     except QuantizationError as error:
         error.model_id = model_id
         raise
@@ -149,7 +159,7 @@ class QuantizedFingerprint(_Parts):
     @cached_property
     def sections(self):
         """The framed bytes of each embedder."""
-        return {key: frames.write_section(value, key) for key, value in self.items()}
+        return {key: frames.write_section(value, key) for key, value in self._parts.items()}
 
     @cached_property
     def manifest(self):
@@ -169,7 +179,7 @@ class QuantizedFingerprint(_Parts):
 
     def decode(self, router):
         """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""
-        return Fingerprint(router.dequantize_fingerprint(self))
+        return Fingerprint._trusted(router.dequantize_fingerprint(self))
 
     def to_bytes(self):
         """Return the record: manifest, then the sections in the order of the embedders."""
@@ -194,22 +204,30 @@ class QuantizedFingerprint(_Parts):
     @classmethod
     def from_sections(cls, checksums, sections, where):
         """Return the record whose manifest lists `checksums`, checking every section."""
-        return cls(
-            (model_id, read_section(sections[model_id], model_id, where, crc))
-            for model_id, crc in checksums.items()
+        return cls._trusted(
+            {
+                model_id: read_section(sections[model_id], model_id, where, crc)
+                for model_id, crc in checksums.items()
+            }
         )
 
 
 def section_crc(section):
     """Return the checksum that ends a section."""
-    return _U32.unpack_from(section, len(section) - _U32.size)[0]
+    return int.from_bytes(section[-_U32.size :], "little")
 
 
 def write_manifest(checksums):
     """Return the manifest of `{ModelId: checksum of its section}`."""
-    body = _HEAD.pack(MAGIC, VERSION, len(checksums), 0)
-    body += b"".join(_ENTRY.pack(*entry) for entry in checksums.items())
+    count = len(checksums)
+    body = _body(count).pack(MAGIC, VERSION, count, 0, *chain.from_iterable(checksums.items()))
     return body + _U32.pack(crc32(body))
+
+
+@lru_cache
+def _body(count):
+    """Return the struct of a manifest's head and entries."""
+    return struct.Struct(_HEAD.format + count * _ENTRY.format.removeprefix("<"))
 
 
 def manifest_bytes(count):
@@ -242,15 +260,15 @@ def _read_manifest(data, where):
         raise _damaged(where, "the checksum of the manifest differs")
     if flags:
         raise UnsupportedVersion(where=where, reason=f"its flags {flags:#x} are of a later version")
-    entries = [_ENTRY.unpack_from(data, at) for at in range(_HEAD.size, end, _ENTRY.size)]
+    entries = list(_ENTRY.iter_unpack(data[_HEAD.size : end]))
     return _checksums(entries, where), end + _U32.size
 
 
 def _checksums(entries, where):
     numbers = [number for number, _ in entries]
-    if numbers != sorted(set(numbers)) or not set(numbers) <= set(ModelId):
+    if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):
         raise _damaged(where, f"it lists the embedders {numbers}")
-    return {ModelId(number): crc for number, crc in entries}
+    return {_EMBEDDERS[number]: crc for number, crc in entries}
 
 
 def _section_length(data, at, where):

@@ -42,8 +42,9 @@ METHODS = {
 class Layout(NamedTuple):
     """One way to lay out an embedding: its metadata as a struct, then its data.
 
-    `size(dimension, metadata)` is the bytes of data, where the metadata tell;
-    `wrong(dimension, metadata, data)` says what contradicts what, or None.
+    `head` packs the head of a section and the metadata at once, `size(dimension, metadata)` is
+    the bytes of data, where the metadata tell, and `wrong(dimension, metadata, data)` says what
+    contradicts what, or None.
     """
 
     number: int
@@ -52,6 +53,13 @@ class Layout(NamedTuple):
     fields: struct.Struct
     size: Callable | None
     wrong: Callable
+    head: struct.Struct
+    method: QuantizationMethod
+
+
+def _layout(number, kind, name, fields, size, wrong):
+    head = struct.Struct(_HEAD.format + fields.removeprefix("<"))
+    return Layout(number, kind, name, struct.Struct(fields), size, wrong, head, METHODS[kind])
 
 
 def _wrong_float8(dimension, m, data):
@@ -100,18 +108,17 @@ def _bitmap(metadata):
 
 
 def _token_layout(number, name, size, wrong=_wrong_tokens):
-    return Layout(number, TokenPruningMetadata, name, struct.Struct("<IIf"), size, wrong)
+    return _layout(number, TokenPruningMetadata, name, "<IIf", size, wrong)
 
 
 def _sparse_layout(number, name, fields, size=None, wrong=_wrong_sparse):
-    return Layout(number, SparseMetadata, name, struct.Struct(fields), size, wrong)
+    return _layout(number, SparseMetadata, name, fields, size, wrong)
 
 
-_FLOAT8, _BINARY, _PQ8 = struct.Struct("<ff"), struct.Struct("<f"), struct.Struct("<IB")
 LAYOUTS = (
-    Layout(1, Float8Metadata, None, _FLOAT8, lambda dim, m: dim, _wrong_float8),
-    Layout(2, BinaryMetadata, None, _BINARY, lambda dim, m: (dim + 7) // 8, _wrong_binary),
-    Layout(3, PQ8Metadata, None, _PQ8, lambda dim, m: m.num_subvectors, _wrong_pq8),
+    _layout(1, Float8Metadata, None, "<ff", lambda dim, m: dim, _wrong_float8),
+    _layout(2, BinaryMetadata, None, "<f", lambda dim, m: (dim + 7) // 8, _wrong_binary),
+    _layout(3, PQ8Metadata, None, "<IB", lambda dim, m: m.num_subvectors, _wrong_pq8),
     # Canonical pairs begin with their count, so they carry no metadata.
     _sparse_layout(4, "canonical", "<", lambda dim, m: 4 + 8 * m.nnz, _wrong_pairs),
     _sparse_layout(5, "compact_f16", "<I"),
@@ -133,16 +140,16 @@ def write_section(quantized, model_id=None):
     """
     dimension, data, metadata = quantized.original_dim, quantized.data, quantized.metadata
     layout = _BY_METADATA.get((type(metadata), getattr(metadata, "layout", None)))
-    if layout is None or METHODS[layout.kind] is not quantized.method:
+    if layout is None or layout.method is not quantized.method:
         raise InvalidInput(what="metadata", expected=f"that of {quantized.method}", actual=metadata)
+    embedder = NO_EMBEDDER if model_id is None else model_id
+    length, fields = layout.fields.size + len(data), _fields_of(layout, metadata)
     try:
-        payload = layout.fields.pack(*_fields_of(layout, metadata)) + data
-        embedder = NO_EMBEDDER if model_id is None else model_id
-        body = _HEAD.pack(embedder, layout.number, dimension, len(payload)) + payload
+        head = layout.head.pack(embedder, layout.number, dimension, length, *fields)
     except (struct.error, OverflowError) as error:
         raise InvalidInput(what="metadata", expected="32-bit numbers", actual=error) from None
     _require_consistent(layout, dimension, metadata, data)
-    return body + _U32.pack(crc32(body))
+    return b"".join((head, data, _U32.pack(crc32(data, crc32(head)))))
 
 
 def read_section(section, where="quantized embedding"):
@@ -162,13 +169,12 @@ def read_section(section, where="quantized embedding"):
     if layout is None or embedder not in _EMBEDDERS:  # whole, so of a release to come
         reason = f"layout {number} of embedder {embedder} is unknown"
         raise UnsupportedVersion(where=where, reason=reason)
-    method, start = METHODS[layout.kind], _HEAD.size + layout.fields.size
     if length < layout.fields.size:
         raise _invalid(layout, layout.fields.size, length)
-    data = bytes(section[start : _HEAD.size + length])
+    data = bytes(section[layout.head.size : -_U32.size])
     metadata = _metadata_of(layout, dimension, layout.fields.unpack_from(section, _HEAD.size), data)
     _require_consistent(layout, dimension, metadata, data)
-    return _EMBEDDERS[embedder], (method, dimension, data, metadata)
+    return _EMBEDDERS[embedder], (layout.method, dimension, data, metadata)
 
 
 def write_record(quantized):
@@ -205,8 +211,9 @@ def _metadata_of(layout, dimension, fields, data):
 
 
 def _require_consistent(layout, dimension, metadata, data):
-    if layout.size and len(data) != layout.size(dimension, metadata):
-        raise _invalid(layout, layout.size(dimension, metadata), len(data))
+    size = layout.size
+    if size and len(data) != size(dimension, metadata):
+        raise _invalid(layout, size(dimension, metadata), len(data))
     wrong = layout.wrong(dimension, metadata, data)
     if wrong or dimension < 1:
         raise _invalid(layout, reason=wrong or f"dimension is {dimension}")
@@ -214,7 +221,7 @@ def _require_consistent(layout, dimension, metadata, data):
 
 def _invalid(layout, expected=None, actual=None, reason=None):
     return InvalidQuantizedData(
-        method=METHODS[layout.kind], expected_bytes=expected, actual_bytes=actual, reason=reason
+        method=layout.method, expected_bytes=expected, actual_bytes=actual, reason=reason
     )
 
 

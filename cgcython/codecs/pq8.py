@@ -5,9 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
+from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.base import (
     cosine_loss,
+    invalid,
     output,
     output_columns,
     require_columns,
@@ -58,9 +60,13 @@ class PQ8Codec:
         require_kind(quantized, self, PQ8Metadata, self.codebook.num_subvectors)
         self._require_codebook(*quantized.metadata)
         if out is None:
-            return self.codebook.dequantize(quantized.data)
-        codes = np.frombuffer(quantized.data, np.uint8)
-        self.codebook.decode(codes[None], out=output(out, (self.dim,))[None])
+            out = self.codebook.dequantize(quantized.data)
+        else:
+            codes = np.frombuffer(quantized.data, np.uint8)
+            self.codebook.decode(codes[None], out=output(out, (self.dim,))[None])
+        # Centroids are finite; only turning them back may overflow.
+        if self.codebook.rotation is not None and kernels.dense.first_nonfinite(out) >= 0:
+            raise invalid(self, "a value is not finite")
         return out
 
     def encode_batch(self, values, num_threads=1, out=None):

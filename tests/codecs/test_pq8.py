@@ -57,3 +57,13 @@ def test_batches_may_reuse_their_memory():
     assert again.columns["codes"] is batch.columns["codes"]
     assert CODEC.decode_batch(again, out=back) is back
     np.testing.assert_array_equal(back[0], CODEC.decode(CODEC.encode(ROWS[-1])))
+
+
+def test_what_a_rotation_turns_beyond_float32_is_refused():
+    centroids = np.full((8, 256, 1), 3e38, np.float32)
+    book = PQ8Codebook(centroids, np.full((8, 8), 1.0, np.float32), np.zeros(8, np.float32))
+    codec = PQ8Codec(book)
+    record = QuantizedEmbedding(codec.method, 8, bytes(8), codec.metadata)
+    for out in (None, np.empty(8, np.float32)):
+        with pytest.raises(InvalidQuantizedData, match="not finite"):
+            codec.decode(record, out)
