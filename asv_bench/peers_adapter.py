@@ -195,17 +195,36 @@ def pq_train(c):
 
 @peer("pq.adc_top10_1M", prec="8x8 bit, f32 LUT", mt=True, **OURS)
 def pq_adc_topk(c):
+    return nearest_codes(
+        c, c.codes, lambda table, some, *found: kernels.adc.topk(table, c.codes[some], *found)
+    )
+
+
+@peer("pq.adc_top10_1M", "cgcython blocks", "8x8 bit, exact", "cgcython", mt=True)
+def pq_adc_topk_blocks(c):
+    blocks = np.empty((-(-len(c.codes) // 64), c.M, 64), np.uint8)
+    kernels.adc.block_codes(c.codes, blocks)
+
+    def search(table, some, *found):
+        rows = min(64 * some.stop, len(c.codes)) - 64 * some.start
+        kernels.adc.topk_blocks(table, blocks[some], rows, *found)
+
+    return nearest_codes(c, blocks, search)
+
+
+def nearest_codes(c, codes, search):
+    """Return a call that makes the tables of a query and searches the codes on all threads."""
     prepared, _ = pq_codebook(c)
     table = np.empty((c.M, 256), np.float32)
 
-    def search(start, stop):
+    def part(start, stop):
         ids, best = np.empty(10, np.int64), np.empty(10, np.float32)
-        kernels.adc.topk(table, c.codes[start:stop], ids, best)
+        search(table, slice(start, stop), ids, best)
         return best
 
     def call():
         kernels.pq.distance_table(c.x, prepared, table)
-        return np.sort(np.concatenate(split_rows(search, len(c.codes), c.threads)))[:10]
+        return np.sort(np.concatenate(split_rows(part, len(codes), c.threads)))[:10]
 
     return call
 

@@ -7,3 +7,7 @@ cdef void adc_topk(
     const float *table, const uint8_t *codes, Py_ssize_t n, Py_ssize_t parts,
     int64_t *ids, float *best, Py_ssize_t k
 ) noexcept nogil
+cdef void adc_topk_blocks(
+    const float *table, const uint8_t *blocks, Py_ssize_t n, Py_ssize_t parts,
+    int64_t *ids, float *best, Py_ssize_t k
+) noexcept nogil

@@ -3,11 +3,24 @@
 The tables of a query come from pq.dot_table and pq.distance_table.
 """
 from libc.math cimport sqrt
-from cgcython.kernels._types cimport f32, i64, u8
+from libc.string cimport memset
+from cgcython.kernels._adc_screen cimport (
+    BLOCK, CENTROIDS, MAX_PARTS, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
+)
+from cgcython.kernels._types cimport f32, i64, u8, u64
+
+cdef extern from *:
+    int lowest_bit "__builtin_ctzll"(u64 bits) nogil
 
 cdef enum:
-    CENTROIDS = 256
-    SCAN = 512  # rows whose sums are still in the first cache when they are compared
+    SCAN = 512   # rows whose sums are still in the first cache when they are compared
+    HEAD = 4096  # rows that are summed before the screen: they choose its steps
+
+
+cdef struct Best:
+    i64 *ids
+    f32 *sums
+    Py_ssize_t k, held
 
 
 cdef int require_scan(
@@ -107,25 +120,139 @@ cdef void adc_topk(
     i64 *ids, f32 *best, Py_ssize_t k
 ) noexcept nogil:
     cdef:
-        Py_ssize_t i, size, start = 0, held = 0
+        Py_ssize_t i, size, start = 0
         f32[SCAN] sums
+        Best found
+    found.ids, found.sums, found.k, found.held = ids, best, k, 0
     while start < n:
         size = min(<Py_ssize_t>SCAN, n - start)
         adc_scan(table, codes + start * parts, sums, size, parts)
         for i in range(size):
-            if held < k:
-                insert(ids, best, held, start + i, sums[i])
-                held += 1
-            elif sums[i] < best[k - 1]:
-                insert(ids, best, k - 1, start + i, sums[i])
+            offer(&found, start + i, sums[i])
         start += SCAN
 
 
-cdef inline void insert(
-    i64 *ids, f32 *best, Py_ssize_t at, Py_ssize_t row, f32 total
-) noexcept nogil:
-    """Put a row into its place among those before `at`; equal sums stay ahead of it."""
-    while at > 0 and total < best[at - 1]:
-        ids[at], best[at] = ids[at - 1], best[at - 1]
+cdef inline void offer(Best *found, Py_ssize_t row, f32 total) noexcept nogil:
+    """Keep a row if it is among the best so far; equal sums of earlier rows stay ahead of it."""
+    cdef Py_ssize_t at = found.held
+    if at < found.k:
+        found.held += 1
+    elif total < found.sums[at - 1]:
         at -= 1
-    ids[at], best[at] = row, total
+    else:
+        return
+    while at > 0 and total < found.sums[at - 1]:
+        found.ids[at], found.sums[at] = found.ids[at - 1], found.sums[at - 1]
+        at -= 1
+    found.ids[at], found.sums[at] = row, total
+
+
+def block_codes(
+    const u8[:, ::1] codes,  # IN
+    u8[:, :, ::1] blocks,    # OUT
+):
+    """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
+    cdef Py_ssize_t i, m, n = codes.shape[0], parts = codes.shape[1]
+    require_blocks(blocks.shape[0], blocks.shape[1], blocks.shape[2], n, parts)
+    if n and parts:
+        with nogil:
+            memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, parts * BLOCK)
+            for i in range(n):
+                for m in range(parts):
+                    blocks[i // BLOCK, m, i % BLOCK] = codes[i, m]
+
+
+cdef int require_blocks(
+    Py_ssize_t blocks, Py_ssize_t columns, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t parts
+) except -1:
+    cdef Py_ssize_t expected = n // BLOCK + (n % BLOCK != 0)
+    if n < 0 or blocks != expected or columns != parts or rows != BLOCK:
+        raise ValueError(
+            f"blocks are {(blocks, columns, rows)}, expected {(expected, parts, BLOCK)}"
+        )
+    return 0
+
+
+def topk_blocks(
+    const f32[:, ::1] table,     # IN
+    const u8[:, :, ::1] blocks,  # IN
+    Py_ssize_t n,
+    i64[::1] ids,                # OUT
+    f32[::1] best,               # OUT
+):
+    """Write what topk writes for the n codes that block_codes laid out."""
+    cdef Py_ssize_t parts = blocks.shape[1], k = ids.shape[0]
+    require_scan(table.shape[0], table.shape[1], parts, n, n)
+    require_blocks(blocks.shape[0], parts, blocks.shape[2], n, parts)
+    if best.shape[0] != k or k > n:
+        raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
+    if k and parts:
+        with nogil:
+            adc_topk_blocks(&table[0, 0], &blocks[0, 0, 0], n, parts, &ids[0], &best[0], k)
+
+
+cdef void adc_topk_blocks(
+    const f32 *table, const u8 *blocks, Py_ssize_t n, Py_ssize_t parts,
+    i64 *ids, f32 *best, Py_ssize_t k
+) noexcept nogil:
+    cdef:
+        Py_ssize_t start = 0
+        Screen screen
+        Best found
+        bint screened = SCREENS and parts <= MAX_PARTS and set_up(&screen, table, parts)
+    found.ids, found.sums, found.k, found.held = ids, best, k, 0
+    while start < n:
+        if (
+            screened and start >= HEAD and found.held == k
+            and n - start >= SCREEN_BLOCKS * BLOCK
+        ):
+            tighten(&screen, found.sums[k - 1])
+            offer_passing(&screen, blocks + start * parts, start, &found)
+            start += SCREEN_BLOCKS * BLOCK
+        else:
+            offer_block(table, blocks + start * parts, parts, start, n, &found)
+            start += BLOCK
+
+
+cdef void offer_passing(
+    const Screen *screen, const u8 *blocks, Py_ssize_t start, Best *found
+) noexcept nogil:
+    """Offer the rows of some blocks whose bounds let them be among the best."""
+    cdef:
+        u64[SCREEN_BLOCKS] passed
+        Py_ssize_t b
+        int lane
+    passing(screen, blocks, passed)
+    for b in range(SCREEN_BLOCKS):
+        while passed[b]:
+            lane = lowest_bit(passed[b])
+            passed[b] &= passed[b] - 1
+            offer(
+                found, start + b * BLOCK + lane,
+                lane_sum(
+                    screen.table, blocks + b * BLOCK * screen.parts + lane, screen.parts
+                ),
+            )
+
+
+cdef void offer_block(
+    const f32 *table, const u8 *block, Py_ssize_t parts, Py_ssize_t start, Py_ssize_t n,
+    Best *found
+) noexcept nogil:
+    """Offer the rows of one block."""
+    cdef Py_ssize_t i
+    for i in range(min(<Py_ssize_t>BLOCK, n - start)):
+        if parts == 8:  # the compiler unrolls what it knows
+            offer(found, start + i, lane_sum(table, block + i, 8))
+        else:
+            offer(found, start + i, lane_sum(table, block + i, parts))
+
+
+cdef inline f32 lane_sum(const f32 *table, const u8 *lane, Py_ssize_t parts) noexcept nogil:
+    """Return the sum of a row of a block, in the order of sum_of."""
+    cdef:
+        f32 total = 0
+        Py_ssize_t m
+    for m in range(parts):
+        total += table[m * CENTROIDS + lane[m * BLOCK]]
+    return total

@@ -40,6 +40,56 @@ def test_top_rows_are_those_of_a_stable_sort(kernel, n, parts, tied):
     np.testing.assert_array_equal(best, sums[ids])
 
 
+def blocked(kernel, codes):
+    blocks = np.full((-(-len(codes) // 64), codes.shape[1], 64), 255, np.uint8)
+    kernel("adc").block_codes(codes, blocks)
+    return blocks
+
+
+def top(kernel, table, codes, k):
+    """Return what topk and topk_blocks write."""
+    found = [(np.empty(k, np.int64), np.empty(k, np.float32)) for _ in range(2)]
+    kernel("adc").topk(table, codes, *found[0])
+    kernel("adc").topk_blocks(table, blocked(kernel, codes), len(codes), *found[1])
+    return [(ids.tolist(), best.tobytes()) for ids, best in found]
+
+
+@pytest.mark.parametrize("n", [0, 1, 64, 65, 200])
+def test_blocks_hold_sixty_four_rows_side_by_side(kernel, n):
+    codes = np.random.default_rng(n).integers(0, 256, (n, 5), np.uint8)
+    blocks = blocked(kernel, codes)
+    np.testing.assert_array_equal(blocks.transpose(0, 2, 1).reshape(-1, 5)[:n], codes)
+    assert not blocks.transpose(0, 2, 1).reshape(-1, 5)[n:].any()
+
+
+def tables(rng, parts):
+    """Return tables that screens find hard: tied, flat, negative, wide, endless."""
+    normal = rng.standard_normal((parts, 256), np.float32)
+    uneven = normal * np.geomspace(1, 1e-6, parts, dtype=np.float32)[:, None]
+    endless = np.where(normal > 2.9, np.float32(np.inf), normal)
+    near = (1000 + rng.integers(0, 3, normal.shape) * 2.0**-14).astype(np.float32)
+    return [normal, normal**2, np.round(normal), 0 * normal, near, uneven, normal * 1e36,
+            normal * 1e-44, endless, -np.exp(4 * normal)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (64, 7), (4700, 10), (20000, 10), (9999, 700)])
+@pytest.mark.parametrize("parts", [1, 5, 8, 24, 70])
+def test_blocks_give_the_rows_and_sums_of_the_plain_codes(kernel, n, k, parts):
+    rng = np.random.default_rng([n, parts])
+    codes = rng.integers(0, 256, (n, parts), np.uint8)
+    for table in tables(rng, parts):
+        plain, screened = top(kernel, table, codes, k)
+        assert plain == screened
+
+
+def test_sums_that_fall_along_the_rows_all_pass_the_screen(kernel):
+    codes = np.repeat(np.arange(256, dtype=np.uint8)[::-1], 64)[:, None]
+    table = np.geomspace(1e-20, 1, 256, dtype=np.float32)[None]
+    plain, screened = top(kernel, table, codes, 100)
+    assert plain == screened
+    assert screened[0] == list(range(255 * 64, 256 * 64)) + list(range(254 * 64, 254 * 64 + 36))
+
+
 def test_doors_refuse_arrays_that_do_not_fit(kernel):
     adc, table = kernel("adc"), np.empty((8, 256), np.float32)
     codes = np.empty((2, 8), np.uint8)
@@ -49,3 +99,10 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
         adc.scan(table, codes, np.empty(3, np.float32))
     with pytest.raises(ValueError, match="ids holds 3"):
         adc.topk(table, codes, np.empty(3, np.int64), np.empty(3, np.float32))
+    blocks = np.empty((1, 8, 64), np.uint8)
+    with pytest.raises(ValueError, match="blocks are"):
+        adc.block_codes(np.empty((65, 8), np.uint8), blocks)
+    with pytest.raises(ValueError, match="blocks are"):
+        adc.topk_blocks(table, blocks, 65, np.empty(1, np.int64), np.empty(1, np.float32))
+    with pytest.raises(ValueError, match="ids holds 3"):
+        adc.topk_blocks(table, blocks, 2, np.empty(3, np.int64), np.empty(3, np.float32))

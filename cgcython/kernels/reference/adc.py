@@ -1,6 +1,8 @@
-"""Sums of table entries by definition: in order and in float32, so that every level repeats them."""
+"""Sums of table entries by definition: in order and in float32, as every level sums them."""
 
 import numpy as np
+
+BLOCK = 64
 
 
 def scan(table, codes, out):
@@ -29,6 +31,28 @@ def topk(table, codes, ids, best):
     scan(table, codes, sums)
     order = np.argsort(sums, kind="stable")[: len(ids)]
     ids[...], best[...] = order, sums[order]
+
+
+def block_codes(codes, blocks):
+    """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
+    _require_blocks(blocks, *codes.shape)
+    parts = codes.shape[1]
+    padded = np.zeros((len(blocks) * BLOCK, parts), np.uint8)
+    padded[: len(codes)] = codes
+    blocks[...] = padded.reshape(len(blocks), BLOCK, parts).transpose(0, 2, 1)
+
+
+def topk_blocks(table, blocks, n, ids, best):
+    """Write what topk writes for the n codes that block_codes laid out."""
+    _require_blocks(blocks, n, blocks.shape[1])
+    codes = blocks.transpose(0, 2, 1).reshape(-1, blocks.shape[1])
+    topk(table, codes[:n], ids, best)
+
+
+def _require_blocks(blocks, n, parts):
+    expected = -(-n // BLOCK), parts, BLOCK
+    if n < 0 or blocks.shape != expected:
+        raise ValueError(f"blocks are {blocks.shape}, expected {expected}")
 
 
 def _sums(table, codes):

@@ -1,0 +1,82 @@
+"""A screen of codes: 8-bit tables whose sums are lower bounds of the float32 sums.
+
+Entries are whole steps above the least of their table, rounded down; sums saturate, which only
+lowers them. A row whose bound reaches the worst of the best rows cannot be one of these.
+"""
+from libc.math cimport ceil, fabs
+from cgcython.kernels._types cimport f32, u8, u64
+
+cdef extern from "_adc.h" nogil:
+    enum:
+        BLOCK "CG_BLOCK"
+        SCREENS "CG_SCREENS"
+        SCREEN_BLOCKS "CG_SCREEN_BLOCKS"
+    void screen_rows "cg_screen"(
+        const u8 *tables, const u8 *blocks, Py_ssize_t parts, int limit, u64 *passed
+    )
+
+cdef enum:
+    CENTROIDS = 256
+    MAX_PARTS = 64  # with more, what rounding down loses lets too many rows pass
+    STEPS = 254     # from the sum of all least entries to the worst of the best rows
+    FEW = 192       # below so many steps the tables are rounded anew
+
+
+cdef struct Screen:
+    u8[MAX_PARTS * CENTROIDS] entries
+    double[MAX_PARTS] least
+    const f32 *table
+    Py_ssize_t parts
+    double base    # sum of the least entries
+    double margin  # above all rounding of a float32 sum
+    double step
+    f32 worst
+    int limit
+
+
+cdef inline bint set_up(Screen *screen, const f32 *table, Py_ssize_t parts) noexcept nogil:
+    """Fill all but the entries; return whether the sums of the table stay finite."""
+    cdef:
+        Py_ssize_t m, i
+        double entry, widest, widths = 0
+    screen.table, screen.parts, screen.base, screen.step = table, parts, 0, 0
+    for m in range(parts):
+        screen.least[m], widest = table[m * CENTROIDS], 0
+        for i in range(CENTROIDS):
+            entry = table[m * CENTROIDS + i]
+            if not fabs(entry) < 1e36:
+                return False
+            screen.least[m] = min(screen.least[m], entry)
+            widest = max(widest, fabs(entry))
+        screen.base += screen.least[m]
+        widths += widest
+    # Twice the bound of parts float32 additions, and never 0.
+    screen.margin = 2 * (parts + 1) * 2.0**-24 * widths + 1e-30
+    return True
+
+
+cdef inline void tighten(Screen *screen, f32 worst) noexcept nogil:
+    """Let those rows pass that may sum to less than worst, which never grows."""
+    cdef double reach = worst + screen.margin - screen.base
+    if screen.step > 0 and worst == screen.worst:
+        return
+    screen.worst = worst
+    if not reach >= FEW * screen.step or screen.step == 0:
+        screen.step = reach / STEPS
+        round_down(screen)
+    screen.limit = <int>ceil(reach / screen.step * (1 + 1e-12))
+
+
+cdef inline void round_down(Screen *screen) noexcept nogil:
+    cdef:
+        double steps, per_step = (1 - 1e-12) / screen.step
+        Py_ssize_t m, i
+    for m in range(screen.parts):
+        for i in range(CENTROIDS):
+            steps = (screen.table[m * CENTROIDS + i] - screen.least[m]) * per_step
+            screen.entries[m * CENTROIDS + i] = <u8><int>min(steps, 255.0)
+
+
+cdef inline void passing(const Screen *screen, const u8 *blocks, u64 *passed) noexcept nogil:
+    """Write one bit per row of SCREEN_BLOCKS blocks: whether it passes."""
+    screen_rows(screen.entries, blocks, screen.parts, screen.limit, passed)
