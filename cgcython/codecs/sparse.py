@@ -32,7 +32,7 @@ _REASONS = (
 class SparseCodec:
     """The non-zeros of vectors of `dim` values, at most 10 % of them.
 
-    `compact_f16` keeps a vector as `compact_f32` when f16 would not hold a weight to 11 bits.
+    `compact_f16` keeps a vector as `compact_f32` when its largest weight is not a normal f16.
     """
 
     dim: int

@@ -6,13 +6,14 @@ from cgcython.kernels._vector cimport LANES
 
 
 cdef inline bint fit_half(const f32 *weights, Py_ssize_t nnz) noexcept nogil:
+    """Whether the largest magnitude is a normal f16, or zero: see the reference."""
     cdef Py_ssize_t i
-    cdef u32 size, misfit = 0
+    cdef u32 size, peak = 0
     for i in range(nnz):
         size = read32(<const u8 *>&weights[i]) & 0x7FFFFFFF
-        # From 2**-14 up to, not including, 65520, which would round to infinity.
-        misfit |= (size - <u32>0x38800000 >= <u32>(0x477FF000 - 0x38800000)) & (size != 0)
-    return not misfit
+        peak = max(peak, size)
+    # From 2**-14 up to, not including, 65520, which would round to infinity.
+    return peak == 0 or 0x38800000 <= peak < 0x477FF000
 
 
 cdef inline void write_halves(const f32 *weights, Py_ssize_t nnz, u8 *data) noexcept nogil:

@@ -64,8 +64,8 @@ CG_INLINE uint64_t cg_pack_bits(const uint8_t *p) {
 #endif
 }
 
-/* Float16, a vector of CG_LANES at a time. Only weights that are zero or normal in f16 are
-   rounded, only finite halves are widened. */
+/* Float16, a vector of CG_LANES at a time. Only weights below 65520 are rounded, only finite
+   halves are widened. */
 typedef uint16_t cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
 
 CG_INLINE cg_vu cg_load_halves(const uint8_t *p) {
@@ -92,10 +92,13 @@ CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
 #else
 CG_INLINE void cg_round_halves(const float *p, uint8_t *to) {
     cg_vu bits = cg_bits(cg_load(p)), size = bits & 0x7FFFFFFFu;
-    cg_vu is_zero = (cg_vu)(size == 0);
     /* Ties to even: just under half a unit, plus one when the kept bit is odd. */
-    size = (size - (112u << 23) + 0xFFFu + (size >> 13 & 1u)) >> 13;
-    cg_store_halves(to, (size & ~is_zero) | (bits >> 16 & 0x8000u));
+    cg_vu normal = (size - (112u << 23) + 0xFFFu + (size >> 13 & 1u)) >> 13;
+    /* The unit of a float at 0.5 is 2**-24, that of a subnormal half: adding rounds for us. */
+    cg_vf half = cg_set(0.5f);
+    cg_vu tiny = cg_bits(cg_floats(size) + half) - cg_bits(half);
+    size = cg_select(cg_below(size, cg_set_u(113u << 23)), tiny, normal);
+    cg_store_halves(to, size | (bits >> 16 & 0x8000u));
 }
 CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
     cg_vu half = cg_load_halves(p), size = (half & 0x7FFFu) << 13;

@@ -285,7 +285,7 @@ def fits_half(
     const f32[::1] weights,  # IN
     u8[::1] fits,            # OUT
 ):
-    """Write 1 for each row whose weights all fit in f16 at full precision, else 0."""
+    """Write 1 for each row whose weights fit in f16, else 0."""
     cdef Py_ssize_t row
     require_rows(indptr, weights.shape[0], fits.shape[0])
     with nogil:

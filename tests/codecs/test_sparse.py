@@ -58,7 +58,17 @@ def test_f16_weights_are_numpys_halves():
     assert codec.loss(vector, decoded) < 1e-6
 
 
-@pytest.mark.parametrize("weight", [1e-5, -1e-5, 65520, 3e38, 1e-45])
+@pytest.mark.parametrize("weight", [1e-5, -1e-5, 1e-45])
+def test_tiny_weights_beside_large_ones_stay_in_f16(weight):
+    codec, vector = SparseCodec(DIM, "compact_f16"), sparse_vector()
+    vector.weights[20] = weight
+    encoded = codec.encode(vector)
+    assert encoded.metadata.layout == "compact_f16"
+    most = np.abs(vector.weights).max()
+    np.testing.assert_allclose(codec.decode(encoded).weights, vector.weights, atol=most * 2**-11)
+
+
+@pytest.mark.parametrize("weight", [65520, -65520, 3e38])
 def test_weights_beyond_f16_keep_a_vector_in_f32(weight):
     codec, vector = SparseCodec(DIM, "compact_f16"), sparse_vector()
     vector.weights[20] = weight

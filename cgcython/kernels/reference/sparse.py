@@ -13,8 +13,9 @@ sizes follow from nnz and dimension, so a reader knows the length before it look
    zero.
 3. weights: f16 or f32, little-endian, in the order of the indices.
 
-No indices, no bytes. Weights in f16 round to nearest, ties to even, and only fit when each is zero
-or of magnitude 2**-14 or more that rounds to at most 65504.
+No indices, no bytes. Weights in f16 round to nearest, ties to even, and fit when the largest
+magnitude is zero or a normal f16, 2**-14 to 65504: then none is off by more than half a unit of the
+largest.
 """
 
 import numpy as np
@@ -91,7 +92,7 @@ def decode_vector(data, nnz, dimension, layout):
 
 
 def fits_half(indptr, weights, fits):
-    """Write 1 for each row whose weights all fit in f16 at full precision, else 0."""
+    """Write 1 for each row whose weights fit in f16, else 0."""
     check_rows(indptr, len(weights), fits)
     for row, part in enumerate(rows_of(indptr)):
         fits[row] = _fits_half(weights[part])
@@ -146,9 +147,8 @@ def _damage(indices, weights, dimension):
 
 
 def _fits_half(weights):
-    magnitudes = np.abs(weights)
-    normal = (magnitudes >= _F16_SMALLEST) & (magnitudes < _F16_TOO_LARGE)
-    return bool(np.all(normal | (magnitudes == 0)))
+    peak = np.abs(weights).max(initial=0)
+    return bool(peak == 0 or _F16_SMALLEST <= peak < _F16_TOO_LARGE)
 
 
 def _weight_type(layout):
