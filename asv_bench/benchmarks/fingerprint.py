@@ -2,20 +2,32 @@
 
 from cgcython import Fingerprint
 
-from .gates import budget_us
+from .gates import at_most, budget_us, target_us
 from .inputs import FINGERPRINT, router
 
-KINDS = {"plain": router(None), "rotated": router("pca")}
+PLAIN, ROTATED = router(None), router("pca")
 MEMORY = Fingerprint(FINGERPRINT)
-STORED = {name: router.quantize_fingerprint(MEMORY) for name, router in KINDS.items()}
+QUANTIZED = MEMORY.encode(ROTATED)
+RECORD = QUANTIZED.to_bytes()
 
 
 class Whole:
-    params, param_names = [list(KINDS)], ["codebooks"]
+    @budget_us(2000)
+    @target_us(60)
+    def time_quantize_plain(self):
+        PLAIN.quantize_fingerprint(MEMORY)
 
     @budget_us(2000)
-    def time_quantize(self, name):
-        KINDS[name].quantize_fingerprint(MEMORY)
+    @target_us(120)
+    def time_quantize_rotated(self):
+        ROTATED.quantize_fingerprint(MEMORY)
 
-    def time_dequantize(self, name):
-        KINDS[name].dequantize_fingerprint(STORED[name])
+    def time_dequantize_rotated(self):
+        ROTATED.dequantize_fingerprint(QUANTIZED)
+
+    def time_record(self):
+        MEMORY.encode(ROTATED).to_bytes()
+
+    @at_most(14_000, "bytes")
+    def track_record_of_32_tokens(self):
+        return len(RECORD)

@@ -5,8 +5,16 @@ asv keeps a benchmark's own attributes in its benchmarks.json, so a gate is an a
 
 
 def budget_us(microseconds):
-    """Bound the upper quartile of a timing."""
+    """Bound the upper quartile of a timing, on whatever machine."""
     return _attribute("at_most", microseconds * 1e-6)
+
+
+def target_us(microseconds):
+    """Name the time on a core of REFERENCE_GFLOPS (check.py).
+
+    The limit is LEEWAY times that, scaled by the multiply-add rate measured in the same run.
+    """
+    return _attribute("target", microseconds * 1e-6)
 
 
 def at_most(limit, unit):
