@@ -28,10 +28,13 @@ def as_matrix(values, dim=None, finite=True):
     return _checked(values, ("rows", "values per row"), (None, dim), finite)
 
 
-def as_tokens(tokens, dim=None):
-    """Return a token matrix [n, dim]: a matrix, a list of vectors or a TokenEmbeddings."""
+def as_tokens(tokens, dim=None, finite=True):
+    """Return a token matrix [n, dim]: a matrix, a list of vectors or a TokenEmbeddings.
+
+    `finite` as in `as_matrix`.
+    """
     tokens = _or_empty(getattr(tokens, "embeddings", tokens), dim)
-    return _checked(tokens, ("tokens", "values per token"), (None, dim))
+    return _checked(tokens, ("tokens", "values per token"), (None, dim), finite)
 
 
 def as_float32(values):

@@ -102,8 +102,8 @@ class QuantizationRouter:
             route = self._compact_route(model_id)
             values = [fingerprints[i][model_id] for i in rows]
             batch = route.quantize_batch(values, num_threads)
-            for at, i in enumerate(rows):
-                quantized[i][model_id] = route.codec.row(batch, at)
+            for i, record in zip(rows, route.codec.rows(batch)):
+                quantized[i][model_id] = record
         return quantized
 
     def dequantize_fingerprints(self, quantized):

@@ -138,6 +138,7 @@ def test_a_batch_holds_the_same_records(case, level, num_threads):
     assert len(batch) == len(case.inputs)
     for i, one in enumerate(case.inputs):
         assert case.codec.row(batch, i) == case.codec.encode(one)
+    assert case.codec.rows(batch) == [case.codec.row(batch, i) for i in range(len(batch))]
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

@@ -1,8 +1,10 @@
 """The checks that all codecs share.
 
 A codec is a frozen dataclass with `method` and `dim` and the calls `encode`, `decode`,
-`encode_batch`, `decode_batch`, `row`, `expected_size` and `loss`.
+`encode_batch`, `decode_batch`, `row`, `rows`, `expected_size` and `loss`.
 """
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -55,6 +57,18 @@ def require_columns(batch, codec, **columns):
             raise invalid(codec, f"column {name} is {_describe(column)}, not {expected}")
         found.append(np.ascontiguousarray(column))
     return found
+
+
+def payloads(codes):
+    """Return the bytes of each row of a matrix of codes."""
+    data, width = codes.tobytes(), codes.shape[1]
+    return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def payloads_at(data, offsets):
+    """Return the bytes between each two offsets."""
+    data = data.tobytes()
+    return [data[start:stop] for start, stop in pairwise(offsets.tolist())]
 
 
 def _is_array(value, shape, dtype):

@@ -13,6 +13,7 @@ from cgcython.codecs.base import (
     invalid,
     output,
     output_columns,
+    payloads,
     require_columns,
     require_finite_rows,
     require_kind,
@@ -92,6 +93,14 @@ class BinaryCodec:
         """Return row i of a batch as a record."""
         data, metadata = batch.columns["codes"][i].tobytes(), BinaryMetadata(**batch.shared)
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
+
+    def rows(self, batch):
+        """Return all rows of a batch as records."""
+        metadata = BinaryMetadata(**batch.shared)
+        return [
+            QuantizedEmbedding(self.method, self.dim, data, metadata)
+            for data in payloads(batch.columns["codes"])
+        ]
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per eight values."""

@@ -12,6 +12,7 @@ from cgcython.codecs.base import (
     invalid,
     output,
     output_columns,
+    payloads,
     require_columns,
     require_finite_rows,
     require_kind,
@@ -93,6 +94,14 @@ class Float8Codec:
         codes, scales = batch.columns["codes"], batch.columns["scales"]
         metadata = Float8Metadata(float(scales[i]))
         return QuantizedEmbedding(self.method, self.dim, codes[i].tobytes(), metadata)
+
+    def rows(self, batch):
+        """Return all rows of a batch as records."""
+        codes, scales = batch.columns["codes"], batch.columns["scales"].tolist()
+        return [
+            QuantizedEmbedding(self.method, self.dim, data, Float8Metadata(scale))
+            for data, scale in zip(payloads(codes), scales)
+        ]
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per value."""

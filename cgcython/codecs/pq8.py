@@ -12,6 +12,7 @@ from cgcython.codecs.base import (
     invalid,
     output,
     output_columns,
+    payloads,
     require_columns,
     require_kind,
 )
@@ -89,6 +90,13 @@ class PQ8Codec:
         """Return row i of a batch as a record."""
         data = batch.columns["codes"][i].tobytes()
         return QuantizedEmbedding(self.method, self.dim, data, self.metadata)
+
+    def rows(self, batch):
+        """Return all rows of a batch as records."""
+        return [
+            QuantizedEmbedding(self.method, self.dim, data, self.metadata)
+            for data in payloads(batch.columns["codes"])
+        ]
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per part."""

@@ -8,7 +8,14 @@ import numpy as np
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.codecs import csr
-from cgcython.codecs.base import invalid, output, output_columns, require_columns, require_kind
+from cgcython.codecs.base import (
+    invalid,
+    output,
+    output_columns,
+    payloads_at,
+    require_columns,
+    require_kind,
+)
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, SparseTooDense
 from cgcython.metadata import SparseMetadata
 from cgcython.parallel import split_rows
@@ -124,6 +131,18 @@ class SparseCodec:
         layout = LAYOUTS[columns["layouts"][i]]
         metadata = SparseMetadata(self.dim, int(columns["nnz"][i]), layout)
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
+
+    def rows(self, batch):
+        """Return all rows of a batch as records."""
+        columns = batch.columns
+        parts = payloads_at(columns["data"], columns["offsets"])
+        counts, layouts = columns["nnz"].tolist(), columns["layouts"].tolist()
+        return [
+            QuantizedEmbedding(
+                self.method, self.dim, data, SparseMetadata(self.dim, nnz, LAYOUTS[layout])
+            )
+            for data, nnz, layout in zip(parts, counts, layouts)
+        ]
 
     def expected_size(self, count=None):
         """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""

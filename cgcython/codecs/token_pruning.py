@@ -10,9 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_tokens
+from cgcython.arrays import as_tokens, require_finite
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import invalid, output, require_columns, require_kind, require_size
+from cgcython.codecs.base import (
+    invalid,
+    output,
+    payloads_at,
+    require_columns,
+    require_kind,
+    require_size,
+)
 from cgcython.codecs.token_selection import (
     ImportanceScoringMethod,
     choose_tokens,
@@ -29,6 +36,7 @@ from cgcython.token_array import TokenArray
 
 LAYOUTS = ("canonical", "compact_e4m3", "compact_f32")
 _F32, _U32 = np.dtype("<f4"), np.dtype("<u4")
+_WHOLE = int, np.integer
 
 
 @dataclass(frozen=True)
@@ -53,23 +61,24 @@ class TokenPruningCodec:
         if self.layout not in LAYOUTS:
             raise InvalidInput(what="layout", expected=" or ".join(LAYOUTS), actual=self.layout)
         object.__setattr__(self, "pruning_ratio", float(self.pruning_ratio))
+        object.__setattr__(self, "_threshold", to_float32(self.pruning_ratio))
 
     def encode(self, tokens, attention_weights=None):
         """Return the record of one text's tokens, a matrix [n, dim]."""
-        tokens = as_tokens(tokens, self.dim)
-        data = np.empty(self._size(len(tokens)), np.uint8)
-        self._write(tokens, data, attention_weights)
-        return QuantizedEmbedding(
-            self.method, self.dim, data.tobytes(), self._metadata(len(tokens))
-        )
+        tokens = self._tokens(tokens)
+        original = len(tokens)
+        kept = count_kept(original, self.pruning_ratio)
+        data = np.empty(self._size_of(original, kept, self.layout), np.uint8)
+        self._write(tokens, kept, data, attention_weights)
+        metadata = TokenPruningMetadata(original, kept, self._threshold, self.layout)
+        return QuantizedEmbedding(self.method, self.dim, data.tobytes(), metadata)
 
     def decode(self, quantized, out=None):
         """Return the kept tokens as a matrix [kept, dim]."""
         original, kept, layout = self._header(quantized)
-        data = np.frombuffer(quantized.data, np.uint8)
-        require_size(self, data, self._size_of(original, kept, layout))
+        require_size(self, quantized.data, self._size_of(original, kept, layout))
         out = output(out, (kept, self.dim))
-        self._read(data, original, kept, layout, out)
+        self._read(quantized.data, original, kept, layout, out)
         return out
 
     def positions(self, quantized):
@@ -88,8 +97,9 @@ class TokenPruningCodec:
 
         `out` is a batch whose `data` is reused when it has the right size.
         """
-        if not isinstance(documents, TokenArray):
-            documents = [as_tokens(document, self.dim) for document in documents]
+        is_list = not isinstance(documents, TokenArray)
+        if is_list:
+            documents = [self._tokens(document) for document in documents]
         originals = np.array([len(document) for document in documents], np.uint32)
         offsets = np.zeros(len(originals) + 1, np.int64)
         np.cumsum([self._size(int(n)) for n in originals], out=offsets[1:])
@@ -97,12 +107,13 @@ class TokenPruningCodec:
 
         def encode(start, stop):
             for i in range(start, stop):
-                tokens = as_tokens(documents[i], self.dim)
-                self._write(tokens, data[offsets[i] : offsets[i + 1]])
+                tokens = documents[i] if is_list else self._tokens(documents[i])
+                kept = count_kept(len(tokens), self.pruning_ratio)
+                self._write(tokens, kept, data[offsets[i] : offsets[i + 1]])
 
         split_rows(encode, len(originals), num_threads)
         columns = {"data": data, "offsets": offsets, "original_tokens": originals}
-        shared = {"layout": self.layout, "threshold": to_float32(self.pruning_ratio)}
+        shared = {"layout": self.layout, "threshold": self._threshold}
         return QuantizedBatch(self.method, self.dim, columns, shared)
 
     def decode_batch(self, batch, num_threads=1, out=None):
@@ -124,11 +135,13 @@ class TokenPruningCodec:
         """Return row i of a batch as a record."""
         offsets, original = batch.columns["offsets"], int(batch.columns["original_tokens"][i])
         data = batch.columns["data"][offsets[i] : offsets[i + 1]].tobytes()
-        kept = self._kept_in(len(data), original, batch.shared["layout"])
-        metadata = TokenPruningMetadata(
-            original, kept, batch.shared["threshold"], batch.shared["layout"]
-        )
-        return QuantizedEmbedding(self.method, self.dim, data, metadata)
+        return self._record(data, original, **batch.shared)
+
+    def rows(self, batch):
+        """Return all rows of a batch as records."""
+        parts = payloads_at(batch.columns["data"], batch.columns["offsets"])
+        originals = batch.columns["original_tokens"].tolist()
+        return [self._record(*row, **batch.shared) for row in zip(parts, originals)]
 
     def expected_size(self, count=None):
         """Return the bytes of one record of `count` tokens, 32 unless told."""
@@ -138,9 +151,17 @@ class TokenPruningCodec:
         """Return 1 - max_sim(original, kept)."""
         return 1 - max_sim(original, decoded) if len(as_tokens(original)) else 0.0
 
-    def _metadata(self, tokens):
-        kept = count_kept(tokens, self.pruning_ratio)
-        return TokenPruningMetadata(tokens, kept, to_float32(self.pruning_ratio), self.layout)
+    def _tokens(self, tokens):
+        """Return one text's tokens, a finite matrix [n, dim]."""
+        tokens = as_tokens(tokens, self.dim, finite=False)
+        if kernels.dense.first_nonfinite(tokens.reshape(-1)) >= 0:
+            require_finite(tokens)
+        return tokens
+
+    def _record(self, data, original, layout, threshold):
+        kept = self._kept_in(len(data), original, layout)
+        metadata = TokenPruningMetadata(original, kept, threshold, layout)
+        return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
     def _size(self, tokens):
         return self._size_of(tokens, count_kept(tokens, self.pruning_ratio), self.layout)
@@ -159,31 +180,25 @@ class TokenPruningCodec:
             return (size - 4) // (4 + 4 * self.dim)
         return (size - (original + 7) // 8) // self._token_size(layout)
 
-    def _write(self, tokens, data, attention_weights=None):
-        count = count_kept(len(tokens), self.pruning_ratio)
+    def _write(self, tokens, count, data, attention_weights=None):
         kept, importance = choose_tokens(tokens, count, self.scoring_method, attention_weights)
-        if self.layout == "canonical":
+        if self.layout == "compact_e4m3":
+            kernels.e4m3.encode_kept(tokens, kept, data)
+        elif self.layout == "compact_f32":
+            mask = np.zeros(len(tokens), bool)
+            mask[kept] = True
+            vectors = tokens[kept].view(np.uint8).reshape(-1)
+            data[:] = np.concatenate([np.packbits(mask), vectors])
+        else:
             data[:4].view(_U32)[:] = count
             records = np.empty((count, 1 + self.dim), _F32)
             records[:, 0], records[:, 1:] = importance, tokens[kept]
             data[4:] = records.view(np.uint8).reshape(-1)
-            return
-        mask = np.zeros(len(tokens), bool)
-        mask[kept] = True
-        bitmap = np.packbits(mask)
-        data[: len(bitmap)] = bitmap
-        self._write_compact(tokens[kept], data[len(bitmap) :])
-
-    def _write_compact(self, tokens, data):
-        if self.layout == "compact_f32":
-            data[:] = tokens.view(np.uint8).reshape(-1)
-            return
-        scales, size = np.empty(len(tokens), np.float32), 4 * len(tokens)
-        codes = data[size:].reshape(len(tokens), self.dim)
-        kernels.e4m3.encode_rows(tokens, codes, scales)
-        data[:size] = scales.view(np.uint8)
 
     def _read(self, data, original, kept, layout, out):
+        if layout == "compact_e4m3" and kernels.e4m3.decode_kept(data, original, out):
+            return
+        data = np.frombuffer(data, np.uint8)
         if layout == "canonical":
             self._read_canonical(data, kept, out)
         else:
@@ -217,7 +232,7 @@ class TokenPruningCodec:
     def _header(self, quantized):
         require_kind(quantized, self, TokenPruningMetadata)
         original, kept, _, layout = quantized.metadata
-        whole = all(isinstance(n, (int, np.integer)) for n in (original, kept))
+        whole = isinstance(original, _WHOLE) and isinstance(kept, _WHOLE)
         if not whole or not 0 <= kept <= original < 2**32:
             raise invalid(self, f"{kept} tokens of {original}")
         if layout not in LAYOUTS:

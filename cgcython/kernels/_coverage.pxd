@@ -1,7 +1,7 @@
 """Greedy facility location on cosines in whole numbers: every level keeps the same tokens."""
 from libc.math cimport rint, sqrt
 from libc.stdint cimport int16_t, int32_t, uint16_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from cgcython.kernels._types cimport f32, f64, u8
 
 cdef extern from "_tokens.h" nogil:
@@ -16,6 +16,7 @@ cdef extern from "_tokens.h" nogil:
 cdef enum:
     ALIGN = 64
     UNIT = 32767            # a unit token's length in whole numbers of 16 bits
+    CHUNK = 64              # values rounded side by side, an even number
     MOST_TOKENS = 32767     # so that their cosines add up to 31 bits
 
 
@@ -79,18 +80,36 @@ cdef inline Py_ssize_t lay_out(Cover *c, Py_ssize_t n, Py_ssize_t dim, u8 *memor
 cdef inline void round_tokens(const f32 *values, Cover *c) noexcept nogil:
     """Write tokens at length UNIT, rounded, in the order cosines are computed in."""
     cdef:
-        Py_ssize_t i, k
-        f64 squares, scale
-        int16_t *token
+        Py_ssize_t i
+        f64 squares
     memset(c.tokens, 0, 2 * c.stride * c.pairs * sizeof(int16_t))
     memset(c.is_zero, 1, c.stride)
     for i in range(c.n):
         squares = squares_of(values + i * c.dim, c.dim)
         c.is_zero[i] = squares == 0
-        scale = UNIT / sqrt(squares) if squares > 0 else 0
-        token = c.tokens + 2 * (i // BLOCK * BLOCK * c.pairs + i % BLOCK)
-        for k in range(c.dim):
-            token[k // 2 * 2 * BLOCK + k % 2] = <int16_t>rint(values[i * c.dim + k] * scale)
+        if squares > 0:
+            round_token(
+                values + i * c.dim, UNIT / sqrt(squares), c.dim,
+                c.tokens + 2 * (i // BLOCK * BLOCK * c.pairs + i % BLOCK),
+            )
+
+
+cdef inline void round_token(
+    const f32 *values, f64 scale, Py_ssize_t dim, int16_t *token
+) noexcept nogil:
+    """Round some values side by side, then put pairs where their block has them."""
+    cdef:
+        int16_t[CHUNK] rounded
+        Py_ssize_t k, width, start = 0
+    while start < dim:
+        width = min(<Py_ssize_t>CHUNK, dim - start)
+        for k in range(width):
+            rounded[k] = <int16_t><int32_t>rint(values[start + k] * scale)
+        if width % 2:
+            rounded[width] = 0
+        for k in range((width + 1) // 2):
+            memcpy(token + (start // 2 + k) * 2 * BLOCK, rounded + 2 * k, 2 * sizeof(int16_t))
+        start += CHUNK
 
 
 cdef inline void fill_cosines(Cover *c) noexcept nogil:

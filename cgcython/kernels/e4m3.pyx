@@ -4,11 +4,12 @@ Codes round to nearest, ties to even, and saturate at 448 (OCP OFP8, E4M3FN). Na
 Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is peak / 448.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport NAN, frexp, ldexp
+from libc.math cimport NAN, ldexp
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector, vector_out
 from cgcython.kernels._e4m3 cimport encode_lanes, load_e4m3
+from cgcython.kernels._e4m3_scaled cimport BLOCK, encode_small, encode_times
 from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits, power_of
 from cgcython.kernels._types cimport f32, f64, u8, u32
@@ -16,11 +17,10 @@ from cgcython.kernels._vector cimport (
     LANES, below, bits, floats, load, min_f, set_all, set_all_u, store, store_bytes4, vf, vu,
 )
 
+cdef extern from *:
+    int popcount "__builtin_popcount"(unsigned int bits) nogil
+
 np.import_array()
-
-
-cdef enum:
-    BLOCK = 64  # a multiple of four vectors at every level
 
 cdef f32 SMALL_PEAK = 2.0 ** -118  # below it, 448 / peak overflows or the scale is too coarse
 
@@ -33,19 +33,6 @@ cdef inline vu encode_any(vf x) noexcept nogil:
         vu is_nan = below(set_all_u(0x7F800000), size)
         vf bounded = min_f(floats(size), set_all(448))
     return encode_lanes(floats(bits(bounded) | sign)) - is_nan
-
-
-cdef inline void encode_block(const f32 *x, vf factor, u8 *codes) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < BLOCK:
-        store_bytes4(
-            codes + i,
-            encode_lanes(load(x + i) * factor),
-            encode_lanes(load(x + i + LANES) * factor),
-            encode_lanes(load(x + i + 2 * LANES) * factor),
-            encode_lanes(load(x + i + 3 * LANES) * factor),
-        )
-        i += 4 * LANES
 
 
 cdef inline void encode_block_any(const f32 *x, u8 *codes) noexcept nogil:
@@ -74,49 +61,6 @@ cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil
         memcpy(last, values + i, (n - i) * sizeof(f32))
         encode_block_any(last, last_codes)
         memcpy(codes + i, last_codes, n - i)
-
-
-cdef void encode_times(
-    const f32 *values, f32 factor, u8 *codes, Py_ssize_t n
-) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        vf factors = set_all(factor)
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
-    while i + BLOCK <= n:
-        encode_block(values + i, factors, codes + i)
-        i += BLOCK
-    if i < n:
-        memset(last, 0, sizeof(last))
-        memcpy(last, values + i, (n - i) * sizeof(f32))
-        encode_block(last, factors, last_codes)
-        memcpy(codes + i, last_codes, n - i)
-
-
-cdef int exponent_of_scale(f32 peak) noexcept nogil:
-    """Return ceil(log2(peak / 448)), at least that of the smallest float."""
-    cdef:
-        int exponent
-        bint is_power = frexp(<f64>peak / 448, &exponent) == 0.5
-    return max(exponent - is_power, -149)
-
-
-cdef f32 encode_small(
-    const f32 *values, f32 peak, u8 *codes, Py_ssize_t n
-) noexcept nogil:
-    """Scale a tiny row by a power of two, so that a subnormal scale divides exactly."""
-    cdef:
-        int power = exponent_of_scale(peak)
-        Py_ssize_t i = 0, k, width
-        f32[BLOCK] raised
-    while i < n:
-        width = min(BLOCK, n - i)
-        for k in range(width):
-            raised[k] = values[i + k] * <f32>(2.0 ** 64)
-        encode_times(raised, <f32>ldexp(1, -64 - power), codes + i, width)
-        i += BLOCK
-    return <f32>ldexp(1, power)
 
 
 cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -258,6 +202,63 @@ def decode_rows(
     agree("scales", scales.shape[0], "codes", n)
     with nogil:
         e4m3_decode_rows(&codes[0, 0], &scales[0], n, dim, &values[0, 0])
+
+
+def encode_kept(
+    const f32[:, ::1] values,   # IN
+    const u32[::1] kept,        # IN
+    u8[::1] data,               # OUT
+):
+    """Write some rows: a bitmap of their positions, their scales, their codes.
+
+    The bitmap has a bit for each row of `values`, most significant first. Returns whether all
+    kept rows are finite.
+    """
+    cdef:
+        Py_ssize_t i, n = values.shape[0], dim = values.shape[1], count = kept.shape[0]
+        u8 *scales = &data[0] + (n + 7) // 8
+        f32 scale = 1
+    agree("data", data.shape[0], "some rows", (n + 7) // 8 + count * (4 + dim))
+    for i in range(count):
+        if kept[i] >= n:
+            raise ValueError(f"kept names row {kept[i]} of {n}")
+    with nogil:
+        memset(&data[0], 0, (n + 7) // 8)
+        for i in range(count):
+            data[kept[i] >> 3] |= <u8>(0x80 >> (kept[i] & 7))
+            scale = e4m3_encode_scaled(
+                &values[kept[i], 0], scales + 4 * count + i * dim, dim
+            )
+            if scale != scale:
+                break
+            memcpy(scales + 4 * i, &scale, sizeof(scale))
+    return scale == scale
+
+
+def decode_kept(
+    const u8[::1] data,         # IN
+    Py_ssize_t n,
+    f32[:, ::1] values,         # OUT
+):
+    """Write the rows that `encode_kept` wrote of `n` rows.
+
+    Returns whether the bitmap names as many positions as there are rows, and all are finite.
+    """
+    cdef:
+        Py_ssize_t i, count = values.shape[0], dim = values.shape[1], named = 0
+        const u8 *scales = &data[0] + (n + 7) // 8
+        f32 scale
+        bint sound
+    agree("data", data.shape[0], "some rows", (n + 7) // 8 + count * (4 + dim))
+    with nogil:
+        for i in range((n + 7) // 8):
+            named += popcount(data[i])
+        sound = named == count and (n % 8 == 0 or data[n // 8] & (0xFF >> n % 8) == 0)
+        for i in range(count):
+            memcpy(&scale, scales + 4 * i, sizeof(scale))
+            e4m3_decode(scales + 4 * count + i * dim, scale, 0, &values[i, 0], dim)
+        sound = sound and first_nonfinite(&values[0, 0], count * dim) < 0
+    return sound
 
 
 def encode_vector(object values, Py_ssize_t dim):

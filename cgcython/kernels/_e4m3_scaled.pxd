@@ -1,0 +1,65 @@
+"""Scaled E4M3 codes: of usual rows by a factor, of tiny ones by a power of two."""
+from libc.math cimport frexp, ldexp
+from libc.string cimport memcpy, memset
+from cgcython.kernels._e4m3 cimport encode_lanes
+from cgcython.kernels._types cimport f32, f64, u8
+from cgcython.kernels._vector cimport LANES, load, set_all, store_bytes4, vf
+
+cdef enum:
+    BLOCK = 64  # a multiple of four vectors at every level
+
+
+cdef inline void encode_block(const f32 *x, vf factor, u8 *codes) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i < BLOCK:
+        store_bytes4(
+            codes + i,
+            encode_lanes(load(x + i) * factor),
+            encode_lanes(load(x + i + LANES) * factor),
+            encode_lanes(load(x + i + 2 * LANES) * factor),
+            encode_lanes(load(x + i + 3 * LANES) * factor),
+        )
+        i += 4 * LANES
+
+
+cdef inline void encode_times(
+    const f32 *values, f32 factor, u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i = 0
+        vf factors = set_all(factor)
+        f32[BLOCK] last
+        u8[BLOCK] last_codes
+    while i + BLOCK <= n:
+        encode_block(values + i, factors, codes + i)
+        i += BLOCK
+    if i < n:
+        memset(last, 0, sizeof(last))
+        memcpy(last, values + i, (n - i) * sizeof(f32))
+        encode_block(last, factors, last_codes)
+        memcpy(codes + i, last_codes, n - i)
+
+
+cdef inline int exponent_of_scale(f32 peak) noexcept nogil:
+    """Return ceil(log2(peak / 448)), at least that of the smallest float."""
+    cdef:
+        int exponent
+        bint is_power = frexp(<f64>peak / 448, &exponent) == 0.5
+    return max(exponent - is_power, -149)
+
+
+cdef inline f32 encode_small(
+    const f32 *values, f32 peak, u8 *codes, Py_ssize_t n
+) noexcept nogil:
+    """Scale a tiny row by a power of two, so that a subnormal scale divides exactly."""
+    cdef:
+        int power = exponent_of_scale(peak)
+        Py_ssize_t i = 0, k, width
+        f32[BLOCK] raised
+    while i < n:
+        width = min(BLOCK, n - i)
+        for k in range(width):
+            raised[k] = values[i + k] * <f32>(2.0 ** 64)
+        encode_times(raised, <f32>ldexp(1, -64 - power), codes + i, width)
+        i += BLOCK
+    return <f32>ldexp(1, power)
