@@ -15,7 +15,7 @@ V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4X = [f"-mavx512{feature}" for feature in "vnni bf16 vbmi vpopcntdq bitalg".split()]
 LEVELS = {"v2": ["-march=x86-64-v2"], "v3": ["-march=x86-64-v3"], "v4": V4, "v4x": V4 + V4X}
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
-FLAGS = "-O3 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
+FLAGS = "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
 SHARED = f"{KERNELS}/_cyutility"  # one copy of Cython's memoryview code for all modules
 
