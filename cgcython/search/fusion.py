@@ -26,7 +26,7 @@ def fuse(rankings, k):
     >>> fuse([Ranking(np.array([b"a", b"b"]), np.array([0.5, 0.9]))], k=1)
     [(b'b', 0.01639344262295082)]
     """
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, (int, np.integer)) or k < 1:
         raise InvalidInput(what="k", expected="1 or more", actual=k)
     rankings = [one for one in rankings if one.weight > 0 and len(one.keys)]
     if not rankings:

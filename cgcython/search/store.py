@@ -1,6 +1,7 @@
 """A store that can be searched by fingerprints."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -61,6 +62,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         Equals are in the order of ids. `metric="dot"` scores dense and sparse embeddings by dot
         products.
         """
+        self._files.require_open()  # columns in memory outlive the files
         query = Fingerprint.of(query)
         wanted = _wanted(query, embedders, weights or {})
         query = Fingerprint({model_id: query[model_id] for model_id in wanted})
@@ -111,13 +113,18 @@ class _View:
 
 def _wanted(query, embedders, weights):
     """Return `{ModelId: weight}` of the embedders that rank."""
+    if not isinstance(weights, Mapping):
+        actual = type(weights).__name__
+        raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
     weights = {ModelId.parse(name): weight for name, weight in weights.items()}
+    embedders = [embedders] if isinstance(embedders, (str, ModelId)) else embedders
     wanted = query if embedders is None else [ModelId.parse(name) for name in embedders]
     for model_id in {*wanted, *weights} - set(query):
         have = ", ".join(one.short for one in query)
         raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
     for weight in weights.values():
-        if not isinstance(weight, (int, float)) or not math.isfinite(weight):
+        if not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
             raise InvalidInput(what="weight", expected="a finite number", actual=weight)
     wanted = {model_id: weights.get(model_id, 1.0) for model_id in wanted}
-    return {model_id: weight for model_id, weight in wanted.items() if weight > 0}
+    heaviest = max(wanted.values(), default=1.0)  # as parts of it no sum overflows
+    return {model_id: weight / heaviest for model_id, weight in wanted.items() if weight > 0}

@@ -118,9 +118,13 @@ class Database:
                 rows.next()
             rows.status()
 
-    def _family(self, name):
+    def require_open(self):
+        """Raise StoreUnavailable once the files were given back."""
         if not self._families:
             raise StoreUnavailable(path=self.path, reason="it is closed; open it again")
+
+    def _family(self, name):
+        self.require_open()
         return self._families[name]
 
     def flush(self):

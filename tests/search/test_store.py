@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cgcython.base import ModelId
-from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption
+from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search import columns as columns_module
@@ -171,10 +171,31 @@ def test_what_cannot_be_asked_is_refused(store, memories):
     for bad in ({"k": 0}, {"metric": "l2"}, {"num_threads": 0}, {"embedders": ["E99"]}):
         with pytest.raises(InvalidInput):
             store.search(query, **bad)
+    with pytest.raises(InvalidInput, match="weights: expected a mapping"):
+        store.search(query, weights=5)
     with pytest.raises(InvalidInput, match="a Fingerprint"):
         store.search([1.0, 2.0])
     with pytest.raises(DimensionMismatch, match="E2"):
         store.search({"E2": [1.0]})
+
+
+def test_a_closed_store_is_not_searched(store, memories):
+    store.search(memories.make(1))
+    store.close()
+    with pytest.raises(StoreUnavailable, match="it is closed"):
+        store.search(memories.make(1))
+
+
+def test_numbers_of_numpy_and_single_names_are_welcome(store, memories):
+    query = memories.make(1)
+    expected = store.search(query, k=2, embedders=["E1"], weights={"E1": 2})
+    assert store.search(query, np.int64(2), "E1", {"E1": np.float32(2)}) == expected
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e308])
+def test_only_the_ratio_of_weights_counts(store, memories, weight):
+    query = memories.make(1)
+    assert store.search(query, weights=dict.fromkeys(query, weight)) == store.search(query)
 
 
 def test_a_damaged_code_is_named_and_not_served(store, memories):
