@@ -95,7 +95,7 @@ class QuantizationMethod(Enum):
     @classmethod
     def for_embedder(cls, model_id, profile=None):
         """Return the method of an embedder under a profile; every embedder has one."""
-        return Profile.named(profile)[model_id].method
+        return Profile.named(profile)[ModelId.parse(model_id)].method
 
     def compression_ratio(self):
         """Return the nominal ratio; `QuantizedEmbedding.compression_ratio` is the real one."""

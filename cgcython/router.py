@@ -11,7 +11,7 @@ from cgcython.embedders import (
     SparseNativeEncoder,
     TokenPruningEncoder,
 )
-from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
 from cgcython.records import QuantizedEmbedding
 
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
@@ -66,6 +66,8 @@ class QuantizationRouter:
             actual = type(quantized).__name__
             raise InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
         method = quantized.method
+        if not isinstance(method, QuantizationMethod):
+            raise MethodMismatch(expected="a QuantizationMethod", actual=method)
         self._decoded[method] += 1
         decoder = self.encoders[method].decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)

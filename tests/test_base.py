@@ -59,6 +59,10 @@ def test_methods_have_the_nominal_ratios_and_limits():
     assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02}
 
 
+def test_a_method_is_found_by_any_name_of_its_embedder():
+    assert QuantizationMethod.for_embedder("E9") is QuantizationMethod.BINARY
+
+
 def test_a_second_profile_is_another_table():
     assert ModelId.GRAPH.dimension("contextgraph-2026") == 1024
     assert ModelId.ENTITY.dimension("contextgraph-2026") == 768

@@ -28,6 +28,7 @@ from cgcython.errors import (
     InvalidQuantizedData,
     MethodMismatch,
     NonFiniteValue,
+    SparseTooDense,
 )
 from cgcython.metadata import Float8Metadata
 from cgcython.records import QuantizedEmbedding
@@ -88,6 +89,46 @@ def test_a_record_of_another_method_is_refused(encoder):
     other = next(one for one in QuantizationMethod if one is not encoder.method)
     with pytest.raises(MethodMismatch):
         encoder.dequantize(QuantizedEmbedding(other, 8, b"12345678", Float8Metadata(1.0)))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda one: one.method)
+@pytest.mark.parametrize("record", [None, b"bytes", 5])
+def test_only_records_are_decoded(encoder, record):
+    with pytest.raises(MethodMismatch, match=type(record).__name__):
+        encoder.dequantize(record)
+
+
+@pytest.mark.parametrize("dim", [None, "x", 0, -1, 1.5])
+@pytest.mark.parametrize("encoder", ENCODERS[:4], ids=lambda one: one.method)
+def test_records_of_no_dimension_are_refused(encoder, dim):
+    with pytest.raises(InvalidQuantizedData, match="original_dim is"):
+        encoder.dequantize(QuantizedEmbedding(encoder.method, dim, b"12", Float8Metadata(1.0)))
+
+
+@pytest.mark.parametrize("model_id", ["E6", "E12"])
+@pytest.mark.parametrize("count", [-1, 1.5, "x", True])
+def test_sizes_are_those_of_a_number_of_things(model_id, count):
+    encoder = SparseNativeEncoder() if model_id == "E6" else TokenPruningEncoder()
+    with pytest.raises(InvalidInput, match="count: expected 0 or more"):
+        encoder.expected_size(model_id, count)
+    assert encoder.expected_size(model_id, np.int64(0)) == 4
+
+
+def test_too_many_non_zeros_have_no_size():
+    assert SparseNativeEncoder().expected_size("E6", 3052) == 4 + 8 * 3052
+    with pytest.raises(SparseTooDense):
+        SparseNativeEncoder().expected_size("E6", 3053)
+
+
+def test_a_size_needs_no_codebook():
+    assert [PQ8Encoder().expected_size(one) for one in ("E1", "E5", "E7", "E10")] == [8] * 4
+    assert PQ8Encoder(BOOKS).expected_size("E1") == 8
+
+
+@pytest.mark.parametrize("codebooks", [5, [1], {"E1": None}, {"E1": "models"}])
+def test_codebooks_are_codebooks(codebooks):
+    with pytest.raises(InvalidInput, match="codebook"):
+        PQ8Encoder(codebooks)
 
 
 def test_embedders_may_be_named_in_any_spelling():

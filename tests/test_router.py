@@ -22,7 +22,7 @@ from cgcython.errors import (
     MethodMismatch,
     NonFiniteValue,
 )
-from cgcython.metadata import Float8Metadata
+from cgcython.metadata import BinaryMetadata, Float8Metadata
 from cgcython.records import QuantizedEmbedding
 
 RNG = np.random.default_rng(14)
@@ -114,6 +114,23 @@ def test_a_record_decodes_by_its_method_alone(router):
 def test_only_records_are_decoded(router, record):
     with pytest.raises(InvalidInput, match="quantized: expected a QuantizedEmbedding"):
         router.dequantize(record)
+
+
+@pytest.mark.parametrize("method", [None, "binary", 5])
+def test_a_record_of_no_method_is_refused(router, method):
+    record = QuantizedEmbedding(method, 8, b"\x01", BinaryMetadata())
+    with pytest.raises(MethodMismatch, match="expected a QuantizationMethod"):
+        router.dequantize(record)
+
+
+def test_tensors_are_sampled_and_measured_too():
+    torch = pytest.importorskip("torch")
+    for rows in (torch.ones(2, 384).bfloat16(), torch.ones(2, 384, requires_grad=True)):
+        router = QuantizationRouter(sample_every=1)
+        router.quantize(GRAPH, rows[0])
+        router.quantize_batch(GRAPH, rows)
+        assert router.metrics()["loss"][GRAPH] < 1e-6
+        assert router.measure_recall_loss(GRAPH, rows) < 1e-6
 
 
 def test_a_profile_of_the_user_is_another_table():

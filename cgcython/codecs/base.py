@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from cgcython.arrays import as_float32
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -80,6 +81,12 @@ def _describe(value):
     return f"{value.dtype} {value.shape}" if is_array else type(value).__name__
 
 
+def require_count(count):
+    """Check that a number of tokens or non-zeros is a whole one."""
+    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
+        raise InvalidInput(what="count", expected="0 or more", actual=count)
+
+
 def output(out, shape, dtype=np.float32):
     """Return `out` after checking that a kernel can fill it, or a new array without one."""
     if out is None:
@@ -110,7 +117,7 @@ def require_finite_rows(first, values, row=0):
 
 def cosine_loss(original, decoded):
     """Return 1 - cosine of two vectors; 0.0 where both are zero, 1.0 where one is."""
-    a, b = np.asarray(original, np.float64), np.asarray(decoded, np.float64)
+    a, b = as_float32(original).astype(np.float64), as_float32(decoded).astype(np.float64)
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     if norms == 0:
         return 0.0 if not a.any() and not b.any() else 1.0

@@ -1,6 +1,7 @@
 """Binary: one bit per value, most significant first."""
 
 import math
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +34,7 @@ class BinaryCodec:
     method = QuantizationMethod.BINARY
 
     def __post_init__(self):
-        threshold = to_float32(self.threshold)
-        if not math.isfinite(threshold):
-            raise InvalidInput(what="threshold", expected="a finite number", actual=self.threshold)
+        threshold = _finite(self.threshold)
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "_metadata", BinaryMetadata(threshold))
         object.__setattr__(self, "_size", (self.dim + 7) // 8)
@@ -114,6 +113,16 @@ class BinaryCodec:
         return {"codes": ((rows, self._size), np.uint8)}
 
 
+def _finite(threshold):
+    try:
+        number = to_float32(threshold)
+    except struct.error:
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidInput(what="threshold", expected="a finite number", actual=threshold)
+    return number
+
+
 def hamming_distance(a, b):
     """Return the number of bits in which two codes differ.
 
@@ -137,7 +146,11 @@ def binary_similarity(a, b, num_bits):
     """
     distance = hamming_distance(a, b)
     left, right = as_bytes(a), as_bytes(b)
-    if num_bits < 1 or (num_bits + 7) // 8 != len(left):
+    if (
+        not isinstance(num_bits, (int, np.integer))
+        or num_bits < 1
+        or (num_bits + 7) // 8 != len(left)
+    ):
         raise DimensionMismatch(expected=len(left) * 8, actual=num_bits, what="bits")
     padding = (1 << -num_bits % 8) - 1
     return 1 - (distance - ((left[-1] ^ right[-1]) & padding).bit_count()) / num_bits

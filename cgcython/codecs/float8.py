@@ -52,10 +52,8 @@ class Float8Codec:
         require_kind(quantized, self, Float8Metadata, self.dim)
         data, (scale, bias) = quantized.data, quantized.metadata
         # Comparisons are false for NaN, so that it is looked at closely too.
-        if (bias or not -LARGEST_SCALE <= scale <= LARGEST_SCALE) and not (
-            abs(scale) * E4M3_MAX + abs(bias) <= F32_MAX
-        ):
-            raise invalid(self, f"scale {scale} and bias {bias} overflow float32")
+        if not (type(scale) is float and bias == 0 and -LARGEST_SCALE <= scale <= LARGEST_SCALE):
+            self._require_range(scale, bias)
         if 0x7F in data or 0xFF in data:
             raise invalid(self, "a code is NaN")
         values = kernels.e4m3.decode_vector(data, scale, bias, out)
@@ -110,6 +108,14 @@ class Float8Codec:
     def loss(self, original, decoded):
         """Return 1 - cosine."""
         return cosine_loss(original, decoded)
+
+    def _require_range(self, scale, bias):
+        try:
+            largest = abs(scale) * E4M3_MAX + abs(bias)
+        except TypeError:
+            raise invalid(self, f"scale {scale!r} and bias {bias!r} are no numbers") from None
+        if not largest <= F32_MAX:
+            raise invalid(self, f"scale {scale} and bias {bias} overflow float32")
 
     def _columns(self, rows):
         return {"codes": ((rows, self.dim), np.uint8), "scales": ((rows,), np.float32)}

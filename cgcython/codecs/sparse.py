@@ -14,6 +14,7 @@ from cgcython.codecs.base import (
     output_columns,
     payloads_at,
     require_columns,
+    require_count,
     require_kind,
 )
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, SparseTooDense
@@ -147,6 +148,8 @@ class SparseCodec:
     def expected_size(self, count=None):
         """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""
         nnz = self.dim // 20 if count is None else count
+        require_count(nnz)
+        self._require_sparse(nnz)
         return kernels.sparse.size(nnz, self.dim, _NUMBERS[self.layout])
 
     def loss(self, original, decoded):

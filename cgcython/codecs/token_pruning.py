@@ -17,6 +17,7 @@ from cgcython.codecs.base import (
     output,
     payloads_at,
     require_columns,
+    require_count,
     require_kind,
     require_size,
 )
@@ -145,7 +146,9 @@ class TokenPruningCodec:
 
     def expected_size(self, count=None):
         """Return the bytes of one record of `count` tokens, 32 unless told."""
-        return self._size(32 if count is None else count)
+        count = 32 if count is None else count
+        require_count(count)
+        return self._size(int(count))
 
     def loss(self, original, decoded):
         """Return 1 - max_sim(original, kept)."""

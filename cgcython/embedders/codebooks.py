@@ -1,12 +1,13 @@
 """The codebooks of the embedders that need one."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import train_command
-from cgcython.errors import CodebookMissing, DimensionMismatch
+from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput
 
 
 class Codebooks:
@@ -19,11 +20,11 @@ class Codebooks:
     def __init__(self, source=None, profile=None):
         self._profile = Profile.named(profile)
         is_path = isinstance(source, (str, os.PathLike))
+        given = {} if is_path or source is None else by_embedder(source)
         self.folder = Path(source) if is_path else Path("models")
         self._reads_files = is_path
         self._loaded, self._by_id = {}, {}
-        for model_id, codebook in ({} if is_path or source is None else dict(source)).items():
-            model_id = ModelId.parse(model_id)
+        for model_id, codebook in given.items():
             if profile is not None:
                 self._require_dimension(model_id, codebook)
             self._loaded[model_id] = codebook
@@ -80,3 +81,15 @@ class Codebooks:
             raise DimensionMismatch(
                 model_id=model_id, expected=expected, actual=actual, what="values per vector"
             )
+
+
+def by_embedder(codebooks):
+    """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`; raises InvalidInput."""
+    if not isinstance(codebooks, Mapping):
+        actual = type(codebooks).__name__
+        raise InvalidInput(what="codebooks", expected="a mapping or a folder", actual=actual)
+    for codebook in codebooks.values():
+        if not isinstance(codebook, PQ8Codebook):
+            actual = type(codebook).__name__
+            raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
+    return {ModelId.parse(name): codebook for name, codebook in codebooks.items()}

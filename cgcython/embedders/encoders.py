@@ -8,6 +8,7 @@ from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import ImportanceScoringMethod, TokenPruningCodec
 from cgcython.embedders.codebooks import Codebooks
 from cgcython.errors import (
+    CodebookMissing,
     InvalidInput,
     InvalidQuantizedData,
     MethodMismatch,
@@ -15,6 +16,7 @@ from cgcython.errors import (
 )
 from cgcython.records import QuantizedBatch
 
+NUM_SUBVECTORS = 8  # of PQ-8; other codebooks say how many they have
 _MOST_DECODERS = 64  # dimensions come with the records, so their number is not ours
 
 
@@ -107,14 +109,21 @@ class Encoder:
 
         Raises MethodMismatch for those of another method.
         """
-        if quantized.method is not self.method:
-            raise MethodMismatch(expected=self.method, actual=quantized.method)
+        self._require_method(quantized)
         codec = self._decoders.get(quantized.original_dim)
         if codec is None:
+            if type(quantized.original_dim) is not int or quantized.original_dim < 1:
+                reason = f"original_dim is {quantized.original_dim!r}"
+                raise InvalidQuantizedData(method=self.method, reason=reason)
             if len(self._decoders) >= _MOST_DECODERS:
                 self._decoders.clear()
             codec = self._decoders[quantized.original_dim] = self._make(quantized.original_dim)
         return codec
+
+    def _require_method(self, quantized):
+        actual = getattr(quantized, "method", type(quantized).__name__)
+        if actual is not self.method:
+            raise MethodMismatch(expected=self.method, actual=actual)
 
     def _made(self, codecs, model_id, make):
         model_id = ModelId.parse(model_id)
@@ -223,10 +232,20 @@ class PQ8Encoder(Encoder):
         """Load every codebook now. Raises CodebookMissing for the first that is missing."""
         self.codebooks.require()
 
+    def expected_size(self, model_id, count=None):
+        """Return the bytes of one record: one per part of the codebook, 8 until there is one.
+
+        >>> PQ8Encoder().expected_size(ModelId.SEMANTIC)
+        8
+        """
+        try:
+            return super().expected_size(model_id, count)
+        except CodebookMissing:
+            return NUM_SUBVECTORS
+
     def decoder(self, quantized):
         """Return the codec of the codebook that made a record or batch."""
-        if quantized.method is not self.method:
-            raise MethodMismatch(expected=self.method, actual=quantized.method)
+        self._require_method(quantized)
         if isinstance(quantized, QuantizedBatch):
             codebook_id = quantized.shared.get("codebook_id")
         else:

@@ -1,12 +1,13 @@
 """The codebooks inside a store: kept by id, several generations of an embedder side by side."""
 
+import os
 import struct
-from collections.abc import Mapping
 from contextlib import suppress
 
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.embedders.codebooks import by_embedder
 from cgcython.errors import CodebookCorrupt, CodebookMissing
 
 _ID = struct.Struct(">I")
@@ -46,8 +47,8 @@ class CodebookShelf:
     def _given(self, codebooks):
         if codebooks is None:
             return {}
-        if isinstance(codebooks, Mapping):
-            return {ModelId.parse(key): codebook for key, codebook in codebooks.items()}
+        if not isinstance(codebooks, (str, os.PathLike)):
+            return by_embedder(codebooks)
         rows = [row for row in self._profile.values() if row.method is QuantizationMethod.PQ8]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
         return {

@@ -50,7 +50,7 @@ def test_the_threshold_travels_with_records_and_batches():
     assert BinaryCodec(9, 0.1).encode(np.ones(9)).metadata == metadata
 
 
-@pytest.mark.parametrize("threshold", [np.nan, np.inf, 1e39, -1e39])
+@pytest.mark.parametrize("threshold", [np.nan, np.inf, 1e39, -1e39, "x", None])
 def test_a_threshold_that_no_float32_reaches_is_refused(threshold):
     with pytest.raises(InvalidInput, match="threshold: expected a finite number"):
         BinaryCodec(8, threshold)
@@ -100,7 +100,7 @@ def test_padding_bits_do_not_count(level):
     assert binary_similarity(b"\xff\x80", b"\xff\xff", 9) == 1.0
 
 
-@pytest.mark.parametrize("num_bits", [-1, 0, 8, 17, 1024])
+@pytest.mark.parametrize("num_bits", [-1, 0, 8, 15.5, 17, 1024])
 def test_the_number_of_bits_must_fit_the_bytes(num_bits):
     with pytest.raises(DimensionMismatch, match=f"expected 16 bits, got {num_bits}"):
         binary_similarity(b"ab", b"ab", num_bits)

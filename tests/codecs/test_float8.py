@@ -1,5 +1,7 @@
 """Float8 records: scaled to their peak, within 0.3 % on any data, hostile records refused."""
 
+from dataclasses import replace
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -129,6 +131,12 @@ def test_scales_beyond_float32_are_refused(scale):
     batch.columns["scales"][1] = scale
     with pytest.raises(InvalidQuantizedData, match="overflow"):
         CODEC.decode_batch(batch)
+
+
+@pytest.mark.parametrize("metadata", [Float8Metadata("x"), Float8Metadata(1.0, None)])
+def test_metadata_that_are_no_numbers_are_refused(metadata):
+    with pytest.raises(InvalidQuantizedData, match="no numbers"):
+        Float8Codec(2).decode(replace(record(b"\x7e\x7e", 1.0), metadata=metadata))
 
 
 @pytest.mark.parametrize("code", [0x7F, 0xFF])
