@@ -121,6 +121,12 @@ def sparse_decode(c):
     return lambda: decode(data, nnz, 30522, 0)
 
 
+@peer("sparse.dot.pair", prec="f32", **OURS)
+def sparse_dot_pair(c):
+    dot_pair, i, v, i2, v2 = kernels.sparse_products.dot_pair, c.i, c.v, c.i2, c.v2
+    return lambda: dot_pair(i, v, i2, v2)
+
+
 SPARSE_DOTS = ["sparse.dot.100kx1500", "sparse.dot.100kx128_q32"]
 
 

@@ -133,4 +133,55 @@ CG_INLINE int cg_any_above16(const uint32_t *indices, uint32_t last) {
     return _mm_movemask_epi8(_mm_cmpeq_epi32(most, limit)) != 0xFFFF;
 }
 
+/* Eight sums of products: lane i adds the weight at a[i] times the one at the same index of b.
+   Indices differ within a and within b. */
+typedef float cg_f8 __attribute__((vector_size(32)));
+
+CG_INLINE cg_f8 cg_load_f8(const float *p) { cg_f8 v; memcpy(&v, p, sizeof v); return v; }
+CG_INLINE void cg_store_f8(float *p, cg_f8 v) { memcpy(p, &v, sizeof v); }
+#if defined(__AVX2__)
+CG_INLINE cg_f8 cg_add_matches(
+    const uint32_t *a, const float *a_weights, const uint32_t *b, const float *b_weights, cg_f8 sums
+) {
+    /* The place in b, and a sign that tells place 0 from no match. */
+    cg_v8 indices = cg_load8(a), found = {0};
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < 8; i++) {
+        cg_v8 index = b[i] - (cg_v8){0}, place = (i | 1u << 31) - (cg_v8){0};
+        found |= (cg_v8)(indices == index) & place;
+    }
+    __m256 weights = _mm256_permutevar8x32_ps(_mm256_loadu_ps(b_weights), (__m256i)found);
+    __m256i matches = _mm256_srai_epi32((__m256i)found, 31);
+    return cg_load_f8(a_weights) * (cg_f8)_mm256_and_ps(weights, (__m256)matches) + sums;
+}
+#else
+CG_INLINE cg_f8 cg_add_matches(
+    const uint32_t *a, const float *a_weights, const uint32_t *b, const float *b_weights, cg_f8 sums
+) {
+    const __m128i low = _mm_loadu_si128((const __m128i *)a);
+    const __m128i high = _mm_loadu_si128((const __m128i *)(a + 4));
+    __m128 weights[2] = {_mm_setzero_ps(), _mm_setzero_ps()};
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) {
+        __m128i index = _mm_set1_epi32((int)b[i]);
+        __m128 weight = _mm_set1_ps(b_weights[i]);
+        __m128 at_low = _mm_and_ps((__m128)_mm_cmpeq_epi32(low, index), weight);
+        __m128 at_high = _mm_and_ps((__m128)_mm_cmpeq_epi32(high, index), weight);
+        weights[0] = _mm_or_ps(weights[0], at_low);
+        weights[1] = _mm_or_ps(weights[1], at_high);
+    }
+    cg_f8 matched;
+    memcpy(&matched, weights, sizeof matched);
+    return cg_load_f8(a_weights) * matched + sums;
+}
+#endif
+/* 8 if last <= other, else 0. In assembly, because compilers prefer a branch here, which would be
+   mispredicted every other time. */
+CG_INLINE intptr_t cg_step8(uint32_t last, uint32_t other) {
+    intptr_t step = 8;
+    __asm__("cmpl %1, %2\n\tcmova %3, %0"
+            : "+r"(step) : "r"(other), "r"(last), "r"((intptr_t)0) : "cc");
+    return step;
+}
+
 #endif

@@ -23,6 +23,13 @@ cdef extern from "_sparse.h" nogil:
     void store4 "cg_store4"(f32 *p, f4 v)
     f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
     bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
+    ctypedef float f8 "cg_f8"
+    f8 load_f8 "cg_load_f8"(const f32 *p)
+    void store_f8 "cg_store_f8"(f32 *p, f8 v)
+    f8 add_matches "cg_add_matches"(
+        const u32 *a, const f32 *a_weights, const u32 *b, const f32 *b_weights, f8 sums
+    )
+    Py_ssize_t step8 "cg_step8"(u32 last, u32 other)
     void prefetch "__builtin_prefetch"(const void *p)
     int leading_zeros "__builtin_clzll"(u64 v)
     int trailing_zeros "__builtin_ctzll"(u64 v)

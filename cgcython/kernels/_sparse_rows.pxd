@@ -1,5 +1,16 @@
-"""The door of kernels that take many sparse vectors one behind the other."""
+"""The doors of kernels that take one sparse vector, or many one behind the other."""
+cimport numpy as np
 from cgcython.kernels._types cimport i64
+
+
+cdef inline bint is_plain(object array, int kind) noexcept:
+    """A one-dimensional contiguous aligned native array of this kind."""
+    return (
+        np.PyArray_Check(array)
+        and np.PyArray_TYPE(<np.ndarray>array) == kind
+        and np.PyArray_NDIM(<np.ndarray>array) == 1
+        and np.PyArray_ISCARRAY_RO(<np.ndarray>array)
+    )
 
 
 cdef inline int require_rows(

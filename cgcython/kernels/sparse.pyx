@@ -13,7 +13,7 @@ from cgcython.kernels._elias_fano cimport (
 )
 from cgcython.kernels._halves cimport fit_half, halves_are_finite, read_halves, write_halves
 from cgcython.kernels._sparse cimport read32, write32
-from cgcython.kernels._sparse_rows cimport require_rows
+from cgcython.kernels._sparse_rows cimport is_plain, require_rows
 from cgcython.kernels._types cimport f32, i64, u8, u32
 
 np.import_array()
@@ -228,16 +228,6 @@ def decode(
     require_size(min(nnz, dimension), dimension, layout)
     return sparse_read(
         &data[0], data.shape[0], nnz, dimension, layout, &indices[0], &weights[0]
-    )
-
-
-cdef bint is_plain(object array, int kind):
-    """A one-dimensional contiguous aligned native array of this kind."""
-    return (
-        np.PyArray_Check(array)
-        and np.PyArray_TYPE(<np.ndarray>array) == kind
-        and np.PyArray_NDIM(<np.ndarray>array) == 1
-        and np.PyArray_ISCARRAY_RO(<np.ndarray>array)
     )
 
 

@@ -1,10 +1,14 @@
-"""Dot products of sparse vectors: with a dense query, and through inverted lists."""
+"""Dot products of sparse vectors: with a dense query, in pairs, and through inverted lists."""
 from libc.math cimport sqrt
+cimport numpy as np
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._postings cimport add_query, count_postings, place_postings
 from cgcython.kernels._sparse_dot cimport ROWS, dot_some
-from cgcython.kernels._sparse_rows cimport require_rows
+from cgcython.kernels._sparse_pair cimport dot_pair_of
+from cgcython.kernels._sparse_rows cimport is_plain, require_rows
 from cgcython.kernels._types cimport f32, i64, u32
+
+np.import_array()
 
 
 cdef bint sparse_dot(
@@ -14,6 +18,36 @@ cdef bint sparse_dot(
     """Whether all indices lie within the query; only then is the product written."""
     cdef i64[2] indptr = [0, nnz]
     return dot_some(query, dimension, indptr, indices, weights, 1, dot)
+
+
+cdef f32 sparse_dot_pair(
+    const u32 *indices_a, const f32 *weights_a, Py_ssize_t nnz_a,
+    const u32 *indices_b, const f32 *weights_b, Py_ssize_t nnz_b
+) noexcept nogil:
+    return dot_pair_of(indices_a, weights_a, nnz_a, indices_b, weights_b, nnz_b)
+
+
+cdef Py_ssize_t require_plain(object indices, object weights) except -1:
+    """Return how many non-zeros two plain arrays hold."""
+    if not (is_plain(indices, np.NPY_UINT32) and is_plain(weights, np.NPY_FLOAT32)):
+        raise ValueError("one vector is contiguous uint32 indices and float32 weights")
+    agree(
+        "weights", np.PyArray_DIM(<np.ndarray>weights, 0),
+        "indices", np.PyArray_DIM(<np.ndarray>indices, 0),
+    )
+    return np.PyArray_DIM(<np.ndarray>indices, 0)
+
+
+def dot_pair(object indices_a, object weights_a, object indices_b, object weights_b):
+    """Return the dot product of two vectors of ascending indices."""
+    cdef Py_ssize_t nnz_a = require_plain(indices_a, weights_a)
+    cdef Py_ssize_t nnz_b = require_plain(indices_b, weights_b)
+    return dot_pair_of(
+        <const u32 *>np.PyArray_DATA(<np.ndarray>indices_a),
+        <const f32 *>np.PyArray_DATA(<np.ndarray>weights_a), nnz_a,
+        <const u32 *>np.PyArray_DATA(<np.ndarray>indices_b),
+        <const f32 *>np.PyArray_DATA(<np.ndarray>weights_b), nnz_b,
+    )
 
 
 def dot_rows(

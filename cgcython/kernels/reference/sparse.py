@@ -20,7 +20,7 @@ largest.
 
 import numpy as np
 
-from cgcython.kernels.reference.sparse_rows import check_rows, rows_of
+from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_F16, COMPACT_F32 = 0, 1, 2
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
@@ -75,7 +75,7 @@ def decode(data, dimension, layout, indices, weights):
 
 def encode_vector(indices, weights, dimension, layout):
     """Return the bytes of one vector, or None when it takes a closer look to say why not."""
-    if not (_is_plain(indices, np.uint32) and _is_plain(weights, np.float32)):
+    if not (is_plain(indices, np.uint32) and is_plain(weights, np.float32)):
         return None
     if len(indices) != len(weights) or len(indices) > dimension:
         return None
@@ -124,16 +124,6 @@ def decode_rows(data, offsets, layouts, dimension, indptr, indices, weights):
         if decode(data[place], dimension, layouts[row], indices[part], weights[part]):
             return row
     return -1
-
-
-def _is_plain(array, dtype):
-    return (
-        isinstance(array, np.ndarray)
-        and array.dtype == dtype
-        and array.ndim == 1
-        and array.flags.c_contiguous
-        and array.flags.aligned
-    )
 
 
 def _is_sound(indices, weights, dimension):

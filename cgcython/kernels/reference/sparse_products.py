@@ -3,7 +3,17 @@
 import numpy as np
 
 from cgcython.kernels.reference.door import agree
-from cgcython.kernels.reference.sparse_rows import check_rows, rows_of
+from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
+
+
+def dot_pair(indices_a, weights_a, indices_b, weights_b):
+    """Return the dot product of two vectors of ascending indices."""
+    for indices, weights in [(indices_a, weights_a), (indices_b, weights_b)]:
+        if not (is_plain(indices, np.uint32) and is_plain(weights, np.float32)):
+            raise ValueError("one vector is contiguous uint32 indices and float32 weights")
+        agree("weights", len(weights), "indices", len(indices))
+    _, i, j = np.intersect1d(indices_a, indices_b, assume_unique=True, return_indices=True)
+    return float(weights_a[i].astype(np.float64) @ weights_b[j].astype(np.float64))
 
 
 def dot_rows(query, indptr, indices, weights, out):

@@ -1,6 +1,17 @@
-"""Many sparse vectors one behind the other, and what must hold for where they begin."""
+"""What must hold for one sparse vector, and for many one behind the other."""
 
 import numpy as np
+
+
+def is_plain(array, dtype):
+    """Return whether this is a contiguous aligned native vector of a type."""
+    return (
+        isinstance(array, np.ndarray)
+        and array.dtype == dtype
+        and array.ndim == 1
+        and array.flags.c_contiguous
+        and array.flags.aligned
+    )
 
 
 def rows_of(indptr):
