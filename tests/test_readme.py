@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = [
     'pip install ".[store]" && sh examples/cranfield/run.sh',
-    'pip install -e ".[test]" && python -m pytest -q',
+    'pip install -e ".[test]" && python -m pytest -q -n auto',
 ]
 
 
