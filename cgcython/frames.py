@@ -42,9 +42,9 @@ METHODS = {
 class Layout(NamedTuple):
     """One way to lay out an embedding: its metadata as a struct, then its data.
 
-    `head` packs the head of a section and the metadata at once, `size(dimension, metadata)` is
-    the bytes of data, where the metadata tell, and `wrong(dimension, metadata, data)` says what
-    contradicts what, or None.
+    `stored` are the metadata that `fields` packs, alone, and `head` after the head of a section.
+    `size(dimension, metadata)` is the bytes of data, where the metadata tell;
+    `wrong(dimension, metadata, data)` says what contradicts what, or None.
     """
 
     number: int
@@ -55,11 +55,12 @@ class Layout(NamedTuple):
     wrong: Callable
     head: struct.Struct
     method: QuantizationMethod
+    stored: slice
 
 
-def _layout(number, kind, name, fields, size, wrong):
-    head = struct.Struct(_HEAD.format + fields.removeprefix("<"))
-    return Layout(number, kind, name, struct.Struct(fields), size, wrong, head, METHODS[kind])
+def _layout(number, kind, name, fields, size, wrong, stored=slice(None)):
+    head, fields = struct.Struct(_HEAD.format + fields.removeprefix("<")), struct.Struct(fields)
+    return Layout(number, kind, name, fields, size, wrong, head, METHODS[kind], stored)
 
 
 def _wrong_float8(dimension, m, data):
@@ -108,11 +109,12 @@ def _bitmap(metadata):
 
 
 def _token_layout(number, name, size, wrong=_wrong_tokens):
-    return _layout(number, TokenPruningMetadata, name, "<IIf", size, wrong)
+    return _layout(number, TokenPruningMetadata, name, "<IIf", size, wrong, slice(3))
 
 
 def _sparse_layout(number, name, fields, size=None, wrong=_wrong_sparse):
-    return _layout(number, SparseMetadata, name, fields, size, wrong)
+    stored = slice(1, 2) if fields == "<I" else slice(0)
+    return _layout(number, SparseMetadata, name, fields, size, wrong, stored)
 
 
 LAYOUTS = (
@@ -143,7 +145,7 @@ def write_section(quantized, model_id=None):
     if layout is None or layout.method is not quantized.method:
         raise InvalidInput(what="metadata", expected=f"that of {quantized.method}", actual=metadata)
     embedder = NO_EMBEDDER if model_id is None else model_id
-    length, fields = layout.fields.size + len(data), _fields_of(layout, metadata)
+    length, fields = layout.fields.size + len(data), metadata[layout.stored]
     try:
         head = layout.head.pack(embedder, layout.number, dimension, length, *fields)
     except (struct.error, OverflowError) as error:
@@ -196,18 +198,13 @@ _PREFIX = MAGIC + bytes([VERSION])
 _EMBEDDERS = {NO_EMBEDDER: None, **{int(model_id): model_id for model_id in ModelId}}
 
 
-def _fields_of(layout, metadata):
-    if layout.kind is SparseMetadata:
-        return metadata[1:2] if layout.fields.size else ()
-    return metadata[:-1] if layout.name else metadata
-
-
 def _metadata_of(layout, dimension, fields, data):
-    if layout.kind is SparseMetadata:
+    kind = layout.kind
+    if kind is SparseMetadata:
         if not layout.fields.size and len(data) < _U32.size:
             raise _invalid(layout, _U32.size, len(data))
         return SparseMetadata(dimension, *(fields or _U32.unpack_from(data)), layout.name)
-    return layout.kind(*fields, layout.name) if layout.name else layout.kind(*fields)
+    return kind(*fields, layout.name) if layout.name else kind._make(fields)
 
 
 def _require_consistent(layout, dimension, metadata, data):
