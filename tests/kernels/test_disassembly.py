@@ -1,0 +1,69 @@
+"""Hot loops keep the width of their level.
+
+Vector types never show in a compiler's report, so the disassembly is read: each function below must
+hold instructions on whole vectors, about half as many as it has today. One that fell back to
+scalars, or to half vectors, has close to none.
+"""
+
+import re
+import shutil
+import subprocess
+from functools import cache
+
+import pytest
+
+from cgcython.kernels import dispatch
+
+REGISTERS = {"v3": "%ymm", "v4": "%zmm", "v4x": "%zmm"}
+LEVELS = [level for level in dispatch.available() if level in REGISTERS]
+HOT = [
+    ("e4m3", "e4m3_encode", 80),
+    ("e4m3", "encode_times", 60),
+    ("e4m3", "e4m3_decode", 20),
+    ("bits", "bits_pack", 20),
+    ("bits", "bits_unpack", 30),
+    ("bits", "bits_hamming_rows", 8),
+    ("pq", "pq_encode_part", 140),
+    ("pq", "cg_pq_multiply", 50),
+    ("adc", "adc_topk", 40),
+    ("kmeans", "accumulate", 10),
+    ("sparse", "sparse_read", 25),
+    ("tokens", "coverage", 150),
+    ("tokens", "tokens_entropy", 60),
+    ("maxsim", "cg_finish", 50),
+    ("maxsim", "copy_tile", 120),
+    ("dense", "product_block", 120),
+    ("dense", "dense_cosine", 12),
+]
+
+pytestmark = [
+    pytest.mark.slow,  # the figures are those of one compiler, so only CI asks
+    pytest.mark.skipif(not shutil.which("objdump"), reason="needs objdump"),
+]
+
+
+@cache
+def functions(family, level):
+    """Return `{symbol: disassembly}` of a compiled module."""
+    path = dispatch.load(family, level).__file__
+    command = ["objdump", "-d", "--no-show-raw-insn", path]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    parts = re.split(r"^[0-9a-f]+ <(.+)>:$", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def whole_vectors(family, level, name):
+    """Return the most lines on whole vectors in any function whose symbol holds the name."""
+    found = [text for symbol, text in functions(family, level).items() if name in symbol]
+    return max((len(re.findall(f"{REGISTERS[level]}.*", text)) for text in found), default=0)
+
+
+@pytest.mark.parametrize(("family", "name", "least"), HOT, ids=lambda value: str(value))
+@pytest.mark.parametrize("level", LEVELS)
+def test_hot_loops_keep_their_width(family, name, least, level):
+    assert whole_vectors(family, level, name) >= least
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_scalar_code_would_be_noticed(level):
+    assert whole_vectors("sparse", level, "sparse_size") == 0
