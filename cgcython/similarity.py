@@ -132,6 +132,7 @@ def max_sim_batch(query, documents, reduction="mean", k=None, num_threads=1):
     if not isinstance(documents, TokenArray):
         documents = TokenArray.from_list(documents)
     if isinstance(query, TokenArray):
+        query.require_values()
         rows = [max_sim_batch(one, documents, reduction, k, num_threads) for one in query]
         if k is None:
             return np.array(rows, np.float32).reshape(len(query), len(documents))
@@ -145,6 +146,8 @@ def max_sim_batch(query, documents, reduction="mean", k=None, num_threads=1):
 
 def top_k(scores, k):
     """Return (ids, scores) of the `k` highest scores, descending; ties keep the lower index."""
+    if not isinstance(k, (int, np.integer)) or k < 0:
+        raise InvalidInput(what="k", expected="0 or more", actual=k)
     k = min(k, len(scores))
     ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
     kernels.dense.top_k(scores, ids, best)

@@ -101,6 +101,11 @@ class TokenArray:
         """The number of values per token."""
         return self.values.shape[1]
 
+    def require_values(self):
+        """Raise InvalidInput where these are codes: they are scored, never taken for values."""
+        if self.values.dtype == np.uint8:
+            raise InvalidInput(what="tokens", expected="float32 values", actual="E4M3 codes")
+
     @property
     def starts(self):
         """The first row of each document."""

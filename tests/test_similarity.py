@@ -210,6 +210,18 @@ def test_codes_are_scored_where_they_lie(level):
     np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
 
 
+def test_codes_are_no_query():
+    codes = TokenArray(np.zeros((3, 128), np.uint8), [0, 3])
+    with pytest.raises(InvalidInput, match="tokens: expected float32 values, got E4M3 codes"):
+        max_sim_batch(codes, documents())
+
+
+@pytest.mark.parametrize("k", [-1, 1.5, "x"])
+def test_a_number_of_documents_is_whole(k):
+    with pytest.raises(InvalidInput, match="k: expected 0 or more"):
+        max_sim_batch(tokens(1), documents(), k=k)
+
+
 def test_reductions_have_names():
     with pytest.raises(InvalidInput, match="reduction"):
         max_sim_batch(tokens(1), documents(), reduction="median")

@@ -101,6 +101,8 @@ class TokenPruningCodec:
         is_list = not isinstance(documents, TokenArray)
         if is_list:
             documents = [self._tokens(document) for document in documents]
+        else:
+            documents.require_values()
         originals = np.array([len(document) for document in documents], np.uint32)
         offsets = np.zeros(len(originals) + 1, np.int64)
         np.cumsum([self._size(int(n)) for n in originals], out=offsets[1:])

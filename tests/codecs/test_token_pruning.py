@@ -108,6 +108,12 @@ def test_a_batch_is_its_records(level, layout, num_threads):
             assert np.array_equal(one, codec.decode(quantized))
 
 
+def test_codes_are_not_encoded_as_values():
+    codes = TokenArray(np.zeros((3, 4), np.uint8), [0, 3])
+    with pytest.raises(InvalidInput, match="expected float32 values"):
+        TokenPruningCodec(4).encode_batch(codes)
+
+
 def test_outputs_are_reused():
     codec = TokenPruningCodec(16)
     batch = codec.encode_batch([tokens(4), tokens(7)])
