@@ -74,7 +74,7 @@ cdef int check_documents(
     for i in range(starts.shape[0]):
         if (
             starts[i] < 0 or starts[i] > length or counts[i] < 0
-            or size > 0 and counts[i] > (length - starts[i]) // size
+            or counts[i] > (length - starts[i]) // max(size, 1)
         ):
             raise ValueError(f"document at {starts[i]} of {counts[i]} tokens leaves {length}")
     return 0

@@ -242,6 +242,13 @@ def test_documents_outside_the_values_are_refused(kernel, starts, counts):
         score(kernel, tokens(2, 4), tokens(10, 4), starts, counts)
 
 
+def test_documents_of_no_dimension_end_too(kernel):
+    packed, one = np.zeros((0, 0, LANES), F32), np.zeros(1, np.int64)
+    many, sums, data = np.array([2**62]), np.zeros(1, F32), np.zeros(4, np.uint8)
+    with pytest.raises(ValueError, match="document at"):
+        kernel("maxsim").score_codes(packed, 0, data, one, many, sums)
+
+
 def test_shapes_must_agree(kernel):
     maxsim, packed = kernel("maxsim"), np.zeros((1, 4, LANES), F32)
     none, sums = np.zeros(0, np.int64), np.zeros(0, F32)

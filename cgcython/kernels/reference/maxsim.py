@@ -125,5 +125,5 @@ def _check_documents(starts, counts, sums, length, size=1):
     if not len(starts) == len(counts) == len(sums):
         raise ValueError(f"{len(starts)} starts, {len(counts)} counts, {len(sums)} sums")
     for start, count in zip(starts, counts):
-        if not (0 <= start <= length and 0 <= int(count) * size <= length - start):
+        if not (0 <= start <= length and 0 <= int(count) * max(size, 1) <= length - start):
             raise ValueError(f"document at {start} of {count} tokens leaves {length}")
