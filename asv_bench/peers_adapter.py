@@ -192,7 +192,7 @@ def pq_decode_rows(c):
     )
 
 
-@peer(["pq.train.20k", "pq.train.100k"], prec="f32", mt=True, note="25 iterations", **OURS)
+@peer(["pq.train.20k", "pq.train.100k"], prec="f32", mt=True, note="12 relaxed steps", **OURS)
 def pq_train(c):
     from cgcython.codecs.training import Training
 

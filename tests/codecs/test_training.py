@@ -9,7 +9,14 @@ import pytest
 from cgcython import kernels
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
-from cgcython.codecs.training import CodebookWarning, lloyd, seed_centroids
+from cgcython.codecs.training import (
+    PACE,
+    PLAIN_STEPS,
+    STEPS,
+    CodebookWarning,
+    lloyd,
+    seed_centroids,
+)
 from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.kernels import dispatch
 
@@ -143,6 +150,15 @@ def test_constant_samples_are_learnt_exactly(rotation):
     samples = np.full((300, 16), 0.5, np.float32)
     book = PQ8Codebook.train(samples, rotation=rotation)
     np.testing.assert_allclose(book.decode(book.encode(samples)), samples, atol=1e-6)
+
+
+def test_steps_past_the_means_reach_lower_in_fewer_steps():
+    rows = np.random.default_rng(1).standard_normal((3000, 8)).astype(np.float32)
+    seeds = seed_centroids(rows, np.random.default_rng(2))
+    paced = lloyd(rows, lloyd(rows, seeds, STEPS - PLAIN_STEPS, PACE), PLAIN_STEPS)
+    plain = lloyd(rows, seeds, 2 * STEPS)
+    lost = [((rows[:, None] - c) ** 2).sum(axis=2).min(axis=1).sum() for c in (paced, plain)]
+    assert lost[0] < lost[1]
 
 
 def test_empty_cells_move_to_the_rows_kept_worst():
