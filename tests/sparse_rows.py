@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_array
 
+from cgcython.records import SparseVector
+
 COUNTS = [0, 1, 15, 16, 17, 100, 0, 33, 64, 7]
 
 
@@ -23,3 +25,10 @@ def rows(counts, dimension, seed=0):
 def matrix_of(indptr, indices, weights, dimension):
     columns = weights.astype(float), indices.astype(int), indptr
     return csr_array(columns, (len(indptr) - 1, dimension))
+
+
+def sparse_vector(nnz=50, dim=1000, seed=1):
+    """Weights above zero at random places."""
+    rng = np.random.default_rng(seed)
+    weights = rng.gamma(1.0, 1.0, nnz).astype(np.float32) + np.float32(0.01)
+    return SparseVector(rng.choice(dim, nnz, replace=False), weights, dim)

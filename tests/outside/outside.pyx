@@ -37,4 +37,4 @@ def compact_size(Py_ssize_t nnz, Py_ssize_t dimension):
 
 def addresses():
     """Where the functions lie that this module calls."""
-    return {"e4m3_encode": <size_t>e4m3_encode, "sparse_dot": <size_t>sparse_dot}
+    return {"e4m3_encode": <size_t>e4m3_encode, "sparse_size": <size_t>sparse_size}
