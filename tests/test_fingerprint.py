@@ -109,7 +109,7 @@ def test_it_is_encoded_in_compact_layouts(memories):
 
 
 def test_weights_too_small_for_f16_are_kept_in_f32(memories):
-    vector = SparseVector([1, 5], [1e-9, 1.0], 400)
+    vector = SparseVector([1, 5], [1e-9, 1e-8], 400)
     quantized = Fingerprint({"E6": vector}).encode(memories.router)
     assert quantized[ModelId.SPARSE].metadata.layout == "compact_f32"
     assert SparseCodec(400).decode(quantized[ModelId.SPARSE]) == vector
