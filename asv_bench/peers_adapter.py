@@ -130,7 +130,7 @@ def sparse_dot_pair(c):
 SPARSE_DOTS = ["sparse.dot.100kx1500", "sparse.dot.100kx128_q32"]
 
 
-@peer(SPARSE_DOTS, prec="f32", mt=True, note="row by row", **OURS)
+@peer(SPARSE_DOTS, name="cgcython rows", needs="cgcython", prec="f32", mt=True)
 def sparse_dot_rows(c):
     indptr, indices, weights = c.indptr, c.idx.ravel().view(np.uint32), c.val.ravel()
     query, out = c.qd, np.empty(c.nd, np.float32)

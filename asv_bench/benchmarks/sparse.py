@@ -24,6 +24,14 @@ QUERY[VALUES.indices] = VALUES.weights
 DOTS = np.empty(len(ROWS), np.float32)
 MATRIX = scipy.sparse.csr_matrix((WEIGHTS, INDICES.astype(np.int32), INDPTR.astype(np.int32)))
 
+LISTS = np.empty(VALUES.dimension + 1, np.int64), np.empty_like(INDICES), np.empty_like(WEIGHTS)
+kernels.sparse_products.invert(INDPTR, INDICES, WEIGHTS, *LISTS)
+COLUMNS = scipy.sparse.csr_matrix(
+    (WEIGHTS, INDICES.astype(np.int32), INDPTR), (len(ROWS), VALUES.dimension)
+).tocsc()
+COLUMN = scipy.sparse.csc_matrix(QUERY[:, None])
+OTHER = ROWS[0]
+
 
 class One:
     params, param_names = [LAYOUTS], ["layout"]
@@ -43,7 +51,7 @@ def track_compact_bytes():
 
 
 def dots():
-    kernels.sparse.dot_rows(QUERY, INDPTR, INDICES, WEIGHTS, DOTS)
+    kernels.sparse_products.dot_rows(QUERY, INDPTR, INDICES, WEIGHTS, DOTS)
 
 
 def dots_by_scipy():
@@ -55,3 +63,35 @@ def track_dots_against_scipy_csr():
     dots()
     np.testing.assert_allclose(DOTS, dots_by_scipy(), rtol=1e-5)
     return times_as_fast(dots, dots_by_scipy)
+
+
+def score():
+    kernels.sparse_products.score_postings(VALUES.indices, VALUES.weights, *LISTS, 0, DOTS)
+
+
+def score_by_scipy():
+    return (COLUMNS @ COLUMN).toarray()
+
+
+@at_least(1)
+def track_inverted_lists_against_scipy_csc():
+    score()
+    np.testing.assert_allclose(DOTS, score_by_scipy()[:, 0], rtol=1e-4)
+    return times_as_fast(score, score_by_scipy)
+
+
+def dot_pair():
+    a, b = VALUES, OTHER
+    return kernels.sparse_products.dot_pair(a.indices, a.weights, b.indices, b.weights)
+
+
+def dot_pair_by_numpy():
+    a, b = VALUES, OTHER
+    _, i, j = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
+    return a.weights[i] @ b.weights[j]
+
+
+@at_least(5)
+def track_pair_against_numpy():
+    np.testing.assert_allclose(dot_pair(), dot_pair_by_numpy(), rtol=1e-4)
+    return times_as_fast(dot_pair, dot_pair_by_numpy)
