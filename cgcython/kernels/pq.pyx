@@ -433,7 +433,7 @@ def decode_rows(
             start += BLOCK
 
 
-def decode_vector(bytes codes, object prepared):
+def decode_vector(bytes codes not None, object prepared):
     """Return the vector of M bytes of codes."""
     cdef:
         Codebook book

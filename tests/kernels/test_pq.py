@@ -222,6 +222,12 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
         pq.dot_table(np.empty(23, np.float32), prepared, table)
 
 
+@pytest.mark.parametrize("codes", [None, "12345678"])
+def test_only_bytes_are_decoded(kernel, codes):
+    with pytest.raises(TypeError):
+        kernel("pq").decode_vector(codes, prepare(np.zeros((8, 256, 2))))
+
+
 def test_a_prepared_codebook_that_was_tampered_with_is_refused():
     prepared = rotated(np.random.default_rng(17), 40, 8, 40)
     wrong = [
