@@ -35,7 +35,7 @@ KINDS = ("opq", "pca", None)
 STEPS = 12  # of k-means
 PACE = 1.7  # centroids step past their means, where twelve steps reach lower than 25 plain ones
 PLAIN_STEPS = 2  # the last ones, which end on the means
-ROUNDS, STEPS_EACH, LAST_STEPS = 12, 2, 12  # of refining: rotate and step; then step alone
+ROUNDS, STEPS_EACH, LAST_STEPS = 12, 2, 6  # of refining: rotate and step; then step alone
 REFINED_GAIN = 0.01
 
 
