@@ -79,7 +79,7 @@ def test_given_records_are_the_ones_judged(contender):
 def test_records_of_two_layouts_are_scored_together(contender):
     indptr, indices, weights, dimension = SPARSE
     weights = weights.copy()
-    weights[0] = 1e-6  # below f16, so that this record keeps f32
+    weights[0] = 1e6  # beyond f16, so that this record keeps f32
     one = contender(E6, (indptr, indices, weights, dimension), count=3)
     assert one.layout == "compact_f16, compact_f32"
     scores, coded = one.scores(SparseVector([9], [3.0], 30522))
