@@ -5,18 +5,18 @@ rounding bound of the least, the float64 distance decides, so that every level, 
 of its float32 sums, returns the codes of the definition.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport isfinite, sqrtf
 from libc.string cimport memcpy, memset
 cimport numpy as np
+from cgcython.kernels._codebook cimport (
+    CENTROIDS, MAX_PART, MAX_WIDTH, STRIP, Codebook, padded, read,
+)
 from cgcython.kernels._types cimport f32, u8
 
 np.import_array()
 
 cdef extern from "_pq.h" nogil:
     enum:
-        STRIP "CG_STRIP"
-        CENTROIDS "CG_CENTROIDS"
         TILE "CG_TILE"
     void scores_of "cg_pq_scores"(
         int vectors, const f32 *x, Py_ssize_t stride, const f32 *strips, const f32 *half_norms,
@@ -37,94 +37,10 @@ cdef extern from "_pq.h" nogil:
 cdef enum:
     BLOCK = 48         # rows at once: their parts stay in the second cache
     CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
-    MAX_PART = 4096    # values of a part, as pq_layout.prepare allows
-    MAX_WIDTH = 16384  # values of all parts
 
 cdef f32 UNIT = 5.9604645e-08  # 2**-24, the relative rounding error of a float32
 cdef f32 TINY = 1e-37          # above all that products of float32 lose to underflow
 cdef f32 HUGE = 1e30           # bounds from here on may have overflowed
-
-
-cdef struct Codebook:
-    const f32 *centroids
-    const f32 *strips
-    const f32 *half_norms
-    const f32 *max_norms
-    f32 column_norm
-    const f32 *mean        # NULL without a rotation, as are the next three
-    const f32 *rotation
-    const f32 *forward
-    const f32 *back
-    Py_ssize_t parts, part, width, dim
-
-
-cdef const f32 *floats_of(
-    object prepared, Py_ssize_t item, int ndim, Py_ssize_t *shape
-) except NULL:
-    """Return the data of an array of a PreparedCodebook and its shape."""
-    cdef object found = <object>PyTuple_GET_ITEM(prepared, item)
-    cdef np.ndarray array
-    cdef int axis
-    if not np.PyArray_Check(found):
-        raise ValueError(f"item {item} of the prepared codebook is {type(found).__name__}")
-    array = <np.ndarray>found
-    if (
-        np.PyArray_TYPE(array) != np.NPY_FLOAT32
-        or not np.PyArray_IS_C_CONTIGUOUS(array)
-        or not np.PyArray_ISBEHAVED_RO(array)
-        or np.PyArray_NDIM(array) != ndim
-    ):
-        raise ValueError(f"item {item} of the prepared codebook is {array.dtype} {found.shape}")
-    for axis in range(ndim):
-        shape[axis] = np.PyArray_DIM(array, axis)
-    return <const f32 *>np.PyArray_DATA(array)
-
-
-cdef int require(bint fits) except -1:
-    if not fits:
-        raise ValueError("the arrays of the prepared codebook do not fit; use pq_layout.prepare")
-    return 0
-
-
-cdef int read(object prepared, Codebook *book) except -1:
-    """Fill book from a PreparedCodebook; every size the loops rely on is checked here."""
-    cdef Py_ssize_t[4] shape
-    if not PyTuple_Check(prepared) or PyTuple_GET_SIZE(prepared) != 9:
-        raise ValueError("expected a PreparedCodebook; use pq_layout.prepare")
-    memset(book, 0, sizeof(Codebook))
-    book.centroids = floats_of(prepared, 0, 3, shape)
-    book.parts, book.part = shape[0], shape[2]
-    book.width = book.dim = book.parts * book.part
-    require(shape[1] == CENTROIDS and book.part <= MAX_PART and book.width <= MAX_WIDTH)
-    book.strips = floats_of(prepared, 1, 4, shape)
-    require(shape[0] == book.parts and shape[2] == book.part)
-    require(shape[1] * STRIP == CENTROIDS and shape[3] == STRIP)
-    book.half_norms = floats_of(prepared, 2, 2, shape)
-    require(shape[0] == book.parts and shape[1] == CENTROIDS)
-    book.max_norms = floats_of(prepared, 3, 1, shape)
-    require(shape[0] == book.parts)
-    book.column_norm = <object>PyTuple_GET_ITEM(prepared, 4)
-    if <object>PyTuple_GET_ITEM(prepared, 6) is not None:
-        read_rotation(prepared, book)
-    return 0
-
-
-cdef int read_rotation(object prepared, Codebook *book) except -1:
-    cdef Py_ssize_t[4] shape
-    book.rotation = floats_of(prepared, 6, 2, shape)
-    book.dim = shape[0]
-    require(shape[1] == book.width)
-    book.mean = floats_of(prepared, 5, 1, shape)
-    require(shape[0] == book.dim)
-    book.forward = floats_of(prepared, 7, 3, shape)
-    require(shape[0] * STRIP == padded(book.width) and shape[1] == book.dim and shape[2] == STRIP)
-    book.back = floats_of(prepared, 8, 3, shape)
-    require(shape[0] * STRIP == padded(book.dim) and shape[1] == book.width and shape[2] == STRIP)
-    return 0
-
-
-cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
-    return (n + STRIP - 1) // STRIP * STRIP
 
 
 cdef void project(
