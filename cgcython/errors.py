@@ -139,7 +139,7 @@ class SparseTooDense(QuantizationError):
     code = "EMB-E014"
     facts = ("expected_sparsity", "nnz", "total", "actual_pct")
     sentence = (
-        "{nnz} of {total} values are non-zero ({actual_pct:.1f} %), "
+        "{nnz} of {total} values are non-zero ({actual_pct:.6g} %), "
         "more than {expected_sparsity} %; drop the smallest weights or use a dense method"
     )
 
