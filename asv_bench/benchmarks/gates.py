@@ -14,7 +14,7 @@ def target_us(microseconds):
 
     The limit is LEEWAY times that, scaled by the multiply-add rate measured in the same run.
     """
-    return _attribute("target", microseconds * 1e-6)
+    return _attribute("target", microseconds * 1e-6, "seconds")
 
 
 def at_most(limit, unit):

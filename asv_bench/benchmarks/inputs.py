@@ -20,11 +20,11 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-def clustered(rows, dim):
-    """Return unit vectors around 200 centres: structured, as embeddings are."""
-    centres = np.random.default_rng(dim).standard_normal((200, dim), dtype=np.float32)
-    noise = 0.3 * RNG.standard_normal((rows, dim), dtype=np.float32)
-    return unit(centres[RNG.integers(0, 200, rows)] + noise)
+def correlated(rows, dim):
+    """Return unit vectors of 96 factors and noise: structured, as embeddings are."""
+    factors = np.random.default_rng(dim).standard_normal((96, dim), dtype=np.float32)
+    noise = 3 * RNG.standard_normal((rows, dim), dtype=np.float32)
+    return unit(RNG.standard_normal((rows, 96), dtype=np.float32) @ factors + noise)
 
 
 def sparse(dim):
@@ -41,14 +41,14 @@ def value(model_id):
         return sparse(row.dimension)
     if row.method is QuantizationMethod.TOKEN_PRUNING:
         return unit(RNG.standard_normal((TOKENS, row.dimension), dtype=np.float32))
-    return clustered(1, row.dimension)[0]
+    return correlated(1, row.dimension)[0]
 
 
 @cache
 def codebook(dim, rotation):
     """Return a codebook of 8 bytes, from few samples: its training is not what is timed."""
     with warnings.catch_warnings(action="ignore", category=CodebookWarning):
-        return PQ8Codebook.train(clustered(2048, dim), rotation=rotation, width=rotation and 256)
+        return PQ8Codebook.train(correlated(2048, dim), rotation=rotation, width=rotation and 256)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Ratios of two calls timed in turn, so that a drifting machine slows both alike."""
+"""Ratios of two calls timed in turn, so that a drifting machine slows both alike; short calls."""
 
 from statistics import median
 from time import perf_counter
@@ -10,6 +10,12 @@ def times_as_fast(ours, theirs, rounds=9):
     """Return the median of theirs / ours over alternating rounds."""
     loops = _loops(ours), _loops(theirs)
     return median(_seconds(theirs, loops[1]) / _seconds(ours, loops[0]) for _ in range(rounds))
+
+
+def seconds_per_call(call, rounds=25):
+    """Return the median time of a call too short for asv to time by itself."""
+    loops = _loops(call)
+    return median(_seconds(call, loops) for _ in range(rounds))
 
 
 def _loops(call):
