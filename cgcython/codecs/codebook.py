@@ -20,6 +20,7 @@ from cgcython.errors import (
     InvalidQuantizedData,
     RecallLossExceeded,
 )
+from cgcython.files import write_whole
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
 from cgcython.parallel import split_rows
 
@@ -230,7 +231,7 @@ class PQ8Codebook:
         loss, limit = self.metadata.get("held_out_loss"), self.method.max_recall_loss()
         if loss is not None and loss > limit and not force:
             raise RecallLossExceeded(method=self.method, measured_loss=loss, max_loss=limit)
-        codebook_file.write(path, self.to_bytes())
+        write_whole(path, self.to_bytes())
 
     @classmethod
     def load(cls, path, embedding_dim=None):

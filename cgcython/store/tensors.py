@@ -1,13 +1,12 @@
 """Named arrays in one safetensors file: written whole, mapped without a copy when read."""
 
 import json
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
+
+from cgcython.files import write_whole
 
 DTYPES = {
     "F64": "<f8",
@@ -50,17 +49,6 @@ def _view(data, start, name, tensor):
 
 def write_tensors(path, arrays, metadata=None):
     """Write arrays and text metadata to a file, whole or not at all."""
-    path = Path(path)
     # safetensors writes the memory of an array as it lies, so it has to lie in C order.
     content = save({name: np.ascontiguousarray(one) for name, one in arrays.items()}, metadata)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_whole(path, content)
