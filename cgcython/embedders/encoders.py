@@ -1,5 +1,7 @@
 """The thirteen embedders, each with its method's codec: thin faces that know a profile."""
 
+from abc import ABC, abstractmethod
+
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_distance
 from cgcython.codecs.float8 import Float8Codec
@@ -43,7 +45,7 @@ class RecallLoss(float):
         return cls(sum(losses) / len(losses), max(losses))
 
 
-class Encoder:
+class Encoder(ABC):
     """What the five encoders share; a subclass names its method and makes its codecs."""
 
     method = None
@@ -134,8 +136,9 @@ class Encoder:
             codecs[model_id] = make(row.dimension, model_id)
         return codecs[model_id]
 
+    @abstractmethod
     def _make(self, dim, model_id=None):
-        raise NotImplementedError
+        """Return the codec of one dimension."""
 
     def _make_compact(self, dim, model_id):
         return self.codec(model_id)
