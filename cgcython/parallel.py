@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+
 from cgcython.errors import InvalidInput
 
 
@@ -11,11 +13,34 @@ def split_rows(function, rows, num_threads=1):
     The ranges depend on `rows` and `num_threads` only. Kernels release the GIL, so the ranges
     run at the same time.
     """
+    parts = max(1, min(_checked(num_threads), rows))
+    return _run(function, [rows * part // parts for part in range(parts + 1)])
+
+
+def split_weighted(function, weights, num_threads=1):
+    """Call `function(start, stop)` as `split_rows` does, on ranges of about equal weight.
+
+    >>> split_weighted(lambda *rows: rows, [1, 1, 1, 1, 8], num_threads=2)
+    [(0, 4), (4, 5)]
+    """
+    parts = max(1, min(_checked(num_threads), len(weights)))
+    if parts == 1:
+        return [function(0, len(weights))]
+    ends = np.cumsum(weights)
+    wanted = ends[-1] * np.arange(1, parts) / parts
+    # An edge goes where the weight before it is closest to its share.
+    inner = np.searchsorted(ends - np.asarray(weights) / 2, wanted)
+    return _run(function, [0, *inner.tolist(), len(weights)])
+
+
+def _checked(num_threads):
     if not isinstance(num_threads, int) or num_threads < 1:
         raise InvalidInput(what="num_threads", expected="1 or more", actual=num_threads)
-    parts = max(1, min(num_threads, rows))
-    if parts == 1:
-        return [function(0, rows)]
-    edges = [rows * part // parts for part in range(parts + 1)]
-    with ThreadPoolExecutor(parts) as threads:
+    return num_threads
+
+
+def _run(function, edges):
+    if len(edges) == 2:
+        return [function(*edges)]
+    with ThreadPoolExecutor(len(edges) - 1) as threads:
         return list(threads.map(function, edges[:-1], edges[1:]))

@@ -18,7 +18,7 @@ from cgcython.cli.output import print_json, print_table, written_whole
 from cgcython.cli.pieces import Pieces
 from cgcython.cli.progress import progress
 from cgcython.cli.sources import open_source
-from cgcython.store.tensors import write_tensors
+from cgcython.tensors import write_tensors
 
 SUFFIXES = (".npz", ".safetensors")
 

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from cgcython.errors import InvalidInput
-from cgcython.store.tensors import read_tensors
+from cgcython.tensors import read_tensors
 
 ONLY = ""  # the name of the one array in a .npy file
 DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.records import QuantizedBatch
-from cgcython.store.tensors import read_tensors, write_tensors
+from cgcython.tensors import read_tensors, write_tensors
 
 FORMAT, VERSION = "cgcython-shard", 1
 PATTERN = "shard-*.safetensors"

@@ -10,7 +10,7 @@ from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
-from cgcython.store.tensors import read_tensors, write_tensors
+from cgcython.tensors import read_tensors, write_tensors
 
 RNG = np.random.default_rng(2)
 ROUTER = QuantizationRouter()

@@ -1,7 +1,10 @@
 """Token arrays: Arrow's layout, built from what callers have, views instead of copies."""
 
+import pickle
+
 import numpy as np
 import pytest
+import torch
 
 from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, TokenArray, TokenEmbeddings
 
@@ -33,8 +36,63 @@ def test_views_copy_nothing():
 def test_documents_beyond_the_last_are_refused():
     with pytest.raises(IndexError):
         array()[4]
-    with pytest.raises(InvalidInput, match="step"):
-        array()[::2]
+
+
+def test_slices_may_step_backwards():
+    assert array()[::-2].counts.tolist() == [1, 0]
+    assert np.array_equal(array()[::-1][0], array()[3])
+
+
+def test_a_selection_copies_no_token():
+    tokens, ids = array(), [3, 0, 3, 1]
+    taken = tokens.take(ids)
+    assert np.shares_memory(taken.values, tokens.values)
+    assert [one.tolist() for one in taken] == [tokens[i].tolist() for i in ids]
+    assert len(tokens.take([])) == 0
+
+
+@pytest.mark.parametrize("ids", [[4], [-1], [0.5], [[0]], ["a"]])
+def test_ids_are_those_of_documents(ids):
+    with pytest.raises(InvalidInput, match="ids"):
+        array().take(ids)
+
+
+def test_a_selection_is_compacted_before_it_has_offsets():
+    taken = array().take([3, 0])
+    with pytest.raises(InvalidInput, match="compact"):
+        taken.offsets  # noqa: B018
+    compact = taken.compact()
+    assert compact == taken
+    assert compact.offsets.tolist() == [0, 1, 3]
+    assert compact.values.shape == (3, 3)
+
+
+def test_what_is_compact_already_is_shared():
+    tokens = array()
+    assert tokens.compact() is tokens
+    part = tokens[2:].compact()
+    assert np.shares_memory(part.values, tokens.values)
+    assert part.offsets.tolist() == [0, 5, 6]
+
+
+def test_equal_is_what_has_the_same_documents():
+    tokens = array()
+    assert tokens == array()
+    assert tokens == tokens.take([0, 1, 2, 3])
+    assert tokens[1:] != tokens[:-1]
+    assert tokens != TokenArray(tokens.values + 1, tokens.offsets)
+    assert tokens != TokenArray(tokens.values, [0, 3, 3, 7, 8])
+    assert tokens != "tokens"
+
+
+def test_the_repr_tells_what_it_costs():
+    shown = "TokenArray(documents=4, tokens=8, dim=3, precision=float32, nbytes=136)"
+    assert repr(array()) == shown
+    assert array().take([3, 3]).nbytes == 2 * 12 + 3 * 8
+
+
+def test_a_copy_by_pickle_is_equal():
+    assert pickle.loads(pickle.dumps(array()[1:3])) == array()[1:3]
 
 
 def test_lists_of_matrices_are_joined():
@@ -88,3 +146,21 @@ def test_norms_are_found_once_and_travel_with_views():
     known = tokens.inverse_norms
     assert tokens.inverse_norms is known
     assert tokens[1:3].inverse_norms is known
+
+
+def test_norms_of_a_selection_are_those_of_the_whole():
+    tokens, taken = array(), array().take([3, 0])
+    rows = [0, 1, 7]
+    assert taken.inverse_norms[rows].tolist() == tokens.inverse_norms[rows].tolist()
+
+
+def test_what_late_interaction_models_return_is_taken():
+    rows = np.arange(12, dtype=F32).reshape(2, 3, 2)
+    tensors = TokenArray.from_list([torch.from_numpy(one).requires_grad_() for one in rows])
+    assert tensors == TokenArray.from_list(list(rows))
+    assert TokenArray.from_padded(torch.from_numpy(rows), torch.tensor([3, 3])) == tensors
+
+
+def test_matrices_of_another_kind_are_refused():
+    with pytest.raises(InvalidInput, match="bfloat16 codes: expected uint16, got float32"):
+        TokenArray(np.zeros((2, 4), F32), [0, 2], "bfloat16")

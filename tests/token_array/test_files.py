@@ -1,0 +1,144 @@
+"""Token files: mapped, whole, and nothing believed that they say."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from cgcython import (
+    CodebookMissing,
+    InvalidInput,
+    PQ8Codebook,
+    QuantizationError,
+    StorageCorruption,
+    TokenArray,
+    UnsupportedVersion,
+    max_sim_batch,
+)
+from cgcython.tensors import read_tensors
+
+F32 = np.float32
+RNG = np.random.default_rng(5)
+BOOK = PQ8Codebook(RNG.standard_normal((8, 256, 2)).astype(F32))
+
+
+def tokens(precision="float32"):
+    array = TokenArray(RNG.standard_normal((30, 16)).astype(F32), [0, 7, 7, 30])
+    return array.quantize(precision, BOOK if precision == "pq" else None)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "tokens.safetensors"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "e4m3", "sign", "pq"])
+def test_a_file_holds_what_was_saved(path, precision):
+    array = tokens(precision)
+    array.save(path)
+    for verify in (False, True):
+        loaded = TokenArray.load(path, array.codebook, verify=verify)
+        assert loaded == array
+        assert loaded.precision == precision
+
+
+def test_a_selection_is_saved_alone(path):
+    array = tokens("e4m3")
+    array.take([2, 0]).save(path)
+    assert TokenArray.load(path) == array.take([2, 0])
+    assert load_file(path)["values"].shape == (30, 16)
+    array[:1].save(path)
+    assert load_file(path)["values"].shape == (7, 16)
+
+
+def test_nothing_is_read_before_it_is_scored(path):
+    array = tokens()
+    array.save(path)
+    loaded = TokenArray.load(path)
+    assert isinstance(loaded.values.base, np.memmap)
+    assert not loaded.values.flags.writeable
+    assert max_sim_batch(array[0], loaded).tolist() == max_sim_batch(array[0], array).tolist()
+
+
+def test_other_readers_find_the_names(path):
+    tokens("e4m3").save(path)
+    assert {name: one.dtype.name for name, one in load_file(path).items()} == {
+        "values": "uint8",
+        "offsets": "int64",
+        "scales": "float32",
+    }
+
+
+def test_codes_need_their_codebook(path):
+    tokens("pq").save(path)
+    with pytest.raises(CodebookMissing, match=f"{BOOK.codebook_id:#010x}"):
+        TokenArray.load(path)
+    with pytest.raises(InvalidInput, match="codebook"):
+        TokenArray.load(path, PQ8Codebook(np.zeros((8, 256, 2))))
+
+
+def test_a_later_version_is_refused_clearly(path):
+    tokens().save(path)
+    arrays, texts = read_tensors(path)
+    save_file(dict(arrays), path.with_name("later"), {**texts, "version": "2"})
+    with pytest.raises(UnsupportedVersion, match="version 2"):
+        TokenArray.load(path.with_name("later"))
+
+
+@pytest.mark.parametrize("at", range(0, 2400, 37))
+def test_a_flipped_bit_is_found(path, at):
+    array = tokens("e4m3")
+    array.save(path)
+    data = bytearray(path.read_bytes())
+    data[at % len(data)] ^= 1 << at % 8
+    path.write_bytes(data)
+    with pytest.raises(QuantizationError):
+        TokenArray.load(path, verify=True)
+
+
+@pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
+def test_a_torn_file_is_refused(path, length):
+    tokens().save(path)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(StorageCorruption):
+        TokenArray.load(path)
+
+
+HOSTILE = {
+    "no values": ({"values": None}, {}),
+    "another array": ({"more": np.zeros(3)}, {}),
+    "one-dimensional values": ({"values": np.zeros(480, np.uint8)}, {}),
+    "values of another type": ({"values": np.zeros((30, 16), np.int64)}, {}),
+    "offsets beyond the values": ({"offsets": np.array([0, 31])}, {}),
+    "offsets that descend": ({"offsets": np.array([0, 9, 3])}, {}),
+    "offsets that are not whole": ({"offsets": np.zeros(2)}, {}),
+    "too few scales": ({"scales": np.ones(29, F32)}, {}),
+    "another dimension": ({}, {"dim": 17}),
+    "a dimension below zero": ({}, {"dim": -16}),
+    "a dimension in words": ({}, {"dim": "16"}),
+    "another precision": ({}, {"precision": "pq"}),
+    "no precision": ({}, {"precision": None}),
+    "a list for a precision": ({}, {"precision": ["e4m3"]}),
+}
+
+
+@pytest.mark.parametrize(("arrays", "about"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_are_refused(path, monkeypatch, arrays, about):
+    tokens("e4m3").save(path)
+    found, texts = read_tensors(path)
+    arrays = {name: one for name, one in {**found, **arrays}.items() if one is not None}
+    texts = {**texts, "about": json.dumps({**json.loads(texts["about"]), **about})}
+    save_file({name: np.array(one) for name, one in arrays.items()}, path, texts)
+    monkeypatch.setattr("cgcython.token_array.files._require_same", lambda *_: None)
+    with pytest.raises(StorageCorruption, match=str(path)):
+        TokenArray.load(path)
+
+
+def test_a_number_that_is_not_finite_is_never_matched(path):
+    values = np.ones((3, 16), F32)
+    values[1, 4] = np.nan
+    TokenArray(values, [0, 3], finite=False).save(path)
+    assert max_sim_batch(values[:1], TokenArray.load(path)).tolist() == [1.0]
+    with pytest.raises(StorageCorruption, match="value 20 is nan"):
+        TokenArray.load(path, verify=True)
