@@ -1,16 +1,28 @@
 """Greedy facility location on cosines in whole numbers: every level keeps the same tokens."""
 from libc.math cimport rint, sqrt
-from libc.stdint cimport int16_t, int32_t, uint16_t
+from libc.stdint cimport int16_t, int32_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 from cgcython.kernels._types cimport f32, f64, u8
+
+cdef extern from *:
+    int ctz "__builtin_ctz"(uint32_t bits) noexcept nogil
 
 cdef extern from "_tokens.h" nogil:
     enum:
         BLOCK "CG_BLOCK"
+        HALF "CG_LANES"
         ROWS "CG_ROWS"
+        TOGETHER "CG_TOGETHER"
     void cosines_of "cg_cosines"(
         const int32_t *rows, const int32_t *columns, Py_ssize_t pairs, uint16_t *out,
         Py_ssize_t stride,
+    )
+    void mirror "cg_mirror"(const uint16_t *block, uint16_t *out, Py_ssize_t stride)
+    uint32_t rises "cg_rises"(const uint16_t *row, const uint16_t *best)
+    Py_ssize_t highest "cg_highest"(const uint32_t *worth, Py_ssize_t n)
+    void lower "cg_lower"(
+        uint32_t *worth, Py_ssize_t n, const uint16_t *cosines, const Py_ssize_t *tokens,
+        const uint16_t *before, const uint16_t *after,
     )
 
 cdef enum:
@@ -47,10 +59,15 @@ cdef struct Cover:
     int16_t *tokens     # [stride / BLOCK, pairs, BLOCK, 2] in units of 1 / UNIT
     uint16_t *cosines   # [stride, stride], -1 to 1 as 0 to 65535
     uint16_t *best      # the best cosine of each token with a kept one
-    int32_t *bounds     # what a token would have added when last asked: it can only fall
-    u8 *asked           # whether that was in this round
-    u8 *is_zero
+    uint32_t *worth     # what each token would add, plus 1; 0 for kept tokens and behind the last
     int32_t *gains      # of kept tokens, -1 for others
+
+
+cdef struct Risen:
+    Py_ssize_t count    # of tokens that a kept one covers better than those before
+    Py_ssize_t[TOGETHER] tokens
+    uint16_t[TOGETHER] before
+    uint16_t[TOGETHER] after
 
 
 cdef inline Py_ssize_t place(
@@ -70,28 +87,27 @@ cdef inline Py_ssize_t lay_out(Cover *c, Py_ssize_t n, Py_ssize_t dim, u8 *memor
     at = place(<void **>&c.tokens, memory, at, 2 * c.stride * c.pairs * sizeof(int16_t))
     at = place(<void **>&c.cosines, memory, at, c.stride * c.stride * sizeof(uint16_t))
     at = place(<void **>&c.best, memory, at, c.stride * sizeof(uint16_t))
-    at = place(<void **>&c.bounds, memory, at, (n + 63) // 64 * 64 * sizeof(int32_t))
+    at = place(<void **>&c.worth, memory, at, c.stride * sizeof(uint32_t))
     at = place(<void **>&c.gains, memory, at, c.stride * sizeof(int32_t))
-    at = place(<void **>&c.asked, memory, at, c.stride)
-    at = place(<void **>&c.is_zero, memory, at, c.stride)
     return at + ALIGN
 
 
 cdef inline void round_tokens(const f32 *values, Cover *c) noexcept nogil:
-    """Write tokens at length UNIT, rounded, in the order cosines are computed in."""
+    """Write tokens at length UNIT, rounded, in the order cosines are computed in; 0 stays 0.
+
+    Notes zero tokens by a worth of 0; all others have 1.
+    """
     cdef:
-        Py_ssize_t i
+        Py_ssize_t i, size = 2 * BLOCK * c.pairs
         f64 squares
-    memset(c.tokens, 0, 2 * c.stride * c.pairs * sizeof(int16_t))
-    memset(c.is_zero, 1, c.stride)
+    memset(c.tokens + (c.stride // BLOCK - 1) * size, 0, size * sizeof(int16_t))
     for i in range(c.n):
         squares = squares_of(values + i * c.dim, c.dim)
-        c.is_zero[i] = squares == 0
-        if squares > 0:
-            round_token(
-                values + i * c.dim, UNIT / sqrt(squares), c.dim,
-                c.tokens + 2 * (i // BLOCK * BLOCK * c.pairs + i % BLOCK),
-            )
+        c.worth[i] = squares > 0
+        round_token(
+            values + i * c.dim, UNIT / sqrt(squares) if squares > 0 else 0, c.dim,
+            c.tokens + i // BLOCK * size + 2 * (i % BLOCK),
+        )
 
 
 cdef inline void round_token(
@@ -119,79 +135,89 @@ cdef inline void fill_cosines(Cover *c) noexcept nogil:
         const int32_t *tokens = <const int32_t *>c.tokens
     while j < c.stride:
         i = 0
-        while i < c.n:
+        while i < min(c.n, j + BLOCK):
             cosines_of(
                 tokens + i // BLOCK * BLOCK * c.pairs + i % BLOCK, tokens + j * c.pairs, c.pairs,
                 c.cosines + i * c.stride + j, c.stride,
             )
             i += ROWS
+        i = 0
+        while i < j:
+            mirror(c.cosines + i * c.stride + j, c.cosines + j * c.stride + i, c.stride)
+            i += BLOCK
         j += BLOCK
     for i in range(c.n):
-        if c.is_zero[i]:
+        if c.worth[i] == 0:
             memset(c.cosines + i * c.stride, 0, c.stride * sizeof(uint16_t))
-    for j in range(c.stride):
-        if c.is_zero[j]:
-            for i in range(c.n):
-                c.cosines[i * c.stride + j] = 0
+            for j in range(c.n):
+                c.cosines[j * c.stride + i] = 0
 
 
-cdef inline int32_t added_by(const Cover *c, Py_ssize_t i) noexcept nogil:
+cdef inline void settle(Cover *c, Risen *risen) noexcept nogil:
+    """Lower what each token would add by what the kept ones now cover."""
+    cdef Py_ssize_t i
+    for i in range(risen.count, TOGETHER):
+        risen.tokens[i], risen.before[i], risen.after[i] = 0, 0, 0
+    lower(c.worth, c.stride, c.cosines, risen.tokens, risen.before, risen.after)
+    risen.count = 0
+
+
+cdef inline void raise_to(
+    Cover *c, Risen *risen, Py_ssize_t j, uint16_t cosine
+) noexcept nogil:
+    """Set the best cosine of one token; what that takes from others is settled some at a time."""
+    risen.tokens[risen.count] = j
+    risen.before[risen.count], risen.after[risen.count] = c.best[j], cosine
+    risen.count += 1
+    c.best[j] = cosine
+    if risen.count == TOGETHER:
+        settle(c, risen)
+
+
+cdef inline void begin(Cover *c) noexcept nogil:
+    """Set what each token would add when none is kept: the sum of its cosines."""
     cdef:
-        int32_t total = 0
         Py_ssize_t j
-        const uint16_t *row = c.cosines + i * c.stride
-    for j in range(c.stride):
-        total += <int32_t>max(row[j], c.best[j]) - c.best[j]
-    return total
-
-
-cdef inline Py_ssize_t most_promising(const Cover *c) noexcept nogil:
-    """The lowest position of the highest bound; kept tokens have -1."""
-    cdef:
-        Py_ssize_t i, start, found = 0
-        int32_t highest = -1, here
-        const int32_t *bounds
-    for start in range(0, c.n, 64):
-        here, bounds = -1, c.bounds + start
-        for i in range(64):
-            here = max(here, bounds[i])
-        if here > highest:
-            highest, found = here, start
-    while c.bounds[found] != highest:
-        found += 1
-    return found
-
-
-cdef inline Py_ssize_t next_pick(Cover *c) noexcept nogil:
-    """Return the token that adds most, asking only those whose bound is still the highest."""
-    cdef Py_ssize_t i = most_promising(c)
-    while not c.asked[i]:
-        c.bounds[i] = added_by(c, i)
-        c.asked[i] = 1
-        i = most_promising(c)
-    return i
+        Risen risen
+    risen.count = 0
+    memset(c.best, 0, c.n * sizeof(uint16_t))
+    memset(c.worth, 0, c.stride * sizeof(uint32_t))
+    for j in range(c.n):
+        raise_to(c, &risen, j, 0xFFFF)
+        c.best[j] = 0
+        c.gains[j] = -1
+    settle(c, &risen)
+    for j in range(c.n):
+        c.worth[j] = 1 - c.worth[j]
+    for j in range(c.n, c.stride):
+        c.worth[j], c.best[j] = 0, 0xFFFF
 
 
 cdef inline void keep(Cover *c, Py_ssize_t pick) noexcept nogil:
+    """Keep a token, and take from all others what it covers of what they would."""
     cdef:
-        Py_ssize_t j
+        Py_ssize_t j = 0
         const uint16_t *row = c.cosines + pick * c.stride
-    for j in range(c.stride):
-        c.best[j] = max(c.best[j], row[j])
-    memset(c.asked, 0, c.n)
-    c.gains[pick] = c.bounds[pick]
-    c.bounds[pick] = -1
+        uint32_t better
+        Risen risen
+    risen.count = 0
+    c.gains[pick] = <int32_t>(c.worth[pick] - 1)
+    while j < c.stride:
+        better = rises(row + j, c.best + j)
+        while better:
+            raise_to(c, &risen, j + ctz(better), row[j + ctz(better)])
+            better &= better - 1
+        j += HALF
+    settle(c, &risen)
+    c.worth[pick] = 0
+    memset(c.worth + c.n, 0, (c.stride - c.n) * sizeof(uint32_t))
 
 
 cdef inline void cover(const f32 *values, Cover *c, Py_ssize_t k) noexcept nogil:
     """Set the gains of the k kept tokens."""
-    cdef Py_ssize_t i, _
+    cdef Py_ssize_t _
     round_tokens(values, c)
     fill_cosines(c)
-    memset(c.best, 0, c.stride * sizeof(uint16_t))
-    for i in range(c.n):
-        c.bounds[i], c.gains[i], c.asked[i] = 0x7FFFFFFF, -1, 0
-    for i in range(c.n, (c.n + 63) // 64 * 64):
-        c.bounds[i] = -1
+    begin(c)
     for _ in range(k):
-        keep(c, next_pick(c))
+        keep(c, highest(c.worth, c.stride))

@@ -14,6 +14,7 @@
 #else
 #define CG_ROWS 4
 #endif
+#define CG_TOGETHER 4
 #define CG_UNROLL _Pragma("GCC unroll 16")
 
 CG_INLINE cg_vf cg_from_int(cg_vu v) { return __builtin_convertvector((cg_vi)v, cg_vf); }
@@ -59,6 +60,100 @@ static void cg_cosines(const int32_t *rows, const int32_t *columns, ptrdiff_t pa
     CG_UNROLL for (int t = 0; t < CG_ROWS; t++) {
         cg_store_cosines(out + t * stride, a[t]);
         cg_store_cosines(out + t * stride + CG_LANES, b[t]);
+    }
+}
+
+/* Write a block of cosines mirrored, 8 by 8: rows four apart are interleaved, three times. */
+static void cg_mirror(const uint16_t *block, uint16_t *out, ptrdiff_t stride) {
+    for (int i = 0; i < CG_BLOCK; i += 8)
+        for (int j = 0; j < CG_BLOCK; j += 8) {
+            __m128i a[8], b[8];
+            CG_UNROLL for (int t = 0; t < 8; t++)
+                a[t] = _mm_loadu_si128((const __m128i *)(block + (i + t) * stride + j));
+            CG_UNROLL for (int t = 0; t < 4; t++) {
+                b[2 * t] = _mm_unpacklo_epi16(a[t], a[t + 4]);
+                b[2 * t + 1] = _mm_unpackhi_epi16(a[t], a[t + 4]);
+            }
+            CG_UNROLL for (int t = 0; t < 4; t++) {
+                a[2 * t] = _mm_unpacklo_epi16(b[t], b[t + 4]);
+                a[2 * t + 1] = _mm_unpackhi_epi16(b[t], b[t + 4]);
+            }
+            CG_UNROLL for (int t = 0; t < 4; t++) {
+                b[2 * t] = _mm_unpacklo_epi16(a[t], a[t + 4]);
+                b[2 * t + 1] = _mm_unpackhi_epi16(a[t], a[t + 4]);
+            }
+            CG_UNROLL for (int t = 0; t < 8; t++)
+                _mm_storeu_si128((__m128i *)(out + (j + t) * stride + i), b[t]);
+        }
+}
+
+/* Cosines side by side, one per lane of 32 bits: the smaller, the difference or 0, and which of
+   one row are larger, a bit per lane. */
+#if defined(__AVX512F__)
+typedef __m256i cg_cosine;
+#define CG_LOAD_COSINES(p) _mm256_loadu_si256((const __m256i *)(p))
+#define CG_SET_COSINES(x) _mm256_set1_epi16((short)(x))
+#define CG_MIN_COSINES _mm256_min_epu16
+#define CG_BEYOND _mm256_subs_epu16
+#define CG_WIDEN(v) (cg_vu)_mm512_cvtepu16_epi32(v)
+static uint32_t cg_rises(const uint16_t *row, const uint16_t *best) {
+    return _mm256_cmpgt_epu16_mask(CG_LOAD_COSINES(row), CG_LOAD_COSINES(best));
+}
+CG_INLINE uint32_t cg_equal(cg_vu a, cg_vu b) {
+    return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+}
+#else
+typedef __m128i cg_cosine;
+#define CG_SET_COSINES(x) _mm_set1_epi16((short)(x))
+#define CG_MIN_COSINES _mm_min_epu16
+#define CG_BEYOND _mm_subs_epu16
+#if defined(__AVX2__)
+#define CG_LOAD_COSINES(p) _mm_loadu_si128((const __m128i *)(p))
+#define CG_WIDEN(v) (cg_vu)_mm256_cvtepu16_epi32(v)
+CG_INLINE uint32_t cg_equal(cg_vu a, cg_vu b) {
+    return _mm256_movemask_ps((__m256)(cg_vi)(a == b));
+}
+#else
+#define CG_LOAD_COSINES(p) _mm_loadl_epi64((const __m128i *)(p))
+#define CG_WIDEN(v) (cg_vu)_mm_cvtepu16_epi32(v)
+CG_INLINE uint32_t cg_equal(cg_vu a, cg_vu b) { return _mm_movemask_ps((__m128)(cg_vi)(a == b)); }
+#endif
+static uint32_t cg_rises(const uint16_t *row, const uint16_t *best) {
+    __m128i beyond = CG_BEYOND(CG_LOAD_COSINES(row), CG_LOAD_COSINES(best));
+    __m128i same = _mm_cmpeq_epi16(beyond, _mm_setzero_si128());
+    uint32_t lanes = _mm_movemask_epi8(_mm_packs_epi16(same, same));
+    return ~lanes & ((1u << CG_LANES) - 1);
+}
+#endif
+
+/* The lowest position of the highest of n, a multiple of CG_LANES. */
+static ptrdiff_t cg_highest(const uint32_t *worth, ptrdiff_t n) {
+    cg_vu most = cg_load_u(worth);
+    for (ptrdiff_t i = CG_LANES; i < n; i += CG_LANES) most = cg_max_u(most, cg_load_u(worth + i));
+    cg_vu top = cg_set_u(cg_top_u(most));
+    for (ptrdiff_t i = 0;; i += CG_LANES) {
+        uint32_t found = cg_equal(cg_load_u(worth + i), top);
+        if (found) return i + __builtin_ctz(found);
+    }
+}
+
+/* Take from each of n what its cosines lie above `before`, up to `after`, with some tokens. */
+static void cg_lower(uint32_t *worth, ptrdiff_t n, const uint16_t *cosines,
+                     const ptrdiff_t *tokens, const uint16_t *before, const uint16_t *after) {
+    const uint16_t *rows[CG_TOGETHER];
+    cg_cosine low[CG_TOGETHER], high[CG_TOGETHER];
+    CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++) {
+        rows[t] = cosines + tokens[t] * n;
+        low[t] = CG_SET_COSINES(before[t]);
+        high[t] = CG_SET_COSINES(after[t]);
+    }
+    for (ptrdiff_t i = 0; i < n; i += CG_LANES) {
+        cg_vu sums = cg_load_u(worth + i);
+        CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++) {
+            cg_cosine here = CG_LOAD_COSINES(rows[t] + i);
+            sums -= CG_WIDEN(CG_BEYOND(CG_MIN_COSINES(here, high[t]), low[t]));
+        }
+        cg_store_u(worth + i, sums);
     }
 }
 

@@ -124,6 +124,12 @@ def test_coverage_is_the_same_on_every_level(kernel, shape):
         assert cover(kernel, tokens, keep) == cover(lambda _: reference, tokens, keep)
 
 
+@pytest.mark.parametrize("n", [1, 8, 31, 65])
+def test_coverage_of_equal_opposite_and_zero_tokens_is_the_same_on_every_level(kernel, n):
+    tokens = np.random.default_rng(n).integers(-1, 2, (n, 3)).astype(F32)
+    assert cover(kernel, tokens, n) == cover(lambda _: reference, tokens, n)
+
+
 def test_coverage_is_greedy_facility_location(kernel):
     tokens, kept, best = values(60, 32, seed=4), [], np.full(60, -1.0)
     units = tokens / np.linalg.norm(tokens.astype(float), axis=1, keepdims=True)
