@@ -235,41 +235,42 @@ def nearest_codes(c, codes, search):
     return call
 
 
-def pruned(c, score, threads=1):
+def pruned(c, method, threads=1):
     """Return a call that scores, selects and gathers the kept half of every document."""
-    n, tokens = len(c.E), kernels.tokens
-    scores = np.empty(c.E.shape[:2], np.float32)
-    kept = np.empty((n, c.K), np.uint32)
-    out = np.empty((min(n, threads), c.K, c.E.shape[2]), np.float32)
+    n, prune, parts = len(c.E), kernels.tokens.prune, min(len(c.E), threads)
+    scores, kept = np.empty(c.E.shape[:2], np.float32), np.empty((n, c.K), np.uint32)
+    out = np.empty((parts, c.K, c.E.shape[2]), np.float32)
+    documents = list(zip(c.E, scores, kept))
 
-    def documents(start, stop):
-        place = out[start * threads // n]
-        for i in range(start, stop):
-            score(c.E[i], scores[i])
-            tokens.select_top(scores[i], kept[i])
-            tokens.gather(c.E[i], kept[i], place)
+    def prune_some(start, stop):
+        place = out[start * parts // n]
+        for tokens, some_scores, some_kept in documents[start:stop]:
+            prune(tokens, method, some_scores, some_kept, place)
 
-    return lambda: (split_rows(documents, n, threads), (kept[0], out[0]))[1]
+    if n == 1:
+        one = (*documents[0], out[0])
+        return lambda: (prune(one[0], method, *one[1:]), (kept[0], out[0]))[1]
+    return lambda: (split_rows(prune_some, n, threads), (kept[0], out[0]))[1]
 
 
 @peer("prune.mag.doc", prec="f32", **OURS)
 def prune_by_magnitude(c):
-    return pruned(c, kernels.tokens.magnitude)
+    return pruned(c, kernels.tokens.MAGNITUDE)
 
 
 @peer("prune.ent.doc", prec="f32", **OURS)
 def prune_by_entropy(c):
-    return pruned(c, kernels.tokens.entropy)
+    return pruned(c, kernels.tokens.ENTROPY)
 
 
 @peer("prune.mag.batch1000", prec="f32", mt=True, **OURS)
 def prune_batch_by_magnitude(c):
-    return pruned(c, kernels.tokens.magnitude, c.threads)
+    return pruned(c, kernels.tokens.MAGNITUDE, c.threads)
 
 
 @peer("prune.ent.batch1000", prec="f32", mt=True, **OURS)
 def prune_batch_by_entropy(c):
-    return pruned(c, kernels.tokens.entropy, c.threads)
+    return pruned(c, kernels.tokens.ENTROPY, c.threads)
 
 
 @peer("maxsim.pair", prec="f32", note="any rows", **OURS)

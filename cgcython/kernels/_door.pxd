@@ -53,3 +53,22 @@ cdef inline const f32 *plain_matrix(
         rows[0], dim[0] = np.PyArray_DIM(values, 0), np.PyArray_DIM(values, 1)
         return <const f32 *>np.PyArray_DATA(values)
     return NULL
+
+
+cdef inline void *shaped(object array, int kind, int axes, str what) except NULL:
+    """Return where a contiguous native array of a kind and number of axes lies."""
+    if not (
+        np.PyArray_Check(array)
+        and np.PyArray_NDIM(array) == axes
+        and np.PyArray_TYPE(array) == kind
+        and np.PyArray_ISCARRAY_RO(array)
+    ):
+        raise ValueError(f"{what} is no contiguous array of the right type and {axes} axes")
+    return np.PyArray_DATA(array)
+
+
+cdef inline void *writable(object array, int kind, int axes, str what) except NULL:
+    cdef void *start = shaped(array, kind, axes, what)
+    if not np.PyArray_ISWRITEABLE(array):
+        raise ValueError(f"{what} is read-only")
+    return start

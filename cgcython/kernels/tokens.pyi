@@ -1,10 +1,26 @@
 import numpy as np
 
+MAGNITUDE: int
+MAX_ABS: int
+ENTROPY: int
+
 def magnitude(values: np.ndarray, out: np.ndarray) -> None: ...
 def max_abs(values: np.ndarray, out: np.ndarray) -> None: ...
 def entropy(values: np.ndarray, out: np.ndarray) -> None: ...
 def select_top(scores: np.ndarray, kept: np.ndarray) -> None: ...
 def gather(values: np.ndarray, kept: np.ndarray, out: np.ndarray) -> None: ...
+def prune(
+    values: np.ndarray, method: int, scores: np.ndarray, kept: np.ndarray, out: np.ndarray
+) -> None: ...
+def prune_documents(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    method: int,
+    scores: np.ndarray,
+    kept: np.ndarray,
+    kept_offsets: np.ndarray,
+    out: np.ndarray,
+) -> None: ...
 def coverage_scratch(tokens: int, dim: int) -> int: ...
 def coverage(
     values: np.ndarray, kept: np.ndarray, gains: np.ndarray, scratch: np.ndarray

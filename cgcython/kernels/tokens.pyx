@@ -2,173 +2,92 @@
 
 Coverage is decided in whole numbers, so that every level keeps the same tokens.
 """
-from libc.float cimport FLT_MAX
-from libc.math cimport frexpf, ldexpf, logf, sqrt
-from libc.stdint cimport int32_t
-from libc.string cimport memcpy, memset
-from cgcython.kernels._coverage cimport MOST_TOKENS, Cover, cover, lay_out, squares_of
-from cgcython.kernels._door cimport agree
-from cgcython.kernels._types cimport f32, f64, i64, u8, u32
-from cgcython.kernels._vector cimport (
-    LANES, bits, floats, load, load16, max_u, mul_add16, set16, set_all_u, store, store_u, sum16,
-    v16, vf, vu,
-)
-
-cdef extern from "_tokens.h" nogil:
-    vf from_int "cg_from_int"(vu v)
+from libc.string cimport memcpy
+cimport numpy as np
+from cgcython.kernels._coverage cimport MOST_TOKENS, Cover, cover, lay_out
+from cgcython.kernels._door cimport agree, shaped, writable
+from cgcython.kernels._scores cimport SOME, entropies_of, magnitude_of, max_abs_of
+from cgcython.kernels._select cimport keep_best
+from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels._vector cimport LANES, load, store
 
 cdef enum:
-    CHUNK = 128
+    OF_MAGNITUDE, OF_MAX_ABS, OF_ENTROPY
+
+np.import_array()
+
+MAGNITUDE, MAX_ABS, ENTROPY = OF_MAGNITUDE, OF_MAX_ABS, OF_ENTROPY
 
 
 cdef f32 tokens_magnitude(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    return <f32>min(sqrt(squares_of(token, dim)), <f64>FLT_MAX)
+    return magnitude_of(token, dim)
 
 
 cdef f32 tokens_max_abs(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    cdef:
-        vu most = set_all_u(0)
-        u32[16] lanes
-        f32[16] last
-        f32 peak
-        u32 highest = 0
-        Py_ssize_t k = 0, i
-    while k + LANES <= dim:
-        most = max_u(most, bits(load(token + k)) & <u32>0x7FFFFFFF)
-        k += LANES
-    if k < dim:
-        memset(last, 0, sizeof(last))
-        memcpy(last, token + k, (dim - k) * sizeof(f32))
-        most = max_u(most, bits(load(last)) & <u32>0x7FFFFFFF)
-    store_u(lanes, most)
-    for i in range(LANES):
-        highest = max(highest, lanes[i])
-    memcpy(&peak, &highest, sizeof(peak))
-    return peak
-
-
-cdef inline vf ln(vf x) noexcept nogil:
-    """The natural logarithm of normal numbers, within a unit in the last place; finite at 0."""
-    cdef:
-        # x is m * 2**e with m between 2/3 and 4/3.
-        vu power = (bits(x) - set_all_u(0x3F2AAAAB)) & <u32>0xFF800000U
-        vf e = from_int(power) * <f32>1.1920929e-07
-        vf f = floats(bits(x) - power) - <f32>1
-        vf s = f * f
-        vf even = s * <f32>-0.130310059 + <f32>-0.121483512
-        vf odd = s * <f32>0.140869141 + <f32>0.139814854
-    even = even * s + <f32>-0.166846126
-    odd = odd * s + <f32>0.200120345
-    even = even * s + <f32>-0.249996200
-    even = odd * f + even
-    even = even * f + <f32>0.333331972
-    even = even * f + <f32>-0.5
-    return e * <f32>0.693147182 + (even * s + f)
-
-
-cdef void add_sizes(
-    const f32 *values, Py_ssize_t n, f32 factor, v16 *sums, v16 *weighted
-) noexcept nogil:
-    """Add |x| and |x| ln |x| of up to CHUNK values times a factor to sixteen lanes each."""
-    cdef:
-        f32[CHUNK] sizes
-        f32[CHUNK] logs
-        Py_ssize_t k = 0, end = (n + 15) // 16 * 16
-        vf size
-    memset(sizes, 0, end * sizeof(f32))
-    memcpy(sizes, values, n * sizeof(f32))
-    while k < end:
-        size = floats(bits(load(sizes + k) * factor) & <u32>0x7FFFFFFF)
-        store(sizes + k, size)
-        store(logs + k, ln(size))
-        k += LANES
-    for k in range(end // 16):
-        sums[0] = mul_add16(load16(sizes + 16 * k), set16(1), sums[0])
-        weighted[0] = mul_add16(load16(sizes + 16 * k), load16(logs + 16 * k), weighted[0])
-
-
-cdef f32 factor_of(f32 peak) noexcept nogil:
-    """The power of two that brings a peak between 1 and 2, as far as floats reach."""
-    cdef int exponent
-    frexpf(peak, &exponent)
-    return ldexpf(1, min(126, 1 - exponent))
+    return max_abs_of(token, dim)
 
 
 cdef f32 tokens_entropy(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    """-sum p ln p of p = |x| / S is ln S - (sum |x| ln |x|) / S: one pass."""
-    cdef:
-        f32 peak = tokens_max_abs(token, dim), factor, total
-        v16 sums = set16(0), weighted = set16(0)
-        Py_ssize_t k = 0
-    if peak == 0:
-        return 0
-    factor = factor_of(peak)
-    while k < dim:
-        add_sizes(token + k, min(<Py_ssize_t>CHUNK, dim - k), factor, &sums, &weighted)
-        k += CHUNK
-    total = sum16(sums)
-    return max(logf(total) - sum16(weighted) / total, <f32>0)
+    cdef f32 entropy
+    entropies_of(token, 1, dim, &entropy)
+    return entropy
 
 
-cdef inline int32_t key_of(f32 score) noexcept nogil:
-    """A whole number in the order of the scores; adding 0 makes -0.0 equal to 0.0."""
-    cdef int32_t key
-    score = score + 0
-    memcpy(&key, &score, sizeof(key))
-    return key ^ ((key >> 31) & 0x7FFFFFFF)
-
-
-cdef Py_ssize_t count_from(const f32 *scores, Py_ssize_t n, int32_t key) noexcept nogil:
-    """How many scores have this key or a higher one."""
-    cdef:
-        Py_ssize_t i
-        int32_t count = 0
-    for i in range(n):
-        count += key_of(scores[i]) >= key
-    return count
-
-
-cdef int32_t key_of_kth(const f32 *scores, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
-    """The highest key that at least k scores reach, by bisection."""
-    cdef:
-        Py_ssize_t i, count
-        i64 low = key_of(scores[0]), high = low, middle
-    for i in range(n):
-        low = min(low, <i64>key_of(scores[i]))
-        high = max(high, <i64>key_of(scores[i]))
-    high += 1
-    while high - low > 1:
-        middle = (low + high) >> 1
-        count = count_from(scores, n, <int32_t>middle)
-        if count == k:
-            return <int32_t>middle
-        if count > k:
-            low = middle
-        else:
-            high = middle
-    return <int32_t>low
+cdef void tokens_score(
+    int method, const f32 *values, Py_ssize_t n, Py_ssize_t dim, f32 *scores
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if method == OF_MAGNITUDE:
+        for i in range(n):
+            scores[i] = magnitude_of(values + i * dim, dim)
+    elif method == OF_MAX_ABS:
+        for i in range(n):
+            scores[i] = max_abs_of(values + i * dim, dim)
+    else:
+        i = 0
+        while i < n:
+            entropies_of(values + i * dim, min(<Py_ssize_t>SOME, n - i), dim, scores + i)
+            i += SOME
 
 
 cdef void tokens_select_top(
     const f32 *scores, Py_ssize_t n, u32 *kept, Py_ssize_t k
 ) noexcept nogil:
-    """Write the ascending positions of the k best scores; ties keep the lower position."""
+    if k:
+        keep_best(scores, n, kept, k)
+
+
+cdef inline void copy_rows(
+    const f32 *values, Py_ssize_t dim, const u32 *kept, Py_ssize_t count, f32 *out
+) noexcept nogil:
+    """Copy rows, which are too short for a call of memcpy each."""
     cdef:
-        Py_ssize_t i, place = 0, ties
-        int32_t key, last
-        bint tie
-    if k == 0:
-        return
-    last = key_of_kth(scores, n, k)
-    ties = k - (count_from(scores, n, last + 1) if last < 0x7FFFFFFF else 0)
-    for i in range(n):
-        if place == k:
-            return
-        kept[place] = <u32>i
-        key = key_of(scores[i])
-        tie = key == last and ties > 0
-        ties -= tie
-        place += tie or key > last
+        Py_ssize_t i, k
+        const f32 *row
+    for i in range(count):
+        row, k = values + kept[i] * dim, 0
+        while k + LANES <= dim:
+            store(out + k, load(row + k))
+            k += LANES
+        memcpy(out + k, row + k, (dim - k) * sizeof(f32))
+        out += dim
+
+
+cdef void tokens_prune(
+    int method, const f32 *values, Py_ssize_t n, Py_ssize_t dim, f32 *scores, u32 *kept,
+    Py_ssize_t k, f32 *out
+) noexcept nogil:
+    tokens_score(method, values, n, dim, scores)
+    tokens_select_top(scores, n, kept, k)
+    copy_rows(values, dim, kept, k, out)
+
+
+cdef int score_all(int method, const f32[:, ::1] values, f32[::1] out) except -1:
+    agree("out", out.shape[0], "values", values.shape[0])
+    if values.shape[0]:
+        with nogil:
+            tokens_score(method, &values[0, 0], values.shape[0], values.shape[1], &out[0])
+    return 0
 
 
 def magnitude(
@@ -176,11 +95,7 @@ def magnitude(
     f32[::1] out,               # OUT
 ):
     """Write the length of each token, at most the largest float."""
-    cdef Py_ssize_t i
-    agree("out", out.shape[0], "values", values.shape[0])
-    with nogil:
-        for i in range(out.shape[0]):
-            out[i] = tokens_magnitude(&values[i, 0], values.shape[1])
+    score_all(OF_MAGNITUDE, values, out)
 
 
 def max_abs(
@@ -188,11 +103,7 @@ def max_abs(
     f32[::1] out,               # OUT
 ):
     """Write the largest magnitude within each token."""
-    cdef Py_ssize_t i
-    agree("out", out.shape[0], "values", values.shape[0])
-    with nogil:
-        for i in range(out.shape[0]):
-            out[i] = tokens_max_abs(&values[i, 0], values.shape[1])
+    score_all(OF_MAX_ABS, values, out)
 
 
 def entropy(
@@ -200,11 +111,7 @@ def entropy(
     f32[::1] out,               # OUT
 ):
     """Write -sum p ln p of p = |x| / sum|x| for each token; 0 for a zero token."""
-    cdef Py_ssize_t i
-    agree("out", out.shape[0], "values", values.shape[0])
-    with nogil:
-        for i in range(out.shape[0]):
-            out[i] = tokens_entropy(&values[i, 0], values.shape[1])
+    score_all(OF_ENTROPY, values, out)
 
 
 def select_top(
@@ -214,9 +121,8 @@ def select_top(
     """Write the ascending positions of the best scores; ties keep the lower position."""
     if kept.shape[0] > scores.shape[0]:
         raise ValueError(f"kept holds {kept.shape[0]}, scores holds {scores.shape[0]}")
-    if kept.shape[0]:
-        with nogil:
-            tokens_select_top(&scores[0], scores.shape[0], &kept[0], kept.shape[0])
+    with nogil:
+        tokens_select_top(&scores[0], scores.shape[0], &kept[0], kept.shape[0])
 
 
 def gather(
@@ -225,15 +131,84 @@ def gather(
     f32[:, ::1] out,            # OUT
 ):
     """Write the kept rows one after another."""
-    cdef Py_ssize_t i, size = values.shape[1] * sizeof(f32)
+    cdef Py_ssize_t i
     agree("out", out.shape[0], "kept", kept.shape[0])
     agree("a row of out", out.shape[1], "a row of values", values.shape[1])
     for i in range(kept.shape[0]):
         if kept[i] >= values.shape[0]:
             raise ValueError(f"kept names row {kept[i]} of {values.shape[0]}")
     with nogil:
-        for i in range(kept.shape[0]):
-            memcpy(&out[i, 0], &values[kept[i], 0], size)
+        copy_rows(&values[0, 0], values.shape[1], &kept[0], kept.shape[0], &out[0, 0])
+
+
+def prune(
+    object values,      # IN f32[n, dim]
+    int method,
+    object scores,      # OUT f32[n]
+    object kept,        # OUT u32[k]
+    object out,         # OUT f32[k, dim]
+):
+    """Write the scores of a text's tokens, the ascending positions of the k best, and those.
+
+    `method` is MAGNITUDE, MAX_ABS or ENTROPY.
+    """
+    cdef:
+        const f32 *rows = <const f32 *>shaped(values, np.NPY_FLOAT32, 2, "values")
+        f32 *scores_at = <f32 *>writable(scores, np.NPY_FLOAT32, 1, "scores")
+        u32 *kept_at = <u32 *>writable(kept, np.NPY_UINT32, 1, "kept")
+        f32 *out_at = <f32 *>writable(out, np.NPY_FLOAT32, 2, "out")
+        Py_ssize_t n = np.PyArray_DIM(values, 0), dim = np.PyArray_DIM(values, 1)
+        Py_ssize_t k = np.PyArray_DIM(kept, 0)
+    agree("scores", np.PyArray_DIM(scores, 0), "values", n)
+    agree("out", np.PyArray_DIM(out, 0), "kept", k)
+    agree("a row of out", np.PyArray_DIM(out, 1), "a row of values", dim)
+    if k > n:
+        raise ValueError(f"kept holds {k}, values holds {n}")
+    with nogil:
+        tokens_prune(method, rows, n, dim, scores_at, kept_at, k, out_at)
+
+
+def prune_documents(
+    const f32[:, ::1] values,       # IN
+    const i64[::1] offsets,         # IN
+    int method,
+    f32[::1] scores,                # OUT
+    u32[::1] kept,                  # OUT
+    const i64[::1] kept_offsets,    # IN
+    f32[:, ::1] out,                # OUT
+):
+    """Prune documents that lie one after another, as `prune` does each.
+
+    The rows of document i begin at offsets[i], its kept positions and rows at kept_offsets[i].
+    """
+    cdef:
+        Py_ssize_t i, n = offsets.shape[0] - 1, dim = values.shape[1]
+    agree("kept_offsets", kept_offsets.shape[0], "offsets", n + 1)
+    agree("scores", scores.shape[0], "values", values.shape[0])
+    agree("out", out.shape[0], "kept", kept.shape[0])
+    agree("a row of out", out.shape[1], "a row of values", dim)
+    check_offsets("offsets", offsets, values.shape[0])
+    check_offsets("kept_offsets", kept_offsets, kept.shape[0])
+    for i in range(n):
+        if kept_offsets[i + 1] - kept_offsets[i] > offsets[i + 1] - offsets[i]:
+            raise ValueError(f"document {i} has fewer tokens than it should keep")
+    with nogil:
+        for i in range(n):
+            tokens_prune(
+                method, &values[offsets[i], 0], offsets[i + 1] - offsets[i], dim,
+                &scores[offsets[i]], &kept[kept_offsets[i]],
+                kept_offsets[i + 1] - kept_offsets[i], &out[kept_offsets[i], 0],
+            )
+
+
+cdef int check_offsets(str what, const i64[::1] offsets, Py_ssize_t rows) except -1:
+    cdef Py_ssize_t i
+    if offsets.shape[0] == 0 or offsets[0] < 0 or offsets[offsets.shape[0] - 1] > rows:
+        raise ValueError(f"{what} leave {rows} rows")
+    for i in range(offsets.shape[0] - 1):
+        if offsets[i] > offsets[i + 1]:
+            raise ValueError(f"{what} fall at {i}")
+    return 0
 
 
 def coverage_scratch(Py_ssize_t tokens, Py_ssize_t dim):

@@ -41,7 +41,15 @@ def cover(kernel, tokens, keep):
 def test_magnitudes_are_lengths(kernel, shape):
     tokens = values(*shape)
     expected = np.linalg.norm(tokens.astype(float), axis=1)
-    np.testing.assert_allclose(score(kernel, "magnitude", tokens), expected, rtol=1e-7)
+    # Sums of float32 in sixteen lanes.
+    np.testing.assert_allclose(score(kernel, "magnitude", tokens), expected, rtol=4e-7)
+
+
+@pytest.mark.parametrize("magnitude", [1e-44, 1e-13, 1e-12, 1, 1e18, 1e20])
+def test_magnitudes_are_the_same_bits_on_every_level(kernel, magnitude):
+    tokens = np.array(values(200, 133) * magnitude, F32)
+    expected = score(lambda _: reference, "magnitude", tokens)
+    assert np.array_equal(score(kernel, "magnitude", tokens), expected)
 
 
 @pytest.mark.parametrize("magnitude", [1e-44, 1e-30, 1e18, 1e37])
@@ -102,6 +110,75 @@ def test_every_level_selects_as_a_stable_sort(scores, part):
     expected = np.sort(np.argsort(-scores, kind="stable")[:k]).tolist()
     for level in dispatch.available():
         assert select(lambda name, at=level: dispatch.load(name, at), scores, k) == expected
+
+
+def test_what_is_not_a_number_comes_last(kernel):
+    scores = [np.nan, -np.inf, -np.nan, 1, np.nan]
+    assert select(kernel, scores, 2) == [1, 3]
+    assert select(kernel, scores, 4) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["MAGNITUDE", "MAX_ABS", "ENTROPY"])
+@pytest.mark.parametrize("shape", [*SHAPES, (513, 130)])
+def test_pruning_scores_selects_and_gathers(kernel, shape, name):
+    family, tokens, count = kernel("tokens"), values(*shape), (shape[0] + 1) // 2
+    scores, kept = np.empty(shape[0], F32), np.empty(count, U32)
+    out = np.empty((count, shape[1]), F32)
+    family.prune(tokens, getattr(family, name), scores, kept, out)
+    assert np.array_equal(scores, score(kernel, name.lower(), tokens))
+    assert kept.tolist() == select(kernel, scores, count)
+    assert np.array_equal(out, tokens[kept])
+
+
+def prune_documents(kernel, tokens, offsets, kept_offsets):
+    family, total = kernel("tokens"), int(kept_offsets[-1])
+    scores, kept = np.empty(len(tokens), F32), np.empty(total, U32)
+    out = np.empty((total, tokens.shape[1]), F32)
+    places = np.array(offsets, np.int64), np.array(kept_offsets, np.int64)
+    family.prune_documents(tokens, places[0], family.ENTROPY, scores, kept, places[1], out)
+    return scores, kept, out
+
+
+def test_documents_are_pruned_one_by_one(kernel):
+    tokens = values(100, 40)
+    scores, kept, out = prune_documents(kernel, tokens, [0, 30, 30, 31, 100], [0, 7, 7, 8, 68])
+    assert np.array_equal(scores, score(kernel, "entropy", tokens))
+    expected = [select(kernel, scores[:30], 7), [0], select(kernel, scores[31:], 60)]
+    assert kept.tolist() == sum(expected, [])
+    assert np.array_equal(out[8:], tokens[31:][expected[2]])
+
+
+@pytest.mark.parametrize(
+    ("offsets", "kept_offsets", "message"),
+    [
+        ([0, 5], [0, 6], "document 0 has fewer tokens"),
+        ([0, 11], [0, 1], "offsets leave 10 rows"),
+        ([-1, 5], [0, 1], "offsets leave 10 rows"),
+        ([0, 7, 5], [0, 1, 2], "offsets fall at 1"),
+        ([0, 3, 6], [0, 3, 2], "kept_offsets fall at 1"),
+        ([0, 5], [0, 1, 2], "kept_offsets holds 3"),
+    ],
+)
+def test_documents_must_lie_within_their_tokens(kernel, offsets, kept_offsets, message):
+    with pytest.raises(ValueError, match=message):
+        prune_documents(kernel, values(10, 4), offsets, kept_offsets)
+
+
+@pytest.mark.parametrize("level", dispatch.available()[1:])
+def test_pruning_refuses_memory_it_cannot_write(level):
+    family, tokens = dispatch.load("tokens", level), values(4, 8)
+    scores, kept, out = np.empty(4, F32), np.empty(2, U32), np.empty((2, 8), F32)
+    for bad in ([0] * 4, tokens.astype(float), tokens[:, ::2], tokens[0], tokens[:, :7].copy()):
+        with pytest.raises(ValueError, match="values|row"):
+            family.prune(bad, 0, scores, kept, out)
+    for bad in (np.empty(3, F32), np.empty(4, np.int32), np.empty(8, F32)[::2]):
+        with pytest.raises(ValueError, match="scores"):
+            family.prune(tokens, 0, bad, kept, out)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        family.prune(tokens, 0, scores, kept, out)
+    with pytest.raises(ValueError, match="kept holds 5"):
+        family.prune(tokens, 0, scores, np.empty(5, U32), np.empty((5, 8), F32))
 
 
 def test_kept_rows_are_gathered(kernel):

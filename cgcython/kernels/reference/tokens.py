@@ -2,13 +2,22 @@
 
 import numpy as np
 
+from cgcython.kernels.reference.door import agree
+
+MAGNITUDE, MAX_ABS, ENTROPY = range(3)
+LEAST_SQUARES = np.float32(2.0**-80)  # below it, squares that vanish would count
 UNIT = 32767.0  # a unit token's length in whole numbers of 16 bits
 
 
 def magnitude(values, out):
     """Write the length of each token, at most the largest float."""
     _same_rows(values, out)
-    out[:] = np.minimum(np.sqrt(_squares(values)), np.finfo(np.float32).max)
+    largest = np.finfo(np.float32).max
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        squares = _squares(values, np.float32)
+        exact = np.minimum(np.sqrt(_squares(values)), largest)
+        sound = (squares >= LEAST_SQUARES) & (squares <= largest)
+        out[:] = np.where(sound, np.sqrt(squares), exact)
 
 
 def max_abs(values, out):
@@ -40,6 +49,40 @@ def gather(values, kept, out):
     if len(kept) and int(kept.max()) >= len(values):
         raise ValueError(f"kept names row {int(kept.max())} of {len(values)}")
     out[:] = values[kept]
+
+
+def prune(values, method, scores, kept, out):
+    """Write the scores of a text's tokens, the ascending positions of the k best, and those.
+
+    `method` is MAGNITUDE, MAX_ABS or ENTROPY.
+    """
+    (magnitude, max_abs, entropy)[method](values, scores)
+    select_top(scores, kept)
+    gather(values, kept, out)
+
+
+def prune_documents(values, offsets, method, scores, kept, kept_offsets, out):
+    """Prune documents that lie one after another, as `prune` does each.
+
+    The rows of document i begin at offsets[i], its kept positions and rows at kept_offsets[i].
+    """
+    agree("kept_offsets", len(kept_offsets), "offsets", len(offsets))
+    agree("scores", len(scores), "values", len(values))
+    _check_offsets("offsets", offsets, len(values))
+    _check_offsets("kept_offsets", kept_offsets, len(kept))
+    for i in range(len(offsets) - 1):
+        rows = slice(offsets[i], offsets[i + 1])
+        places = slice(kept_offsets[i], kept_offsets[i + 1])
+        if places.stop - places.start > rows.stop - rows.start:
+            raise ValueError(f"document {i} has fewer tokens than it should keep")
+        prune(values[rows], method, scores[rows], kept[places], out[places])
+
+
+def _check_offsets(what, offsets, rows):
+    if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > rows:
+        raise ValueError(f"{what} leave {rows} rows")
+    if (np.diff(offsets) < 0).any():
+        raise ValueError(f"{what} fall at {np.flatnonzero(np.diff(offsets) < 0)[0]}")
 
 
 def coverage_scratch(tokens, dim):
@@ -80,11 +123,11 @@ def _whole_cosines(values):
     return cosines
 
 
-def _squares(values):
-    """Sums of squares in float64, in the order of the compiled levels: sixteen lanes, halved."""
-    lanes = np.zeros((len(values), 16))
+def _squares(values, kind=np.float64):
+    """Sums of squares in the order of the compiled levels: sixteen lanes, halved."""
+    lanes = np.zeros((len(values), 16), kind)
     for start in range(0, values.shape[1], 16):
-        part = values[:, start : start + 16].astype(np.float64)
+        part = values[:, start : start + 16].astype(kind)
         lanes[:, : part.shape[1]] += part * part
     for width in (8, 4, 2, 1):
         lanes = lanes[:, :width] + lanes[:, width:]
