@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
     "errors base arrays parallel files tensors metadata frames records kernels token_array "
-    "similarity codecs embedders router fingerprint store search evaluation cli"
+    "similarity codecs interchange embedders router fingerprint store search evaluation cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(

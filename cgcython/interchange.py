@@ -1,0 +1,164 @@
+"""Codebooks from and to other packages: faiss, nanopq, and the original project's `PQ8C` files.
+
+A rotation carries over where its columns are orthonormal. Codes are the same on both sides, save
+where two centroids are equally near within float32 rounding: there the float64 distance decides
+here.
+"""
+
+import struct
+
+import numpy as np
+
+from cgcython.codecs import codebook_file
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.errors import CodebookCorrupt, InvalidInput
+from cgcython.kernels.pq_layout import NUM_CENTROIDS
+
+PQ8C_PARTS, PQ8C_VERSION = 8, 1
+_PQ8C = struct.Struct("<4sBII")  # magic, version, dim, id; then f32 centroids [8, 256, dim / 8]
+ORTHONORMAL = 1e-3  # how far rotation' rotation may lie from the identity
+
+
+def from_faiss(quantizer):
+    """Return the PQ8Codebook of a trained `ProductQuantizer` or `IndexPQ` of 8-bit codes.
+
+    An `IndexPreTransform` of one linear transform (OPQ, PCA) and an `IndexPQ` brings its rotation
+    along. Raises InvalidInput for any other kind.
+    """
+    import faiss
+
+    rotation = mean = None
+    # A downcast object owns nothing: `quantizer` keeps alive what the names below show.
+    shown = faiss.downcast_index(quantizer) if isinstance(quantizer, faiss.Index) else quantizer
+    if isinstance(shown, faiss.IndexPreTransform):
+        rotation, mean = _faiss_rotation(shown)
+        shown = faiss.downcast_index(shown.index)
+    product = getattr(shown, "pq", shown)
+    if not isinstance(product, faiss.ProductQuantizer) or product.nbits != 8:
+        actual = type(shown).__name__
+        raise _refused("a faiss ProductQuantizer or IndexPQ of 8-bit codes", actual)
+    centroids = faiss.vector_to_array(product.centroids)
+    return PQ8Codebook(
+        centroids.reshape(product.M, NUM_CENTROIDS, product.dsub), rotation, mean, {"from": "faiss"}
+    )
+
+
+def _faiss_rotation(index):
+    import faiss
+
+    if index.chain.size() != 1:
+        raise _refused("one transform before the IndexPQ", index.chain.size())
+    transform = faiss.downcast_VectorTransform(index.chain.at(0))
+    if not isinstance(transform, faiss.LinearTransform):
+        raise _refused("a linear transform", type(transform).__name__)
+    rows = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
+    rotation = _orthonormal(rows.T)
+    mean = np.zeros(transform.d_in, np.float32)
+    if transform.have_bias:  # faiss adds a bias where we subtract a mean before
+        mean = -rotation @ faiss.vector_to_array(transform.b)
+    return rotation, mean
+
+
+def to_faiss(codebook):
+    """Return a trained, empty faiss `IndexPQ`, under an `IndexPreTransform` for a rotation.
+
+    Codes of the codebook enter it through the IndexPQ's `add_sa_codes`. What faiss decodes lacks
+    the part of the mean that a narrower rotation does not see.
+    """
+    import faiss
+
+    index = faiss.IndexPQ(codebook.width, codebook.num_subvectors, 8)
+    faiss.copy_array_to_vector(codebook.centroids.ravel(), index.pq.centroids)
+    index.is_trained = True
+    if codebook.rotation is None:
+        return index
+    transform = faiss.LinearTransform(codebook.embedding_dim, codebook.width, True)
+    bias = -codebook.mean.astype(np.float64) @ codebook.rotation
+    faiss.copy_array_to_vector(np.ascontiguousarray(codebook.rotation.T).ravel(), transform.A)
+    faiss.copy_array_to_vector(bias.astype(np.float32), transform.b)
+    transform.is_trained, transform.is_orthonormal = True, True
+    return faiss.IndexPreTransform(transform, index)
+
+
+def from_nanopq(quantizer):
+    """Return the PQ8Codebook of a fitted nanopq `PQ` or `OPQ` of 256 centroids by squared L2.
+
+    Raises InvalidInput for any other kind.
+    """
+    rotation = getattr(quantizer, "R", None)
+    product = quantizer if rotation is None else quantizer.pq
+    kind = getattr(product, "Ks", None), getattr(product, "metric", None)
+    if kind != (NUM_CENTROIDS, "l2") or product.codewords is None:
+        raise _refused(f"a fitted nanopq quantizer, Ks={NUM_CENTROIDS}, metric l2", kind)
+    mean = None
+    if rotation is not None:
+        rotation, mean = _orthonormal(rotation), np.zeros(len(rotation), np.float32)
+    return PQ8Codebook(product.codewords, rotation, mean, {"from": "nanopq"})
+
+
+def to_nanopq(codebook):
+    """Return a fitted nanopq `PQ`, or `OPQ` for a rotation.
+
+    nanopq rotates only, so the rotated mean moves into the centroids, and the rotation must keep
+    all dimensions: raises InvalidInput for a narrower one.
+    """
+    import nanopq
+
+    centroids = codebook.centroids
+    if codebook.rotation is None:
+        return _fitted(nanopq.PQ(codebook.num_subvectors, NUM_CENTROIDS, verbose=False), centroids)
+    if codebook.width != codebook.embedding_dim:
+        expected = f"a rotation to all {codebook.embedding_dim} values (train with width=)"
+        raise _refused(expected, codebook.width)
+    mean = codebook.mean.astype(np.float64) @ codebook.rotation
+    moved = centroids + mean.reshape(codebook.num_subvectors, 1, -1)
+    quantizer = nanopq.OPQ(codebook.num_subvectors, NUM_CENTROIDS, verbose=False)
+    _fitted(quantizer.pq, moved.astype(np.float32))
+    quantizer.R = codebook.rotation.copy()
+    return quantizer
+
+
+def _fitted(product, centroids):
+    product.codewords, product.Ds = centroids.copy(), centroids.shape[2]
+    return product
+
+
+def from_pq8c(path):
+    """Return the PQ8Codebook of a `PQ8C` file; its own id is kept as metadata `pq8c_id`.
+
+    The layout, little-endian: magic `PQ8C`, u8 version 1, u32 dim, u32 id, then float32 centroids
+    [8, 256, dim / 8]. Raises CodebookMissing and CodebookCorrupt.
+    """
+    data = codebook_file.read(path)
+    if len(data) < _PQ8C.size:
+        raise _damaged(path, f"{len(data)} bytes are no header")
+    magic, version, dim, number = _PQ8C.unpack_from(data)
+    if (magic, version) != (b"PQ8C", PQ8C_VERSION):
+        raise _damaged(path, f"it begins with {magic!r} version {version}, not b'PQ8C' version 1")
+    if dim == 0 or dim % PQ8C_PARTS:
+        raise _damaged(path, f"{dim} values do not divide into {PQ8C_PARTS} parts")
+    expected = _PQ8C.size + 4 * NUM_CENTROIDS * dim
+    if len(data) != expected:
+        raise _damaged(path, f"it holds {len(data)} bytes, its header asks for {expected}")
+    centroids = np.frombuffer(data, "<f4", offset=_PQ8C.size)
+    if not np.isfinite(centroids).all():
+        raise _damaged(path, "it holds numbers that are not finite")
+    shaped = centroids.reshape(PQ8C_PARTS, NUM_CENTROIDS, -1)
+    return PQ8Codebook(shaped, metadata={"from": "PQ8C", "pq8c_id": number})
+
+
+def _orthonormal(rotation):
+    rotation = np.ascontiguousarray(rotation, np.float32)
+    wide = rotation.astype(np.float64)
+    error = float(np.abs(wide.T @ wide - np.eye(wide.shape[1])).max())
+    if not error <= ORTHONORMAL:
+        raise _refused("a rotation with orthonormal columns", f"one off by {error:.3g}")
+    return rotation
+
+
+def _refused(expected, actual):
+    return InvalidInput(what="quantizer", expected=expected, actual=actual)
+
+
+def _damaged(path, reason):
+    return CodebookCorrupt(where=str(path), reason=reason)
