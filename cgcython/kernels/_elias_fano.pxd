@@ -5,8 +5,8 @@
 from libc.stdint cimport uint64_t as u64
 from libc.string cimport memcpy, memset
 from cgcython.kernels._sparse cimport (
-    count8, leading_zeros, load8, pack8, pack_bits, places_of_ones, popcount, read64, shifts8,
-    store8, trailing_zeros, unpack8, v8, write32, write64,
+    PLACES, count8, fields, fields_of, leading_zeros, load8, pack8, pack_bits, popcount, read64,
+    store8, store_places, trailing_zeros, unpack8, v8, write32, write64,
 )
 from cgcython.kernels._types cimport u8, u32
 
@@ -35,11 +35,11 @@ cdef inline void write_low(
         Py_ssize_t i = 0
         u64 pending = 0, mask = (<u64>1 << low_bits) - 1
         u32 filled = 0
-        v8 shifts = shifts8(low_bits)
+        fields where = fields_of(min(low_bits, <u32>8))
     if low_bits <= 8:
         # Eight fields fill low_bits bytes; what is written beyond them is overwritten next.
         while i + 8 <= nnz:
-            write64(low, pack8(load8(indices + i), shifts, low_bits))
+            write64(low, pack8(load8(indices + i), where, low_bits))
             low += low_bits
             i += 8
     while i < nnz:
@@ -54,23 +54,34 @@ cdef inline void write_low(
     memcpy(low, &pending, (filled + 7) >> 3)
 
 
+cdef inline u64 place_of(const u32 *indices, Py_ssize_t i, u32 low_bits) noexcept nogil:
+    """Where the bitmap has the one of index i."""
+    return (indices[i] >> low_bits) + <u64>i
+
+
 cdef inline void write_high(
     const u32 *indices, Py_ssize_t nnz, u32 low_bits, u8 *high, Py_ssize_t num_bytes
 ) noexcept nogil:
     """A byte for each bit first: bits of one byte set one after another would wait for it."""
     cdef:
         u8[BLOCK] bits
-        Py_ssize_t i = 0, k, start = 0
+        Py_ssize_t i = 0, k, start = 0, size
         u64 place, word
     while start < num_bytes:
-        memset(bits, 0, BLOCK)
+        size = min(<Py_ssize_t>BLOCK, 8 * (num_bytes - start))
+        memset(bits, 0, (size + 63) & ~<Py_ssize_t>63)
+        # The last of eight lies within the block, and so do the others.
+        while i + 8 <= nnz and place_of(indices, i + 7, low_bits) - 8 * start < BLOCK:
+            for k in range(i, i + 8):
+                bits[place_of(indices, k, low_bits) - 8 * start] = 1
+            i += 8
         while i < nnz:
-            place = (indices[i] >> low_bits) + <u64>i - 8 * start
+            place = place_of(indices, i, low_bits) - 8 * start
             if place >= BLOCK:
                 break
             bits[place] = 1
             i += 1
-        for k in range(0, min(BLOCK, 8 * (num_bytes - start)), 64):
+        for k in range(0, size, 64):
             word = pack_bits(bits + k)
             memcpy(high + start + (k >> 3), &word, min(8, num_bytes - start - (k >> 3)))
         start += BLOCK >> 3
@@ -102,11 +113,10 @@ cdef inline void read_high(const u8 *high, Py_ssize_t nnz, u32 *places) noexcept
     cdef:
         Py_ssize_t i = 0, rank = 0
         u32 byte
-    # Eight places are stored for each byte, as many as it has ones are kept.
-    while rank + 8 <= nnz:
-        store8(places + rank, places_of_ones(high[i]) + <u32>(8 * i))
-        rank += popcount(high[i])
-        i += 1
+    # As many ones as are stored at a time are left, and so are their bits.
+    while rank + PLACES <= nnz:
+        rank += store_places(places + rank, high + i, <u32>(8 * i))
+        i += PLACES >> 3
     while rank < nnz:
         byte = high[i]
         while byte:
@@ -121,12 +131,13 @@ cdef inline void join(const u8 *low, Py_ssize_t nnz, u32 low_bits, u32 *indices)
     cdef:
         Py_ssize_t i = 0, place, num_bytes = low_bytes_of(nnz, low_bits)
         u32 mask = (<u32>1 << low_bits) - 1
-        v8 shifts = shifts8(low_bits), high
+        fields where = fields_of(min(low_bits, <u32>8))
+        v8 high
     if low_bits <= 8:
         # At least sixteen bytes of weights follow, so eight can be read anywhere here.
         while i + 8 <= nnz:
             high = (load8(indices + i) - count8(<u32>i)) << low_bits
-            store8(indices + i, high | unpack8(read64(low + (i >> 3) * low_bits), shifts, low_bits))
+            store8(indices + i, high | unpack8(read64(low + (i >> 3) * low_bits), where, low_bits))
             i += 8
     while i < nnz:
         place = i * low_bits

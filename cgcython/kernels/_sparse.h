@@ -15,39 +15,76 @@ typedef uint32_t cg_v8 __attribute__((vector_size(32)));
 CG_INLINE cg_v8 cg_load8(const uint32_t *p) { cg_v8 v; memcpy(&v, p, sizeof v); return v; }
 CG_INLINE void cg_store8(uint32_t *p, cg_v8 v) { memcpy(p, &v, sizeof v); }
 
-/* The places of ones in each byte, so that a byte of a bitmap becomes indices in one step. */
-static uint8_t cg_places[256][8];
+CG_INLINE cg_v8 cg_count8(uint32_t first) { return (cg_v8){0, 1, 2, 3, 4, 5, 6, 7} + first; }
+
+/* Writes the places of the ones among CG_PLACES bits, then anything up to a whole vector; `first` is
+   the place of the lowest bit. Returns how many ones there are. */
+#if defined(__AVX512F__)
+enum { CG_PLACES = 16 };
+CG_INLINE intptr_t cg_store_places(uint32_t *to, const uint8_t *bits, uint32_t first) {
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    uint16_t ones;
+    memcpy(&ones, bits, sizeof ones);
+    __m512i places = _mm512_add_epi32(lanes, _mm512_set1_epi32((int)first));
+    _mm512_storeu_si512(to, _mm512_maskz_compress_epi32(ones, places));
+    return __builtin_popcount(ones);
+}
+#else
+enum { CG_PLACES = 8 };
+static uint8_t cg_places[256][8]; /* of the ones in each byte */
 
 __attribute__((constructor)) static void cg_fill_places(void) {
     for (int byte = 0; byte < 256; byte++)
         for (int bit = 0, rank = 0; bit < 8; bit++)
             if (byte >> bit & 1) cg_places[byte][rank++] = (uint8_t)bit;
 }
-CG_INLINE cg_v8 cg_places_of_ones(uint8_t byte) {
-    __m128i places = _mm_loadl_epi64((const __m128i *)cg_places[byte]);
+CG_INLINE intptr_t cg_store_places(uint32_t *to, const uint8_t *bits, uint32_t first) {
+    __m128i places = _mm_loadl_epi64((const __m128i *)cg_places[*bits]);
 #if defined(__AVX2__)
-    return (cg_v8)_mm256_cvtepu8_epi32(places); /* gcc converts vectors of eight one by one */
+    cg_v8 v = (cg_v8)_mm256_cvtepu8_epi32(places); /* gcc converts vectors of eight one by one */
 #else
     cg_v8 v;
     __m128i halves[] = {_mm_cvtepu8_epi32(places), _mm_cvtepu8_epi32(_mm_srli_si128(places, 4))};
     memcpy(&v, halves, sizeof v);
-    return v;
 #endif
+    cg_store8(to, v + first);
+    return __builtin_popcount(*bits);
 }
-CG_INLINE cg_v8 cg_count8(uint32_t first) { return (cg_v8){0, 1, 2, 3, 4, 5, 6, 7} + first; }
+#endif
 
-/* Fields of `width` <= 8 bits, so that four fill at most one lane. */
-CG_INLINE cg_v8 cg_shifts8(uint32_t width) { return (cg_v8){0, 1, 2, 3, 0, 1, 2, 3} * width; }
-CG_INLINE cg_v8 cg_unpack8(uint64_t fields, cg_v8 shifts, uint32_t width) {
-    uint32_t a = (uint32_t)fields, b = (uint32_t)(fields >> 4 * width);
+/* Eight fields of `width` <= 8 bits to and from as many lanes; cg_fields tells where they lie. */
+#if defined(__AVX512VL__)
+/* The fields' bits within eight bytes. Some processors without AVX-512 take hundreds of cycles to
+   gather bits. */
+typedef uint64_t cg_fields;
+CG_INLINE cg_fields cg_fields_of(uint32_t width) { return ~0ull / 255 * ((1u << width) - 1); }
+CG_INLINE cg_v8 cg_unpack8(uint64_t packed, cg_fields fields, uint32_t width) {
+    (void)width;
+    __m128i bytes = _mm_cvtsi64_si128((long long)_pdep_u64(packed, fields));
+    return (cg_v8)_mm256_cvtepu8_epi32(bytes);
+}
+CG_INLINE uint64_t cg_pack8(cg_v8 values, cg_fields fields, uint32_t width) {
+    (void)width;
+    __m128i bytes = _mm256_cvtepi32_epi8((__m256i)values);
+    return _pext_u64((uint64_t)_mm_cvtsi128_si64(bytes), fields);
+}
+#else
+/* How far each is shifted: four fill at most one lane. */
+typedef cg_v8 cg_fields;
+CG_INLINE cg_fields cg_fields_of(uint32_t width) {
+    return (cg_v8){0, 1, 2, 3, 0, 1, 2, 3} * width;
+}
+CG_INLINE cg_v8 cg_unpack8(uint64_t packed, cg_fields shifts, uint32_t width) {
+    uint32_t a = (uint32_t)packed, b = (uint32_t)(packed >> 4 * width);
     return ((cg_v8){a, a, a, a, b, b, b, b} >> shifts) & ((1u << width) - 1);
 }
-CG_INLINE uint64_t cg_pack8(cg_v8 values, cg_v8 shifts, uint32_t width) {
+CG_INLINE uint64_t cg_pack8(cg_v8 values, cg_fields shifts, uint32_t width) {
     cg_v8 v = (values & ((1u << width) - 1)) << shifts;
     v |= __builtin_shuffle(v, (cg_v8){2, 3, 0, 1, 6, 7, 4, 5});
     v |= __builtin_shuffle(v, (cg_v8){1, 0, 3, 2, 5, 4, 7, 6});
     return v[0] | (uint64_t)v[4] << 4 * width;
 }
+#endif
 
 /* Bit i of the result is set where byte i is 1; all bytes are 0 or 1. */
 CG_INLINE uint64_t cg_pack_bits(const uint8_t *p) {

@@ -10,11 +10,13 @@ cdef extern from "_sparse.h" nogil:
     void write64 "cg_write64"(u8 *p, u64 v)
     v8 load8 "cg_load8"(const u32 *p)
     void store8 "cg_store8"(u32 *p, v8 v)
-    v8 places_of_ones "cg_places_of_ones"(u8 byte)
     v8 count8 "cg_count8"(u32 first)
-    v8 shifts8 "cg_shifts8"(u32 width)
-    v8 unpack8 "cg_unpack8"(u64 fields, v8 shifts, u32 width)
-    u64 pack8 "cg_pack8"(v8 values, v8 shifts, u32 width)
+    int PLACES "CG_PLACES"
+    Py_ssize_t store_places "cg_store_places"(u32 *to, const u8 *bits, u32 first)
+    ctypedef u64 fields "cg_fields"
+    fields fields_of "cg_fields_of"(u32 width)
+    v8 unpack8 "cg_unpack8"(u64 packed, fields where, u32 width)
+    u64 pack8 "cg_pack8"(v8 values, fields where, u32 width)
     u64 pack_bits "cg_pack_bits"(const u8 *p)
     void round_halves "cg_round_halves"(const f32 *p, u8 *to)
     void widen_halves "cg_widen_halves"(const u8 *p, f32 *to)
