@@ -10,7 +10,9 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = "cgcython/kernels"
-FAMILIES = "e4m3 bits pq adc kmeans sparse sparse_products tokens maxsim dense limits".split()
+FAMILIES = (
+    "e4m3 bits pq adc kmeans sparse sparse_products tokens token_records maxsim dense limits"
+).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4X = [f"-mavx512{feature}" for feature in "vnni bf16 vbmi vpopcntdq bitalg".split()]
 LEVELS = {"v2": ["-march=x86-64-v2"], "v3": ["-march=x86-64-v3"], "v4": V4, "v4x": V4 + V4X}

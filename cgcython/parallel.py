@@ -15,6 +15,8 @@ def split_rows(function, rows, num_threads=1):
     run at the same time.
     """
     parts = max(1, min(_checked(num_threads), rows))
+    if parts == 1:
+        return [function(0, rows)]
     return _run(function, [rows * part // parts for part in range(parts + 1)])
 
 

@@ -6,11 +6,12 @@ or f32 vectors.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_tokens, require_finite
+from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.base import (
     invalid,
@@ -28,7 +29,7 @@ from cgcython.codecs.token_selection import (
     require_method,
     require_part,
 )
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, InvalidQuantizedData
 from cgcython.metadata import TokenPruningMetadata, to_float32
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
@@ -36,7 +37,7 @@ from cgcython.similarity import max_sim
 from cgcython.token_array import TokenArray
 
 LAYOUTS = ("canonical", "compact_e4m3", "compact_f32")
-_F32, _U32 = np.dtype("<f4"), np.dtype("<u4")
+_NUMBERS = {layout: number for number, layout in enumerate(LAYOUTS)}
 _WHOLE = int, np.integer
 
 
@@ -67,20 +68,22 @@ class TokenPruningCodec:
     def encode(self, tokens, attention_weights=None):
         """Return the record of one text's tokens, a matrix [n, dim]."""
         tokens = self._tokens(tokens)
-        original = len(tokens)
-        kept = count_kept(original, self.pruning_ratio)
-        data = np.empty(self._size_of(original, kept, self.layout), np.uint8)
-        self._write(tokens, kept, data, attention_weights)
-        metadata = TokenPruningMetadata(original, kept, self._threshold, self.layout)
-        return QuantizedEmbedding(self.method, self.dim, data.tobytes(), metadata)
+        data, kept = self._write(tokens, attention_weights)
+        # The named constructor, which is Python, takes twice as long.
+        metadata = tuple.__new__(
+            TokenPruningMetadata, (len(tokens), kept, self._threshold, self.layout)
+        )
+        return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
     def decode(self, quantized, out=None):
         """Return the kept tokens as a matrix [kept, dim]."""
         original, kept, layout = self._header(quantized)
-        require_size(self, quantized.data, self._size_of(original, kept, layout))
-        out = output(out, (kept, self.dim))
-        self._read(quantized.data, original, kept, layout, out)
-        return out
+        out = out if out is None else output(out, (kept, self.dim))
+        data, number = quantized.data, _NUMBERS[layout]
+        values = kernels.token_records.decode(data, original, kept, self.dim, number, out)
+        if values is None:
+            raise self._damage(np.frombuffer(data, np.uint8), original, kept, layout)
+        return values
 
     def positions(self, quantized):
         """Return the positions that the kept tokens of a compact record had, ascending."""
@@ -98,23 +101,20 @@ class TokenPruningCodec:
 
         `out` is a batch whose `data` is reused when it has the right size.
         """
-        is_list = not isinstance(documents, TokenArray)
-        if is_list:
-            documents = [self._tokens(document) for document in documents]
-        else:
+        if isinstance(documents, TokenArray):
             documents.require_values()
-        originals = np.array([len(document) for document in documents], np.uint32)
-        offsets = np.zeros(len(originals) + 1, np.int64)
-        np.cumsum([self._size(int(n)) for n in originals], out=offsets[1:])
-        data = output(out and out.columns["data"], (int(offsets[-1]),), np.uint8)
 
         def encode(start, stop):
-            for i in range(start, stop):
-                tokens = documents[i] if is_list else self._tokens(documents[i])
-                kept = count_kept(len(tokens), self.pruning_ratio)
-                self._write(tokens, kept, data[offsets[i] : offsets[i + 1]])
+            texts = (self._tokens(documents[i]) for i in range(start, stop))
+            return [(self._write(tokens)[0], len(tokens)) for tokens in texts]
 
-        split_rows(encode, len(originals), num_threads)
+        parts = split_rows(encode, len(documents), num_threads)
+        records, originals = zip(*chain.from_iterable(parts)) if len(documents) else ((), ())
+        offsets = np.zeros(len(records) + 1, np.int64)
+        np.cumsum(list(map(len, records)), out=offsets[1:])
+        data = output(out and out.columns["data"], (int(offsets[-1]),), np.uint8)
+        data[:] = np.frombuffer(b"".join(records), np.uint8)
+        originals = np.array(originals, np.uint32)
         columns = {"data": data, "offsets": offsets, "original_tokens": originals}
         shared = {"layout": self.layout, "threshold": self._threshold}
         return QuantizedBatch(self.method, self.dim, columns, shared)
@@ -122,17 +122,21 @@ class TokenPruningCodec:
     def decode_batch(self, batch, num_threads=1, out=None):
         """Return the kept tokens of a batch as a TokenArray; `out` is [all kept tokens, dim]."""
         data, offsets, originals, kept, layout = self._columns(batch)
-        rows = np.concatenate([[0], np.cumsum(kept)])
-        values = output(out, (int(rows[-1]), self.dim))
+        edges = np.concatenate([[0], np.cumsum(kept)])
+        values = output(out, (int(edges[-1]), self.dim))
 
         def decode(start, stop):
-            for i in range(start, stop):
-                payload = data[offsets[i] : offsets[i + 1]]
-                row = values[rows[i] : rows[i + 1]]
-                self._read(payload, int(originals[i]), int(kept[i]), layout, row)
+            rows, some = slice(start, stop), slice(start, stop + 1)
+            bad = kernels.token_records.decode_rows(
+                data, offsets[some], originals[rows], edges[some], _NUMBERS[layout], values
+            )
+            return start + bad if bad >= 0 else len(batch)
 
-        split_rows(decode, len(batch), num_threads)
-        return TokenArray(values, rows)
+        bad = min(split_rows(decode, len(batch), num_threads))
+        if bad < len(batch):
+            payload = data[offsets[bad] : offsets[bad + 1]]
+            raise self._damage(payload, int(originals[bad]), int(kept[bad]), layout)
+        return TokenArray(values, edges)
 
     def row(self, batch, i):
         """Return row i of a batch as a record."""
@@ -158,10 +162,8 @@ class TokenPruningCodec:
 
     def _tokens(self, tokens):
         """Return one text's tokens, a finite matrix [n, dim]."""
-        tokens = as_tokens(tokens, self.dim, finite=False)
-        if kernels.dense.first_nonfinite(tokens.reshape(-1)) >= 0:
-            require_finite(tokens)
-        return tokens
+        is_sound = kernels.token_records.is_sound(tokens, self.dim)
+        return tokens if is_sound else as_tokens(tokens, self.dim)
 
     def _record(self, data, original, layout, threshold):
         kept = self._kept_in(len(data), original, layout)
@@ -185,47 +187,26 @@ class TokenPruningCodec:
             return (size - 4) // (4 + 4 * self.dim)
         return (size - (original + 7) // 8) // self._token_size(layout)
 
-    def _write(self, tokens, count, data, attention_weights=None):
+    def _write(self, tokens, attention_weights=None):
+        """Return the bytes of a text and how many of its tokens they keep."""
+        count = count_kept(len(tokens), self.pruning_ratio)
         kept, importance = choose_tokens(tokens, count, self.scoring_method, attention_weights)
-        if self.layout == "compact_e4m3":
-            kernels.e4m3.encode_kept(tokens, kept, data)
-        elif self.layout == "compact_f32":
-            mask = np.zeros(len(tokens), bool)
-            mask[kept] = True
-            vectors = tokens[kept].view(np.uint8).reshape(-1)
-            data[:] = np.concatenate([np.packbits(mask), vectors])
-        else:
-            data[:4].view(_U32)[:] = count
-            records = np.empty((count, 1 + self.dim), _F32)
-            records[:, 0], records[:, 1:] = importance, tokens[kept]
-            data[4:] = records.view(np.uint8).reshape(-1)
+        number = _NUMBERS[self.layout]
+        return kernels.token_records.encode(tokens, kept, importance, number), count
 
-    def _read(self, data, original, kept, layout, out):
-        if layout == "compact_e4m3" and kernels.e4m3.decode_kept(data, original, out):
-            return
-        data = np.frombuffer(data, np.uint8)
-        if layout == "canonical":
-            self._read_canonical(data, kept, out)
-        else:
-            bitmap_bytes = (original + 7) // 8
-            self._require_bitmap(data[:bitmap_bytes], original, kept)
-            self._read_compact(data[bitmap_bytes:], layout, kept, out)
-        # A NaN code, and a scale too large for its codes, come to light here too.
-        if kernels.dense.first_nonfinite(out.reshape(-1)) >= 0:
-            raise invalid(self, "a value is not finite")
-
-    def _read_canonical(self, data, kept, out):
+    def _damage(self, data, original, kept, layout):
+        """Return the error that says why a kernel refused these bytes."""
+        try:
+            require_size(self, data, self._size_of(original, kept, layout))
+            if layout != "canonical":
+                self._require_bitmap(data[: (original + 7) // 8], original, kept)
+        except InvalidQuantizedData as error:
+            return error
         count = int.from_bytes(data[:4].tobytes(), "little")
-        if count != kept:
-            raise invalid(self, f"the bytes count {count} tokens, the metadata {kept}")
-        out[:] = _floats(data[4:]).reshape(kept, 1 + self.dim)[:, 1:]
-
-    def _read_compact(self, data, layout, kept, out):
-        if layout == "compact_f32":
-            out[:] = _floats(data).reshape(kept, self.dim)
-            return
-        scales, codes = _floats(data[: 4 * kept]), data[4 * kept :].reshape(kept, self.dim)
-        kernels.e4m3.decode_rows(codes, scales, out)
+        if layout == "canonical" and count != kept:
+            return invalid(self, f"the bytes count {count} tokens, the metadata {kept}")
+        # A NaN code, and a scale too large for its codes, come to light here too.
+        return invalid(self, "a value is not finite")
 
     def _require_bitmap(self, bitmap, original, kept):
         """Check that a bitmap names as many of the original positions as tokens were kept."""
@@ -259,8 +240,3 @@ class TokenPruningCodec:
         if offsets[0] != 0 or not sound.all():
             raise invalid(self, "offsets do not fit the token counts")
         return data, offsets, originals, kept, layout
-
-
-def _floats(data):
-    """Return the little-endian floats of some bytes, wherever they begin."""
-    return np.frombuffer(data.tobytes(), _F32)

@@ -10,4 +10,5 @@ from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *
+from cgcython.kernels.token_records cimport *
 from cgcython.kernels.tokens cimport *

@@ -1,9 +1,10 @@
 """Scaled E4M3 codes: of usual rows by a factor, of tiny ones by a power of two."""
-from libc.math cimport frexp, ldexp
+from libc.math cimport NAN, frexp, ldexp
 from libc.string cimport memcpy, memset
-from cgcython.kernels._e4m3 cimport encode_lanes
-from cgcython.kernels._types cimport f32, f64, u8
-from cgcython.kernels._vector cimport LANES, load, set_all, store_bytes4, vf
+from cgcython.kernels._e4m3 cimport encode_lanes, load_e4m3
+from cgcython.kernels._finite cimport LARGEST, peak_bits
+from cgcython.kernels._types cimport f32, f64, u8, u32
+from cgcython.kernels._vector cimport LANES, load, set_all, store, store_bytes4, vf
 
 cdef enum:
     BLOCK = 64  # a multiple of four vectors at every level
@@ -63,3 +64,47 @@ cdef inline f32 encode_small(
         encode_times(raised, <f32>ldexp(1, -64 - power), codes + i, width)
         i += BLOCK
     return <f32>ldexp(1, power)
+
+
+cdef inline f32 encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
+    """Write a row's codes and return its scale, NaN where a value is not finite."""
+    cdef:
+        u32 size = peak_bits(values, n)
+        f32 peak
+    if size > LARGEST:
+        return NAN
+    memcpy(&peak, &size, sizeof(peak))
+    # Below it, 448 / peak overflows or the scale is too coarse.
+    if peak >= <f32>(2.0 ** -118):
+        encode_times(values, 448 / peak, codes, n)
+        return peak / 448
+    if peak > 0:
+        return encode_small(values, peak, codes, n)
+    encode_times(values, 1, codes, n)
+    return 1
+
+
+cdef inline void decode_block(const u8 *codes, vf scale, vf bias, f32 *values) noexcept nogil:
+    cdef Py_ssize_t i = 0
+    while i < BLOCK:
+        store(values + i, load_e4m3(codes + i) * scale + bias)
+        i += LANES
+
+
+cdef inline void decode_times(
+    const u8 *codes, f32 scale, f32 bias, f32 *values, Py_ssize_t n
+) noexcept nogil:
+    """Write code * scale + bias for each code."""
+    cdef:
+        Py_ssize_t i = 0
+        # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
+        vf scales = set_all(scale), biases = set_all(bias if bias else <f32>-0.0)
+        f32[BLOCK] last
+        u8[BLOCK] last_codes
+    while i + BLOCK <= n:
+        decode_block(codes + i, scales, biases, values + i)
+        i += BLOCK
+    if i < n:
+        memcpy(last_codes, codes + i, n - i)
+        decode_block(last_codes, scales, biases, last)
+        memcpy(values + i, last, (n - i) * sizeof(f32))

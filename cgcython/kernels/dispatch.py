@@ -7,7 +7,8 @@ import warnings
 from importlib.util import find_spec
 
 FAMILIES = tuple(
-    "e4m3 bits pq adc kmeans sparse sparse_products tokens maxsim dense limits".split()
+    "e4m3 bits pq adc kmeans sparse sparse_products tokens token_records maxsim dense "
+    "limits".split()
 )
 LEVELS = ("reference", "v2", "v3", "v4", "v4x")
 VARIABLE = "CGCYTHON_LEVEL"

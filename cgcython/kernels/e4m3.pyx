@@ -4,25 +4,20 @@ Codes round to nearest, ties to even, and saturate at 448 (OCP OFP8, E4M3FN). Na
 Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is peak / 448.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport NAN, ldexp
+from libc.math cimport ldexp
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_vector, vector_out
-from cgcython.kernels._e4m3 cimport encode_lanes, load_e4m3
-from cgcython.kernels._e4m3_scaled cimport BLOCK, encode_small, encode_times
+from cgcython.kernels._e4m3 cimport encode_lanes
+from cgcython.kernels._e4m3_scaled cimport BLOCK, decode_times, encode_scaled
 from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
-from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits, power_of
+from cgcython.kernels._finite cimport first_nonfinite, power_of
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, min_f, set_all, set_all_u, store, store_bytes4, vf, vu,
+    LANES, below, bits, floats, load, min_f, set_all, set_all_u, store_bytes4, vf, vu,
 )
 
-cdef extern from *:
-    int popcount "__builtin_popcount"(unsigned int bits) nogil
-
 np.import_array()
-
-cdef f32 SMALL_PEAK = 2.0 ** -118  # below it, 448 / peak overflows or the scale is too coarse
 
 
 cdef inline vu encode_any(vf x) noexcept nogil:
@@ -64,19 +59,7 @@ cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil
 
 
 cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
-    cdef:
-        u32 size = peak_bits(values, n)
-        f32 peak
-    if size > LARGEST:
-        return NAN
-    memcpy(&peak, &size, sizeof(peak))
-    if peak >= SMALL_PEAK:
-        encode_times(values, 448 / peak, codes, n)
-        return peak / 448
-    if peak > 0:
-        return encode_small(values, peak, codes, n)
-    encode_times(values, 1, codes, n)
-    return 1
+    return encode_scaled(values, codes, n)
 
 
 cdef Py_ssize_t e4m3_encode_rows(
@@ -90,29 +73,10 @@ cdef Py_ssize_t e4m3_encode_rows(
     return -1
 
 
-cdef inline void decode_block(const u8 *codes, vf scale, vf bias, f32 *values) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < BLOCK:
-        store(values + i, load_e4m3(codes + i) * scale + bias)
-        i += LANES
-
-
 cdef void e4m3_decode(
     const u8 *codes, f32 scale, f32 bias, f32 *values, Py_ssize_t n
 ) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
-        vf scales = set_all(scale), biases = set_all(bias if bias else <f32>-0.0)
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
-    while i + BLOCK <= n:
-        decode_block(codes + i, scales, biases, values + i)
-        i += BLOCK
-    if i < n:
-        memcpy(last_codes, codes + i, n - i)
-        decode_block(last_codes, scales, biases, last)
-        memcpy(values + i, last, (n - i) * sizeof(f32))
+    decode_times(codes, scale, bias, values, n)
 
 
 cdef void e4m3_decode_rows(
@@ -202,63 +166,6 @@ def decode_rows(
     agree("scales", scales.shape[0], "codes", n)
     with nogil:
         e4m3_decode_rows(&codes[0, 0], &scales[0], n, dim, &values[0, 0])
-
-
-def encode_kept(
-    const f32[:, ::1] values,   # IN
-    const u32[::1] kept,        # IN
-    u8[::1] data,               # OUT
-):
-    """Write some rows: a bitmap of their positions, their scales, their codes.
-
-    The bitmap has a bit for each row of `values`, most significant first. Returns whether all
-    kept rows are finite.
-    """
-    cdef:
-        Py_ssize_t i, n = values.shape[0], dim = values.shape[1], count = kept.shape[0]
-        u8 *scales = &data[0] + (n + 7) // 8
-        f32 scale = 1
-    agree("data", data.shape[0], "some rows", (n + 7) // 8 + count * (4 + dim))
-    for i in range(count):
-        if kept[i] >= n:
-            raise ValueError(f"kept names row {kept[i]} of {n}")
-    with nogil:
-        memset(&data[0], 0, (n + 7) // 8)
-        for i in range(count):
-            data[kept[i] >> 3] |= <u8>(0x80 >> (kept[i] & 7))
-            scale = e4m3_encode_scaled(
-                &values[kept[i], 0], scales + 4 * count + i * dim, dim
-            )
-            if scale != scale:
-                break
-            memcpy(scales + 4 * i, &scale, sizeof(scale))
-    return scale == scale
-
-
-def decode_kept(
-    const u8[::1] data,         # IN
-    Py_ssize_t n,
-    f32[:, ::1] values,         # OUT
-):
-    """Write the rows that `encode_kept` wrote of `n` rows.
-
-    Returns whether the bitmap names as many positions as there are rows, and all are finite.
-    """
-    cdef:
-        Py_ssize_t i, count = values.shape[0], dim = values.shape[1], named = 0
-        const u8 *scales = &data[0] + (n + 7) // 8
-        f32 scale
-        bint sound
-    agree("data", data.shape[0], "some rows", (n + 7) // 8 + count * (4 + dim))
-    with nogil:
-        for i in range((n + 7) // 8):
-            named += popcount(data[i])
-        sound = named == count and (n % 8 == 0 or data[n // 8] & (0xFF >> n % 8) == 0)
-        for i in range(count):
-            memcpy(&scale, scales + 4 * i, sizeof(scale))
-            e4m3_decode(scales + 4 * count + i * dim, scale, 0, &values[i, 0], dim)
-        sound = sound and first_nonfinite(&values[0, 0], count * dim) < 0
-    return sound
 
 
 def encode_vector(object values, Py_ssize_t dim):

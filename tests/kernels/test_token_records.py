@@ -1,73 +1,167 @@
-"""Kept rows lie as a bitmap, scales and codes; whatever contradicts the bitmap is seen."""
+"""Records of kept tokens hold what numpy would put there; whatever contradicts itself is seen."""
+
+import struct
 
 import numpy as np
 import pytest
 
 F32, U8, U32 = np.float32, np.uint8, np.uint32
-SHAPES = [(1, 1, 1), (8, 8, 3), (9, 4, 128), (33, 17, 70), (5, 0, 16)]
+CANONICAL, E4M3, PLAIN = LAYOUTS = range(3)
+SHAPES = [(1, 1, 1), (8, 8, 3), (9, 4, 128), (33, 17, 70), (5, 0, 16), (0, 0, 4), (200, 100, 128)]
 
 
 def case(n, count, dim):
     rng = np.random.default_rng(n)
     kept = np.sort(rng.permutation(n)[:count]).astype(U32)
-    return rng.standard_normal((n, dim), dtype=F32), kept
+    return rng.standard_normal((n, dim), dtype=F32), kept, rng.random(count, dtype=F32)
 
 
-def encode(kernel, values, kept):
-    data = np.full((len(values) + 7) // 8 + len(kept) * (4 + values.shape[1]), 0xAA, U8)
-    return kernel("e4m3").encode_kept(values, kept, data), data
+def head(values, kept):
+    return np.packbits(np.isin(np.arange(len(values)), kept)).tobytes()
 
 
-def decode(kernel, data, n, count, dim):
-    out = np.empty((count, dim), F32)
-    return kernel("e4m3").decode_kept(data, n, out), out
+def by_hand(kernel, values, kept, importance, layout):
+    """The bytes of a record with struct and numpy; codes are those of whole rows."""
+    rows = values[kept]
+    if layout == CANONICAL:
+        records = [struct.pack("<f", i) + row.tobytes() for i, row in zip(importance, rows)]
+        return struct.pack("<I", len(kept)) + b"".join(records)
+    if layout == PLAIN:
+        return head(values, kept) + rows.tobytes()
+    codes, scales = np.empty(rows.shape, U8), np.empty(len(rows), F32)
+    kernel("e4m3").encode_rows(rows, codes, scales)
+    return head(values, kept) + scales.tobytes() + codes.tobytes()
 
 
+def decoded_by_hand(kernel, values, kept, layout):
+    rows = values[kept]
+    if layout == E4M3:
+        codes, scales = np.empty(rows.shape, U8), np.empty(len(rows), F32)
+        kernel("e4m3").encode_rows(rows, codes, scales)
+        kernel("e4m3").decode_rows(codes, scales, rows)
+    return rows
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bytes_are_those_made_by_hand(kernel, shape, layout):
+    record = case(*shape)
+    expected = by_hand(kernel, *record, layout)
+    assert kernel("token_records").encode(*record, layout) == expected
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(("n", "count", "dim"), SHAPES)
-def test_kept_rows_are_a_bitmap_then_scales_then_codes(kernel, n, count, dim):
-    values, kept = case(n, count, dim)
-    codes, scales = np.empty((count, dim), U8), np.empty(count, F32)
-    kernel("e4m3").encode_rows(values[kept], codes, scales)
-    bitmap = np.packbits(np.isin(np.arange(n), kept))
-    finite, data = encode(kernel, values, kept)
-    assert finite
-    assert data.tobytes() == bitmap.tobytes() + scales.tobytes() + codes.tobytes()
+def test_they_decode_to_the_kept_rows(kernel, n, count, dim, layout):
+    values, kept, importance = case(n, count, dim)
+    data = kernel("token_records").encode(values, kept, importance, layout)
+    found = kernel("token_records").decode(data, n, count, dim, layout)
+    assert found.dtype == F32
+    np.testing.assert_array_equal(found, decoded_by_hand(kernel, values, kept, layout))
 
 
-@pytest.mark.parametrize(("n", "count", "dim"), SHAPES)
-def test_they_decode_as_rows_do(kernel, n, count, dim):
-    values, kept = case(n, count, dim)
-    sound, out = decode(kernel, encode(kernel, values, kept)[1], n, count, dim)
-    codes, scales, expected = np.empty((count, dim), U8), np.empty(count, F32), np.empty_like(out)
-    kernel("e4m3").encode_rows(values[kept], codes, scales)
-    kernel("e4m3").decode_rows(codes, scales, expected)
-    assert sound
-    assert np.array_equal(out, expected)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bytes_in_an_array_decode_into_out(kernel, layout):
+    values, kept, importance = case(9, 4, 128)
+    data = kernel("token_records").encode(values, kept, importance, layout)
+    out = np.empty((4, 128), F32)
+    found = kernel("token_records").decode(np.frombuffer(data, U8), 9, 4, 128, layout, out)
+    assert found is out
+    np.testing.assert_array_equal(out, decoded_by_hand(kernel, values, kept, layout))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_many_decode_as_one_does(kernel, layout):
+    records = kernel("token_records")
+    cases = [case(*shape) for shape in [(9, 4, 16), (5, 0, 16), (33, 17, 16)]]
+    parts = [records.encode(*one, layout) for one in cases]
+    offsets = np.cumsum([0, *map(len, parts)])
+    edges = np.cumsum([0, 4, 0, 17])
+    data = np.frombuffer(b"".join(parts), U8).copy()
+    values, originals = np.empty((21, 16), F32), np.array([9, 5, 33], U32)
+    assert records.decode_rows(data, offsets, originals, edges, layout, values) == -1
+    rows = [decoded_by_hand(kernel, *one[:2], layout) for one in cases]
+    np.testing.assert_array_equal(values, np.concatenate(rows))
+    data[offsets[2]] ^= 1
+    assert records.decode_rows(data, offsets, originals, edges, layout, values) == 2
 
 
 @pytest.mark.parametrize(
     ("place", "byte"), [(0, 0xFF), (0, 0x00), (1, 0x01), (2 + 3, 0x7F), (-1, 0xFF)]
 )
-def test_damage_is_seen(kernel, place, byte):
-    values = np.ones((9, 2), F32)
-    _, data = encode(kernel, values, np.array([0, 8], U32))
-    assert decode(kernel, data, 9, 2, 2)[0]
+def test_damaged_codes_are_seen(kernel, place, byte):
+    kept = np.array([0, 8], U32)
+    data = bytearray(kernel("token_records").encode(np.ones((9, 2), F32), kept, None, E4M3))
     data[place] = byte
-    assert not decode(kernel, data, 9, 2, 2)[0]
+    assert kernel("token_records").decode(bytes(data), 9, 2, 2, E4M3) is None
 
 
-def test_a_row_that_is_not_finite_is_told(kernel):
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("wrong", [(17, 3, 3), (17, 5, 3), (17, 4, 2), (17, -4, 3)])
+def test_numbers_that_do_not_fit_the_bytes_are_seen(kernel, wrong, layout):
+    data = kernel("token_records").encode(*case(17, 4, 3), layout)
+    assert kernel("token_records").decode(data, 17, 4, 3, layout) is not None
+    assert kernel("token_records").decode(data, *wrong, layout) is None
+
+
+def test_a_bitmap_of_another_length_is_seen(kernel):
+    data = kernel("token_records").encode(*case(17, 4, 3), E4M3)
+    assert kernel("token_records").decode(data, 16, 4, 3, E4M3) is None
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("count", [2**32, 2**61, 2**62])
+def test_lengths_that_overflow_are_seen(kernel, count, layout):
+    assert kernel("token_records").decode(bytes(4), 0, count, 0, layout) is None or layout == PLAIN
+    assert kernel("token_records").decode(bytes(4), 32, count, 2**31, layout) is None
+
+
+@pytest.mark.parametrize("layout", [CANONICAL, PLAIN])
+def test_values_that_are_not_finite_are_seen(kernel, layout):
+    values, kept, importance = case(9, 4, 3)
+    values[kept[2], 1] = np.nan
+    data = kernel("token_records").encode(values, kept, importance, layout)
+    assert kernel("token_records").decode(data, 9, 4, 3, layout) is None
+
+
+def test_a_kept_row_that_has_no_scale_is_told(kernel):
     values = np.ones((3, 4), F32)
     values[1, 2] = np.inf
-    assert not encode(kernel, values, np.array([0, 1], U32))[0]
-    assert encode(kernel, values, np.array([0, 2], U32))[0]
+    encode = kernel("token_records").encode
+    assert encode(values, np.array([0, 1], U32), None, E4M3) is None
+    assert encode(values, np.array([0, 2], U32), None, E4M3) is not None
 
 
-def test_the_door_refuses_what_does_not_fit(kernel):
-    values, data = np.ones((3, 4), F32), np.empty(9, U8)
-    with pytest.raises(ValueError, match="kept"):
-        kernel("e4m3").encode_kept(values, np.array([3], U32), data)
-    with pytest.raises(ValueError, match="data"):
-        kernel("e4m3").encode_kept(values, np.array([2], U32), data[:8])
-    with pytest.raises(ValueError, match="data"):
-        kernel("e4m3").decode_kept(data[:8], 3, np.empty((1, 4), F32))
+def test_only_plain_finite_matrices_are_sound(kernel):
+    is_sound, values = kernel("token_records").is_sound, np.ones((3, 4), F32)
+    assert is_sound(values, 4)
+    assert is_sound(np.empty((0, 4), F32), 4)
+    broken = values.copy()
+    broken[2, 3] = np.nan
+    others = [values[:, ::2], values.T, values.astype(float), values[0], [[1.0] * 4], None, broken]
+    assert not any(is_sound(other, 4) for other in others)
+    assert not is_sound(values, 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "importance", "layout", "message"),
+    [
+        (np.ones((3, 4), F32), np.array([3], U32), None, E4M3, "names row 3 of 3"),
+        (np.ones((3, 4), F32), np.array([2]), None, E4M3, "kept positions"),
+        (np.ones((3, 4)), np.array([2], U32), None, E4M3, "matrix"),
+        (np.ones((3, 4), F32), np.array([2], U32), None, CANONICAL, "importance"),
+        (np.ones((3, 4), F32), np.array([2], U32), np.ones(2, F32), CANONICAL, "importance holds"),
+        (np.ones((3, 4), F32), np.array([2], U32), None, 3, "no layout 3"),
+    ],
+)
+def test_the_door_refuses_what_does_not_fit(kernel, values, kept, importance, layout, message):
+    with pytest.raises(ValueError, match=message):
+        kernel("token_records").encode(values, kept, importance, layout)
+
+
+@pytest.mark.parametrize(
+    "out", [np.ones((2, 4), F32), np.ones((1, 4)), np.ones((1, 8), F32)[:, ::2], 1]
+)
+def test_the_door_refuses_an_out_of_another_shape(kernel, out):
+    with pytest.raises(ValueError, match="out is no writable float32 matrix of 1 rows of 4"):
+        kernel("token_records").decode(bytes(1 + 16), 3, 1, 4, PLAIN, out)

@@ -53,41 +53,6 @@ def decode_rows(codes, scales, values):
         values[:] = VALUES[codes] * scales[:, None]
 
 
-def encode_kept(values, kept, data):
-    """Write some rows: a bitmap of their positions, their scales, their codes.
-
-    The bitmap has a bit for each row of `values`, most significant first. Returns whether all
-    kept rows are finite.
-    """
-    (n, dim), count = values.shape, len(kept)
-    agree("data", len(data), "some rows", (n + 7) // 8 + count * (4 + dim))
-    if count and int(kept.max()) >= n:
-        raise ValueError(f"kept names row {int(kept.max())} of {n}")
-    mask = np.zeros(n, bool)
-    mask[kept] = True
-    codes, scales = np.empty((count, dim), np.uint8), np.empty(count, np.float32)
-    if encode_rows(values[kept], codes, scales) >= 0:
-        return False
-    parts = np.packbits(mask), scales.view(np.uint8), codes.reshape(-1)
-    data[:] = np.concatenate(parts)
-    return True
-
-
-def decode_kept(data, n, values):
-    """Write the rows that `encode_kept` wrote of `n` rows.
-
-    Returns whether the bitmap names as many positions as there are rows, and all are finite.
-    """
-    count, dim = values.shape
-    start = (n + 7) // 8
-    data = np.frombuffer(data, np.uint8)
-    agree("data", len(data), "some rows", start + count * (4 + dim))
-    scales = np.frombuffer(data[start : start + 4 * count].tobytes(), np.float32)
-    decode_rows(data[start + 4 * count :].reshape(count, dim), scales, values)
-    bits = np.unpackbits(data[:start])
-    return bool(bits.sum() == count and not bits[n:].any() and np.isfinite(values).all())
-
-
 def encode_vector(values, dim):
     """Return (bytes, scale) of one vector, or None where a closer look is needed."""
     if not plain_vector(values, dim):

@@ -1,0 +1,252 @@
+"""The kept tokens of a text as bytes, in three layouts.
+
+Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
+bytes are a bitmap of kept positions, most significant bit first, then f32 scales and E4M3 codes,
+or f32 vectors.
+"""
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
+from libc.string cimport memcpy, memset
+cimport numpy as np
+from cgcython.kernels._door cimport agree, plain_matrix
+from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
+from cgcython.kernels._finite cimport first_nonfinite
+from cgcython.kernels._sparse_rows cimport is_plain, require_rows
+from cgcython.kernels._types cimport f32, i64, u8, u32
+
+cdef extern from *:
+    int popcount "__builtin_popcount"(unsigned int bits) nogil
+
+np.import_array()
+
+cdef enum:
+    CANONICAL_LAYOUT = 0
+    E4M3_LAYOUT = 1
+    F32_LAYOUT = 2
+
+CANONICAL, COMPACT_E4M3, COMPACT_F32 = CANONICAL_LAYOUT, E4M3_LAYOUT, F32_LAYOUT
+
+
+cdef inline Py_ssize_t head_of(Py_ssize_t n, int layout) noexcept nogil:
+    """The bytes before the tokens, of a text of n."""
+    return 4 if layout == CANONICAL_LAYOUT else (n + 7) >> 3
+
+
+cdef inline Py_ssize_t each_of(Py_ssize_t dim, int layout) noexcept nogil:
+    """The bytes of one kept token."""
+    if layout == E4M3_LAYOUT:
+        return 4 + dim
+    return 4 * dim if layout == F32_LAYOUT else 4 + 4 * dim
+
+
+cdef inline bint is_length(
+    Py_ssize_t length, Py_ssize_t n, Py_ssize_t count, Py_ssize_t dim, int layout
+) noexcept nogil:
+    """Whether so many bytes hold such a record; a product could overflow here."""
+    cdef Py_ssize_t each = each_of(dim, layout)
+    length -= head_of(n, layout)
+    if count <= 0 or each == 0:
+        return length == 0 and count >= 0
+    return length > 0 and length % count == 0 and length // count == each
+
+
+cdef void token_record_pairs(
+    const f32 *values, Py_ssize_t dim, const u32 *kept, const f32 *importance, Py_ssize_t count,
+    u8 *data
+) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef u32 said = <u32>count
+    memcpy(data, &said, 4)
+    data += 4
+    for i in range(count):
+        memcpy(data, importance + i, 4)
+        memcpy(data + 4, values + kept[i] * dim, 4 * dim)
+        data += 4 + 4 * dim
+
+
+cdef bint token_record_codes(
+    const f32 *values, Py_ssize_t dim, const u32 *kept, Py_ssize_t count, u8 *data
+) noexcept nogil:
+    """Whether all kept tokens are finite; codes after the first that is not are not written."""
+    cdef Py_ssize_t i
+    cdef f32 scale
+    for i in range(count):
+        scale = encode_scaled(values + kept[i] * dim, data + 4 * count + i * dim, dim)
+        if scale != scale:
+            return False
+        memcpy(data + 4 * i, &scale, 4)
+    return True
+
+
+cdef bint token_record_write(
+    const f32 *values, Py_ssize_t n, Py_ssize_t dim, const u32 *kept, const f32 *importance,
+    Py_ssize_t count, int layout, u8 *data
+) noexcept nogil:
+    cdef Py_ssize_t i, head = head_of(n, layout)
+    if layout == CANONICAL_LAYOUT:
+        token_record_pairs(values, dim, kept, importance, count, data)
+        return True
+    memset(data, 0, head)
+    for i in range(count):
+        data[kept[i] >> 3] |= <u8>(0x80 >> (kept[i] & 7))
+    if layout == E4M3_LAYOUT:
+        return token_record_codes(values, dim, kept, count, data + head)
+    for i in range(count):
+        memcpy(data + head + 4 * i * dim, values + kept[i] * dim, 4 * dim)
+    return True
+
+
+cdef bint names(const u8 *bitmap, Py_ssize_t n, Py_ssize_t count) noexcept nogil:
+    """Whether a bitmap of n positions names so many."""
+    cdef Py_ssize_t i, named = 0
+    for i in range((n + 7) >> 3):
+        named += popcount(bitmap[i])
+    return named == count and (n & 7 == 0 or bitmap[n >> 3] & (0xFF >> (n & 7)) == 0)
+
+
+cdef bint token_record_read(
+    const u8 *data, Py_ssize_t n, Py_ssize_t count, Py_ssize_t dim, int layout, f32 *values
+) noexcept nogil:
+    """Whether a record of the right length names its tokens, and all are finite."""
+    cdef:
+        Py_ssize_t i, head = head_of(n, layout)
+        const u8 *tokens = data + head
+        f32 scale
+        u32 said
+    if layout == CANONICAL_LAYOUT:
+        memcpy(&said, data, 4)
+        if said != count:
+            return False
+        for i in range(count):
+            memcpy(values + i * dim, tokens + 4 + i * (4 + 4 * dim), 4 * dim)
+    elif not names(data, n, count):
+        return False
+    elif layout == E4M3_LAYOUT:
+        for i in range(count):
+            memcpy(&scale, tokens + 4 * i, 4)
+            decode_times(tokens + 4 * count + i * dim, scale, 0, values + i * dim, dim)
+    else:
+        memcpy(values, tokens, 4 * count * dim)
+    return first_nonfinite(values, count * dim) < 0
+
+
+cdef int require_kept(object kept, Py_ssize_t n, object importance, int layout) except -1:
+    """Check that kept positions lie among n, each with an importance where a layout has one."""
+    cdef Py_ssize_t i, count
+    cdef const u32 *positions
+    if not is_plain(kept, np.NPY_UINT32):
+        raise ValueError("kept positions are contiguous uint32 numbers")
+    count, positions = np.PyArray_DIM(kept, 0), <const u32 *>np.PyArray_DATA(kept)
+    for i in range(count):
+        if positions[i] >= n:
+            raise ValueError(f"kept names row {positions[i]} of {n}")
+    if layout == CANONICAL_LAYOUT:
+        if not is_plain(importance, np.NPY_FLOAT32):
+            raise ValueError("importance is contiguous float32 numbers")
+        agree("importance", np.PyArray_DIM(importance, 0), "kept", count)
+    return 0
+
+
+cdef int require_layout(int layout) except -1:
+    if not 0 <= layout <= 2:
+        raise ValueError(f"no layout {layout}")
+    return 0
+
+
+def is_sound(object values, Py_ssize_t dim):
+    """Return whether values are a contiguous float32 matrix of `dim` columns, all finite."""
+    cdef Py_ssize_t n, columns
+    cdef const f32 *rows = plain_matrix(values, &n, &columns)
+    return rows is not NULL and columns == dim and first_nonfinite(rows, n * dim) < 0
+
+
+def encode(object values, object kept, object importance, int layout):
+    """Return the bytes of the kept rows of a matrix.
+
+    Only canonical ones hold the importance. Returns None where a scale of a kept row is not finite.
+    """
+    cdef Py_ssize_t n, dim, count
+    cdef const f32 *rows = plain_matrix(values, &n, &dim)
+    if rows is NULL:
+        raise ValueError("values are a contiguous float32 matrix")
+    require_layout(layout)
+    require_kept(kept, n, importance, layout)
+    count = np.PyArray_DIM(kept, 0)
+    data = PyBytes_FromStringAndSize(
+        NULL, head_of(n, layout) + count * each_of(dim, layout)
+    )
+    sound = token_record_write(
+        rows, n, dim, <const u32 *>np.PyArray_DATA(kept),
+        <const f32 *>np.PyArray_DATA(importance) if layout == CANONICAL_LAYOUT else NULL,
+        count, layout, <u8 *>PyBytes_AS_STRING(data),
+    )
+    return data if sound else None
+
+
+def decode(
+    object data,        # IN
+    Py_ssize_t n,
+    Py_ssize_t count,
+    Py_ssize_t dim,
+    int layout,
+    object out=None,    # OUT
+):
+    """Return the kept tokens of a text of n, as a new matrix [count, dim] or in `out`.
+
+    Returns None where the bytes contradict the numbers, or a value is not finite.
+    """
+    cdef:
+        np.npy_intp[2] shape
+        Py_ssize_t length, rows, columns
+        const u8 *start
+    require_layout(layout)
+    if PyBytes_CheckExact(data):
+        start, length = <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
+    elif is_plain(data, np.NPY_UINT8):
+        start, length = <const u8 *>np.PyArray_DATA(data), np.PyArray_DIM(data, 0)
+    else:
+        raise ValueError("data are bytes")
+    if n < 0 or dim < 0 or not is_length(length, n, count, dim, layout):
+        return None
+    shape[0], shape[1] = count, dim
+    if out is None:
+        out = np.PyArray_EMPTY(2, shape, np.NPY_FLOAT32, 0)
+    elif (
+        plain_matrix(out, &rows, &columns) is NULL or not np.PyArray_ISWRITEABLE(out)
+        or rows != count or columns != dim
+    ):
+        raise ValueError(f"out is no writable float32 matrix of {count} rows of {dim}")
+    sound = token_record_read(start, n, count, dim, layout, <f32 *>np.PyArray_DATA(out))
+    return out if sound else None
+
+
+def decode_rows(
+    const u8[::1] data,         # IN
+    const i64[::1] offsets,     # IN
+    const u32[::1] originals,   # IN
+    const i64[::1] edges,       # IN
+    int layout,
+    f32[:, ::1] values,         # OUT
+):
+    """Write the kept tokens of many texts; return the first that is not sound, or -1.
+
+    The record of text i of originals[i] tokens is data[offsets[i]:offsets[i + 1]], its kept tokens
+    are values[edges[i]:edges[i + 1]].
+    """
+    cdef Py_ssize_t i, count, dim = values.shape[1], texts = originals.shape[0], bad = -1
+    require_layout(layout)
+    require_rows(offsets, data.shape[0], texts)
+    require_rows(edges, values.shape[0], texts)
+    with nogil:
+        for i in range(texts):
+            count = edges[i + 1] - edges[i]
+            if not is_length(
+                offsets[i + 1] - offsets[i], originals[i], count, dim, layout
+            ) or not token_record_read(
+                &data[0] + offsets[i], originals[i], count, dim, layout,
+                &values[0, 0] + edges[i] * dim,
+            ):
+                bad = i
+                break
+    return bad
