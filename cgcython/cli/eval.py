@@ -14,15 +14,13 @@ example:
 from cgcython.base import Profile
 from cgcython.cli import options
 from cgcython.cli.failures import OK, UsageError
-from cgcython.cli.files import ONLY, open_arrays
 from cgcython.cli.inputs import open_corpus
+from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.cli.sources import open_store
-from cgcython.cli.specs import split_file
 from cgcython.evaluation.comparison import compare
 from cgcython.evaluation.contender import Contender
-from cgcython.evaluation.metrics import judgements
 from cgcython.router import QuantizationRouter
 
 HEADERS = (
@@ -34,9 +32,7 @@ HEADERS = (
 def add_arguments(parser):
     options.add_inputs(parser, "inputs")
     options.add_inputs(parser, "--queries", required=True)
-    parser.add_argument(
-        "--qrels", metavar="FILE[:ARRAY]", help="judgements: rows of query, memory, gain"
-    )
+    options.add_qrels(parser)
     options.add_models(parser)
     parser.add_argument("--store", metavar="PATH", help="evaluate the records of a store")
     parser.add_argument(
@@ -92,20 +88,9 @@ def _stored(corpus, store):
 def _compared(contenders, corpus, args, profile):
     queries = open_corpus(args.queries, profile)
     asked = queries.fingerprints(0, queries.num_memories)
-    relevant = _judged(args.qrels, len(asked), corpus.num_memories)
+    relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
     with progress(len(asked), "query", "eval") as bar:
         return compare(contenders, asked, relevant, args.threads, bar.advance)
-
-
-def _judged(text, num_queries, num_memories):
-    if text is None:
-        return None
-    path, names, _ = split_file(text)
-    arrays = open_arrays(path)
-    name = names[0] if names else next(iter(arrays), ONLY)
-    if name not in arrays:
-        raise UsageError(f"--qrels {text}: {path} has {', '.join(arrays)}")
-    return judgements(arrays[name], num_queries, num_memories)
 
 
 def _cells(row):

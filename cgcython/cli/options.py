@@ -55,7 +55,7 @@ def positive(text):
 
 def add_inputs(parser, *names, **options):
     """Add an argument of one or more input specs."""
-    parser.add_argument(*names, nargs="+", metavar="INPUT", help=HELP, **options)
+    parser.add_argument(*names, nargs="+", metavar="INPUT", **{"help": HELP, **options})
 
 
 def add_profile(parser):
@@ -72,6 +72,13 @@ def add_profile(parser):
 def add_models(parser):
     """Add --models."""
     parser.add_argument("--models", metavar="DIR", help="folder of trained codebooks")
+
+
+def add_qrels(parser):
+    """Add --qrels."""
+    parser.add_argument(
+        "--qrels", metavar="FILE[:ARRAY]", help="judgements: rows of query, memory, gain"
+    )
 
 
 def add_threads(parser):

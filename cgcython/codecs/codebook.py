@@ -1,7 +1,7 @@
 """The codebook of a product quantizer: centroids, a rotation with its mean, an identity."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -104,6 +104,11 @@ class PQ8Codebook:
         """The number of values after the rotation."""
         return self.centroids.shape[0] * self.centroids.shape[2]
 
+    @property
+    def cost(self):
+        """The drop of Recall@10 where it was judged, else the held-out loss, else None."""
+        return self.metadata.get("recall10_drop", self.metadata.get("held_out_loss"))
+
     @cached_property
     def sha256(self):
         """The hash of the arrays, in hexadecimal."""
@@ -132,7 +137,8 @@ class PQ8Codebook:
         `rotation` is "opq" (principal axes balanced over the parts, then refined), "pca" (not
         refined) or None; `width` the number of values it keeps (chosen on held-out samples unless
         given). `progress(step, steps, loss)` hears of each step. The metadata holds the loss on
-        held-out samples. Raises InvalidInput below 256 samples; warns below 9984.
+        held-out samples and how many of their ten nearest neighbours the codes keep. Raises
+        InvalidInput below 256 samples; warns below 9984.
         """
         found, facts = training.train(
             as_matrix(samples),
@@ -144,6 +150,10 @@ class PQ8Codebook:
             progress=progress,
         )
         return cls(found.centroids, found.rotation, found.mean, {"model": model, **facts})
+
+    def with_facts(self, facts):
+        """Return the same codebook with more metadata."""
+        return replace(self, metadata={**self.metadata, **facts})
 
     def quantize(self, values):
         """Return the codes of one embedding, one byte per part."""
@@ -226,11 +236,11 @@ class PQ8Codebook:
     def save(self, path, *, force=False):
         """Write the codebook to a safetensors file, whole or not at all.
 
-        Raises RecallLossExceeded where its held-out loss is over 5 %, unless forced.
+        Raises RecallLossExceeded where its `cost` is over 5 %, unless forced.
         """
-        loss, limit = self.metadata.get("held_out_loss"), self.method.max_recall_loss()
-        if loss is not None and loss > limit and not force:
-            raise RecallLossExceeded(method=self.method, measured_loss=loss, max_loss=limit)
+        cost, limit = self.cost, self.method.max_recall_loss()
+        if cost is not None and cost > limit and not force:
+            raise RecallLossExceeded(method=self.method, measured_loss=cost, max_loss=limit)
         write_whole(path, self.to_bytes())
 
     @classmethod

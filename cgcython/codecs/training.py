@@ -73,6 +73,7 @@ def train(
         "training": rotation or "plain",
         "held_out_samples": held,
         "held_out_loss": training.held_out_loss(found),
+        "held_out_recall10": neighbours_kept(training.held_out, training.decoded(found)),
     }
     return found, facts
 
@@ -152,12 +153,16 @@ class Training:
 
     def held_out_loss(self, found):
         """Return 1 - the mean cosine of the held-out rows with what their codes decode to."""
+        return mean_loss(self.held_out, self.decoded(found))
+
+    def decoded(self, found):
+        """Return what the codes of the held-out rows decode to."""
         prepared = prepare(*found)
         codes = np.empty((len(self.held_out), self.num_subvectors), np.uint8)
         decoded = np.empty_like(self.held_out)
         kernels.pq.encode_rows(self.held_out, prepared, codes, scratch(prepared))
         kernels.pq.decode_rows(codes, prepared, decoded, scratch(prepared))
-        return mean_loss(self.held_out, decoded)
+        return decoded
 
     def _width(self, rotation, *axes):
         """Return the first width beside which the next gains little held-out loss."""
@@ -217,6 +222,28 @@ def mean_loss(originals, decoded):
     lengths = np.linalg.norm(originals, axis=1) * np.linalg.norm(decoded, axis=1)
     dots = (originals * decoded).sum(axis=1)
     return float(1 - np.mean(np.divide(dots, lengths, out=np.ones_like(dots), where=lengths > 0)))
+
+
+def neighbours_kept(originals, decoded, k=10):
+    """Return which part of each row's k nearest others, by cosine, is found among decoded rows.
+
+    >>> neighbours_kept(np.eye(3), np.eye(3), k=1)
+    1.0
+    """
+    k = min(k, len(originals) - 1)
+    if k < 1:
+        return 1.0
+    exact = _nearest(originals, originals, k)
+    found = _nearest(originals, decoded, k)
+    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact, found)]))
+
+
+def _nearest(queries, rows, k):
+    """Return the k rows of highest cosine for each query, itself left out."""
+    lengths = np.linalg.norm(rows, axis=1)
+    scores = queries @ (rows / np.where(lengths > 0, lengths, 1)[:, None]).T
+    np.fill_diagonal(scores, -np.inf)
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
 
 
 def assign(rows, centroids):

@@ -89,7 +89,41 @@ def test_only_pq_embedders_are_trained(cli, work, words):
     assert cli("train", *words, "--input", work / "train.npz", *place).code == 2
 
 
-def test_the_default_size_is_offered_and_auto_is_not(cli):
-    text = cli("train", "--help").out
-    assert "{8,16,24,32,48,64,96,128}" in text
-    assert "auto" not in text
+def test_auto_takes_the_fewest_bytes_under_the_limit(train, work, tmp_path):
+    result = train("--json", "--bytes", "auto", "--rotation", "pca").json
+    fitting = [one for one in result["trials"] if one["held_out_loss"] <= 0.05]
+    assert result["bytes"] == fitting[0]["num_subvectors"] == 8
+    assert [one["num_subvectors"] for one in result["trials"]] == [8, 16, 32]
+
+
+def test_auto_prints_what_each_size_costs(train):
+    lines = train("--bytes", "auto", "--rotation", "none").out.splitlines()
+    assert lines[0].split()[:2] == ["bytes", "loss"]
+    assert lines[1].endswith("yes") and "-" in lines[2]
+
+
+def test_judged_queries_decide_where_they_are_given(train, work):
+    docs, queries = (f"E1={work / name}:E1" for name in ("corpus.npz", "queries.npz"))
+    judged = "--judged", docs, "--queries", queries, "--qrels", work / "qrels.npy"
+    facts = train("--json", "--bytes", "auto", "--rotation", "none", *judged).json
+    assert facts["recall10_drop"] == facts["judged"]["recall10"]["drop"] <= 0.05
+    assert facts["bytes"] == min(
+        one["num_subvectors"] for one in facts["trials"] if one["recall10_drop"] <= 0.05
+    )
+
+
+def test_half_a_judgement_is_a_usage_error(train, work):
+    result = train("--qrels", work / "qrels.npy")
+    assert (result.code, "belong together" in result.err) == (2, True)
+
+
+def test_judgements_of_nothing_are_a_usage_error(train, work, tmp_path):
+    np.save(tmp_path / "none.npy", np.empty((0, 3), np.int64))
+    docs, queries = (f"E1={work / name}:E1" for name in ("corpus.npz", "queries.npz"))
+    result = train("--judged", docs, "--queries", queries, "--qrels", tmp_path / "none.npy")
+    assert (result.code, "judge no query" in result.err) == (2, True)
+
+
+def test_sizes_that_do_not_exist_are_usage_errors(train):
+    result = train("--bytes", "9")
+    assert (result.code, "expected auto, 8, 16" in result.err) == (2, True)

@@ -1,0 +1,47 @@
+"""Human judgements of a corpus, and what a codebook costs by them."""
+
+from dataclasses import asdict
+
+from cgcython.cli.failures import UsageError
+from cgcython.cli.files import ONLY, open_arrays
+from cgcython.cli.inputs import open_corpus
+from cgcython.cli.specs import split_file
+from cgcython.evaluation.comparison import compare
+from cgcython.evaluation.contender import Contender
+from cgcython.evaluation.metrics import judgements
+from cgcython.router import QuantizationRouter
+
+
+def read_judgements(text, num_queries, num_memories):
+    """Return `{memory: gain}` for each query from `FILE[:ARRAY]`, None where none is named."""
+    if text is None:
+        return None
+    path, names, _ = split_file(text)
+    arrays = open_arrays(path)
+    name = names[0] if names else next(iter(arrays), ONLY)
+    if name not in arrays:
+        raise UsageError(f"--qrels {text}: {path} has {', '.join(arrays)}")
+    return judgements(arrays[name], num_queries, num_memories)
+
+
+def judge(args, profile):
+    """Return a function from a codebook to its facts: what retrieval loses on judged queries."""
+    corpus, queries = (open_corpus(specs, profile) for specs in (args.judged, args.queries))
+    if list(corpus) != [args.embedder]:
+        raise UsageError(f"--judged {' '.join(args.judged)} is not of {args.embedder.short}")
+    source = corpus[args.embedder]
+    documents = source.column.batch(0, len(source.column))
+    memories = source.memories(0, len(source.column))
+    asked = queries.fingerprints(0, queries.num_memories)
+    relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
+
+    def facts(codebook):
+        router = QuantizationRouter({args.embedder: codebook}, args.profile)
+        one = Contender(router, args.embedder, documents, memories)
+        (row,) = compare([one], asked, relevant, args.threads)
+        if row.recall10 is None:
+            raise UsageError(f"--qrels {args.qrels} judge no query of --queries")
+        changes = {"ndcg10": asdict(row.ndcg10), "recall10": asdict(row.recall10)}
+        return {"judged": changes, "recall10_drop": row.recall10.drop}
+
+    return facts

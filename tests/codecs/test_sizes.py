@@ -1,0 +1,54 @@
+"""The fewest bytes under a limit, by held-out loss or by whatever a judge says."""
+
+import numpy as np
+import pytest
+from structured import clustered
+
+from cgcython.codecs.sizes import sizes_of, train_smallest
+from cgcython.errors import InvalidInput, RecallLossExceeded
+
+pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
+NOISE = np.random.default_rng(0).standard_normal((300, 512), dtype=np.float32)
+
+
+def test_clusters_fit_into_the_smallest_size():
+    book, trials = train_smallest(clustered(64, 2500), 0.05, rotation="pca")
+    assert book.num_subvectors == 8
+    assert [trial.num_subvectors for trial in trials] == [8, 16, 32, 64]
+    assert all(a.held_out_loss > b.held_out_loss for a, b in zip(trials, trials[1:]))
+    assert all(0 <= trial.held_out_recall10 <= 1 for trial in trials)
+
+
+def test_noise_fits_into_no_size_and_is_not_saved(tmp_path):
+    book, _ = train_smallest(NOISE, 0.05, rotation=None)
+    assert book.num_subvectors == 128
+    with pytest.raises(RecallLossExceeded, match="more than the 5.00% allowed"):
+        book.save(tmp_path / "noise.safetensors")
+
+
+def test_a_judge_decides_whatever_the_loss(tmp_path):
+    drops = {8: 0.2, 16: 0.051, 24: 0.01}
+
+    def judge(book):
+        return {"recall10_drop": drops.get(book.num_subvectors, 0.0)}
+
+    book, trials = train_smallest(NOISE[:, :48], 0.05, judge=judge, rotation=None)
+    assert book.num_subvectors == 24
+    assert [trial.recall10_drop for trial in trials] == [0.2, 0.051, 0.01, 0.0]
+    book.save(tmp_path / "judged.safetensors")
+
+
+def test_a_size_that_fits_only_while_tried_gives_way_to_the_next():
+    asked = []
+
+    def judge(book):
+        asked.append(book.num_subvectors)
+        return {"recall10_drop": 0.2 if asked.count(8) == 2 and asked[-1] == 8 else 0.0}
+
+    book, _ = train_smallest(NOISE[:, :32], 0.05, judge=judge, rotation=None)
+    assert (book.num_subvectors, asked) == (16, [8, 16, 32, 8, 16])
+
+
+def test_dimensions_without_a_size_are_refused():
+    with pytest.raises(InvalidInput, match="multiple of 8"):
+        sizes_of(12)
