@@ -1,5 +1,7 @@
 """The fewest bytes under a limit, by held-out loss or by whatever a judge says."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from structured import clustered
@@ -15,14 +17,14 @@ def test_clusters_fit_into_the_smallest_size():
     book, trials = train_smallest(clustered(64, 2500), 0.05, rotation="pca")
     assert book.num_subvectors == 8
     assert [trial.num_subvectors for trial in trials] == [8, 16, 32, 64]
-    assert all(a.held_out_loss > b.held_out_loss for a, b in zip(trials, trials[1:]))
+    assert all(a.held_out_loss > b.held_out_loss for a, b in pairwise(trials))
     assert all(0 <= trial.held_out_recall10 <= 1 for trial in trials)
 
 
 def test_noise_fits_into_no_size_and_is_not_saved(tmp_path):
     book, _ = train_smallest(NOISE, 0.05, rotation=None)
     assert book.num_subvectors == 128
-    with pytest.raises(RecallLossExceeded, match="more than the 5.00% allowed"):
+    with pytest.raises(RecallLossExceeded, match=r"more than the 5\.00% allowed"):
         book.save(tmp_path / "noise.safetensors")
 
 
