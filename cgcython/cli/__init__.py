@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "say what a codebook, record, shard or store holds",
     "search": "find the memories nearest to query embeddings",
     "eval": "measure loss and retrieval quality against float32",
+    "drift": "compare new embeddings with those that codebooks were trained on",
     "verify": "read and check every record of a store",
     "info": "show version, processor levels and extras of this installation",
 }

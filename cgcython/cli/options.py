@@ -69,9 +69,9 @@ def add_profile(parser):
     )
 
 
-def add_models(parser):
+def add_models(parser, **options):
     """Add --models."""
-    parser.add_argument("--models", metavar="DIR", help="folder of trained codebooks")
+    parser.add_argument("--models", metavar="DIR", help="folder of trained codebooks", **options)
 
 
 def add_qrels(parser):

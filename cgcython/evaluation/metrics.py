@@ -107,6 +107,18 @@ def drop_interval(base, new, draws=DRAWS, seed=0):
     return tuple(np.percentile(drops, [2.5, 97.5]).tolist())
 
 
+def mean_interval(values, draws=DRAWS, seed=0):
+    """Return the 95 % interval of the mean, by a bootstrap.
+
+    >>> mean_interval([0.5, 0.5])
+    (0.5, 0.5)
+    """
+    values = np.asarray(values, np.float64)
+    picks = np.random.default_rng(seed)
+    means = [values[picks.integers(0, len(values), len(values))].mean() for _ in range(draws)]
+    return tuple(np.percentile(means, [2.5, 97.5]).tolist())
+
+
 def cosine_losses(originals, decoded):
     """Return 1 - cosine of each row with its decoded row, in float64.
 

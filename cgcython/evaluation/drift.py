@@ -1,0 +1,69 @@
+"""Whether new embeddings are still of the kind a codebook was trained on."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cgcython.codecs.training import neighbours_kept
+from cgcython.errors import InvalidInput
+from cgcython.evaluation.metrics import cosine_losses, mean_interval
+
+TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
+MOST_ROWS = 10_000
+MOST_NEIGHBOURS = 1000  # rows among which neighbours are sought: as many as training holds out
+
+
+class Drift(NamedTuple):
+    """New embeddings beside those held out of training; losses and parts are fractions."""
+
+    rows: int
+    loss: float
+    interval: tuple[float, float]
+    trained_loss: float
+    recall10: float
+    trained_recall10: float | None
+    unused_centroids: float
+    tolerance: float
+
+    @property
+    def drifted(self):
+        """Whether the loss has risen beyond the tolerance, and not by chance."""
+        return self.interval[0] > self.trained_loss * (1 + self.tolerance)
+
+
+def drift(codebook, rows, tolerance=TOLERANCE, num_threads=1, seed=0):
+    """Return the Drift of embeddings [n, dim] against what a codebook's training measured.
+
+    Of more than 10,000 rows some are taken, by seed. Raises InvalidInput for fewer than two rows
+    and for a codebook whose metadata hold no held-out loss.
+    """
+    trained = codebook.metadata.get("held_out_loss")
+    if trained is None:
+        raise InvalidInput(
+            what="codebook",
+            expected="one that training measured",
+            actual="one without held_out_loss",
+        )
+    if len(rows) < 2:
+        raise InvalidInput(what="rows", expected="2 or more", actual=len(rows))
+    order = np.random.default_rng(seed).permutation(len(rows))[:MOST_ROWS]
+    rows = np.ascontiguousarray(rows[np.sort(order)], np.float32)
+    codes = codebook.encode(rows, num_threads=num_threads)
+    decoded = codebook.decode(codes, num_threads=num_threads)
+    losses = cosine_losses(rows, decoded)
+    return Drift(
+        len(rows),
+        float(losses.mean()),
+        mean_interval(losses),
+        float(trained),
+        neighbours_kept(rows[:MOST_NEIGHBOURS], decoded[:MOST_NEIGHBOURS]),
+        codebook.metadata.get("held_out_recall10"),
+        _unused(codes),
+        tolerance,
+    )
+
+
+def _unused(codes):
+    """Return which part of all centroids no row is near to."""
+    used = sum(len(np.unique(column)) for column in codes.T)
+    return 1 - used / (256 * codes.shape[1])
