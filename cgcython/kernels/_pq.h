@@ -29,33 +29,6 @@ typedef double cg_vd __attribute__((vector_size(CG_VECTOR_BYTES)));
 typedef float cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
 #define CG_DOUBLES (CG_VECTOR_BYTES / 8)
 
-/* Lowest lane. */
-CG_INLINE float cg_lowest(cg_vf v) {
-#if defined(__AVX512F__)
-    __m256 half = _mm256_min_ps(_mm512_castps512_ps256((__m512)v),
-                                _mm512_extractf32x8_ps((__m512)v, 1));
-    __m128 four = _mm_min_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
-#elif defined(__AVX__)
-    __m128 four = _mm_min_ps(_mm256_castps256_ps128((__m256)v),
-                             _mm256_extractf128_ps((__m256)v, 1));
-#else
-    __m128 four = (__m128)v;
-#endif
-    four = _mm_min_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_min_ss(four, _mm_movehdup_ps(four)));
-}
-
-/* One bit per lane where a <= b. */
-CG_INLINE uint64_t cg_at_most(cg_vf a, cg_vf b) {
-#if defined(__AVX512F__)
-    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ);
-#elif defined(__AVX__)
-    return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_LE_OQ));
-#else
-    return _mm_movemask_ps(_mm_cmple_ps((__m128)a, (__m128)b));
-#endif
-}
-
 /* sums[v][r] += dot products of vectors rows with registers of columns of a strip. */
 CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t stride,
                           const float *columns, ptrdiff_t n,
@@ -72,57 +45,6 @@ CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t 
             CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] += value * column[r];
         }
     }
-}
-
-/* scores[v][c] = |c|**2 / 2 - x . c for the centroids of one part; lowest[v] = the least. */
-CG_INLINE void cg_pq_tile(int vectors, int registers, const float *x, ptrdiff_t stride,
-                          const float *strips, const float *half_norms, ptrdiff_t n,
-                          float *scores, float *lowest) {
-    cg_vf least[CG_TILE];
-    for (int v = 0; v < vectors; v++) least[v] = cg_load(half_norms) + 3e38f;
-    for (int c = 0; c < CG_CENTROIDS; c += registers * CG_LANES) {
-        const float *columns = strips + (c / CG_STRIP) * n * CG_STRIP + c % CG_STRIP;
-        cg_vf sums[CG_TILE][CG_ROW_REGISTERS];
-        CG_UNROLL for (int v = 0; v < vectors; v++)
-            CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] = (cg_vf){0};
-        cg_pq_dots(vectors, registers, x, stride, columns, n, sums);
-        CG_UNROLL for (int r = 0; r < registers; r++) {
-            cg_vf half = cg_load(half_norms + c + r * CG_LANES);
-            CG_UNROLL for (int v = 0; v < vectors; v++) {
-                cg_vf score = half - sums[v][r];
-                cg_store(scores + v * CG_CENTROIDS + c + r * CG_LANES, score);
-                least[v] = cg_min(score, least[v]);
-            }
-        }
-    }
-    for (int v = 0; v < vectors; v++) lowest[v] = cg_lowest(least[v]);
-}
-
-static void cg_pq_scores(int vectors, const float *x, ptrdiff_t stride, const float *strips,
-                         const float *half_norms, ptrdiff_t n, float *scores, float *lowest) {
-    if (vectors == CG_TILE)
-        cg_pq_tile(CG_TILE, CG_REGISTERS, x, stride, strips, half_norms, n, scores, lowest);
-    else
-        for (int v = 0; v < vectors; v++)
-            cg_pq_tile(1, CG_ROW_REGISTERS, x + v * stride, stride, strips, half_norms, n,
-                       scores + v * CG_CENTROIDS, lowest + v);
-}
-
-/* The only centroid that scores at most limit, or -1 where there are more (or none). */
-CG_INLINE int cg_pq_winner(const float *scores, float limit) {
-    uint64_t masks[CG_CENTROIDS / 64];
-    int count = 0, winner = 0;
-    for (int i = 0; i < CG_CENTROIDS / 64; i++) {
-        uint64_t mask = 0;
-        CG_UNROLL for (int j = 0; j < 64; j += CG_LANES)
-            mask |= cg_at_most(cg_load(scores + 64 * i + j), cg_set(limit)) << j;
-        masks[i] = mask;
-    }
-    for (int i = 0; i < CG_CENTROIDS / 64; i++) {
-        count += __builtin_popcountll(masks[i]);
-        if (masks[i]) winner = 64 * i + __builtin_ctzll(masks[i]);
-    }
-    return count == 1 ? winner : -1;
 }
 
 /* out[v][0..64) += vectors rows times 64 columns; rows of x have n values. */
@@ -152,19 +74,30 @@ static void cg_pq_multiply(int vectors, const float *x, ptrdiff_t stride, const 
                                 out + v * out_stride, out_stride);
 }
 
-/* out[c] = |x - c|**2 for the centroids of one part. */
-static void cg_pq_distances(const float *x, const float *strips, ptrdiff_t n, float *out) {
-    for (int c = 0; c < CG_CENTROIDS; c += CG_ROW_REGISTERS * CG_LANES) {
-        const float *columns = strips + (c / CG_STRIP) * n * CG_STRIP + c % CG_STRIP;
-        cg_vf sums[CG_ROW_REGISTERS] = {{0}};
-        for (ptrdiff_t k = 0; k < n; k++) {
-            CG_UNROLL for (int r = 0; r < CG_ROW_REGISTERS; r++) {
-                cg_vf away = x[k] - cg_load(columns + k * CG_STRIP + r * CG_LANES);
-                sums[r] += away * away;
-            }
-        }
-        for (int r = 0; r < CG_ROW_REGISTERS; r++) cg_store(out + c + r * CG_LANES, sums[r]);
-    }
+/* x . y, and |x - y|**2: sixteen sums, then halves added to halves. */
+CG_INLINE float cg_pq_dot(const float *x, const float *y, ptrdiff_t n) {
+    cg_v16 sums = cg_set16(0);
+    ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16) sums = cg_mul_add16(cg_load16(x + i), cg_load16(y + i), sums);
+    if (i < n)
+        sums = cg_mul_add16(cg_load16_part(x + i, n - i), cg_load16_part(y + i, n - i), sums);
+    return cg_sum16(sums);
+}
+
+CG_INLINE cg_v16 cg_add_squares16(cg_v16 x, cg_v16 y, cg_v16 sums) {
+#define CG_DO(i) x.v##i -= y.v##i;
+    CG_PARTS(CG_DO)
+#undef CG_DO
+    return cg_mul_add16(x, x, sums);
+}
+
+CG_INLINE float cg_pq_distance(const float *x, const float *y, ptrdiff_t n) {
+    cg_v16 sums = cg_set16(0);
+    ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16) sums = cg_add_squares16(cg_load16(x + i), cg_load16(y + i), sums);
+    if (i < n)
+        sums = cg_add_squares16(cg_load16_part(x + i, n - i), cg_load16_part(y + i, n - i), sums);
+    return cg_sum16(sums);
 }
 
 CG_INLINE float cg_square_sum(const float *x, ptrdiff_t n) {

@@ -8,18 +8,23 @@ NUM_CENTROIDS = 256
 STRIP = 64  # columns side by side; a multiple of every level's vector
 BLOCK = 48  # rows the kernels project at once
 MAX_PART, MAX_WIDTH = 4096, 16384  # what the kernels keep on their stack
+LARGEST_CODE = 127
+LEAST_SCALE = 1e-30  # below, float32 no longer holds it well; such centroids round to zero
 
 
 class PreparedCodebook(NamedTuple):
-    """The arrays of a codebook as the kernels want them (f32, contiguous).
+    """The arrays of a codebook as the kernels want them (contiguous, f32 but for the codes).
 
-    Without a rotation the last five are None (and `column_norm` 1.0).
+    Centroids are kept twice: as they are, and from their part's centre as 8-bit codes times a
+    scale, a quarter of the size. Without a rotation the last four are None and `column_norm` 1.0.
     """
 
     centroids: np.ndarray  # [M, 256, dsub]
-    strips: np.ndarray  # [M, 4, dsub, 64]: centroids, 64 side by side
-    half_norms: np.ndarray  # [M, 256]: |c|**2 / 2
-    max_norms: np.ndarray  # [M]: the longest centroid's length, rounded up
+    centres: np.ndarray  # [M, dsub]: the mean centroid
+    codes: np.ndarray  # i8 [M, 4, ceil(dsub / 2), 64, 2]: (centroid - centre) / scale
+    scales: np.ndarray  # [M, 256]
+    half_norms: np.ndarray  # [M, 256]: |centroid - centre|**2 / 2
+    bounds: np.ndarray  # [M, 4], as _bounds explains
     column_norm: float  # the longest column of the rotation, rounded up
     mean: np.ndarray | None = None  # [dim]
     rotation: np.ndarray | None = None  # [dim, d_out]
@@ -44,16 +49,7 @@ def prepare(centroids, mean=None, rotation=None):
         raise ValueError(f"centroids are {centroids.shape}, expected [M, {NUM_CENTROIDS}, dsub]")
     if centroids.shape[2] > MAX_PART or centroids.shape[0] * centroids.shape[2] > MAX_WIDTH:
         raise ValueError(f"centroids are {centroids.shape}: over {MAX_PART} or {MAX_WIDTH} values")
-    squares = (centroids.astype(np.float64) ** 2).sum(axis=2)
-    with np.errstate(over="ignore"):  # the kernels meet infinite bounds with float64
-        half_norms = (squares / 2).astype(np.float32)
-    prepared = PreparedCodebook(
-        centroids,
-        np.stack([_strips(one.T) for one in centroids]),
-        half_norms,
-        _rounded_up(np.sqrt(squares.max(axis=1))),
-        1.0,
-    )
+    prepared = PreparedCodebook(centroids, *_screen(centroids), 1.0)
     if mean is None and rotation is None:
         return prepared
     mean, rotation = (np.ascontiguousarray(x, np.float32) for x in (mean, rotation))
@@ -80,6 +76,41 @@ def scratch(prepared):
     return np.empty(BLOCK * -(-widest // STRIP) * STRIP, np.float32)
 
 
+def _screen(centroids):
+    """Return centres, codes, scales, half norms and bounds of centroids."""
+    exact = centroids.astype(np.float64)
+    centres = exact.mean(axis=1).astype(np.float32)
+    exact -= centres[:, None]
+    peaks = np.abs(exact).max(axis=2, initial=0)
+    with np.errstate(over="ignore"):  # the kernels meet infinite bounds with float64
+        scales = np.maximum(peaks / LARGEST_CODE, LEAST_SCALE).astype(np.float32)
+        half_norms = ((exact**2).sum(axis=2) / 2).astype(np.float32)
+    codes = np.rint(exact / scales[..., None]).clip(-LARGEST_CODE, LARGEST_CODE)
+    bounds = _bounds(exact, codes * scales[..., None].astype(np.float64), scales, half_norms)
+    return centres, _paired(codes.astype(np.int8)), scales, half_norms, bounds
+
+
+def _bounds(exact, rounded, scales, half_norms):
+    """Return what bounds the error of a score, for each part [M, 4], rounded up.
+
+    These are the most that a centroid's rounding error measures in steps of its scale, the most
+    that the rounded centroid and that error measure together, the largest half norm and the
+    largest scale.
+    """
+    errors = np.linalg.norm(exact - rounded, axis=2)
+    reaches = np.linalg.norm(exact, axis=2) + 2 * errors
+    steps = [(lengths / scales).max(axis=1) for lengths in (errors, reaches)]
+    return _rounded_up(np.stack([*steps, half_norms.max(axis=1), scales.max(axis=1)], axis=1))
+
+
+def _paired(codes):
+    """Return codes [M, 256, dsub] as [M, 4, ceil(dsub / 2), 64, 2], zeros at the end."""
+    parts, _, width = codes.shape
+    padded = np.pad(codes, [(0, 0), (0, 0), (0, width % 2)])
+    pairs = padded.reshape(parts, NUM_CENTROIDS // STRIP, STRIP, -1, 2)
+    return np.ascontiguousarray(pairs.transpose(0, 1, 3, 2, 4))
+
+
 def _strips(matrix):
     """Return [ceil(columns / 64), rows, 64] of a matrix [rows, columns], zeros at the end."""
     rows, columns = matrix.shape
@@ -89,4 +120,5 @@ def _strips(matrix):
 
 
 def _rounded_up(length):
-    return (np.asarray(length) * (1 + 2.0**-20)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return (np.asarray(length) * (1 + 2.0**-20)).astype(np.float32)

@@ -23,7 +23,7 @@ HOT = [
     ("bits", "bits_pack", 20),
     ("bits", "bits_unpack", 30),
     ("bits", "bits_hamming_rows", 8),
-    ("pq", "pq_encode_part", 140),
+    ("pq", "pq_encode_encode_part", 140),
     ("pq", "cg_pq_multiply", 50),
     ("adc", "adc_topk", 40),
     ("kmeans", "accumulate", 10),

@@ -95,6 +95,51 @@ def test_near_ties_are_decided_in_float64(kernel):
     np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
 
 
+@pytest.mark.parametrize("offset", [0, 1e3, 1e6])
+@pytest.mark.parametrize("spread", [1e-6, 1e-3, 1])
+def test_codes_hold_where_eight_bits_tell_centroids_poorly_apart(kernel, spread, offset):
+    rng = np.random.default_rng(15)
+    # Two far camps: every centroid of the nearer one comes through the screen.
+    centroids = rng.standard_normal((8, 256, 20)) * spread + offset
+    centroids[:, ::2, 3] += 100
+    prepared = prepare(centroids)
+    rows = centroids[np.arange(8), rng.integers(0, 256, (60, 8))].reshape(60, -1)
+    rows = (rows + rng.standard_normal(rows.shape) * spread).astype(np.float32)
+    np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
+
+
+@pytest.mark.parametrize("part", [1, 127, 505, MAX_PART])
+def test_sums_of_the_largest_whole_numbers_do_not_overflow(kernel, part):
+    signs = np.random.default_rng(part).choice([-1, 1], (2, 256, part))
+    prepared = prepare(signs)
+    rows = np.concatenate(list(signs[:, [7, 250]]), axis=1).astype(np.float32)
+    np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
+
+
+def test_rows_of_centres_and_of_zeros_are_ordinary(kernel):
+    prepared = codebook(np.random.default_rng(18), 8, 5)
+    rows = np.stack([prepared.centres.ravel(), np.zeros(40, np.float32)])
+    np.testing.assert_array_equal(encode(kernel, rows, prepared), nearest(rows, prepared))
+
+
+@pytest.mark.parametrize("magnitude", [1e-20, 1e-16, 1e-14, 1e-12])
+def test_parts_close_to_their_centre_are_screened_safely(kernel, magnitude):
+    rng = np.random.default_rng(19)
+    centroids = rng.standard_normal((8, 256, 6)) * magnitude
+    prepared = prepare(np.concatenate([centroids[:, :128], -centroids[:, :128]], axis=1))
+    rows = rows_of(rng, 50, prepared, magnitude * 1e-3)
+    np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
+
+
+def test_the_layout_bounds_its_own_rounding():
+    prepared = codebook(np.random.default_rng(20), 4, 7, 0.1)
+    codes = prepared.codes.transpose(0, 1, 3, 2, 4).reshape(4, 256, 8)[..., :7]
+    rounded = prepared.centres[:, None] + codes * prepared.scales[..., None].astype(np.float64)
+    errors = np.linalg.norm(prepared.centroids - rounded, axis=2) / prepared.scales
+    assert (errors <= prepared.bounds[:, :1]).all()
+    np.testing.assert_allclose(errors.max(axis=1), prepared.bounds[:, 0], rtol=1e-5)
+
+
 def test_codes_equal_those_of_faiss(kernel):
     rng = np.random.default_rng(7)
     prepared = codebook(rng, 8, 16)
@@ -231,11 +276,15 @@ def test_only_bytes_are_decoded(kernel, codes):
 def test_a_prepared_codebook_that_was_tampered_with_is_refused():
     prepared = rotated(np.random.default_rng(17), 40, 8, 40)
     wrong = [
-        prepared._replace(strips=prepared.strips[:4]),
+        prepared._replace(codes=prepared.codes[:, :2]),
+        prepared._replace(codes=prepared.codes.astype(np.int16)),
+        prepared._replace(scales=prepared.scales[:4]),
+        prepared._replace(centres=prepared.centres[:, :2]),
         prepared._replace(half_norms=prepared.half_norms[:, :9]),
         prepared._replace(back_strips=prepared.back_strips[:, :9]),
         prepared._replace(mean=prepared.mean.astype(np.float64)),
-        prepared._replace(max_norms=None),
+        prepared._replace(bounds=None),
+        prepared._replace(bounds=prepared.bounds[:, :3]),
         tuple(prepared)[:5],
     ]
     for level in dispatch.available()[1:]:

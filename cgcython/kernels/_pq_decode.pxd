@@ -1,0 +1,44 @@
+"""Puts the centroids that codes name side by side, and turns them back."""
+from libc.string cimport memcpy
+from cgcython.kernels._codebook cimport CENTROIDS, STRIP, Codebook
+from cgcython.kernels._pq_rotation cimport BLOCK, rotate_back
+from cgcython.kernels._types cimport f32, u8
+
+
+cdef inline void gather(const Codebook *book, const u8 *codes, f32 *parts) noexcept nogil:
+    cdef Py_ssize_t m
+    for m in range(book.parts):
+        memcpy(
+            parts + m * book.part,
+            book.centroids + (m * CENTROIDS + codes[m]) * book.part,
+            book.part * sizeof(f32),
+        )
+
+
+cdef inline void decode_block(
+    const Codebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
+) noexcept nogil:
+    """Write up to BLOCK rows."""
+    cdef Py_ssize_t v, strip
+    for v in range(n):
+        gather(
+            book, codes + v * book.parts,
+            rows + v * book.dim if book.mean == NULL else scratch + v * book.width,
+        )
+    if book.mean != NULL:
+        strip = 0
+        while strip < book.dim:
+            rotate_back(book, scratch, n, strip, rows)
+            strip += STRIP
+
+
+cdef inline void decode_all(
+    const Codebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
+) noexcept nogil:
+    cdef Py_ssize_t start = 0
+    while start < n:
+        decode_block(
+            book, codes + start * book.parts, min(<Py_ssize_t>BLOCK, n - start),
+            rows + start * book.dim, scratch,
+        )
+        start += BLOCK
