@@ -1,0 +1,137 @@
+"""How tokens become small integers. Steps are compared as whole numbers, so all levels agree.
+
+int8: round(x * 127 / peak). 4 and 2 bits: odd levels, 2c - 15 and 2c - 3, times a step. Of a few
+steps the one whose levels point most nearly along the token is taken; its scale is then the one
+that brings the levels closest to the token.
+"""
+from libc.math cimport ceil, floorf, ldexp, log2, rintf
+from cgcython.kernels._types cimport f32, f64, i32, i64, u8
+
+cdef enum:
+    FINE = 32767        # the peak of a token in whole numbers
+    STEPS = 8
+    BLOCK = 128
+
+
+cdef inline f32 into_range(f32 peak) noexcept nogil:
+    """A power of two that brings a tiny peak away from the denormals, else 1."""
+    return <f32>ldexp(1, 64) if peak < <f32>ldexp(1, -64) else <f32>1
+
+
+cdef inline void whole_numbers(
+    const f32 *values, Py_ssize_t n, f32 peak, f32 limit, i32 *numbers
+) noexcept nogil:
+    """Write round(x * limit / peak)."""
+    cdef:
+        f32 lift = into_range(peak), factor = limit / (peak * lift) if peak > 0 else <f32>0
+        Py_ssize_t k
+    for k in range(n):
+        numbers[k] = <i32>rintf(values[k] * lift * factor)
+
+
+cdef inline f32 tiny_scale(f32 peak) noexcept nogil:
+    """A power of two, where peak / 127 would lose its bits."""
+    return <f32>ldexp(1, max(-149, <int>ceil(log2(peak / 127.0))))
+
+
+cdef inline f32 encode8(const f32 *values, Py_ssize_t n, f32 peak, u8 *codes) noexcept nogil:
+    """Write the codes of a token and return their scale."""
+    cdef:
+        f32 scale = peak / 127, lift = into_range(peak), factor
+        Py_ssize_t k
+    if peak == 0:
+        scale, factor = 1, 0
+    elif lift > 1:
+        scale = tiny_scale(peak)
+        factor = <f32>(1.0 / (<f64>scale * lift))
+    else:
+        factor = 127 / peak
+    for k in range(n):
+        codes[k] = <u8><i32>rintf(values[k] * lift * factor)
+    return scale
+
+
+cdef inline i32 level_of(i32 number, i32 width, int bits) noexcept nogil:
+    """The odd level of a number: its magnitude counts whole widths, two levels apart."""
+    cdef:
+        i32 size = number if number >= 0 else -number
+        i32 level = 2 * <i32>floorf(<f32>size / <f32>width) + 1
+    level = min(level, (1 << bits) - 1)
+    return level if number >= 0 else -level
+
+
+cdef inline f64 closeness(
+    const i32 *numbers, Py_ssize_t n, i32 width, int bits, f64 *scale
+) noexcept nogil:
+    """The squared cosine of levels and token, but for the token's length."""
+    cdef:
+        i64 dot = 0, squares = 0
+        i32 level, part_dot, part_squares
+        Py_ssize_t k, start = 0
+    while start < n:
+        part_dot, part_squares = 0, 0
+        for k in range(start, min(start + BLOCK, n)):
+            level = level_of(numbers[k], width, bits)
+            part_dot += level * numbers[k]
+            part_squares += level * level
+        dot += part_dot
+        squares += part_squares
+        start += BLOCK
+    scale[0] = <f64>dot / <f64>squares
+    return <f64>dot * <f64>dot / <f64>squares
+
+
+cdef inline i32 width_of(i64 sizes, Py_ssize_t n, int bits, int step) noexcept nogil:
+    """The width tried at a step, in whole numbers: around the best one for a normal spread."""
+    if bits == 2:
+        return <i32>max(<i64>1, sizes * (40 + 6 * step) // (<i64>n * 48))
+    return <i32>max(<i64>1, FINE * <i64>(256 - 14 * step) // (256 * 8))
+
+
+cdef inline f32 encode_levels(
+    i32 *numbers, Py_ssize_t n, f32 peak, int bits, u8 *codes
+) noexcept nogil:
+    """Write the codes of a token as whole numbers up to FINE, and return their scale."""
+    cdef:
+        i64 sizes = 0
+        i32 width = 1, tried
+        int step, per_byte = 8 // bits, top = (1 << bits) - 1
+        f64 best = -1, found, scale = 0, tried_scale = 0
+        Py_ssize_t k
+    for k in range(n):
+        sizes += numbers[k] if numbers[k] >= 0 else -numbers[k]
+    for step in range(STEPS):
+        tried = width_of(sizes, n, bits, step)
+        found = closeness(numbers, n, tried, bits, &tried_scale)
+        if found > best:
+            best, width, scale = found, tried, tried_scale
+    for k in range((n + per_byte - 1) // per_byte):
+        codes[k] = 0
+    for k in range(n):
+        codes[k // per_byte] |= <u8>(
+            (level_of(numbers[k], width, bits) + top) // 2 << bits * (k % per_byte)
+        )
+    return <f32>(scale * peak / FINE)
+
+
+cdef inline i32 value_of(const u8 *codes, Py_ssize_t k, int bits) noexcept nogil:
+    """The whole number a code stands for."""
+    cdef int per_byte = 8 // bits, top = (1 << bits) - 1
+    if bits == 8:
+        return <i32>(codes[k] ^ 0x80) - 128
+    if bits == 1:
+        return 2 * (codes[k // 8] >> (7 - k % 8) & 1) - 1
+    return 2 * (codes[k // per_byte] >> (bits * (k % per_byte)) & top) - top
+
+
+cdef inline i64 squares_of(const u8 *codes, Py_ssize_t dim, int bits) noexcept nogil:
+    cdef:
+        i64 total = 0
+        i32 value
+        Py_ssize_t k
+    if bits == 1:
+        return dim
+    for k in range(dim):
+        value = value_of(codes, k, bits)
+        total += value * value
+    return total
