@@ -38,6 +38,7 @@ _MODULES = {
     "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
+    "search.code_index": "CodeIndex",
     "search.store": "FingerprintStore Hit",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -48,6 +48,7 @@ from cgcython.records import QuantizedEmbedding as QuantizedEmbedding
 from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import QuantizationRouter as QuantizationRouter
+from cgcython.search.code_index import CodeIndex as CodeIndex
 from cgcython.search.store import FingerprintStore as FingerprintStore
 from cgcython.search.store import Hit as Hit
 from cgcython.similarity import PreparedQuery as PreparedQuery

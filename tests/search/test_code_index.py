@@ -1,0 +1,117 @@
+"""The nearest codes are those whose decoded vectors are nearest, with filters and finer codes too."""
+
+import faiss
+import numpy as np
+import pytest
+from structured import clustered
+
+from cgcython import CodeIndex, InvalidInput, PQ8Codebook
+
+pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
+DIM, K = 32, 10
+ROWS, QUERIES = clustered(DIM, 6000), clustered(DIM, 5, seed=2)
+
+
+@pytest.fixture(scope="module", params=[None, "pca"])
+def book(request):
+    return PQ8Codebook.train(ROWS[:2000], rotation=request.param, width=request.param and 24)
+
+
+@pytest.fixture(scope="module")
+def index(book):
+    return CodeIndex(book, book.encode(ROWS))
+
+
+def exact(book, queries, rows=ROWS):
+    """Return the squared distances of queries to what the rows decode to."""
+    decoded = book.decode(book.encode(rows)).astype(np.float64)
+    return ((queries[:, None].astype(np.float64) - decoded) ** 2).sum(2)
+
+
+def test_distances_are_those_of_the_decoded_vectors(book, index):
+    for query, expected in zip(QUERIES, exact(book, QUERIES)):
+        np.testing.assert_allclose(index.distances(query), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 3])
+def test_the_nearest_are_exact_and_in_order(book, index, num_threads):
+    ids, distances = index.search(QUERIES, K, num_threads=num_threads)
+    all_distances = np.stack([index.distances(query) for query in QUERIES])
+    order = np.argsort(all_distances, axis=1, kind="stable")[:, :K]
+    assert np.array_equal(ids, order)
+    assert np.array_equal(distances, np.take_along_axis(all_distances, order, 1))
+
+
+def test_symmetric_distances_are_those_of_the_decoded_query(book, index):
+    decoded = book.decode(book.encode(QUERIES))
+    for query, expected in zip(QUERIES, exact(book, decoded)):
+        found = index.distances(query, symmetric=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+        ids, _ = index.search(query, 1, symmetric=True)
+        assert found[ids[0]] == found.min()
+
+
+def test_faiss_finds_the_same_neighbours():
+    book = PQ8Codebook.train(ROWS[:2000], rotation=None)
+    theirs = faiss.IndexPQ(DIM, 8, 8)
+    faiss.copy_array_to_vector(book.centroids.ravel(), theirs.pq.centroids)
+    theirs.is_trained = True
+    codes = book.encode(ROWS)
+    theirs.add_sa_codes(codes)
+    distances, _ = theirs.search(QUERIES, K)
+    np.testing.assert_allclose(CodeIndex(book, codes).search(QUERIES, K)[1], distances, rtol=1e-4)
+
+
+@pytest.mark.parametrize("chunks", [[6000], [63, 1, 936, 5000], [64, 5936]])
+def test_adding_in_parts_is_adding_at_once(book, index, chunks):
+    grown, start = CodeIndex(book), 0
+    for size in chunks:
+        grown.add(book.encode(ROWS[start : start + size]))
+        start += size
+    assert np.array_equal(grown.blocks, index.blocks)
+    assert np.array_equal(grown.codes(np.arange(6000)), book.encode(ROWS))
+
+
+def test_a_filter_leaves_only_its_ids(book):
+    ids = np.arange(6000)[::-1] * 7
+    index = CodeIndex(book, book.encode(ROWS), ids)
+    among = ids[100:200]
+    found, distances = index.search(QUERIES[0], K, among=np.append(among, 5))
+    expected = index.distances(QUERIES[0], np.arange(100, 200))
+    assert set(found) <= set(among)
+    assert np.array_equal(distances, np.sort(expected)[:K])
+
+
+def test_a_filter_of_nothing_finds_nothing(index):
+    assert [len(one) for one in index.search(QUERIES[0], among=[])] == [0, 0]
+
+
+def test_finer_codes_order_the_shortlist(book, index):
+    fine = PQ8Codebook.train(ROWS[:2000], 32, rotation=None)
+    finer = CodeIndex(fine, fine.encode(ROWS))
+    ids, distances = index.search(QUERIES[0], K, finer=finer, oversample=20)
+    shortlist, _ = index.search(QUERIES[0], 20 * K)
+    assert set(ids) <= set(shortlist)
+    assert np.array_equal(distances, np.sort(finer.distances(QUERIES[0], shortlist))[:K])
+
+
+def test_an_index_keeps_the_bytes_of_its_codes_and_no_more(book, index):
+    assert index.blocks.nbytes == -(-len(ROWS) // 64) * 64 * book.num_subvectors
+
+
+def test_an_empty_index_finds_nothing(book):
+    assert [len(one) for one in CodeIndex(book).search(QUERIES[0])] == [0, 0]
+
+
+def test_wrong_input_is_refused(book, index):
+    for codes in (np.zeros((2, 9), np.uint8), np.zeros((2, 8), np.int32), np.zeros(8, np.uint8)):
+        with pytest.raises(InvalidInput, match="codes: expected u8"):
+            CodeIndex(book, codes)
+    with pytest.raises(InvalidInput, match="ids for all rows, or for none"):
+        index.add(np.zeros((1, 8), np.uint8), [4])
+    with pytest.raises(InvalidInput, match="3 whole numbers"):
+        CodeIndex(book, np.zeros((3, 8), np.uint8), [1, 2])
+    with pytest.raises(InvalidInput, match="k: expected 0 or more"):
+        index.search(QUERIES[0], -1)
+    with pytest.raises(InvalidInput, match="among"):
+        index.search(QUERIES[0], among=[0.5])
