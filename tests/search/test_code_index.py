@@ -1,4 +1,4 @@
-"""The nearest codes are those whose decoded vectors are nearest, with filters and finer codes too."""
+"""The nearest codes are those whose decoded vectors are nearest; filters and finer codes hold."""
 
 import faiss
 import numpy as np
