@@ -1,0 +1,153 @@
+"""One call of each main kernel on seeded inputs, for instructions.py to count.
+
+Inputs are small, for valgrind is slow, yet large enough to drown what a call from Python costs.
+"""
+
+import numpy as np
+
+from cgcython import TokenArray, kernels, max_sim, max_sim_batch, token_alignments
+from cgcython.kernels import pq_layout
+
+RNG = np.random.default_rng(2026)
+
+
+def floats(*shape):
+    """Return normal float32 values."""
+    return RNG.standard_normal(shape, dtype=np.float32)
+
+
+def encode_and_scan_e4m3(n=400, dim=512):
+    """Encode, decode and scan rows of float8."""
+    values, codes = floats(n, dim), np.empty((n, dim), np.uint8)
+    scales, dots = np.empty(n, np.float32), np.empty(n, np.float32)
+    kernels.e4m3.encode(values.ravel(), codes.ravel())
+    kernels.e4m3.decode(codes.ravel(), 1.0, 0.0, values.ravel())
+    kernels.e4m3.encode_rows(values, codes, scales)
+    kernels.e4m3.decode_rows(codes, scales, values)
+    kernels.e4m3.dot_rows(values[0], codes, scales, dots)
+    kernels.e4m3.cosine_rows(values[0], codes, dots)
+
+
+def pack_and_scan_bits(n=1000, dim=1024):
+    """Pack, unpack and compare rows of sign bits."""
+    values, packed = floats(n, dim), np.empty((n, dim // 8), np.uint8)
+    codes = RNG.integers(0, 256, (20_000, dim // 8), dtype=np.uint8)
+    distances, ids = np.empty(len(codes), np.uint32), np.empty(10, np.int64)
+    kernels.bits.pack_rows(values, 0.0, packed)
+    kernels.bits.unpack_rows(packed, values)
+    kernels.bits.hamming_rows(packed[0], codes, distances)
+    kernels.bits.hamming_topk(packed[0], codes, ids, distances[:10])
+
+
+def encode_and_scan_pq(n=192, parts=8, dsub=64):
+    """Encode and decode rows with and without a rotation, then scan many codes."""
+    dim, codes = parts * dsub, RNG.integers(0, 256, (64 * 500, parts), dtype=np.uint8)
+    values, centroids = floats(n, dim), floats(parts, 256, dsub)
+    rotation = np.linalg.qr(floats(dim, dim))[0]
+    for prepared in (
+        pq_layout.prepare(centroids),
+        pq_layout.prepare(centroids, np.zeros(dim), rotation),
+    ):
+        scratch = pq_layout.scratch(prepared)
+        kernels.pq.encode_rows(values, prepared, codes[:n], scratch)
+        kernels.pq.decode_rows(codes[:n], prepared, values, scratch)
+    table = np.empty((parts, 256), np.float32)
+    kernels.pq.distance_table(values[0], pq_layout.prepare(centroids), table)
+    scan_codes(table, codes)
+
+
+def scan_codes(table, codes):
+    """Sum the table entries of codes, and find the least sums of codes laid out in blocks."""
+    sums, ids, best = np.empty(len(codes), np.float32), np.empty(10, np.int64), np.empty(10, "f4")
+    blocks = np.empty((len(codes) // 64, codes.shape[1], 64), np.uint8)
+    kernels.adc.scan(table, codes, sums)
+    kernels.adc.topk(table, codes, ids, best)
+    kernels.adc.block_codes(codes, blocks)
+    kernels.adc.topk_blocks(table, blocks, len(codes), ids, best)
+
+
+def step_kmeans(n=4000, dim=128):
+    """Measure rows against one centre and add them up by code."""
+    values, codes = floats(n, dim), RNG.integers(0, 256, n, dtype=np.uint8)
+    kernels.kmeans.shrink_distances(values, values[0], np.full(n, np.inf, np.float32))
+    kernels.kmeans.accumulate(values, codes, np.zeros((256, dim)), np.zeros(256, np.int64))
+
+
+def sparse_rows(n, nnz, dimension):
+    """Return indptr, indices and weights of rows with nnz entries each."""
+    rows = [np.sort(RNG.choice(dimension, nnz, replace=False)) for _ in range(n)]
+    weights = RNG.gamma(1.0, 1.0, n * nnz).astype(np.float32)
+    return np.arange(n + 1) * nnz, np.concatenate(rows).astype(np.uint32), weights
+
+
+def encode_and_multiply_sparse(n=40, nnz=1500, dimension=30_522):
+    """Encode and decode sparse vectors in each layout, and multiply many with one."""
+    indptr, indices, weights = rows = sparse_rows(n, nnz, dimension)
+    for layout in (kernels.sparse.CANONICAL, kernels.sparse.COMPACT_F16):
+        layouts, offsets = np.full(n, layout, np.uint8), np.empty(n + 1, np.int64)
+        kernels.sparse.measure_rows(indptr, dimension, layouts, offsets)
+        data = np.empty(offsets[-1], np.uint8)
+        kernels.sparse.encode_rows(indptr, indices, weights, dimension, layouts, data, offsets)
+        kernels.sparse.decode_rows(data, offsets, layouts, dimension, *rows)
+    multiply_sparse(rows, indices[:nnz], weights[:nnz], dimension)
+
+
+def multiply_sparse(rows, indices, weights, dimension):
+    """Score rows by themselves, through inverted lists, and one pair."""
+    query, out = np.zeros(dimension, np.float32), np.empty(len(rows[0]) - 1, np.float32)
+    query[indices] = weights
+    lists = np.empty(dimension + 1, np.int64), np.empty_like(rows[1]), np.empty_like(rows[2])
+    products = kernels.sparse_products
+    products.dot_rows(query, *rows, out)
+    products.invert(*rows, *lists)
+    products.score_postings(indices, weights, *lists, 0, out)
+    for start in range(0, len(rows[1]), len(indices)):
+        one = slice(start, start + len(indices))
+        products.dot_pair(indices, weights, rows[1][one], rows[2][one])
+
+
+def choose_tokens(n=2048, dim=128, few=256):
+    """Score, select and gather tokens; choose some of a few by coverage."""
+    values, scores, kept = floats(n, dim), np.empty(n, np.float32), np.empty(n // 2, np.uint32)
+    for score in (kernels.tokens.magnitude, kernels.tokens.max_abs, kernels.tokens.entropy):
+        score(values, scores)
+    kernels.tokens.select_top(scores, kept)
+    kernels.tokens.gather(values, kept, np.empty((n // 2, dim), np.float32))
+    scratch = np.empty(kernels.tokens.coverage_scratch(few, dim), np.uint8)
+    kernels.tokens.coverage(values[:few], kept[: few // 2], np.empty(few // 2, np.float32), scratch)
+
+
+def match_tokens(n=40, dim=128):
+    """Score documents of many lengths as float32 and as codes, each by itself, and align all."""
+    query, documents = floats(32, dim), [floats(length, dim) for length in range(20, 20 + n)]
+    tokens = TokenArray.from_list(documents)
+    codes = np.empty(tokens.values.shape, np.uint8)
+    kernels.e4m3.encode_rows(tokens.values, codes, np.empty(len(codes), np.float32))
+    max_sim_batch(query, tokens)
+    max_sim_batch(query, TokenArray(codes, tokens.offsets))
+    for document in documents:
+        max_sim(query, document)
+    token_alignments(query, tokens.values)
+
+
+def multiply_dense(n=2000, dim=384):
+    """Multiply rows with one vector and with a matrix; find the best."""
+    values, out = floats(n, dim), np.empty(n, np.float32)
+    ids, best = np.empty(10, np.int64), np.empty(10, np.float32)
+    kernels.dense.norms(values, out)
+    kernels.dense.cosine_rows(values[0], values, out)
+    kernels.dense.dot_rows(values[0], values, out)
+    kernels.dense.top_k(values[:100].ravel(), ids, best)
+    projected = np.empty((96, 128), np.float32)
+    kernels.dense.project(values[:96], values[0], floats(dim, 128), projected)
+
+
+if __name__ == "__main__":
+    encode_and_scan_e4m3()
+    pack_and_scan_bits()
+    encode_and_scan_pq()
+    step_kmeans()
+    encode_and_multiply_sparse()
+    choose_tokens()
+    match_tokens()
+    multiply_dense()
