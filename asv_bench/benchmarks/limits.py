@@ -20,9 +20,19 @@ def fastest(call, repeats=30):
     return min(times)
 
 
+def fma_rate():
+    """Return the flops per second of one core's single-precision multiply-adds."""
+    return kernels.limits.fma(ROUNDS) / fastest(lambda: kernels.limits.fma(ROUNDS))
+
+
+def share_of_fma(flops, call, rounds=5):
+    """Return the highest share of the multiply-add rate that a call of so many flops reached."""
+    return max(flops / fastest(call, 5) / fma_rate() for _ in range(rounds))
+
+
 def track_fma_rate():
     """Single-precision multiply-adds of one core at the level in use."""
-    return kernels.limits.fma(ROUNDS) / fastest(lambda: kernels.limits.fma(ROUNDS)) / 1e9
+    return fma_rate() / 1e9
 
 
 def track_read_bandwidth():
