@@ -6,7 +6,8 @@
 
 Timings are judged by their upper quartile: against the specification's budgets as they are, against
 its targets scaled by the multiply-add rate of the same run. What is late is timed again, twice
-at most, for other work on the machine can be the cause. A benchmark that failed to run is late.
+at most, for other work on the machine can be the cause. A benchmark that failed to run is late;
+one that needs a package which is not installed is named as absent.
 """
 
 import argparse
@@ -15,7 +16,8 @@ import os
 import re
 import subprocess
 import sys
-from math import isfinite
+from importlib.util import find_spec
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +27,8 @@ FMA_RATE, REFERENCE_GFLOPS, LEEWAY = "limits.track_fma_rate", 250, 1.5
 RETRIES = 2
 # Ratios are between single threads unless a benchmark says otherwise.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
-
-
 KINDS = {"at_most": "budget", "target": "target", "at_least": "floor"}
+ABSENT = "peer absent"
 
 
 class Row(NamedTuple):
@@ -41,6 +42,8 @@ class Row(NamedTuple):
     margin: float
 
     def __str__(self):
+        if self.kind == ABSENT:
+            return f"{self.what:<68} {self.kind}: {self.unit} is not installed"
         scale, unit = (1e6, "us") if self.unit == "seconds" else (1, self.unit)
         late = "" if self.margin >= 1 else "  LATE"
         return (
@@ -77,13 +80,16 @@ def rows(outcome, benchmarks):
     slower = slowness(outcome)
     for name, columns in outcome["results"].items():
         gate = dict(benchmarks.get(name, {}))
+        if (peer := gate.get("peer")) and find_spec(peer) is None:
+            yield Row(name, ABSENT, nan, nan, peer, inf)
+            continue
         if "target" in gate:
             gate["target"] *= LEEWAY * slower
         values = dict(zip(outcome["result_columns"], columns))
         figures = values.get("stats_q_75") or values["result"] or [None]
         labels = parameters(values.get("params") or [])
         for figure, label in zip(figures, labels, strict=True):
-            figure = float("nan") if figure is None else figure
+            figure = nan if figure is None else figure
             for kind in gate.keys() & KINDS:
                 yield judge(name + label, figure, gate[kind], gate["unit"], kind)
 
@@ -92,7 +98,7 @@ def slowness(outcome):
     """Return how much slower than the reference core this run's core multiplies and adds."""
     columns = outcome["results"].get(FMA_RATE)
     rate = columns[0][0] if columns and columns[0] else None
-    return REFERENCE_GFLOPS / rate if rate else float("nan")
+    return REFERENCE_GFLOPS / rate if rate else nan
 
 
 def judge_all(folder):
@@ -133,8 +139,8 @@ def main(arguments=None):
             table = judge_all(options.folder)
     print(f"{'what':<68} {'gate':<6} {'figure':>12} {'limit':>12} {'unit':<6} {'margin':>8}")
     print(*table, sep="\n")
-    late = sum(row.margin < 1 for row in table)
-    print(f"{len(table) - late} gates hold, {late} late")
+    late, absent = sum(row.margin < 1 for row in table), sum(row.kind == ABSENT for row in table)
+    print(f"{len(table) - late - absent} gates hold, {late} late, {absent} without their peer")
     return 1 if late else 0
 
 

@@ -3,6 +3,8 @@
 asv keeps a benchmark's own attributes in its benchmarks.json, so a gate is an attribute.
 """
 
+from importlib.util import find_spec
+
 
 def budget_us(microseconds):
     """Bound the upper quartile of a timing, on whatever machine."""
@@ -25,6 +27,20 @@ def at_most(limit, unit):
 def at_least(limit, unit="x"):
     """Bound a tracked figure from below; a ratio is theirs / ours, in times as fast."""
     return _attribute("at_least", limit, unit)
+
+
+def beside(peer):
+    """Name a package that may be absent: then the benchmark is not run, and nobody is late."""
+
+    def require(*parameters):
+        if find_spec(peer) is None:
+            raise NotImplementedError(f"{peer} is not installed")
+
+    def mark(benchmark):
+        benchmark.peer, benchmark.setup = peer, require
+        return benchmark
+
+    return mark
 
 
 def _attribute(name, limit, unit=None):

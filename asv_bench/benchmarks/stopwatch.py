@@ -12,6 +12,15 @@ def times_as_fast(ours, theirs, rounds=9):
     return median(_seconds(theirs, loops[1]) / _seconds(ours, loops[0]) for _ in range(rounds))
 
 
+def share_of(limit, call, rounds=12):
+    """Return how near a call comes to a limit on the same bytes: the shortest times, taken in turn.
+
+    Others share the memory, and a limit is what nothing disturbed.
+    """
+    times = [(_seconds(limit, 1), _seconds(call, 1)) for _ in range(rounds)]
+    return min(first for first, _ in times) / min(second for _, second in times)
+
+
 def seconds_per_call(call, rounds=25):
     """Return the median time of a call too short for asv to time by itself."""
     loops = _loops(call)

@@ -1,6 +1,11 @@
-"""The machine's own limits, to hold the other kernels against: FMA rate and read bandwidth."""
+"""The machine's own limits, to hold the other kernels against: FMA rate and memory streams."""
 from cgcython.kernels._types cimport f32
 from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
+
+
+cdef enum:
+    ROW = 16        # values side by side; a multiple of every level's vector
+    FOLD = 4 * ROW  # values beside one row of a stream four times as narrow
 
 
 cdef inline f32 total(vf v) noexcept nogil:
@@ -74,3 +79,39 @@ def read(
             found += x[i]
             i += 1
     return found
+
+
+cdef int require_stream(Py_ssize_t wide, Py_ssize_t narrow) except -1:
+    if wide != 4 * narrow or wide % FOLD:
+        raise ValueError(f"{wide} and {narrow} values, expected 4 to 1 in multiples of {FOLD}")
+    return 0
+
+
+def narrow(
+    const f32[::1] values,  # IN
+    f32[::1] out,           # OUT
+):
+    """Write the sums of four rows of 16 values each: reads four bytes for each byte written."""
+    cdef Py_ssize_t i, j
+    require_stream(values.shape[0], out.shape[0])
+    with nogil:
+        for i in range(values.shape[0] // FOLD):
+            for j in range(ROW // LANES):
+                store(&out[i * ROW + j * LANES], four(&values[i * FOLD + j * LANES]))
+
+
+cdef inline vf four(const f32 *x) noexcept nogil:
+    return load(x) + load(x + ROW) + load(x + 2 * ROW) + load(x + 3 * ROW)
+
+
+def widen(
+    const f32[::1] values,  # IN
+    f32[::1] out,           # OUT
+):
+    """Write each row of 16 values four times: writes four bytes for each byte read."""
+    cdef Py_ssize_t i, j
+    require_stream(out.shape[0], values.shape[0])
+    with nogil:
+        for i in range(out.shape[0] // FOLD):
+            for j in range(FOLD // LANES):
+                store(&out[i * FOLD + j * LANES], load(&values[i * ROW + j * LANES % ROW]))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("asv") is None, reason=
 ASV_BENCH = Path(__file__).parents[2] / "asv_bench"
 SLOW = """
 from time import sleep
-from .gates import at_least, budget_us
+from .gates import at_least, beside, budget_us
 
 @budget_us({budget})
 def time_sleep():
@@ -24,6 +24,11 @@ time_sleep.repeat, time_sleep.number, time_sleep.rounds = 3, 1, 1
 @at_least({floor})
 def track_ratio():
     return {ratio}
+
+@beside("{peer}")
+@at_least(1)
+def track_peer():
+    return 2.0
 """
 
 
@@ -33,7 +38,7 @@ def check(folder, **gates):
     suite.mkdir()
     (suite / "__init__.py").touch()
     shutil.copy(ASV_BENCH / "benchmarks" / "gates.py", suite)
-    (suite / "slow.py").write_text(SLOW.format(**gates))
+    (suite / "slow.py").write_text(SLOW.format(**{"peer": "numpy"} | gates))
     conf = json.loads((ASV_BENCH / "asv.conf.json").read_text())
     conf["repo"] = str(ASV_BENCH.parent)
     (folder / "asv.conf.json").write_text(json.dumps(conf))
@@ -48,19 +53,26 @@ def check(folder, **gates):
 
 def test_what_holds_its_gates_passes(tmp_path):
     status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="2.0")
-    assert (status, "2 gates hold, 0 late" in table) == (0, True)
+    assert (status, "3 gates hold, 0 late" in table) == (0, True)
 
 
 def test_a_late_timing_fails(tmp_path):
     status, table = check(tmp_path, budget=1, floor=1.5, ratio="2.0")
-    assert (status, "1 gates hold, 1 late" in table) == (1, True)
+    assert (status, "2 gates hold, 1 late" in table) == (1, True)
 
 
 def test_a_ratio_below_its_floor_fails(tmp_path):
     status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="1.4")
-    assert (status, "1 gates hold, 1 late" in table) == (1, True)
+    assert (status, "2 gates hold, 1 late" in table) == (1, True)
 
 
 def test_a_benchmark_that_dies_is_late(tmp_path):
     status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="1 / 0")
-    assert (status, "1 gates hold, 1 late" in table) == (1, True)
+    assert (status, "2 gates hold, 1 late" in table) == (1, True)
+
+
+def test_a_peer_that_is_absent_makes_nobody_late(tmp_path):
+    status, table = check(tmp_path, budget=1e6, floor=1.5, ratio="2.0", peer="no_such_package")
+    assert (status, "2 gates hold, 0 late, 1 without their peer" in table) == (0, True)
+    assert "track_peer" in table
+    assert "no_such_package is not installed" in table

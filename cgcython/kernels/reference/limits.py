@@ -1,4 +1,4 @@
-"""The limits by definition: multiply-adds that are counted, a sum that is read."""
+"""The limits by definition: multiply-adds that are counted, a sum that is read, two streams."""
 
 import numpy as np
 
@@ -16,3 +16,21 @@ def fma(rounds):
 def read(values):
     """Return the sum of values."""
     return float(values.sum(dtype=np.float64))
+
+
+def narrow(values, out):
+    """Write the sums of four rows of 16 values each."""
+    _require_stream(values.size, out.size)
+    a, b, c, d = values.reshape(-1, 4, 16).swapaxes(0, 1)
+    out.reshape(-1, 16)[:] = a + b + c + d
+
+
+def widen(values, out):
+    """Write each row of 16 values four times."""
+    _require_stream(out.size, values.size)
+    out.reshape(-1, 4, 16)[:] = values.reshape(-1, 1, 16)
+
+
+def _require_stream(wide, narrow):
+    if wide != 4 * narrow or wide % 64:
+        raise ValueError(f"{wide} and {narrow} values, expected 4 to 1 in multiples of 64")

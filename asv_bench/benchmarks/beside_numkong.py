@@ -1,0 +1,59 @@
+"""Plain E4M3 codes and Hamming distances beside numkong, where it is installed."""
+
+import numpy as np
+
+from cgcython import kernels
+
+from .gates import at_least, beside
+from .inputs import RNG
+from .stopwatch import times_as_fast
+
+VALUES = RNG.standard_normal((8192, 512), dtype=np.float32)
+CODES, DECODED = np.empty(VALUES.size, np.uint8), np.empty(VALUES.size, np.float32)
+A, B = RNG.integers(0, 256, (2, 128), dtype=np.uint8)
+
+
+def encode():
+    kernels.e4m3.encode(VALUES.reshape(-1), CODES)
+
+
+def decode():
+    kernels.e4m3.decode(CODES, 1.0, 0.0, DECODED)
+
+
+def hamming():
+    return kernels.bits.hamming(A, B)
+
+
+@beside("numkong")
+@at_least(1.5)
+def track_encode():
+    import numkong
+
+    codes = numkong.zeros(VALUES.shape, dtype="e4m3")
+    ratio = times_as_fast(encode, lambda: numkong.astype(VALUES, "e4m3", out=codes))
+    assert np.asarray(codes).tobytes() == CODES.tobytes()
+    return ratio
+
+
+# Both decode at the rate of the stores, where 3 % is no difference.
+@beside("numkong")
+@at_least(0.97)
+def track_decode():
+    import numkong
+
+    codes, decoded = numkong.astype(VALUES, "e4m3"), np.empty_like(VALUES)
+    encode()
+    ratio = times_as_fast(decode, lambda: numkong.astype(codes, "float32", out=decoded), rounds=25)
+    assert np.array_equal(decoded.ravel(), DECODED)
+    return ratio
+
+
+@beside("numkong")
+@at_least(1.5)
+def track_hamming_pair():
+    import numkong
+
+    a, b = numkong.Tensor(A), numkong.Tensor(B)
+    assert numkong.hamming(a, b, "uint1") == hamming()
+    return times_as_fast(hamming, lambda: numkong.hamming(a, b, "uint1"))
