@@ -35,7 +35,7 @@ _MODULES = {
         "BinaryEncoder Codebooks Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
         "TokenPruningEncoder"
     ),
-    "router": "QuantizationRouter",
+    "router": "DriftWarning QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
     "search.code_index": "CodeIndex",

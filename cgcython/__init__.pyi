@@ -47,6 +47,7 @@ from cgcython.records import QuantizedBatch as QuantizedBatch
 from cgcython.records import QuantizedEmbedding as QuantizedEmbedding
 from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
+from cgcython.router import DriftWarning as DriftWarning
 from cgcython.router import QuantizationRouter as QuantizationRouter
 from cgcython.search.code_index import CodeIndex as CodeIndex
 from cgcython.search.store import FingerprintStore as FingerprintStore

@@ -1,5 +1,6 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
+import warnings
 from itertools import chain
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
@@ -14,14 +15,21 @@ from cgcython.embedders import (
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
 from cgcython.records import QuantizedEmbedding
 
+ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
+DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
+
+
+class DriftWarning(UserWarning):
+    """Embeddings lose more than those that their codebook was trained on."""
 
 
 class QuantizationRouter:
     """The encoders of all thirteen embedders; no embedder ever falls back to float32.
 
     `codebooks` is a mapping `ModelId -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
-    One of `sample_every` encoded embeddings is decoded again to measure its loss (0: none).
+    One of `sample_every` encoded embeddings is decoded again to measure its loss (0: none); warns
+    DriftWarning once per embedder that loses more than its codebook's training measured.
 
     >>> router = QuantizationRouter()
     >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
@@ -167,6 +175,8 @@ class _Route:
         self.encode = codec.encode
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
+        codebook = getattr(codec, "codebook", None)
+        self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
 
     def quantize(self, embedding):
         try:
@@ -204,3 +214,19 @@ class _Route:
         self.samples += 1
         self.total_loss += loss
         self.maximum_loss = max(self.maximum_loss, loss)
+        trained = self.trained_loss
+        if trained is not None and self.samples >= ENOUGH_SAMPLES:
+            self.watch(trained)
+
+    def watch(self, trained):
+        """Warn, once, where the sampled loss is well above that of training."""
+        mean = self.total_loss / self.samples
+        if mean > trained * (1 + DRIFT_TOLERANCE):
+            self.trained_loss = None
+            warnings.warn(
+                f"{self.model_id.label}: {self.samples} sampled embeddings lose {mean:.2%}, "
+                f"training measured {trained:.2%}; train a codebook on the new kind "
+                "(see cgcython drift)",
+                DriftWarning,
+                stacklevel=5,
+            )

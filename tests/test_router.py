@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cgcython import (
+    DriftWarning,
     Fingerprint,
     ModelId,
     PQ8Codebook,
@@ -238,6 +239,27 @@ def test_sampling_can_be_switched_off():
     assert router.metrics()["loss"] == {}
     with pytest.raises(InvalidInput, match="sample_every"):
         QuantizationRouter(sample_every=-1)
+
+
+CENTRES = RNG.standard_normal((256, 1024)).astype(np.float32)
+WATCHED = PQ8Codebook(CENTRES.reshape(256, 8, 128).swapaxes(0, 1), metadata={"held_out_loss": 0.1})
+
+
+def test_embeddings_unlike_those_of_training_are_told_once():
+    router = QuantizationRouter({ModelId.SEMANTIC: WATCHED}, sample_every=1)
+    noise = RNG.standard_normal((100, 1024)).astype(np.float32)
+    told = r"E1 .* 64 sampled .* training measured 10\.00%"
+    with pytest.warns(DriftWarning, match=told) as seen:
+        [router.quantize(ModelId.SEMANTIC, row) for row in noise]
+    assert len(seen) == 1
+
+
+def test_embeddings_like_those_of_training_pass_in_silence(recwarn):
+    router = QuantizationRouter({ModelId.SEMANTIC: WATCHED}, sample_every=1)
+    router.quantize_batch(ModelId.SEMANTIC, CENTRES[:100])
+    for row in CENTRES:
+        router.quantize(ModelId.SEMANTIC, row)
+    assert not recwarn
 
 
 def test_threads_share_a_router(router):

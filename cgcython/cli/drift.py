@@ -18,7 +18,8 @@ from cgcython.cli.inputs import open_corpus
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import say
 from cgcython.embedders import Codebooks
-from cgcython.evaluation.drift import TOLERANCE, drift
+from cgcython.evaluation.drift import drift
+from cgcython.router import DRIFT_TOLERANCE
 
 HEADERS = "embedder rows loss interval trained top10 trained unused drifted".split()
 
@@ -29,9 +30,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--tolerance",
         type=_part,
-        default=TOLERANCE,
+        default=DRIFT_TOLERANCE,
         metavar="PART",
-        help=f"by which the loss may rise (default {TOLERANCE})",
+        help=f"by which the loss may rise (default {DRIFT_TOLERANCE})",
     )
     options.add_profile(parser)
     options.add_threads(parser)

@@ -7,8 +7,8 @@ import numpy as np
 from cgcython.codecs.training import neighbours_kept
 from cgcython.errors import InvalidInput
 from cgcython.evaluation.metrics import cosine_losses, mean_interval
+from cgcython.router import DRIFT_TOLERANCE
 
-TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
 MOST_ROWS = 10_000
 MOST_NEIGHBOURS = 1000  # rows among which neighbours are sought: as many as training holds out
 
@@ -31,7 +31,7 @@ class Drift(NamedTuple):
         return self.interval[0] > self.trained_loss * (1 + self.tolerance)
 
 
-def drift(codebook, rows, tolerance=TOLERANCE, num_threads=1, seed=0):
+def drift(codebook, rows, tolerance=DRIFT_TOLERANCE, num_threads=1, seed=0):
     """Return the Drift of embeddings [n, dim] against what a codebook's training measured.
 
     Of more than 10,000 rows some are taken, by seed. Raises InvalidInput for fewer than two rows
