@@ -8,6 +8,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
+from cgcython.search.list_scans import MANY_POSTINGS
 
 OURS = {"name": "cgcython", "needs": "cgcython"}
 
@@ -148,11 +149,13 @@ def sparse_score_postings(c):
     lists = np.empty(len(c.qd) + 1, np.int64), np.empty_like(indices), np.empty_like(weights)
     kernels.sparse_products.invert(c.indptr, indices, weights, *lists)
     out, score_postings = np.empty(c.nd, np.float32), kernels.sparse_products.score_postings
+    postings = int(np.sum(lists[0][c.qi + 1] - lists[0][c.qi]))
+    threads = c.threads if postings >= MANY_POSTINGS else 1  # as search decides
 
     def score(start, stop):
         score_postings(c.qi, c.qv, *lists, start, out[start:stop])
 
-    return lambda: (split_rows(score, c.nd, c.threads), out)[1]
+    return lambda: (split_rows(score, c.nd, threads), out)[1]
 
 
 def pq_codebook(c):

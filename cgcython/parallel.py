@@ -14,7 +14,7 @@ def split_rows(function, rows, num_threads=1):
     The ranges depend on `rows` and `num_threads` only. Kernels release the GIL, so the ranges
     run at the same time.
     """
-    parts = max(1, min(_checked(num_threads), rows))
+    parts = max(1, min(require_threads(num_threads), rows))
     if parts == 1:
         return [function(0, rows)]
     return _run(function, [rows * part // parts for part in range(parts + 1)])
@@ -26,7 +26,7 @@ def split_weighted(function, weights, num_threads=1):
     >>> split_weighted(lambda *rows: rows, [1, 1, 1, 1, 8], num_threads=2)
     [(0, 4), (4, 5)]
     """
-    parts = max(1, min(_checked(num_threads), len(weights)))
+    parts = max(1, min(require_threads(num_threads), len(weights)))
     if parts == 1:
         return [function(0, len(weights))]
     ends = np.cumsum(weights)
@@ -36,7 +36,8 @@ def split_weighted(function, weights, num_threads=1):
     return _run(function, [0, *inner.tolist(), len(weights)])
 
 
-def _checked(num_threads):
+def require_threads(num_threads):
+    """Return a number of threads. Raises InvalidInput unless it is one."""
     if not isinstance(num_threads, int) or num_threads < 1:
         raise InvalidInput(what="num_threads", expected="1 or more", actual=num_threads)
     return num_threads

@@ -170,6 +170,22 @@ CG_INLINE int cg_any_above16(const uint32_t *indices, uint32_t last) {
     return _mm_movemask_epi8(_mm_cmpeq_epi32(most, limit)) != 0xFFFF;
 }
 
+/* Whether any of sixteen indices falls into a marked slot: a mark is 1, and an index has the slot of
+   its lowest bits, those of the mask. */
+CG_INLINE int cg_any_marked16(const uint8_t *marks, uint32_t mask, const uint32_t *indices) {
+    unsigned any = 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        uint64_t two;
+        memcpy(&two, indices + i, sizeof two);
+        any |= marks[two & mask] | marks[two >> 32 & mask];
+    }
+    return any;
+}
+
+/* Fetch what the second cache shall hold, and not the first. */
+CG_INLINE void cg_prefetch_second(const void *p) { __builtin_prefetch(p, 0, 2); }
+
 /* Eight sums of products: lane i adds the weight at a[i] times the one at the same index of b.
    Indices differ within a and within b. */
 typedef float cg_f8 __attribute__((vector_size(32)));

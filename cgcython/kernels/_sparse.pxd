@@ -25,6 +25,8 @@ cdef extern from "_sparse.h" nogil:
     void store4 "cg_store4"(f32 *p, f4 v)
     f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
     bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
+    bint any_marked16 "cg_any_marked16"(const u8 *marks, u32 mask, const u32 *indices)
+    void prefetch_second "cg_prefetch_second"(const void *p)
     ctypedef float f8 "cg_f8"
     f8 load_f8 "cg_load_f8"(const f32 *p)
     void store_f8 "cg_store_f8"(f32 *p, f8 v)

@@ -3,10 +3,10 @@ from libc.math cimport sqrt
 cimport numpy as np
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._postings cimport add_query, count_postings, place_postings
-from cgcython.kernels._sparse_dot cimport ROWS, dot_some
+from cgcython.kernels._sparse_dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
 from cgcython.kernels._sparse_pair cimport dot_pair_of
 from cgcython.kernels._sparse_rows cimport is_plain, require_rows
-from cgcython.kernels._types cimport f32, i64, u32
+from cgcython.kernels._types cimport f32, i64, u8, u32
 
 np.import_array()
 
@@ -50,6 +50,27 @@ def dot_pair(object indices_a, object weights_a, object indices_b, object weight
     )
 
 
+cdef bint dot_all(
+    const f32 *query, Py_ssize_t dimension, const u8 *marks, const i64 *indptr,
+    const u32 *indices, const f32 *weights, Py_ssize_t num_rows, f32 *out
+) noexcept nogil:
+    """Whether all indices lie within the query, which is marked or not (NULL)."""
+    cdef Py_ssize_t row = 0, count
+    cdef bint inside = True
+    while inside and row < num_rows:
+        count = min(<Py_ssize_t>ROWS, num_rows - row)
+        if marks is NULL:
+            inside = dot_some(
+                query, dimension, indptr + row, indices, weights, count, out + row
+            )
+        else:
+            inside = dot_marked(
+                query, dimension, marks, indptr + row, indices, weights, count, out + row
+            )
+        row += ROWS
+    return inside
+
+
 def dot_rows(
     const f32[::1] query,    # IN
     const i64[::1] indptr,   # IN
@@ -57,18 +78,22 @@ def dot_rows(
     const f32[::1] weights,  # IN
     f32[::1] out,            # OUT
 ):
-    """Write the dot product of a dense query with each row."""
+    """Write the dot product of a dense query with each row; all weights are finite."""
     cdef:
-        Py_ssize_t row = 0, num_rows = out.shape[0]
-        bint inside = True
+        Py_ssize_t num_rows = out.shape[0], dimension = query.shape[0]
+        u8[SLOTS] marks
+        bint inside, is_marked
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     with nogil:
-        while inside and row < num_rows:
-            inside = dot_some(
-                &query[0], query.shape[0], &indptr[row], &indices[0], &weights[0],
-                min(ROWS, num_rows - row), &out[row],
-            )
-            row += ROWS
+        # Marking reads the whole query, and so it must meet much more than that.
+        is_marked = (
+            dimension and indptr[num_rows] - indptr[0] >= 8 * dimension
+            and mark(&query[0], dimension, marks)
+        )
+        inside = dot_all(
+            &query[0], dimension, marks if is_marked else NULL, &indptr[0], &indices[0],
+            &weights[0], num_rows, &out[0],
+        )
     if not inside:
         raise ValueError(f"an index of a row is beyond the query's {len(query)}")
 

@@ -13,6 +13,8 @@ from cgcython.records import QuantizedBatch
 from cgcython.search.scan import Scan
 from cgcython.similarity import PreparedQuery
 
+MANY_POSTINGS = 250_000  # half a millisecond
+
 
 class SparseScan(Scan):
     """Non-zeros of many vectors in rows: indptr, indices, weights."""
@@ -94,6 +96,12 @@ class InvertedScan(SparseScan):
     def _prepare(self, query, metric):
         weights = self._query_weights(query, metric)
         return query.indices, weights, *self.postings
+
+    def _threads(self, prepared, num_threads):
+        """One where a thread would take longer to start than the lists to read."""
+        terms, starts = prepared[0], prepared[2]
+        postings = int((starts[1:][terms] - starts[:-1][terms]).sum())
+        return num_threads if postings >= MANY_POSTINGS else 1
 
     def _dot(self, query, rows, out):
         kernels.sparse_products.score_postings(*query, rows.start, out)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cgcython.errors import InvalidInput, InvalidQuantizedData
-from cgcython.parallel import split_rows
+from cgcython.parallel import require_threads, split_rows
 
 METRICS = ("cosine", "dot")
 
@@ -15,14 +15,19 @@ class Scan:
         """Return the score of every row."""
         if metric not in METRICS:
             raise InvalidInput(what="metric", expected=" or ".join(METRICS), actual=metric)
+        require_threads(num_threads)
         out = np.empty(len(self), np.float32)
         prepared = self._prepare(query, metric)
 
         def score(start, stop):
             self._score(prepared, metric, slice(start, stop), out[start:stop])
 
-        split_rows(score, len(self), num_threads)
+        split_rows(score, len(self), self._threads(prepared, num_threads))
         return out
+
+    def _threads(self, prepared, num_threads):
+        """Return how many threads a query is worth."""
+        return num_threads
 
     def like(self, query, stored):
         """Return the cosine of every row with `stored`, the query as a record would hold it.

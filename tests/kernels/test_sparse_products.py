@@ -33,6 +33,34 @@ def test_dots_are_those_of_scipy(kernel, dimension, counts):
     assert np.all(np.abs(out - matrix @ query.astype(float)) <= 62 * 2.0**-24 * scale)
 
 
+@pytest.mark.parametrize("few", [0, 1, 100, 128, 129])
+@pytest.mark.parametrize("count", [100, 64, 2000])
+def test_a_query_of_few_meets_rows_as_any_other(kernel, few, count):
+    counts = [count, 0, 7, 16] * 80
+    indptr, indices, weights = rows(counts, 1000 if count < 1000 else 8000)
+    query = np.zeros(1000 if count < 1000 else 8000, np.float32)
+    rng = np.random.default_rng(few)
+    query[rng.choice(len(query), few, replace=False)] = rng.standard_normal(few) - 2
+    out, alone = np.empty(len(counts), np.float32), np.empty(1, np.float32)
+    kernel("sparse_products").dot_rows(query, indptr, indices, weights, out)
+    for row in range(len(counts)):  # too little work for marks to be worth it
+        edges = indptr[row : row + 2]
+        kernel("sparse_products").dot_rows(query, edges, indices, weights, alone)
+        assert alone[0] == pytest.approx(out[row], rel=1e-5, abs=1e-5)
+    expected = matrix_of(indptr, indices, weights, len(query)) @ query.astype(float)
+    np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", [3, 1599])
+def test_an_index_beyond_a_query_of_few_is_refused(kernel, place):
+    indices = np.tile(np.arange(100, dtype=np.uint32), 16)
+    indices[place] = 100
+    columns = np.arange(0, 1601, 100), indices, np.ones(1600, np.float32)
+    query = np.eye(1, 100, 5, dtype=np.float32)[0]
+    with pytest.raises(ValueError, match="beyond the query's 100"):
+        kernel("sparse_products").dot_rows(query, *columns, np.empty(16, np.float32))
+
+
 def test_dots_of_unsorted_rows_are_right(kernel):
     indptr, indices, weights = rows([900, 100, 900], 30522)
     query = np.random.default_rng(3).standard_normal(30522).astype(np.float32)
