@@ -40,8 +40,16 @@ class QuantizationError(Exception):
         return _rebuild, (type(self), vars(self).copy())
 
 
+class _Unknown:
+    """A fact that was not given: it prints in any format, a percentage among them."""
+
+    def __format__(self, _):
+        return "None"
+
+
 def _shown(fact):
-    return getattr(fact, "label", fact)  # an embedder's, such as `E9 Hdc`
+    # An embedder has a label, such as `E9 Hdc`.
+    return _Unknown() if fact is None else getattr(fact, "label", fact)
 
 
 def _rebuild(kind, attributes):
