@@ -65,6 +65,10 @@ class _Parts(Mapping):
     def __len__(self):
         return len(self._parts)
 
+    def items(self):
+        """Return the pairs; those of Mapping look every value up again."""
+        return self._parts.items()
+
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(one.short for one in self)})"
 

@@ -1,7 +1,6 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
 import warnings
-from itertools import chain
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.embedders import (
@@ -95,25 +94,30 @@ class QuantizationRouter:
 
     def quantize_fingerprint(self, fingerprint):
         """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts."""
+        routes = self._compact
         return {
-            model_id: self._compact_route(model_id).quantize(fingerprint[model_id])
-            for model_id in fingerprint
+            model_id: (routes.get(model_id) or self._compact_route(model_id)).quantize(embedding)
+            for model_id, embedding in fingerprint.items()
         }
 
     def dequantize_fingerprint(self, quantized):
         """Return `{ModelId: embedding}` of a mapping of records."""
-        return {model_id: self.dequantize(quantized[model_id]) for model_id in quantized}
+        return {model_id: self.dequantize(record) for model_id, record in quantized.items()}
 
     def quantize_fingerprints(self, fingerprints, num_threads=1):
         """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder."""
         quantized = [dict.fromkeys(one) for one in fingerprints]
-        for model_id in dict.fromkeys(chain.from_iterable(fingerprints)):
-            rows = [i for i, one in enumerate(fingerprints) if model_id in one]
+        columns = {}
+        for records, one in zip(quantized, fingerprints):
+            for model_id, embedding in one.items():
+                owners, column = columns.get(model_id) or columns.setdefault(model_id, ([], []))
+                owners.append(records)
+                column.append(embedding)
+        for model_id, (owners, column) in columns.items():
             route = self._compact_route(model_id)
-            values = [fingerprints[i][model_id] for i in rows]
-            batch = route.quantize_batch(values, num_threads)
-            for i, record in zip(rows, route.codec.rows(batch)):
-                quantized[i][model_id] = record
+            batch = route.quantize_batch(column, num_threads)
+            for records, record in zip(owners, route.codec.rows(batch)):
+                records[model_id] = record
         return quantized
 
     def dequantize_fingerprints(self, quantized):

@@ -1,14 +1,19 @@
 """A whole memory: 2 ms to encode all thirteen embedders and at most 20,000 bytes at rest."""
 
+from copy import copy
+
 from cgcython import Fingerprint
 
 from .gates import at_most, budget_us, target_us
 from .inputs import FINGERPRINT, router
+from .stopwatch import seconds_per_call
 
 PLAIN, ROTATED = router(None), router("pca")
 MEMORY = Fingerprint(FINGERPRINT)
 QUANTIZED = MEMORY.encode(ROTATED)
+QUANTIZED_PLAIN = MEMORY.encode(PLAIN)
 RECORD = QUANTIZED.to_bytes()
+MEMORIES = [Fingerprint({one: copy(x) for one, x in FINGERPRINT.items()}) for _ in range(128)]
 
 
 class Whole:
@@ -22,11 +27,26 @@ class Whole:
     def time_quantize_rotated(self):
         ROTATED.quantize_fingerprint(MEMORY)
 
+    @budget_us(200 * len(MEMORY))
+    @target_us(30)
+    def time_dequantize_plain(self):
+        PLAIN.dequantize_fingerprint(QUANTIZED_PLAIN)
+
+    @budget_us(200 * len(MEMORY))
+    @target_us(60)
     def time_dequantize_rotated(self):
         ROTATED.dequantize_fingerprint(QUANTIZED)
 
     def time_record(self):
         MEMORY.encode(ROTATED).to_bytes()
+
+    @target_us(40)
+    def track_batch_plain(self):
+        return seconds_per_call(lambda: PLAIN.quantize_fingerprints(MEMORIES)) / len(MEMORIES)
+
+    @target_us(40)
+    def track_batch_rotated(self):
+        return seconds_per_call(lambda: ROTATED.quantize_fingerprints(MEMORIES)) / len(MEMORIES)
 
     @at_most(14_000, "bytes")
     def track_record_of_32_tokens(self):

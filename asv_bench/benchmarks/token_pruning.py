@@ -3,7 +3,7 @@
 from cgcython import ModelId
 from cgcython.codecs.token_pruning import TokenPruningCodec
 
-from .gates import budget_us
+from .gates import budget_us, target_us
 from .inputs import FINGERPRINT
 
 LAYOUTS = ["canonical", "compact_e4m3", "compact_f32"]
@@ -19,5 +19,6 @@ class One:
         CODECS[layout].encode(TOKENS)
 
     @budget_us(200)
+    @target_us(1)
     def time_decode(self, layout):
         CODECS[layout].decode(STORED[layout])

@@ -4,7 +4,7 @@ A codec is a frozen dataclass with `method` and `dim` and the calls `encode`, `d
 `encode_batch`, `decode_batch`, `row`, `rows`, `expected_size` and `loss`.
 """
 
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from cgcython.errors import (
     MethodMismatch,
     NonFiniteValue,
 )
+from cgcython.records import QuantizedEmbedding
 
 
 def require_kind(record, codec, kind=None, size=None):
@@ -58,6 +59,16 @@ def require_columns(batch, codec, **columns):
             raise invalid(codec, f"column {name} is {_describe(column)}, not {expected}")
         found.append(np.ascontiguousarray(column))
     return found
+
+
+def records_of(codec, parts, metadata):
+    """Return a list of records of a codec from their bytes and as many metadata."""
+    return list(map(QuantizedEmbedding, repeat(codec.method), repeat(codec.dim), parts, metadata))
+
+
+def rows_as(kind, *columns):
+    """Iterate over named tuples of a kind; their own constructor, which is Python, is slow."""
+    return map(tuple.__new__, repeat(kind), zip(*columns))
 
 
 def payloads(codes):

@@ -3,6 +3,7 @@
 import math
 import struct
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from cgcython.codecs.base import (
     output,
     output_columns,
     payloads,
+    records_of,
     require_columns,
     require_finite_rows,
     require_kind,
@@ -96,10 +98,7 @@ class BinaryCodec:
     def rows(self, batch):
         """Return all rows of a batch as records."""
         metadata = BinaryMetadata(**batch.shared)
-        return [
-            QuantizedEmbedding(self.method, self.dim, data, metadata)
-            for data in payloads(batch.columns["codes"])
-        ]
+        return records_of(self, payloads(batch.columns["codes"]), repeat(metadata))
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per eight values."""

@@ -1,6 +1,7 @@
 """Float8: one E4M3 code per value, one scale per embedding."""
 
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -13,9 +14,11 @@ from cgcython.codecs.base import (
     output,
     output_columns,
     payloads,
+    records_of,
     require_columns,
     require_finite_rows,
     require_kind,
+    rows_as,
 )
 from cgcython.metadata import Float8Metadata
 from cgcython.parallel import split_rows
@@ -49,8 +52,14 @@ class Float8Codec:
 
     def decode(self, quantized, out=None):
         """Return the values of a record, code * scale + bias; any scale and bias are honoured."""
-        require_kind(quantized, self, Float8Metadata, self.dim)
-        data, (scale, bias) = quantized.data, quantized.metadata
+        data, metadata = quantized.data, quantized.metadata
+        if not (
+            quantized.method is self.method
+            and type(metadata) is Float8Metadata
+            and quantized.original_dim == self.dim == len(data)
+        ):
+            require_kind(quantized, self, Float8Metadata, self.dim)
+        scale, bias = metadata
         # Comparisons are false for NaN, so that it is looked at closely too.
         if not (type(scale) is float and bias == 0 and -LARGEST_SCALE <= scale <= LARGEST_SCALE):
             self._require_range(scale, bias)
@@ -96,10 +105,7 @@ class Float8Codec:
     def rows(self, batch):
         """Return all rows of a batch as records."""
         codes, scales = batch.columns["codes"], batch.columns["scales"].tolist()
-        return [
-            QuantizedEmbedding(self.method, self.dim, data, Float8Metadata(scale))
-            for data, scale in zip(payloads(codes), scales)
-        ]
+        return records_of(self, payloads(codes), rows_as(Float8Metadata, scales, repeat(0.0)))
 
     def expected_size(self, count=None):
         """Return the bytes of one record: one per value."""

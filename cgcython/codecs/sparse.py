@@ -1,7 +1,7 @@
 """Sparse vectors kept exactly as pairs, or compactly: Elias-Fano indices, f16 or f32 weights."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from cgcython.codecs.base import (
     output,
     output_columns,
     payloads_at,
+    records_of,
     require_columns,
     require_count,
     require_kind,
+    rows_as,
 )
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, SparseTooDense
 from cgcython.metadata import SparseMetadata
@@ -52,6 +54,8 @@ class SparseCodec:
             raise InvalidInput(what="layout", expected=" or ".join(LAYOUTS), actual=self.layout)
         if not isinstance(self.dim, int) or not 1 <= self.dim < 2**32:
             raise InvalidInput(what="dim", expected="1 to 2**32 - 1", actual=self.dim)
+        object.__setattr__(self, "_number", _NUMBERS[self.layout])
+        object.__setattr__(self, "_most", self.dim * MAX_PERCENT // 100)
 
     def encode(self, vector):
         """Return the record of a SparseVector or of (indices, weights).
@@ -60,15 +64,17 @@ class SparseCodec:
         '02000000020000000000803f070000000000003f'
         """
         indices, weights = self._parts(vector)
-        nnz, number = len(indices), _NUMBERS[self.layout]
-        self._require_sparse(nnz)
+        nnz, number = len(indices), self._number
+        if nnz > self._most:
+            self._require_sparse(nnz)
         data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
         if data is None and number == _F16:  # for most: f16 does not hold the weights
             number = _F32
             data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
         if data is None:
             data, number = self._encode_closely(indices, weights)
-        metadata = SparseMetadata(self.dim, nnz, LAYOUTS[number])
+        # The named constructor, which is Python, takes twice as long.
+        metadata = tuple.__new__(SparseMetadata, (self.dim, nnz, LAYOUTS[number]))
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
     def decode(self, quantized, out=None):
@@ -138,12 +144,8 @@ class SparseCodec:
         columns = batch.columns
         parts = payloads_at(columns["data"], columns["offsets"])
         counts, layouts = columns["nnz"].tolist(), columns["layouts"].tolist()
-        return [
-            QuantizedEmbedding(
-                self.method, self.dim, data, SparseMetadata(self.dim, nnz, LAYOUTS[layout])
-            )
-            for data, nnz, layout in zip(parts, counts, layouts)
-        ]
+        names = map(LAYOUTS.__getitem__, layouts)
+        return records_of(self, parts, rows_as(SparseMetadata, repeat(self.dim), counts, names))
 
     def expected_size(self, count=None):
         """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""
@@ -199,10 +201,16 @@ class SparseCodec:
         return data, number
 
     def _header(self, quantized):
-        require_kind(quantized, self, SparseMetadata)
-        vocab_size, nnz, layout = quantized.metadata
+        metadata = quantized.metadata
+        if not (
+            quantized.method is self.method
+            and type(metadata) is SparseMetadata
+            and quantized.original_dim == self.dim
+        ):
+            require_kind(quantized, self, SparseMetadata)
+        vocab_size, nnz, layout = metadata
         if vocab_size != self.dim or layout not in LAYOUTS:
-            raise invalid(self, f"metadata is {quantized.metadata}")
+            raise invalid(self, f"metadata is {metadata}")
         if not (type(nnz) is int or isinstance(nnz, np.integer)) or not 0 <= nnz <= self.dim:
             raise invalid(self, f"{nnz} non-zeros of {self.dim}")
         return nnz, _NUMBERS[layout]

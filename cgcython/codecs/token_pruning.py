@@ -6,7 +6,7 @@ or f32 vectors.
 """
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from cgcython.codecs.base import (
     invalid,
     output,
     payloads_at,
+    records_of,
     require_columns,
     require_count,
     require_kind,
     require_size,
+    rows_as,
 )
 from cgcython.codecs.token_selection import (
     ImportanceScoringMethod,
@@ -146,9 +148,13 @@ class TokenPruningCodec:
 
     def rows(self, batch):
         """Return all rows of a batch as records."""
-        parts = payloads_at(batch.columns["data"], batch.columns["offsets"])
-        originals = batch.columns["original_tokens"].tolist()
-        return [self._record(*row, **batch.shared) for row in zip(parts, originals)]
+        columns, layout = batch.columns, batch.shared["layout"]
+        originals = columns["original_tokens"].tolist()
+        sizes = np.diff(columns["offsets"]).tolist()
+        kept = [self._kept_in(*row, layout) for row in zip(sizes, originals)]
+        shared = repeat(batch.shared["threshold"]), repeat(layout)
+        metadata = rows_as(TokenPruningMetadata, originals, kept, *shared)
+        return records_of(self, payloads_at(columns["data"], columns["offsets"]), metadata)
 
     def expected_size(self, count=None):
         """Return the bytes of one record of `count` tokens, 32 unless told."""
@@ -216,8 +222,14 @@ class TokenPruningCodec:
             raise invalid(self, f"the bitmap names {bits.bit_count()} tokens, there are {kept}")
 
     def _header(self, quantized):
-        require_kind(quantized, self, TokenPruningMetadata)
-        original, kept, _, layout = quantized.metadata
+        metadata = quantized.metadata
+        if not (
+            quantized.method is self.method
+            and type(metadata) is TokenPruningMetadata
+            and quantized.original_dim == self.dim
+        ):
+            require_kind(quantized, self, TokenPruningMetadata)
+        original, kept, _, layout = metadata
         whole = isinstance(original, _WHOLE) and isinstance(kept, _WHOLE)
         if not whole or not 0 <= kept <= original < 2**32:
             raise invalid(self, f"{kept} tokens of {original}")

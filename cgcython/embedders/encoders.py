@@ -111,7 +111,8 @@ class Encoder(ABC):
 
         Raises MethodMismatch for those of another method.
         """
-        self._require_method(quantized)
+        if getattr(quantized, "method", None) is not self.method:
+            self._refuse(quantized)
         codec = self._decoders.get(quantized.original_dim)
         if codec is None:
             if type(quantized.original_dim) is not int or quantized.original_dim < 1:
@@ -122,10 +123,9 @@ class Encoder(ABC):
             codec = self._decoders[quantized.original_dim] = self._make(quantized.original_dim)
         return codec
 
-    def _require_method(self, quantized):
+    def _refuse(self, quantized):
         actual = getattr(quantized, "method", type(quantized).__name__)
-        if actual is not self.method:
-            raise MethodMismatch(expected=self.method, actual=actual)
+        raise MethodMismatch(expected=self.method, actual=actual)
 
     def _made(self, codecs, model_id, make):
         model_id = ModelId.parse(model_id)
@@ -248,7 +248,8 @@ class PQ8Encoder(Encoder):
 
     def decoder(self, quantized):
         """Return the codec of the codebook that made a record or batch."""
-        self._require_method(quantized)
+        if getattr(quantized, "method", None) is not self.method:
+            self._refuse(quantized)
         if isinstance(quantized, QuantizedBatch):
             codebook_id = quantized.shared.get("codebook_id")
         else:
