@@ -10,11 +10,13 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens, as_vector
+from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.errors import InvalidInput
 from cgcython.parallel import split_rows
 
 _ROUNDING = 1e-9  # so that 40.000000000000007 tokens are 40
 _LEAST_SPREAD = 1e-3
+MOST_TOKENS = 32767  # that all can be compared with all
 
 
 class ImportanceScoringMethod(Enum):
@@ -45,7 +47,10 @@ class TokenPruningConfig:
 
 @dataclass(frozen=True, eq=False)
 class PrunedEmbeddings:
-    """The kept tokens, where they stood (ascending) and the part of all that was removed."""
+    """The kept tokens, where they stood (ascending) and the part of all that was removed.
+
+    Pooled tokens stood where the token most like them did.
+    """
 
     embeddings: np.ndarray
     retained_indices: np.ndarray
@@ -58,35 +63,55 @@ class TokenPruningQuantizer:
 
     config: TokenPruningConfig = field(default_factory=TokenPruningConfig)
 
-    def prune(self, embeddings, attention_weights=None):
+    def prune(self, embeddings, attention_weights=None, pool=False):
         """Return the tokens worth keeping: at least `min_tokens`, or all there are.
+
+        `pool=True` merges tokens that are alike (Ward's clustering) instead of dropping some;
+        the scoring method then decides nothing.
 
         >>> config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.MAX_ABS)
         >>> TokenPruningQuantizer(config).prune([[1.0], [3.0], [2.0], [0.0]]).retained_indices
         array([1, 2])
         """
-        config, tokens = self.config, as_tokens(embeddings)
-        count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
-        method = config.scoring_method
-        kept, _ = choose_tokens(tokens, count, method, attention_weights, config.strict)
-        out = np.empty((count, tokens.shape[1]), np.float32)
-        kernels.tokens.gather(tokens, kept, out)
-        removed = 1 - count / len(tokens) if len(tokens) else 0.0
-        return PrunedEmbeddings(out, kept.astype(np.int64), removed)
+        pruned, notice = self._prune(embeddings, attention_weights, pool)
+        _warn(notice)
+        return pruned
 
-    def prune_batch(self, documents, attention_weights=None, num_threads=1):
-        """Return the pruned tokens of each document."""
-        weights = attention_weights or [None] * len(documents)
+    def prune_batch(self, documents, attention_weights=None, pool=False, num_threads=1):
+        """Return the pruned tokens of each document of a list or float32 TokenArray.
+
+        `attention_weights` are one vector per document. What would be warned of for several is
+        warned of once.
+        """
+        weights = [None] * len(documents) if attention_weights is None else attention_weights
         if len(weights) != len(documents):
             raise InvalidInput(
                 what="attention_weights", expected=len(documents), actual=len(weights)
             )
+        getattr(documents, "require_values", int)()
 
         def prune(start, stop):
-            return [self.prune(documents[i], weights[i]) for i in range(start, stop)]
+            return [self._prune(documents[i], weights[i], pool) for i in range(start, stop)]
 
-        parts = split_rows(prune, len(documents), num_threads)
-        return list(chain.from_iterable(parts))
+        found = list(chain.from_iterable(split_rows(prune, len(documents), num_threads)))
+        for notice in sorted({notice for _, notice in found if notice}):
+            _warn(notice)
+        return [pruned for pruned, _ in found]
+
+    def _prune(self, embeddings, attention_weights, pool):
+        """Return the PrunedEmbeddings and what to warn of, or None."""
+        config, tokens = self.config, as_tokens(embeddings)
+        count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
+        removed = 1 - count / len(tokens) if len(tokens) else 0.0
+        if pool:
+            _require_few(tokens)
+            out, kept = pool_tokens(tokens, count)
+            return PrunedEmbeddings(out, kept.astype(np.int64), removed), None
+        method, strict = config.scoring_method, config.strict
+        kept, _, notice = _chosen(tokens, count, method, attention_weights, strict)
+        out = np.empty((count, tokens.shape[1]), np.float32)
+        kernels.tokens.gather(tokens, kept, out)
+        return PrunedEmbeddings(out, kept.astype(np.int64), removed), notice
 
 
 def count_kept(tokens, part, least=1):
@@ -100,14 +125,9 @@ def count_kept(tokens, part, least=1):
 
 def choose_tokens(tokens, count, method, attention_weights=None, strict=False):
     """Return the ascending positions (u32) of the tokens to keep and the importance of each."""
-    kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
-    if method is ImportanceScoringMethod.COVERAGE:
-        scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
-        kernels.tokens.coverage(tokens, kept, importance, scratch)
-        return kept, importance
-    scores = _scores(tokens, method, attention_weights, strict, pruning=count < len(tokens))
-    kernels.tokens.select_top(scores, kept)
-    return kept, scores[kept]
+    kept, importance, notice = _chosen(tokens, count, method, attention_weights, strict)
+    _warn(notice)
+    return kept, importance
 
 
 def require_part(what, value, largest):
@@ -124,11 +144,25 @@ def require_method(method):
         raise InvalidInput(what="scoring_method", expected=names, actual=method)
 
 
-def _scores(tokens, method, attention_weights, strict, pruning):
+def _chosen(tokens, count, method, attention_weights, strict):
+    """Return what `choose_tokens` does, and what to warn of, or None."""
+    kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
+    if method is ImportanceScoringMethod.COVERAGE:
+        _require_few(tokens)
+        scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
+        kernels.tokens.coverage(tokens, kept, importance, scratch)
+        return kept, importance, None
     missing = method is ImportanceScoringMethod.ATTENTION_BASED and attention_weights is None
     if missing and strict:
         raise InvalidInput(what="attention_weights", expected=f"{len(tokens)} weights", actual=None)
-    if method is ImportanceScoringMethod.ATTENTION_BASED and not missing:
+    scores = _scores(tokens, method, attention_weights)
+    kernels.tokens.select_top(scores, kept)
+    notice = _notice(scores, method, missing) if count < len(tokens) else None
+    return kept, scores[kept], notice
+
+
+def _scores(tokens, method, attention_weights):
+    if method is ImportanceScoringMethod.ATTENTION_BASED and attention_weights is not None:
         return as_vector(attention_weights, len(tokens))
     scores = np.empty(len(tokens), np.float32)
     if method is ImportanceScoringMethod.ENTROPY:
@@ -137,18 +171,28 @@ def _scores(tokens, method, attention_weights, strict, pruning):
         kernels.tokens.max_abs(tokens, scores)
     else:
         kernels.tokens.magnitude(tokens, scores)
-        if pruning:
-            _warn_of_magnitude(scores, missing)
     return scores
 
 
-def _warn_of_magnitude(scores, missing):
-    """Say once that attention weights are missing, or that lengths tell nothing."""
-    equal = scores.max() - scores.min() < _LEAST_SPREAD * scores.max()
+def _notice(scores, method, missing):
+    """Return what to warn of: missing attention weights, or lengths that tell nothing."""
     if missing:
-        message = "no attention weights: tokens are scored by magnitude"
-    elif equal:
-        message = "tokens are normalised: their magnitudes differ by rounding noise only"
+        told = "no attention weights: tokens are scored by magnitude"
+    elif method is ImportanceScoringMethod.EMBEDDING_MAGNITUDE and (
+        scores.max() - scores.min() < _LEAST_SPREAD * scores.max()
+    ):
+        told = "tokens are normalised: their magnitudes differ by rounding noise only"
     else:
-        return
-    warnings.warn(f"{message}; choose ImportanceScoringMethod.COVERAGE", stacklevel=5)
+        return None
+    return f"{told}; choose ImportanceScoringMethod.COVERAGE"
+
+
+def _warn(notice):
+    if notice:
+        warnings.warn(notice, stacklevel=3)
+
+
+def _require_few(tokens):
+    """Check that a table of all cosines can be made and their sums held."""
+    if len(tokens) > MOST_TOKENS:
+        raise InvalidInput(what="tokens", expected=f"at most {MOST_TOKENS}", actual=len(tokens))

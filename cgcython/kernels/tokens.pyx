@@ -10,6 +10,7 @@ from cgcython.kernels._scores cimport SOME, entropies_of, magnitude_of, max_abs_
 from cgcython.kernels._select cimport keep_best
 from cgcython.kernels._types cimport f32, i64, u8, u32
 from cgcython.kernels._vector cimport LANES, load, store
+from cgcython.kernels._ward cimport Ward, cluster_tokens, lay_out_ward
 
 cdef enum:
     OF_MAGNITUDE, OF_MAX_ABS, OF_ENTROPY
@@ -247,3 +248,42 @@ def coverage(
             if c.gains[i] >= 0:
                 kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
                 at += 1
+
+
+def cluster_scratch(Py_ssize_t tokens, Py_ssize_t dim):
+    """Return how many bytes `cluster` needs as scratch."""
+    cdef:
+        Cover c
+        Ward w
+    return lay_out(&c, tokens, dim, NULL) + lay_out_ward(&w, tokens, NULL)
+
+
+def cluster(
+    const f32[:, ::1] values,   # IN
+    u32[::1] labels,            # OUT
+    Py_ssize_t num_clusters,
+    u8[::1] scratch,
+):
+    """Write the cluster of each token by Ward's method, numbered by their lowest tokens.
+
+    The two clusters whose merging moves centres least become one, the lower pair of equals,
+    until so many are left. Only directions count.
+    """
+    cdef:
+        Cover c
+        Ward w
+        Py_ssize_t n = values.shape[0], dim = values.shape[1], size
+    agree("labels", labels.shape[0], "values", n)
+    if not min(n, 1) <= num_clusters <= n:
+        raise ValueError(f"num_clusters is {num_clusters}, values holds {n} rows")
+    if n > MOST_TOKENS:
+        raise ValueError(f"values holds {n} rows, cluster takes {MOST_TOKENS}")
+    size = lay_out(&c, n, dim, NULL)
+    if scratch.shape[0] < size + lay_out_ward(&w, n, NULL):
+        raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cluster_scratch")
+    if n == 0:
+        return
+    with nogil:
+        lay_out(&c, n, dim, &scratch[0])
+        lay_out_ward(&w, n, <u8 *>(c.gains + c.stride))
+        cluster_tokens(&values[0, 0], &c, &w, num_clusters, &labels[0])

@@ -14,6 +14,7 @@ from cgcython import (
     ImportanceScoringMethod,
     InvalidInput,
     NonFiniteValue,
+    TokenArray,
     TokenEmbeddings,
     TokenPruningConfig,
     TokenPruningQuantizer,
@@ -168,6 +169,14 @@ def test_values_that_are_not_finite_are_refused():
         prune(broken)
 
 
+def test_too_many_tokens_to_compare_are_refused():
+    many = np.ones((32768, 1), F32)
+    for method, pool in ((COVERAGE, False), (MAX_ABS, True)):
+        quantizer = TokenPruningQuantizer(TokenPruningConfig(0.5, 1, method))
+        with pytest.raises(InvalidInput, match="at most 32767"):
+            quantizer.prune(many, pool=pool)
+
+
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_a_batch_prunes_like_single_texts(num_threads):
     documents = [tokens(n, seed=n) for n in (5, 0, 40, 1)]
@@ -176,3 +185,19 @@ def test_a_batch_prunes_like_single_texts(num_threads):
         assert np.array_equal(one.embeddings, quantizer.prune(document).embeddings)
     with pytest.raises(InvalidInput, match="attention_weights"):
         quantizer.prune_batch(documents, attention_weights=[[1.0]])
+
+
+def test_a_batch_may_be_a_token_array_of_values():
+    documents = TokenArray.from_list([tokens(n, seed=n) for n in (5, 0, 40, 1)])
+    quantizer = TokenPruningQuantizer(TokenPruningConfig(0.5, 1, COVERAGE))
+    for one, document in zip(quantizer.prune_batch(documents), documents):
+        assert np.array_equal(one.embeddings, quantizer.prune(document).embeddings)
+    with pytest.raises(InvalidInput, match="float32"):
+        quantizer.prune_batch(documents.quantize("e4m3"))
+
+
+def test_a_batch_warns_once():
+    with pytest.warns(UserWarning, match="no attention weights") as caught:
+        TokenPruningQuantizer(TokenPruningConfig(min_tokens=1)).prune_batch([tokens(9)] * 3)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__

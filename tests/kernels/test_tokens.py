@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import entropy
 
 from cgcython.kernels import dispatch
@@ -35,6 +36,13 @@ def cover(kernel, tokens, keep):
     scratch = np.empty(kernel("tokens").coverage_scratch(*tokens.shape), np.uint8)
     kernel("tokens").coverage(tokens, kept, gains, scratch)
     return kept.tolist(), gains.tolist()
+
+
+def cluster(kernel, tokens, count):
+    labels = np.empty(len(tokens), U32)
+    scratch = np.empty(kernel("tokens").cluster_scratch(*tokens.shape), np.uint8)
+    kernel("tokens").cluster(tokens, labels, count, scratch)
+    return labels.tolist()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -95,6 +103,7 @@ def test_ties_keep_the_lower_position(kernel):
     assert select(kernel, [-1, -1, -2, -1], 2) == [0, 1]
 
 
+@settings(deadline=None)  # every level in turn, on whatever machine
 @given(
     scores=arrays.arrays(
         F32,
@@ -239,6 +248,35 @@ def test_coverage_takes_zero_tokens_last(kernel):
     assert cover(kernel, np.zeros((4, 8), F32), 2) == ([0, 1], [0, 0])
 
 
+@pytest.mark.parametrize("count", [1, 7, 30, 60])
+def test_clusters_are_those_of_scipys_ward(kernel, count):
+    tokens = values(60, 32, seed=5)
+    units = tokens / np.linalg.norm(tokens.astype(float), axis=1, keepdims=True)
+    expected = fcluster(linkage(units, "ward"), count, "maxclust")
+    first = {label: place for place, label in reversed(list(enumerate(expected)))}
+    order = sorted(first, key=first.get)
+    assert cluster(kernel, tokens, count) == [order.index(label) for label in expected]
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (1, 1), (9, 3), (40, 8), (33, 300)])
+def test_clusters_are_the_same_on_every_level(kernel, shape):
+    rng = np.random.default_rng(6)
+    for tokens in (values(*shape, seed=6), rng.integers(-1, 2, shape).astype(F32)):
+        for count in {min(1, shape[0]), (shape[0] + 1) // 2, shape[0]}:
+            assert cluster(kernel, tokens, count) == cluster(lambda _: reference, tokens, count)
+
+
+def test_clusters_of_equals_are_merged_first(kernel):
+    tokens = np.eye(3, 8, dtype=F32)[[0, 1, 0, 2, 1, 0]]
+    assert cluster(kernel, tokens, 3) == [0, 1, 0, 2, 1, 0]
+
+
+def test_as_many_clusters_as_tokens_at_most(kernel):
+    for count in (0, 5):
+        with pytest.raises(ValueError, match=f"num_clusters is {count}"):
+            cluster(kernel, values(4, 8), count)
+
+
 def test_shapes_must_agree(kernel):
     tokens, three = values(4, 8), np.empty(3, F32)
     for method in ("magnitude", "entropy", "max_abs"):
@@ -258,3 +296,6 @@ def test_too_little_scratch_is_refused(level):
     scratch = np.empty(family.coverage_scratch(4, 8) - 1, np.uint8)
     with pytest.raises(ValueError, match="scratch"):
         family.coverage(values(4, 8), kept, np.empty(2, F32), scratch)
+    scratch = np.empty(family.cluster_scratch(4, 8) - 1, np.uint8)
+    with pytest.raises(ValueError, match="scratch"):
+        family.cluster(values(4, 8), np.empty(4, U32), 2, scratch)

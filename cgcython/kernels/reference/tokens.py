@@ -112,6 +112,43 @@ def coverage(values, kept, gains, scratch):
         kept[place], gains[place] = pick, np.float32(gain) * np.float32(2.0**-15)
 
 
+def cluster_scratch(tokens, dim):
+    """Return how many bytes `cluster` needs as scratch."""
+    return 0
+
+
+def cluster(values, labels, num_clusters, scratch):
+    """Write the cluster of each token by Ward's method, numbered by their lowest tokens.
+
+    The two clusters whose merging moves centres least become one, the lower pair of equals,
+    until so many are left. Only directions count: tokens are at unit length, a zero token at 0.
+    """
+    n = len(values)
+    if len(labels) != n or not min(n, 1) <= num_clusters <= n:
+        raise ValueError(f"num_clusters is {num_clusters}, labels holds {len(labels)} of {n} rows")
+    products = _whole_cosines(values) - 2.0**15
+    zero = _squares(values) == 0
+    products[zero], products[:, zero] = 0, 0
+    sizes, owners = np.ones(n), np.arange(n)
+    for _ in range(n - num_clusters):
+        i, j = _cheapest_pair(products, sizes)
+        products[i] += products[j]
+        products[:, i] += products[:, j]
+        sizes[i], sizes[j] = sizes[i] + sizes[j], 0
+        owners[owners == j] = i
+    labels[:] = np.unique(owners, return_inverse=True)[1]
+
+
+def _cheapest_pair(products, sizes):
+    """Return the two clusters whose merging adds least to the squared distances to centres."""
+    within = products.diagonal()
+    lengths = np.where(sizes > 0, within / np.maximum(sizes, 1), np.inf)
+    merged = within[:, None] + within + 2 * products
+    costs = lengths[:, None] + lengths - merged / np.maximum(sizes[:, None] + sizes, 1)
+    costs[np.tri(len(sizes), dtype=bool)] = np.inf
+    return np.unravel_index(costs.argmin(), costs.shape)
+
+
 def _whole_cosines(values):
     """Cosines from -1 to 1 as 0 to 65535; 0 wherever a zero token is involved."""
     norms = np.sqrt(_squares(values))
