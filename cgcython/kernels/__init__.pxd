@@ -8,6 +8,7 @@ from cgcython.kernels.dense cimport *
 from cgcython.kernels.e4m3 cimport *
 from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
+from cgcython.kernels.maxsim_bf16 cimport *
 from cgcython.kernels.maxsim_integers cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *

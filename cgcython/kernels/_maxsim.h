@@ -8,26 +8,21 @@
 
 #include <stddef.h>
 
+#include "_maxsim_bf16.h"
 #include "_vector.h"
 
-#define CG_QUERY_LANES 32
-#define CG_DEPTH 128 /* dimensions a tile handles at once, and the floats between its rows */
 #define CG_SMALLEST 0x1p-80f
 #define CG_LARGEST 0x1p80f
 
 #if defined(__AVX512F__)
 #define CG_TILE 12
-#define CG_REGISTER "+v"
 #else
 #define CG_TILE 6 /* with two query vectors and a broadcast, 15 of the 16 registers */
-#define CG_REGISTER "+x"
 #endif
 
-#define CG_UNROLL _Pragma("GCC unroll 16")
-
-/* Add n rows x query to the sums of one pass, a and b [n]. */
-CG_INLINE void cg_multiply(const int n, const float *rows, const float *query, ptrdiff_t depth,
-                           cg_vf *a, cg_vf *b) {
+/* Add n rows x query to the sums of one pass, a [n] and, of two vectors, b [n]. */
+CG_INLINE void cg_multiply(const int n, const int two, const float *rows, const float *query,
+                           ptrdiff_t depth, cg_vf *a, cg_vf *b) {
     for (ptrdiff_t k = 0; k < depth; k++, query += CG_QUERY_LANES) {
         cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
         /* Pinned: folded into each multiply-add, the loads would be repeated. */
@@ -37,46 +32,62 @@ CG_INLINE void cg_multiply(const int n, const float *rows, const float *query, p
         CG_UNROLL for (int t = 0; t < n; t++) {
             cg_vf value = cg_set(rows[t * CG_DEPTH + k]);
             a[t] += value * left;
-            b[t] += value * right;
+            if (two) b[t] += value * right;
         }
     }
 }
 
-CG_INLINE void cg_begin(const int n, const float *sums, int more, cg_vf *a, cg_vf *b) {
-    CG_UNROLL for (int t = 0; t < n; t++) {
-        a[t] = more ? cg_load(sums + t * CG_QUERY_LANES) : cg_set(0);
-        b[t] = more ? cg_load(sums + t * CG_QUERY_LANES + CG_LANES) : cg_set(0);
+/* What the rows of a tile and a query hold: numbers, or pairs of bfloat16. */
+enum { CG_NUMBERS, CG_PAIRS };
+
+typedef struct {
+    const void *rows, *query; /* [n][CG_DEPTH], [depth][CG_QUERY_LANES] */
+    ptrdiff_t depth;          /* numbers or pairs */
+    int lanes;                /* query tokens: up to 16 take half the work */
+    int more;                 /* whether sums hold the dimensions before */
+    float *sums;              /* [n][CG_QUERY_LANES] */
+} cg_tile;
+
+CG_INLINE void cg_pass(const int kind, const int n, const int two, const cg_tile *t, int lane,
+                       cg_vf *a, cg_vf *b) {
+    CG_UNROLL for (int i = 0; i < n; i++) {
+        const float *sums = t->sums + i * CG_QUERY_LANES + lane;
+        a[i] = t->more ? cg_load(sums) : cg_set(0);
+        b[i] = t->more && two ? cg_load(sums + CG_LANES) : cg_set(0);
+    }
+    if (kind == CG_PAIRS)
+        cg_multiply_bf16(n, two, t->rows, (const uint16_t *)t->query + 2 * lane, t->depth, a, b);
+    else
+        cg_multiply(n, two, t->rows, (const float *)t->query + lane, t->depth, a, b);
+}
+
+CG_INLINE void cg_add_pass(const int kind, const int n, const int two, const cg_tile *t, int lane) {
+    cg_vf a[CG_TILE], b[CG_TILE];
+    cg_pass(kind, n, two, t, lane, a, b);
+    CG_UNROLL for (int i = 0; i < n; i++) {
+        cg_store(t->sums + i * CG_QUERY_LANES + lane, a[i]);
+        if (two) cg_store(t->sums + i * CG_QUERY_LANES + lane + CG_LANES, b[i]);
     }
 }
 
-CG_INLINE void cg_add_any(const int n, const float *rows, const float *query, ptrdiff_t depth,
-                          float *sums, int more) {
-    for (int lane = 0; lane < CG_QUERY_LANES; lane += 2 * CG_LANES) {
-        cg_vf a[CG_TILE], b[CG_TILE];
-        cg_begin(n, sums + lane, more, a, b);
-        cg_multiply(n, rows, query + lane, depth, a, b);
-        CG_UNROLL for (int t = 0; t < n; t++) {
-            cg_store(sums + t * CG_QUERY_LANES + lane, a[t]);
-            cg_store(sums + t * CG_QUERY_LANES + lane + CG_LANES, b[t]);
-        }
+CG_INLINE void cg_finish_pass(const int kind, const int n, const int two, const cg_tile *t,
+                              int lane, const float *norms, float *best) {
+    cg_vf a[CG_TILE], b[CG_TILE];
+    cg_pass(kind, n, two, t, lane, a, b);
+    cg_vf left = cg_load(best + lane), right = cg_load(best + lane + (two ? CG_LANES : 0));
+    CG_UNROLL for (int i = 0; i < n; i++) {
+        left = cg_max(a[i] * norms[i], left);
+        if (two) right = cg_max(b[i] * norms[i], right);
     }
+    cg_store(best + lane, left);
+    if (two) cg_store(best + lane + CG_LANES, right);
 }
 
-CG_INLINE void cg_finish_any(const int n, const float *rows, const float *query, ptrdiff_t depth,
-                             const float *sums, int more, const float *norms, float *best) {
-    for (int lane = 0; lane < CG_QUERY_LANES; lane += 2 * CG_LANES) {
-        cg_vf a[CG_TILE], b[CG_TILE];
-        cg_begin(n, sums + lane, more, a, b);
-        cg_multiply(n, rows, query + lane, depth, a, b);
-        cg_vf left = cg_load(best + lane), right = cg_load(best + lane + CG_LANES);
-        CG_UNROLL for (int t = 0; t < n; t++) {
-            left = cg_max(a[t] * norms[t], left);
-            right = cg_max(b[t] * norms[t], right);
-        }
-        cg_store(best + lane, left);
-        cg_store(best + lane + CG_LANES, right);
-    }
-}
+/* Run a pass over each two vectors of lanes, or over the one that holds them all. */
+#define CG_PASSES(PASS, kind, n, t, ...)                                  \
+    if (CG_LANES == 16 && (t)->lanes <= 16) PASS(kind, n, 0, t, 0, ##__VA_ARGS__);   \
+    else for (int lane = 0; lane < (t)->lanes; lane += 2 * CG_LANES)      \
+        PASS(kind, n, 1, t, lane, ##__VA_ARGS__)
 
 /* Tiles come in these heights: CG_TILE, half of it (AVX-512), 3 and 1. */
 #define CG_FOR_HEIGHT(n, CALL)                    \
@@ -103,25 +114,34 @@ CG_INLINE ptrdiff_t cg_tile_height(ptrdiff_t left, ptrdiff_t count) {
     return 1;
 }
 
-/* Add the dots of n rows with a query block to sums [n][CG_QUERY_LANES], or begin them. */
-static void cg_add(ptrdiff_t n, const float *rows, const float *query, ptrdiff_t depth,
-                   float *sums, int more) {
-#define CG_CALL(N) cg_add_any(N, rows, query, depth, sums, more)
+/* Add the dots of n rows with a query block to the sums, or begin them. */
+CG_INLINE void cg_add_any(const int kind, ptrdiff_t n, const cg_tile *t) {
+#define CG_CALL(N) CG_PASSES(cg_add_pass, kind, N, t)
     CG_FOR_HEIGHT(n, CG_CALL)
 #undef CG_CALL
 }
 
 /* Complete those dots, multiply them with the norms, and raise best to the highest. */
-static void cg_finish(ptrdiff_t n, const float *rows, const float *query, ptrdiff_t depth,
-                      const float *sums, int more, const float *norms, float *best) {
-#define CG_CALL(N) cg_finish_any(N, rows, query, depth, sums, more, norms, best)
+CG_INLINE void cg_finish_any(const int kind, ptrdiff_t n, const cg_tile *t, const float *norms,
+                             float *best) {
+#define CG_CALL(N) CG_PASSES(cg_finish_pass, kind, N, t, norms, best)
     CG_FOR_HEIGHT(n, CG_CALL)
 #undef CG_CALL
 }
 
-/* Write four rows, each times its factor, as columns CG_QUERY_LANES apart. */
-CG_INLINE void cg_turn(const float *rows, ptrdiff_t dim, const float *factors, float *columns) {
-    ptrdiff_t whole = dim - dim % 4;
+static void cg_add(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_NUMBERS, n, t); }
+static void cg_finish(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
+    cg_finish_any(CG_NUMBERS, n, t, norms, best);
+}
+static void cg_add_pairs(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_PAIRS, n, t); }
+static void cg_finish_pairs(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
+    cg_finish_any(CG_PAIRS, n, t, norms, best);
+}
+
+/* Write n values of four rows, each times its factor, as columns CG_QUERY_LANES apart. */
+CG_INLINE void cg_turn(const float *rows, ptrdiff_t dim, ptrdiff_t n, const float *factors,
+                       float *columns) {
+    ptrdiff_t whole = n - n % 4;
     for (ptrdiff_t k = 0; k < whole; k += 4) {
         __m128 r0 = _mm_mul_ps(_mm_loadu_ps(rows + k), _mm_set1_ps(factors[0]));
         __m128 r1 = _mm_mul_ps(_mm_loadu_ps(rows + dim + k), _mm_set1_ps(factors[1]));
@@ -133,7 +153,7 @@ CG_INLINE void cg_turn(const float *rows, ptrdiff_t dim, const float *factors, f
         _mm_storeu_ps(columns + (k + 2) * CG_QUERY_LANES, r2);
         _mm_storeu_ps(columns + (k + 3) * CG_QUERY_LANES, r3);
     }
-    for (ptrdiff_t k = whole; k < dim; k++)
+    for (ptrdiff_t k = whole; k < n; k++)
         for (int i = 0; i < 4; i++) columns[k * CG_QUERY_LANES + i] = rows[i * dim + k] * factors[i];
 }
 

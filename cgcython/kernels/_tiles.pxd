@@ -11,14 +11,16 @@ from cgcython.kernels._vector cimport LANES, set16, store, sum16, v16
 cdef extern from "_maxsim.h" nogil:
     enum:
         TILE "CG_TILE"
+    ctypedef struct Step "cg_tile":
+        const void *rows
+        const void *query
+        Py_ssize_t depth
+        int lanes
+        int more
+        f32 *sums
     Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
-    void add "cg_add"(
-        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, f32 *sums, int more
-    )
-    void finish "cg_finish"(
-        Py_ssize_t n, const f32 *rows, const f32 *query, Py_ssize_t depth, const f32 *sums,
-        int more, const f32 *norms, f32 *best,
-    )
+    void add "cg_add"(Py_ssize_t n, const Step *step)
+    void finish "cg_finish"(Py_ssize_t n, const Step *step, const f32 *norms, f32 *best)
 
 cdef enum:
     PAIR_TOKENS = 1024
@@ -38,6 +40,7 @@ cdef struct Tile:
     f32[TILE] norms
     f32[TILE] factors           # powers of two that bring far-off tokens into range
     v16[TILE] squares
+    Step step
 
 
 cdef inline bint is_in_place(const Document *doc) noexcept nogil:
@@ -104,57 +107,83 @@ cdef inline void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nog
         store(values + k, load_e4m3(last))
 
 
-cdef inline Py_ssize_t copy_tile(
+cdef inline void aim(
+    Step *step, const void *rows, const void *query, Py_ssize_t depth, bint more
+) noexcept nogil:
+    step.rows, step.query, step.depth, step.more = rows, query, depth, more
+
+
+cdef inline f32 code_norm(const u8 *codes, Py_ssize_t dim) noexcept nogil:
+    """1 / length of a token of codes; NaN for one without direction."""
+    cdef:
+        f32[DEPTH] block
+        Py_ssize_t start = 0, depth
+        v16 squares = set16(0)
+        f32 norm
+    while start < dim:
+        depth = min(<Py_ssize_t>DEPTH, dim - start)
+        decode(codes + start, depth, block)
+        squares = add_squares(block, depth, squares)
+        start += DEPTH
+    norm = sum16(squares)
+    invert(&norm, 1)
+    return norm if norm > 0 else <f32>NAN
+
+
+cdef inline void copy_tile(
     const Document *doc, const f32 *query, Py_ssize_t first, Py_ssize_t height, Tile *t
 ) noexcept nogil:
-    """Add the dots of all blocks of dimensions but the last, which is copied; return its start."""
+    """Add the dots of all blocks of dimensions but the last, which is copied and aimed at."""
     cdef Py_ssize_t start = 0
     begin(doc, first, height, t)
     while doc.dim - start > DEPTH:
         copy_rows(doc, first, height, start, DEPTH, t)
-        add(height, t.rows, query + start * QUERY_LANES, DEPTH, t.sums, start > 0)
+        aim(&t.step, t.rows, query + start * QUERY_LANES, DEPTH, start > 0)
+        add(height, &t.step)
         start += DEPTH
     copy_rows(doc, first, height, start, doc.dim - start, t)
-    return start
+    aim(&t.step, t.rows, query + start * QUERY_LANES, doc.dim - start, start > 0)
 
 
 cdef inline void best_cosines(
-    const Document *doc, bint in_place, const f32 *query, f32 *best
+    const Document *doc, bint in_place, const f32 *query, Py_ssize_t lanes, f32 *best
 ) noexcept nogil:
     """Write the best cosine of each lane of one query block; -inf without a match."""
     cdef:
         Tile t
-        Py_ssize_t done = 0, first, height, start, lane
+        Py_ssize_t done = 0, first, height, lane
+    t.step.lanes, t.step.sums = <int>lanes, t.sums
     for lane in range(QUERY_LANES):
         best[lane] = -INFINITY
     while done < doc.count:
         height = tile_height(doc.count - done, doc.count)
         first = min(done, doc.count - height)
         if in_place:
-            finish(
-                height, doc.tokens + first * DEPTH, query, DEPTH, t.sums, 0, doc.norms + first, best
-            )
+            aim(&t.step, doc.tokens + first * DEPTH, query, DEPTH, False)
+            finish(height, &t.step, doc.norms + first, best)
         else:
-            start = copy_tile(doc, query, first, height, &t)
-            finish(
-                height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0,
-                t.norms, best,
-            )
+            copy_tile(doc, query, first, height, &t)
+            finish(height, &t.step, t.norms, best)
         done = first + height
+
+
+cdef inline f64 sum_best(const f32 *best, Py_ssize_t lanes) noexcept nogil:
+    """The sum of the lanes that have a match."""
+    cdef:
+        f64 total = 0
+        Py_ssize_t lane
+    for lane in range(lanes):
+        if best[lane] > -INFINITY:
+            total += best[lane]
+    return total
 
 
 cdef inline f64 sum_block(
     const Document *doc, bint in_place, const f32 *query, Py_ssize_t lanes
 ) noexcept nogil:
-    cdef:
-        f32[QUERY_LANES] best
-        f64 total = 0
-        Py_ssize_t lane
-    best_cosines(doc, in_place, query, best)
-    for lane in range(lanes):
-        if best[lane] > -INFINITY:
-            total += best[lane]
-    return total
+    cdef f32[QUERY_LANES] best
+    best_cosines(doc, in_place, query, lanes, best)
+    return sum_best(best, lanes)
 
 
 cdef inline f32 score_document(
@@ -178,17 +207,16 @@ cdef inline void align_block(
     """Write the best token and its cosine for each lane; -1 and 0 without a match."""
     cdef:
         Tile t
-        Py_ssize_t done = 0, first, height, start, i, lane
+        Py_ssize_t done = 0, first, height, i, lane
         f32 cosine
+    t.step.lanes, t.step.sums = <int>lanes, t.sums
     for lane in range(lanes):
         best[lane], cosines[lane] = -1, -INFINITY
     while done < doc.count:
         height = tile_height(doc.count - done, doc.count)
         first = min(done, doc.count - height)
-        start = copy_tile(doc, query, first, height, &t)
-        add(
-            height, t.rows, query + start * QUERY_LANES, doc.dim - start, t.sums, start > 0
-        )
+        copy_tile(doc, query, first, height, &t)
+        add(height, &t.step)
         for i in range(height):
             for lane in range(lanes):
                 cosine = t.sums[i * QUERY_LANES + lane] * t.norms[i]

@@ -11,7 +11,9 @@ cdef extern from "_maxsim.h" nogil:
     # Squared lengths between these keep every product clear of overflow and of lost bits.
     const f32 SMALLEST "CG_SMALLEST"
     const f32 LARGEST "CG_LARGEST"
-    void turn "cg_turn"(const f32 *rows, Py_ssize_t dim, const f32 *factors, f32 *columns)
+    void turn "cg_turn"(
+        const f32 *rows, Py_ssize_t dim, Py_ssize_t n, const f32 *factors, f32 *columns
+    )
 
 
 cdef inline v16 add_squares(const f32 *values, Py_ssize_t n, v16 squares) noexcept nogil:
@@ -68,9 +70,13 @@ cdef inline f32 peak_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
 
 
 cdef inline f32 factor_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
+    return power_for(peak_of(token, dim))
+
+
+cdef inline f32 power_for(f32 peak) noexcept nogil:
     """The power of two that brings a token's peak between 1 and 2 (2**-126 to 2**126)."""
     cdef int exponent
-    frexp(peak_of(token, dim), &exponent)
+    frexp(peak, &exponent)
     return <f32>ldexp(1, min(126, max(-126, 1 - exponent)))
 
 
@@ -101,19 +107,43 @@ cdef inline Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept
     return -1
 
 
-cdef inline void pack_one(const f32 *token, Py_ssize_t dim, f32 norm, f32 *lane) noexcept nogil:
-    """Write one unit token along a lane; `norm` as inverse_lengths writes it."""
+cdef inline Py_ssize_t measure(
+    const f32 *tokens, Py_ssize_t count, Py_ssize_t dim, f32 *norms, f32 *factors
+) noexcept nogil:
+    """Write what each token is multiplied with, norm after factor, to be of length 1 (or 0).
+
+    Returns where a value is not finite, or -1.
+    """
     cdef:
         f32[DEPTH] block
-        f32 factor = 1
-        Py_ssize_t k
-    if isnan(norm):
-        norm = 0
-    elif norm == 0:
-        factor = factor_of(token, dim)
-        norm = scaled_norm(token, dim, factor, block)
-    for k in range(dim):
-        lane[k * QUERY_LANES] = token[k] * factor * norm
+        Py_ssize_t i
+    for i in range(count):
+        factors[i] = 1
+    if inverse_lengths(tokens, count, dim, norms):
+        return -1
+    for i in range(count):
+        if isnan(norms[i]):
+            norms[i] = 0
+        elif norms[i] == 0:
+            factors[i] = factor_of(tokens + i * dim, dim)
+            norms[i] = scaled_norm(tokens + i * dim, dim, factors[i], block)
+    return first_nonfinite(tokens, count * dim)
+
+
+cdef inline void lay(
+    const f32 *tokens, Py_ssize_t lanes, Py_ssize_t dim, Py_ssize_t n, const f32 *norms,
+    const f32 *factors, f32 *packed,
+) noexcept nogil:
+    """Write n values of up to 32 tokens side by side, each times its factor and its norm."""
+    cdef Py_ssize_t i, k
+    if lanes < QUERY_LANES:
+        memset(packed, 0, n * QUERY_LANES * sizeof(f32))
+    for i in range(0, lanes - 3, 4):
+        turn(tokens + i * dim, dim, n, norms + i, packed + i)
+    for i in range(lanes):
+        if i >= lanes // 4 * 4 or factors[i] != 1:
+            for k in range(n):
+                packed[k * QUERY_LANES + i] = tokens[i * dim + k] * factors[i] * norms[i]
 
 
 cdef inline Py_ssize_t pack_lanes(
@@ -122,16 +152,8 @@ cdef inline Py_ssize_t pack_lanes(
     """Write up to 32 unit tokens side by side; return where a value is not finite, or -1."""
     cdef:
         f32[QUERY_LANES] norms
-        Py_ssize_t i
-    if not inverse_lengths(tokens, lanes, dim, norms):
-        i = first_nonfinite(tokens, lanes * dim)
-        if i >= 0:
-            return i
-    if lanes < QUERY_LANES:
-        memset(packed, 0, dim * QUERY_LANES * sizeof(f32))
-    for i in range(0, lanes - 3, 4):
-        turn(tokens + i * dim, dim, norms + i, packed + i)
-    for i in range(lanes):
-        if i >= lanes // 4 * 4 or not norms[i] > 0:
-            pack_one(tokens + i * dim, dim, norms[i], packed + i)
-    return -1
+        f32[QUERY_LANES] factors
+        Py_ssize_t found = measure(tokens, lanes, dim, norms, factors)
+    if found < 0:
+        lay(tokens, lanes, dim, dim, norms, factors, packed)
+    return found

@@ -5,8 +5,11 @@ and are read a tile of tokens at a time. Their inverse norms multiply the dots a
 without direction has NaN there, which a maximum passes over.
 """
 cimport numpy as np
+from cgcython.kernels._document_door cimport check_documents, check_query
 from cgcython.kernels._door cimport agree, plain_matrix
-from cgcython.kernels._tiles cimport PAIR_TOKENS, Document, align_block, score_document, score_pair
+from cgcython.kernels._tiles cimport (
+    PAIR_TOKENS, Document, align_block, code_norm, score_document, score_pair,
+)
 from cgcython.kernels._types cimport f32, i64, u8
 from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, inverse_lengths, pack_lanes
 
@@ -35,6 +38,14 @@ cdef Py_ssize_t maxsim_pack_query(
     return -1
 
 
+cdef void maxsim_inverse_norms_codes(
+    const u8 *codes, Py_ssize_t count, Py_ssize_t dim, f32 *norms
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(count):
+        norms[i] = code_norm(codes + i * dim, dim)
+
+
 cdef f32 maxsim_score(
     const f32 *packed, Py_ssize_t num_query, const f32 *tokens, const f32 *norms,
     Py_ssize_t count, Py_ssize_t dim,
@@ -52,34 +63,6 @@ cdef f32 maxsim_score_codes(
     return score_document(&doc, packed, num_query)
 
 
-cdef int check_query(
-    const f32[:, :, ::1] packed, Py_ssize_t num_query, Py_ssize_t dim
-) except -1:
-    agree("a block of packed", packed.shape[1], "a row of values", dim)
-    agree("a line of packed", packed.shape[2], "the lanes", QUERY_LANES)
-    if not 0 <= num_query <= packed.shape[0] * QUERY_LANES:
-        raise ValueError(
-            f"query has {num_query} tokens, packed holds {packed.shape[0] * QUERY_LANES}"
-        )
-    return 0
-
-
-cdef int check_documents(
-    const i64[::1] starts, const i64[::1] counts, const f32[::1] sums, Py_ssize_t length,
-    Py_ssize_t size,
-) except -1:
-    cdef Py_ssize_t i
-    agree("counts", counts.shape[0], "starts", starts.shape[0])
-    agree("sums", sums.shape[0], "starts", starts.shape[0])
-    for i in range(starts.shape[0]):
-        if (
-            starts[i] < 0 or starts[i] > length or counts[i] < 0
-            or counts[i] > (length - starts[i]) // max(size, 1)
-        ):
-            raise ValueError(f"document at {starts[i]} of {counts[i]} tokens leaves {length}")
-    return 0
-
-
 def pack_query(
     const f32[:, ::1] tokens,       # IN
     f32[:, :, ::1] packed,          # OUT
@@ -90,7 +73,7 @@ def pack_query(
     """
     cdef Py_ssize_t found = -1, count = tokens.shape[0], dim = tokens.shape[1]
     agree("packed", packed.shape[0], "query in blocks", (count + QUERY_LANES - 1) // QUERY_LANES)
-    check_query(packed, count, dim)
+    check_query(&packed.shape[0], count, dim, QUERY_LANES)
     if packed.size:
         with nogil:
             found = maxsim_pack_query(&tokens[0, 0], count, dim, &packed[0, 0, 0])
@@ -108,6 +91,17 @@ def inverse_norms(
             maxsim_inverse_norms(&values[0, 0], values.shape[0], values.shape[1], &out[0])
 
 
+def inverse_norms_codes(
+    const u8[:, ::1] codes,         # IN
+    f32[::1] out,                   # OUT
+):
+    """Write 1 / length of each token of E4M3 codes: NaN for zero tokens and those with a NaN."""
+    agree("out", out.shape[0], "codes", codes.shape[0])
+    if out.shape[0]:
+        with nogil:
+            maxsim_inverse_norms_codes(&codes[0, 0], codes.shape[0], codes.shape[1], &out[0])
+
+
 def score(
     const f32[:, :, ::1] packed,    # IN
     Py_ssize_t num_query,
@@ -122,7 +116,7 @@ def score(
     A document is `counts` rows of `values` from `starts` on; `norms` is what inverse_norms wrote.
     """
     cdef Py_ssize_t i, dim = values.shape[1]
-    check_query(packed, num_query, dim)
+    check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     check_documents(starts, counts, sums, values.shape[0], 1)
     agree("norms", norms.shape[0], "values", values.shape[0])
     with nogil:
@@ -143,7 +137,7 @@ def score_codes(
 ):
     """Write the same sums for tokens kept as E4M3 codes; `starts` are positions of bytes."""
     cdef Py_ssize_t i, dim = packed.shape[1]
-    check_query(packed, num_query, dim)
+    check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     check_documents(starts, counts, sums, data.shape[0], dim)
     with nogil:
         for i in range(starts.shape[0]):
@@ -164,7 +158,7 @@ def align(
     cdef:
         Py_ssize_t i, lanes, dim = values.shape[1]
         Document doc
-    check_query(packed, num_query, dim)
+    check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     agree("best", best.shape[0], "query", num_query)
     agree("cosines", cosines.shape[0], "query", num_query)
     agree("norms", norms.shape[0], "values", values.shape[0])

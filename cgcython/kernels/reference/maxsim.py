@@ -5,9 +5,14 @@ A token without direction (all zeros, or not finite) is never matched and matche
 
 import numpy as np
 
-from cgcython.kernels.reference import e4m3
-
-LANES = 32  # query tokens side by side in a packed query
+from cgcython.kernels.reference.documents import (
+    LANES,
+    check_documents,
+    cosine_table,
+    decoded,
+    sum_best,
+    units,
+)
 
 
 def pack_query(tokens, packed):
@@ -22,7 +27,7 @@ def pack_query(tokens, packed):
     if not finite.all():
         return int(finite.argmin())
     padded = np.zeros((blocks * LANES, tokens.shape[1]))
-    padded[: len(tokens)] = _units(tokens)
+    padded[: len(tokens)] = units(tokens)
     packed[:] = padded.reshape(blocks, LANES, tokens.shape[1]).transpose(0, 2, 1)
     return -1
 
@@ -40,31 +45,38 @@ def inverse_norms(values, out):
     out[:] = inverse
 
 
+def inverse_norms_codes(codes, out):
+    """Write 1 / length of each token of E4M3 codes: NaN for zero tokens and those with a NaN."""
+    if len(out) != len(codes):
+        raise ValueError(f"out holds {len(out)}, codes holds {len(codes)} rows")
+    with np.errstate(divide="ignore"):
+        inverse = 1 / np.sqrt(np.square(decoded(codes), dtype=np.float64).sum(axis=1))
+    out[:] = np.where(np.isfinite(inverse), inverse, np.nan)
+
+
 def score(packed, num_query, values, norms, starts, counts, sums):
     """Write each document's sum over query tokens of the best cosine.
 
     A document is `counts` rows of `values` from `starts` on; `norms` is what inverse_norms wrote.
     """
     _check_query(packed, num_query, values.shape[1])
-    _check_documents(starts, counts, sums, len(values))
+    check_documents(starts, counts, sums, len(values))
     if len(norms) != len(values):
         raise ValueError(f"norms holds {len(norms)}, values holds {len(values)} rows")
     query = _unpacked(packed, num_query)
     for i, (start, count) in enumerate(zip(starts, counts)):
-        sums[i] = _sum(query, values[start : start + count])
+        sums[i] = sum_best(query, values[start : start + count])
 
 
 def score_codes(packed, num_query, data, starts, counts, sums):
     """Write the same sums for tokens kept as E4M3 codes; `starts` are positions of bytes."""
     dim = packed.shape[1]
     _check_query(packed, num_query, dim)
-    _check_documents(starts, counts, sums, len(data), dim)
+    check_documents(starts, counts, sums, len(data), dim)
     query = _unpacked(packed, num_query)
     for i, (start, count) in enumerate(zip(starts, counts)):
-        codes = np.ascontiguousarray(data[start : start + count * dim])
-        values = np.empty(count * dim, np.float32)
-        e4m3.decode(codes, 1.0, 0.0, values)
-        sums[i] = _sum(query, values.reshape(count, dim))
+        codes = data[start : start + count * dim].reshape(count, dim)
+        sums[i] = sum_best(query, decoded(codes))
 
 
 def align(packed, num_query, values, norms, best, cosines):
@@ -73,7 +85,7 @@ def align(packed, num_query, values, norms, best, cosines):
     if len(best) != num_query or len(cosines) != num_query:
         raise ValueError(f"best holds {len(best)}, cosines {len(cosines)}, query {num_query}")
     query = _unpacked(packed, num_query)
-    table = _cosines(query, values)
+    table = cosine_table(query, values)
     best[:] = table.argmax(axis=1) if len(values) else -1
     cosines[:] = table.max(axis=1, initial=-np.inf)
     best[cosines == -np.inf] = -1
@@ -88,27 +100,6 @@ def pair(query, document):
 _SMALL, _LARGE = 2.0**-80, 2.0**80  # squared lengths whose products stay clear of the limits
 
 
-def _sum(query, document):
-    best = _cosines(query, document).max(axis=1, initial=-np.inf)
-    return best[best > -np.inf].sum()
-
-
-def _cosines(query, document):
-    units = _units(document)
-    table = query @ units.T
-    table[~query.any(axis=1)] = -np.inf
-    table[:, ~units.any(axis=1)] = -np.inf
-    return table
-
-
-def _units(tokens):
-    """Tokens at length 1 in float64; those without direction become zeros."""
-    tokens = tokens.astype(np.float64)
-    tokens[~np.isfinite(tokens).all(axis=1)] = 0
-    norms = np.sqrt(np.square(tokens).sum(axis=1, keepdims=True))
-    return tokens / np.where(norms > 0, norms, 1)
-
-
 def _unpacked(packed, num_query):
     rows = packed.transpose(0, 2, 1).reshape(len(packed) * LANES, packed.shape[1])
     return rows[:num_query].astype(np.float64)
@@ -119,11 +110,3 @@ def _check_query(packed, num_query, dim):
         raise ValueError(f"packed is {packed.shape}, expected (blocks, {dim}, {LANES})")
     if not 0 <= num_query <= len(packed) * LANES:
         raise ValueError(f"query has {num_query} tokens, packed holds {len(packed) * LANES}")
-
-
-def _check_documents(starts, counts, sums, length, size=1):
-    if not len(starts) == len(counts) == len(sums):
-        raise ValueError(f"{len(starts)} starts, {len(counts)} counts, {len(sums)} sums")
-    for start, count in zip(starts, counts):
-        if not (0 <= start <= length and 0 <= int(count) * max(size, 1) <= length - start):
-            raise ValueError(f"document at {start} of {count} tokens leaves {length}")
