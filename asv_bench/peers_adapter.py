@@ -26,20 +26,32 @@ def e4m3_encode(c):
 
 @peer("e4m3.dec.vec", prec="E4M3", **OURS)
 def e4m3_decode(c):
+    decode, codes, out = kernels.e4m3.decode_vector, c.o8.tobytes(), c.of
+    return lambda: decode(codes, 1.0, 0.0, out)
+
+
+@peer("e4m3.dec.vec", "cgcython new", "E4M3", "cgcython", note="new array")
+def e4m3_decode_new(c):
     decode, codes = kernels.e4m3.decode_vector, c.o8.tobytes()
     return lambda: decode(codes, 1.0, 0.0)
 
 
-@peer("e4m3.scaled_enc.vec", prec="E4M3", note="new bytes and scale", **OURS)
+@peer("e4m3.scaled_enc.vec", prec="E4M3", note="codes in out=, new scale", **OURS)
 def e4m3_encode_scaled(c):
+    encode, x, dim, out = kernels.e4m3.encode_vector, c.x, len(c.x), np.empty_like(c.o8)
+    return lambda: encode(x, dim, out)
+
+
+@peer("e4m3.scaled_enc.vec", "cgcython new", "E4M3", "cgcython", note="new bytes and scale")
+def e4m3_encode_scaled_new(c):
     encode, x, dim = kernels.e4m3.encode_vector, c.x, len(c.x)
     return lambda: encode(x, dim)
 
 
-@peer("e4m3.scaled_dec.vec", prec="E4M3", note="new array", **OURS)
+@peer("e4m3.scaled_dec.vec", prec="E4M3", **OURS)
 def e4m3_decode_scaled(c):
-    decode, codes, scale = kernels.e4m3.decode_vector, c.o8.tobytes(), float(c.scale)
-    return lambda: decode(codes, scale, 0.0)
+    decode, codes, scale, out = kernels.e4m3.decode_vector, c.o8.tobytes(), float(c.scale), c.of
+    return lambda: decode(codes, scale, 0.0, out)
 
 
 @peer("e4m3.enc.batch", prec="E4M3", mt=True, **OURS)
@@ -69,11 +81,16 @@ def e4m3_decode_rows(c):
     return rows(c, len(c.X), lambda part: decode(c.O8[part], scales[part], c.OF[part]))
 
 
-@peer("bin.pack.vec", prec="1 bit", note="new bytes", **OURS)
+@peer("bin.pack.vec", prec="1 bit", **OURS)
 def pack(c):
+    pack_vector, x, dim, out = kernels.bits.pack_vector, c.x, len(c.x), c.o
+    return lambda: pack_vector(x, dim, 0.0, out)
+
+
+@peer("bin.pack.vec", "cgcython new", "1 bit", "cgcython", note="new bytes")
+def pack_new(c):
     pack_vector, x, dim = kernels.bits.pack_vector, c.x, len(c.x)
-    assert pack_vector(x, dim, 0.0) == np.packbits(x >= 0).tobytes()
-    return lambda: pack_vector(x, dim, 0.0)
+    return lambda: np.frombuffer(pack_vector(x, dim, 0.0), np.uint8)
 
 
 @peer("bin.pack.batch", prec="1 bit", mt=True, **OURS)

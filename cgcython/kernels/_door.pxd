@@ -1,6 +1,6 @@
 """What every kernel checks before its loop, where nothing can fail any more."""
 cimport numpy as np
-from cgcython.kernels._types cimport f32
+from cgcython.kernels._types cimport f32, u8
 
 
 cdef inline int agree(
@@ -38,6 +38,19 @@ cdef inline object vector_out(object out, np.npy_intp n):
     ):
         return out
     return None
+
+
+cdef inline u8 *plain_out(object out, Py_ssize_t n) noexcept:
+    """Return where a contiguous writable array of n bytes lies, or NULL."""
+    if (
+        np.PyArray_Check(out)
+        and np.PyArray_NDIM(out) == 1
+        and np.PyArray_DIM(out, 0) == n
+        and np.PyArray_TYPE(out) == np.NPY_UINT8
+        and np.PyArray_ISCARRAY(out)
+    ):
+        return <u8 *>np.PyArray_DATA(out)
+    return NULL
 
 
 cdef inline const f32 *plain_matrix(

@@ -1,26 +1,13 @@
-"""Scaled E4M3 codes: of usual rows by a factor, of tiny ones by a power of two."""
+"""Scaled E4M3 codes: of usual rows by a factor, of tiny ones by a power of two; and back."""
 from libc.math cimport NAN, frexp, ldexp
 from libc.string cimport memcpy, memset
-from cgcython.kernels._e4m3 cimport encode_lanes, load_e4m3
+from cgcython.kernels._e4m3 cimport encode_four, load_e4m3
 from cgcython.kernels._finite cimport LARGEST, peak_bits
 from cgcython.kernels._types cimport f32, f64, u8, u32
-from cgcython.kernels._vector cimport LANES, load, set_all, store, store_bytes4, vf
+from cgcython.kernels._vector cimport LANES, set_all, store, vf
 
 cdef enum:
     BLOCK = 64  # a multiple of four vectors at every level
-
-
-cdef inline void encode_block(const f32 *x, vf factor, u8 *codes) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < BLOCK:
-        store_bytes4(
-            codes + i,
-            encode_lanes(load(x + i) * factor),
-            encode_lanes(load(x + i + LANES) * factor),
-            encode_lanes(load(x + i + 2 * LANES) * factor),
-            encode_lanes(load(x + i + 3 * LANES) * factor),
-        )
-        i += 4 * LANES
 
 
 cdef inline void encode_times(
@@ -31,13 +18,13 @@ cdef inline void encode_times(
         vf factors = set_all(factor)
         f32[BLOCK] last
         u8[BLOCK] last_codes
-    while i + BLOCK <= n:
-        encode_block(values + i, factors, codes + i)
-        i += BLOCK
+    while i + 4 * LANES <= n:
+        encode_four(values + i, factors, codes + i)
+        i += 4 * LANES
     if i < n:
         memset(last, 0, sizeof(last))
         memcpy(last, values + i, (n - i) * sizeof(f32))
-        encode_block(last, factors, last_codes)
+        encode_four(last, factors, last_codes)
         memcpy(codes + i, last_codes, n - i)
 
 
@@ -67,7 +54,7 @@ cdef inline f32 encode_small(
 
 
 cdef inline f32 encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
-    """Write a row's codes and return its scale, NaN where a value is not finite."""
+    """Write the codes of a row and return its scale, or NaN where a value is not finite."""
     cdef:
         u32 size = peak_bits(values, n)
         f32 peak
@@ -84,27 +71,19 @@ cdef inline f32 encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexce
     return 1
 
 
-cdef inline void decode_block(const u8 *codes, vf scale, vf bias, f32 *values) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < BLOCK:
-        store(values + i, load_e4m3(codes + i) * scale + bias)
-        i += LANES
-
-
 cdef inline void decode_times(
     const u8 *codes, f32 scale, f32 bias, f32 *values, Py_ssize_t n
 ) noexcept nogil:
-    """Write code * scale + bias for each code."""
     cdef:
         Py_ssize_t i = 0
         # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
         vf scales = set_all(scale), biases = set_all(bias if bias else <f32>-0.0)
         f32[BLOCK] last
         u8[BLOCK] last_codes
-    while i + BLOCK <= n:
-        decode_block(codes + i, scales, biases, values + i)
-        i += BLOCK
+    while i + LANES <= n:
+        store(values + i, load_e4m3(codes + i) * scales + biases)
+        i += LANES
     if i < n:
         memcpy(last_codes, codes + i, n - i)
-        decode_block(last_codes, scales, biases, last)
+        store(last, load_e4m3(last_codes) * scales + biases)
         memcpy(values + i, last, (n - i) * sizeof(f32))

@@ -31,7 +31,13 @@ CG_INLINE void cg_store(float *p, cg_vf v) { memcpy(p, &v, sizeof v); }
 CG_INLINE cg_vu cg_load_u(const uint32_t *p) { cg_vu v; memcpy(&v, p, sizeof v); return v; }
 CG_INLINE void cg_store_u(uint32_t *p, cg_vu v) { memcpy(p, &v, sizeof v); }
 CG_INLINE cg_vu cg_load_bytes(const uint8_t *p) {
-    cg_vb b; memcpy(&b, p, sizeof b); return __builtin_convertvector(b, cg_vu);
+    cg_vb b; memcpy(&b, p, sizeof b);
+#if defined(__AVX__)
+    return __builtin_convertvector(b, cg_vu);
+#else /* gcc would move each byte on its own */
+    uint32_t four; memcpy(&four, &b, sizeof four);
+    return (cg_vu)_mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
+#endif
 }
 CG_INLINE void cg_store_bytes(uint8_t *p, cg_vu v) {
     cg_vb b = __builtin_convertvector(v, cg_vb); memcpy(p, &b, sizeof b);

@@ -4,7 +4,7 @@ from cpython.bytes cimport (
 )
 from libc.string cimport memcpy
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_vector, vector_out
+from cgcython.kernels._door cimport agree, plain_out, plain_vector, vector_out
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._types cimport f32, i32, i64, u8, u32, u64
@@ -123,13 +123,24 @@ cdef inline int check_width(Py_ssize_t width, Py_ssize_t num_bits) except -1:
     return 0
 
 
-def pack_vector(object values, Py_ssize_t dim, f32 threshold):
-    """Return one vector's bits, value >= threshold, or None where a closer look is needed."""
-    cdef const f32 *data = plain_vector(values, dim)
+def pack_vector(object values, Py_ssize_t dim, f32 threshold, object out=None):
+    """Return one vector's bits, value >= threshold: new bytes, or `out`, a plain u8 array.
+
+    Returns None where a closer look at either is needed.
+    """
+    cdef:
+        const f32 *data = plain_vector(values, dim)
+        u8 *place = NULL
     if data is NULL:
         return None
-    packed = PyBytes_FromStringAndSize(NULL, (dim + 7) // 8)
-    return packed if bits_pack(data, dim, threshold, <u8 *>PyBytes_AS_STRING(packed)) else None
+    if out is None:
+        out = PyBytes_FromStringAndSize(NULL, (dim + 7) // 8)
+        place = <u8 *>PyBytes_AS_STRING(out)
+    else:
+        place = plain_out(out, (dim + 7) // 8)
+        if place is NULL:
+            return None
+    return out if bits_pack(data, dim, threshold, place) else None
 
 
 def pack_rows(

@@ -5,57 +5,26 @@ Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ldexp
-from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_vector, vector_out
-from cgcython.kernels._e4m3 cimport encode_lanes
-from cgcython.kernels._e4m3_scaled cimport BLOCK, decode_times, encode_scaled
+from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
+from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
+from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
 from cgcython.kernels._finite cimport first_nonfinite, power_of
-from cgcython.kernels._types cimport f32, f64, u8, u32
-from cgcython.kernels._vector cimport (
-    LANES, below, bits, floats, load, min_f, set_all, set_all_u, store_bytes4, vf, vu,
-)
+from cgcython.kernels._stream cimport is_streamed
+from cgcython.kernels._types cimport f32, f64, u8
 
 np.import_array()
 
-
-cdef inline vu encode_any(vf x) noexcept nogil:
-    """Return the codes of any floats: beyond 448 saturate, NaN becomes 0x7F."""
-    cdef:
-        vu sign = bits(x) & <u32>0x80000000U
-        vu size = bits(x) ^ sign
-        vu is_nan = below(set_all_u(0x7F800000), size)
-        vf bounded = min_f(floats(size), set_all(448))
-    return encode_lanes(floats(bits(bounded) | sign)) - is_nan
-
-
-cdef inline void encode_block_any(const f32 *x, u8 *codes) noexcept nogil:
-    cdef Py_ssize_t i = 0
-    while i < BLOCK:
-        store_bytes4(
-            codes + i,
-            encode_any(load(x + i)),
-            encode_any(load(x + i + LANES)),
-            encode_any(load(x + i + 2 * LANES)),
-            encode_any(load(x + i + 3 * LANES)),
-        )
-        i += 4 * LANES
+cdef enum:
+    WORTH_RELEASING = 4096  # values: below, letting go of the GIL costs more than the work
 
 
 cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
-    cdef:
-        Py_ssize_t i = 0
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
-    while i + BLOCK <= n:
-        encode_block_any(values + i, codes + i)
-        i += BLOCK
-    if i < n:
-        memset(last, 0, sizeof(last))
-        memcpy(last, values + i, (n - i) * sizeof(f32))
-        encode_block_any(last, last_codes)
-        memcpy(codes + i, last_codes, n - i)
+    if is_streamed(n):
+        encode_streamed(values, codes, n)
+    else:
+        encode_plain(values, codes, n)
 
 
 cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -67,7 +36,7 @@ cdef Py_ssize_t e4m3_encode_rows(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        scales[i] = e4m3_encode_scaled(values + i * dim, codes + i * dim, dim)
+        scales[i] = encode_scaled(values + i * dim, codes + i * dim, dim)
         if scales[i] != scales[i]:
             return i * dim + first_nonfinite(values + i * dim, dim)
     return -1
@@ -76,7 +45,10 @@ cdef Py_ssize_t e4m3_encode_rows(
 cdef void e4m3_decode(
     const u8 *codes, f32 scale, f32 bias, f32 *values, Py_ssize_t n
 ) noexcept nogil:
-    decode_times(codes, scale, bias, values, n)
+    if is_streamed(n * <Py_ssize_t>sizeof(f32)) and <size_t>values % sizeof(f32) == 0:
+        decode_streamed(codes, scale, bias, values, n)
+    else:
+        decode_times(codes, scale, bias, values, n)
 
 
 cdef void e4m3_decode_rows(
@@ -84,7 +56,7 @@ cdef void e4m3_decode_rows(
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
-        e4m3_decode(codes + i * dim, scales[i], 0, values + i * dim, dim)
+        decode_times(codes + i * dim, scales[i], 0, values + i * dim, dim)
 
 
 cdef void e4m3_dot_rows(
@@ -112,29 +84,39 @@ cdef void e4m3_cosine_rows(
 
 
 def encode(
-    const f32[::1] values,  # IN
-    u8[::1] codes,          # OUT
+    object values,  # IN f32[n]
+    object codes,   # OUT u8[n]
 ):
     """Write the E4M3 code of each value."""
-    cdef Py_ssize_t n = values.shape[0]
-    agree("codes", codes.shape[0], "values", n)
-    if n:
+    cdef:
+        const f32 *values_at = <const f32 *>shaped(values, np.NPY_FLOAT32, 1, "values")
+        u8 *codes_at = <u8 *>writable(codes, np.NPY_UINT8, 1, "codes")
+        Py_ssize_t n = np.PyArray_DIM(values, 0)
+    agree("codes", np.PyArray_DIM(codes, 0), "values", n)
+    if n < WORTH_RELEASING:
+        e4m3_encode(values_at, codes_at, n)
+    else:
         with nogil:
-            e4m3_encode(&values[0], &codes[0], n)
+            e4m3_encode(values_at, codes_at, n)
 
 
 def decode(
-    const u8[::1] codes,    # IN
+    object codes,   # IN u8[n]
     f32 scale,
     f32 bias,
-    f32[::1] values,        # OUT
+    object values,  # OUT f32[n]
 ):
     """Write code * scale + bias for each code."""
-    cdef Py_ssize_t n = codes.shape[0]
-    agree("values", values.shape[0], "codes", n)
-    if n:
+    cdef:
+        const u8 *codes_at = <const u8 *>shaped(codes, np.NPY_UINT8, 1, "codes")
+        f32 *values_at = <f32 *>writable(values, np.NPY_FLOAT32, 1, "values")
+        Py_ssize_t n = np.PyArray_DIM(codes, 0)
+    agree("values", np.PyArray_DIM(values, 0), "codes", n)
+    if n < WORTH_RELEASING:
+        e4m3_decode(codes_at, scale, bias, values_at, n)
+    else:
         with nogil:
-            e4m3_decode(&codes[0], scale, bias, &values[0], n)
+            e4m3_decode(codes_at, scale, bias, values_at, n)
 
 
 def encode_rows(
@@ -168,14 +150,26 @@ def decode_rows(
         e4m3_decode_rows(&codes[0, 0], &scales[0], n, dim, &values[0, 0])
 
 
-def encode_vector(object values, Py_ssize_t dim):
-    """Return (bytes, scale) of one vector, or None where a closer look is needed."""
-    cdef const f32 *data = plain_vector(values, dim)
+def encode_vector(object values, Py_ssize_t dim, object out=None):
+    """Return (codes, scale) of one vector: new bytes, or `out`, a plain u8 array.
+
+    Returns None where a closer look at either is needed.
+    """
+    cdef:
+        const f32 *data = plain_vector(values, dim)
+        u8 *place = NULL
+        f32 scale
     if data is NULL:
         return None
-    codes = PyBytes_FromStringAndSize(NULL, dim)
-    cdef f32 scale = e4m3_encode_scaled(data, <u8 *>PyBytes_AS_STRING(codes), dim)
-    return None if scale != scale else (codes, scale)
+    if out is None:
+        out = PyBytes_FromStringAndSize(NULL, dim)
+        place = <u8 *>PyBytes_AS_STRING(out)
+    else:
+        place = plain_out(out, dim)
+        if place is NULL:
+            return None
+    scale = encode_scaled(data, place, dim)
+    return None if scale != scale else (out, scale)
 
 
 def decode_vector(bytes codes not None, f32 scale, f32 bias, out=None):
@@ -186,7 +180,7 @@ def decode_vector(bytes codes not None, f32 scale, f32 bias, out=None):
     cdef np.npy_intp n = PyBytes_GET_SIZE(codes)
     values = vector_out(out, n)
     if values is not None:
-        e4m3_decode(
+        decode_times(
             <const u8 *>PyBytes_AS_STRING(codes), scale, bias, <f32 *>np.PyArray_DATA(values), n
         )
     return values

@@ -17,9 +17,9 @@ from cgcython.kernels import dispatch
 REGISTERS = {"v3": "%ymm", "v4": "%zmm", "v4x": "%zmm"}
 LEVELS = [level for level in dispatch.available() if level in REGISTERS]
 HOT = [
-    ("e4m3", "e4m3_encode", 80),
-    ("e4m3", "encode_times", 60),
-    ("e4m3", "e4m3_decode", 20),
+    ("e4m3", "e4m3_encode", 40),
+    ("e4m3", "encode_times", 20),
+    ("e4m3", "decode_times", 4),
     ("bits", "bits_pack", 20),
     ("bits", "bits_unpack", 30),
     ("bits", "bits_hamming_rows", 8),

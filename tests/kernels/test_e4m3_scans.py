@@ -98,6 +98,26 @@ def test_one_vector_decodes_into_memory_that_fits(kernel):
     np.testing.assert_array_equal(out, decode(codes, 2.0, 1.0))
 
 
+def test_one_vector_encodes_into_memory_that_fits(kernel):
+    values, out, bits = rows(1, 70)[0], np.empty(70, U8), np.empty(9, U8)
+    codes, scale = kernel("e4m3").encode_vector(values, 70)
+    found = kernel("e4m3").encode_vector(values, 70, out)
+    assert found[0] is out
+    assert (out.tobytes(), found[1]) == (codes, scale)
+    assert kernel("bits").pack_vector(values, 70, 0.25, bits) is bits
+    assert bits.tobytes() == kernel("bits").pack_vector(values, 70, 0.25)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(15, U8), np.empty(16, "i1"), np.empty(32, U8)[::2], np.empty((1, 16), U8), b"16"],
+    ids=["short", "signed", "strided", "matrix", "no array"],
+)
+def test_codes_want_a_closer_look_at_other_memory(kernel, out):
+    assert kernel("e4m3").encode_vector(np.zeros(16, F32), 16, out) is None
+    assert kernel("bits").pack_vector(np.zeros(128, F32), 128, 0.0, out) is None
+
+
 @pytest.mark.parametrize(
     "out",
     [np.empty(15, "f4"), np.empty(16), np.empty(32, "f4")[::2], np.empty((1, 16), "f4"), "out"],

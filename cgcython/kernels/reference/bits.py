@@ -2,14 +2,27 @@
 
 import numpy as np
 
-from cgcython.kernels.reference.door import agree, first_nonfinite, plain_vector, vector_out
+from cgcython.kernels.reference.door import (
+    agree,
+    first_nonfinite,
+    plain_out,
+    plain_vector,
+    vector_out,
+)
 
 
-def pack_vector(values, dim, threshold):
-    """Return one vector's bits, value >= threshold, or None where a closer look is needed."""
-    if not plain_vector(values, dim):
+def pack_vector(values, dim, threshold, out=None):
+    """Return one vector's bits, value >= threshold: new bytes, or `out`, a plain u8 array.
+
+    Returns None where a closer look at either is needed.
+    """
+    if not plain_vector(values, dim) or not (out is None or plain_out(out, (dim + 7) // 8)):
         return None
-    return np.packbits(values >= np.float32(threshold)).tobytes()
+    packed = np.packbits(values >= np.float32(threshold))
+    if out is None:
+        return packed.tobytes()
+    out[:] = packed
+    return out
 
 
 def pack_rows(values, threshold, packed):

@@ -40,3 +40,9 @@ def vector_out(out, n):
         return np.empty(n, np.float32)
     is_plain = isinstance(out, np.ndarray) and (out.shape, out.dtype) == ((n,), np.float32)
     return out if is_plain and out.flags.carray else None
+
+
+def plain_out(out, n):
+    """Return whether `out` is a contiguous, writable array of n bytes."""
+    is_plain = isinstance(out, np.ndarray) and (out.shape, out.dtype) == ((n,), np.uint8)
+    return is_plain and out.flags.carray

@@ -7,6 +7,7 @@ import numpy as np
 from cgcython.kernels.reference.door import (
     agree,
     first_nonfinite,
+    plain_out,
     plain_vector,
     rows_agree,
     vector_out,
@@ -53,12 +54,18 @@ def decode_rows(codes, scales, values):
         values[:] = VALUES[codes] * scales[:, None]
 
 
-def encode_vector(values, dim):
-    """Return (bytes, scale) of one vector, or None where a closer look is needed."""
-    if not plain_vector(values, dim):
+def encode_vector(values, dim, out=None):
+    """Return (codes, scale) of one vector: new bytes, or `out`, a plain u8 array.
+
+    Returns None where a closer look at either is needed.
+    """
+    if not plain_vector(values, dim) or not (out is None or plain_out(out, dim)):
         return None
     scale, codes = _encode_scaled(values)
-    return codes.tobytes(), float(scale)
+    if out is None:
+        return codes.tobytes(), float(scale)
+    out[:] = codes
+    return out, float(scale)
 
 
 def decode_vector(codes, scale, bias, out=None):
