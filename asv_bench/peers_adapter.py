@@ -299,22 +299,34 @@ def maxsim_pair(c):
     return lambda: pair(query, document)
 
 
-MAXSIM_BATCHES = ["maxsim.1000x256", "maxsim.1000var", "maxsim.colpali"]
+MAXSIM = ["maxsim.pair", "maxsim.1000x256", "maxsim.1000var", "maxsim.colpali"]
 
 
-@peer(MAXSIM_BATCHES, prec="f32", mt=True, note="any rows, norms kept", **OURS)
-def maxsim_batch(c):
-    from cgcython import PreparedQuery, TokenArray, max_sim_batch
+def maxsim_at(precision, fine=False):
+    """Return the builder of calls that score tokens at a precision where they lie."""
 
-    query, documents = PreparedQuery.of(c.q), TokenArray(c.flat, c.off)
-    return lambda: max_sim_batch(query, documents, reduction="sum", num_threads=c.threads)
+    def build(c):
+        from cgcython import PreparedQuery, TokenArray, max_sim_batch
+
+        stored, query = TokenArray(c.flat, c.off).quantize(precision), PreparedQuery.of(c.q, fine)
+        return lambda: max_sim_batch(query, stored, reduction="sum", num_threads=c.threads)
+
+    return build
 
 
-@peer(MAXSIM_BATCHES, "cgcython E4M3", "E4M3", "cgcython", mt=True, note="codes as they lie")
-def maxsim_codes(c):
-    from cgcython import PreparedQuery, TokenArray, max_sim_batch
-
-    codes = np.empty(c.flat.shape, np.uint8)
-    kernels.e4m3.encode_rows(c.flat, codes, np.empty(len(codes), np.float32))
-    query, documents = PreparedQuery.of(c.q), TokenArray(codes, c.off)
-    return lambda: max_sim_batch(query, documents, reduction="sum", num_threads=c.threads)
+peer(MAXSIM[1:], "cgcython", "f32", "cgcython", mt=True, note="any rows, norms kept")(
+    maxsim_at("float32")
+)
+for precision, shown, note in [
+    ("e4m3", "E4M3", "as they lie"),
+    ("int8", "i8", "as they lie"),
+    ("int4", "4 bits", "as they lie"),
+    ("int2", "2 bits", "as they lie"),
+    ("sign", "1 bit", "as they lie"),
+]:
+    peer(MAXSIM, f"cgcython {precision}", shown, "cgcython", mt=True, note=note)(
+        maxsim_at(precision)
+    )
+peer(
+    MAXSIM[1:], "cgcython int2 float query", "2 bits", "cgcython", mt=True, note="query in 15 bits"
+)(maxsim_at("int2", fine=True))

@@ -1,8 +1,9 @@
-"""MaxSim of a 32-token query with documents of 128 dimensions."""
+"""MaxSim of a 32-token query with documents of 128 dimensions, at every precision."""
 
 import numpy as np
 
-from cgcython import TokenArray, max_sim, max_sim_batch
+from cgcython import PreparedQuery, TokenArray, max_sim, max_sim_batch
+from cgcython.similarity.scorers import SCORERS
 
 from .gates import at_least
 from .inputs import RNG, unit
@@ -11,7 +12,13 @@ from .stopwatch import times_as_fast
 
 QUERY = unit(RNG.standard_normal((32, 128), dtype=np.float32))
 DOCUMENTS = unit(RNG.standard_normal((64, 256, 128), dtype=np.float32))
-TOKENS = TokenArray.from_list(list(DOCUMENTS))
+TOKENS = TokenArray.from_list(DOCUMENTS)
+PREPARED = PreparedQuery.of(QUERY)
+STORED = {name: TOKENS.quantize(name) for name in SCORERS}
+TOPICS = unit(RNG.standard_normal((64, 1, 128), dtype=np.float32))
+ABOUT_TOPICS = TokenArray.from_list(unit(DOCUMENTS + TOPICS))
+SCREENED = ABOUT_TOPICS.with_screen()
+ABOUT_ONE = PreparedQuery.of(unit(QUERY + TOPICS[7]))
 FLOPS = 2 * QUERY.shape[0] * DOCUMENTS.size
 
 
@@ -28,8 +35,23 @@ def batch():
     return max_sim_batch(QUERY, TOKENS)
 
 
+def batch_at(precision):
+    return max_sim_batch(PREPARED, STORED[precision])
+
+
 def batch_by_numpy():
     return [(QUERY @ document.T).max(axis=1).mean() for document in DOCUMENTS]
+
+
+def best_of(tokens):
+    return max_sim_batch(ABOUT_ONE, tokens, k=1)
+
+
+def times_as_fast_as_float32(precision, tolerance):
+    """Return float32's time over this precision's, once it scores as what it decodes to."""
+    decoded = max_sim_batch(PREPARED, STORED[precision].dequantize())
+    np.testing.assert_allclose(batch_at(precision), decoded, atol=tolerance)
+    return times_as_fast(lambda: batch_at(precision), batch)
 
 
 class Pair:
@@ -48,7 +70,40 @@ class Batch:
         np.testing.assert_allclose(batch(), batch_by_numpy(), atol=1e-6)
         return times_as_fast(batch, batch_by_numpy)
 
-    @at_least(0.8, "of FMA")
+    @at_least(0.9, "of FMA")
     def track_share_of_the_fma_rate(self):
         rates = (FLOPS / fastest(batch, 5) / 1e9 / track_fma_rate() for _ in range(5))
         return max(rates)
+
+
+class Precisions:
+    params, param_names = [list(SCORERS)], ["precision"]
+
+    def time_batch(self, precision):
+        batch_at(precision)
+
+    def track_bytes_per_token(self, precision):
+        return (STORED[precision].nbytes - 8 * (len(TOKENS) + 1)) / TOKENS.num_tokens
+
+
+class AgainstFloat32:
+    @at_least(2.5)
+    def track_int8(self):
+        return times_as_fast_as_float32("int8", 0.01)
+
+    @at_least(2.5)
+    def track_int2(self):
+        return times_as_fast_as_float32("int2", 0.01)
+
+    @at_least(2.5)
+    def track_sign(self):
+        return times_as_fast_as_float32("sign", 0.01)
+
+
+class Best:
+    """The best of documents that are each about one thing, through the int8 copy."""
+
+    @at_least(1.8)
+    def track_screen_against_float32(self):
+        np.testing.assert_array_equal(best_of(SCREENED), best_of(ABOUT_TOPICS))
+        return times_as_fast(lambda: best_of(SCREENED), lambda: best_of(ABOUT_TOPICS))

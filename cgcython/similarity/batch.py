@@ -6,6 +6,7 @@ from cgcython import kernels
 from cgcython.errors import InvalidInput
 from cgcython.similarity import scorers
 from cgcython.similarity.query import PreparedQuery
+from cgcython.similarity.skipping import contenders
 from cgcython.token_array import TokenArray
 
 
@@ -31,11 +32,23 @@ def max_sim_batch(query, documents, reduction="mean", k=None, num_threads=1):
         if k is None:
             return np.array(rows, np.float32).reshape(len(query), len(documents))
         return tuple(np.array(column) for column in zip(*rows))
-    prepared = PreparedQuery.of(query)
-    scores = scorers.sums(prepared, documents, num_threads)
-    if reduction == "mean":
-        scores = mean(scores, prepared.count)
+    prepared, reduce = PreparedQuery.of(query), mean if reduction == "mean" else _sum
+    if k is not None and 0 < require_count(k) < len(documents) and documents.screen:
+        return _best(prepared, documents, k, reduce, num_threads)
+    scores = reduce(scorers.sums(prepared, documents, num_threads), prepared.count)
     return scores if k is None else top_k(scores, k)
+
+
+def _best(query, documents, k, reduce, num_threads):
+    """Return what `top_k` finds in the scores of all, from those that can be among them."""
+    ids = contenders(query, documents, k, reduce, num_threads)
+    sums = scorers.sums(query, documents.take(ids), num_threads)
+    found, best = top_k(reduce(sums, query.count), k)
+    return ids[found], best
+
+
+def _sum(sums, count):
+    return sums
 
 
 def mean(sums, count):
@@ -45,9 +58,14 @@ def mean(sums, count):
 
 def top_k(scores, k):
     """Return (ids, scores) of the `k` highest scores, descending; ties keep the lower index."""
-    if not isinstance(k, (int, np.integer)) or k < 0:
-        raise InvalidInput(what="k", expected="0 or more", actual=k)
-    k = min(k, len(scores))
+    k = min(require_count(k), len(scores))
     ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
     kernels.dense.top_k(scores, ids, best)
     return ids, best
+
+
+def require_count(k):
+    """Return a number of documents; raises InvalidInput unless it is whole and not negative."""
+    if not isinstance(k, (int, np.integer)) or k < 0:
+        raise InvalidInput(what="k", expected="0 or more", actual=k)
+    return k

@@ -13,14 +13,19 @@ LANES = 32  # query tokens side by side in a packed query
 
 @dataclass(frozen=True, eq=False)
 class PreparedQuery:
-    """Query tokens that are packed when first scored, and once; `PreparedQuery.of(tokens)`."""
+    """Query tokens that are packed when first scored, and once; `PreparedQuery.of(tokens)`.
+
+    Documents of whole numbers (int8, int4, int2, sign) meet a query of 8 bits a value, a `fine`
+    one of up to 15 bits, at half the speed.
+    """
 
     tokens: np.ndarray
+    fine: bool = False
 
     @classmethod
-    def of(cls, tokens):
+    def of(cls, tokens, fine=False):
         """Return the query of a token matrix, list of vectors or TokenEmbeddings."""
-        return tokens if isinstance(tokens, cls) else cls(as_tokens(tokens))
+        return tokens if isinstance(tokens, cls) else cls(as_tokens(tokens), fine)
 
     @property
     def count(self):
@@ -38,3 +43,19 @@ class PreparedQuery:
         packed = np.empty((-(-self.count // LANES), self.dim, LANES), np.float32)
         kernels.maxsim.pack_query(self.tokens, packed)
         return packed
+
+    @cached_property
+    def whole_numbers(self):
+        """The tokens as whole numbers, as the kernel of small codes reads them."""
+        lines = kernels.maxsim_integers.lines(self.dim, 2 if self.fine else 1)
+        packed = np.empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
+        kernels.maxsim_integers.pack_query(self.tokens, packed)
+        return packed
+
+    @property
+    def numbers(self):
+        """The whole numbers [count, dim] of a query that is not fine."""
+        # Blocks of lanes, then groups of four dimensions, each lane's four side by side.
+        lines = self.whole_numbers[:, :-2]
+        rows = lines.reshape(len(lines), -1, LANES, 4).transpose(0, 2, 1, 3)
+        return rows.reshape(len(lines) * LANES, -1)[: self.count, : self.dim]

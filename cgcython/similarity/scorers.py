@@ -54,4 +54,22 @@ def _e4m3(query, documents):
     )
 
 
-SCORERS = {"float32": _float32, "e4m3": _e4m3}
+def _whole_numbers(bits):
+    def prepare(query, documents):
+        packed, count, norms = query.whole_numbers, query.count, documents.inverse_norms
+        codes = documents.values.view(np.uint8)
+        return lambda *which: kernels.maxsim_integers.score(
+            packed, count, codes, bits, norms, *which
+        )
+
+    return prepare
+
+
+SCORERS = {
+    "float32": _float32,
+    "e4m3": _e4m3,
+    "int8": _whole_numbers(8),
+    "int4": _whole_numbers(4),
+    "int2": _whole_numbers(2),
+    "sign": _whole_numbers(1),
+}

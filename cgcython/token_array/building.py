@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cgcython import kernels
 from cgcython.arrays import as_float32, as_tokens, require_finite
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.token_array.precisions import PRECISIONS, precision_of
@@ -11,8 +12,17 @@ NARROW_FLOATS = {"bfloat16": "bfloat16", "float8_e4m3fn": "e4m3"}
 
 
 def joined(documents, dim=None):
-    """Return (values, offsets) of a list of matrices; empty ones may be of any dimension."""
-    matrices = [as_tokens(document, dim) for document in documents]
+    """Return (values, offsets) of a list of matrices; empty ones may be of any dimension.
+
+    An array [documents, tokens, dim] is shared, not copied. No value is checked to be finite.
+    """
+    if getattr(documents, "ndim", None) == 3:
+        values = as_float32(documents)
+        count, longest, width = values.shape
+        if dim not in (None, width):
+            raise DimensionMismatch(expected=dim, actual=width, what="values per token")
+        return values.reshape(count * longest, width), np.arange(count + 1) * longest
+    matrices = [as_tokens(document, dim, finite=False) for document in documents]
     offsets = np.cumsum([0, *map(len, matrices)], dtype=np.int64)
     matrices = [matrix for matrix in matrices if len(matrix)]
     dim = matrices[0].shape[1] if matrices else dim or 0
@@ -44,7 +54,7 @@ def as_stored(values, name=None, finite=True):
     precision = precision_of(name or "float32")
     if precision.name == "float32":
         values = as_float32(values)
-        if finite:
+        if finite and kernels.dense.first_nonfinite(values.reshape(-1)) >= 0:
             require_finite(values)
         return values, precision
     values = np.asarray(values)
@@ -72,6 +82,10 @@ def checked_dim(dim, width, precision, codebook, values=False):
         expected, actual = precision.width(found), width
     if found != (found if dim is None else dim):
         raise DimensionMismatch(expected=found, actual=dim, what="values per token")
+    if precision.widest is not None and found > precision.widest:
+        raise DimensionMismatch(
+            expected=f"up to {precision.widest}", actual=found, what="values per token"
+        )
     if actual != expected and not values:
         raise DimensionMismatch(expected=expected, actual=actual, what="items per token")
     return int(found)

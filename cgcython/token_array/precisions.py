@@ -14,10 +14,11 @@ BLOCK = 4096  # tokens encoded at once where NumPy needs copies
 
 @dataclass(frozen=True)
 class Precision:
-    """One way to store tokens: `dtype` items of `per_item` values each.
+    """One way to store tokens: `dtype` items of `per_item` values each, of at most `widest`.
 
     `encode(values, codes, scales)` returns the flat index of the first value that is not finite,
-    or -1; `decode(codes, scales, values)` undoes it. Those without scales are given None.
+    or -1; `decode(codes, scales, values)` undoes it; `norms(codes, scales, dim, out)` writes what
+    MaxSim multiplies products with. Those without scales are given None.
     """
 
     name: str
@@ -26,6 +27,8 @@ class Precision:
     has_scales: bool = False
     encode: Callable | None = None
     decode: Callable | None = None
+    norms: Callable | None = None
+    widest: int | None = None
 
     def width(self, dim):
         """Return the items per token of `dim` values."""
@@ -39,36 +42,58 @@ def _encode_bfloat16(values, codes, scales):
         rounded = (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
         rounded -= rounded & 0x7FFF == 0x7F80
         codes[start : start + BLOCK] = rounded
-    return _first_nonfinite(values)
+    return kernels.dense.first_nonfinite(values.reshape(-1))
 
 
 def _decode_bfloat16(codes, scales, values):
     np.left_shift(codes, 16, out=values.view(np.uint32), dtype=np.uint32)
 
 
-def _first_nonfinite(values):
-    return kernels.dense.first_nonfinite(values.reshape(-1))
+def _float32():
+    def norms(values, scales, dim, out):
+        kernels.maxsim.inverse_norms(values, out)
+
+    return Precision("float32", np.float32, norms=norms)
+
+
+def _e4m3():
+    def encode(values, codes, scales):
+        return kernels.e4m3.encode_rows(values, codes, scales)
+
+    def decode(codes, scales, values):
+        kernels.e4m3.decode_rows(codes, scales, values)
+
+    return Precision("e4m3", np.uint8, 1, True, encode, decode)
+
+
+def _whole_numbers(name, dtype, bits):
+    def encode(values, codes, scales):
+        if bits == 1:
+            return kernels.bits.pack_rows(values, 0.0, codes)
+        return kernels.maxsim_integers.encode_rows(values, bits, codes.view(np.uint8), scales)
+
+    def decode(codes, scales, values):
+        if bits == 1:
+            kernels.bits.unpack_rows(codes, values)
+        else:
+            kernels.maxsim_integers.decode_rows(codes.view(np.uint8), bits, scales, values)
+
+    def norms(codes, scales, dim, out):
+        kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), bits, dim, scales, out)
+
+    return Precision(name, dtype, 8 // bits, bits > 1, encode, decode, norms, widest=4096)
 
 
 PRECISIONS = {
     one.name: one
     for one in (
-        Precision("float32", np.float32),
+        _float32(),
         Precision("bfloat16", np.uint16, encode=_encode_bfloat16, decode=_decode_bfloat16),
-        Precision(
-            "e4m3",
-            np.uint8,
-            has_scales=True,
-            encode=lambda values, codes, scales: kernels.e4m3.encode_rows(values, codes, scales),
-            decode=lambda codes, scales, values: kernels.e4m3.decode_rows(codes, scales, values),
-        ),
-        Precision(
-            "sign",
-            np.uint8,
-            per_item=8,
-            encode=lambda values, codes, _: kernels.bits.pack_rows(values, 0.0, codes),
-            decode=lambda codes, _, values: kernels.bits.unpack_rows(codes, values),
-        ),
+        _e4m3(),
+        _whole_numbers("int8", np.int8, 8),
+        _whole_numbers("int4", np.uint8, 4),
+        _whole_numbers("int2", np.uint8, 2),
+        _whole_numbers("sign", np.uint8, 1),
         Precision("pq", np.uint8),
     )
 }

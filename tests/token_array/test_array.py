@@ -103,6 +103,16 @@ def test_lists_of_matrices_are_joined():
     assert TokenArray.from_list([], dim=4).values.shape == (0, 4)
 
 
+def test_a_whole_array_of_documents_is_shared():
+    documents = np.arange(24, dtype=F32).reshape(2, 4, 3)
+    tokens = TokenArray.from_list(documents)
+    assert tokens == TokenArray.from_list(list(documents))
+    assert np.shares_memory(tokens.values, documents)
+    assert TokenArray.from_list(torch.from_numpy(documents)) == tokens
+    with pytest.raises(DimensionMismatch):
+        TokenArray.from_list(documents, dim=4)
+
+
 def test_matrices_of_different_dimensions_are_refused():
     with pytest.raises(DimensionMismatch):
         TokenArray.from_list([[[1, 2]], [[1, 2, 3]]])

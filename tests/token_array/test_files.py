@@ -17,6 +17,7 @@ from cgcython import (
     max_sim_batch,
 )
 from cgcython.tensors import read_tensors
+from cgcython.token_array import PRECISIONS
 
 F32 = np.float32
 RNG = np.random.default_rng(5)
@@ -33,7 +34,7 @@ def path(tmp_path):
     return tmp_path / "tokens.safetensors"
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "e4m3", "sign", "pq"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_file_holds_what_was_saved(path, precision):
     array = tokens(precision)
     array.save(path)

@@ -10,7 +10,16 @@ from cgcython.token_array import PRECISIONS
 F32 = np.float32
 RNG = np.random.default_rng(3)
 # The most that a token's cosine with itself decoded loses, on tokens like these.
-LOSS = {"float32": 0, "bfloat16": 1e-5, "e4m3": 1e-3, "sign": 0.25, "pq": 1}
+LOSS = {
+    "float32": 0,
+    "bfloat16": 1e-5,
+    "e4m3": 1e-3,
+    "int8": 1e-4,
+    "int4": 0.01,
+    "int2": 0.1,
+    "sign": 0.25,
+    "pq": 1,
+}
 
 
 def tokens(dim=64):
@@ -104,13 +113,15 @@ def test_what_does_not_fit_the_precision_is_refused():
         tokens().quantize("pq", codebook(128))
     with pytest.raises(DimensionMismatch, match="expected 7 items per token, got 8"):
         TokenArray(codes, [0, 2], "sign", dim=56)
+    with pytest.raises(DimensionMismatch, match="expected up to 4096 values per token, got 4104"):
+        TokenArray(np.zeros((1, 4104), F32), [0, 1]).quantize("int2")
     with pytest.raises(DimensionMismatch, match="scales"):
         TokenArray(codes, [0, 2], "e4m3", scales=np.ones(3))
     with pytest.raises(InvalidInput, match="scales"):
         TokenArray(codes, [0, 2], "sign", scales=np.ones(2))
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "e4m3", "sign"])
+@pytest.mark.parametrize("precision", sorted(PRECISIONS.keys() - {"float32", "pq"}))
 def test_values_that_are_not_finite_are_named(precision):
     values = np.zeros((9, 16), F32)
     values[5, 3] = np.inf
