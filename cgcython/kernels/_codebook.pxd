@@ -1,5 +1,6 @@
 """The arrays of a PreparedCodebook, checked at the door and read without Python behind it."""
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
+from libc.math cimport sqrtf
 from libc.string cimport memset
 cimport numpy as np
 from cgcython.kernels._types cimport f32, i8
@@ -22,6 +23,8 @@ cdef struct Codebook:
     const f32 *scales
     const f32 *half_norms
     const f32 *bounds
+    f32 rounding           # the length of a part's error when its values become whole numbers
+    f32 most_steps         # of a value: sums of their products with codes stay within 32 bits
     f32 column_norm
     const f32 *mean        # NULL without a rotation, as are the next three
     const f32 *rotation
@@ -94,6 +97,8 @@ cdef inline int read_screen(object prepared, Codebook *book) except -1:
     require(shape[0] == book.parts and shape[1] == CENTROIDS)
     book.bounds = floats_of(prepared, 5, 2, shape)
     require(shape[0] == book.parts and shape[1] == BOUNDS)
+    book.rounding = 0.51 * sqrtf(<f32>book.part)
+    book.most_steps = min(32767.0, 2.0**31 / (130 * (book.part + 1)))
     return 0
 
 

@@ -35,6 +35,10 @@ CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t 
                           cg_vf sums[CG_TILE][CG_ROW_REGISTERS]) {
     for (ptrdiff_t k = 0; k < n; k++) {
         cg_vf column[CG_ROW_REGISTERS];
+        /* One row waits for its columns; with short vectors it waits for instructions instead. */
+        if (vectors == 1 && CG_LANES == 16)
+            for (int i = 0; i < registers * CG_LANES; i += 16)
+                __builtin_prefetch(columns + (k + 8) * CG_STRIP + i);
         CG_UNROLL for (int r = 0; r < registers; r++) {
             column[r] = cg_load(columns + k * CG_STRIP + r * CG_LANES);
             /* Unless pinned, the load is folded into, and repeated by, the FMA of every vector. */

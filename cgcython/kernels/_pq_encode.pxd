@@ -4,7 +4,7 @@ Whole-number scores from 8-bit centroids rule most out, for how far off they can
 Float32 distances decide among the rest, and float64 where those are too close: it defines the
 codes.
 """
-from libc.math cimport INFINITY, ceilf, isfinite, sqrt, sqrtf
+from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.string cimport memset
 from cgcython.kernels._codebook cimport (
     BOUNDS, CENTROIDS, MAX_PART, Codebook, padded, pairs_of,
@@ -35,13 +35,12 @@ cdef extern from "_pq_screen.h" nogil:
 cdef extern from *:
     """
     static const float cg_pq_tiny = 1e-30f, cg_pq_huge = 1e30f, cg_pq_finest = 1e14f;
-    static const float cg_pq_most_steps = 32767, cg_pq_most_guard = 1 << 25;
+    static const float cg_pq_most_guard = 1 << 25;
     """
     int lowest_bit "__builtin_ctzll"(u64 bits) nogil
     const f32 TINY "cg_pq_tiny"  # above all that scores and distances lose to underflow
     const f32 HUGE "cg_pq_huge"  # bounds from here on may have overflowed
     const f32 FINEST "cg_pq_finest"  # steps in 1, so few that where squares underflow none is left
-    const f32 MOST_STEPS "cg_pq_most_steps"
     const f32 MOST_GUARD "cg_pq_most_guard"
 
 cdef enum:
@@ -54,21 +53,20 @@ cdef inline void ask(
     """Write a part in whole steps, and how far the scores of these can be from the true ones.
 
     With x the part from the centre, s the steps, c a centroid and c' its rounded form, x.c - s.c'
-    is at most |x| |c - c'| + |x - s| |c'|, where each of s is within 0.51 of x in steps.
+    is at most |x| |c - c'| + |x - s| |c'|; each value of s is within 0.51 steps of that of x.
     """
     cdef:
         const f32 *centre = book.centres + m * book.part
         const f32 *bounds = book.bounds + m * BOUNDS
-        f32 squares, length, guard, rounding = 0.51 * sqrtf(<f32>book.part)
+        f32 squares, length, guard, rounding = book.rounding
         f32 peak = peak_of(part, centre, book.part, &squares)
-        # Sums of products with codes of at most 127 stay whole numbers of 32 bits.
-        f32 most = min(MOST_STEPS, <f32>2.0**31 / (130 * (book.part + 1)))
-    query.inverse = min(FINEST, most / peak)
-    length = 1.0001 * sqrtf(squares) * query.inverse
-    guard = 1.0001 * (length * bounds[0] + (rounding + error * query.inverse) * bounds[1]) + 1
+    query.inverse = min(FINEST, book.most_steps / peak)
+    length = <f32>1.0001 * sqrtf(squares) * query.inverse
+    guard = length * bounds[0] + (rounding + error * query.inverse) * bounds[1]
+    guard = <f32>1.0001 * guard + 2
     query.guard, query.slack = 0, INFINITY
     if squares < HUGE and guard < MOST_GUARD:
-        query.guard = <i32>ceilf(guard)
+        query.guard = <i32>guard
         query.slack = 32 * UNIT * (
             bounds[2] * query.inverse + ((length + rounding) * bounds[1] + guard) * bounds[3]
         ) + TINY

@@ -31,14 +31,20 @@ CG_INLINE uint64_t cg_at_most(cg_vf a, cg_vf b) {
 #endif
 }
 
-/* Lowest and highest lane. */
+/* Lowest lane. */
 CG_INLINE float cg_lowest(cg_vf v) {
-    float lanes[CG_LANES];
-    cg_store(lanes, v);
-    for (int half = CG_LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            lanes[i] = lanes[i + half] < lanes[i] ? lanes[i + half] : lanes[i];
-    return lanes[0];
+#if defined(__AVX512F__)
+    __m256 half = _mm256_min_ps(_mm512_castps512_ps256((__m512)v),
+                                _mm512_extractf32x8_ps((__m512)v, 1));
+    __m128 four = _mm_min_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+#elif defined(__AVX__)
+    __m128 four = _mm_min_ps(_mm256_castps256_ps128((__m256)v),
+                             _mm256_extractf128_ps((__m256)v, 1));
+#else
+    __m128 four = (__m128)v;
+#endif
+    four = _mm_min_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_min_ss(four, _mm_movehdup_ps(four)));
 }
 
 CG_INLINE cg_vi cg_rounded_steps(cg_vf v) {
@@ -75,24 +81,17 @@ CG_INLINE cg_vi cg_add_pairs(cg_vi sum, cg_vi a, cg_vi b) {
 #endif
 }
 
-/* Returns max|x - centre|, or NaN or infinity where a value is not finite, and sets the sum of
-   the squares. */
+/* Returns max|x - centre| and sets the sum of the squares. */
 static float cg_pq_peak(const float *x, const float *centre, ptrdiff_t n, float *squares) {
-    cg_vf total = {0}, least = {0}, most = {0};
-    float lanes[2][CG_LANES], peak = 0, sum = 0;
+    cg_v16 total = {{0}};
+    cg_vf least = {0};
     ptrdiff_t i = 0;
     for (; i + CG_LANES <= n; i += CG_LANES) {
         cg_vf away = cg_load(x + i) - cg_load(centre + i);
-        total += away * away;
-        least = cg_min(away, least);
-        most = cg_max(away, most);
+        total.v0 += away * away;
+        least = cg_min(cg_min(away, -away), least);
     }
-    cg_store(lanes[0], cg_max(most, -least));
-    cg_store(lanes[1], total);
-    for (int lane = 0; lane < CG_LANES; lane++) {
-        peak = lanes[0][lane] > peak ? lanes[0][lane] : peak;
-        sum += lanes[1][lane];
-    }
+    float peak = -cg_lowest(least), sum = cg_sum16(total);
     for (; i < n; i++) {
         float away = x[i] - centre[i];
         peak = fabsf(away) > peak ? fabsf(away) : peak;
