@@ -80,9 +80,12 @@ class TokenPruningCodec:
     def decode(self, quantized, out=None):
         """Return the kept tokens as a matrix [kept, dim]."""
         original, kept, layout = self._header(quantized)
-        out = out if out is None else output(out, (kept, self.dim))
         data, number = quantized.data, _NUMBERS[layout]
-        values = kernels.token_records.decode(data, original, kept, self.dim, number, out)
+        try:
+            values = kernels.token_records.decode(data, original, kept, self.dim, number, out)
+        except ValueError:  # of `out`, mostly
+            output(out, (kept, self.dim))
+            raise
         if values is None:
             raise self._damage(np.frombuffer(data, np.uint8), original, kept, layout)
         return values

@@ -1,6 +1,6 @@
 """Weights as f16: which fit, and the way there and back."""
 from libc.string cimport memcpy, memset
-from cgcython.kernels._sparse cimport read32, round_halves, widen_halves
+from cgcython.kernels._sparse cimport read16, read32, round_halves, widen_halves
 from cgcython.kernels._types cimport f32, u8, u32
 from cgcython.kernels._vector cimport LANES
 
@@ -35,7 +35,7 @@ cdef inline bint halves_are_finite(const u8 *data, Py_ssize_t nnz) noexcept nogi
     cdef Py_ssize_t i
     cdef int wrong = 0
     for i in range(nnz):
-        wrong |= data[2 * i + 1] & 0x7C == 0x7C
+        wrong |= read16(data + 2 * i) & 0x7C00 == 0x7C00
     return not wrong
 
 

@@ -4,6 +4,7 @@
 
 #include "_vector.h"
 
+CG_INLINE uint16_t cg_read16(const uint8_t *p) { uint16_t v; memcpy(&v, p, 2); return v; }
 CG_INLINE uint32_t cg_read32(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return v; }
 CG_INLINE uint64_t cg_read64(const uint8_t *p) { uint64_t v; memcpy(&v, p, 8); return v; }
 CG_INLINE void cg_write32(uint8_t *p, uint32_t v) { memcpy(p, &v, 4); }

@@ -1,9 +1,10 @@
 """Inner tiles of the sparse kernels (see _sparse.h)."""
-from libc.stdint cimport uint64_t as u64
+from libc.stdint cimport uint16_t, uint64_t as u64
 from cgcython.kernels._types cimport f32, u8, u32
 
 cdef extern from "_sparse.h" nogil:
     ctypedef u32 v8 "cg_v8"
+    uint16_t read16 "cg_read16"(const u8 *p)
     u32 read32 "cg_read32"(const u8 *p)
     u64 read64 "cg_read64"(const u8 *p)
     void write32 "cg_write32"(u8 *p, u32 v)
