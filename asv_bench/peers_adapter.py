@@ -318,6 +318,7 @@ peer(MAXSIM[1:], "cgcython", "f32", "cgcython", mt=True, note="any rows, norms k
     maxsim_at("float32")
 )
 for precision, shown, note in [
+    ("bfloat16", "bf16", "as they lie"),
     ("e4m3", "E4M3", "as they lie"),
     ("int8", "i8", "as they lie"),
     ("int4", "4 bits", "as they lie"),
@@ -327,6 +328,7 @@ for precision, shown, note in [
     peer(MAXSIM, f"cgcython {precision}", shown, "cgcython", mt=True, note=note)(
         maxsim_at(precision)
     )
-peer(
-    MAXSIM[1:], "cgcython int2 float query", "2 bits", "cgcython", mt=True, note="query in 15 bits"
-)(maxsim_at("int2", fine=True))
+for precision, shown in [("e4m3", "E4M3"), ("int2", "2 bits")]:
+    peer(MAXSIM[1:], f"cgcython {precision} fine", shown, "cgcython", mt=True, note="fine query")(
+        maxsim_at(precision, fine=True)
+    )

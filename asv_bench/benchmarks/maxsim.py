@@ -87,6 +87,14 @@ class Precisions:
 
 
 class AgainstFloat32:
+    @at_least(1.6)
+    def track_bfloat16(self):
+        return times_as_fast_as_float32("bfloat16", 0.004)
+
+    @at_least(1.4)
+    def track_e4m3(self):
+        return times_as_fast_as_float32("e4m3", 0.004)
+
     @at_least(2.5)
     def track_int8(self):
         return times_as_fast_as_float32("int8", 0.01)

@@ -15,8 +15,9 @@ LANES = 32  # query tokens side by side in a packed query
 class PreparedQuery:
     """Query tokens that are packed when first scored, and once; `PreparedQuery.of(tokens)`.
 
-    Documents of whole numbers (int8, int4, int2, sign) meet a query of 8 bits a value, a `fine`
-    one of up to 15 bits, at half the speed.
+    Documents of bfloat16 and E4M3 meet a query in bfloat16, those of whole numbers (int8, int4,
+    int2, sign) one of 8 bits a value. A `fine` query is float32 for E4M3 and has up to 15 bits for
+    whole numbers, at about half the speed.
     """
 
     tokens: np.ndarray
@@ -39,9 +40,16 @@ class PreparedQuery:
 
     @cached_property
     def packed(self):
-        """The tokens at unit length, as the kernels of float32 and E4M3 documents read them."""
+        """The tokens at unit length, as the kernel of float32 documents reads them."""
         packed = np.empty((-(-self.count // LANES), self.dim, LANES), np.float32)
         kernels.maxsim.pack_query(self.tokens, packed)
+        return packed
+
+    @cached_property
+    def halves(self):
+        """The tokens at unit length in bfloat16."""
+        packed = np.empty((-(-self.count // LANES), (self.dim + 1) // 2, 2 * LANES), np.uint16)
+        kernels.maxsim_bf16.pack_query(self.tokens, packed)
         return packed
 
     @cached_property

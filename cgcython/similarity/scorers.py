@@ -46,7 +46,21 @@ def _float32(query, documents):
     return lambda *which: kernels.maxsim.score(packed, count, values, norms, *which)
 
 
+def _bfloat16(query, documents):
+    packed, count, values = query.halves, query.count, documents.values
+    norms = documents.inverse_norms
+    return lambda *which: kernels.maxsim_bf16.score(packed, count, values, norms, *which)
+
+
 def _e4m3(query, documents):
+    if query.fine:
+        return _e4m3_in_float32(query, documents)
+    packed, count, codes = query.halves, query.count, documents.values
+    norms = documents.inverse_norms
+    return lambda *which: kernels.maxsim_bf16.score_codes(packed, count, codes, norms, *which)
+
+
+def _e4m3_in_float32(query, documents):
     packed, count, dim = query.packed, query.count, documents.dim
     codes = documents.values.reshape(-1)
     return lambda starts, counts, sums: kernels.maxsim.score_codes(
@@ -67,6 +81,7 @@ def _whole_numbers(bits):
 
 SCORERS = {
     "float32": _float32,
+    "bfloat16": _bfloat16,
     "e4m3": _e4m3,
     "int8": _whole_numbers(8),
     "int4": _whole_numbers(4),

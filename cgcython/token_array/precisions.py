@@ -9,8 +9,6 @@ from cgcython import kernels
 from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.parallel import split_rows
 
-BLOCK = 4096  # tokens encoded at once where NumPy needs copies
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -35,25 +33,24 @@ class Precision:
         return -(-dim // self.per_item)
 
 
-def _encode_bfloat16(values, codes, scales):
-    for start in range(0, len(values), BLOCK):
-        bits = values[start : start + BLOCK].view(np.uint32)
-        # Ties go to the even code; the largest finite values stay finite.
-        rounded = (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype(np.uint16)
-        rounded -= rounded & 0x7FFF == 0x7F80
-        codes[start : start + BLOCK] = rounded
-    return kernels.dense.first_nonfinite(values.reshape(-1))
-
-
-def _decode_bfloat16(codes, scales, values):
-    np.left_shift(codes, 16, out=values.view(np.uint32), dtype=np.uint32)
-
-
 def _float32():
     def norms(values, scales, dim, out):
         kernels.maxsim.inverse_norms(values, out)
 
     return Precision("float32", np.float32, norms=norms)
+
+
+def _bfloat16():
+    def encode(values, codes, scales):
+        return kernels.maxsim_bf16.encode(values.reshape(-1), codes.reshape(-1))
+
+    def decode(codes, scales, values):
+        kernels.maxsim_bf16.decode(codes.reshape(-1), values.reshape(-1))
+
+    def norms(codes, scales, dim, out):
+        kernels.maxsim_bf16.inverse_norms(codes, out)
+
+    return Precision("bfloat16", np.uint16, 1, False, encode, decode, norms)
 
 
 def _e4m3():
@@ -63,7 +60,10 @@ def _e4m3():
     def decode(codes, scales, values):
         kernels.e4m3.decode_rows(codes, scales, values)
 
-    return Precision("e4m3", np.uint8, 1, True, encode, decode)
+    def norms(codes, scales, dim, out):
+        kernels.maxsim.inverse_norms_codes(codes, out)
+
+    return Precision("e4m3", np.uint8, 1, True, encode, decode, norms)
 
 
 def _whole_numbers(name, dtype, bits):
@@ -88,7 +88,7 @@ PRECISIONS = {
     one.name: one
     for one in (
         _float32(),
-        Precision("bfloat16", np.uint16, encode=_encode_bfloat16, decode=_decode_bfloat16),
+        _bfloat16(),
         _e4m3(),
         _whole_numbers("int8", np.int8, 8),
         _whole_numbers("int4", np.uint8, 4),

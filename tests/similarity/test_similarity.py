@@ -222,7 +222,7 @@ def test_codes_are_scored_where_they_lie(level):
     codes = np.random.default_rng(1).integers(0, 0x7F, (60, 128)).astype(np.uint8)
     decoded = codes.view(ml_dtypes.float8_e4m3fn).astype(F32)
     offsets = [0, 20, 20, 60]
-    scores = max_sim_batch(tokens(8), TokenArray(codes, offsets))
+    scores = max_sim_batch(PreparedQuery.of(tokens(8), fine=True), TokenArray(codes, offsets))
     expected_scores = max_sim_batch(tokens(8), TokenArray(decoded, offsets))
     np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
 
