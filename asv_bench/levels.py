@@ -26,8 +26,6 @@ HELD = {
     "v4x": ("", "SKYLAKEX"),
 }
 FLOORS = {"numpy": 1.0, "FMA rate": 0.85}
-# Codes of PQ are the exact nearest: close calls are decided again in float64.
-LOWER_FLOORS = {("PQ encode", "numpy"): 0.85, ("PQ encode", "FMA rate"): 0.55}
 RETRIES = 2
 
 
@@ -44,7 +42,7 @@ class Row(NamedTuple):
         """The least that the figure may be; v2 has no multiply-add to be held to."""
         if self.level == "v2" and self.against == "FMA rate":
             return 0.0
-        return LOWER_FLOORS.get((self.task, self.against), FLOORS[self.against])
+        return FLOORS[self.against]
 
     @property
     def holds(self):

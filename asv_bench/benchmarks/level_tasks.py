@@ -55,11 +55,12 @@ def pq_encode(parts=8, dsub=128):
     values = RNG.standard_normal((1024, parts * dsub), dtype=np.float32)
     prepared, codes = pq_layout.prepare(centroids), np.empty((1024, parts), np.uint8)
     scratch, columns = pq_layout.scratch(prepared), np.ascontiguousarray(centroids.mT)
+    half_norms = np.square(centroids).sum(axis=2) / 2
 
     def theirs():
-        halves = values.reshape(-1, parts, dsub)
-        for m, half_norms in enumerate(prepared.half_norms):
-            codes[:, m] = (half_norms - halves[:, m] @ columns[m]).argmin(axis=1)
+        split = values.reshape(-1, parts, dsub)
+        for m in range(parts):
+            codes[:, m] = (half_norms[m] - split[:, m] @ columns[m]).argmin(axis=1)
         return codes.copy()
 
     def ours():

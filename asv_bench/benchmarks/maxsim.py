@@ -7,7 +7,7 @@ from cgcython.similarity.scorers import SCORERS
 
 from .gates import at_least
 from .inputs import RNG, unit
-from .limits import fastest, track_fma_rate
+from .limits import share_of_fma
 from .stopwatch import times_as_fast
 
 QUERY = unit(RNG.standard_normal((32, 128), dtype=np.float32))
@@ -72,8 +72,7 @@ class Batch:
 
     @at_least(0.9, "of FMA")
     def track_share_of_the_fma_rate(self):
-        rates = (FLOPS / fastest(batch, 5) / 1e9 / track_fma_rate() for _ in range(5))
-        return max(rates)
+        return share_of_fma(FLOPS, batch)
 
 
 class Precisions:

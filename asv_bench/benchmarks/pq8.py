@@ -7,6 +7,7 @@ from cgcython import ModelId
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, codebook, correlated, router
+from .limits import share_of_fma
 from .stopwatch import times_as_fast
 
 EMBEDDERS = [ModelId.CAUSAL, ModelId.SEMANTIC, ModelId.CODE]
@@ -78,6 +79,10 @@ class Batch:
         # faiss rounds in float32 only, so a close call may differ.
         assert np.mean(encode() == encode_by_faiss()) > 0.999
         return times_as_fast(encode, encode_by_faiss)
+
+    @at_least(0.6, "of FMA")
+    def track_encode_as_a_share_of_the_fma_rate(self):
+        return share_of_fma(2 * 256 * ROWS.size, encode)
 
     def track_decode_against_faiss(self):
         encode()

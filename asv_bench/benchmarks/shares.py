@@ -3,6 +3,7 @@
 import numpy as np
 
 from cgcython import kernels
+from cgcython.kernels import pq_layout
 
 from .gates import at_least
 from .limits import LARGE
@@ -13,7 +14,9 @@ ROWS, CODES = LARGE.reshape(-1, 512), WORDS.view(np.uint8).reshape(-1, 512)
 SCALES = np.ones(len(ROWS), np.float32)
 WIDE_ROWS, PACKED = LARGE.reshape(-1, 1024), np.ones((len(ROWS) // 2, 128), np.uint8)
 SIGNS = LARGE.view(np.uint8).reshape(-1, 128)
-DISTANCES = np.ones(len(SIGNS), np.uint32)
+DISTANCES, DOTS = np.ones(len(SIGNS), np.uint32), np.ones(len(ROWS), np.float32)
+PREPARED = pq_layout.prepare(np.ones((8, 256, 128), np.float32))
+PQ_CODES, SCRATCH = CODES.reshape(-1)[: 8 * len(WIDE_ROWS)].reshape(-1, 8), np.empty(0, np.float32)
 
 
 def read():
@@ -38,6 +41,11 @@ def track_hamming_scan():
     return share_of(read, lambda: kernels.bits.hamming_rows(SIGNS[0], SIGNS, DISTANCES))
 
 
+@at_least(0.8, "of read")
+def track_dense_dots():
+    return share_of(read, lambda: kernels.dense.dot_rows(ROWS[0], ROWS, DOTS))
+
+
 @at_least(0.75, "of 4 to 1")
 def track_e4m3_encode_rows():
     return share_of(narrow, lambda: kernels.e4m3.encode_rows(ROWS, CODES, SCALES))
@@ -47,3 +55,8 @@ def track_e4m3_encode_rows():
 def track_e4m3_decode_rows():
     CODES[:] = 0x38  # 1.0, so that LARGE stays as it is
     return share_of(widen, lambda: kernels.e4m3.decode_rows(CODES, SCALES, ROWS))
+
+
+@at_least(0.5, "of 1 to 4")
+def track_pq_decode_rows():
+    return share_of(widen, lambda: kernels.pq.decode_rows(PQ_CODES, PREPARED, WIDE_ROWS, SCRATCH))

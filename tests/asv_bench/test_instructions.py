@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,7 @@ def test_the_compiler_is_named_with_its_version():
     family, version = instructions.compiler().split()
     assert family in ("gcc", "clang")
     assert version[0].isdigit()
+
+
+def test_the_workloads_run():
+    runpy.run_path(str(PATH.with_name("workloads.py")), run_name="__main__")
