@@ -12,6 +12,7 @@ from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import DimensionMismatch, InvalidInput, InvalidQuantizedData
 from cgcython.metadata import BinaryMetadata, Float8Metadata
 from cgcython.records import QuantizedEmbedding, SparseVector
+from cgcython.search import list_scans
 from cgcython.search.scans import make_scan, scan_key
 from cgcython.similarity import max_sim
 
@@ -159,3 +160,11 @@ def test_sparse_rows_score_alike_by_row_and_by_inverted_lists():
     scan = scan_of(records)
     some = scan.take(np.array([3, 0, 2]))
     np.testing.assert_allclose(some.scores(query), scan.scores(query)[[3, 0, 2]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("least", [0, 250_000])
+def test_inverted_lists_score_alike_on_threads(monkeypatch, least):
+    monkeypatch.setattr(list_scans, "MANY_POSTINGS", least)
+    query, scan = sparse(25), scan_of([SparseCodec(300).encode(sparse(nnz)) for nnz in range(30)])
+    assert isinstance(scan, list_scans.InvertedScan)
+    np.testing.assert_array_equal(scan.scores(query, num_threads=3), scan.scores(query))
