@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "read and check every record of a store",
     "info": "show version, processor levels and extras of this installation",
 }
+PARTS = {("eval", "tokens"): "eval_tokens"}  # commands of two words, where they have own arguments
 EPILOG = """\
 a first run:
   cgcython train E1 --input E1=train.npy --models models
@@ -57,13 +58,15 @@ def parser_for(argv):
     )
     parser.add_argument("--version", action="version", version=f"cgcython {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    chosen = next((word for word in argv if not word.startswith("-")), None)
+    words = [word for word in argv if not word.startswith("-")]
+    chosen = words[0] if words else None
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == chosen:
-            _complete(command, importlib.import_module(f"cgcython.cli.{name}"))
+            module = PARTS.get(tuple(words[:2]), name)
+            _complete(command, importlib.import_module(f"cgcython.cli.{module}"))
     return parser
 
 

@@ -4,7 +4,8 @@ Encodes a corpus, asks it the queries as float32 and as codes, and prints per em
 loss (mean, 99th percentile, maximum), how much of float32's top 10 the codes find, and with
 judgements nDCG@10 and Recall@10 of both with the relative drop and its 95 % interval (paired
 bootstrap over queries). Several embedders are also fused by reciprocal rank. With --store the
-records of a store are evaluated instead of codes made on the spot.
+records of a store are evaluated instead of codes made on the spot. `cgcython eval tokens` compares
+ways to prune and code tokens.
 
 example:
   cgcython eval E1=docs.npy --queries E1=queries.npy --qrels qrels.npy --models models
@@ -16,7 +17,7 @@ from cgcython.cli import options
 from cgcython.cli.failures import OK, UsageError
 from cgcython.cli.inputs import open_corpus
 from cgcython.cli.judging import read_judgements
-from cgcython.cli.output import print_json, print_table
+from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.cli.sources import open_store
 from cgcython.evaluation.comparison import compare
@@ -105,20 +106,8 @@ def _cells(row):
         None if row.encode_us is None else f"{row.encode_us:.2f}",
         *(None if one is None else f"{100 * one:.3f}" for one in loss),
         None if row.overlap10 is None else f"{row.overlap10:.3f}",
-        *_change(row.ndcg10),
-        *_change(row.recall10),
-    ]
-
-
-def _change(change):
-    if change is None:
-        return [None] * 4
-    low, high = change.interval
-    return [
-        f"{change.float32:.4f}",
-        f"{change.quantized:.4f}",
-        f"{100 * change.drop:.2f}",
-        f"{100 * low:.1f}..{100 * high:.1f}",
+        *change_cells(row.ndcg10),
+        *change_cells(row.recall10),
     ]
 
 

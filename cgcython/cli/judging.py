@@ -16,12 +16,17 @@ def read_judgements(text, num_queries, num_memories):
     """Return `{memory: gain}` for each query from `FILE[:ARRAY]`, None where none is named."""
     if text is None:
         return None
+    return judgements(named_array(text), num_queries, num_memories)
+
+
+def named_array(text):
+    """Return the array that `FILE[:ARRAY]` names, the first one without a name."""
     path, names, _ = split_file(text)
     arrays = open_arrays(path)
     name = names[0] if names else next(iter(arrays), ONLY)
     if name not in arrays:
-        raise UsageError(f"--qrels {text}: {path} has {', '.join(arrays)}")
-    return judgements(arrays[name], num_queries, num_memories)
+        raise UsageError(f"{text}: {path} has {', '.join(arrays)}")
+    return arrays[name]
 
 
 def judge(args, profile):

@@ -53,6 +53,17 @@ def positive(text):
     return number
 
 
+def part(text):
+    """Return a number above 0 and below 1, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, got {text!r}")
+    return number
+
+
 def add_inputs(parser, *names, **options):
     """Add an argument of one or more input specs."""
     parser.add_argument(*names, nargs="+", metavar="INPUT", **{"help": HELP, **options})

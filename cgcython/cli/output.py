@@ -39,6 +39,19 @@ def _is_figure(value):
     return text == "-" or text[0] in "+-.0123456789"
 
 
+def change_cells(change):
+    """Return the cells of a Change: float32, what was compared with it, drop and interval in %."""
+    if change is None:
+        return [None] * 4
+    low, high = change.interval
+    return [
+        f"{change.float32:.4f}",
+        f"{change.quantized:.4f}",
+        f"{100 * change.drop:.2f}",
+        f"{100 * low:.1f}..{100 * high:.1f}",
+    ]
+
+
 @contextmanager
 def written_whole(path):
     """Yield a temporary path beside `path` that takes its place when the block succeeds."""

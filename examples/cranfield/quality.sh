@@ -24,3 +24,5 @@ step eval "E6=$bm25:d_indptr,d_idx,d_w" --queries "E6=$bm25:q_indptr,q_idx,q_w" 
     --qrels "$bm25:qrels" --metric dot
 step eval "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
     --qrels "$tokens:qrels"
+step eval tokens "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
+    --qrels "$tokens:qrels" --attention "$tokens:doc_attn" --norms "$tokens:doc_norm" --limits

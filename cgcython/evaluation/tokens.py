@@ -1,0 +1,154 @@
+"""What ranking loses when documents keep some of their tokens, at some precision."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from cgcython.codecs.token_selection import (
+    ImportanceScoringMethod,
+    TokenPruningConfig,
+    TokenPruningQuantizer,
+)
+from cgcython.evaluation import metrics
+from cgcython.evaluation.comparison import Change, Judge
+from cgcython.similarity import max_sim_batch
+from cgcython.token_array import TokenArray
+from cgcython.token_array.precisions import PRECISIONS
+
+ALL, POOLED, COVERED = "all", "pooled", ImportanceScoringMethod.COVERAGE.value
+CODED = ("e4m3", "int8", "int4", "int2", "sign")
+BY_LENGTH = ("magnitude", "max_abs")  # what choices depend on the lengths of tokens
+HALF = 0.5  # the compression that the limits are for
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that may be lost of nDCG@10 and Recall@10, the least top-10 overlap."""
+
+    ndcg10: float
+    recall10: float = np.inf
+    overlap10: float = 0.0
+
+
+LIMITS = {
+    (COVERED, "float32"): Limit(0.009, 0.007, 0.92),
+    (COVERED, "e4m3"): Limit(0.005),
+    (POOLED, "e4m3"): Limit(0.005),
+    (POOLED, "int2"): Limit(0.012),
+}
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One line: which tokens were kept, how they were coded, and what that cost."""
+
+    tokens: str
+    precision: str
+    documents: int
+    queries: int
+    tokens_each: float
+    bytes_per_token: float
+    overlap10: float
+    ndcg10: Change | None
+    recall10: Change | None
+    missed: tuple[str, ...] = ()
+
+    def as_dict(self):
+        """Return the row for JSON."""
+        return asdict(self)
+
+
+def plan(attention):
+    """Return the (tokens, precision) pairs that are compared, in order."""
+    methods = [one.value for one in ImportanceScoringMethod]
+    if attention is None:
+        methods.remove(ImportanceScoringMethod.ATTENTION_BASED.value)
+    coded = [one for one in CODED if one in PRECISIONS]
+    return [
+        *((one, "float32") for one in methods),
+        (POOLED, "float32"),
+        *((tokens, one) for tokens in (ALL, COVERED, POOLED) for one in coded),
+    ]
+
+
+def compare_tokens(
+    documents,
+    queries,
+    relevant=None,
+    *,
+    compression=HALF,
+    attention=None,
+    norms=None,
+    num_threads=1,
+    advance=lambda: None,
+):
+    """Return a TokenRow for each way to keep and code the tokens of a TokenArray.
+
+    `queries` is a TokenArray; `relevant` one `{document: gain}` for each. `attention` and
+    `norms` are one number per token: weights, and lengths that the tokens had before they were
+    normalised. `advance` is called after each of the `plan`.
+    """
+
+    def rank(tokens):
+        scores = max_sim_batch(queries, tokens, "sum", num_threads=num_threads)
+        return [metrics.top(one).tolist() for one in scores]
+
+    exact, kept, rows = rank(documents), {ALL: documents}, []
+    for name, precision in plan(attention):
+        if name not in kept:
+            weights = attention if name == "attention" else None
+            values = documents if norms is None or name not in BY_LENGTH else _at(documents, norms)
+            kept[name] = select(values, name, compression, weights, num_threads)
+        coded = kept[name].quantize(precision, num_threads=num_threads)
+        judge = Judge(range(len(documents)))
+        for one, other, gains in zip(exact, rank(coded), relevant or [None] * len(queries)):
+            judge.see(one, other, gains)
+        rows.append(_row(name, coded, judge, compression))
+        advance()
+    return rows
+
+
+def select(documents, name, compression, attention=None, num_threads=1):
+    """Return the tokens that a scoring method keeps of each document, or the pooled ones."""
+    method = ImportanceScoringMethod.COVERAGE if name == POOLED else ImportanceScoringMethod(name)
+    quantizer = TokenPruningQuantizer(TokenPruningConfig(compression, 1, method))
+    if attention is not None:
+        spans = zip(documents.starts.tolist(), documents.counts.tolist())
+        attention = [attention[start : start + count] for start, count in spans]
+    pruned = quantizer.prune_batch(documents, attention, name == POOLED, num_threads)
+    return TokenArray.from_list([one.embeddings for one in pruned], documents.dim)
+
+
+def _at(documents, norms):
+    """Return the documents' tokens at other lengths."""
+    return TokenArray(documents.values * norms[:, None], documents.offsets)
+
+
+def _row(name, coded, judge, compression):
+    ndcg10, recall10 = judge.changes()
+    sizes = coded.values.shape[1] * coded.values.itemsize + (4 if coded.scales is not None else 0)
+    row = TokenRow(
+        name,
+        coded.precision,
+        len(coded),
+        len(judge.overlaps),
+        coded.num_tokens / max(1, len(coded)),
+        float(sizes),
+        judge.overlap(),
+        ndcg10,
+        recall10,
+    )
+    limit = LIMITS.get((name, coded.precision)) if compression == HALF else None
+    return TokenRow(**{**vars(row), "missed": tuple(_missed(row, limit))}) if limit else row
+
+
+def _missed(row, limit):
+    """Yield what of a row goes beyond its limit."""
+    for name, change, most in (
+        ("nDCG@10", row.ndcg10, limit.ndcg10),
+        ("Recall@10", row.recall10, limit.recall10),
+    ):
+        if change is not None and change.drop > most:
+            yield f"{name} drop {100 * change.drop:.2f} % > {100 * most:.1f} %"
+    if row.overlap10 < limit.overlap10:
+        yield f"top10 {row.overlap10:.3f} < {limit.overlap10}"

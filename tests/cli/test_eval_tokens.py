@@ -1,0 +1,66 @@
+"""`eval tokens`: a row for each way to keep and code tokens; limits that fail the command."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def evaluate(cli, work, models):
+    corpus, profile = work / "corpus.npz", models[-2:]
+    inputs = f"E12={corpus}:E12.values,E12.offsets@E12.rows"
+    words = inputs, "--queries", inputs, *profile
+    return lambda *more: cli("eval", "tokens", *words, *more)
+
+
+def test_the_table_has_a_row_for_each_way(evaluate):
+    result = evaluate()
+    lines = result.out.splitlines()
+    assert result.code == 0
+    assert lines[0].split()[:5] == ["tokens", "precision", "each", "bytes", "top10"]
+    assert [
+        line.split()[0] for line in lines[1:6]
+    ] == "magnitude entropy max_abs coverage pooled".split()
+
+
+def test_json_has_every_figure(evaluate, work, tmp_path):
+    np.save(tmp_path / "qrels.npy", [[row, row, 1] for row in range(0, 40, 2)])
+    found = evaluate("--qrels", tmp_path / "qrels.npy", "--json").json
+    assert found["documents"] == 39
+    row = next(one for one in found["rows"] if one["tokens"] == "all")
+    assert row["ndcg10"]["float32"] == pytest.approx(1)
+    assert row["overlap10"] > 0.8
+
+
+def test_weights_of_tokens_add_the_attention_row(evaluate, tmp_path, work):
+    with np.load(work / "corpus.npz") as corpus:
+        count = len(corpus["E12.values"])
+    np.save(tmp_path / "weights.npy", np.ones((count, 2), np.float32))
+    assert "attention" in evaluate("--attention", tmp_path / "weights.npy").out
+    np.save(tmp_path / "weights.npy", np.ones(count - 1))
+    assert evaluate("--attention", tmp_path / "weights.npy").code == 3
+
+
+def test_a_missed_limit_is_named_and_fails(evaluate, tmp_path):
+    np.save(tmp_path / "qrels.npy", [[row, row, 1] for row in range(0, 40, 2)])
+    result = evaluate("--qrels", tmp_path / "qrels.npy", "--limits")
+    assert result.code == 1
+    assert "coverage as float32: nDCG@10 drop" in result.err
+
+
+@pytest.mark.parametrize("words", [["--limits"], ["--compression", "1"], ["--compression", "x"]])
+def test_useless_arguments_are_usage_errors(evaluate, words):
+    assert evaluate(*words).code == 2
+
+
+def test_other_embedders_have_no_tokens(cli, work, models):
+    words = f"E1={work}/train.npz", "--queries", f"E1={work}/train.npz"
+    result = cli("eval", "tokens", *words, *models[-2:])
+    assert result.code == 2
+    assert "E12=FILE" in result.err
+
+
+def test_the_limits_hold_on_real_tokens(cli, data):
+    tokens = data / "tokens_cranfield.npz"
+    words = f"E12={tokens}:doc_tok,doc_off", "--queries", f"E12={tokens}:q_tok,q_off"
+    result = cli("eval", "tokens", *words, "--qrels", f"{tokens}:qrels", "--limits")
+    assert result.code == 0, result.err
