@@ -5,6 +5,7 @@ import os
 import ml_dtypes
 import numpy as np
 import pytest
+from e4m3_calls import LENGTHS, decode, decode_rows, encode, encode_rows, rows
 
 from cgcython.kernels import dispatch
 
@@ -17,36 +18,6 @@ EDGES = np.concatenate([EDGES, np.nextafter(EDGES, F32(-1)), np.nextafter(EDGES,
 STRIDE = 1 if os.environ.get("CGCYTHON_EXHAUSTIVE") == "1" else 4099
 CHUNK = 1 << 22
 MAGNITUDES = [1, 1e-44, 1e-40, 1e-38, 1e-36, 1e-30, 1e18, 3e37]
-LENGTHS = [*range(71), 384, 512]
-
-
-def encode(kernel, values):
-    codes = np.empty(len(values), U8)
-    kernel("e4m3").encode(values, codes)
-    return codes
-
-
-def decode(kernel, codes, scale=1, bias=0):
-    values = np.empty(len(codes), F32)
-    kernel("e4m3").decode(codes, scale, bias, values)
-    return values
-
-
-def encode_rows(kernel, values):
-    codes, scales = np.empty(values.shape, U8), np.empty(len(values), F32)
-    assert kernel("e4m3").encode_rows(values, codes, scales) == -1
-    return codes, scales
-
-
-def decode_rows(kernel, codes, scales):
-    values = np.empty(codes.shape, F32)
-    kernel("e4m3").decode_rows(codes, scales, values)
-    return values
-
-
-def rows(n, dim, magnitude=1.0, seed=0):
-    values = np.random.default_rng(seed).standard_normal((n, dim)).clip(-9, 9)
-    return (values * magnitude).astype(F32)
 
 
 def witness(values):

@@ -2,33 +2,11 @@
 
 import numpy as np
 import pytest
+from e4m3_calls import LENGTHS, decode, decode_rows, encode_rows, rows
 
 from cgcython.kernels import dispatch
 
 F32, U8 = np.float32, np.uint8
-LENGTHS = [*range(71), 384, 512]
-
-
-def decode(kernel, codes, scale):
-    values = np.empty(len(codes), F32)
-    kernel("e4m3").decode(codes, scale, 0, values)
-    return values
-
-
-def encode_rows(kernel, values):
-    codes, scales = np.empty(values.shape, U8), np.empty(len(values), F32)
-    assert kernel("e4m3").encode_rows(values, codes, scales) == -1
-    return codes, scales
-
-
-def decode_rows(kernel, codes, scales):
-    values = np.empty(codes.shape, F32)
-    kernel("e4m3").decode_rows(codes, scales, values)
-    return values
-
-
-def rows(n, dim, magnitude=1.0, seed=0):
-    return (np.random.default_rng(seed).standard_normal((n, dim)) * magnitude).astype(F32)
 
 
 @pytest.mark.parametrize("dim", LENGTHS)
