@@ -10,6 +10,7 @@ from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.maxsim_bf16 cimport *
 from cgcython.kernels.maxsim_integers cimport *
+from cgcython.kernels.maxsim_pq cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *
 from cgcython.kernels.token_records cimport *
