@@ -2,7 +2,9 @@
 from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memset
-from cgcython.kernels._tiles cimport Step, TILE, aim, sum_best, tile_height
+from cgcython.kernels._tiles cimport (
+    Step, TILE, aim, copied_next, prefetch, sum_best, tile_height,
+)
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, add_squares, invert, power_for
 from cgcython.kernels._vector cimport set16, sum16, v16
@@ -18,7 +20,6 @@ cdef extern from "_maxsim.h" nogil:
     ctypedef f32 row "cg_row"
     void set_rounding "cg_set_rounding"(u32 mode)
     u32 get_rounding "_mm_getcsr"()
-    void prefetch "__builtin_prefetch"(const void *address)
     f32 wide "cg_wide"(u16 half)
     u16 half "cg_half"(f32 x)
     void pair_lines "cg_pair_lines"(const f32 *even, const f32 *odd, u16 *pairs)
@@ -129,7 +130,6 @@ cdef inline void expand_row(const u8 *codes, Py_ssize_t n, row *out) noexcept no
         Py_ssize_t k = 0
         u8[CODES] last
     while k + CODES <= n:
-        prefetch(codes + k + TILE * n)
         expand_codes(codes + k, out + k)
         k += CODES
     if k < n:
@@ -144,14 +144,16 @@ cdef inline void copy_rows(
 ) noexcept nogil:
     """Copy dimensions start to start + depth of the tile's tokens, in range."""
     cdef:
-        Py_ssize_t i, k, at
+        Py_ssize_t i, k, at, ahead = copied_next(doc.dim, height, start, depth)
     for i in range(height):
         at = (first + i) * doc.dim + start
         if doc.codes:
+            for k in range(0, depth, 64):
+                prefetch(doc.codes + at + ahead + k)
             expand_row(doc.codes + at, depth, t.rows + i * DEPTH)
         elif t.factors[i] == 1:
             for k in range(0, depth, 32):
-                prefetch(doc.tokens + at + TILE * depth + k)
+                prefetch(doc.tokens + at + ahead + k)
             expand(doc.tokens + at, depth, t.rows + i * DEPTH)
         else:
             set_rounding(KEEP)

@@ -19,6 +19,7 @@ cdef extern from "_maxsim.h" nogil:
         int more
         f32 *sums
     Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
+    void prefetch "__builtin_prefetch"(const void *address)
     void add "cg_add"(Py_ssize_t n, const Step *step)
     void finish "cg_finish"(Py_ssize_t n, const Step *step, const f32 *norms, f32 *best)
 
@@ -71,21 +72,30 @@ cdef inline void begin(
                 )
 
 
+cdef inline Py_ssize_t copied_next(
+    Py_ssize_t dim, Py_ssize_t height, Py_ssize_t start, Py_ssize_t depth
+) noexcept nogil:
+    """How far behind a row's block lies the one that is copied after this tile's."""
+    return depth if start + depth < dim else height * dim - start
+
+
 cdef inline void copy_rows(
     const Document *doc, Py_ssize_t first, Py_ssize_t height, Py_ssize_t start, Py_ssize_t depth,
     Tile *t,
 ) noexcept nogil:
     """Copy dimensions start to start + depth of the tile's tokens, decoded and in range."""
     cdef:
-        Py_ssize_t i, k
-        const f32 *row
+        Py_ssize_t i, k, at, ahead = copied_next(doc.dim, height, start, depth)
     for i in range(height):
+        at = (first + i) * doc.dim + start
         if doc.tokens:
-            row = doc.tokens + (first + i) * doc.dim + start
-            for k in range(depth):
-                t.rows[i * DEPTH + k] = row[k] * t.factors[i]
+            for k in range(0, depth, 16):
+                prefetch(doc.tokens + at + ahead + k)
+            copy_row(doc.tokens + at, depth, t.factors[i], t.rows + i * DEPTH)
         else:
-            decode(doc.codes + (first + i) * doc.dim + start, depth, t.rows + i * DEPTH)
+            for k in range(0, depth, 64):
+                prefetch(doc.codes + at + ahead + k)
+            decode(doc.codes + at, depth, t.rows + i * DEPTH)
             t.squares[i] = add_squares(t.rows + i * DEPTH, depth, t.squares[i])
     if not doc.tokens and start + depth == doc.dim:
         for i in range(height):
@@ -93,6 +103,17 @@ cdef inline void copy_rows(
         invert(t.norms, height)
         for i in range(height):
             t.norms[i] = NAN if t.norms[i] == 0 else t.norms[i]
+
+
+cdef inline void copy_row(
+    const f32 *values, Py_ssize_t n, f32 factor, f32 *row
+) noexcept nogil:
+    cdef Py_ssize_t k
+    if factor == 1:
+        memcpy(row, values, n * sizeof(f32))
+    else:
+        for k in range(n):
+            row[k] = values[k] * factor
 
 
 cdef inline void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nogil:
