@@ -21,7 +21,13 @@ from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.kernels import dispatch
 
-EXTRAS = {"store": "rocksdict", "progress": "tqdm", "bench": "asv", "interop": "faiss"}
+EXTRAS = {
+    "store": "rocksdict",
+    "progress": "tqdm",
+    "plot": "matplotlib",
+    "bench": "asv",
+    "interop": "faiss",
+}
 PACKAGES = {"faiss": "faiss-cpu"}
 
 

@@ -2,25 +2,32 @@
 
 Each query row is one search: every embedder it has ranks the stored codes by an exact scan, and
 the rankings are fused by reciprocal rank. `similarity` compares like with like; the columns after
-it are the scores of the query itself by embedder.
+it are the scores of the query itself by embedder. With --explain each token of a query is shown
+beside the tokens of its best hits.
 
 example:
   cgcython search E1=queries.npy --store memories -k 5
   cgcython search queries.npz --store memories --embedders E1,E6 --weights E1=2,E6=1 --json
+  cgcython search E12=queries.npz:values,offsets --store memories --explain --explain-plot hits.png
 """
 
+from cgcython.base import ModelId
 from cgcython.cli import options
+from cgcython.cli.explain import Explainer, draw, print_heat_map
+from cgcython.cli.explain import add_arguments as add_explain
 from cgcython.cli.failures import OK, UsageError
 from cgcython.cli.inputs import open_corpus
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.cli.sources import open_store
+from cgcython.cli.sources import open_searcher
 from cgcython.fingerprint import Fingerprint
 
 
 def add_arguments(parser):
     options.add_inputs(parser, "queries")
-    parser.add_argument("--store", required=True, metavar="PATH", help="folder of the store")
+    parser.add_argument(
+        "--store", required=True, metavar="PATH", help="folder of a store or of shards"
+    )
     parser.add_argument(
         "-k", type=options.positive, default=10, metavar="N", help="hits per query (default 10)"
     )
@@ -33,21 +40,42 @@ def add_arguments(parser):
     parser.add_argument(
         "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
     )
+    add_explain(parser)
     options.add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON line per query")
 
 
 def run(args):
-    with open_store(args.store) as store:
+    with open_searcher(args.store) as store:
         queries = open_corpus(args.queries, store.profile)
         _require(queries, args)
-        results = _results(store, queries, args)
+        explainer = Explainer(store, args) if args.explain or args.explain_plot else None
+        if explainer and ModelId.LATE_INTERACTION not in queries:
+            raise UsageError("--explain is about tokens; the queries have no E12")
+        results = _results(store, queries, args, explainer)
         if args.json:
-            for row, hits in results:
-                print_json({"query": row, "hits": [_as_dict(hit) for hit in hits]})
+            results = list(_printed_as_json(results, args.explain))
         else:
-            _print(list(results), args.embedders or list(queries))
+            results = list(results)
+            _print(results, args.embedders or list(queries))
+        matches = [match for *_, found in results for match in found]
+        if args.explain and not args.json:
+            for match in matches:
+                print_heat_map(match)
+        if args.explain_plot:
+            draw(matches, args.explain_plot)
     return OK
+
+
+def _printed_as_json(results, explained):
+    """Print a line for each query as it is answered; yield what was not forgotten."""
+    for row, hits, matches in results:
+        told = [_as_dict(hit) for hit in hits]
+        if explained:
+            for match in matches:
+                told[match.rank - 1]["tokens"] = match.explanation.matches
+        print_json({"query": row, "hits": told})
+        yield row, (), matches
 
 
 def _require(queries, args):
@@ -57,8 +85,8 @@ def _require(queries, args):
         raise UsageError(f"the queries have no {names}, which --embedders asks for")
 
 
-def _results(store, queries, args):
-    """Yield (row, hits) of every query that has an embedder to search by."""
+def _results(store, queries, args, explainer):
+    """Yield (row, hits, matches) of every query, and the explanations of the best hits."""
     with progress(queries.num_memories, "query", "search") as bar:
         for row, query in enumerate(queries.fingerprints(0, queries.num_memories)):
             wanted = [one for one in args.embedders or query if one in query]
@@ -72,7 +100,7 @@ def _results(store, queries, args):
                     metric=args.metric,
                     num_threads=args.threads,
                 )
-            yield row, hits
+            yield row, hits, explainer.explain(row, query, hits) if explainer else []
             bar.advance()
 
 
@@ -84,7 +112,7 @@ def _as_dict(hit):
 def _print(results, embedders):
     rows = [
         [row, rank, hit.id, f"{hit.similarity:.4f}", *_scores(hit, embedders)]
-        for row, hits in results
+        for row, hits, _ in results
         for rank, hit in enumerate(hits, 1)
     ]
     print_table(["query", "rank", "id", "similarity", *(one.short for one in embedders)], rows)

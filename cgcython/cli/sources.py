@@ -11,6 +11,7 @@ from cgcython.base import Profile
 from cgcython.cli.failures import UsageError
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
+from cgcython.search.shards import ShardSearcher
 from cgcython.store import database, shards
 
 CHUNK = 1024
@@ -28,6 +29,16 @@ def open_store(path):
     """Yield the store in a folder, which must be one, for reading."""
     with FingerprintStore.open(path, read_only=True) as store:
         yield store
+
+
+@contextmanager
+def open_searcher(path):
+    """Yield what can be searched in a folder: a store, or shards."""
+    if shards.shard_paths(path):
+        yield ShardSearcher(path)
+    else:
+        with open_store(path) as store:
+            yield store
 
 
 @contextmanager

@@ -28,21 +28,8 @@ class Hit(NamedTuple):
     scores: dict
 
 
-class FingerprintStore(RecordStore):
-    """Fingerprints by id in a folder, found by what they are like.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> memory = Fingerprint({"E9": [1.0, -1.0] * 512})
-    >>> with TemporaryDirectory() as folder, FingerprintStore.open(folder) as store:
-    ...     store.store(UUID(int=1), memory)
-    ...     store.get_stored_size(UUID(int=1)), store.search(memory)
-    (163, [Hit(id=UUID('00000000-0000-0000-0000-000000000001'), similarity=1.0, \
-scores={<ModelId.HDC: 8>: 1.0})])
-    """
-
-    def __init__(self, files, shelf, profile):
-        super().__init__(files, shelf, profile)
-        self._columns = Columns(self, shelf.codebook)
+class Searcher:
+    """Finds records by what they are like; a subclass has `router` and `_columns`."""
 
     def search(
         self,
@@ -62,7 +49,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         Equals are in the order of ids. `metric="dot"` scores dense and sparse embeddings by dot
         products.
         """
-        self._files.require_open()  # columns in memory outlive the files
+        self._require_open()
         query = Fingerprint.of(query)
         wanted = _wanted(query, embedders, weights or {})
         query = Fingerprint({model_id: query[model_id] for model_id in wanted})
@@ -86,8 +73,31 @@ scores={<ModelId.HDC: 8>: 1.0})])
             )
         ]
 
+    def _require_open(self):
+        """Raise where records can no longer be read."""
+
+
+class FingerprintStore(RecordStore, Searcher):
+    """Fingerprints by id in a folder, found by what they are like.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> memory = Fingerprint({"E9": [1.0, -1.0] * 512})
+    >>> with TemporaryDirectory() as folder, FingerprintStore.open(folder) as store:
+    ...     store.store(UUID(int=1), memory)
+    ...     store.get_stored_size(UUID(int=1)), store.search(memory)
+    (163, [Hit(id=UUID('00000000-0000-0000-0000-000000000001'), similarity=1.0, \
+scores={<ModelId.HDC: 8>: 1.0})])
+    """
+
+    def __init__(self, files, shelf, profile):
+        super().__init__(files, shelf, profile)
+        self._columns = Columns(self, shelf.codebook)
+
     def _changed(self, keys):
         self._columns.changed(keys)
+
+    def _require_open(self):
+        self._files.require_open()  # columns in memory outlive the files
 
 
 class _View:
