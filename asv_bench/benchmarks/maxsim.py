@@ -84,6 +84,8 @@ class Precisions:
     def track_bytes_per_token(self, precision):
         return (STORED[precision].nbytes - 8 * (len(TOKENS) + 1)) / TOKENS.num_tokens
 
+    track_bytes_per_token.unit = "bytes"  # asv cannot print a table of figures without one
+
 
 class AgainstFloat32:
     @at_least(1.6)
