@@ -306,9 +306,12 @@ def maxsim_at(precision, fine=False):
     """Return the builder of calls that score tokens at a precision where they lie."""
 
     def build(c):
-        from cgcython import PreparedQuery, TokenArray, max_sim_batch
+        from cgcython import PQ8Codebook, PreparedQuery, TokenArray, max_sim_batch
 
-        stored, query = TokenArray(c.flat, c.off).quantize(precision), PreparedQuery.of(c.q, fine)
+        is_pq = precision == "pq"
+        book = PQ8Codebook.train(c.flat[:20_000], 32, rotation=None) if is_pq else None
+        stored = TokenArray(c.flat, c.off).quantize(precision, book)
+        query = PreparedQuery.of(c.q, fine)
         return lambda: max_sim_batch(query, stored, reduction="sum", num_threads=c.threads)
 
     return build
@@ -324,6 +327,7 @@ for precision, shown, note in [
     ("int4", "4 bits", "as they lie"),
     ("int2", "2 bits", "as they lie"),
     ("sign", "1 bit", "as they lie"),
+    ("pq", "pq 32 B", "as they lie"),
 ]:
     peer(MAXSIM, f"cgcython {precision}", shown, "cgcython", mt=True, note=note)(
         maxsim_at(precision)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcython import PreparedQuery, TokenArray, max_sim, max_sim_batch
+from cgcython import PQ8Codebook, PreparedQuery, TokenArray, max_sim, max_sim_batch
 from cgcython.similarity.scorers import SCORERS
 
 from .gates import at_least
@@ -14,7 +14,9 @@ QUERY = unit(RNG.standard_normal((32, 128), dtype=np.float32))
 DOCUMENTS = unit(RNG.standard_normal((64, 256, 128), dtype=np.float32))
 TOKENS = TokenArray.from_list(DOCUMENTS)
 PREPARED = PreparedQuery.of(QUERY)
-STORED = {name: TOKENS.quantize(name) for name in SCORERS}
+# What a codebook holds does not matter to the time of its scan.
+CODEBOOK = PQ8Codebook(RNG.standard_normal((32, 256, 4), dtype=np.float32))
+STORED = {name: TOKENS.quantize(name, CODEBOOK if name == "pq" else None) for name in SCORERS}
 TOPICS = unit(RNG.standard_normal((64, 1, 128), dtype=np.float32))
 ABOUT_TOPICS = TokenArray.from_list(unit(DOCUMENTS + TOPICS))
 SCREENED = ABOUT_TOPICS.with_screen()

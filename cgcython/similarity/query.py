@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens
+from cgcython.token_array import lookup
 
 LANES = 32  # query tokens side by side in a packed query
 
@@ -59,6 +60,17 @@ class PreparedQuery:
         packed = np.empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
         kernels.maxsim_integers.pack_query(self.tokens, packed)
         return packed
+
+    def tables(self, codebook):
+        """Return the dots of the tokens with all centroids, found once for each codebook."""
+        known = self._tables
+        if codebook.codebook_id not in known:
+            known[codebook.codebook_id] = lookup.dots(codebook, self.packed)
+        return known[codebook.codebook_id]
+
+    @cached_property
+    def _tables(self):
+        return {}
 
     @property
     def numbers(self):

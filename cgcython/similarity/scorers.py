@@ -79,6 +79,12 @@ def _whole_numbers(bits):
     return prepare
 
 
+def _pq(query, documents):
+    tables, count, codes = query.tables(documents.codebook), query.count, documents.values
+    norms = documents.inverse_norms
+    return lambda *which: kernels.maxsim_pq.score(tables, count, codes, norms, *which)
+
+
 SCORERS = {
     "float32": _float32,
     "bfloat16": _bfloat16,
@@ -87,4 +93,5 @@ SCORERS = {
     "int4": _whole_numbers(4),
     "int2": _whole_numbers(2),
     "sign": _whole_numbers(1),
+    "pq": _pq,
 }

@@ -296,7 +296,7 @@ class TokenArray:
     def _write_norms(self, rows, out):
         scales = None if self.scales is None else self.scales[rows]
         norms = precisions.precision_of(self.precision).norms
-        norms(self.values[rows], scales, self.dim, out[rows])
+        norms(self.values[rows], self, scales, out[rows])
 
 
 _FIELDS = ("values", "precision", "dim", "scales", "codebook", "screen", "_shared")

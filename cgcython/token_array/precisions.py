@@ -8,6 +8,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.parallel import split_rows
+from cgcython.token_array import lookup
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,9 @@ class Precision:
     """One way to store tokens: `dtype` items of `per_item` values each, of at most `widest`.
 
     `encode(values, codes, scales)` returns the flat index of the first value that is not finite,
-    or -1; `decode(codes, scales, values)` undoes it; `norms(codes, scales, dim, out)` writes what
-    MaxSim multiplies products with. Those without scales are given None.
+    or -1; `decode(codes, scales, values)` undoes it; `norms(codes, tokens, scales, out)` writes
+    what MaxSim multiplies the products of some codes of a TokenArray with. Those without scales
+    are given None.
     """
 
     name: str
@@ -34,7 +36,7 @@ class Precision:
 
 
 def _float32():
-    def norms(values, scales, dim, out):
+    def norms(values, tokens, scales, out):
         kernels.maxsim.inverse_norms(values, out)
 
     return Precision("float32", np.float32, norms=norms)
@@ -47,7 +49,7 @@ def _bfloat16():
     def decode(codes, scales, values):
         kernels.maxsim_bf16.decode(codes.reshape(-1), values.reshape(-1))
 
-    def norms(codes, scales, dim, out):
+    def norms(codes, tokens, scales, out):
         kernels.maxsim_bf16.inverse_norms(codes, out)
 
     return Precision("bfloat16", np.uint16, 1, False, encode, decode, norms)
@@ -60,7 +62,7 @@ def _e4m3():
     def decode(codes, scales, values):
         kernels.e4m3.decode_rows(codes, scales, values)
 
-    def norms(codes, scales, dim, out):
+    def norms(codes, tokens, scales, out):
         kernels.maxsim.inverse_norms_codes(codes, out)
 
     return Precision("e4m3", np.uint8, 1, True, encode, decode, norms)
@@ -78,10 +80,17 @@ def _whole_numbers(name, dtype, bits):
         else:
             kernels.maxsim_integers.decode_rows(codes.view(np.uint8), bits, scales, values)
 
-    def norms(codes, scales, dim, out):
-        kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), bits, dim, scales, out)
+    def norms(codes, tokens, scales, out):
+        kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), bits, tokens.dim, scales, out)
 
     return Precision(name, dtype, 8 // bits, bits > 1, encode, decode, norms, widest=4096)
+
+
+def _pq():
+    def norms(codes, tokens, scales, out):
+        kernels.maxsim_pq.inverse_norms(lookup.squares(tokens.codebook), codes, out)
+
+    return Precision("pq", np.uint8, norms=norms)
 
 
 PRECISIONS = {
@@ -94,7 +103,7 @@ PRECISIONS = {
         _whole_numbers("int4", np.uint8, 4),
         _whole_numbers("int2", np.uint8, 2),
         _whole_numbers("sign", np.uint8, 1),
-        Precision("pq", np.uint8),
+        _pq(),
     )
 }
 

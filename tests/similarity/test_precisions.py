@@ -62,6 +62,20 @@ def test_scores_are_those_of_decoded_tokens(level, precision, num_query, dim):
     np.testing.assert_allclose(found, witness, rtol=0, atol=bound(precision, query))
 
 
+@pytest.mark.parametrize("magnitude", [1e-12, 1, 1e12])
+def test_rotated_codebooks_with_a_mean_are_looked_up(level, magnitude):
+    rng = np.random.default_rng(3)
+    rotation = np.linalg.qr(rng.standard_normal((40, 24)))[0]
+    centroids = magnitude * rng.standard_normal((6, 256, 4))
+    book = PQ8Codebook(centroids, rotation, magnitude * rng.standard_normal(40))
+    together = TokenArray(
+        rng.integers(0, 256, (70, 6)).astype(np.uint8), [0, 30, 30, 70], "pq", codebook=book
+    )
+    query = tokens(40, 40)
+    found = max_sim_batch(query, together)
+    np.testing.assert_allclose(found, expected(query, together.dequantize()), atol=2e-6)
+
+
 @pytest.mark.parametrize("precision", SCORERS)
 def test_long_queries_meet_long_documents(precision):
     together, query = documents(precision, counts=[1024, 1, 700]), tokens(1024)
