@@ -4,7 +4,7 @@ import math
 import warnings
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from cgcython import kernels
 from cgcython.arrays import as_tokens, as_vector
 from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.errors import InvalidInput
-from cgcython.parallel import split_rows
+from cgcython.parallel import split_rows, split_weighted
+from cgcython.token_array import TokenArray
 
 _ROUNDING = 1e-9  # so that 40.000000000000007 tokens are 40
 _LEAST_SPREAD = 1e-3
+_PER_TOKEN = 200  # what a token costs to cover beside its cosines, in cosines
 MOST_TOKENS = 32767  # that all can be compared with all
 
 
@@ -89,6 +91,9 @@ class TokenPruningQuantizer:
                 what="attention_weights", expected=len(documents), actual=len(weights)
             )
         getattr(documents, "require_values", int)()
+        covers = self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool
+        if covers and isinstance(documents, TokenArray):
+            return self._cover_batch(documents.compact(), num_threads)
 
         def prune(start, stop):
             return [self._prune(documents[i], weights[i], pool) for i in range(start, stop)]
@@ -98,13 +103,32 @@ class TokenPruningQuantizer:
             _warn(notice)
         return [pruned for pruned, _ in found]
 
+    def _cover_batch(self, documents, num_threads):
+        """Return what `prune` does for each of documents that lie one after another."""
+        part, least = 1 - self.config.target_compression, self.config.min_tokens
+        _require_few(int(documents.counts.max(initial=0)))
+        ends = np.cumsum([count_kept(count, part, least) for count in documents.counts.tolist()])
+        places = np.concatenate([[0], ends]).astype(np.int64)
+        kept = np.empty(places[-1], np.uint32)
+        out = np.empty((len(kept), documents.dim), np.float32)
+
+        def cover(start, stop):
+            _cover(documents[start:stop], places[start : stop + 1], kept, out)
+
+        split_weighted(cover, documents.counts * (documents.counts + _PER_TOKEN), num_threads)
+        positions = kept.astype(np.int64)
+        return [
+            PrunedEmbeddings(out[a:b], positions[a:b], 1 - (b - a) / count if count else 0.0)
+            for (a, b), count in zip(pairwise(places.tolist()), documents.counts.tolist())
+        ]
+
     def _prune(self, embeddings, attention_weights, pool):
         """Return the PrunedEmbeddings and what to warn of, or None."""
         config, tokens = self.config, as_tokens(embeddings)
         count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
         removed = 1 - count / len(tokens) if len(tokens) else 0.0
         if pool:
-            _require_few(tokens)
+            _require_few(len(tokens))
             out, kept = pool_tokens(tokens, count)
             return PrunedEmbeddings(out, kept.astype(np.int64), removed), None
         method, strict = config.scoring_method, config.strict
@@ -148,7 +172,7 @@ def _chosen(tokens, count, method, attention_weights, strict):
     """Return what `choose_tokens` does, and what to warn of, or None."""
     kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
     if method is ImportanceScoringMethod.COVERAGE:
-        _require_few(tokens)
+        _require_few(len(tokens))
         scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
         kernels.tokens.coverage(tokens, kept, importance, scratch)
         return kept, importance, None
@@ -159,6 +183,18 @@ def _chosen(tokens, count, method, attention_weights, strict):
     kernels.tokens.select_top(scores, kept)
     notice = _notice(scores, method, missing) if count < len(tokens) else None
     return kept, scores[kept], notice
+
+
+def _cover(documents, places, kept, out):
+    """Write the kept positions and tokens of some documents, each at its places."""
+    offsets, longest = documents.offsets, int(documents.counts.max(initial=0))
+    scratch = np.empty(kernels.tokens.coverage_scratch(longest, documents.dim), np.uint8)
+    gains = np.empty(len(kept), np.float32)
+    values = documents.values
+    kernels.tokens.coverage_documents(values, offsets, kept, places, gains, scratch)
+    span = slice(places[0], places[-1])
+    rows = kept[span] + np.repeat(offsets[:-1], np.diff(places))
+    kernels.tokens.gather(values, rows.astype(np.uint32), out[span])
 
 
 def _scores(tokens, method, attention_weights):
@@ -192,7 +228,7 @@ def _warn(notice):
         warnings.warn(notice, stacklevel=3)
 
 
-def _require_few(tokens):
+def _require_few(count):
     """Check that a table of all cosines can be made and their sums held."""
-    if len(tokens) > MOST_TOKENS:
-        raise InvalidInput(what="tokens", expected=f"at most {MOST_TOKENS}", actual=len(tokens))
+    if count > MOST_TOKENS:
+        raise InvalidInput(what="tokens", expected=f"at most {MOST_TOKENS}", actual=count)

@@ -218,6 +218,36 @@ def coverage_scratch(Py_ssize_t tokens, Py_ssize_t dim):
     return lay_out(&c, tokens, dim, NULL)
 
 
+cdef void cover_text(
+    const f32 *values, Py_ssize_t n, Py_ssize_t dim, u32 *kept, f32 *gains, Py_ssize_t k,
+    u8 *scratch
+) noexcept nogil:
+    cdef:
+        Cover c
+        Py_ssize_t i, at = 0
+    if k == 0:
+        return
+    lay_out(&c, n, dim, scratch)
+    cover(values, &c, k)
+    for i in range(n):
+        if c.gains[i] >= 0:
+            kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
+            at += 1
+
+
+cdef int check_cover(
+    Py_ssize_t n, Py_ssize_t dim, Py_ssize_t k, const u8[::1] scratch
+) except -1:
+    cdef Cover c
+    if k > n:
+        raise ValueError(f"kept holds {k}, values holds {n} rows")
+    if n > MOST_TOKENS:
+        raise ValueError(f"values holds {n} rows, coverage takes {MOST_TOKENS}")
+    if scratch.shape[0] < lay_out(&c, n, dim, NULL):
+        raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see coverage_scratch")
+    return 0
+
+
 def coverage(
     const f32[:, ::1] values,   # IN
     u32[::1] kept,              # OUT
@@ -229,25 +259,41 @@ def coverage(
     Greedy facility location: each pick adds most to the sum over tokens of the best cosine with
     a kept one, ties to the lower position.
     """
-    cdef:
-        Cover c
-        Py_ssize_t i, at = 0, k = kept.shape[0], n = values.shape[0], dim = values.shape[1]
+    cdef Py_ssize_t k = kept.shape[0], n = values.shape[0], dim = values.shape[1]
     agree("gains", gains.shape[0], "kept", k)
-    if k > n:
-        raise ValueError(f"kept holds {k}, values holds {n} rows")
-    if n > MOST_TOKENS:
-        raise ValueError(f"values holds {n} rows, coverage takes {MOST_TOKENS}")
-    if scratch.shape[0] < lay_out(&c, n, dim, NULL):
-        raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see coverage_scratch")
-    if k == 0:
-        return
+    check_cover(n, dim, k, scratch)
     with nogil:
-        lay_out(&c, n, dim, &scratch[0])
-        cover(&values[0, 0], &c, k)
+        cover_text(&values[0, 0], n, dim, &kept[0], &gains[0], k, &scratch[0])
+
+
+def coverage_documents(
+    const f32[:, ::1] values,       # IN
+    const i64[::1] offsets,         # IN
+    u32[::1] kept,                  # OUT
+    const i64[::1] kept_offsets,    # IN
+    f32[::1] gains,                 # OUT
+    u8[::1] scratch,
+):
+    """Cover documents that lie one after another, as `coverage` does each.
+
+    The rows of document i begin at offsets[i], its kept positions and gains at kept_offsets[i].
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, dim = values.shape[1]
+    agree("kept_offsets", kept_offsets.shape[0], "offsets", n + 1)
+    agree("gains", gains.shape[0], "kept", kept.shape[0])
+    check_offsets("offsets", offsets, values.shape[0])
+    check_offsets("kept_offsets", kept_offsets, kept.shape[0])
+    for i in range(n):
+        check_cover(
+            offsets[i + 1] - offsets[i], dim, kept_offsets[i + 1] - kept_offsets[i], scratch
+        )
+    with nogil:
         for i in range(n):
-            if c.gains[i] >= 0:
-                kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
-                at += 1
+            cover_text(
+                &values[offsets[i], 0], offsets[i + 1] - offsets[i], dim,
+                &kept[kept_offsets[i]], &gains[kept_offsets[i]],
+                kept_offsets[i + 1] - kept_offsets[i], &scratch[0],
+            )
 
 
 def cluster_scratch(Py_ssize_t tokens, Py_ssize_t dim):

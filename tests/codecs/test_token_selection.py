@@ -187,11 +187,17 @@ def test_a_batch_prunes_like_single_texts(num_threads):
         quantizer.prune_batch(documents, attention_weights=[[1.0]])
 
 
-def test_a_batch_may_be_a_token_array_of_values():
-    documents = TokenArray.from_list([tokens(n, seed=n) for n in (5, 0, 40, 1)])
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_a_batch_may_be_a_token_array_of_values(num_threads):
+    documents = TokenArray.from_list([tokens(n, seed=n) for n in (9, 5, 0, 40, 1)])
     quantizer = TokenPruningQuantizer(TokenPruningConfig(0.5, 1, COVERAGE))
-    for one, document in zip(quantizer.prune_batch(documents), documents):
-        assert np.array_equal(one.embeddings, quantizer.prune(document).embeddings)
+    documents = documents.take([3, 1, 2, 4])
+    for one, document in zip(quantizer.prune_batch(documents, num_threads=num_threads), documents):
+        expected = quantizer.prune(document)
+        assert np.array_equal(one.embeddings, expected.embeddings)
+        assert np.array_equal(one.retained_indices, expected.retained_indices)
+        assert one.compression_ratio == expected.compression_ratio
+    assert quantizer.prune_batch(documents.take([])) == []
     with pytest.raises(InvalidInput, match="float32"):
         quantizer.prune_batch(documents.quantize("e4m3"))
 

@@ -248,6 +248,23 @@ def test_coverage_takes_zero_tokens_last(kernel):
     assert cover(kernel, np.zeros((4, 8), F32), 2) == ([0, 1], [0, 0])
 
 
+def test_documents_are_covered_as_single_texts(kernel):
+    tokens, offsets = values(60, 16, seed=7), np.array([5, 5, 38, 39, 60])
+    places = np.array([2, 2, 12, 13, 20])
+    kept, gains = np.zeros(21, U32), np.zeros(21, F32)
+    scratch = np.empty(kernel("tokens").coverage_scratch(33, 16), np.uint8)
+    kernel("tokens").coverage_documents(tokens, offsets, kept, places, gains, scratch)
+    for i in range(4):
+        found = slice(places[i], places[i + 1])
+        text = tokens[offsets[i] : offsets[i + 1]]
+        expected = cover(kernel, text, places[i + 1] - places[i])
+        assert (kept[found].tolist(), gains[found].tolist()) == expected
+    with pytest.raises(ValueError, match="kept holds 2"):
+        kernel("tokens").coverage_documents(
+            tokens, np.array([0, 1]), kept, np.array([0, 2]), gains, scratch
+        )
+
+
 @pytest.mark.parametrize("count", [1, 7, 30, 60])
 def test_clusters_are_those_of_scipys_ward(kernel, count):
     tokens = values(60, 32, seed=5)

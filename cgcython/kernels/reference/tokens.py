@@ -112,6 +112,21 @@ def coverage(values, kept, gains, scratch):
         kept[place], gains[place] = pick, np.float32(gain) * np.float32(2.0**-15)
 
 
+def coverage_documents(values, offsets, kept, kept_offsets, gains, scratch):
+    """Cover documents that lie one after another, as `coverage` does each.
+
+    The rows of document i begin at offsets[i], its kept positions and gains at kept_offsets[i].
+    """
+    agree("kept_offsets", len(kept_offsets), "offsets", len(offsets))
+    agree("gains", len(gains), "kept", len(kept))
+    _check_offsets("offsets", offsets, len(values))
+    _check_offsets("kept_offsets", kept_offsets, len(kept))
+    for i in range(len(offsets) - 1):
+        rows = slice(offsets[i], offsets[i + 1])
+        places = slice(kept_offsets[i], kept_offsets[i + 1])
+        coverage(values[rows], kept[places], gains[places], scratch)
+
+
 def cluster_scratch(tokens, dim):
     """Return how many bytes `cluster` needs as scratch."""
     return 0
