@@ -15,6 +15,7 @@
 #define CG_ROWS 4
 #endif
 #define CG_TOGETHER 4
+#define CG_OWN __attribute__((noinline)) /* a symbol of its own, whose width can be checked */
 #define CG_UNROLL _Pragma("GCC unroll 16")
 
 CG_INLINE cg_vf cg_from_int(cg_vu v) { return __builtin_convertvector((cg_vi)v, cg_vf); }
@@ -43,8 +44,8 @@ CG_INLINE void cg_store_cosines(uint16_t *p, cg_vi sums) {
 }
 
 /* Write the cosines of CG_ROWS tokens with one block; rows and columns are [pairs][CG_BLOCK]. */
-static void cg_cosines(const int32_t *rows, const int32_t *columns, ptrdiff_t pairs,
-                       uint16_t *out, ptrdiff_t stride) {
+static CG_OWN void cg_cosines(const int32_t *rows, const int32_t *columns, ptrdiff_t pairs,
+                              uint16_t *out, ptrdiff_t stride) {
     cg_vi a[CG_ROWS], b[CG_ROWS];
     CG_UNROLL for (int t = 0; t < CG_ROWS; t++) a[t] = b[t] = (cg_vi){0};
     for (ptrdiff_t k = 0; k < pairs; k++, rows += CG_BLOCK, columns += CG_BLOCK) {
@@ -138,8 +139,9 @@ static ptrdiff_t cg_highest(const uint32_t *worth, ptrdiff_t n) {
 }
 
 /* Take from each of n what its cosines lie above `before`, up to `after`, with some tokens. */
-static void cg_lower(uint32_t *worth, ptrdiff_t n, const uint16_t *cosines,
-                     const ptrdiff_t *tokens, const uint16_t *before, const uint16_t *after) {
+static CG_OWN void cg_lower(uint32_t *worth, ptrdiff_t n, const uint16_t *cosines,
+                            const ptrdiff_t *tokens, const uint16_t *before,
+                            const uint16_t *after) {
     const uint16_t *rows[CG_TOGETHER];
     cg_cosine low[CG_TOGETHER], high[CG_TOGETHER];
     CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++) {
