@@ -22,13 +22,12 @@
 
 /* Add n rows x query to the sums of one pass, a [n] and, of two vectors, b [n]. */
 CG_INLINE void cg_multiply(const int n, const int two, const float *rows, const float *query,
-                           ptrdiff_t depth, cg_vf *a, cg_vf *b) {
+                           ptrdiff_t depth, cg_ahead ahead, cg_vf *a, cg_vf *b) {
     for (ptrdiff_t k = 0; k < depth; k++, query += CG_QUERY_LANES) {
         cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
         /* Pinned: folded into each multiply-add, the loads would be repeated. */
         __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
-        /* The tile behind this one, a line at a time: rows side by side hide it from hardware. */
-        __builtin_prefetch(rows + n * (CG_DEPTH + k));
+        cg_fetch(&ahead);
         CG_UNROLL for (int t = 0; t < n; t++) {
             cg_vf value = cg_set(rows[t * CG_DEPTH + k]);
             a[t] += value * left;
@@ -46,6 +45,7 @@ typedef struct {
     int lanes;                /* query tokens: up to 16 take half the work */
     int more;                 /* whether sums hold the dimensions before */
     float *sums;              /* [n][CG_QUERY_LANES] */
+    cg_ahead ahead;
 } cg_tile;
 
 CG_INLINE void cg_pass(const int kind, const int n, const int two, const cg_tile *t, int lane,
@@ -56,9 +56,10 @@ CG_INLINE void cg_pass(const int kind, const int n, const int two, const cg_tile
         b[i] = t->more && two ? cg_load(sums + CG_LANES) : cg_set(0);
     }
     if (kind == CG_PAIRS)
-        cg_multiply_bf16(n, two, t->rows, (const uint16_t *)t->query + 2 * lane, t->depth, a, b);
+        cg_multiply_bf16(n, two, t->rows, (const uint16_t *)t->query + 2 * lane, t->depth,
+                         t->ahead, a, b);
     else
-        cg_multiply(n, two, t->rows, (const float *)t->query + lane, t->depth, a, b);
+        cg_multiply(n, two, t->rows, (const float *)t->query + lane, t->depth, t->ahead, a, b);
 }
 
 CG_INLINE void cg_add_pass(const int kind, const int n, const int two, const cg_tile *t, int lane) {

@@ -61,15 +61,32 @@ CG_INLINE void cg_pair_lines(const float *even, const float *odd, uint16_t *pair
     }
 }
 
+/* What to fetch while a tile is multiplied, a line at a time: rows of `width` bytes, `stride`
+   apart. Fetched all at once they would hold up the loads of the tile itself. */
+typedef struct {
+    const char *line, *end;
+    ptrdiff_t width, stride;
+} cg_ahead;
+
+CG_INLINE void cg_fetch(cg_ahead *ahead) {
+    __builtin_prefetch(ahead->line);
+    ahead->line += 64;
+    if (ahead->line >= ahead->end) {
+        ahead->line += ahead->stride - ahead->width;
+        ahead->end += ahead->stride;
+    }
+}
+
 #if defined(__AVX512BF16__)
 typedef uint16_t cg_row;
 
 CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
-                                const uint16_t *query, ptrdiff_t pairs, cg_vf *a, cg_vf *b) {
+                                const uint16_t *query, ptrdiff_t pairs, cg_ahead ahead,
+                                cg_vf *a, cg_vf *b) {
     for (ptrdiff_t k = 0; k < pairs; k++, query += CG_LINE) {
         cg_vu left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
         __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
-        __builtin_prefetch(rows + n * (CG_DEPTH + 2 * k));
+        cg_fetch(&ahead);
         CG_UNROLL for (int t = 0; t < n; t++) {
             uint32_t pair;
             memcpy(&pair, rows + t * CG_DEPTH + 2 * k, sizeof pair);
@@ -80,20 +97,12 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
     }
 }
 
-/* Copy `n` elements to a row, a zero behind an odd one. */
+/* Copy `n` elements to a row, and zeros behind them. */
 CG_INLINE void cg_expand(const uint16_t *from, ptrdiff_t n, cg_row *row) {
-    if (n % 2) row[n] = 0;
-    memcpy(row, from, n * sizeof *row);
-}
-
-/* Add the squares of `pairs` pairs, a pair per lane; a row is readable to CG_DEPTH. */
-CG_INLINE cg_v16 cg_squares_bf16(const cg_row *row, ptrdiff_t pairs, cg_v16 sums) {
-    for (ptrdiff_t k = 0; k < pairs; k += 16) {
-        __mmask16 some = pairs - k < 16 ? (1 << (pairs - k)) - 1 : 0xFFFF;
-        __m512bh v = (__m512bh)_mm512_maskz_loadu_epi32(some, row + 2 * k);
-        sums.v0 = (cg_vf)_mm512_dpbf16_ps((__m512)sums.v0, v, v);
+    for (ptrdiff_t k = 0; k < n; k += 32) {
+        __mmask32 some = n - k < 32 ? (1U << (n - k)) - 1 : ~0U;
+        _mm512_storeu_si512(row + k, _mm512_maskz_loadu_epi16(some, from + k));
     }
-    return sums;
 }
 #else
 typedef float cg_row;
@@ -109,10 +118,12 @@ CG_INLINE void cg_half_pair(const int n, const int two, const float *column, cg_
 }
 
 CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
-                                const uint16_t *query, ptrdiff_t pairs, cg_vf *a, cg_vf *b) {
+                                const uint16_t *query, ptrdiff_t pairs, cg_ahead ahead,
+                                cg_vf *a, cg_vf *b) {
     for (ptrdiff_t k = 0; k < pairs; k++, query += CG_LINE) {
         const float *column = rows + k + (k & -16);
         cg_vu left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
+        cg_fetch(&ahead);
         cg_half_pair(n, two, column, cg_odd(left), cg_odd(right), a, b);
         cg_half_pair(n, two, column + 16, cg_even(left), cg_even(right), a, b);
     }
@@ -132,17 +143,9 @@ CG_INLINE void cg_expand(const uint16_t *from, ptrdiff_t n, cg_row *row) {
         }
     }
 }
-
-CG_INLINE cg_v16 cg_squares_bf16(const cg_row *row, ptrdiff_t pairs, cg_v16 sums) {
-    for (ptrdiff_t k = 0; k < pairs; k += 16) {
-        cg_v16 odd = cg_load16(row + 2 * k), even = cg_load16(row + 2 * k + 16);
-        sums = cg_mul_add16(even, even, cg_mul_add16(odd, odd, sums));
-    }
-    return sums;
-}
 #endif
 
-/* Write 32 or 64 E4M3 codes as elements of a row. */
+/* Write up to CG_CODES E4M3 codes as elements of a row, and zeros behind them. */
 #if defined(__AVX512BF16__) && defined(__AVX512VBMI__)
 #define CG_CODES 64
 /* Bytes of the bfloat16 of codes 0 to 127; subnormals are m * 2**-9, 0x7F is NaN. */
@@ -161,10 +164,11 @@ CG_INLINE cg_v16 cg_squares_bf16(const cg_row *row, ptrdiff_t pairs, cg_v16 sums
 static const uint8_t cg_code_low[128] = CG_CODE_BYTES(CG_LOW);
 static const uint8_t cg_code_high[128] = CG_CODE_BYTES(CG_HIGH);
 
-CG_INLINE void cg_expand_codes(const uint8_t *from, cg_row *row) {
+CG_INLINE void cg_expand_codes(const uint8_t *from, ptrdiff_t n, cg_row *row) {
+    __mmask64 some = n < CG_CODES ? (1ULL << n) - 1 : ~0ULL;
     /* In this order the interleaving of bytes, lane by lane, leaves them in theirs. */
     const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-    __m512i codes = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(from));
+    __m512i codes = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi8(some, from));
     __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(cg_code_low), codes,
                                            _mm512_loadu_si512(cg_code_low + 64));
     __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512(cg_code_high), codes,
@@ -176,7 +180,9 @@ CG_INLINE void cg_expand_codes(const uint8_t *from, cg_row *row) {
 }
 #else
 #define CG_CODES 32
-CG_INLINE void cg_expand_codes(const uint8_t *from, cg_row *row) {
+CG_INLINE void cg_expand_codes(const uint8_t *from, ptrdiff_t n, cg_row *row) {
+    uint8_t last[CG_CODES] = {0};
+    if (n < CG_CODES) from = memcpy(last, from, n);
     const __m128i odd_first = _mm_setr_epi8(1, 3, 5, 7, 9, 11, 13, 15, 0, 2, 4, 6, 8, 10, 12, 14);
     __m128i left = _mm_shuffle_epi8(_mm_loadu_si128((void *)from), odd_first);
     __m128i right = _mm_shuffle_epi8(_mm_loadu_si128((void *)(from + 16)), odd_first);

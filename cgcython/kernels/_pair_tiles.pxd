@@ -1,9 +1,8 @@
 """Documents of bfloat16, or of codes that it holds exactly, scored a tile of tokens at a time."""
 from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t as u16
-from libc.string cimport memcpy, memset
 from cgcython.kernels._tiles cimport (
-    Step, TILE, aim, copied_next, prefetch, sum_best, tile_height,
+    Step, TILE, aim, depth_of, fetch_next, fetch_rows, sum_best, tile_height,
 )
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, add_squares, invert, power_for
@@ -24,7 +23,7 @@ cdef extern from "_maxsim.h" nogil:
     u16 half "cg_half"(f32 x)
     void pair_lines "cg_pair_lines"(const f32 *even, const f32 *odd, u16 *pairs)
     void expand "cg_expand"(const u16 *source, Py_ssize_t n, row *out)
-    void expand_codes "cg_expand_codes"(const u8 *source, row *out)
+    void expand_codes "cg_expand_codes"(const u8 *source, Py_ssize_t n, row *out)
     void add_pairs "cg_add_pairs"(Py_ssize_t n, const Step *step)
     void finish_pairs "cg_finish_pairs"(
         Py_ssize_t n, const Step *step, const f32 *norms, f32 *best
@@ -126,16 +125,10 @@ cdef inline void expand_scaled(
 
 
 cdef inline void expand_row(const u8 *codes, Py_ssize_t n, row *out) noexcept nogil:
-    cdef:
-        Py_ssize_t k = 0
-        u8[CODES] last
-    while k + CODES <= n:
-        expand_codes(codes + k, out + k)
+    cdef Py_ssize_t k = 0
+    while k < n:
+        expand_codes(codes + k, n - k, out + k)
         k += CODES
-    if k < n:
-        memset(last, 0, sizeof(last))
-        memcpy(last, codes + k, n - k)
-        expand_codes(last, out + k)
 
 
 cdef inline void copy_rows(
@@ -144,16 +137,12 @@ cdef inline void copy_rows(
 ) noexcept nogil:
     """Copy dimensions start to start + depth of the tile's tokens, in range."""
     cdef:
-        Py_ssize_t i, k, at, ahead = copied_next(doc.dim, height, start, depth)
+        Py_ssize_t i, at
     for i in range(height):
         at = (first + i) * doc.dim + start
         if doc.codes:
-            for k in range(0, depth, 64):
-                prefetch(doc.codes + at + ahead + k)
             expand_row(doc.codes + at, depth, t.rows + i * DEPTH)
         elif t.factors[i] == 1:
-            for k in range(0, depth, 32):
-                prefetch(doc.tokens + at + ahead + k)
             expand(doc.tokens + at, depth, t.rows + i * DEPTH)
         else:
             set_rounding(KEEP)
@@ -165,14 +154,18 @@ cdef inline void copy_tile(
     const Halves *doc, const u16 *query, Py_ssize_t first, Py_ssize_t height, PairTile *t
 ) noexcept nogil:
     """Add the dots of all blocks of dimensions but the last, which is copied and aimed at."""
-    cdef Py_ssize_t start = 0, left = doc.dim
-    while left > DEPTH:
-        copy_rows(doc, first, height, start, DEPTH, t)
-        aim(&t.step, t.rows, query + start * QUERY_LANES, DEPTH // 2, start > 0)
+    cdef:
+        Py_ssize_t start = 0, depth = depth_of(doc.dim), size = 2 if doc.tokens else 1
+        const char *source = <const char *>doc.tokens if doc.tokens else <const char *>doc.codes
+    while True:
+        depth = min(depth, doc.dim - start)
+        copy_rows(doc, first, height, start, depth, t)
+        aim(&t.step, t.rows, query + start * QUERY_LANES, (depth + 1) // 2, start > 0)
+        fetch_next(&t.step, source + first * doc.dim * size, height, doc.dim, start, size)
+        start += depth
+        if start >= doc.dim:
+            return
         add_pairs(height, &t.step)
-        start, left = start + DEPTH, left - DEPTH
-    copy_rows(doc, first, height, start, left, t)
-    aim(&t.step, t.rows, query + start * QUERY_LANES, (left + 1) // 2, start > 0)
 
 
 cdef inline f64 sum_block(
@@ -192,6 +185,7 @@ cdef inline f64 sum_block(
         first = min(done, doc.count - height)
         if in_place:
             aim(&t.step, doc.tokens + first * DEPTH, query, DEPTH // 2, False)
+            fetch_rows(&t.step, doc.tokens + (first + height) * DEPTH, 2 * DEPTH, 2 * DEPTH)
             finish_pairs(height, &t.step, doc.norms + first, best)
         else:
             set_rounding(KEEP)

@@ -6,11 +6,16 @@ from cgcython.kernels._types cimport f32, f64, i64, u8
 from cgcython.kernels._unit_tokens cimport (
     DEPTH, QUERY_LANES, add_squares, factor_of, inverse_lengths, invert, pack_lanes, scaled_norm,
 )
-from cgcython.kernels._vector cimport LANES, set16, store, sum16, v16
+from cgcython.kernels._vector cimport LANES, load, set16, store, sum16, v16
 
 cdef extern from "_maxsim.h" nogil:
     enum:
         TILE "CG_TILE"
+    ctypedef struct Ahead "cg_ahead":
+        const char *line
+        const char *end
+        Py_ssize_t width
+        Py_ssize_t stride
     ctypedef struct Step "cg_tile":
         const void *rows
         const void *query
@@ -18,8 +23,8 @@ cdef extern from "_maxsim.h" nogil:
         int lanes
         int more
         f32 *sums
+        Ahead ahead
     Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
-    void prefetch "__builtin_prefetch"(const void *address)
     void add "cg_add"(Py_ssize_t n, const Step *step)
     void finish "cg_finish"(Py_ssize_t n, const Step *step, const f32 *norms, f32 *best)
 
@@ -72,11 +77,31 @@ cdef inline void begin(
                 )
 
 
-cdef inline Py_ssize_t copied_next(
-    Py_ssize_t dim, Py_ssize_t height, Py_ssize_t start, Py_ssize_t depth
+cdef inline Py_ssize_t depth_of(Py_ssize_t dim) noexcept nogil:
+    """The dimensions of a block: as even as may be, so that each has time to fetch the next."""
+    cdef Py_ssize_t blocks = (dim + DEPTH - 1) // DEPTH
+    return (dim + 32 * blocks - 1) // (32 * blocks) * 32 if blocks > 1 else dim
+
+
+cdef inline void fetch_rows(
+    Step *step, const void *rows, Py_ssize_t width, Py_ssize_t stride
 ) noexcept nogil:
-    """How far behind a row's block lies the one that is copied after this tile's."""
-    return depth if start + depth < dim else height * dim - start
+    """Have rows of `width` bytes, `stride` apart, fetched during the next multiplications."""
+    step.ahead.line = <const char *>rows
+    step.ahead.end = step.ahead.line + width
+    step.ahead.width, step.ahead.stride = width, stride
+
+
+cdef inline void fetch_next(
+    Step *step, const char *rows, Py_ssize_t height, Py_ssize_t dim, Py_ssize_t start,
+    Py_ssize_t size,
+) noexcept nogil:
+    """Have the block behind that at `start` fetched: of these rows, or the first of the next."""
+    cdef Py_ssize_t depth = depth_of(dim), after = start + depth
+    if after < dim:
+        fetch_rows(step, rows + after * size, min(depth, dim - after) * size, dim * size)
+    else:
+        fetch_rows(step, rows + height * dim * size, min(depth, dim) * size, dim * size)
 
 
 cdef inline void copy_rows(
@@ -85,16 +110,12 @@ cdef inline void copy_rows(
 ) noexcept nogil:
     """Copy dimensions start to start + depth of the tile's tokens, decoded and in range."""
     cdef:
-        Py_ssize_t i, k, at, ahead = copied_next(doc.dim, height, start, depth)
+        Py_ssize_t i, at
     for i in range(height):
         at = (first + i) * doc.dim + start
         if doc.tokens:
-            for k in range(0, depth, 16):
-                prefetch(doc.tokens + at + ahead + k)
             copy_row(doc.tokens + at, depth, t.factors[i], t.rows + i * DEPTH)
         else:
-            for k in range(0, depth, 64):
-                prefetch(doc.codes + at + ahead + k)
             decode(doc.codes + at, depth, t.rows + i * DEPTH)
             t.squares[i] = add_squares(t.rows + i * DEPTH, depth, t.squares[i])
     if not doc.tokens and start + depth == doc.dim:
@@ -108,12 +129,13 @@ cdef inline void copy_rows(
 cdef inline void copy_row(
     const f32 *values, Py_ssize_t n, f32 factor, f32 *row
 ) noexcept nogil:
-    cdef Py_ssize_t k
-    if factor == 1:
-        memcpy(row, values, n * sizeof(f32))
-    else:
-        for k in range(n):
-            row[k] = values[k] * factor
+    cdef Py_ssize_t k = 0
+    while k + LANES <= n:
+        store(row + k, load(values + k) * factor)
+        k += LANES
+    while k < n:
+        row[k] = values[k] * factor
+        k += 1
 
 
 cdef inline void decode(const u8 *codes, Py_ssize_t n, f32 *values) noexcept nogil:
@@ -155,15 +177,19 @@ cdef inline void copy_tile(
     const Document *doc, const f32 *query, Py_ssize_t first, Py_ssize_t height, Tile *t
 ) noexcept nogil:
     """Add the dots of all blocks of dimensions but the last, which is copied and aimed at."""
-    cdef Py_ssize_t start = 0
+    cdef:
+        Py_ssize_t start = 0, depth = depth_of(doc.dim), size = 4 if doc.tokens else 1
+        const char *source = <const char *>doc.tokens if doc.tokens else <const char *>doc.codes
     begin(doc, first, height, t)
-    while doc.dim - start > DEPTH:
-        copy_rows(doc, first, height, start, DEPTH, t)
-        aim(&t.step, t.rows, query + start * QUERY_LANES, DEPTH, start > 0)
+    while True:
+        depth = min(depth, doc.dim - start)
+        copy_rows(doc, first, height, start, depth, t)
+        aim(&t.step, t.rows, query + start * QUERY_LANES, depth, start > 0)
+        fetch_next(&t.step, source + first * doc.dim * size, height, doc.dim, start, size)
+        start += depth
+        if start >= doc.dim:
+            return
         add(height, &t.step)
-        start += DEPTH
-    copy_rows(doc, first, height, start, doc.dim - start, t)
-    aim(&t.step, t.rows, query + start * QUERY_LANES, doc.dim - start, start > 0)
 
 
 cdef inline void best_cosines(
@@ -181,6 +207,7 @@ cdef inline void best_cosines(
         first = min(done, doc.count - height)
         if in_place:
             aim(&t.step, doc.tokens + first * DEPTH, query, DEPTH, False)
+            fetch_rows(&t.step, doc.tokens + (first + height) * DEPTH, 4 * DEPTH, 4 * DEPTH)
             finish(height, &t.step, doc.norms + first, best)
         else:
             copy_tile(doc, query, first, height, &t)

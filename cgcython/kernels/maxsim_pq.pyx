@@ -9,7 +9,9 @@ a token whose length is below 2**-100 of the largest centroid value counts as wi
 from libc.math cimport INFINITY, NAN, fabs, isfinite, sqrt
 from cgcython.kernels._document_door cimport check_documents, check_query
 from cgcython.kernels._door cimport agree
-from cgcython.kernels._tiles cimport TILE, Step, add, aim, copy_row, sum_best, tile_height
+from cgcython.kernels._tiles cimport (
+    TILE, Step, add, aim, copy_row, fetch_rows, sum_best, tile_height,
+)
 from cgcython.kernels._types cimport f32, f64, i64, u8
 from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, power_for
 
@@ -55,6 +57,7 @@ cdef void look_at(
             for i in range(height):
                 copy_row(centroids + (first + i) * dim + start, depth, scale, rows + i * DEPTH)
             aim(&step, rows, query + start * QUERY_LANES, depth, start > 0)
+            fetch_rows(&step, centroids + (first + height) * dim + start, dim * 4, dim * 4)
             add(height, &step)
             start += DEPTH
         done = first + height
