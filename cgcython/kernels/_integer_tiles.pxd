@@ -11,7 +11,7 @@ cdef extern from "_integers.h" nogil:
     enum:
         LANES "CG_INTEGER_LANES"
         DIMS "CG_DIMS"
-        LINE "CG_LINE"
+        LINE "CG_QUERY_LINE"
         CODES_TILE "CG_CODES_TILE"
     Py_ssize_t codes_height "cg_codes_height"(Py_ssize_t left, Py_ssize_t count)
     void add_bytes "cg_add_bytes"(

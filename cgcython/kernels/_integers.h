@@ -12,7 +12,7 @@
 
 #define CG_INTEGER_LANES 32
 #define CG_DIMS 128
-#define CG_LINE (4 * CG_INTEGER_LANES)
+#define CG_QUERY_LINE (4 * CG_INTEGER_LANES)
 
 #if defined(__AVX512VNNI__)
 #define CG_CODES_TILE 12
@@ -63,7 +63,7 @@ CG_INLINE cg_m cg_four(const uint8_t *p) { /* four bytes of a token for every la
 CG_INLINE void cg_multiply_bytes(const int n, const int small, const uint8_t *rows,
                                  const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
     (void)small;
-    for (ptrdiff_t g = 0; g < groups; g++, query += CG_LINE) {
+    for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
         cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
@@ -77,9 +77,9 @@ CG_INLINE void cg_multiply_bytes(const int n, const int small, const uint8_t *ro
 CG_INLINE void cg_multiply_small(const int n, const uint8_t *rows, const int8_t *query,
                                  ptrdiff_t groups, cg_vi *a, cg_vi *b) {
     const cg_m ones = CG_MM(set1_epi16)(1);
-    for (ptrdiff_t g = 0; g < groups; g += 2, query += 2 * CG_LINE) {
+    for (ptrdiff_t g = 0; g < groups; g += 2, query += 2 * CG_QUERY_LINE) {
         cg_m l0 = cg_load_m(query), r0 = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m l1 = cg_load_m(query + CG_LINE), r1 = cg_load_m(query + CG_LINE + CG_VECTOR_BYTES);
+        cg_m l1 = cg_load_m(query + CG_QUERY_LINE), r1 = cg_load_m(query + CG_QUERY_LINE + CG_VECTOR_BYTES);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m d0 = cg_four(rows + t * CG_DIMS + 4 * g);
             cg_m d1 = cg_four(rows + t * CG_DIMS + 4 * g + 4);
@@ -91,16 +91,16 @@ CG_INLINE void cg_multiply_small(const int n, const uint8_t *rows, const int8_t 
     }
 }
 
-CG_INLINE cg_m cg_even(cg_m v) { return CG_MM(srai_epi16)(CG_MM(slli_epi16)(v, 8), 8); }
-CG_INLINE cg_m cg_odd(cg_m v) { return CG_MM(srai_epi16)(v, 8); }
+CG_INLINE cg_m cg_even_bytes(cg_m v) { return CG_MM(srai_epi16)(CG_MM(slli_epi16)(v, 8), 8); }
+CG_INLINE cg_m cg_odd_bytes(cg_m v) { return CG_MM(srai_epi16)(v, 8); }
 
 /* Larger ones are widened first: even and odd dimensions as 16-bit numbers. */
 CG_INLINE void cg_multiply_large(const int n, const uint8_t *rows, const int8_t *query,
                                  ptrdiff_t groups, cg_vi *a, cg_vi *b) {
     const cg_m low = CG_MM(set1_epi16)(255);
-    for (ptrdiff_t g = 0; g < groups; g++, query += CG_LINE) {
+    for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
         cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m le = cg_even(left), lo = cg_odd(left), re = cg_even(right), ro = cg_odd(right);
+        cg_m le = cg_even_bytes(left), lo = cg_odd_bytes(left), re = cg_even_bytes(right), ro = cg_odd_bytes(right);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
             cg_m even = (cg_m)((cg_vi)four & (cg_vi)low), odd = CG_MM(srli_epi16)(four, 8);

@@ -15,96 +15,33 @@ at most e. Rounding gives e <= sqrt(dim) * peak / (2 * limit * |q|), limit 127 f
 32512 for two (less beyond 516 dimensions: dots stay below 2**31); float32 steps add 1e-6.
 """
 from libc.math cimport NAN, sqrt
-from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree
-from cgcython.kernels._finite cimport first_nonfinite, peak_bits
+from cgcython.kernels._finite cimport first_nonfinite
 from cgcython.kernels._integer_codes cimport (
     FINE, encode8, encode_levels, squares_of, value_of, whole_numbers,
 )
+from cgcython.kernels._integer_query cimport WIDEST, pack_block, peak_of
 from cgcython.kernels._integer_tiles cimport (
     LANES, LINE, Codes, Query, align_products, groups_of, i8, read_query, sum_products,
 )
-from cgcython.kernels._types cimport f32, f64, i32, i64, u8, u32
+from cgcython.kernels._types cimport f32, f64, i32, i64, u8
 
 np.import_array()
-
-cdef enum:
-    WIDEST = 4096           # dimensions that fit a row of scratch
-    NARROW = 127
-    WIDE = 32512            # its high byte is 127
-
-
-cdef f32 peak_of(const f32 *values, Py_ssize_t n) noexcept nogil:
-    cdef:
-        u32 bits = peak_bits(values, n)
-        f32 peak
-    memcpy(&peak, &bits, sizeof(peak))
-    return peak
-
-
-cdef f32 limit_of(Py_ssize_t dim, bint wide) noexcept nogil:
-    """The largest whole number of a query."""
-    return <f32>min(<i64>WIDE, 0x7FFFFFFF // (128 * max(dim, <Py_ssize_t>1))) if wide else NARROW
-
-
-cdef void pack_numbers(
-    const i32 *numbers, Py_ssize_t dim, Py_ssize_t second, i8 *lane
-) noexcept nogil:
-    """Write one token along a lane: bytes, or high bytes and `second` bytes on low bytes."""
-    cdef:
-        Py_ssize_t k, at
-        i32 high
-    for k in range(dim):
-        at = k // 4 * LINE + k % 4
-        high = (numbers[k] + 128) >> 8 if second else numbers[k]
-        lane[at] = <i8>high
-        if second:
-            lane[at + second] = <i8>(numbers[k] - 256 * high)
-
-
-cdef void pack_token(
-    const f32 *token, Py_ssize_t dim, Py_ssize_t second, i8 *lane, i32 *total, f32 *norm
-) noexcept nogil:
-    cdef:
-        i32[WIDEST] numbers
-        i64 squares = 0
-        Py_ssize_t k
-    whole_numbers(token, dim, peak_of(token, dim), limit_of(dim, second > 0), numbers)
-    pack_numbers(numbers, dim, second, lane)
-    total[0] = 0
-    for k in range(dim):
-        total[0] += numbers[k]
-        squares += <i64>numbers[k] * numbers[k]
-    norm[0] = <f32>(1 / sqrt(<f64>squares)) if squares else <f32>0
 
 
 cdef Py_ssize_t integers_pack_query(
     const f32 *tokens, Py_ssize_t count, Py_ssize_t dim, Py_ssize_t lines, i8 *packed
 ) noexcept nogil:
     """Write whole numbers as `packed`; return where a value is not finite, or -1."""
-    cdef:
-        Py_ssize_t i = 0, lane, second, groups = groups_of(dim), found
-        i8 *block
-        i32[LANES] sums
-        f32[LANES] norms
-    found = first_nonfinite(tokens, count * dim)
-    if found >= 0:
-        return found
-    second = groups * LINE if lines > groups + 2 else 0
-    while i < count:
-        block = packed + i // LANES * lines * LINE
-        memset(block, 0, lines * LINE)
-        memset(sums, 0, sizeof(sums))
-        memset(norms, 0, sizeof(norms))
-        for lane in range(min(<Py_ssize_t>LANES, count - i)):
-            pack_token(
-                tokens + (i + lane) * dim, dim, second, block + 4 * lane, &sums[lane], &norms[lane]
-            )
-        memcpy(block + (lines - 2) * LINE, sums, sizeof(sums))
-        memcpy(block + (lines - 1) * LINE, norms, sizeof(norms))
+    cdef Py_ssize_t i = 0, groups = groups_of(dim), found = first_nonfinite(tokens, count * dim)
+    while i < count and found < 0:
+        pack_block(
+            tokens + i * dim, min(<Py_ssize_t>LANES, count - i), dim, groups,
+            2 if lines > groups + 2 else 1, packed + i // LANES * lines * LINE,
+        )
         i += LANES
-    return -1
+    return found
 
 
 cdef f32 integers_score(
