@@ -18,8 +18,6 @@
 #define CG_OWN __attribute__((noinline)) /* a symbol of its own, whose width can be checked */
 #define CG_UNROLL _Pragma("GCC unroll 16")
 
-CG_INLINE cg_vf cg_from_int(cg_vu v) { return __builtin_convertvector((cg_vi)v, cg_vf); }
-
 typedef uint16_t cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2))); /* one per lane */
 
 CG_INLINE cg_vi cg_add_pairs(cg_vi sum, cg_vi a, cg_vi b) {
