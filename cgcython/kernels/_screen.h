@@ -48,7 +48,7 @@ static void cg_estimate(ptrdiff_t n, int keep, const uint8_t *rows, const int8_t
 }
 
 /* Into the second cache: the first has no room until another document's tokens are screened. */
-CG_INLINE void cg_fetch(const float *p) { __builtin_prefetch(p, 0, 2); }
+CG_INLINE void cg_fetch_far(const float *p) { __builtin_prefetch(p, 0, 2); }
 
 /* The lanes, lowest bit first, in which a token may reach the threshold. */
 CG_INLINE uint32_t cg_reaching(const float *upper, const float *least) {

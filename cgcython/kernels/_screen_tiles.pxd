@@ -20,7 +20,7 @@ cdef extern from "_screen.h" nogil:
         Py_ssize_t n, int keep, const u8 *rows, const i8 *query, Py_ssize_t groups,
         const i32 *before, Py_ssize_t step, const Reach *reach,
     )
-    void fetch "cg_fetch"(const f32 *p)
+    void fetch "cg_fetch_far"(const f32 *p)
     u32 reaching "cg_reaching"(const f32 *upper, const f32 *least)
     void near_dots "cg_near_dots"(
         const f32 *row, const f32 *query, Py_ssize_t dim, u32 lanes, f32 *dots
