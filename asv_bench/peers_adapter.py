@@ -310,7 +310,8 @@ def maxsim_at(precision, fine=False):
 
         is_pq = precision == "pq"
         book = PQ8Codebook.train(c.flat[:20_000], 32, rotation=None) if is_pq else None
-        stored = TokenArray(c.flat, c.off).quantize(precision, book)
+        tokens = TokenArray(c.flat, c.off)
+        stored = tokens.with_screen() if precision == "screen" else tokens.quantize(precision, book)
         query = PreparedQuery.of(c.q, fine)
         return lambda: max_sim_batch(query, stored, reduction="sum", num_threads=c.threads)
 
@@ -321,6 +322,7 @@ peer(MAXSIM[1:], "cgcython", "f32", "cgcython", mt=True, note="any rows, norms k
     maxsim_at("float32")
 )
 for precision, shown, note in [
+    ("screen", "f32", "the same bits, int8 copy kept"),
     ("bfloat16", "bf16", "as they lie"),
     ("e4m3", "E4M3", "as they lie"),
     ("int8", "i8", "as they lie"),

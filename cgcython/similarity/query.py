@@ -72,10 +72,11 @@ class PreparedQuery:
     def _tables(self):
         return {}
 
-    @property
-    def numbers(self):
-        """The whole numbers [count, dim] of a query that is not fine."""
-        # Blocks of lanes, then groups of four dimensions, each lane's four side by side.
-        lines = self.whole_numbers[:, :-2]
-        rows = lines.reshape(len(lines), -1, LANES, 4).transpose(0, 2, 1, 3)
-        return rows.reshape(len(lines) * LANES, -1)[: self.count, : self.dim]
+    @cached_property
+    def screened(self):
+        """The unit tokens as rows, and as whole numbers that a screen of float32 tokens meets."""
+        blocks, dim = self.packed.shape[:2]
+        rows = np.empty((blocks * LANES, dim), np.float32)
+        numbers = np.empty((blocks, kernels.maxsim_screen.lines(dim), 4 * LANES), np.int8)
+        kernels.maxsim_screen.pack_query(self.packed, rows, numbers)
+        return rows, numbers

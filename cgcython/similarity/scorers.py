@@ -41,9 +41,18 @@ def scorer(query, documents):
 
 
 def _float32(query, documents):
+    if documents.screen is not None:
+        arguments = screened(query, documents)
+        return lambda *which: kernels.maxsim_screen.score(*arguments, *which)
     packed, count, values = query.packed, query.count, documents.values
     norms = documents.inverse_norms
     return lambda *which: kernels.maxsim.score(packed, count, values, norms, *which)
+
+
+def screened(query, documents):
+    """Return what the kernels of a screen want to know of the query and of all tokens."""
+    values, norms = documents.values, documents.inverse_norms
+    return query.packed, *query.screened, query.count, values, norms, *documents.screen
 
 
 def _bfloat16(query, documents):

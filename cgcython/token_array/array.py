@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cgcython.arrays import require_finite
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.token_array import arrow, building, files, precisions
 from cgcython.token_array.screen import Screen
@@ -143,19 +144,12 @@ class TokenArray:
         60
         """
         self.require_values()
-        int8, whole = precisions.precision_of("int8"), self.compact()
-        building.checked_dim(self.dim, self.dim, int8, None)
+        whole = self.compact()
+        building.checked_dim(self.dim, self.dim, precisions.precision_of("int8"), None)
+        require_finite(whole.values)
         screened = whole._view(whole.starts, whole.counts)
-        screened.__dict__.update(screen=Screen.of(whole.values, num_threads))
+        screened.__dict__.update(screen=Screen.of(whole.values, whole.inverse_norms, num_threads))
         return screened
-
-    def coarse(self):
-        """Return the int8 copy of these documents, of those that `with_screen` gave one."""
-        copy = self._view(self.starts, self.counts)
-        codes, scales, _ = self.screen
-        shared = self._shared.setdefault("coarse", {})
-        copy.__dict__.update(values=codes, scales=scales, precision="int8", _shared=shared)
-        return copy
 
     def take(self, ids):
         """Return the documents of these ids, in their order; no token is copied."""
@@ -285,8 +279,7 @@ class TokenArray:
         if known is not None:
             return known
         out = np.empty(len(self.values), np.float32)
-        # With a screen, each query meets a few other documents.
-        if self.num_tokens >= len(self.values) or self.screen is not None:
+        if self.num_tokens >= len(self.values):
             self._write_norms(slice(None), out)
             return self._shared.setdefault("inverse_norms", out)
         for start, count in zip(self.starts.tolist(), self.counts.tolist()):
