@@ -15,11 +15,11 @@ cdef extern from "_integers.h" nogil:
         CODES_TILE "CG_CODES_TILE"
     Py_ssize_t codes_height "cg_codes_height"(Py_ssize_t left, Py_ssize_t count)
     void add_bytes "cg_add_bytes"(
-        Py_ssize_t n, int small, const u8 *rows, const i8 *query, Py_ssize_t groups,
+        Py_ssize_t n, int small, int lanes, const u8 *rows, const i8 *query, Py_ssize_t groups,
         Py_ssize_t second, const i32 *before, Py_ssize_t step, i32 *sums,
     )
     void finish_bytes "cg_finish_bytes"(
-        Py_ssize_t n, int small, const u8 *rows, const i8 *query, Py_ssize_t groups,
+        Py_ssize_t n, int small, int lanes, const u8 *rows, const i8 *query, Py_ssize_t groups,
         Py_ssize_t second, const i32 *before, Py_ssize_t step, const f32 *norms, f32 *best,
     )
     void widen8 "cg_widen8"(const u8 *codes, u8 *row)
@@ -43,6 +43,7 @@ cdef struct Query:
     const i8 *lines     # [planes, groups, 32 lanes, 4]: signed bytes, or high and then low bytes
     Py_ssize_t groups
     Py_ssize_t second   # bytes from the first plane to the second, 0 where there is none
+    int lanes           # of LANES that hold a token
     i32[LANES] sums     # of each lane's numbers
     f32[LANES] norms    # inverse, 0 for a token without direction
 
@@ -59,10 +60,10 @@ cdef inline Py_ssize_t groups_of(Py_ssize_t dim) noexcept nogil:
 
 
 cdef inline void read_query(
-    const i8 *block, Py_ssize_t lines, Py_ssize_t groups, Query *q
+    const i8 *block, Py_ssize_t lines, Py_ssize_t groups, Py_ssize_t lanes, Query *q
 ) noexcept nogil:
     """Find the parts of a packed block: the planes, then each lane's sum and inverse norm."""
-    q.lines, q.groups = block, groups
+    q.lines, q.groups, q.lanes = block, groups, <int>lanes
     q.second = groups * LINE if lines > groups + 2 else 0
     memcpy(q.sums, block + (lines - 2) * LINE, sizeof(q.sums))
     memcpy(q.norms, block + (lines - 1) * LINE, sizeof(q.norms))
@@ -126,7 +127,7 @@ cdef inline Py_ssize_t add_blocks(
     widen_rows(doc, first, height, 0, t.rows)
     while q.groups - done > GROUPS:
         add_bytes(
-            height, doc.bits < 8, t.rows, q.lines + done * LINE, GROUPS, q.second,
+            height, doc.bits < 8, q.lanes, t.rows, q.lines + done * LINE, GROUPS, q.second,
             earlier(t, done), LANES if done else 0, t.sums,
         )
         done += GROUPS
@@ -147,26 +148,26 @@ cdef inline void best_products(const Codes *doc, const Query *q, f32 *best) noex
         first = min(done, doc.count - height)
         line = add_blocks(doc, q, first, height, &t)
         finish_bytes(
-            height, doc.bits < 8, t.rows, q.lines + line * LINE, q.groups - line, q.second,
+            height, doc.bits < 8, q.lanes, t.rows, q.lines + line * LINE, q.groups - line, q.second,
             earlier(&t, line), LANES if line else 0, doc.norms + first, best,
         )
         done = first + height
 
 
-cdef inline f64 sum_products(const Codes *doc, const Query *q, Py_ssize_t lanes) noexcept nogil:
+cdef inline f64 sum_products(const Codes *doc, const Query *q) noexcept nogil:
     cdef:
         f32[LANES] best
         f64 total = 0
         Py_ssize_t lane
     best_products(doc, q, best)
-    for lane in range(lanes):
+    for lane in range(q.lanes):
         if best[lane] > -INFINITY:
             total += <f64>best[lane] * q.norms[lane]
     return total
 
 
 cdef inline void align_products(
-    const Codes *doc, const Query *q, Py_ssize_t lanes, i64 *best, f32 *cosines
+    const Codes *doc, const Query *q, i64 *best, f32 *cosines
 ) noexcept nogil:
     """Write the best token and its cosine for each lane; -1 and 0 without a match."""
     cdef:
@@ -175,19 +176,19 @@ cdef inline void align_products(
         f32 product
         Py_ssize_t i, line, lane
     begin_tile(doc, q, &t)
-    for lane in range(lanes):
+    for lane in range(q.lanes):
         best[lane], highest[lane] = -1, -INFINITY
     for i in range(doc.count):
         line = add_blocks(doc, q, i, 1, &t)
         add_bytes(
-            1, doc.bits < 8, t.rows, q.lines + line * LINE, q.groups - line, q.second,
+            1, doc.bits < 8, q.lanes, t.rows, q.lines + line * LINE, q.groups - line, q.second,
             earlier(&t, line), LANES if line else 0, t.sums,
         )
-        for lane in range(lanes):
+        for lane in range(q.lanes):
             product = <f32>t.sums[lane] * doc.norms[i]
             if product > highest[lane]:
                 best[lane], highest[lane] = i, product
-    for lane in range(lanes):
+    for lane in range(q.lanes):
         if best[lane] < 0 or q.norms[lane] == 0:
             best[lane], highest[lane] = -1, 0
         cosines[lane] = <f32>(<f64>highest[lane] * q.norms[lane])

@@ -58,35 +58,40 @@ CG_INLINE cg_m cg_four(const uint8_t *p) { /* four bytes of a token for every la
     return CG_MM(set1_epi32)(x);
 }
 
-/* Add the dots of n rows to a and b [n]; `small` promises that no byte exceeds 30. */
+/* Add the dots of n rows to a and, with a second vector of lanes, to b [n]; `small` promises that
+   no byte exceeds 30. */
 #if defined(__AVX512VNNI__)
-CG_INLINE void cg_multiply_bytes(const int n, const int small, const uint8_t *rows,
-                                 const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
+CG_INLINE void cg_multiply_bytes(const int n, const int small, const int two,
+                                 const uint8_t *rows, const int8_t *query, ptrdiff_t groups,
+                                 cg_vi *a, cg_vi *b) {
     (void)small;
     for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
         cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
             a[t] = (cg_vi)_mm512_dpbusd_epi32((cg_m)a[t], four, left);
-            b[t] = (cg_vi)_mm512_dpbusd_epi32((cg_m)b[t], four, right);
+            if (two) b[t] = (cg_vi)_mm512_dpbusd_epi32((cg_m)b[t], four, right);
         }
     }
 }
 #else
+#define CG_PRODUCTS(a, b) CG_MM(maddubs_epi16)(a, b)
+
 /* Pairs of products fit 16 bits when the bytes are small: two of them do, too. */
-CG_INLINE void cg_multiply_small(const int n, const uint8_t *rows, const int8_t *query,
-                                 ptrdiff_t groups, cg_vi *a, cg_vi *b) {
+CG_INLINE void cg_multiply_small(const int n, const int two, const uint8_t *rows,
+                                 const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
     const cg_m ones = CG_MM(set1_epi16)(1);
     for (ptrdiff_t g = 0; g < groups; g += 2, query += 2 * CG_QUERY_LINE) {
         cg_m l0 = cg_load_m(query), r0 = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m l1 = cg_load_m(query + CG_QUERY_LINE), r1 = cg_load_m(query + CG_QUERY_LINE + CG_VECTOR_BYTES);
+        cg_m l1 = cg_load_m(query + CG_QUERY_LINE);
+        cg_m r1 = cg_load_m(query + CG_QUERY_LINE + CG_VECTOR_BYTES);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m d0 = cg_four(rows + t * CG_DIMS + 4 * g);
             cg_m d1 = cg_four(rows + t * CG_DIMS + 4 * g + 4);
-            cg_m left = CG_MM(add_epi16)(CG_MM(maddubs_epi16)(d0, l0), CG_MM(maddubs_epi16)(d1, l1));
-            cg_m right = CG_MM(add_epi16)(CG_MM(maddubs_epi16)(d0, r0), CG_MM(maddubs_epi16)(d1, r1));
+            cg_m left = CG_MM(add_epi16)(CG_PRODUCTS(d0, l0), CG_PRODUCTS(d1, l1));
+            cg_m right = CG_MM(add_epi16)(CG_PRODUCTS(d0, r0), CG_PRODUCTS(d1, r1));
             a[t] += (cg_vi)CG_MM(madd_epi16)(left, ones);
-            b[t] += (cg_vi)CG_MM(madd_epi16)(right, ones);
+            if (two) b[t] += (cg_vi)CG_MM(madd_epi16)(right, ones);
         }
     }
 }
@@ -95,77 +100,83 @@ CG_INLINE cg_m cg_even_bytes(cg_m v) { return CG_MM(srai_epi16)(CG_MM(slli_epi16
 CG_INLINE cg_m cg_odd_bytes(cg_m v) { return CG_MM(srai_epi16)(v, 8); }
 
 /* Larger ones are widened first: even and odd dimensions as 16-bit numbers. */
-CG_INLINE void cg_multiply_large(const int n, const uint8_t *rows, const int8_t *query,
-                                 ptrdiff_t groups, cg_vi *a, cg_vi *b) {
+CG_INLINE void cg_multiply_large(const int n, const int two, const uint8_t *rows,
+                                 const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
     const cg_m low = CG_MM(set1_epi16)(255);
     for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
         cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m le = cg_even_bytes(left), lo = cg_odd_bytes(left), re = cg_even_bytes(right), ro = cg_odd_bytes(right);
+        cg_m le = cg_even_bytes(left), lo = cg_odd_bytes(left);
+        cg_m re = cg_even_bytes(right), ro = cg_odd_bytes(right);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
             cg_m even = (cg_m)((cg_vi)four & (cg_vi)low), odd = CG_MM(srli_epi16)(four, 8);
             a[t] += (cg_vi)CG_MM(madd_epi16)(even, le) + (cg_vi)CG_MM(madd_epi16)(odd, lo);
-            b[t] += (cg_vi)CG_MM(madd_epi16)(even, re) + (cg_vi)CG_MM(madd_epi16)(odd, ro);
+            if (two) b[t] += (cg_vi)CG_MM(madd_epi16)(even, re) + (cg_vi)CG_MM(madd_epi16)(odd, ro);
         }
     }
 }
 
-CG_INLINE void cg_multiply_bytes(const int n, const int small, const uint8_t *rows,
-                                 const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
-    if (small) cg_multiply_small(n, rows, query, groups, a, b);
-    else cg_multiply_large(n, rows, query, groups, a, b);
+CG_INLINE void cg_multiply_bytes(const int n, const int small, const int two,
+                                 const uint8_t *rows, const int8_t *query, ptrdiff_t groups,
+                                 cg_vi *a, cg_vi *b) {
+    if (small) cg_multiply_small(n, two, rows, query, groups, a, b);
+    else cg_multiply_large(n, two, rows, query, groups, a, b);
 }
 #endif
 
 /* A block of a query: `groups` lines for the high bytes and, `second` bytes on unless that is 0,
    for the low bytes of 16-bit numbers. */
-CG_INLINE void cg_integer_dots(const int n, const int small, const uint8_t *rows,
+CG_INLINE void cg_integer_dots(const int n, const int small, const int two, const uint8_t *rows,
                                const int8_t *query, ptrdiff_t groups, ptrdiff_t second, cg_vi *a,
                                cg_vi *b) {
     CG_UNROLLED for (int t = 0; t < n; t++) a[t] = b[t] = (cg_vi){0};
-    cg_multiply_bytes(n, small, rows, query, groups, a, b);
+    cg_multiply_bytes(n, small, two, rows, query, groups, a, b);
     if (second) {
         CG_UNROLLED for (int t = 0; t < n; t++) {
             a[t] *= 256;
             b[t] *= 256;
         }
-        cg_multiply_bytes(n, small, rows, query + second, groups, a, b);
+        cg_multiply_bytes(n, small, two, rows, query + second, groups, a, b);
     }
 }
 
 /* sums [n][32] = dots + before [n][32], or before [32] for all rows where `step` is 0. */
-CG_INLINE void cg_add_any_bytes(const int n, const int small, const uint8_t *rows,
+CG_INLINE void cg_add_any_bytes(const int n, const int small, const int two, int lanes,
+                                 const uint8_t *rows,
                                 const int8_t *query, ptrdiff_t groups, ptrdiff_t second,
                                 const int32_t *before, ptrdiff_t step, int32_t *sums) {
-    for (int lane = 0; lane < CG_INTEGER_LANES; lane += 2 * CG_LANES) {
+    for (int lane = 0; lane < lanes; lane += 2 * CG_LANES) {
         cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
-        cg_integer_dots(n, small, rows, query + 4 * lane, groups, second, a, b);
+        cg_integer_dots(n, small, two, rows, query + 4 * lane, groups, second, a, b);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             const int32_t *old = before + t * step + lane;
             cg_store_i(sums + t * CG_INTEGER_LANES + lane, a[t] + cg_load_i(old));
-            cg_store_i(sums + t * CG_INTEGER_LANES + lane + CG_LANES,
-                       b[t] + cg_load_i(old + CG_LANES));
+            if (two)
+                cg_store_i(sums + t * CG_INTEGER_LANES + lane + CG_LANES,
+                           b[t] + cg_load_i(old + CG_LANES));
         }
     }
 }
 
 /* The same sums times the norms raise best [32]. */
-CG_INLINE void cg_finish_any_bytes(const int n, const int small, const uint8_t *rows,
+CG_INLINE void cg_finish_any_bytes(const int n, const int small, const int two, int lanes,
+                                 const uint8_t *rows,
                                    const int8_t *query, ptrdiff_t groups, ptrdiff_t second,
                                    const int32_t *before, ptrdiff_t step, const float *norms,
                                    float *best) {
-    for (int lane = 0; lane < CG_INTEGER_LANES; lane += 2 * CG_LANES) {
+    for (int lane = 0; lane < lanes; lane += 2 * CG_LANES) {
         cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
-        cg_integer_dots(n, small, rows, query + 4 * lane, groups, second, a, b);
+        cg_integer_dots(n, small, two, rows, query + 4 * lane, groups, second, a, b);
         cg_vf left = cg_load(best + lane), right = cg_load(best + lane + CG_LANES);
         CG_UNROLLED for (int t = 0; t < n; t++) {
             const int32_t *old = before + t * step + lane;
-            cg_vi x = a[t] + cg_load_i(old), y = b[t] + cg_load_i(old + CG_LANES);
+            cg_vi x = a[t] + cg_load_i(old), y = x;
+            if (two) y = b[t] + cg_load_i(old + CG_LANES);
             left = cg_max(__builtin_convertvector(x, cg_vf) * norms[t], left);
-            right = cg_max(__builtin_convertvector(y, cg_vf) * norms[t], right);
+            if (two) right = cg_max(__builtin_convertvector(y, cg_vf) * norms[t], right);
         }
         cg_store(best + lane, left);
-        cg_store(best + lane + CG_LANES, right);
+        if (two) cg_store(best + lane + CG_LANES, right);
     }
 }
 
@@ -187,22 +198,30 @@ CG_INLINE ptrdiff_t cg_codes_height(ptrdiff_t left, ptrdiff_t count) {
     return 1;
 }
 
-static void cg_add_bytes(ptrdiff_t n, int small, const uint8_t *rows, const int8_t *query,
-                         ptrdiff_t groups, ptrdiff_t second, const int32_t *before, ptrdiff_t step,
-                         int32_t *sums) {
-#define CG_CALL(N)                                                                          \
-    if (small) cg_add_any_bytes(N, 1, rows, query, groups, second, before, step, sums);     \
-    else cg_add_any_bytes(N, 0, rows, query, groups, second, before, step, sums)
+/* One vector of lanes where it holds all query tokens, else pairs of vectors. */
+#define CG_BY_KIND(DO, N, small, lanes, ...)                                   \
+    if (CG_LANES == 16 && (lanes) <= 16) {                                     \
+        if (small) DO(N, 1, 0, lanes, __VA_ARGS__);                            \
+        else DO(N, 0, 0, lanes, __VA_ARGS__);                                  \
+    } else if (small) DO(N, 1, 1, lanes, __VA_ARGS__);                         \
+    else DO(N, 0, 1, lanes, __VA_ARGS__)
+
+static void cg_add_bytes(ptrdiff_t n, int small, int lanes, const uint8_t *rows,
+                         const int8_t *query, ptrdiff_t groups, ptrdiff_t second,
+                         const int32_t *before, ptrdiff_t step, int32_t *sums) {
+#define CG_CALL(N) \
+    CG_BY_KIND(cg_add_any_bytes, N, small, lanes, rows, query, groups, second, before, step, sums)
     CG_FOR_CODES_HEIGHT(n, CG_CALL)
 #undef CG_CALL
 }
 
-static void cg_finish_bytes(ptrdiff_t n, int small, const uint8_t *rows, const int8_t *query,
-                            ptrdiff_t groups, ptrdiff_t second, const int32_t *before,
-                            ptrdiff_t step, const float *norms, float *best) {
-#define CG_CALL(N)                                                                              \
-    if (small) cg_finish_any_bytes(N, 1, rows, query, groups, second, before, step, norms, best); \
-    else cg_finish_any_bytes(N, 0, rows, query, groups, second, before, step, norms, best)
+static void cg_finish_bytes(ptrdiff_t n, int small, int lanes, const uint8_t *rows,
+                            const int8_t *query, ptrdiff_t groups, ptrdiff_t second,
+                            const int32_t *before, ptrdiff_t step, const float *norms,
+                            float *best) {
+#define CG_CALL(N)                                                                         \
+    CG_BY_KIND(cg_finish_any_bytes, N, small, lanes, rows, query, groups, second, before,  \
+               step, norms, best)
     CG_FOR_CODES_HEIGHT(n, CG_CALL)
 #undef CG_CALL
 }

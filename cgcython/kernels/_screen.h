@@ -14,12 +14,13 @@ typedef struct {
     float *lower, *upper;
 } cg_reach;
 
-CG_INLINE void cg_estimate_any(const int n, const int keep, const uint8_t *rows,
-                               const int8_t *query, ptrdiff_t groups, const int32_t *before,
-                               ptrdiff_t step, const cg_reach *reach, int lane) {
+CG_INLINE void cg_estimate_any(const int n, const int keep, const int two,
+                               const uint8_t *rows, const int8_t *query, ptrdiff_t groups,
+                               const int32_t *before, ptrdiff_t step, const cg_reach *reach,
+                               int lane) {
     cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
-    cg_integer_dots(n, 0, rows, query + 4 * lane, groups, 0, a, b);
-    for (int half = 0; half < 2; half++, lane += CG_LANES) {
+    cg_integer_dots(n, 0, two, rows, query + 4 * lane, groups, 0, a, b);
+    for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
         cg_vf low = cg_load(reach->lower + lane), slope = cg_load(reach->slopes + lane);
         cg_vf high = keep ? cg_set(0) : cg_load(reach->upper + lane);
         CG_UNROLLED for (int t = 0; t < n; t++) {
@@ -35,15 +36,20 @@ CG_INLINE void cg_estimate_any(const int n, const int keep, const uint8_t *rows,
     }
 }
 
-static void cg_estimate(ptrdiff_t n, int keep, const uint8_t *rows, const int8_t *query,
-                        ptrdiff_t groups, const int32_t *before, ptrdiff_t step,
-                        const cg_reach *reach) {
-    for (int lane = 0; lane < CG_INTEGER_LANES; lane += 2 * CG_LANES) {
-#define CG_CALL(N)                                                                         \
-    if (keep) cg_estimate_any(N, 1, rows, query, groups, before, step, reach, lane);       \
-    else cg_estimate_any(N, 0, rows, query, groups, before, step, reach, lane)
+static void cg_estimate(ptrdiff_t n, int keep, int lanes, const uint8_t *rows,
+                        const int8_t *query, ptrdiff_t groups, const int32_t *before,
+                        ptrdiff_t step, const cg_reach *reach) {
+    const int one = CG_LANES == 16 && lanes <= 16; /* vector holds all query tokens */
+    for (int lane = 0; lane < lanes; lane += 2 * CG_LANES) {
+#define CG_KEPT(N, two)                                                                       \
+    if (keep) cg_estimate_any(N, 1, two, rows, query, groups, before, step, reach, lane);     \
+    else cg_estimate_any(N, 0, two, rows, query, groups, before, step, reach, lane)
+#define CG_CALL(N)             \
+    if (one) { CG_KEPT(N, 0); } \
+    else { CG_KEPT(N, 1); }
         CG_FOR_CODES_HEIGHT(n, CG_CALL)
 #undef CG_CALL
+#undef CG_KEPT
     }
 }
 

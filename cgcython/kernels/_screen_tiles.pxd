@@ -17,7 +17,7 @@ cdef extern from "_screen.h" nogil:
         f32 *lower
         f32 *upper
     void estimate "cg_estimate"(
-        Py_ssize_t n, int keep, const u8 *rows, const i8 *query, Py_ssize_t groups,
+        Py_ssize_t n, int keep, int lanes, const u8 *rows, const i8 *query, Py_ssize_t groups,
         const i32 *before, Py_ssize_t step, const Reach *reach,
     )
     void fetch "cg_fetch_far"(const f32 *p)
@@ -87,7 +87,7 @@ cdef inline void read_block(
     const i8 *block, Py_ssize_t groups, const f32 *rows, Py_ssize_t lanes, QueryBlock *q
 ) noexcept nogil:
     q.numbers.lines, q.numbers.groups, q.numbers.second = block, groups, 0
-    q.rows, q.lanes = rows, lanes
+    q.rows, q.lanes, q.numbers.lanes = rows, lanes, <int>lanes
     block += groups * LINE
     memcpy(q.numbers.sums, block, LINE)
     memcpy(q.numbers.norms, block + LINE, LINE)
@@ -117,7 +117,7 @@ cdef inline void estimate_tokens(
         line = 0
         while q.numbers.groups - line > GROUPS:
             add_bytes(
-                height, False, t.rows, q.numbers.lines + line * LINE, GROUPS, 0,
+                height, False, q.numbers.lanes, t.rows, q.numbers.lines + line * LINE, GROUPS, 0,
                 earlier(&t, line), LANES if line else 0, t.sums,
             )
             line += GROUPS
@@ -125,7 +125,8 @@ cdef inline void estimate_tokens(
         reach.bounds = doc.bounds + 2 * (start + first)
         reach.upper = upper + first * LANES if keep else upper
         estimate(
-            height, keep, t.rows, q.numbers.lines + line * LINE, q.numbers.groups - line,
+            height, keep, q.numbers.lanes, t.rows,
+            q.numbers.lines + line * LINE, q.numbers.groups - line,
             earlier(&t, line), LANES if line else 0, &reach,
         )
         done = first + height

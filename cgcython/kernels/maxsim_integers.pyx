@@ -56,8 +56,11 @@ cdef f32 integers_score(
         Py_ssize_t done = 0
     doc.codes, doc.norms, doc.count, doc.width, doc.bits = codes, norms, count, width, bits
     while done < num_query:
-        read_query(packed + done // LANES * lines * LINE, lines, groups, &query)
-        total += sum_products(&doc, &query, min(<Py_ssize_t>LANES, num_query - done))
+        read_query(
+            packed + done // LANES * lines * LINE, lines, groups,
+            min(<Py_ssize_t>LANES, num_query - done), &query,
+        )
+        total += sum_products(&doc, &query)
         done += LANES
     return <f32>total
 
@@ -261,6 +264,6 @@ def align(
         doc.count, doc.width = codes.shape[0], codes.shape[1]
         while i < num_query:
             lanes = min(<Py_ssize_t>LANES, num_query - i)
-            read_query(&packed[i // LANES, 0, 0], packed.shape[1], groups, &query)
-            align_products(&doc, &query, lanes, &best[i], &cosines[i])
+            read_query(&packed[i // LANES, 0, 0], packed.shape[1], groups, lanes, &query)
+            align_products(&doc, &query, &best[i], &cosines[i])
             i += LANES
