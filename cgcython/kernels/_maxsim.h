@@ -27,7 +27,8 @@ CG_INLINE void cg_multiply(const int n, const int two, const float *rows, const 
         cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
         /* Pinned: folded into each multiply-add, the loads would be repeated. */
         __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
-        cg_fetch(&ahead);
+        /* The rows of a low tile have half as many lines as there are turns. */
+        if (CG_TILE > 6 || k % 2 == 0) cg_fetch(&ahead);
         CG_UNROLL for (int t = 0; t < n; t++) {
             cg_vf value = cg_set(rows[t * CG_DEPTH + k]);
             a[t] += value * left;

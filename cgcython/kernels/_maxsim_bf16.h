@@ -32,7 +32,16 @@ CG_INLINE void cg_set_rounding(unsigned mode) {
 #define CG_FLUSH (CG_KEEP | 0x8040U)
 
 CG_INLINE cg_vu cg_load_pairs(const uint16_t *p) { cg_vu v; memcpy(&v, p, sizeof v); return v; }
-CG_INLINE cg_vf cg_odd(cg_vu pairs) { return cg_floats(pairs & 0xFFFF0000U); }
+CG_INLINE cg_vf cg_odd(cg_vu pairs) {
+#if defined(__AVX512F__)
+    return cg_floats(pairs & 0xFFFF0000U);
+#else
+    pairs >>= 16;
+    /* Pinned: a mask would take the one register that a tile leaves. */
+    __asm__("" : CG_REGISTER(pairs));
+    return cg_floats(pairs << 16);
+#endif
+}
 CG_INLINE cg_vf cg_even(cg_vu pairs) { return cg_floats(pairs << 16); }
 
 /* The bfloat16 nearest to each number, in the upper half of its lane. */
@@ -123,9 +132,12 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
     for (ptrdiff_t k = 0; k < pairs; k++, query += CG_LINE) {
         const float *column = rows + k + (k & -16);
         cg_vu left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
-        cg_fetch(&ahead);
         cg_half_pair(n, two, column, cg_odd(left), cg_odd(right), a, b);
+        /* Hidden: kept for their other half, the pairs would take two registers too many. */
+        __asm__("" : "+r"(query));
+        left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
         cg_half_pair(n, two, column + 16, cg_even(left), cg_even(right), a, b);
+        cg_fetch(&ahead);
     }
 }
 
