@@ -5,6 +5,7 @@ steps the one whose levels point most nearly along the token is taken; its scale
 that brings the levels closest to the token.
 """
 from libc.math cimport ceil, floorf, ldexp, log2, rintf
+from cgcython.kernels._integer_tiles cimport DIMS, offset_of, widen
 from cgcython.kernels._types cimport f32, f64, i32, i64, u8
 
 cdef enum:
@@ -114,24 +115,38 @@ cdef inline f32 encode_levels(
     return <f32>(scale * peak / FINE)
 
 
-cdef inline i32 value_of(const u8 *codes, Py_ssize_t k, int bits) noexcept nogil:
-    """The whole number a code stands for."""
-    cdef int per_byte = 8 // bits, top = (1 << bits) - 1
-    if bits == 8:
-        return <i32>(codes[k] ^ 0x80) - 128
-    if bits == 1:
-        return 2 * (codes[k // 8] >> (7 - k % 8) & 1) - 1
-    return 2 * (codes[k // per_byte] >> (bits * (k % per_byte)) & top) - top
-
-
-cdef inline i64 squares_of(const u8 *codes, Py_ssize_t dim, int bits) noexcept nogil:
+cdef inline i64 squares_of(
+    const u8 *codes, Py_ssize_t width, Py_ssize_t dim, int bits
+) noexcept nogil:
+    """The squared length of a token's whole numbers."""
     cdef:
+        u8[DIMS] row
         i64 total = 0
-        i32 value
-        Py_ssize_t k
-    if bits == 1:
-        return dim
-    for k in range(dim):
-        value = value_of(codes, k, bits)
-        total += value * value
+        i32 value, part
+        int offset = offset_of(bits)
+        Py_ssize_t start = 0, k, skip
+    while start < dim:
+        skip, part = start * bits // 8, 0
+        widen(codes + skip, width - skip, bits, row)
+        for k in range(min(<Py_ssize_t>DIMS, dim - start)):
+            value = <i32>row[k] - offset
+            part += value * value
+        total += part
+        start += DIMS
     return total
+
+
+cdef inline void decode_token(
+    const u8 *codes, Py_ssize_t width, Py_ssize_t dim, int bits, f32 scale, f32 *values
+) noexcept nogil:
+    """Write a token's whole numbers times its scale."""
+    cdef:
+        u8[DIMS] row
+        int offset = offset_of(bits)
+        Py_ssize_t start = 0, k, skip
+    while start < dim:
+        skip = start * bits // 8
+        widen(codes + skip, width - skip, bits, row)
+        for k in range(min(<Py_ssize_t>DIMS, dim - start)):
+            values[start + k] = <f32>(<i32>row[k] - offset) * scale
+        start += DIMS

@@ -19,7 +19,7 @@ cimport numpy as np
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._finite cimport first_nonfinite
 from cgcython.kernels._integer_codes cimport (
-    FINE, encode8, encode_levels, squares_of, value_of, whole_numbers,
+    FINE, decode_token, encode8, encode_levels, squares_of, whole_numbers,
 )
 from cgcython.kernels._integer_query cimport WIDEST, pack_block, peak_of
 from cgcython.kernels._integer_tiles cimport (
@@ -171,12 +171,11 @@ def decode_rows(
     f32[:, ::1] values,             # OUT
 ):
     """Write each code's whole number times its token's scale."""
-    cdef Py_ssize_t i, k, dim = values.shape[1]
+    cdef Py_ssize_t i, dim = values.shape[1]
     check_rows(codes, bits, dim, values.shape[0], scales.shape[0])
     with nogil:
         for i in range(values.shape[0]):
-            for k in range(dim):
-                values[i, k] = <f32>value_of(&codes[i, 0], k, bits) * scales[i]
+            decode_token(&codes[i, 0], codes.shape[1], dim, bits, scales[i], &values[i, 0])
 
 
 def inverse_norms(
@@ -194,7 +193,7 @@ def inverse_norms(
     check_rows(codes, bits, dim, out.shape[0], scales.shape[0] if scaled else out.shape[0])
     with nogil:
         for i in range(out.shape[0]):
-            squares = squares_of(&codes[i, 0], dim, bits)
+            squares = squares_of(&codes[i, 0], codes.shape[1], dim, bits)
             if squares == 0 or (scaled and scales[i] == 0):
                 out[i] = <f32>NAN
             else:
