@@ -20,7 +20,7 @@ CG_INLINE void cg_estimate_any(const int n, const int keep, const int two,
                                int lane) {
     cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
     cg_integer_dots(n, 0, two, rows, query + 4 * lane, groups, 0, a, b);
-    for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
+    CG_UNROLLED for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
         cg_vf low = cg_load(reach->lower + lane), slope = cg_load(reach->slopes + lane);
         cg_vf high = keep ? cg_set(0) : cg_load(reach->upper + lane);
         CG_UNROLLED for (int t = 0; t < n; t++) {

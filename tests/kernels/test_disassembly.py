@@ -35,6 +35,8 @@ HOT = [
     ("tokens", "tokens_score", 8),
     ("maxsim", "cg_finish", 50),
     ("maxsim", "copy_tile", 120),
+    ("maxsim_integers", "integers_score", 500),
+    ("maxsim_screen", "finish_pairs", 16),
     ("dense", "product_block", 120),
     ("dense", "dense_cosine", 12),
 ]
