@@ -31,6 +31,12 @@ class ImportanceScoringMethod(Enum):
     COVERAGE = "coverage"
 
 
+_SCORERS = {
+    ImportanceScoringMethod.MAX_ABS: "max_abs",
+    ImportanceScoringMethod.ENTROPY: "entropy",
+}
+
+
 @dataclass(frozen=True)
 class TokenPruningConfig:
     """How much to prune and by what; `strict` refuses to guess missing attention weights."""
@@ -131,10 +137,9 @@ class TokenPruningQuantizer:
             _require_few(len(tokens))
             out, kept = pool_tokens(tokens, count)
             return PrunedEmbeddings(out, kept.astype(np.int64), removed), None
-        method, strict = config.scoring_method, config.strict
-        kept, _, notice = _chosen(tokens, count, method, attention_weights, strict)
         out = np.empty((count, tokens.shape[1]), np.float32)
-        kernels.tokens.gather(tokens, kept, out)
+        method, strict = config.scoring_method, config.strict
+        kept, _, notice = _chosen(tokens, count, method, attention_weights, strict, out)
         return PrunedEmbeddings(out, kept.astype(np.int64), removed), notice
 
 
@@ -168,21 +173,44 @@ def require_method(method):
         raise InvalidInput(what="scoring_method", expected=names, actual=method)
 
 
-def _chosen(tokens, count, method, attention_weights, strict):
-    """Return what `choose_tokens` does, and what to warn of, or None."""
+def _chosen(tokens, count, method, attention_weights, strict, out=None):
+    """Return what `choose_tokens` does, and what to warn of, or None; kept tokens go to `out`."""
     kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
     if method is ImportanceScoringMethod.COVERAGE:
         _require_few(len(tokens))
         scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
         kernels.tokens.coverage(tokens, kept, importance, scratch)
+        _gather(tokens, kept, out)
         return kept, importance, None
-    missing = method is ImportanceScoringMethod.ATTENTION_BASED and attention_weights is None
+    by_attention = method is ImportanceScoringMethod.ATTENTION_BASED
+    missing = by_attention and attention_weights is None
     if missing and strict:
         raise InvalidInput(what="attention_weights", expected=f"{len(tokens)} weights", actual=None)
-    scores = _scores(tokens, method, attention_weights)
-    kernels.tokens.select_top(scores, kept)
+    if by_attention and not missing:
+        scores = as_vector(attention_weights, len(tokens))
+        kernels.tokens.select_top(scores, kept)
+        _gather(tokens, kept, out)
+    else:
+        scores = _select(tokens, method, kept, out)
     notice = _notice(scores, method, missing) if count < len(tokens) else None
     return kept, scores[kept], notice
+
+
+def _select(tokens, method, kept, out):
+    """Write the positions of the best tokens, and these, by what a kernel scores; return scores."""
+    scores = np.empty(len(tokens), np.float32)
+    name = _SCORERS.get(method, "magnitude")  # attention without weights too
+    if out is None:
+        getattr(kernels.tokens, name)(tokens, scores)
+        kernels.tokens.select_top(scores, kept)
+    else:
+        kernels.tokens.prune(tokens, getattr(kernels.tokens, name.upper()), scores, kept, out)
+    return scores
+
+
+def _gather(tokens, kept, out):
+    if out is not None:
+        kernels.tokens.gather(tokens, kept, out)
 
 
 def _cover(documents, places, kept, out):
@@ -195,19 +223,6 @@ def _cover(documents, places, kept, out):
     span = slice(places[0], places[-1])
     rows = kept[span] + np.repeat(offsets[:-1], np.diff(places))
     kernels.tokens.gather(values, rows.astype(np.uint32), out[span])
-
-
-def _scores(tokens, method, attention_weights):
-    if method is ImportanceScoringMethod.ATTENTION_BASED and attention_weights is not None:
-        return as_vector(attention_weights, len(tokens))
-    scores = np.empty(len(tokens), np.float32)
-    if method is ImportanceScoringMethod.ENTROPY:
-        kernels.tokens.entropy(tokens, scores)
-    elif method is ImportanceScoringMethod.MAX_ABS:
-        kernels.tokens.max_abs(tokens, scores)
-    else:
-        kernels.tokens.magnitude(tokens, scores)
-    return scores
 
 
 def _notice(scores, method, missing):
