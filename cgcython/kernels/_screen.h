@@ -6,6 +6,13 @@
 
 #define CG_CHAINS 8
 
+/* Dots of whole numbers beat float32 ones by enough with VNNI, and where these lack FMA. */
+#if defined(__AVX512VNNI__) || !defined(__FMA__)
+#define CG_SCREEN_PAYS 1
+#else
+#define CG_SCREEN_PAYS 0
+#endif
+
 /* A tile's estimates, in steps of the query, and how far they may be off: lower [32] rises to the
    highest certain one, upper gets the highest possible ones: [n][32], or [32] to rise likewise. */
 typedef struct {

@@ -11,6 +11,7 @@ from cgcython.kernels._types cimport f32, f64, i32, i64, u8, u32
 cdef extern from "_screen.h" nogil:
     enum:
         CHAINS "CG_CHAINS"
+        PAYS "CG_SCREEN_PAYS"
     ctypedef struct Reach "cg_reach":
         const f32 *bounds
         const f32 *slopes

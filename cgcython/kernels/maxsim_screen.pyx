@@ -12,7 +12,8 @@ token that cannot reach the highest certain cosine is not the best. The others g
 in any order, and those within rounding of the highest of these get MaxSim's own: sums in the order
 of the dimensions. The best of them is MaxSim's, ties at the lowest index included.
 
-When too many tokens remain, MaxSim takes the document, and soon the next ones without a screen.
+When too many tokens remain, MaxSim takes the document, and soon the next ones without a screen; on
+the levels v3 and v4, where whole numbers are no faster, it takes all that are scored.
 """
 from libc.math cimport fabs
 from libc.string cimport memset
@@ -22,7 +23,7 @@ from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
 from cgcython.kernels._screen_query cimport EXTRA, ScreenQuery, block_of, quantise, screen_pack
 from cgcython.kernels._screen_tiles cimport (
-    CHUNK, FEWEST, Estimates, QueryBlock, Screen, Screened, begin_block, bound_block,
+    CHUNK, FEWEST, PAYS, Estimates, QueryBlock, Screen, Screened, begin_block, bound_block,
     finish_pairs, is_plain, most_pairs, screen_block, screen_chunk, sum_found,
 )
 from cgcython.kernels._tiles cimport align_block, score_document
@@ -92,7 +93,7 @@ cdef void screen_score(
     cdef:
         bint single = query.count <= LANES and doc.plain.count <= CHUNK, screened = False
         Screen *mine = &pair[work.turn]
-    if work.wait == 0 and doc.plain.count >= FEWEST and is_plain(doc):
+    if PAYS and work.wait == 0 and doc.plain.count >= FEWEST and is_plain(doc):
         if single:
             screened = screen_begin(doc, mine)
         else:
