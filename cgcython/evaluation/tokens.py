@@ -33,6 +33,7 @@ class Limit:
 LIMITS = {
     (COVERED, "float32"): Limit(0.009, 0.007, 0.92),
     (COVERED, "e4m3"): Limit(0.005),
+    (COVERED, "int2"): Limit(0.012),
     (POOLED, "e4m3"): Limit(0.005),
     (POOLED, "int2"): Limit(0.012),
 }

@@ -19,4 +19,3 @@ cdef inline void encode_plain(const f32 *values, u8 *codes, Py_ssize_t n) noexce
         memcpy(last, values + i, (n - i) * sizeof(f32))
         encode_any_four(last, last_codes)
         memcpy(codes + i, last_codes, n - i)
-

@@ -9,6 +9,7 @@ from cgcython.kernels._door cimport agree
 from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_of
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._product cimport product_rows
+from cgcython.kernels._turn cimport turn
 from cgcython.kernels._types cimport f32, f64, i32, i64
 from cgcython.kernels._vector cimport (
     LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
@@ -266,3 +267,21 @@ def back_project(
         product_rows(
             &values[0, 0], NULL, n, width, &rotation_t[0, 0], columns, &mean[0], &out[0, 0]
         )
+
+
+def turn_rows(
+    const f32[:, ::1] values,   # IN
+    f32[:, ::1] out,            # OUT, may be values
+    bint back=False,
+):
+    """Write Hadamard's transform of each row, over its size; `back` undoes it.
+
+    A row is cut into blocks of the largest power of two that divides its length.
+    """
+    cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1]
+    agree("out", out.shape[0], "values", n)
+    agree("a row of out", out.shape[1], "a row of values", dim)
+    if dim:
+        with nogil:
+            for i in range(n):
+                turn(&values[i, 0], dim, back, &out[i, 0])

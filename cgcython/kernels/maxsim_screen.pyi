@@ -1,5 +1,6 @@
 import numpy as np
 
+def pays() -> bool: ...
 def lines(dim: int) -> int: ...
 def encode_rows(
     values: np.ndarray, norms: np.ndarray, codes: np.ndarray, bounds: np.ndarray

@@ -171,6 +171,11 @@ cdef int check_documents(
     return 0
 
 
+def pays():
+    """Return whether whole numbers are faster than float32 at this level."""
+    return bool(PAYS)
+
+
 def lines(Py_ssize_t dim):
     """Return the lines of a block of `numbers`."""
     return groups_of(dim) + EXTRA

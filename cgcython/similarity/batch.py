@@ -34,7 +34,8 @@ def max_sim_batch(query, documents, reduction="mean", k=None, num_threads=1):
         return tuple(np.array(column) for column in zip(*rows))
     prepared, reduce = PreparedQuery.of(query), mean if reduction == "mean" else _sum
     is_selective = k is not None and 0 < require_count(k) < len(documents)
-    if is_selective and documents.screen is not None and prepared.count and documents.num_tokens:
+    is_screened = documents.screen is not None and kernels.maxsim_screen.pays()
+    if is_selective and is_screened and prepared.count and documents.num_tokens:
         return _best(prepared, documents, k, reduce, num_threads)
     scores = reduce(scorers.sums(prepared, documents, num_threads), prepared.count)
     return scores if k is None else top_k(scores, k)

@@ -8,6 +8,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_tokens
 from cgcython.token_array import lookup
+from cgcython.token_array.precisions import turn
 
 LANES = 32  # query tokens side by side in a packed query
 
@@ -56,9 +57,17 @@ class PreparedQuery:
     @cached_property
     def whole_numbers(self):
         """The tokens as whole numbers, as the kernel of small codes reads them."""
+        return self._as_whole_numbers(self.tokens)
+
+    @cached_property
+    def turned_numbers(self):
+        """The tokens as codes of int4 and int2 meet them."""
+        return self._as_whole_numbers(turn(self.tokens))
+
+    def _as_whole_numbers(self, tokens):
         lines = kernels.maxsim_integers.lines(self.dim, 2 if self.fine else 1)
         packed = np.empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
-        kernels.maxsim_integers.pack_query(self.tokens, packed)
+        kernels.maxsim_integers.pack_query(tokens, packed)
         return packed
 
     def tables(self, codebook):

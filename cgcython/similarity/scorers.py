@@ -79,7 +79,8 @@ def _e4m3_in_float32(query, documents):
 
 def _whole_numbers(bits):
     def prepare(query, documents):
-        packed, count, norms = query.whole_numbers, query.count, documents.inverse_norms
+        packed = query.turned_numbers if bits in (4, 2) else query.whole_numbers
+        count, norms = query.count, documents.inverse_norms
         codes = documents.values.view(np.uint8)
         return lambda *which: kernels.maxsim_integers.score(
             packed, count, codes, bits, norms, *which

@@ -10,6 +10,8 @@ from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.parallel import split_rows
 from cgcython.token_array import lookup
 
+SLAB = 4096  # tokens turned at a time
+
 
 @dataclass(frozen=True)
 class Precision:
@@ -68,17 +70,52 @@ def _e4m3():
     return Precision("e4m3", np.uint8, 1, True, encode, decode, norms)
 
 
-def _whole_numbers(name, dtype, bits):
+def _int8():
     def encode(values, codes, scales):
-        if bits == 1:
-            return kernels.bits.pack_rows(values, 0.0, codes)
-        return kernels.maxsim_integers.encode_rows(values, bits, codes.view(np.uint8), scales)
+        return kernels.maxsim_integers.encode_rows(values, 8, codes.view(np.uint8), scales)
 
     def decode(codes, scales, values):
-        if bits == 1:
-            kernels.bits.unpack_rows(codes, values)
-        else:
-            kernels.maxsim_integers.decode_rows(codes.view(np.uint8), bits, scales, values)
+        kernels.maxsim_integers.decode_rows(codes.view(np.uint8), 8, scales, values)
+
+    return _whole_numbers("int8", np.int8, 8, encode, decode)
+
+
+def _turned(name, bits):
+    """Codes of so few bits are of turned tokens: no dimension is too small for their one step."""
+
+    def encode(values, codes, scales):
+        found = kernels.dense.first_nonfinite(values.reshape(-1))
+        for start in range(0, len(values) if found < 0 else 0, SLAB):
+            rows = slice(start, start + SLAB)
+            turned = turn(values[rows])
+            kernels.maxsim_integers.encode_rows(turned, bits, codes[rows], scales[rows])
+        return found
+
+    def decode(codes, scales, values):
+        kernels.maxsim_integers.decode_rows(codes, bits, scales, values)
+        kernels.dense.turn_rows(values, values, True)
+
+    return _whole_numbers(name, np.uint8, bits, encode, decode)
+
+
+def turn(tokens):
+    """Return the tokens that the codes of int4 and int2 are of, and that a query is met as."""
+    turned = np.empty_like(tokens)
+    kernels.dense.turn_rows(tokens, turned)
+    return turned
+
+
+def _sign():
+    def encode(values, codes, scales):
+        return kernels.bits.pack_rows(values, 0.0, codes)
+
+    def decode(codes, scales, values):
+        kernels.bits.unpack_rows(codes, values)
+
+    return _whole_numbers("sign", np.uint8, 1, encode, decode)
+
+
+def _whole_numbers(name, dtype, bits, encode, decode):
 
     def norms(codes, tokens, scales, out):
         kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), bits, tokens.dim, scales, out)
@@ -99,10 +136,10 @@ PRECISIONS = {
         _float32(),
         _bfloat16(),
         _e4m3(),
-        _whole_numbers("int8", np.int8, 8),
-        _whole_numbers("int4", np.uint8, 4),
-        _whole_numbers("int2", np.uint8, 2),
-        _whole_numbers("sign", np.uint8, 1),
+        _int8(),
+        _turned("int4", 4),
+        _turned("int2", 2),
+        _sign(),
         _pq(),
     )
 }

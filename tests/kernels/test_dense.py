@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from cgcython.kernels import dispatch
 
@@ -211,3 +212,42 @@ def test_read_only_inputs_are_welcome(kernel):
     call(kernel, "norms", values, shape=2)
     call(kernel, "cosine_rows", query, values, shape=2)
     assert kernel("dense").first_nonfinite(query) == -1
+
+
+def hadamard(values):
+    """The transform by scipy's matrix, in blocks of the largest power of two."""
+    dim = values.shape[1]
+    size = dim & -dim
+    blocks = values.astype(float).reshape(len(values), -1, size)
+    return (blocks @ scipy.linalg.hadamard(size) / size).reshape(values.shape)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 7, 12, 64, 96, 128, 384, 1024])
+def test_rows_are_turned_by_hadamards_transform(kernel, dim):
+    values = rows(5, dim)
+    turned = call(kernel, "turn_rows", values, shape=values.shape)
+    np.testing.assert_allclose(turned, hadamard(values), atol=1e-6)
+    kernel("dense").turn_rows(turned, turned, True)
+    np.testing.assert_allclose(turned, values, atol=1e-5)
+
+
+@pytest.mark.parametrize("magnitude", MAGNITUDES)
+def test_every_level_turns_rows_to_the_same_bits(magnitude):
+    values, found = rows(3, 96, magnitude), []
+    for level in dispatch.available():
+        out = np.empty_like(values)
+        dispatch.load("dense", level).turn_rows(values, out)
+        found.append(out.tobytes())
+    assert len(set(found)) == 1
+    assert np.abs(out).max() <= np.abs(values).max()
+
+
+@pytest.mark.parametrize("shape", [(0, 8), (3, 0), (0, 0)])
+def test_nothing_is_turned_to_nothing(kernel, shape):
+    assert call(kernel, "turn_rows", np.empty(shape, F32), shape=shape).shape == shape
+
+
+def test_turned_rows_have_the_shape_of_rows(kernel):
+    for shape in ((2, 8), (3, 4)):
+        with pytest.raises(ValueError, match="out holds"):
+            kernel("dense").turn_rows(np.zeros((3, 8), F32), np.zeros(shape, F32))

@@ -36,15 +36,26 @@ def quantized(array, precision, **options):
     return array.quantize(precision, book, **options)
 
 
+def mean_loss(array, decoded):
+    a, b = array.values.astype(float), decoded.values.astype(float)
+    cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    return (1 - cosines).mean()
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_decoding_undoes_encoding_within_the_bound(level, precision):
     array = tokens()
     decoded = quantized(array, precision).dequantize()
     assert decoded.precision == "float32"
     assert decoded.offsets.tolist() == array.offsets.tolist()
-    a, b = array.values.astype(float), decoded.values.astype(float)
-    cosines = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    assert (1 - cosines).mean() <= LOSS[precision] + 1e-15
+    assert mean_loss(array, decoded) <= LOSS[precision] + 1e-15
+
+
+@pytest.mark.parametrize("precision", ["int4", "int2"])
+def test_dimensions_of_very_different_sizes_lose_no_more(level, precision):
+    sizes = np.geomspace(1, 1e-3, 64, dtype=F32)
+    array = TokenArray(RNG.standard_normal((200, 64), dtype=F32) * sizes, [0, 200])
+    assert mean_loss(array, array.quantize(precision).dequantize()) <= LOSS[precision]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

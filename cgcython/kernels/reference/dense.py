@@ -64,3 +64,22 @@ def _check_product(values, matrix, out):
     agree("a row of values", values.shape[1], "rotation", matrix.shape[0])
     agree("out", out.shape[0], "values", values.shape[0])
     agree("a row of out", out.shape[1], "a row of rotation", matrix.shape[1])
+
+
+def turn_rows(values, out, back=False):
+    """Write Hadamard's transform of each row, over its size; `back` undoes it.
+
+    A row is cut into blocks of the largest power of two that divides its length.
+    """
+    agree("out", len(out), "values", len(values))
+    agree("a row of out", out.shape[1], "a row of values", values.shape[1])
+    dim = values.shape[1]
+    size = dim & -dim
+    turned = values * np.float32(1 if back or not size else 1 / size)
+    half = 1
+    while half < size:
+        pairs = turned.reshape(len(values), dim // (2 * half), 2, half)
+        a, b = pairs[:, :, 0], pairs[:, :, 1]
+        turned = np.stack([a + b, a - b], axis=2)
+        half *= 2
+    out[:] = turned.reshape(values.shape)

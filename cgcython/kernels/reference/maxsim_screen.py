@@ -10,6 +10,11 @@ LANES, LINE, EXTRA, WIDEST = 32, 128, 5, 4096
 F32 = np.float32
 
 
+def pays():
+    """Return whether whole numbers are faster than float32 at this level."""
+    return True
+
+
 def lines(dim):
     """Return the lines of a block of `numbers`."""
     return 2 * -(-dim // 8) + EXTRA
