@@ -11,8 +11,8 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = "cgcython/kernels"
 FAMILIES = (
-    "e4m3 bits pq adc kmeans sparse sparse_products tokens token_records maxsim "
-    "maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
+    "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records "
+    "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
 ).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4X = [f"-mavx512{feature}" for feature in "vnni bf16 vbmi vpopcntdq bitalg".split()]

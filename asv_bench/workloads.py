@@ -113,8 +113,8 @@ def choose_tokens(n=2048, dim=128, few=256):
         score(values, scores)
     kernels.tokens.select_top(scores, kept)
     kernels.tokens.gather(values, kept, np.empty((n // 2, dim), np.float32))
-    scratch = np.empty(kernels.tokens.coverage_scratch(few, dim), np.uint8)
-    kernels.tokens.coverage(values[:few], kept[: few // 2], np.empty(few // 2, np.float32), scratch)
+    scratch = np.empty(kernels.coverage.cover_scratch(few, dim), np.uint8)
+    kernels.coverage.cover(values[:few], kept[: few // 2], np.empty(few // 2, np.float32), scratch)
 
 
 def match_tokens(n=40, dim=128):

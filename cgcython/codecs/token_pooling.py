@@ -23,8 +23,8 @@ def pool_tokens(tokens, count):
            [0., 1.]], dtype=float32), array([0, 1], dtype=uint32))
     """
     labels = np.empty(len(tokens), np.uint32)
-    scratch = np.empty(kernels.tokens.cluster_scratch(*tokens.shape), np.uint8)
-    kernels.tokens.cluster(tokens, labels, count, scratch)
+    scratch = np.empty(kernels.coverage.cluster_scratch(*tokens.shape), np.uint8)
+    kernels.coverage.cluster(tokens, labels, count, scratch)
     if not count:
         return np.empty_like(tokens), labels
     values = tokens.astype(np.float64)

@@ -178,8 +178,8 @@ def _chosen(tokens, count, method, attention_weights, strict, out=None):
     kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
     if method is ImportanceScoringMethod.COVERAGE:
         _require_few(len(tokens))
-        scratch = np.empty(kernels.tokens.coverage_scratch(*tokens.shape), np.uint8)
-        kernels.tokens.coverage(tokens, kept, importance, scratch)
+        scratch = np.empty(kernels.coverage.cover_scratch(*tokens.shape), np.uint8)
+        kernels.coverage.cover(tokens, kept, importance, scratch)
         _gather(tokens, kept, out)
         return kept, importance, None
     by_attention = method is ImportanceScoringMethod.ATTENTION_BASED
@@ -216,10 +216,10 @@ def _gather(tokens, kept, out):
 def _cover(documents, places, kept, out):
     """Write the kept positions and tokens of some documents, each at its places."""
     offsets, longest = documents.offsets, int(documents.counts.max(initial=0))
-    scratch = np.empty(kernels.tokens.coverage_scratch(longest, documents.dim), np.uint8)
+    scratch = np.empty(kernels.coverage.cover_scratch(longest, documents.dim), np.uint8)
     gains = np.empty(len(kept), np.float32)
     values = documents.values
-    kernels.tokens.coverage_documents(values, offsets, kept, places, gains, scratch)
+    kernels.coverage.cover_documents(values, offsets, kept, places, gains, scratch)
     span = slice(places[0], places[-1])
     rows = kept[span] + np.repeat(offsets[:-1], np.diff(places))
     kernels.tokens.gather(values, rows.astype(np.uint32), out[span])

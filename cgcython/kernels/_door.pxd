@@ -1,6 +1,6 @@
 """What every kernel checks before its loop, where nothing can fail any more."""
 cimport numpy as np
-from cgcython.kernels._types cimport f32, u8
+from cgcython.kernels._types cimport f32, i64, u8
 
 
 cdef inline int agree(
@@ -85,3 +85,16 @@ cdef inline void *writable(object array, int kind, int axes, str what) except NU
     if not np.PyArray_ISWRITEABLE(array):
         raise ValueError(f"{what} is read-only")
     return start
+
+
+cdef inline int check_offsets(
+    str what, const i64[::1] offsets, Py_ssize_t rows
+) except -1:
+    """Raise ValueError unless offsets ascend within some rows."""
+    cdef Py_ssize_t i
+    if offsets.shape[0] == 0 or offsets[0] < 0 or offsets[offsets.shape[0] - 1] > rows:
+        raise ValueError(f"{what} leave {rows} rows")
+    for i in range(offsets.shape[0] - 1):
+        if offsets[i] > offsets[i + 1]:
+            raise ValueError(f"{what} fall at {i}")
+    return 0

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 
 FAMILIES = tuple(
     (
-        "e4m3 bits pq adc kmeans sparse sparse_products tokens token_records maxsim "
-        "maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
+        "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records "
+        "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
     ).split()
 )
 LEVELS = ("reference", "v2", "v3", "v4", "v4x")

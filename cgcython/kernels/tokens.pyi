@@ -21,19 +21,3 @@ def prune_documents(
     kept_offsets: np.ndarray,
     out: np.ndarray,
 ) -> None: ...
-def coverage_scratch(tokens: int, dim: int) -> int: ...
-def coverage(
-    values: np.ndarray, kept: np.ndarray, gains: np.ndarray, scratch: np.ndarray
-) -> None: ...
-def coverage_documents(
-    values: np.ndarray,
-    offsets: np.ndarray,
-    kept: np.ndarray,
-    kept_offsets: np.ndarray,
-    gains: np.ndarray,
-    scratch: np.ndarray,
-) -> None: ...
-def cluster_scratch(tokens: int, dim: int) -> int: ...
-def cluster(
-    values: np.ndarray, labels: np.ndarray, num_clusters: int, scratch: np.ndarray
-) -> None: ...

@@ -15,6 +15,14 @@ def rows_agree(what, actual, other, expected):
     agree(f"a row of {what}", actual.shape[1], f"a row of {other}", expected.shape[1])
 
 
+def check_offsets(what, offsets, rows):
+    """Raise ValueError unless offsets ascend within some rows."""
+    if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > rows:
+        raise ValueError(f"{what} leave {rows} rows")
+    if (np.diff(offsets) < 0).any():
+        raise ValueError(f"{what} fall at {np.flatnonzero(np.diff(offsets) < 0)[0]}")
+
+
 def first_nonfinite(values):
     """Return the flat index of the first NaN or infinity, or -1."""
     nonfinite = ~np.isfinite(values)

@@ -1,0 +1,16 @@
+import numpy as np
+
+def cover_scratch(tokens: int, dim: int) -> int: ...
+def cover(values: np.ndarray, kept: np.ndarray, gains: np.ndarray, scratch: np.ndarray) -> None: ...
+def cover_documents(
+    values: np.ndarray,
+    offsets: np.ndarray,
+    kept: np.ndarray,
+    kept_offsets: np.ndarray,
+    gains: np.ndarray,
+    scratch: np.ndarray,
+) -> None: ...
+def cluster_scratch(tokens: int, dim: int) -> int: ...
+def cluster(
+    values: np.ndarray, labels: np.ndarray, num_clusters: int, scratch: np.ndarray
+) -> None: ...

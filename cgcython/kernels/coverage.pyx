@@ -1,0 +1,131 @@
+"""Some tokens for all: those that cover the others best, and clusters of those that are alike.
+
+Cosines are whole numbers here, so that every level decides the same.
+"""
+from cgcython.kernels._coverage cimport MOST_TOKENS, Cover, cover as cover_best, lay_out
+from cgcython.kernels._door cimport agree, check_offsets
+from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels._ward cimport Ward, cluster_tokens, lay_out_ward
+
+
+def cover_scratch(Py_ssize_t tokens, Py_ssize_t dim):
+    """Return how many bytes `cover` needs as scratch."""
+    cdef Cover c
+    return lay_out(&c, tokens, dim, NULL)
+
+
+cdef void cover_text(
+    const f32 *values, Py_ssize_t n, Py_ssize_t dim, u32 *kept, f32 *gains, Py_ssize_t k,
+    u8 *scratch
+) noexcept nogil:
+    cdef:
+        Cover c
+        Py_ssize_t i, at = 0
+    if k == 0:
+        return
+    lay_out(&c, n, dim, scratch)
+    cover_best(values, &c, k)
+    for i in range(n):
+        if c.gains[i] >= 0:
+            kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
+            at += 1
+
+
+cdef int check_cover(
+    Py_ssize_t n, Py_ssize_t dim, Py_ssize_t k, const u8[::1] scratch
+) except -1:
+    cdef Cover c
+    if k > n:
+        raise ValueError(f"kept holds {k}, values holds {n} rows")
+    if n > MOST_TOKENS:
+        raise ValueError(f"values holds {n} rows, cover takes {MOST_TOKENS}")
+    if scratch.shape[0] < lay_out(&c, n, dim, NULL):
+        raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cover_scratch")
+    return 0
+
+
+def cover(
+    const f32[:, ::1] values,   # IN
+    u32[::1] kept,              # OUT
+    f32[::1] gains,             # OUT
+    u8[::1] scratch,
+):
+    """Write the tokens that best cover all others, ascending, and what each one added.
+
+    Greedy facility location: each pick adds most to the sum over tokens of the best cosine with
+    a kept one, ties to the lower position.
+    """
+    cdef Py_ssize_t k = kept.shape[0], n = values.shape[0], dim = values.shape[1]
+    agree("gains", gains.shape[0], "kept", k)
+    check_cover(n, dim, k, scratch)
+    with nogil:
+        cover_text(&values[0, 0], n, dim, &kept[0], &gains[0], k, &scratch[0])
+
+
+def cover_documents(
+    const f32[:, ::1] values,       # IN
+    const i64[::1] offsets,         # IN
+    u32[::1] kept,                  # OUT
+    const i64[::1] kept_offsets,    # IN
+    f32[::1] gains,                 # OUT
+    u8[::1] scratch,
+):
+    """Cover documents that lie one after another, as `cover` does each.
+
+    The rows of document i begin at offsets[i], its kept positions and gains at kept_offsets[i].
+    """
+    cdef Py_ssize_t i, n = offsets.shape[0] - 1, dim = values.shape[1]
+    agree("kept_offsets", kept_offsets.shape[0], "offsets", n + 1)
+    agree("gains", gains.shape[0], "kept", kept.shape[0])
+    check_offsets("offsets", offsets, values.shape[0])
+    check_offsets("kept_offsets", kept_offsets, kept.shape[0])
+    for i in range(n):
+        check_cover(
+            offsets[i + 1] - offsets[i], dim, kept_offsets[i + 1] - kept_offsets[i], scratch
+        )
+    with nogil:
+        for i in range(n):
+            cover_text(
+                &values[offsets[i], 0], offsets[i + 1] - offsets[i], dim,
+                &kept[kept_offsets[i]], &gains[kept_offsets[i]],
+                kept_offsets[i + 1] - kept_offsets[i], &scratch[0],
+            )
+
+
+def cluster_scratch(Py_ssize_t tokens, Py_ssize_t dim):
+    """Return how many bytes `cluster` needs as scratch."""
+    cdef:
+        Cover c
+        Ward w
+    return lay_out(&c, tokens, dim, NULL) + lay_out_ward(&w, tokens, NULL)
+
+
+def cluster(
+    const f32[:, ::1] values,   # IN
+    u32[::1] labels,            # OUT
+    Py_ssize_t num_clusters,
+    u8[::1] scratch,
+):
+    """Write the cluster of each token by Ward's method, numbered by their lowest tokens.
+
+    The two clusters whose merging moves centres least become one, the lower pair of equals,
+    until so many are left. Only directions count.
+    """
+    cdef:
+        Cover c
+        Ward w
+        Py_ssize_t n = values.shape[0], dim = values.shape[1], size
+    agree("labels", labels.shape[0], "values", n)
+    if not min(n, 1) <= num_clusters <= n:
+        raise ValueError(f"num_clusters is {num_clusters}, values holds {n} rows")
+    if n > MOST_TOKENS:
+        raise ValueError(f"values holds {n} rows, cluster takes {MOST_TOKENS}")
+    size = lay_out(&c, n, dim, NULL)
+    if scratch.shape[0] < size + lay_out_ward(&w, n, NULL):
+        raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cluster_scratch")
+    if n == 0:
+        return
+    with nogil:
+        lay_out(&c, n, dim, &scratch[0])
+        lay_out_ward(&w, n, <u8 *>(c.gains + c.stride))
+        cluster_tokens(&values[0, 0], &c, &w, num_clusters, &labels[0])
