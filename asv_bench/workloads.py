@@ -5,8 +5,22 @@ Inputs are small, for valgrind is slow, yet large enough to drown what a call fr
 
 import numpy as np
 
-from cgcython import TokenArray, kernels, max_sim, max_sim_batch, token_alignments
+from cgcython import (
+    ImportanceScoringMethod,
+    PQ8Codebook,
+    PreparedQuery,
+    TokenArray,
+    TokenPruningCodec,
+    TokenPruningConfig,
+    TokenPruningQuantizer,
+    kernels,
+    max_sim,
+    max_sim_batch,
+    token_alignments,
+)
+from cgcython.codecs.token_pruning import LAYOUTS
 from cgcython.kernels import pq_layout
+from cgcython.similarity.skipping import contenders
 
 RNG = np.random.default_rng(2026)
 
@@ -117,6 +131,19 @@ def choose_tokens(n=2048, dim=128, few=256):
     kernels.coverage.cover(values[:few], kept[: few // 2], np.empty(few // 2, np.float32), scratch)
 
 
+def keep_documents(n=8, each=64, dim=128):
+    """Cover and cluster documents, and write and read the records of their tokens."""
+    tokens = TokenArray(floats(n * each, dim), each * np.arange(n + 1))
+    config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.COVERAGE)
+    TokenPruningQuantizer(config).prune_batch(tokens)
+    TokenPruningQuantizer(config).prune_batch(tokens, pool=True)
+    for layout in LAYOUTS:
+        codec = TokenPruningCodec(dim, layout=layout)
+        for document in tokens:
+            codec.decode(codec.encode(document))
+        codec.decode_batch(codec.encode_batch(tokens))
+
+
 def match_tokens(n=40, dim=128):
     """Score documents of many lengths as float32 and as codes, each by itself, and align all."""
     query, documents = floats(32, dim), [floats(length, dim) for length in range(20, 20 + n)]
@@ -128,6 +155,16 @@ def match_tokens(n=40, dim=128):
     for document in documents:
         max_sim(query, document)
     token_alignments(query, values)
+    screened = TokenArray(values, offsets).with_screen()
+    contenders(PreparedQuery.of(query), screened, 5, lambda sums, count: sums)
+
+
+def match_pq_tokens(n=3000, dim=128):
+    """Score tokens of product quantization by lookup tables."""
+    codebook = PQ8Codebook(floats(32, 256, dim // 32))
+    codes = RNG.integers(0, 256, (n, 32), dtype=np.uint8)
+    tokens = TokenArray(codes, [0, n // 2, n], "pq", codebook=codebook)
+    max_sim_batch(floats(32, dim), tokens)
 
 
 def match_integers(n=600, dim=128):
@@ -159,6 +196,7 @@ def multiply_dense(n=2000, dim=384):
     kernels.dense.top_k(values[:100].ravel(), ids, best)
     projected = np.empty((96, 128), np.float32)
     kernels.dense.project(values[:96], values[0], floats(dim, 128), projected)
+    kernels.dense.turn_rows(values, values)
 
 
 WORKLOADS = (
@@ -168,7 +206,9 @@ WORKLOADS = (
     step_kmeans,
     encode_and_multiply_sparse,
     choose_tokens,
+    keep_documents,
     match_tokens,
+    match_pq_tokens,
     match_integers,
     multiply_dense,
 )

@@ -7,10 +7,11 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.math cimport ldexp
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
-from cgcython.kernels._e4m3_plain cimport encode_plain
+from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
 from cgcython.kernels._finite cimport first_nonfinite, power_of
+from cgcython.kernels._stream cimport is_streamed
 from cgcython.kernels._types cimport f32, f64, u8
 
 np.import_array()
@@ -20,7 +21,10 @@ cdef enum:
 
 
 cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
-    encode_plain(values, codes, n)
+    if is_streamed(n * <Py_ssize_t>sizeof(f32)):
+        encode_streamed(values, codes, n)
+    else:
+        encode_plain(values, codes, n)
 
 
 cdef f32 e4m3_encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -41,7 +45,10 @@ cdef Py_ssize_t e4m3_encode_rows(
 cdef void e4m3_decode(
     const u8 *codes, f32 scale, f32 bias, f32 *values, Py_ssize_t n
 ) noexcept nogil:
-    decode_times(codes, scale, bias, values, n)
+    if is_streamed(n * <Py_ssize_t>sizeof(f32)) and <size_t>values % sizeof(f32) == 0:
+        decode_streamed(codes, scale, bias, values, n)
+    else:
+        decode_times(codes, scale, bias, values, n)
 
 
 cdef void e4m3_decode_rows(

@@ -205,6 +205,19 @@ def test_only_plain_arrays_pass(kernel, bad):
         kernel("e4m3").decode(np.zeros(4, U8), 1, 0, bad)
 
 
+@pytest.mark.parametrize("at", [0, 1, 15])
+def test_what_no_cache_holds_is_the_same_in_every_piece(kernel, at):
+    if kernel("e4m3").__name__.endswith("reference.e4m3"):
+        pytest.skip("the reference has no cache in mind")
+    some = np.resize(EDGES, 70_001)
+    values = np.resize(some, (1 << 24) + 100 + at)[at:]
+    codes = encode(kernel, values)
+    assert np.array_equal(codes, np.resize(witness(some), len(codes) + at)[at:])
+    decoded = np.empty(len(codes) + at, F32)[at:]
+    kernel("e4m3").decode(codes, 1, 0, decoded)
+    assert np.array_equal(decoded, decode(kernel, np.arange(256, dtype=U8))[codes])
+
+
 @pytest.mark.parametrize(
     ("codes", "scales", "message"),
     [
