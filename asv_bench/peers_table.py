@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 OURS = "cgcython"
+LEVEL = 0.97
 LOSS, LEEWAY = re.compile(r"rel MSE ([0-9.]+)"), 1.01
 COLUMNS = ("task", "precision", "threads", "ours", "best peer", "name", "ratio", "check of ours")
 
@@ -107,6 +108,18 @@ def markdown(table):
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def summary(table):
+    """Return on how many lines ours is ahead, those whose precision a peer shares first."""
+    shared = [line.ratio for line in table if line.peer and line.peer["prec"] == line.ours["prec"]]
+    others = [line.ratio for line in table if line.peer and line.peer["prec"] != line.ours["prec"]]
+    level = sum(LEVEL <= ratio <= 1 for ratio in shared)
+    return (
+        f"Of {len(shared)} lines whose precision a peer shares, ours is ahead on "
+        f"{sum(ratio > 1 for ratio in shared)} and level (within 3 %) on {level}; of "
+        f"{len(others)} beside another precision, ahead on {sum(ratio > 1 for ratio in others)}."
+    )
+
+
 def main(arguments=None):
     """Print the table and how many of its lines are ahead."""
     parser = argparse.ArgumentParser(
@@ -114,9 +127,8 @@ def main(arguments=None):
     )
     parser.add_argument("results", type=Path, help="the JSON file of the timing tool")
     table = lines(json.loads(parser.parse_args(arguments).results.read_text()))
-    compared = [line.ratio for line in table if line.peer]
     print(markdown(table))
-    print(f"\nAhead on {sum(ratio > 1 for ratio in compared)} of {len(compared)} lines.")
+    print(f"\n{summary(table)}")
 
 
 if __name__ == "__main__":

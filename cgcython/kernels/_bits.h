@@ -20,11 +20,16 @@ CG_INLINE uint64_t cg_turn_bytes(uint64_t x) {
     return (x >> 4 & 0x0F0F0F0F0F0F0F0FU) | (x & 0x0F0F0F0F0F0F0F0FU) << 4;
 }
 
-/* Which of 64 floats reach the threshold, the first in the lowest bit. */
-CG_INLINE uint64_t cg_at_least64(const float *p, cg_vf threshold) {
+/* Which of 64 floats reach the threshold, the first in the lowest bit; raises the magnitudes in
+   peak, as whole numbers, to theirs. */
+CG_INLINE uint64_t cg_at_least64(const float *p, cg_vf threshold, cg_vu *peak) {
     uint64_t bits = 0;
 #pragma GCC unroll 16
-    for (int i = 0; i < 64; i += CG_LANES) bits |= CG_AT_LEAST(cg_load(p + i), threshold) << i;
+    for (int i = 0; i < 64; i += CG_LANES) {
+        cg_vf v = cg_load(p + i);
+        bits |= CG_AT_LEAST(v, threshold) << i;
+        *peak = cg_max_u(*peak, cg_bits(v) & 0x7FFFFFFF);
+    }
     return bits;
 }
 

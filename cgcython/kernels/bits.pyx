@@ -2,17 +2,17 @@
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
 )
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_out, plain_vector, vector_out
-from cgcython.kernels._finite cimport LARGEST, first_nonfinite, peak_bits
+from cgcython.kernels._finite cimport LARGEST, first_nonfinite
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._types cimport f32, i32, i64, u8, u32, u64
-from cgcython.kernels._vector cimport set_all, vf
+from cgcython.kernels._vector cimport set_all, set_all_u, top_u, vf, vu
 
 cdef extern from "_bits.h" nogil:
     u64 turn_bytes "cg_turn_bytes"(u64 bits)
-    u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold)
+    u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold, vu *peak)
     void signs64 "cg_signs64"(u64 bits, f32 *values)
     u64 count_differing "cg_hamming"(const u8 *a, const u8 *b, Py_ssize_t n)
 
@@ -23,22 +23,23 @@ cdef enum:
 
 
 cdef bint bits_pack(const f32 *values, Py_ssize_t n, f32 threshold, u8 *packed) noexcept nogil:
+    """Write the bits; return whether all values are finite."""
     cdef:
         Py_ssize_t i = 0
         u64 bits
         f32[64] last
         vf least = set_all(threshold)
-    if peak_bits(values, n) > LARGEST:
-        return False
+        vu peak = set_all_u(0)
     while i + 64 <= n:
-        bits = turn_bytes(at_least64(values + i, least))
+        bits = turn_bytes(at_least64(values + i, least, &peak))
         memcpy(packed + i // 8, &bits, 8)
         i += 64
     if i < n:
+        memset(last, 0, sizeof(last))
         memcpy(last, values + i, (n - i) * sizeof(f32))
-        bits = turn_bytes(at_least64(last, least) & ((<u64>1 << (n - i)) - 1))
+        bits = turn_bytes(at_least64(last, least, &peak) & ((<u64>1 << (n - i)) - 1))
         memcpy(packed + i // 8, &bits, (n - i + 7) // 8)
-    return True
+    return top_u(peak) <= LARGEST
 
 
 cdef void bits_unpack(const u8 *packed, Py_ssize_t n, f32 *values) noexcept nogil:

@@ -60,4 +60,4 @@ def test_the_command_prints_markdown(tmp_path, capsys):
     peers_table.main([str(path)])
     table = capsys.readouterr().out
     assert "| scan | f32 | 1 | 2 us | 5 | a | 2.50 | equal |" in table
-    assert "Ahead on 1 of 1 lines." in table
+    assert "Of 1 lines whose precision a peer shares, ours is ahead on 1" in table
