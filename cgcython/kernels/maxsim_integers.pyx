@@ -16,6 +16,7 @@ at most e. Rounding gives e <= sqrt(dim) * peak / (2 * limit * |q|), limit 127 f
 """
 from libc.math cimport NAN, sqrt
 cimport numpy as np
+from cgcython.kernels._document_door cimport check_documents
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._finite cimport first_nonfinite
 from cgcython.kernels._integer_codes cimport (
@@ -217,7 +218,7 @@ def score(
     cdef Py_ssize_t i, groups, width = codes.shape[1]
     check_bits(bits, 0)
     groups = check_query(packed, num_query, width, bits)
-    check_documents(starts, counts, sums, codes.shape[0])
+    check_documents(starts, counts, sums, codes.shape[0], 1)
     agree("norms", norms.shape[0], "codes", codes.shape[0])
     with nogil:
         for i in range(starts.shape[0]):
@@ -225,18 +226,6 @@ def score(
                 &packed[0, 0, 0], packed.shape[1], groups, num_query, &codes[starts[i], 0], bits,
                 &norms[starts[i]], counts[i], width,
             )
-
-
-cdef int check_documents(
-    const i64[::1] starts, const i64[::1] counts, const f32[::1] sums, Py_ssize_t length
-) except -1:
-    cdef Py_ssize_t i
-    agree("counts", counts.shape[0], "starts", starts.shape[0])
-    agree("sums", sums.shape[0], "starts", starts.shape[0])
-    for i in range(starts.shape[0]):
-        if starts[i] < 0 or counts[i] < 0 or starts[i] > length or counts[i] > length - starts[i]:
-            raise ValueError(f"document at {starts[i]} of {counts[i]} tokens leaves {length}")
-    return 0
 
 
 def align(

@@ -18,6 +18,7 @@ the levels v3 and v4, where whole numbers are no faster, it takes all that are s
 from libc.math cimport fabs
 from libc.string cimport memset
 cimport numpy as np
+from cgcython.kernels._document_door cimport check_documents
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
@@ -159,18 +160,6 @@ cdef int check_side(
     return 0
 
 
-cdef int check_documents(
-    const i64[::1] starts, const i64[::1] counts, const f32[::1] sums, Py_ssize_t length
-) except -1:
-    cdef Py_ssize_t i
-    agree("counts", counts.shape[0], "starts", starts.shape[0])
-    agree("sums", sums.shape[0], "starts", starts.shape[0])
-    for i in range(starts.shape[0]):
-        if starts[i] < 0 or counts[i] < 0 or starts[i] > length or counts[i] > length - starts[i]:
-            raise ValueError(f"document at {starts[i]} of {counts[i]} tokens leaves {length}")
-    return 0
-
-
 def pays():
     """Return whether whole numbers are faster than float32 at this level."""
     return bool(PAYS)
@@ -233,7 +222,7 @@ def score(
         Py_ssize_t i
     aim_query(packed, rows, numbers, num_query, &query)
     check_side(values, norms, codes, bounds, query.dim)
-    check_documents(starts, counts, sums, values.shape[0])
+    check_documents(starts, counts, sums, values.shape[0], 1)
     with nogil:
         memset(&work, 0, sizeof(work))
         block_of(&query, 0, &pair[0].query)
@@ -279,7 +268,7 @@ def bound(
         Py_ssize_t i
     aim_query(packed, rows, numbers, num_query, &query)
     check_side(values, norms, codes, bounds, query.dim)
-    check_documents(starts, counts, lower, values.shape[0])
+    check_documents(starts, counts, lower, values.shape[0], 1)
     agree("upper", upper.shape[0], "lower", lower.shape[0])
     with nogil:
         for i in range(starts.shape[0]):

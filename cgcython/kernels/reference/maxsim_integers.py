@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cgcython.kernels.reference.documents import check_documents
 from cgcython.kernels.reference.door import agree, first_nonfinite
 
 LANES, LINE = 32, 128
@@ -160,7 +161,7 @@ def score(packed, num_query, codes, bits, norms, starts, counts, sums):
     """
     _check_bits(bits, 0)
     groups = _check_query(packed, num_query, codes.shape[1], bits)
-    _check_documents(starts, counts, sums, len(codes))
+    check_documents(starts, counts, sums, len(codes))
     agree("norms", len(norms), "codes", len(codes))
     for i, (start, count) in enumerate(zip(starts, counts)):
         rows = slice(start, start + count)
@@ -237,11 +238,3 @@ def _check_query(packed, num_query, width, bits):
     if not 0 <= num_query <= len(packed) * LANES:
         raise ValueError(f"query has {num_query} tokens, packed holds {len(packed) * LANES}")
     return groups
-
-
-def _check_documents(starts, counts, sums, length):
-    agree("counts", len(counts), "starts", len(starts))
-    agree("sums", len(sums), "starts", len(starts))
-    for start, count in zip(starts, counts):
-        if not (0 <= start <= length and 0 <= count <= length - start):
-            raise ValueError(f"document at {start} of {count} tokens leaves {length}")
