@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from cgcython.base import ModelId
+from cgcython.cli import plots
 from cgcython.cli.failures import UsageError
 from cgcython.cli.inputs import row_id
-from cgcython.cli.output import written_whole
 from cgcython.errors import InvalidInput
 from cgcython.search.explanation import explain
 
-PLOTS = (".png", ".svg")
 MOST_PANELS = 24
 MOST_NAMES = 64  # that an axis of a plot has room for
 SHADES, PLAIN_SHADES = " ░▒▓█", " .:*#"
@@ -31,7 +30,9 @@ def add_arguments(parser):
         "--explain-hits", type=int, default=3, metavar="N", help="hits per query (default 3)"
     )
     parser.add_argument(
-        "--explain-plot", metavar="FILE", help=f"draw them too: {' or '.join(PLOTS)}, needs [plot]"
+        "--explain-plot",
+        metavar="FILE",
+        help=f"draw them too: {' or '.join(plots.KINDS)}, needs [plot]",
     )
     for name in ("query", "document"):
         parser.add_argument(
@@ -66,8 +67,8 @@ class Explainer:
     def __init__(self, searcher, args):
         if args.explain_hits < 1:
             raise UsageError("--explain-hits is 1 or more")
-        if args.explain_plot and Path(args.explain_plot).suffix not in PLOTS:
-            raise UsageError(f"--explain-plot {args.explain_plot}: expected {' or '.join(PLOTS)}")
+        if args.explain_plot:
+            plots.require("--explain-plot", args.explain_plot)
         self._searcher, self._hits = searcher, args.explain_hits
         self._query_names = read_names(args.query_tokens)
         self._document_names = read_names(args.document_tokens)
@@ -164,22 +165,17 @@ def _columns(explanation, terminal_width):
 
 def draw(matches, path):
     """Write the heat maps of matches, one panel each, as PNG or SVG."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("--explain-plot needs matplotlib: pip install 'cgcython[plot]'") from None
     if len(matches) > MOST_PANELS:
         raise UsageError(
             f"--explain-plot draws {MOST_PANELS} hits, these are {len(matches)}; "
             "ask fewer queries or set --explain-hits"
         )
-    figure = Figure(figsize=(12, 1 + 4 * max(1, len(matches))), layout="constrained")
+    figure = plots.new_figure(12, 1 + 4 * max(1, len(matches)))
     for place, match in enumerate(matches, 1):
         axes = figure.add_subplot(len(matches), 1, place)
         image = _panel(axes, match)
         figure.colorbar(image, ax=axes, label="cosine")
-    with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+    plots.save(figure, path)
 
 
 def _panel(axes, match):

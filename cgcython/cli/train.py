@@ -17,7 +17,7 @@ import argparse
 import numpy as np
 
 from cgcython.base import Profile, QuantizationMethod
-from cgcython.cli import options
+from cgcython.cli import options, plots
 from cgcython.cli.failures import OK, UsageError
 from cgcython.cli.inputs import open_corpus
 from cgcython.cli.output import print_json, print_table
@@ -48,6 +48,9 @@ def add_arguments(parser):
     options.add_inputs(parser, "--queries", help="its queries")
     options.add_qrels(parser)
     parser.add_argument(
+        "--plot", metavar="FILE.png|.svg", help="draw what the sizes of --bytes auto cost"
+    )
+    parser.add_argument(
         "--rotation", choices=ROTATIONS, default="opq", help="before cutting (default opq)"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same codebook (default 0)")
@@ -73,6 +76,8 @@ def run(args):
     if profile[args.embedder].method is not QuantizationMethod.PQ8:
         method = profile[args.embedder].method
         raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
+    if args.plot:
+        _require_plot(args)
     judge = _judge(args, profile)
     codebook, trials = _train(args, _samples(args, profile), judge)
     path = codebook_path(args.models, args.embedder.title)
@@ -83,7 +88,16 @@ def run(args):
         error.add_note("(with --bytes of a larger size, or --force)")
         raise
     _report(args, codebook, trials, path)
+    if args.plot:
+        limit = codebook.method.max_recall_loss()
+        plots.draw_sizes(trials, codebook.num_subvectors, limit, args.plot)
     return OK
+
+
+def _require_plot(args):
+    if args.bytes != AUTO:
+        raise UsageError("--plot draws the sizes that --bytes auto tries")
+    plots.require("--plot", args.plot)
 
 
 def _judge(args, profile):

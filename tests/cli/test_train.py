@@ -113,6 +113,22 @@ def test_judged_queries_decide_where_they_are_given(train, work):
     )
 
 
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_the_sizes_are_drawn(train, tmp_path, suffix):
+    path = tmp_path / f"sizes.{suffix}"
+    assert train("--bytes", "auto", "--rotation", "none", "--plot", path).code == 0
+    assert path.stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(("--plot", "sizes.png"), "--bytes auto"), (("--bytes", "auto", "--plot", "a.txt"), ".png")],
+)
+def test_what_cannot_be_drawn_is_a_usage_error(train, words, told):
+    result = train(*words)
+    assert (result.code, told in result.err) == (2, True)
+
+
 def test_half_a_judgement_is_a_usage_error(train, work):
     result = train("--qrels", work / "qrels.npy")
     assert (result.code, "belong together" in result.err) == (2, True)
