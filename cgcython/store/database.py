@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store import wal
+from cgcython.store.acknowledged import Acknowledged, read_reach
 
 try:
     import rocksdict
@@ -38,10 +39,27 @@ class Database:
         self.path, self.read_only = Path(path), read_only
         self._write_options = rocksdict.WriteOptions()
         self._write_options.sync = sync
+        reach = read_reach(self.path)
+        if reach is not None:
+            reach.require_catalogue(self.path)
         _require_ours(self.path)
         self._rdict = self._open()
+        self._acknowledged = None
+        try:
+            self._resume(reach, sync)
+        except BaseException:
+            self._rdict.close()
+            raise
         self._families = {name: self._rdict.get_column_family(name) for name in FAMILIES}
         self._handles = {name: self._rdict.get_column_family_handle(name) for name in FAMILIES}
+
+    def _resume(self, reach, sync):
+        """Make sure that nothing acknowledged is missing, and go on noting what is."""
+        sequence = self._rdict.latest_sequence_number()
+        if reach is not None:
+            reach.require_sequence(self.path, sequence)
+        if not self.read_only:
+            self._acknowledged = Acknowledged(self.path, sequence, sync)
 
     def _open(self):
         modes = rocksdict.DBRecoveryMode
@@ -97,6 +115,7 @@ class Database:
             batch.put(key, value, self._handles[family])
         with self.errors():
             self._rdict.write(batch, self._write_options)
+        self._acknowledged.note(self._rdict.latest_sequence_number())
 
     def scan(self, family, prefix=b""):
         """Return an iterator over (key, value) in the order of keys, as they are now.
@@ -139,15 +158,20 @@ class Database:
         if target.exists():
             raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
         with _whole(target) as partial, self.errors():
+            sequence = self._rdict.latest_sequence_number()
             rocksdict.Checkpoint(self._rdict).create_checkpoint(str(partial))
+            Acknowledged(partial, sequence, sync=True).close(sequence)
 
     def close(self):
         """Give the files back; a second call does nothing."""
         families, self._families, self._handles = self._families, {}, {}
+        sequence = self._rdict.latest_sequence_number() if families else 0
         for family in families.values():
             family.close()
         if families:
             self._rdict.close()
+            if self._acknowledged is not None:
+                self._acknowledged.close(sequence)
 
 
 def exists(path):
