@@ -5,6 +5,8 @@ asv keeps a benchmark's own attributes in its benchmarks.json, so a gate is an a
 
 from importlib.util import find_spec
 
+from cgcython import kernels
+
 
 def budget_us(microseconds):
     """Bound the upper quartile of a timing, on whatever machine."""
@@ -24,9 +26,12 @@ def at_most(limit, unit):
     return _attribute("at_most", limit, unit)
 
 
-def at_least(limit, unit="x"):
-    """Bound a tracked figure from below; a ratio is theirs / ours, in times as fast."""
-    return _attribute("at_least", limit, unit)
+def at_least(limit, unit="x", **by_level):
+    """Bound a tracked figure from below; a ratio is theirs / ours, in times as fast.
+
+    The limit is that of the fastest level; one whose instructions do less may have its own.
+    """
+    return _attribute("at_least", by_level.get(kernels.level, limit), unit)
 
 
 def beside(peer):
