@@ -15,8 +15,10 @@ FAMILIES = (
     "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
 ).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
-V4X = [f"-mavx512{feature}" for feature in "vnni bf16 vbmi vpopcntdq bitalg".split()]
-LEVELS = {"v2": ["-march=x86-64-v2"], "v3": ["-march=x86-64-v3"], "v4": V4, "v4x": V4 + V4X}
+V4N = [*V4, "-mavx512vnni"]
+V4X = V4N + [f"-mavx512{feature}" for feature in "bf16 vbmi vpopcntdq bitalg".split()]
+V2, V3 = ["-march=x86-64-v2"], ["-march=x86-64-v3"]
+LEVELS = {"v2": V2, "v3": V3, "v4": V4, "v4n": V4N, "v4x": V4X}
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
 FLAGS = "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}

@@ -23,6 +23,7 @@ HELD = {
     "v2": ("X86_V3 X86_V4 AVX512_ICL AVX512_SPR", "NEHALEM"),
     "v3": ("X86_V4 AVX512_ICL AVX512_SPR", "HASWELL"),
     "v4": ("AVX512_ICL AVX512_SPR", "SKYLAKEX"),
+    "v4n": ("AVX512_ICL AVX512_SPR", "SKYLAKEX"),
     "v4x": ("", "SKYLAKEX"),
 }
 FLOORS = {"numpy": 1.0, "FMA rate": 0.85}

@@ -52,7 +52,7 @@ def test_without_the_variable_the_last_level_runs():
 def test_an_unknown_level_is_refused_with_the_known_ones():
     ran = run(PRINT_LEVEL, level="v5")
     assert ran.returncode != 0
-    assert "CGCYTHON_LEVEL is 'v5', expected one of reference, v2, v3, v4, v4x" in ran.stderr
+    assert "CGCYTHON_LEVEL is 'v5', expected one of reference, v2, v3, v4, v4n, v4x" in ran.stderr
 
 
 def test_a_level_can_be_chosen_at_run_time(level):

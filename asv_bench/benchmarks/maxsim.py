@@ -92,13 +92,13 @@ class Precisions:
 
 
 class AgainstFloat32:
-    """Only v4x multiplies bfloat16 and bytes in one instruction; the others widen them first."""
+    """v4n and v4x multiply bytes in one instruction, v4x also bfloat16; others widen them first."""
 
-    @at_least(1.6, v2=0.7, v3=0.75, v4=0.7)
+    @at_least(1.6, v2=0.7, v3=0.75, v4=0.7, v4n=0.7)
     def track_bfloat16(self):
         return times_as_fast_as_float32("bfloat16", 0.004)
 
-    @at_least(1.4, v2=0.6, v3=0.65, v4=0.65)
+    @at_least(1.4, v2=0.6, v3=0.65, v4=0.65, v4n=0.65)
     def track_e4m3(self):
         return times_as_fast_as_float32("e4m3", 0.004)
 

@@ -1,6 +1,6 @@
 """Show version, processor levels and extras of this installation.
 
-CGCYTHON_LEVEL (reference, v2, v3, v4, v4x) forces a level; the best one runs otherwise.
+CGCYTHON_LEVEL (reference, v2, v3, v4, v4n, v4x) forces a level; the best one runs otherwise.
 
 example:
   cgcython info

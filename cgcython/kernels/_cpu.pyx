@@ -10,9 +10,10 @@ cdef extern from *:
         if (!(HAS("avx2") && HAS("bmi") && HAS("bmi2") && HAS("fma"))) return 1;
         if (!(HAS("avx512f") && HAS("avx512bw") && HAS("avx512cd") && HAS("avx512dq")
               && HAS("avx512vl"))) return 2;
-        if (!(HAS("avx512vnni") && HAS("avx512bf16") && HAS("avx512vbmi")
-              && HAS("avx512vpopcntdq") && HAS("avx512bitalg"))) return 3;
-        return 4;
+        if (!HAS("avx512vnni")) return 3;
+        if (!(HAS("avx512bf16") && HAS("avx512vbmi") && HAS("avx512vpopcntdq")
+              && HAS("avx512bitalg"))) return 4;
+        return 5;
     }
     #else
     static int cg_level(void) { return 0; }
@@ -23,4 +24,4 @@ cdef extern from *:
 
 def levels():
     """Return the names of the levels this processor runs, slowest first."""
-    return ["v2", "v3", "v4", "v4x"][:cg_level()]
+    return ["v2", "v3", "v4", "v4n", "v4x"][:cg_level()]

@@ -12,7 +12,7 @@ FAMILIES = tuple(
         "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen dense limits"
     ).split()
 )
-LEVELS = ("reference", "v2", "v3", "v4", "v4x")
+LEVELS = ("reference", "v2", "v3", "v4", "v4n", "v4x")
 VARIABLE = "CGCYTHON_LEVEL"
 _PACKAGE = "cgcython.kernels"
 

@@ -8,7 +8,7 @@ from cgcython.kernels import dispatch
 
 F32 = np.float32
 LENGTHS = [*range(71), 384, 1024]
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 MAGNITUDES = [1, 1e-44, 1e-38, 1e-30, 1e-19, 1e18, 1e30, 3e37]
 
 

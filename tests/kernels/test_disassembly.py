@@ -14,7 +14,7 @@ import pytest
 
 from cgcython.kernels import dispatch
 
-REGISTERS = {"v3": "%ymm", "v4": "%zmm", "v4x": "%zmm"}
+REGISTERS = {"v3": "%ymm", "v4": "%zmm", "v4n": "%zmm", "v4x": "%zmm"}
 LEVELS = [level for level in dispatch.available() if level in REGISTERS]
 HOT = [
     ("e4m3", "e4m3_encode", 40),

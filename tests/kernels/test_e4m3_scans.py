@@ -42,7 +42,7 @@ def test_a_zero_side_has_cosine_zero(kernel):
 def test_scans_return_the_same_bits_on_every_level_with_fma():
     values, query = rows(9, 333), rows(1, 333, seed=1)[0]
     found = []
-    for level in [x for x in dispatch.available() if x in ("v3", "v4", "v4x")]:
+    for level in [x for x in dispatch.available() if x in ("v3", "v4", "v4n", "v4x")]:
         module, out = dispatch.load("e4m3", level), np.empty((2, 9), F32)
         codes, scales = encode_rows(lambda _, module=module: module, values)
         module.dot_rows(query, codes, scales, out[0])

@@ -8,7 +8,7 @@ from cgcython.kernels import dispatch
 
 F32 = np.float32
 LANES = 32
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 # Float32 sums of unit tokens: half a unit in the last place for each of the dimensions.
 TOLERANCE = 3e-6
 

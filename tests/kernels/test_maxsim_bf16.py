@@ -8,7 +8,7 @@ from cgcython.kernels import dispatch
 
 F32, U16 = np.float32, np.uint16
 BF16, E4M3 = ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 # Each value of a unit query token is rounded by at most 2**-8 of itself, so a cosine is off by
 # at most 2**-8 (Cauchy-Schwarz); float32 sums add half a unit in the last place per dimension.
 ROUNDING = 2.0**-8

@@ -6,7 +6,7 @@ import pytest
 from cgcython.kernels import dispatch
 
 F32, I64 = np.float32, np.int64
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 TOLERANCE = 1e-6
 
 

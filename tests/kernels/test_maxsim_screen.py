@@ -151,7 +151,7 @@ def test_a_useless_bound_does_not_change_results_later(kernel):
     assert plain.tobytes() == screened.tobytes()
 
 
-@pytest.mark.parametrize("level", sorted({"v2", "v4x"} & set(dispatch.available())))
+@pytest.mark.parametrize("level", sorted({"v2", "v4n", "v4x"} & set(dispatch.available())))
 def test_few_dots_of_real_tokens_are_finished(level, data):
     with np.load(data / "tokens_cranfield.npz") as file:
         values, offsets = file["doc_tok"].astype(F32), file["doc_off"].astype(np.int64)[:61]

@@ -6,7 +6,7 @@ from sparse_rows import COUNTS, matrix_of, rows, vector
 
 from cgcython.kernels import dispatch
 
-FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 # More documents than meet a query together, more terms than advance together.
 MANY = [5, 0, 9, 30] * 10_000
 

@@ -191,7 +191,7 @@ def test_levels_with_fma_decode_to_the_same_bits():
     rng = np.random.default_rng(10)
     prepared = rotated(rng, 200, 8, 136)
     codes = rng.integers(0, 256, (60, 8), np.uint8)
-    levels = [level for level in dispatch.available() if level in ("v3", "v4", "v4x")]
+    levels = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
     found = [
         decode(lambda f, level=level: dispatch.load(f, level), codes, prepared).tobytes()
         for level in levels

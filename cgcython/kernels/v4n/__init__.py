@@ -1,0 +1,1 @@
+"""The kernels compiled for the processor level v4n."""
