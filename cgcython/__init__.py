@@ -14,6 +14,7 @@ _MODULES = {
         "InvalidQuantizedData MethodMismatch NonFiniteValue QuantizationError RecallLossExceeded "
         "SparseTooDense StorageCorruption StoreUnavailable UnsupportedVersion"
     ),
+    "manifest": "RecordInfo",
     "metadata": "BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata",
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
     "token_array": "TokenArray",

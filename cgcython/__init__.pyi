@@ -38,6 +38,7 @@ from cgcython.errors import StoreUnavailable as StoreUnavailable
 from cgcython.errors import UnsupportedVersion as UnsupportedVersion
 from cgcython.fingerprint import Fingerprint as Fingerprint
 from cgcython.fingerprint import QuantizedFingerprint as QuantizedFingerprint
+from cgcython.manifest import RecordInfo as RecordInfo
 from cgcython.metadata import BinaryMetadata as BinaryMetadata
 from cgcython.metadata import Float8Metadata as Float8Metadata
 from cgcython.metadata import PQ8Metadata as PQ8Metadata

@@ -1,15 +1,11 @@
 """One memory as its embedders see it, and the record of bytes that keeps it.
 
-A record is a manifest and one section per embedder. The manifest holds the checksum of every
-section, so that a store can keep the parts under keys of their own and still tell when one is
-missing, damaged or left over from an earlier record.
+A record is a manifest and one section per embedder.
 """
 
 import struct
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
-from itertools import chain
-from zlib import crc32
+from functools import cached_property
 
 import numpy as np
 
@@ -22,14 +18,11 @@ from cgcython.errors import (
     InvalidQuantizedData,
     QuantizationError,
     StorageCorruption,
-    UnsupportedVersion,
 )
+from cgcython.manifest import Manifest, section_crc
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 
 DEFAULT_BUDGET_BYTES = 20_000
-_EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
-MAGIC, VERSION = b"CGFP", 1
-_HEAD, _ENTRY, _U32 = struct.Struct("<4sBBH"), struct.Struct("<BI"), struct.Struct("<I")
 _SECTION_HEAD = struct.Struct("<BBII")
 
 
@@ -122,13 +115,15 @@ class Fingerprint(_Parts):
 
     __hash__ = None
 
-    def encode(self, router, budget_bytes=DEFAULT_BUDGET_BYTES):
+    def encode(self, router, budget_bytes=DEFAULT_BUDGET_BYTES, metadata=None):
         """Return the QuantizedFingerprint of these embeddings in the router's compact layouts.
 
-        Raises BudgetExceeded when the record is larger than the budget; None lifts it.
+        `metadata` is a JSON object that travels with the record. Raises BudgetExceeded when the
+        rest of the record is larger than the budget; None lifts it.
         """
         quantized = QuantizedFingerprint._trusted(router.quantize_fingerprint(self))
-        return quantized.within(budget_bytes)
+        quantized = quantized.within(budget_bytes)
+        return quantized.with_info(metadata=metadata) if metadata is not None else quantized
 
 
 def _value(value, model_id):
@@ -151,7 +146,10 @@ def _equal(a, b):
 
 
 class QuantizedFingerprint(_Parts):
-    """The encoded embeddings of one memory: `ModelId -> QuantizedEmbedding`, and their bytes."""
+    """The encoded embeddings of one memory: `ModelId -> QuantizedEmbedding`, and their bytes.
+
+    Records of equal embeddings are equal, whatever their times and metadata.
+    """
 
     def __eq__(self, other):
         if not isinstance(other, QuantizedFingerprint):
@@ -166,9 +164,29 @@ class QuantizedFingerprint(_Parts):
         return {key: frames.write_section(value, key) for key, value in self._parts.items()}
 
     @cached_property
+    def head(self):
+        """The Manifest of this record: that of its bytes, or else one of now."""
+        return Manifest.now({key: section_crc(part) for key, part in self.sections.items()})
+
+    @cached_property
     def manifest(self):
-        """The embedders of this record and the checksums of their sections, framed."""
-        return write_manifest({key: section_crc(part) for key, part in self.sections.items()})
+        """The manifest, framed."""
+        return self.head.to_bytes()
+
+    @property
+    def info(self):
+        """The RecordInfo: times, content hash and the metadata of the record's owner."""
+        return self.head.info
+
+    def with_info(self, created=None, updated=None, metadata=None):
+        """Return this record with other times or metadata; None leaves what there is.
+
+        Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
+        """
+        record = self._trusted(self._parts)
+        record.__dict__["sections"] = self.sections
+        record.__dict__["head"] = self.head.with_info(created, updated, metadata)
+        return record
 
     @property
     def size_bytes(self):
@@ -176,9 +194,13 @@ class QuantizedFingerprint(_Parts):
         return len(self.manifest) + sum(map(len, self.sections.values()))
 
     def within(self, budget_bytes):
-        """Return this record, or raise BudgetExceeded when it is larger than the budget."""
-        if budget_bytes is not None and self.size_bytes > budget_bytes:
-            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=self.size_bytes)
+        """Return this record, or raise BudgetExceeded when it is larger than the budget.
+
+        The metadata of its owner is not counted.
+        """
+        size = self.size_bytes - len(self.head.text)
+        if budget_bytes is not None and size > budget_bytes:
+            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=size)
         return self
 
     def decode(self, router):
@@ -196,83 +218,26 @@ class QuantizedFingerprint(_Parts):
         Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
         """
         data = as_bytes(data)
-        checksums, at = _read_manifest(data, where)
+        manifest, at = Manifest.read(data, where)
         sections = {}
-        for model_id in checksums:
+        for model_id in manifest.checksums:
             end = at + _section_length(data, at, where)
             sections[model_id], at = data[at:end], end
         if at != len(data):
             raise _damaged(where, f"{len(data) - at} bytes follow the last section")
-        return cls.from_sections(checksums, sections, where)
+        return cls.from_sections(manifest, sections, where)
 
     @classmethod
-    def from_sections(cls, checksums, sections, where):
-        """Return the record whose manifest lists `checksums`, checking every section."""
-        return cls._trusted(
+    def from_sections(cls, manifest, sections, where):
+        """Return the record of a Manifest, checking that these are the sections it lists."""
+        record = cls._trusted(
             {
                 model_id: read_section(sections[model_id], model_id, where, crc)
-                for model_id, crc in checksums.items()
+                for model_id, crc in manifest.checksums.items()
             }
         )
-
-
-def section_crc(section):
-    """Return the checksum that ends a section."""
-    return int.from_bytes(section[-_U32.size :], "little")
-
-
-def write_manifest(checksums):
-    """Return the manifest of `{ModelId: checksum of its section}`."""
-    count = len(checksums)
-    body = _body(count).pack(MAGIC, VERSION, count, 0, *chain.from_iterable(checksums.items()))
-    return body + _U32.pack(crc32(body))
-
-
-@lru_cache
-def _body(count):
-    """Return the struct of a manifest's head and entries."""
-    return struct.Struct(_HEAD.format + count * _ENTRY.format.removeprefix("<"))
-
-
-def manifest_bytes(count):
-    """Return the length of the manifest of `count` sections."""
-    return _HEAD.size + count * _ENTRY.size + _U32.size
-
-
-def read_manifest(data, where):
-    """Return `{ModelId: checksum}` of a manifest that stands alone; errors as in `from_bytes`."""
-    checksums, end = _read_manifest(data, where)
-    if end != len(data):
-        raise _damaged(where, f"{len(data) - end} bytes follow the manifest")
-    return checksums
-
-
-def _read_manifest(data, where):
-    if len(data) < _HEAD.size:
-        raise _damaged(where, f"{len(data)} bytes are fewer than a manifest's {_HEAD.size}")
-    magic, version, count, flags = _HEAD.unpack_from(data)
-    if magic != MAGIC:
-        raise _damaged(where, f"it does not begin with {MAGIC!r}")
-    if version != VERSION:
-        raise UnsupportedVersion(
-            where=where, reason=f"it has version {version}, this release reads {VERSION}"
-        )
-    end = _HEAD.size + count * _ENTRY.size
-    if len(data) < end + _U32.size:
-        raise _damaged(where, "the manifest is cut off")
-    if _U32.unpack_from(data, end)[0] != crc32(data[:end]):
-        raise _damaged(where, "the checksum of the manifest differs")
-    if flags:
-        raise UnsupportedVersion(where=where, reason=f"its flags {flags:#x} are of a later version")
-    entries = list(_ENTRY.iter_unpack(data[_HEAD.size : end]))
-    return _checksums(entries, where), end + _U32.size
-
-
-def _checksums(entries, where):
-    numbers = [number for number, _ in entries]
-    if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):
-        raise _damaged(where, f"it lists the embedders {numbers}")
-    return {_EMBEDDERS[number]: crc for number, crc in entries}
+        record.__dict__["head"] = manifest
+        return record
 
 
 def _section_length(data, at, where):

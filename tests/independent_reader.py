@@ -37,14 +37,32 @@ def read_fingerprint_record(record):
 
 def read_manifest(record):
     """Return `{embedder number: checksum}` and where the manifest ends."""
-    assert record[:5] == b"CGFP\x01"
-    count, flags = struct.unpack_from("<BH", record, 5)
+    entries, _, end = read_whole_manifest(record)
+    return entries, end
+
+
+def read_whole_manifest(record):
+    """Return the entries of a manifest, its times, hash and metadata, and where it ends."""
+    assert record[:4] == b"CGFP"
+    version, count, flags = struct.unpack_from("<BBH", record, 4)
+    assert version in (1, 2)
     assert flags == 0
-    end = 8 + 5 * count
+    start, created, updated, length = 8, 0, 0, 0
+    if version == 2:
+        created, updated, length = struct.unpack_from("<QQI", record, 8)
+        start = 28
+    middle = start + 5 * count
+    end = middle + length
     require_checksum(record[:end], record[end : end + 4])
-    entries = [struct.unpack_from("<BI", record, at) for at in range(8, end, 5)]
+    entries = [struct.unpack_from("<BI", record, at) for at in range(start, middle, 5)]
     assert all(a[0] < b[0] for a, b in pairwise(entries))
-    return dict(entries), end + 4
+    info = {
+        "created": created or None,
+        "updated": updated or None,
+        "content_hash": hashlib.blake2b(record[start:middle], digest_size=16).hexdigest(),
+        "metadata": json.loads(record[middle:end].decode()) if length else {},
+    }
+    return dict(entries), info, end + 4
 
 
 def read_section(record, start=0):

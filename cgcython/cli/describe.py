@@ -1,5 +1,6 @@
 """What is inside a file or folder that this package wrote, as facts and a table of parts."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +13,13 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
 from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
 from cgcython.errors import InvalidInput
-from cgcython.fingerprint import MAGIC as FINGERPRINT
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import MAGIC as RECORD
+from cgcython.manifest import MAGIC as FINGERPRINT
 from cgcython.records import QuantizedEmbedding
 from cgcython.store import shards
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PART = ("embedder", "method", "layout", "memories", "stored_bytes", "float32_bytes")
 
 
@@ -49,13 +51,28 @@ def describe(path, bar):
 
 
 def describe_record(record, kind="record"):
-    """Return the Description of a QuantizedFingerprint or a mapping of QuantizedEmbeddings."""
+    """Return the Description of a QuantizedFingerprint."""
     parts = [_part(*item) for item in record.items()]
+    info = record.info
     facts = {
         "record_bytes": record.size_bytes,
         "float32_bytes": sum(one["float32_bytes"] for one in parts),
+        "created": _moment(info.created),
+        "updated": _moment(info.updated),
+        "content_hash": info.content_hash.hex(),
+        "metadata": info.metadata,
     }
     return Description(kind, facts, parts)
+
+
+def _moment(microseconds):
+    """Return a time in ISO form; as a number where no calendar has it."""
+    if microseconds is None:
+        return None
+    try:
+        return (_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+    except OverflowError:
+        return microseconds
 
 
 def _part(model_id, quantized):

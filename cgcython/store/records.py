@@ -11,10 +11,9 @@ from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     Fingerprint,
     QuantizedFingerprint,
-    manifest_bytes,
-    read_manifest,
     read_section,
 )
+from cgcython.manifest import Manifest
 from cgcython.metadata import PQ8Metadata
 from cgcython.parallel import split_rows
 from cgcython.router import QuantizationRouter
@@ -164,35 +163,39 @@ class RecordStore:
         key = as_key(record_id)
         where = f"record {UUID(bytes=key)}"
         with _naming(key):
-            checksums = self._checksums(key, where)
-            if checksums is None:
+            manifest = self._manifest(key, where)
+            if manifest is None:
                 return None
-            model_ids = list(checksums) if model_id is None else [ModelId.parse(model_id)]
-            if not checksums.keys() >= set(model_ids):
+            checksums = manifest.checksums
+            if model_id is None:
+                sections = self._section_bytes(key, list(checksums), where)
+                return QuantizedFingerprint.from_sections(manifest, sections, where)
+            model_id = ModelId.parse(model_id)
+            if model_id not in checksums:
                 return None
-            parts = self._parts(key, model_ids, checksums, where)
-            return QuantizedFingerprint(parts) if model_id is None else parts[model_ids[0]]
+            section = self._section_bytes(key, [model_id], where)[model_id]
+            return read_section(section, model_id, where, checksums[model_id])
 
-    def _parts(self, key, model_ids, checksums, where):
+    def _section_bytes(self, key, model_ids, where):
         keys = [bytes([model_id]) + key for model_id in model_ids]
-        parts = dict(zip(model_ids, self._files.get("sections", keys, where)))
-        for model_id, section in parts.items():
+        sections = dict(zip(model_ids, self._files.get("sections", keys, where)))
+        for model_id, section in sections.items():
             if section is None:
                 reason = f"the section of {model_id.short} is gone"
                 raise StorageCorruption(where=where, reason=reason)
-            parts[model_id] = read_section(section, model_id, where, checksums[model_id])
-        return parts
+        return sections
 
-    def _checksums(self, key, where):
+    def _manifest(self, key, where):
         manifest = self._files.get("records", key, where)
-        return None if manifest is None else read_manifest(manifest, where)
+        return None if manifest is None else Manifest.from_bytes(manifest, where)
 
     def _kept(self, key):
         """Return the embedders that may have a section under a key: all, when none can tell."""
         try:
-            return (self._checksums(key, "") or {}).keys()
+            manifest = self._manifest(key, "")
         except StorageCorruption:
             return set(ModelId)
+        return set() if manifest is None else manifest.checksums.keys()
 
     def _changed(self, keys):
         """Hear of keys that were written; the write lock is held."""
@@ -243,12 +246,12 @@ class RecordStore:
         """Return the bytes of a record, framing included, before the database; None if unknown."""
         key = as_key(record_id)
         with _naming(key):
-            checksums = self._checksums(key, f"record {UUID(bytes=key)}")
-            if checksums is None:
+            manifest = self._manifest(key, f"record {UUID(bytes=key)}")
+            if manifest is None:
                 return None
-            keys = [bytes([model_id]) + key for model_id in checksums]
+            keys = [bytes([model_id]) + key for model_id in manifest.checksums]
             parts = self._files.get("sections", keys)
-            return manifest_bytes(len(checksums)) + sum(len(part or b"") for part in parts)
+            return len(manifest.to_bytes()) + sum(len(part or b"") for part in parts)
 
     def __contains__(self, record_id):
         return self._files.get("records", as_key(record_id)) is not None

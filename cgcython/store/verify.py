@@ -5,7 +5,8 @@ from uuid import UUID
 
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption
-from cgcython.fingerprint import read_manifest, read_section
+from cgcython.fingerprint import read_section
+from cgcython.manifest import Manifest
 from cgcython.metadata import PQ8Metadata
 
 
@@ -80,7 +81,7 @@ class _Record:
         try:
             if isinstance(manifest, StorageCorruption):
                 raise manifest
-            checksums = read_manifest(manifest, "manifest")
+            checksums = Manifest.from_bytes(manifest).checksums
         except StorageCorruption as error:
             self.report.add(self.key, f"its manifest is damaged ({error.reason})")
             return None

@@ -1,0 +1,250 @@
+"""The head of a fingerprint's record: its parts, its times, and what its owner says of it.
+
+A manifest holds the checksum of every section, so that a store can keep the parts under keys of
+their own and still tell when one is missing, damaged or left over from an earlier record.
+"""
+
+import json
+import operator
+import struct
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import chain
+from math import isfinite
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from cgcython.base import ModelId
+from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
+
+MAGIC, VERSION = b"CGFP", 2
+MOST_METADATA_BYTES = 1 << 16
+MOST_LEVELS = 32  # of lists and objects in each other, so that no reader's stack decides
+_EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
+_FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
+_ENTRY, _U32 = struct.Struct("<BI"), struct.Struct("<I")
+
+
+class RecordInfo(NamedTuple):
+    """When a record was first and last written, what it holds in 16 bytes, and its owner's words.
+
+    Times are microseconds since 1970, or None where nobody noted them. Records of equal sections
+    have equal content hashes. `metadata` is what JSON makes of an object.
+    """
+
+    created: int | None
+    updated: int | None
+    content_hash: bytes
+    metadata: dict[str, Any]
+
+
+class Manifest(NamedTuple):
+    """`{ModelId: checksum of its section}`, times as in RecordInfo, and the metadata as JSON."""
+
+    checksums: Mapping[ModelId, int]
+    created: int | None = None
+    updated: int | None = None
+    text: bytes = b""
+    version: int = VERSION
+
+    @classmethod
+    def now(cls, checksums):
+        """Return the manifest of sections that are written now.
+
+        >>> Manifest.now({ModelId.HDC: 7}).info.content_hash.hex()
+        '6fc07e78abd45717dd7de9d650136f55'
+        """
+        moment = time.time_ns() // 1000
+        return cls(checksums, moment, moment)
+
+    def replaced(self, sections):
+        """Return the manifest after writing some sections, and without those that are None."""
+        changed = {key: section and section_crc(section) for key, section in sections.items()}
+        found = {**self.checksums, **changed}
+        kept = {key: found[key] for key in sorted(found) if found[key] is not None}
+        return Manifest(kept, self.created, time.time_ns() // 1000, self.text)
+
+    def with_info(self, created=None, updated=None, metadata=None):
+        """Return the manifest with other times or metadata; None leaves what there is.
+
+        Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
+        """
+        return Manifest(
+            self.checksums,
+            self.created if created is None else _time("created", created),
+            self.updated if updated is None else _time("updated", updated),
+            self.text if metadata is None else to_text(metadata),
+        )
+
+    @property
+    def info(self):
+        """The RecordInfo of this manifest."""
+        entries = b"".join(_ENTRY.pack(*entry) for entry in self.checksums.items())
+        content_hash = blake2b(entries, digest_size=16).digest()
+        metadata = _parsed(self.text) if self.text else {}
+        return RecordInfo(self.created, self.updated, content_hash, metadata)
+
+    def to_bytes(self):
+        """Return the manifest framed."""
+        count, checksums = len(self.checksums), chain.from_iterable(self.checksums.items())
+        times = (self.created or 0, self.updated or 0, len(self.text)) if self.version > 1 else ()
+        body = (
+            _body(self.version, count).pack(MAGIC, self.version, count, 0, *times, *checksums)
+            + self.text
+        )
+        return body + _U32.pack(crc32(body))
+
+    @classmethod
+    def from_bytes(cls, data, where="manifest"):
+        """Return the manifest that `to_bytes` wrote, of any version.
+
+        Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
+        """
+        manifest, end = cls.read(data, where)
+        if end != len(data):
+            raise _damaged(where, f"{len(data) - end} bytes follow the manifest")
+        return manifest
+
+    @classmethod
+    def read(cls, data, where):
+        """Return the manifest at the beginning of some bytes, and where it ends."""
+        version, count, flags = _first(data, where)
+        start, created, updated, length = _FIRST.size, 0, 0, 0
+        if version > 1:
+            if len(data) < start + _TIMES.size:
+                raise _damaged(where, "the manifest is cut off")
+            created, updated, length = _TIMES.unpack_from(data, start)
+            start += _TIMES.size
+        middle = start + count * _ENTRY.size
+        end = middle + length
+        if len(data) < end + _U32.size:
+            raise _damaged(where, "the manifest is cut off")
+        if _U32.unpack_from(data, end)[0] != crc32(data[:end]):
+            raise _damaged(where, "the checksum of the manifest differs")
+        if flags:
+            reason = f"its flags {flags:#x} are of a later version"
+            raise UnsupportedVersion(where=where, reason=reason)
+        checksums = _checksums(data[start:middle], where)
+        text = bytes(data[middle:end])
+        if text:
+            _require_metadata(text, where)
+        return cls(checksums, created or None, updated or None, text, version), end + _U32.size
+
+
+@lru_cache
+def _body(version, count):
+    """Return the struct of a manifest before its text."""
+    times = _TIMES.format.removeprefix("<") if version > 1 else ""
+    return struct.Struct(_FIRST.format + times + count * _ENTRY.format.removeprefix("<"))
+
+
+def section_crc(section):
+    """Return the checksum that ends a section."""
+    return int.from_bytes(section[-_U32.size :], "little")
+
+
+def to_text(metadata):
+    """Return a user's metadata as JSON, no bytes for none.
+
+    Raises InvalidInput unless it is an object that JSON gives back as it is, of at most
+    MOST_METADATA_BYTES.
+
+    >>> to_text({"source": "notes.md", "tags": [1, 2]})
+    b'{"source":"notes.md","tags":[1,2]}'
+    """
+    try:
+        text = json.dumps(
+            metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+        if _parsed(text) != metadata:
+            raise ValueError("a value or key that JSON gives back as another")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            what="metadata",
+            expected=f"a JSON object of at most {MOST_METADATA_BYTES} bytes",
+            actual=error,
+        ) from None
+    return text if metadata else b""
+
+
+def _parsed(text):
+    """Return the object of a JSON text; raises ValueError, or RecursionError, for all else."""
+    if len(text) > MOST_METADATA_BYTES:
+        raise ValueError(f"{len(text)} bytes")
+    value = json.loads(
+        text.decode(),
+        object_pairs_hook=_object,
+        parse_float=_finite,
+        parse_constant=_finite,
+    )
+    if type(value) is not dict:
+        raise ValueError(f"{type(value).__name__} instead of an object")
+    level, levels = [value], 0
+    while level:
+        levels += 1
+        level = [one for parent in level for one in _children(parent)]
+    if levels > MOST_LEVELS:
+        raise ValueError(f"objects and lists more than {MOST_LEVELS} deep")
+    return value
+
+
+def _object(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object that has a key twice")
+    return found
+
+
+def _finite(text):
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"the number {text}")
+    return number
+
+
+def _children(value):
+    values = value.values() if type(value) is dict else value
+    return [one for one in values if type(one) in (dict, list)]
+
+
+def _require_metadata(text, where):
+    try:
+        _parsed(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(where, f"its metadata is {error}") from None
+
+
+def _time(what, moment):
+    try:
+        number = operator.index(moment)
+    except TypeError:
+        number = 0
+    if not 0 < number < 1 << 64:
+        raise InvalidInput(what=what, expected="microseconds since 1970", actual=moment)
+    return number
+
+
+def _first(data, where):
+    if len(data) < _FIRST.size:
+        raise _damaged(where, f"{len(data)} bytes are fewer than a manifest's {_FIRST.size}")
+    magic, version, count, flags = _FIRST.unpack_from(data)
+    if magic != MAGIC:
+        raise _damaged(where, f"it does not begin with {MAGIC!r}")
+    if not 1 <= version <= VERSION:
+        reason = f"it has version {version}, this release reads 1 to {VERSION}"
+        raise UnsupportedVersion(where=where, reason=reason)
+    return version, count, flags
+
+
+def _checksums(entries, where):
+    entries = list(_ENTRY.iter_unpack(entries))
+    numbers = [number for number, _ in entries]
+    if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):
+        raise _damaged(where, f"it lists the embedders {numbers}")
+    return {_EMBEDDERS[number]: crc for number, crc in entries}
+
+
+def _damaged(where, reason):
+    return StorageCorruption(where=where, reason=reason)
