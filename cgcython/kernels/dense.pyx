@@ -4,7 +4,7 @@ Products along a row are sixteen sums and a fixed tree, so that every level with
 same bits.
 """
 from libc.math cimport ldexp, sqrt
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from cgcython.kernels._door cimport agree
 from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_of
 from cgcython.kernels._heap cimport best_first, rise, sink
@@ -17,6 +17,7 @@ from cgcython.kernels._vector cimport (
 
 cdef enum:
     NAN_RANK = -2147483648
+    COUNTED = 4096  # scores that stay in the first cache for all limits
 
 # Sums of squares between these have lost nothing to under- or overflow.
 cdef f64 SAFE_LOW = 2.0 ** -60, SAFE_HIGH = 2.0 ** 60
@@ -211,6 +212,36 @@ def cosine_rows(
     agree("out", out.shape[0], "rows", n)
     with nogil:
         dense_cosine_rows(&query[0], &rows[0, 0], n, dim, &out[0])
+
+
+cdef void dense_count_above(
+    const f32 *scores, Py_ssize_t n, const f32 *limits, Py_ssize_t m, i64 *counts
+) noexcept nogil:
+    cdef:
+        Py_ssize_t start = 0, i, j, size
+        i32 count
+    memset(counts, 0, m * sizeof(i64))
+    while start < n:
+        size = min(<Py_ssize_t>COUNTED, n - start)
+        for j in range(m):
+            count = 0
+            for i in range(size):
+                count += scores[start + i] > limits[j]
+            counts[j] += count
+        start += size
+
+
+def count_above(
+    const f32[::1] scores,  # IN
+    const f32[::1] limits,  # IN
+    i64[::1] counts,        # OUT
+):
+    """Write how many scores are above each limit; none is above NaN, and NaN is above none."""
+    cdef Py_ssize_t n = scores.shape[0], m = limits.shape[0]
+    agree("counts", counts.shape[0], "limits", m)
+    if m:
+        with nogil:
+            dense_count_above(&scores[0], n, &limits[0], m, &counts[0])
 
 
 def top_k(

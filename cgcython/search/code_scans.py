@@ -8,6 +8,8 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.search.scan import Scan, invalid
 
+BLOCK = 1 << 15  # rows whose distances stay in the second cache
+
 
 class Float8Scan(Scan):
     """E4M3 codes, whose scale a cosine does not need."""
@@ -19,9 +21,14 @@ class Float8Scan(Scan):
     def of(cls, quantized, dim):
         """Return the scan of records."""
         codes = _matrix(quantized, dim)
-        if any(b"\x7f" in one.data or b"\xff" in one.data for one in quantized):
+        if has_nan(codes):
             raise invalid(quantized, "a code is NaN")
         return cls(codes, np.array([one.metadata.scale for one in quantized], np.float32))
+
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        return cls(_joined(scans, "codes"), _joined(scans, "scales"))
 
     def __len__(self):
         return len(self.codes)
@@ -53,6 +60,11 @@ class DecodedScan(Scan):
     def of(cls, quantized, dim):
         """Return the scan of records."""
         return cls(np.stack([Float8Codec(dim).decode(one) for one in quantized]))
+
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        return cls(_joined(scans, "values"))
 
     def __len__(self):
         return len(self.values)
@@ -86,6 +98,11 @@ class BinaryScan(Scan):
             raise invalid(quantized, "its padding bits are not zero")
         return cls(codes, BinaryCodec(dim, threshold))
 
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        return cls(_joined(scans, "codes"), scans[0].codec)
+
     def __len__(self):
         return len(self.codes)
 
@@ -101,16 +118,22 @@ class BinaryScan(Scan):
         return np.frombuffer(self.codec.encode(query).data, np.uint8)
 
     def _score(self, query, metric, rows, out):
-        distances = np.empty(len(out), np.uint32)
-        kernels.bits.hamming_rows(query, self.codes[rows], distances)
-        np.subtract(1, distances / np.float32(self.codec.dim), out=out, dtype=np.float32)
+        codes, dim = self.codes[rows], np.float32(self.codec.dim)
+        distances = np.empty(min(BLOCK, len(codes)), np.uint32)
+        for start in range(0, len(codes), BLOCK):
+            some = out[start : start + BLOCK]
+            found = distances[: len(some)]
+            kernels.bits.hamming_rows(query, codes[start : start + BLOCK], found)
+            np.divide(found, dim, out=some, dtype=np.float32, casting="same_kind")
+            np.subtract(1, some, out=some)
 
 
 class PQ8Scan(Scan):
     """Codes of one codebook, scored by its tables: the score of what they decode to."""
 
-    def __init__(self, codes, codebook):
+    def __init__(self, codes, codebook, inverse_norms=None):
         self.codes, self.codebook = codes, codebook
+        self._inverse_norms = inverse_norms
 
     @classmethod
     def of(cls, quantized, codebook):
@@ -121,19 +144,28 @@ class PQ8Scan(Scan):
             raise invalid(quantized, f"its codebook is not for {shape[0]} values in {shape[1]}")
         return cls(_matrix(quantized, codebook.num_subvectors), codebook)
 
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        return cls(_joined(scans, "codes"), scans[0].codebook)
+
     def __len__(self):
         return len(self.codes)
 
     def take(self, rows):
         """Return the scan of some rows."""
-        return PQ8Scan(self.codes[rows], self.codebook)
+        norms = self._inverse_norms
+        return PQ8Scan(self.codes[rows], self.codebook, None if norms is None else norms[rows])
 
     def twins(self, query):
-        """Return which rows hold the query's own codes.
+        """Return the rows that hold the query's own codes.
 
         Codes are nearest by distance; by cosine, coarse ones of another record can be nearer.
         """
-        return np.all(self.codes == np.frombuffer(self.codebook.quantize(query), np.uint8), axis=1)
+        wanted = np.frombuffer(self.codebook.quantize(query), np.uint8)
+        first = np.uint64 if len(wanted) % 8 == 0 else np.uint8
+        rows = np.flatnonzero(self.codes.view(first)[:, 0] == wanted.view(first)[0])
+        return rows[np.all(self.codes[rows] == wanted, axis=1)]
 
     def like(self, query, stored):
         """Return the cosine of every row with the query, coded by the codebook of these rows."""
@@ -141,15 +173,35 @@ class PQ8Scan(Scan):
 
     def _prepare(self, query, metric):
         query = as_vector(query, self.codebook.embedding_dim)
-        return self.codebook.search_tables(query), np.linalg.norm(query.astype(np.float64))
+        tables = self.codebook.search_tables(query)
+        if metric == "dot":
+            return tables, np.linalg.norm(query.astype(np.float64))
+        if self._inverse_norms is None:  # no query changes them
+            self._inverse_norms = self._measured(tables)
+        return tables, 1.0
+
+    def _measured(self, tables):
+        norms = np.empty(len(self), np.float32)
+        kernels.adc.scan(tables.norms, self.codes, norms)
+        norms += np.float32(tables.norm_constant)
+        np.sqrt(np.maximum(norms, 0, out=norms), out=norms)
+        return np.divide(1, norms, out=norms, where=norms > 0)
 
     def _score(self, prepared, metric, rows, out):
         tables, norm = prepared
-        if metric == "dot":
-            kernels.adc.scan(tables.dots, self.codes[rows], out)
-            np.multiply(out + tables.dot_constant, norm, out=out, dtype=np.float32)
-        else:
-            kernels.adc.cosine(*tables, self.codes[rows], out)
+        factors = norm if metric == "dot" else self._inverse_norms[rows]
+        kernels.adc.scan(tables.dots, self.codes[rows], out)
+        np.add(out, np.float32(tables.dot_constant), out=out)
+        np.multiply(out, factors, out=out, dtype=np.float32)
+
+
+def has_nan(codes):
+    """Return whether one of the E4M3 codes is NaN."""
+    return bool(np.any(codes & 0x7F == 0x7F))
+
+
+def _joined(scans, name):
+    return np.concatenate([getattr(scan, name) for scan in scans])
 
 
 def _matrix(quantized, width):

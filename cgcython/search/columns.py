@@ -1,93 +1,120 @@
 """The codes of each embedder in memory, loaded when first searched and kept in step with writes."""
 
 import threading
-from collections import defaultdict
-from itertools import islice
-from uuid import UUID
 
 import numpy as np
 
-from cgcython.errors import InvalidQuantizedData, StorageCorruption
-from cgcython.search.scans import make_scan, scan_key
+from cgcython.search.fusion import NOWHERE
+from cgcython.search.loading import CHUNK, KEY, Loader, joined
 
-CHUNK = 1 << 16  # records read at a time
 MOST_PARTS = 64
-KEY = np.dtype("S16")
 
 
 class Column:
-    """What is stored of one embedder: scans, and the ids of their rows in ascending order.
+    """What is stored of one embedder: scans, and the ids of the rows of all, one after the other.
 
-    `order` has the row of each id among the rows of all scans, one after the other.
+    `keys` are the ids of `rows`, ascending; a row that is not among them was replaced or deleted.
     """
 
-    def __init__(self, scans, keys, order):
-        self.scans, self.keys, self.order = scans, keys, order
+    def __init__(self, scans, row_keys, keys, rows):
+        self.scans, self.row_keys, self.keys, self.rows = scans, row_keys, keys, rows
         self.starts = np.cumsum([0, *map(len, scans)])
-        self._in_order = len(order) == self.starts[-1] and np.all(order[1:] > order[:-1])
+        self._dead = np.empty(0, np.int64)
+        if len(rows) < len(row_keys):
+            dead = np.ones(len(row_keys), bool)
+            dead[rows] = False
+            self._dead = np.flatnonzero(dead)
 
     @classmethod
     def of(cls, parts):
         """Return the column of (keys, scan) parts."""
-        keys = np.concatenate([np.empty(0, KEY), *(keys for keys, _ in parts)])
-        order = np.argsort(keys, kind="stable")
-        return cls([scan for _, scan in parts], keys[order], order)
+        row_keys = np.concatenate([np.empty(0, KEY), *(keys for keys, _ in parts)])
+        scans = [scan for _, scan in parts]
+        if np.all(row_keys[1:] > row_keys[:-1]):  # sorting what is sorted would take longer
+            return cls(scans, row_keys, row_keys, np.arange(len(row_keys)))
+        rows = np.argsort(row_keys, kind="stable")
+        return cls(scans, row_keys, row_keys[rows], rows)
 
     def __len__(self):
         return len(self.keys)
 
     def scores(self, query, metric, num_threads):
-        """Return the score of each id."""
+        """Return the score of each row, NOWHERE where it is none's."""
         scores = [scan.scores(query, metric, num_threads) for scan in self.scans]
-        return self._sorted(np.concatenate([np.empty(0, np.float32), *scores]))
+        if len(scores) == 1:
+            scores = scores[0]
+        else:
+            scores = np.concatenate([np.empty(0, np.float32), *scores])
+        scores[self._dead] = NOWHERE
+        return scores
 
-    def twins(self, query):
-        """Return which ids have the bytes that the query would be stored as."""
-        return self._sorted(
-            np.concatenate([np.empty(0, bool), *(scan.twins(query) for scan in self.scans)])
-        )
+    def scores_of(self, rows, query, metric):
+        """Return the score of some rows."""
+        return self._each(rows, lambda scan: scan.scores(query, metric))
 
-    def _sorted(self, rows):
-        return rows if self._in_order else rows[self.order]
+    def like(self, rows, query, stored):
+        """Return how like the query's stored form some rows are."""
+        return self._each(rows, lambda scan: scan.like(query, stored))
 
-    def find(self, keys):
-        """Return the place of each key among the ids, and whether it is one of them."""
-        places = np.minimum(np.searchsorted(self.keys, keys), max(len(self) - 1, 0))
-        return places, (self.keys[places] == keys if len(self) else np.zeros(len(keys), bool))
-
-    def like(self, places, query, stored):
-        """Return how like the query's stored form the records at some places are."""
-        rows, similarity = self.order[places], np.empty(len(places), np.float32)
+    def _each(self, rows, score):
+        found = np.empty(len(rows), np.float32)
         owners = np.searchsorted(self.starts, rows, side="right") - 1
         for owner in set(owners.tolist()):
             mine = owners == owner
-            scan = self.scans[owner].take(rows[mine] - self.starts[owner])
-            similarity[mine] = scan.like(query, stored)
-        return similarity
+            found[mine] = score(self.scans[owner].take(rows[mine] - self.starts[owner]))
+        return found
+
+    def twins(self, query):
+        """Return the rows that have the bytes that the query would be stored as."""
+        found = [scan.twins(query) + start for scan, start in zip(self.scans, self.starts)]
+        return np.setdiff1d(np.concatenate([np.empty(0, np.int64), *found]), self._dead)
+
+    def find(self, keys):
+        """Return the row of each key, and whether it has one."""
+        if not len(self):
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), bool)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self) - 1)
+        return self.rows[places], self.keys[places] == keys
 
     def updated(self, changed, parts):
-        """Return the column without the changed keys, and with the new parts."""
+        """Return the column without the changed keys, which ascend, and with the new parts."""
         fresh = Column.of(parts)
-        places, known = self.find(changed)
-        keys, order = (np.delete(a, places[known]) for a in (self.keys, self.order))
+        kept = np.ones(len(self), bool)
+        places = np.searchsorted(self.keys, changed)
+        places = places[places < len(self)]
+        kept[places[np.isin(self.keys[places], changed)]] = False
+        keys, rows = self.keys[kept], self.rows[kept]
         at = np.searchsorted(keys, fresh.keys)
         return Column(
             self.scans + fresh.scans,
+            np.concatenate([self.row_keys, fresh.row_keys]),
             np.insert(keys, at, fresh.keys),
-            np.insert(order, at, fresh.order + self.starts[-1]),
+            np.insert(rows, at, fresh.rows + self.starts[-1]),
         )
 
     @property
     def is_worn(self):
-        """Whether so much was replaced or added that reading it all again pays."""
+        """Whether so much was replaced or added that laying it out anew pays."""
         return len(self.scans) > MOST_PARTS or self.starts[-1] > 2 * len(self) + CHUNK
+
+    def parts(self):
+        """Return (keys, scan) parts of the rows that are there, one of each kind."""
+        found, alive = [], np.ones(len(self.row_keys), bool)
+        alive[self._dead] = False
+        for start, stop, scan in zip(self.starts, self.starts[1:], self.scans):
+            rows = np.flatnonzero(alive[start:stop])
+            if len(rows):
+                part = scan if len(rows) == stop - start else scan.take(rows)
+                part.key = scan.key
+                found.append((self.row_keys[start:stop][rows], part))
+        return joined(found)
 
 
 class Columns:
     """The columns of a store, each loaded when first asked for."""
 
     def __init__(self, store, find_codebook):
-        self._store, self._find_codebook = store, find_codebook
+        self._loader = Loader(store, find_codebook)
         self._columns, self._changed = {}, {}
         self._reading, self._noting = threading.Lock(), threading.Lock()
 
@@ -107,45 +134,23 @@ class Columns:
                 changed, self._changed[model_id] = self._changed.get(model_id), set()
             column = self._columns.get(model_id)
             try:
-                if column is None or (changed and column.is_worn):
-                    column = self._load(model_id)
+                if column is None:
+                    column = Column.of(self._loader.all(model_id))
                 elif changed:
-                    column = self._update(model_id, column, sorted(changed))
+                    column = self._updated(model_id, column, sorted(changed))
             except BaseException:
                 self._columns.pop(model_id, None)
                 raise
             self._columns[model_id] = column
             return column
 
-    def _load(self, model_id):
-        rows, parts = self._store.scan(model_id), []
-        while chunk := list(islice(rows, CHUNK)):
-            parts += self._parts(chunk)
-        return Column.of(parts)
+    def _updated(self, model_id, column, changed):
+        parts = self._loader.some(model_id, changed)
+        column = column.updated(np.array(changed, KEY), parts)
+        return Column.of(column.parts()) if column.is_worn else column
 
-    def _update(self, model_id, column, changed):
-        read = ((key, self._store.quantized(key, model_id)) for key in changed)
-        parts = self._parts([(key, one) for key, one in read if one is not None])
-        return column.updated(np.array(changed, KEY), parts)
-
-    def _parts(self, rows):
-        groups = defaultdict(list)
-        for key, quantized in rows:
-            groups[scan_key(quantized)].append((key, quantized))
-        return [self._part(*zip(*group)) for group in groups.values()]
-
-    def _part(self, keys, quantized):
-        try:
-            return np.array(keys, KEY), make_scan(quantized, self._find_codebook)
-        except InvalidQuantizedData:
-            raise self._damage(keys, quantized) from None
-
-    def _damage(self, keys, quantized):
-        ids, reason = [], ""
-        for key, one in zip(keys, quantized):
-            try:
-                make_scan([one], self._find_codebook)
-            except InvalidQuantizedData as error:
-                ids.append(UUID(bytes=key))
-                reason = reason or str(error)
-        return StorageCorruption(where=f"record {ids[0]}", reason=reason, ids=ids)
+    def some(self, model_id, keys):
+        """Return the Column of an embedder where it is loaded, otherwise one of some records."""
+        if model_id in self._columns:
+            return self.get(model_id)
+        return Column.of(self._loader.some(model_id, keys))

@@ -37,6 +37,14 @@ class SparseScan(Scan):
         }
         return cls(*codec.decode_batch(QuantizedBatch(codec.method, dim, columns)), dim)
 
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        counts = np.concatenate([np.diff(scan.indptr) for scan in scans])
+        indices = np.concatenate([scan.indices for scan in scans])
+        weights = np.concatenate([scan.weights for scan in scans])
+        return cls(np.cumsum([0, *counts]), indices, weights, scans[0].dim)
+
     def __len__(self):
         return len(self.norms)
 
@@ -119,6 +127,15 @@ class _TokenScan(Scan):
     def take(self, rows):
         """Return the scan of some rows."""
         return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim)
+
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        shifts = np.cumsum([0, *(len(scan.values) for scan in scans)])
+        starts = [scan.starts + shift for scan, shift in zip(scans, shifts)]
+        counts = np.concatenate([scan.counts for scan in scans])
+        values = np.concatenate([scan.values for scan in scans])
+        return cls(values, np.concatenate(starts), counts, scans[0].dim)
 
     def _prepare(self, query, metric):
         return PreparedQuery.of(as_tokens(query, self.dim))

@@ -40,8 +40,8 @@ class Scan:
         return scores
 
     def twins(self, query):
-        """Return which rows are what the query would be stored as, where scores may hide it."""
-        return np.zeros(len(self), bool)
+        """Return the rows of what the query would be stored as, where scores may hide it."""
+        return np.empty(0, np.int64)
 
 
 def _any(embedding):

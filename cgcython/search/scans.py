@@ -32,7 +32,19 @@ def make_scan(quantized, find_codebook):
 
     Raises InvalidQuantizedData when a record cannot be decoded, and CodebookMissing.
     """
-    kind, *shared = scan_key(quantized[0])
+    key = scan_key(quantized[0])
+    kind, *shared = key
     if kind is PQ8Scan:
         shared = [find_codebook(shared[1])]
-    return kind.of(quantized, *shared)
+    scan = kind.of(quantized, *shared)
+    scan.key = key
+    return scan
+
+
+def join(scans):
+    """Return the scan of the rows of several that share their key."""
+    if len(scans) == 1:
+        return scans[0]
+    joined = type(scans[0]).joined(scans)
+    joined.key = scans[0].key
+    return joined

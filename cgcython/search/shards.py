@@ -4,6 +4,7 @@ from functools import cached_property
 from pathlib import Path
 
 from cgcython.base import ModelId, Profile
+from cgcython.frames import write_section
 from cgcython.router import QuantizationRouter
 from cgcython.search.columns import Columns
 from cgcython.search.store import Searcher
@@ -29,6 +30,11 @@ class ShardSearcher(Searcher):
                 ids = shard.ids if rows is None else shard.ids[rows]
                 codec = self.router.encoders[batch.method].decoder(batch)
                 yield from zip(map(bytes, ids), codec.rows(batch))
+
+    def sections(self, model_id, damaged):
+        """Yield (id, section) of all memories that have an embedder."""
+        for key, quantized in self.scan(model_id):
+            yield key, write_section(quantized, model_id)
 
     def quantized(self, record_id, model_id):
         """Return one embedder's record of a memory, or None; only tokens are kept for this."""

@@ -10,8 +10,9 @@ import numpy as np
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
-from cgcython.search.columns import KEY, Columns
+from cgcython.search.columns import Columns
 from cgcython.search.fusion import Ranking, fuse
+from cgcython.search.loading import KEY
 from cgcython.store.records import RecordStore
 
 
@@ -109,16 +110,21 @@ class _View:
 
     def rank(self, metric, num_threads):
         """Score every record and return the Ranking, in which the query's own bytes come first."""
-        self.scores = self.column.scores(self.query, metric, num_threads)
-        ranked = np.where(self.column.twins(self.query), np.float32(np.inf), self.scores)
-        return Ranking(self.column.keys, ranked, self.weight)
+        column = self.column
+        self.scores = column.scores(self.query, metric, num_threads)
+        twins = column.twins(self.query)
+        self._twins = twins, self.scores[twins]
+        self.scores[twins] = np.inf
+        return Ranking(column.row_keys, self.scores, self.weight, column.find)
 
     def report(self, keys, scores):
         """Note the score of each key in `scores`; return which have one, and how like they are."""
-        places, known = self.column.find(keys)
+        rows, known = self.column.find(keys)
+        twins, their_scores = self._twins
+        self.scores[twins] = their_scores
         for i in np.flatnonzero(known):
-            scores[i][self.model_id] = float(self.scores[places[i]])
-        return known, self.column.like(places[known], self.query, self.stored)
+            scores[i][self.model_id] = float(self.scores[rows[i]])
+        return known, self.column.like(rows[known], self.query, self.stored)
 
 
 def _wanted(query, embedders, weights):

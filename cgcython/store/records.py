@@ -212,7 +212,7 @@ class RecordStore:
         Raises StorageCorruption naming all damaged records, after the last sound one.
         """
         model_id, damaged = ModelId.parse(model_id), []
-        for key, section in self._sections(model_id, damaged):
+        for key, section in self.sections(model_id, damaged):
             try:
                 yield key, read_section(section, model_id, f"record {UUID(bytes=key)}")
             except StorageCorruption:
@@ -224,7 +224,11 @@ class RecordStore:
                 ids=[UUID(bytes=key) for key in damaged],
             )
 
-    def _sections(self, model_id, damaged):
+    def sections(self, model_id, damaged):
+        """Yield (16 bytes of id, section) of one embedder in the order of ids, unchecked.
+
+        Ids whose block cannot be read are added to `damaged`.
+        """
         prefix, last = bytes([model_id]), b""
         try:
             for key, section in self._files.scan("sections", prefix):

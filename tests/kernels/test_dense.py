@@ -251,3 +251,18 @@ def test_turned_rows_have_the_shape_of_rows(kernel):
     for shape in ((2, 8), (3, 4)):
         with pytest.raises(ValueError, match="out holds"):
             kernel("dense").turn_rows(np.zeros((3, 8), F32), np.zeros(shape, F32))
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 4096, 10_001])
+def test_scores_above_limits_are_counted(kernel, n):
+    scores = rows(1, n)[0].round(2)
+    scores[: n // 100] = [np.nan, np.inf, -np.inf, 0.0] * (n // 400) + [np.nan] * (n // 100 % 4)
+    limits = np.array([0, -0.0, 0.5, -9, 9, np.inf, -np.inf, np.nan], F32)
+    counts = np.empty(len(limits), np.int64)
+    kernel("dense").count_above(scores, limits, counts)
+    assert counts.tolist() == [int((scores > limit).sum()) for limit in limits]
+
+
+def test_counts_are_as_many_as_limits(kernel):
+    with pytest.raises(ValueError, match="counts holds 2, limits holds 3"):
+        kernel("dense").count_above(np.zeros(4, F32), np.zeros(3, F32), np.zeros(2, np.int64))

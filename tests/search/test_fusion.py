@@ -15,7 +15,7 @@ def ranking(scores, weight=1.0):
 
 def by_definition(rankings, k):
     sums = {}
-    for keys, scores, weight in rankings:
+    for keys, scores, weight, _ in rankings:
         for key, score in zip(keys.tolist(), scores):
             if weight > 0:
                 rank = 1 + int(np.sum(scores > score))

@@ -91,7 +91,7 @@ def test_a_metric_there_is_not_is_refused(dense):
 def test_a_query_knows_its_own_pq_codes(memories):
     book = next(iter(memories.codebooks.values()))
     scan = scan_of([PQ8Codec(book).encode(row[:16]) for row in ROWS], book)
-    assert np.flatnonzero(scan.twins(ROWS[9, :16])).tolist() == [9]
+    assert scan.twins(ROWS[9, :16]).tolist() == [9]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3])

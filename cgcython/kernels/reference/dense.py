@@ -41,6 +41,12 @@ def top_k(scores, ids, best):
     best[:] = scores[ids]
 
 
+def count_above(scores, limits, counts):
+    """Write how many scores are above each limit; none is above NaN, and NaN is above none."""
+    agree("counts", counts.shape[0], "limits", limits.shape[0])
+    counts[:] = [np.count_nonzero(scores > limit) for limit in limits]
+
+
 def project(values, mean, rotation, out):
     """Write (values - mean) @ rotation for each row."""
     _check_product(values, rotation, out)

@@ -1,0 +1,122 @@
+"""Time exact search over several embedders, fused, where the columns are in memory.
+
+    python asv_bench/search_at_size.py --records 1000000 --threads 1,2
+
+Codes are those of vectors around random centres, drawn once and made distinct by noise in the codes
+themselves, so that a million records take seconds to make. Each query is one of the records with
+noise. Every line is a mix of embedders on so many threads; rounds alternate between the lines.
+"""
+
+import argparse
+import sys
+from time import perf_counter
+
+import numpy as np
+
+from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
+from cgcython.codecs.binary import BinaryCodec
+from cgcython.router import QuantizationRouter
+from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
+from cgcython.search.columns import Column
+from cgcython.search.loading import KEY
+from cgcython.search.store import Searcher
+
+MIXES = ("E1,E7,E9", "E1,E8,E9", "E1,E2,E9")
+CENTRES, DRAWN = 500, 1 << 14
+
+
+class Memory(Searcher):
+    """Columns without a store."""
+
+    def __init__(self, records, seed=0):
+        rng = np.random.default_rng(seed)
+        self.keys = np.sort(rng.integers(0, 256, (records, 16), np.uint8).view(KEY)[:, 0])
+        self.drawn, self.rng, self.columns = {}, rng, {}
+        books = {one: self._book(one) for one in (ModelId.SEMANTIC, ModelId.CODE)}
+        self.router = QuantizationRouter(books, Profile.named("default"))
+        self._columns = self
+        for one in sorted({ModelId.parse(name) for mix in MIXES for name in mix.split(",")}):
+            self.columns[one] = Column.of([(self.keys, self._scan(one, books, records))])
+
+    def get(self, model_id):
+        """Return the column of an embedder, as Columns do."""
+        return self.columns[model_id]
+
+    def vectors(self, model_id, count=DRAWN):
+        """Return vectors around centres."""
+        if model_id not in self.drawn:
+            centres = self.rng.standard_normal((CENTRES, model_id.dimension()), np.float32)
+            chosen = centres[self.rng.integers(0, CENTRES, DRAWN)]
+            noise = self.rng.standard_normal(chosen.shape, np.float32)
+            self.drawn[model_id] = chosen + 0.7 * noise
+        return self.drawn[model_id][:count]
+
+    def _book(self, model_id):
+        samples = self.vectors(model_id, 4096).reshape(4096, 8, -1)
+        rows = self.rng.choice(4096, 256, replace=False)
+        return PQ8Codebook(samples[rows].transpose(1, 0, 2).copy())
+
+    def _scan(self, model_id, books, records):
+        vectors, rows = self.vectors(model_id), self.rng.integers(0, DRAWN, records)
+        if model_id in books:
+            codes = books[model_id].encode(vectors)[rows]
+            return PQ8Scan(self._noisy(codes, 2), books[model_id])
+        columns = self.router.quantize_batch(model_id, vectors).columns
+        if model_id is ModelId.HDC:
+            codes = self._noisy(columns["codes"][rows], 12)
+            return BinaryScan(codes, BinaryCodec(model_id.dimension()))
+        codes = self._noisy(columns["codes"][rows], 24, nan=0x7F)
+        return Float8Scan(codes, columns["scales"][rows])
+
+    def _noisy(self, codes, places, nan=None):
+        """Return codes of which a few of each row are drawn anew."""
+        rows = np.arange(len(codes))
+        for _ in range(places):
+            columns = self.rng.integers(0, codes.shape[1], len(codes))
+            fresh = self.rng.integers(0, 256, len(codes), np.uint8)
+            codes[rows, columns] = fresh if nan is None else np.where(fresh & 0x7F == nan, 0, fresh)
+        return codes
+
+    def queries(self, mix, count):
+        """Return fingerprints that are like some of the records."""
+        rows = self.rng.integers(0, DRAWN, count)
+        near = 0.3 * self.rng.standard_normal(2048).astype(np.float32)
+        return [
+            Fingerprint({one: self.vectors(one)[row] + near[: one.dimension()] for one in mix})
+            for row in rows
+        ]
+
+
+def main(arguments=None):
+    """Print a line per mix and number of threads."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=20)
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("-k", type=int, default=10)
+    args = parser.parse_args(arguments)
+    start = perf_counter()
+    memory = Memory(args.records)
+    print(f"{args.records:,} records made in {perf_counter() - start:.1f} s", file=sys.stderr)
+    lines = [(mix, threads) for mix in MIXES for threads in map(int, args.threads.split(","))]
+    asked = {
+        mix: memory.queries([ModelId.parse(name) for name in mix.split(",")], args.queries)
+        for mix in MIXES
+    }
+    times = {line: [] for line in lines}
+    for turn in range(args.queries):
+        for mix, threads in lines:
+            start = perf_counter()
+            memory.search(asked[mix][turn], args.k, num_threads=threads)
+            times[mix, threads].append(1e3 * (perf_counter() - start))
+    print(f"{'records':>9} {'embedders':10} threads {'p50 ms':>8} {'p99 ms':>8}")
+    for (mix, threads), found in times.items():
+        p50, p99 = np.percentile(found[1:] or found, [50, 99])  # the first one warms up
+        print(f"{args.records:9} {mix:10} {threads:7} {p50:8.2f} {p99:8.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
