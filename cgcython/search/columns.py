@@ -5,7 +5,7 @@ import threading
 import numpy as np
 
 from cgcython.search.fusion import NOWHERE
-from cgcython.search.loading import CHUNK, KEY, Loader, joined
+from cgcython.search.loading import CHUNK, KEY, Loader, joined, whole_keys
 
 MOST_PARTS = 64
 
@@ -153,4 +153,4 @@ class Columns:
         """Return the Column of an embedder where it is loaded, otherwise one of some records."""
         if model_id in self._columns:
             return self.get(model_id)
-        return Column.of(self._loader.some(model_id, keys))
+        return Column.of(self._loader.some(model_id, whole_keys(keys)))

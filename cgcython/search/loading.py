@@ -27,6 +27,11 @@ _RESIDUE = crc32(crc32(b"").to_bytes(4, "little"))  # of anything followed by it
 _COMMON = {1: (_HEAD, 18), 2: (14, 14), 3: (15, 15)}
 
 
+def whole_keys(keys):
+    """Return the 16 bytes of each key of an array, which drops zeros at an end."""
+    return [key.ljust(KEY.itemsize, b"\0") for key in keys.tolist()]
+
+
 class Loader:
     """Makes the (keys, scan) parts of a column out of what a store holds."""
 

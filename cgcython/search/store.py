@@ -1,18 +1,17 @@
 """A store that can be searched by fingerprints."""
 
-import math
-from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from cgcython.base import ModelId
-from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
+from cgcython.search.asking import keys_of, weights_of, whole
 from cgcython.search.columns import Columns
-from cgcython.search.fusion import Ranking, fuse
-from cgcython.search.loading import KEY
+from cgcython.search.fusion import NOWHERE, fuse
+from cgcython.search.loading import KEY, whole_keys
+from cgcython.search.views import View
 from cgcython.store.records import RecordStore
 
 
@@ -40,6 +39,9 @@ class Searcher:
         weights=None,
         *,
         metric="cosine",
+        among=None,
+        rerank=None,
+        oversample=4,
         num_threads=1,
     ):
         """Return the k best records as Hits, best first.
@@ -49,30 +51,35 @@ class Searcher:
         given; 0 or less ignores) times 1 / (60 + rank). A single embedder ranks by its score.
         Equals are in the order of ids. `metric="dot"` scores dense and sparse embeddings by dot
         products.
+
+        `among`, ids, leaves the others out before any is ranked. `rerank` names an embedder that
+        does not rank all: it orders the `oversample * k` best of the others by its own scores,
+        those without it last. Only their records are read for that, where it was never searched.
         """
         self._require_open()
-        query = Fingerprint.of(query)
-        wanted = _wanted(query, embedders, weights or {})
-        query = Fingerprint({model_id: query[model_id] for model_id in wanted})
+        k, query = whole("k", k), Fingerprint.of(query)
+        rerank = None if rerank is None else ModelId.parse(rerank)
+        wanted, rerank_weight = weights_of(query, embedders, weights or {}, rerank)
+        used = [*wanted, *({rerank} - {None})]
+        query = Fingerprint({model_id: query[model_id] for model_id in used})
         stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
-        views = [
-            _View(self._columns.get(model_id), model_id, weight, query[model_id], stored[model_id])
-            for model_id, weight in wanted.items()
-        ]
-        rankings = [view.rank(metric, num_threads) for view in views]
-        found = np.array([key for key, _ in fuse(rankings, k)], KEY)
-        total, similarity = np.zeros(len(found)), np.zeros(len(found))
-        scores = [{} for _ in found]
-        for view in views:
-            known, like = view.report(found, scores)
-            total[known] += view.weight
-            similarity[known] += view.weight * like
-        return [
-            Hit(UUID(bytes=key.ljust(16, b"\0")), *rest)
-            for key, *rest in zip(
-                found.tolist(), np.clip(similarity / total, -1, 1).tolist(), scores
-            )
-        ]
+
+        def view(model_id, column, weight):
+            return View(column, model_id, weight, query[model_id], stored[model_id])
+
+        views = [view(one, self._columns.get(one), weight) for one, weight in wanted.items()]
+        if among is None:
+            rankings = [one.rank(metric, num_threads) for one in views]
+        else:
+            among = keys_of(among)
+            rankings = [one.rank_some(among, metric, num_threads) for one in views]
+        depth = k if rerank is None else k * whole("oversample", oversample)
+        found = np.array([key for key, _ in fuse(rankings, depth)], KEY)
+        if rerank is not None:
+            column = self._columns.some(rerank, np.sort(found))
+            views.append(view(rerank, column, rerank_weight))
+            found = _ordered_anew(found, views[-1].rank_some(np.sort(found), metric))
+        return _hits(found[:k], views)
 
     def _require_open(self):
         """Raise where records can no longer be read."""
@@ -86,7 +93,7 @@ class FingerprintStore(RecordStore, Searcher):
     >>> with TemporaryDirectory() as folder, FingerprintStore.open(folder) as store:
     ...     store.store(UUID(int=1), memory)
     ...     store.get_stored_size(UUID(int=1)), store.search(memory)
-    (163, [Hit(id=UUID('00000000-0000-0000-0000-000000000001'), similarity=1.0, \
+    (183, [Hit(id=UUID('00000000-0000-0000-0000-000000000001'), similarity=1.0, \
 scores={<ModelId.HDC: 8>: 1.0})])
     """
 
@@ -101,46 +108,21 @@ scores={<ModelId.HDC: 8>: 1.0})])
         self._files.require_open()  # columns in memory outlive the files
 
 
-class _View:
-    """One embedder's column as one query sees it."""
-
-    def __init__(self, column, model_id, weight, query, stored):
-        self.column, self.model_id, self.weight = column, model_id, weight
-        self.query, self.stored = query, stored
-
-    def rank(self, metric, num_threads):
-        """Score every record and return the Ranking, in which the query's own bytes come first."""
-        column = self.column
-        self.scores = column.scores(self.query, metric, num_threads)
-        twins = column.twins(self.query)
-        self._twins = twins, self.scores[twins]
-        self.scores[twins] = np.inf
-        return Ranking(column.row_keys, self.scores, self.weight, column.find)
-
-    def report(self, keys, scores):
-        """Note the score of each key in `scores`; return which have one, and how like they are."""
-        rows, known = self.column.find(keys)
-        twins, their_scores = self._twins
-        self.scores[twins] = their_scores
-        for i in np.flatnonzero(known):
-            scores[i][self.model_id] = float(self.scores[rows[i]])
-        return known, self.column.like(rows[known], self.query, self.stored)
+def _ordered_anew(found, ranking):
+    """Return found keys by the scores of a ranking, those that it has not last."""
+    scores = dict(zip(ranking.keys.tolist(), ranking.scores.tolist()))
+    order = [-scores.get(key, NOWHERE) for key in found.tolist()]
+    return found[np.argsort(order, kind="stable")]
 
 
-def _wanted(query, embedders, weights):
-    """Return `{ModelId: weight}` of the embedders that rank."""
-    if not isinstance(weights, Mapping):
-        actual = type(weights).__name__
-        raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
-    weights = {ModelId.parse(name): weight for name, weight in weights.items()}
-    embedders = [embedders] if isinstance(embedders, (str, ModelId)) else embedders
-    wanted = query if embedders is None else [ModelId.parse(name) for name in embedders]
-    for model_id in {*wanted, *weights} - set(query):
-        have = ", ".join(one.short for one in query)
-        raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
-    for weight in weights.values():
-        if not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
-            raise InvalidInput(what="weight", expected="a finite number", actual=weight)
-    wanted = {model_id: weights.get(model_id, 1.0) for model_id in wanted}
-    heaviest = max(wanted.values(), default=1.0)  # as parts of it no sum overflows
-    return {model_id: weight / heaviest for model_id, weight in wanted.items() if weight > 0}
+def _hits(found, views):
+    """Return the Hits of keys as the views of a query see them."""
+    total, similarity = np.zeros(len(found)), np.zeros(len(found))
+    scores = [{} for _ in found]
+    for view in views:
+        known, like = view.report(found, scores)
+        total[known] += view.weight
+        similarity[known] += view.weight * like
+    similarity = np.clip(similarity / total, -1, 1).tolist()
+    ids = [UUID(bytes=key) for key in whole_keys(found)]
+    return [Hit(*fields) for fields in zip(ids, similarity, scores)]

@@ -179,6 +179,64 @@ def test_what_cannot_be_asked_is_refused(store, memories):
         store.search({"E2": [1.0]})
 
 
+@pytest.mark.parametrize("count", [0, 1, 5, 40])
+def test_a_filter_ranks_only_its_ids(store, memories, count):
+    query, among = memories.make(3), {*IDS[:count], UUID(int=77)}
+    hits = store.search(query, k=COUNT, among=among)
+    assert set(found(hits)) == set(IDS[:count])
+    for one in set(IDS) - among:
+        store.delete(one)
+    assert found(store.search(query, k=COUNT)) == found(hits)
+
+
+def test_a_filter_takes_ids_in_any_form(store, memories):
+    query, some = memories.make(3), IDS[2:9]
+    expected = store.search(query, among=some)
+    for among in ([one.bytes for one in some], {str(one) for one in some}, iter(some)):
+        assert store.search(query, among=among) == expected
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_reranked_shortlist_is_in_the_order_of_its_scores(store, memories, loaded):
+    query = memories.make(11)
+    if loaded:
+        store.search(query, embedders=["E12"])
+    shortlist = found(store.search(query, 12, embedders=["E9"]))
+    hits = store.search(query, 4, embedders=["E9", "E12"], rerank="E12", oversample=3)
+    full = {hit.id: hit.scores[11] for hit in store.search(query, COUNT, embedders=["E12"])}
+    assert found(hits) == sorted(shortlist, key=lambda one: -full[one])[:4]
+    assert [hit.scores[11] for hit in hits] == pytest.approx([full[hit.id] for hit in hits])
+    assert (hits[0].id, set(hits[0].scores)) == (IDS[11], {8, 11})
+
+
+def test_reranking_reads_no_column(store, memories):
+    store.search(memories.make(11), embedders=["E9"], rerank="E12")
+    assert set(store._columns._columns) == {ModelId.HDC}
+
+
+def test_records_without_the_reranking_embedder_come_last(store, memories):
+    query = memories.make(8, ["E9", "E12"])
+    store.store(UUID(int=0xFF00), memories.make(8, ["E9"]))
+    hits = store.search(query, COUNT + 1, rerank="E12")
+    assert hits[0].id == IDS[8]
+    assert hits[-1].id == UUID(int=0xFF00)
+    assert hits[-1].similarity == 1.0
+
+
+def test_what_cannot_be_filtered_or_reranked_is_refused(store, memories):
+    query = memories.make(1, ["E9", "E12"])
+    for wrong, what in (
+        ({"among": ["E9"]}, "id: expected a UUID"),
+        ({"among": str(IDS[0])}, "among: expected ids"),
+        ({"among": 5}, "among: expected ids"),
+        ({"rerank": "E2"}, "embedder: expected of the query's E9, E12"),
+        ({"rerank": "E12", "embedders": ["E12"]}, "rerank: expected another embedder"),
+        ({"rerank": "E12", "oversample": 0}, "oversample: expected 1 or more"),
+    ):
+        with pytest.raises(InvalidInput, match=what):
+            store.search(query, **wrong)
+
+
 def test_a_closed_store_is_not_searched(store, memories):
     store.search(memories.make(1))
     store.close()
