@@ -20,8 +20,8 @@ from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.cli.sources import open_store
-from cgcython.evaluation.comparison import compare
-from cgcython.evaluation.contender import Contender
+from cgcython.evaluation.comparison import Contender, compare
+from cgcython.evaluation.sides import Codes, Stored
 from cgcython.router import QuantizationRouter
 
 HEADERS = (
@@ -48,13 +48,13 @@ def run(args):
     if args.store:
         with open_store(args.store) as store:
             corpus = open_corpus(args.inputs, store.profile)
-            found = _contenders(corpus, store.router, args, _stored(corpus, store))
+            found = _contenders(corpus, store.router, args, store)
             rows = _compared(found, corpus, args, store.profile)
     else:
         profile = Profile.named(args.profile)
         corpus = open_corpus(args.inputs, profile)
         router = QuantizationRouter(args.models, args.profile)
-        rows = _compared(_contenders(corpus, router, args, {}), corpus, args, profile)
+        rows = _compared(_contenders(corpus, router, args), corpus, args, profile)
     if args.json:
         print_json({"rows": [row.as_dict() for row in rows]})
         return OK
@@ -63,34 +63,40 @@ def run(args):
     return OK
 
 
-def _contenders(corpus, router, args, records):
+def _contenders(corpus, router, args, store=None):
     found = []
     for model_id, source in corpus.items():
-        count = len(source.column)
-        if not count:
+        if not len(source.column):
             raise UsageError(f"{model_id.short} has no embeddings to evaluate")
-        documents = source.column.batch(0, count)
-        memories = source.memories(0, count)
-        given = records and [records[memory][model_id] for memory in memories.tolist()]
-        found.append(Contender(router, model_id, documents, memories, args.metric, given or None))
+        memories = source.memories(0, len(source.column))
+        codec = router.encoders[router.profile[model_id].method].compact_codec(model_id)
+        side = Codes(codec)
+        if store is not None:
+            side = Stored(codec, router, _fetch(store, corpus, model_id, memories))
+        found.append(Contender(model_id, source.column, memories, side, args.metric))
     return found
 
 
-def _stored(corpus, store):
-    """Return the records of all memories of the corpus; each must have its embedders."""
-    found = {}
-    for memory, one in enumerate(corpus.ids[:]):
-        found[memory] = store.quantized(one)
-        if found[memory] is None:
-            raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
-    return found
+def _fetch(store, corpus, model_id, memories):
+    """Return the function that reads a block of an embedder's records; each must be there."""
+
+    def fetch(first, count):
+        numbers = memories[first : first + count].tolist()
+        found = [store.quantized(corpus.ids[one : one + 1][0], model_id) for one in numbers]
+        for memory, record in zip(numbers, found):
+            if record is None:
+                raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
+        return found
+
+    return fetch
 
 
 def _compared(contenders, corpus, args, profile):
     queries = open_corpus(args.queries, profile)
     asked = queries.fingerprints(0, queries.num_memories)
     relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
-    with progress(len(asked), "query", "eval") as bar:
+    total = 2 * sum(len(one.column) for one in contenders)
+    with progress(total, "row", "eval") as bar:
         return compare(contenders, asked, relevant, args.threads, bar.advance)
 
 

@@ -6,10 +6,10 @@ from cgcython.cli.failures import UsageError
 from cgcython.cli.files import ONLY, open_arrays
 from cgcython.cli.inputs import open_corpus
 from cgcython.cli.specs import split_file
-from cgcython.evaluation.comparison import compare
-from cgcython.evaluation.contender import Contender
+from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.evaluation.comparison import Contender, compare
 from cgcython.evaluation.metrics import judgements
-from cgcython.router import QuantizationRouter
+from cgcython.evaluation.sides import Codes
 
 
 def read_judgements(text, num_queries, num_memories):
@@ -35,14 +35,12 @@ def judge(args, profile):
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--judged {' '.join(args.judged)} is not of {args.embedder.short}")
     source = corpus[args.embedder]
-    documents = source.column.batch(0, len(source.column))
     memories = source.memories(0, len(source.column))
     asked = queries.fingerprints(0, queries.num_memories)
     relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
 
     def facts(codebook):
-        router = QuantizationRouter({args.embedder: codebook}, args.profile)
-        one = Contender(router, args.embedder, documents, memories)
+        one = Contender(args.embedder, source.column, memories, Codes(PQ8Codec(codebook)))
         (row,) = compare([one], asked, relevant, args.threads)
         if row.recall10 is None:
             raise UsageError(f"--qrels {args.qrels} judge no query of --queries")

@@ -1,14 +1,19 @@
 """Every embedder's codes beside float32 on the same queries, alone and fused."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from cgcython.base import ModelId
 from cgcython.evaluation import metrics
-from cgcython.fingerprint import QuantizedFingerprint
+from cgcython.evaluation.ranking import Ranked, rank
+from cgcython.evaluation.sides import Exact
+from cgcython.fingerprint import manifest_bytes
 from cgcython.search.fusion import Ranking, fuse
 
 FUSED = "fused"
+FUSED_DEPTH = 1000  # documents of each ranking that are fused; one below adds at most 1/1061
 
 
 @dataclass(frozen=True)
@@ -70,80 +75,133 @@ class Judge:
     """Collects one contender's rankings, query by query, as float32 and as codes."""
 
     def __init__(self, memories):
+        """`memories` are the numbers of those that can be found, ascending."""
         self._memories = memories
         self.overlaps, self._ndcg, self._recall = [], [], []
 
     def see(self, exact, coded, relevant):
         """Note the rankings of memories that one query got; relevant ones elsewhere are ignored."""
         self.overlaps.append(metrics.overlap(exact, coded))
-        relevant = {one: gain for one, gain in (relevant or {}).items() if one in self._memories}
+        relevant = {one: gain for one, gain in (relevant or {}).items() if self._has(one)}
         if relevant:
             self._ndcg.append([metrics.ndcg(one, relevant) for one in (exact, coded)])
             self._recall.append([metrics.recall(one, relevant) for one in (exact, coded)])
+
+    def _has(self, memory):
+        place = np.searchsorted(self._memories, memory)
+        return place < len(self._memories) and self._memories[place] == memory
 
     def overlap(self):
         """Return the mean part of float32's top 10 that the codes found; None without queries."""
         return float(np.mean(self.overlaps)) if self.overlaps else None
 
+    def per_query(self):
+        """Return (float32, codes) values [queries, 2] of nDCG@10 and Recall@10."""
+        return np.reshape(self._ndcg, (-1, 2)), np.reshape(self._recall, (-1, 2))
+
     def changes(self):
         """Return nDCG@10 and Recall@10 over the judged queries; None without any."""
         if not self._ndcg:
             return None, None
-        return tuple(Change.of(*np.array(one).T) for one in (self._ndcg, self._recall))
+        return tuple(Change.of(*one.T) for one in self.per_query())
 
 
-def compare(contenders, queries, judgements=None, num_threads=1, advance=lambda: None):
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """One embedder's documents and the side that has their codes.
+
+    `column` is what `ranking.rank` takes; `memories` are the numbers of its rows in the corpus,
+    ascending.
+    """
+
+    model_id: ModelId
+    column: Any
+    memories: np.ndarray
+    side: Any
+    metric: str = "cosine"
+
+    def ranked(self, queries, k=metrics.CUTOFF, num_threads=1, advance=lambda rows: None):
+        """Return the Ranked documents as float32 and as codes."""
+        options = {"k": k, "metric": self.metric, "num_threads": num_threads, "advance": advance}
+        sides = Exact(self.side.method), self.side
+        return tuple(rank(side, self.column, queries, **options) for side in sides)
+
+
+@dataclass(frozen=True)
+class _Met:
+    """A contender with its rankings, of float32 and of codes, and the place of each query."""
+
+    contender: Contender
+    asked: dict
+    sides: tuple[Ranked, Ranked]
+
+    def rankings(self, number):
+        """Return one query's (memories, scores) of both sides, best first."""
+        tops = (side.tops[self.asked[number]] for side in self.sides)
+        return [(self.contender.memories[rows], scores) for rows, scores in tops]
+
+
+def compare(contenders, queries, judgements=None, num_threads=1, advance=lambda rows: None):
     """Return a Row for each contender and, with several, one for their reciprocal rank fusion.
 
     `queries` are mappings `ModelId -> embedding`; `judgements` one `{memory: gain}` for each.
+    `advance(rows)` hears of documents that were scored, twice of each. Fusion takes the best
+    1,000 of each ranking.
     """
-    judges = {one.model_id: Judge(set(one.memories.tolist())) for one in contenders}
-    everything = set().union(*(one.memories.tolist() for one in contenders))
-    together = Judge(everything)
-    for query, relevant in zip(queries, judgements or [None] * len(queries)):
-        sides = ([], [])
-        for one in contenders:
-            if one.model_id in query:
-                scores = one.scores(query[one.model_id], num_threads)
-                for side, values in zip(sides, scores):
-                    side.append(Ranking(one.memories, values))
-                tops = [one.memories[metrics.top(values)].tolist() for values in scores]
-                judges[one.model_id].see(*tops, relevant)
-        if sides[0]:
-            tops = [[int(key) for key, _ in fuse(side, metrics.CUTOFF)] for side in sides]
-            together.see(*tops, relevant)
-        advance()
-    rows = [_row(one, judges[one.model_id]) for one in contenders]
-    return rows + ([_fused(contenders, together, len(everything))] if len(rows) > 1 else [])
+    k = metrics.CUTOFF if len(contenders) == 1 else FUSED_DEPTH
+    relevant = judgements or [None] * len(queries)
+    met = []
+    for one in contenders:
+        asked = [i for i, query in enumerate(queries) if one.model_id in query]
+        mine = [queries[i][one.model_id] for i in asked]
+        places = {number: place for place, number in enumerate(asked)}
+        met.append(_Met(one, places, one.ranked(mine, k, num_threads, advance)))
+    rows = [_row(one, relevant) for one in met]
+    return rows + ([_fused(met, relevant)] if len(rows) > 1 else [])
 
 
-def _row(one, judge):
-    count = len(one.records)
+def _row(met, relevant):
+    one, count = met.contender, len(met.contender.column)
+    judge = Judge(one.memories)
+    for number in met.asked:
+        tops = [ids[: metrics.CUTOFF].tolist() for ids, _ in met.rankings(number)]
+        judge.see(*tops, relevant[number])
+    exact, coded = met.sides
     return Row(
         one.model_id.short,
-        one.codec.method.value,
-        one.layout,
+        one.side.method.value,
+        ", ".join(sorted(coded.layouts)) or None,
         count,
         len(judge.overlaps),
-        one.stored_bytes / count,
-        one.float32_bytes / count,
-        one.encode_us,
-        Loss.of(one.losses),
+        coded.num_bytes / count,
+        exact.num_bytes / count,
+        one.side.encode_us,
+        Loss.of(coded.losses),
         judge.overlap(),
         *judge.changes(),
     )
 
 
-def _fused(contenders, judge, count):
-    plain = sum(one.float32_bytes for one in contenders) / count
-    sizes = float(np.mean(record_bytes(contenders))), plain
+def _fused(met, relevant):
+    memories, parts = np.unique(
+        np.concatenate([one.contender.memories for one in met]), return_counts=True
+    )
+    judge = Judge(memories)
+    for number, gains in enumerate(relevant):
+        found = [one.rankings(number) for one in met if number in one.asked]
+        if found:
+            judge.see(*(_fuse(side) for side in zip(*found)), gains)
+    framing = sum(map(manifest_bytes, parts.tolist()))
+    plain = sum(one.sides[0].num_bytes for one in met)
+    framed = sum(one.sides[1].framed_bytes for one in met)
     return Row(
         FUSED,
         "rrf",
         None,
-        count,
+        len(memories),
         len(judge.overlaps),
-        *sizes,
+        (framed + framing) / len(memories),
+        plain / len(memories),
         None,
         None,
         judge.overlap(),
@@ -151,10 +209,7 @@ def _fused(contenders, judge, count):
     )
 
 
-def record_bytes(contenders):
-    """Return the bytes of each memory's whole record, framing included."""
-    parts = {}
-    for one in contenders:
-        for memory, record in zip(one.memories.tolist(), one.records):
-            parts.setdefault(memory, {})[one.model_id] = record
-    return [QuantizedFingerprint(one).size_bytes for one in parts.values()]
+def _fuse(rankings):
+    orders = [np.argsort(memories) for memories, _ in rankings]
+    ascending = [Ranking(ids[at], scores[at]) for (ids, scores), at in zip(rankings, orders)]
+    return [int(key) for key, _ in fuse(ascending, metrics.CUTOFF)]

@@ -101,7 +101,7 @@ def compare_tokens(
             values = documents if norms is None or name not in BY_LENGTH else _at(documents, norms)
             kept[name] = select(values, name, compression, weights, num_threads)
         coded = kept[name].quantize(precision, num_threads=num_threads)
-        judge = Judge(range(len(documents)))
+        judge = Judge(np.arange(len(documents)))
         for one, other, gains in zip(exact, rank(coded), relevant or [None] * len(queries)):
             judge.see(one, other, gains)
         rows.append(_row(name, coded, judge, compression))
