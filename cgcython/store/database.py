@@ -1,9 +1,8 @@
-"""RocksDB behind a few calls: the only file that knows rocksdict.
+"""RocksDB behind a few calls: this file and `tables` are the only ones that know rocksdict.
 
 An acknowledged write is in the write-ahead log, handed to the operating system: it survives the
-death of the process, and with `sync` that of the machine. Every block is checksummed, and nothing
-damaged is skipped in silence: the log is recovered in the mode that raises, and every scan asks
-the iterator how it ended.
+death of the process, and with `sync` that of the machine. The log is recovered in the mode that
+raises.
 """
 
 import logging
@@ -12,10 +11,12 @@ import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store import wal
 from cgcython.store.acknowledged import Acknowledged, read_reach
+from cgcython.store.tables import Frozen, Tables, raise_error
 
 try:
     import rocksdict
@@ -23,12 +24,13 @@ except ImportError:  # an optional extra
     rocksdict = None
 
 FAMILIES = ("records", "sections", "meta")
+LATER_FAMILIES = ("journal", "trash")  # of format 2
 _MIB = 1 << 20
 _LOGGER = logging.getLogger(__name__)
 
 
-class Database:
-    """Three column families of bytes: `records`, `sections` and `meta`."""
+class Database(Tables):
+    """Column families of bytes: FAMILIES, and those of LATER_FAMILIES that are there."""
 
     def __init__(self, path, read_only=False, sync=False):
         """Open an existing database; `create` makes one.
@@ -36,13 +38,14 @@ class Database:
         Raises StoreUnavailable and StorageCorruption.
         """
         _require_rocksdict(path)
-        self.path, self.read_only = Path(path), read_only
+        super().__init__(Path(path), {})
+        self.read_only, self._frozen = read_only, WeakSet()
         self._write_options = rocksdict.WriteOptions()
         self._write_options.sync = sync
         reach = read_reach(self.path)
         if reach is not None:
             reach.require_catalogue(self.path)
-        _require_ours(self.path)
+        names = self._names = _require_ours(self.path)
         self._rdict = self._open()
         self._acknowledged = None
         try:
@@ -50,8 +53,8 @@ class Database:
         except BaseException:
             self._rdict.close()
             raise
-        self._families = {name: self._rdict.get_column_family(name) for name in FAMILIES}
-        self._handles = {name: self._rdict.get_column_family_handle(name) for name in FAMILIES}
+        self._families = {name: self._rdict.get_column_family(name) for name in names}
+        self._handles = {name: self._rdict.get_column_family_handle(name) for name in names}
 
     def _resume(self, reach, sync):
         """Make sure that nothing acknowledged is missing, and go on noting what is."""
@@ -65,13 +68,14 @@ class Database:
         modes = rocksdict.DBRecoveryMode
         try:
             with self.errors():
-                return _open(self.path, modes.absolute_consistency(), self.read_only)
+                return _open(self.path, modes.absolute_consistency(), self.read_only, self._names)
         except StorageCorruption:
             unfinished = self._unfinished_bytes()
             if not unfinished:
                 raise
         with self.errors():
-            rdict = _open(self.path, modes.tolerate_corrupted_tail_records(), self.read_only)
+            tolerant = modes.tolerate_corrupted_tail_records()
+            rdict = _open(self.path, tolerant, self.read_only, self._names)
         _LOGGER.warning(
             "store %s: its log ends in an unfinished write of %d bytes, which is dropped; "
             "a process that was killed while writing leaves that, and so does a truncated file",
@@ -88,27 +92,17 @@ class Database:
         ] or [0]
         return 0 if any(tail != 0 for tail in older) else last
 
-    @contextmanager
-    def errors(self, where=None):
-        """Turn what RocksDB raises into StorageCorruption of `where`, or StoreUnavailable."""
-        try:
-            yield
-        except Exception as error:
-            _raise(error, self.path, where)
+    def write(self, puts=(), deletes=(), ranges=()):
+        """Write (family, key, value) and delete (family, key), all or nothing.
 
-    def get(self, family, key, where=None):
-        """Return the value of a key, or None; for a list of keys, the list of that."""
-        try:  # the context manager below would take as long as the reading
-            return self._family(family).get(key)
-        except Exception as error:
-            _raise(error, self.path, where)
-
-    def write(self, puts=(), deletes=()):
-        """Write (family, key, value) and delete (family, key), all or nothing."""
+        First of all, the `ranges` (family, first, end) lose their keys, `end` not included.
+        """
         if self.read_only:
             raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
         self._family("records")
         batch = rocksdict.WriteBatch(raw_mode=True)
+        for family, first, end in ranges:
+            batch.delete_range(first, end, self._handles[family])
         for family, key in deletes:
             batch.delete(key, self._handles[family])
         for family, key, value in puts:
@@ -117,34 +111,21 @@ class Database:
             self._rdict.write(batch, self._write_options)
         self._acknowledged.note(self._rdict.latest_sequence_number())
 
-    def scan(self, family, prefix=b""):
-        """Return an iterator over (key, value) in the order of keys, as they are now.
+    def add_families(self):
+        """Make the families that a store of an earlier format lacks."""
+        for name in LATER_FAMILIES:
+            if name not in self._families:
+                with self.errors():
+                    self._families[name] = self._rdict.create_column_family(name, _options())
+                self._handles[name] = self._rdict.get_column_family_handle(name)
 
-        It raises StorageCorruption at a damaged block, after everything before it.
-        """
-        with self.errors():
-            rows = self._family(family).iter()
-            rows.seek(prefix)
-        return self._walk(rows, prefix)
-
-    def _walk(self, rows, prefix):
-        with self.errors():
-            while rows.valid():
-                key = rows.key()
-                if not key.startswith(prefix):
-                    return
-                yield key, rows.value()
-                rows.next()
-            rows.status()
-
-    def require_open(self):
-        """Raise StoreUnavailable once the files were given back."""
-        if not self._families:
-            raise StoreUnavailable(path=self.path, reason="it is closed; open it again")
-
-    def _family(self, name):
+    def freeze(self):
+        """Return the families as they are now; no write may be under way."""
         self.require_open()
-        return self._families[name]
+        families = {name: family.iter() for name, family in self._families.items()}
+        frozen = Frozen(self.path, families)
+        self._frozen.add(frozen)
+        return frozen
 
     def flush(self):
         """Write what is in memory to table files."""
@@ -164,6 +145,8 @@ class Database:
 
     def close(self):
         """Give the files back; a second call does nothing."""
+        for frozen in self._frozen:
+            frozen.close()
         families, self._families, self._handles = self._families, {}, {}
         sequence = self._rdict.latest_sequence_number() if families else 0
         for family in families.values():
@@ -188,7 +171,8 @@ def create(path, meta):
         raise StoreUnavailable(path=path, reason="it is neither a store nor an empty folder")
     with _whole(path) as partial, _creating(path):
         partial.mkdir()
-        options, families = _options(), {name: _options() for name in FAMILIES}
+        options = _options()
+        families = {name: _options() for name in (*FAMILIES, *LATER_FAMILIES)}
         for each in (options, *families.values()):
             each.create_if_missing(True)
             each.create_missing_column_families(True)
@@ -208,7 +192,7 @@ def _creating(path):
     except OSError as error:
         raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
     except Exception as error:
-        _raise(error, path)
+        raise_error(error, path)
 
 
 @contextmanager
@@ -234,22 +218,31 @@ def _require_rocksdict(path):
 
 
 def _require_ours(path):
+    """Return the names of the families in a store, or raise."""
     try:
         found = set(rocksdict.Rdict.list_cf(str(path)))
     except Exception as error:
-        _raise(error, path)
+        raise_error(error, path)
     if not found >= set(FAMILIES):
         raise StoreUnavailable(path=path, reason="it is a RocksDB database, but not a store")
+    unknown = found - {"default", *FAMILIES, *LATER_FAMILIES}
+    if unknown:
+        raise StoreUnavailable(
+            path=path,
+            reason=f"it has the unknown families {', '.join(sorted(unknown))}; "
+            "use the release that wrote it",
+        )
+    return sorted(found - {"default"})
 
 
-def _open(path, recovery, read_only):
+def _open(path, recovery, read_only, names):
     access = rocksdict.AccessType
     options = _options()
     options.set_wal_recovery_mode(recovery)
     return rocksdict.Rdict(
         str(path),
         options,
-        column_families={name: _options() for name in FAMILIES},
+        column_families={name: _options() for name in names},
         access_type=access.read_only(False) if read_only else access.read_write(),
     )
 
@@ -266,16 +259,3 @@ def _options():
     table.set_block_cache(rocksdict.Cache(32 * _MIB))
     options.set_block_based_table_factory(table)
     return options
-
-
-def _raise(error, path, where=None):
-    """Raise StorageCorruption or StoreUnavailable for an error of RocksDB, others as they are."""
-    # rocksdict raises bare Exception, and DbClosedError.
-    if not (type(error) is Exception or isinstance(error, rocksdict.DbClosedError)):
-        raise error
-    message = str(error)
-    if message.startswith("Corruption") or "No such file" in message:
-        raise StorageCorruption(where=where or f"store {path}", reason=message) from error
-    if "LOCK" in message:
-        message = "another process has it open; close it there, or open it here with read_only=True"
-    raise StoreUnavailable(path=path, reason=message) from error

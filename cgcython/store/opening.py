@@ -5,9 +5,11 @@ from pathlib import Path
 from cgcython.base import Profile
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.store import database
+from cgcython.store.journal import Journal
 
 FORMAT = b"cgcython store "
-VERSION = 1
+VERSION = 2
+READS = (1, VERSION)
 
 
 def open_files(path, profile, read_only, create, sync):
@@ -22,7 +24,10 @@ def open_files(path, profile, read_only, create, sync):
         database.create(path, _meta(Profile.named(profile)))
     files = database.Database(path, read_only=read_only, sync=sync)
     try:
-        return files, _profile(files, profile)
+        found = _profile(files, profile)
+        if _version(files) != VERSION and not read_only:
+            _upgrade(files)
+        return files, found
     except BaseException:
         files.close()
         raise
@@ -32,19 +37,32 @@ def _meta(profile):
     return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
 
 
+def _upgrade(files):
+    """Bring a store of an earlier format to this one: its records stay as they are."""
+    files.add_families()
+    Journal(files).reset([("meta", b"format", FORMAT + str(VERSION).encode())])
+
+
+def _version(files):
+    """Return the format version of a store, or raise StoreUnavailable for one not read here."""
+    form = files.get("meta", b"format") or b""
+    for version in READS:
+        if form == FORMAT + str(version).encode():
+            return version
+    written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
+    raise StoreUnavailable(
+        path=files.path,
+        reason=f"its format version is {written}, this release reads "
+        f"{' and '.join(map(str, READS))}; use the release that wrote it",
+    )
+
+
 def _profile(files, wanted):
     """Return the profile a store was made with.
 
     Raises StoreUnavailable for a format this release does not read and for another profile.
     """
-    form = files.get("meta", b"format") or b""
-    if form != FORMAT + str(VERSION).encode():
-        written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
-        raise StoreUnavailable(
-            path=files.path,
-            reason=f"its format version is {written}, this release reads {VERSION}; "
-            "use the release that wrote it",
-        )
+    _version(files)
     try:
         found = Profile.from_toml(files.get("meta", b"profile").decode())
     except (InvalidInput, UnicodeDecodeError, AttributeError) as error:

@@ -2,30 +2,23 @@
 
 import threading
 from contextlib import contextmanager
-from itertools import chain, islice
-from uuid import UUID
+from itertools import islice
 
 from cgcython.base import ModelId
 from cgcython.errors import QuantizationError, StorageCorruption
-from cgcython.fingerprint import (
-    DEFAULT_BUDGET_BYTES,
-    Fingerprint,
-    QuantizedFingerprint,
-    read_section,
-)
-from cgcython.manifest import Manifest
-from cgcython.metadata import PQ8Metadata
-from cgcython.parallel import split_rows
+from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.store.ids import as_key
+from cgcython.store.journal import Journal, mask_of
 from cgcython.store.opening import open_files
+from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import CodebookShelf
 from cgcython.store.verify import verify
 
 BATCH = 256
 
 
-class RecordStore:
+class RecordStore(RecordReader):
     """Fingerprints by id in a folder: stored quantized, retrieved decoded.
 
     An acknowledged write survives the death of the process; with `sync=True`, that of the machine.
@@ -33,8 +26,8 @@ class RecordStore:
     """
 
     def __init__(self, files, shelf, profile):
-        self._files, self._shelf, self.profile = files, shelf, profile
-        self.router = QuantizationRouter(shelf.current(), profile=profile)
+        router = QuantizationRouter(shelf.current(), profile=profile)
+        super().__init__(files, shelf, profile, router, Journal(files))
         self._writing = threading.Lock()
 
     @classmethod
@@ -63,11 +56,6 @@ class RecordStore:
     def close(self):
         """Give the folder back to other processes."""
         self._files.close()
-
-    @property
-    def path(self):
-        """The folder of this store."""
-        return self._files.path
 
     def store(self, record_id, fingerprint, budget_bytes=DEFAULT_BUDGET_BYTES):
         """Keep a fingerprint under an id, replacing what was there.
@@ -116,16 +104,17 @@ class RecordStore:
     def store_quantized(self, items):
         """Keep (id, QuantizedFingerprint) pairs, all or nothing."""
         items = {as_key(record_id): quantized for record_id, quantized in items}
-        puts, deletes = [], []
+        puts, deletes, changes = [], [], {}
         with self._writing:
             for key, quantized in items.items():
                 puts.append(("records", key, quantized.manifest))
                 for model_id, section in quantized.sections.items():
                     puts.append(("sections", bytes([model_id]) + key, section))
-                for model_id in self._kept(key) - quantized.keys():
+                kept = self._kept(key)
+                for model_id in kept - quantized.keys():
                     deletes.append(("sections", bytes([model_id]) + key))
-            self._files.write(puts, deletes)
-            self._changed(items)
+                changes[key] = mask_of(kept | quantized.keys())
+            self._write(puts, deletes, changes)
 
     def delete(self, record_id):
         """Remove a record and return whether there was one."""
@@ -133,61 +122,15 @@ class RecordStore:
         with self._writing:
             if self._files.get("records", key) is None:
                 return False
-            deletes = [("sections", bytes([model_id]) + key) for model_id in self._kept(key)]
-            self._files.write(deletes=[("records", key), *deletes])
-            self._changed([key])
+            kept = self._kept(key)
+            deletes = [("sections", bytes([model_id]) + key) for model_id in kept]
+            self._write([], [("records", key), *deletes], {key: mask_of(kept)})
         return True
 
-    def retrieve(self, record_id):
-        """Return the decoded Fingerprint of an id, or None.
-
-        Raises StorageCorruption, naming the id, for a damaged record.
-        """
-        quantized = self.quantized(record_id)
-        return None if quantized is None else self._decoded(quantized)
-
-    def retrieve_many(self, record_ids, num_threads=1):
-        """Return the decoded Fingerprint of each id, None for an unknown one."""
-        record_ids = list(record_ids)
-
-        def retrieve(start, stop):
-            return [self.retrieve(record_id) for record_id in record_ids[start:stop]]
-
-        return list(chain.from_iterable(split_rows(retrieve, len(record_ids), num_threads)))
-
-    def quantized(self, record_id, model_id=None):
-        """Return what is stored: a QuantizedFingerprint, or one embedder's QuantizedEmbedding.
-
-        None for an unknown id or embedder. One embedder is read without the others.
-        """
-        key = as_key(record_id)
-        where = f"record {UUID(bytes=key)}"
-        with _naming(key):
-            manifest = self._manifest(key, where)
-            if manifest is None:
-                return None
-            checksums = manifest.checksums
-            if model_id is None:
-                sections = self._section_bytes(key, list(checksums), where)
-                return QuantizedFingerprint.from_sections(manifest, sections, where)
-            model_id = ModelId.parse(model_id)
-            if model_id not in checksums:
-                return None
-            section = self._section_bytes(key, [model_id], where)[model_id]
-            return read_section(section, model_id, where, checksums[model_id])
-
-    def _section_bytes(self, key, model_ids, where):
-        keys = [bytes([model_id]) + key for model_id in model_ids]
-        sections = dict(zip(model_ids, self._files.get("sections", keys, where)))
-        for model_id, section in sections.items():
-            if section is None:
-                reason = f"the section of {model_id.short} is gone"
-                raise StorageCorruption(where=where, reason=reason)
-        return sections
-
-    def _manifest(self, key, where):
-        manifest = self._files.get("records", key, where)
-        return None if manifest is None else Manifest.from_bytes(manifest, where)
+    def _write(self, puts, deletes, changes):
+        """Write what changes `{key: mask of embedders}`; the write lock is held."""
+        self.journal.write(puts, deletes, changes)
+        self._changed(changes)
 
     def _kept(self, key):
         """Return the embedders that may have a section under a key: all, when none can tell."""
@@ -200,72 +143,18 @@ class RecordStore:
     def _changed(self, keys):
         """Hear of keys that were written; the write lock is held."""
 
-    def _decoded(self, quantized):
-        for one in quantized.values():
-            if isinstance(one.metadata, PQ8Metadata):  # of whatever generation
-                self.router.codebooks.add(self._shelf.codebook(one.metadata.codebook_id))
-        return quantized.decode(self.router)
+    @contextmanager
+    def snapshot(self):
+        """Yield a RecordReader of the store at this moment, while writes go on.
 
-    def scan(self, model_id):
-        """Yield (16 bytes of id, QuantizedEmbedding) of one embedder, in the order of ids.
-
-        Raises StorageCorruption naming all damaged records, after the last sound one.
+        Its `journal.position()` is that of the moment.
         """
-        model_id, damaged = ModelId.parse(model_id), []
-        for key, section in self.sections(model_id, damaged):
-            try:
-                yield key, read_section(section, model_id, f"record {UUID(bytes=key)}")
-            except StorageCorruption:
-                damaged.append(key)
-        if damaged:
-            raise StorageCorruption(
-                where=f"{model_id.short} of {len(damaged)} records in store {self.path}",
-                reason=f"the first is {UUID(bytes=damaged[0])}",
-                ids=[UUID(bytes=key) for key in damaged],
-            )
-
-    def sections(self, model_id, damaged):
-        """Yield (16 bytes of id, section) of one embedder in the order of ids, unchecked.
-
-        Ids whose block cannot be read are added to `damaged`.
-        """
-        prefix, last = bytes([model_id]), b""
+        with self._writing:
+            frozen = self._files.freeze()
         try:
-            for key, section in self._files.scan("sections", prefix):
-                last = key[1:]
-                yield last, section
-            return
-        except StorageCorruption:
-            rest = [key for key, _ in self._files.scan("records") if key > last]
-        for key in rest:  # a damaged block ended the scan: ask for each record it may have held
-            try:
-                section = self._files.get("sections", prefix + key)
-            except StorageCorruption:
-                damaged.append(key)
-                continue
-            if section is not None:
-                yield key, section
-
-    def get_stored_size(self, record_id):
-        """Return the bytes of a record, framing included, before the database; None if unknown."""
-        key = as_key(record_id)
-        with _naming(key):
-            manifest = self._manifest(key, f"record {UUID(bytes=key)}")
-            if manifest is None:
-                return None
-            keys = [bytes([model_id]) + key for model_id in manifest.checksums]
-            parts = self._files.get("sections", keys)
-            return len(manifest.to_bytes()) + sum(len(part or b"") for part in parts)
-
-    def __contains__(self, record_id):
-        return self._files.get("records", as_key(record_id)) is not None
-
-    def __iter__(self):
-        """Yield the ids in order, as they are now; raises StorageCorruption at a damaged block."""
-        return (UUID(bytes=key) for key, _ in self._files.scan("records"))
-
-    def __len__(self):
-        return sum(1 for _ in self._files.scan("records"))
+            yield RecordReader(frozen, self._shelf, self.profile, self.router, Journal(frozen))
+        finally:
+            frozen.close()
 
     def check(self, progress=None):
         """Read every record, section and codebook and return the VerifyReport of what was found.
@@ -297,12 +186,3 @@ def _each(function, items):
         except QuantizationError as error:
             error.add_note(f"(fingerprint {number} of the batch)")
             raise
-
-
-@contextmanager
-def _naming(key):
-    try:
-        yield
-    except StorageCorruption as error:
-        error.ids = (UUID(bytes=key),)
-        raise

@@ -1,0 +1,137 @@
+"""The history of a store's writes: what changed since a moment, for as long as it reaches back.
+
+Every write adds one entry in its own atomic batch. Whoever keeps something beside the store (the
+columns of a search, an index) notes the position it has seen, and asks later what changed.
+"""
+
+import os
+import struct
+from functools import lru_cache
+from itertools import chain
+
+from cgcython.base import ModelId
+from cgcython.errors import StorageCorruption
+
+KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
+ALL_EMBEDDERS = sum(1 << model_id for model_id in ModelId)
+_FLOOR = b"journal/floor"
+_KEY, _TOTAL, _ENDS = struct.Struct(">Q"), struct.Struct("<Q"), struct.Struct("<QQ")
+_CHANGE = struct.Struct("<16sH")
+# Below the counter are random bits: two copies of a store that were written to apart share
+# counters, but not positions.
+_RANDOM_BITS, _RESET_STEP = 24, 1 << 32
+
+
+class Journal:
+    """Says which records changed since a position; a writer adds to it with each batch."""
+
+    def __init__(self, files):
+        self._files, self._end = files, None
+
+    def position(self):
+        """Return the position of the last write: a number that only grows."""
+        return self._read_end()[0]
+
+    def changes_since(self, position, model_id=None):
+        """Return the sorted keys that changed after a position, of one embedder when given.
+
+        Returns None when the journal cannot tell: it no longer reaches back that far, its entries
+        are damaged, or the position is that of another copy of the store.
+        """
+        if not self._files.has("journal"):
+            return None
+        wanted = ALL_EMBEDDERS if model_id is None else 1 << ModelId.parse(model_id)
+        # In this order: a truncation in between then makes the position unknown.
+        rows = self._files.scan("journal", start=_KEY.pack(position))
+        is_floor = position == self._floor()[0]
+        changed = set()
+        try:
+            for key, value in rows:
+                if key == _KEY.pack(position):
+                    is_floor = True
+                elif is_floor:
+                    changed.update(key for key, mask in _changes(value) if mask & wanted)
+                else:
+                    return None
+        except StorageCorruption:
+            return None
+        return sorted(changed) if is_floor else None
+
+    def truncate(self, upto):
+        """Forget the entries up to a position; those after it stay."""
+        row = self._files.last("journal", _KEY.pack(upto))
+        if row is not None:
+            self._forget(row[0], (*_KEY.unpack(row[0]), *_TOTAL.unpack_from(row[1])))
+
+    def write(self, puts, deletes, changes):
+        """Write to the database, and that it changed `{key: mask of embedders}`, all or nothing.
+
+        The caller holds the lock of writers.
+        """
+        position, total = self._end or self._read_end()
+        counter = (position >> _RANDOM_BITS) + 1
+        end = _position(counter), total + len(changes)
+        entry = _TOTAL.pack(end[1]) + _packed(len(changes)).pack(
+            *chain.from_iterable(changes.items())
+        )
+        self._end = None  # unknown, should the next line raise
+        self._files.write([*puts, ("journal", _KEY.pack(end[0]), entry)], deletes)
+        self._end = end
+        if counter % 1024 == 0:
+            self._shorten(end[1])
+
+    def reset(self, puts=()):
+        """Begin anew, so that no earlier position is known; `puts` are written with it."""
+        counter = (self._floor()[0] >> _RANDOM_BITS) + _RESET_STEP
+        self._forget(b"\xff" * _KEY.size, (_position(counter), 0), puts)
+
+    def _forget(self, last, floor, puts=()):
+        put = ("meta", _FLOOR, _ENDS.pack(*floor))
+        self._files.write([*puts, put], ranges=[("journal", b"", last + b"\0")])
+        self._end = None
+
+    def _shorten(self, total):
+        """Cut to KEPT_CHANGES once there are twice as many; a bisection finds where."""
+        floor, forgotten = self._floor()
+        if total - forgotten <= 2 * KEPT_CHANGES:
+            return
+        low, high = (floor >> _RANDOM_BITS) + 1, self.position() >> _RANDOM_BITS
+        while low < high:
+            middle = (low + high) // 2
+            _, value = next(self._files.scan("journal", start=_KEY.pack(middle << _RANDOM_BITS)))
+            if _TOTAL.unpack_from(value)[0] > total - KEPT_CHANGES:
+                high = middle
+            else:
+                low = middle + 1
+        self.truncate((low << _RANDOM_BITS) - 1)
+
+    def _read_end(self):
+        row = self._files.last("journal") if self._files.has("journal") else None
+        return self._floor() if row is None else (*_KEY.unpack(row[0]), *_TOTAL.unpack_from(row[1]))
+
+    def _floor(self):
+        """Return (position, changes ever noted) of the last entry that was forgotten."""
+        found = self._files.get("meta", _FLOOR)
+        return (0, 0) if found is None else _ENDS.unpack(found)
+
+
+def mask_of(model_ids):
+    """Return the bits of embedders.
+
+    >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))
+    '0b100000001'
+    """
+    return sum(1 << model_id for model_id in model_ids)
+
+
+def _position(counter):
+    return counter << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "little")
+
+
+def _changes(value):
+    return _CHANGE.iter_unpack(value[_TOTAL.size :])
+
+
+@lru_cache
+def _packed(count):
+    return struct.Struct("<" + count * _CHANGE.format.removeprefix("<"))
