@@ -37,6 +37,16 @@ class Float8Scan(Scan):
         """Return the scan of some rows."""
         return Float8Scan(self.codes[rows], self.scales[rows])
 
+    def vectors(self, rows):
+        """Return what some rows decode to."""
+        values = np.empty((len(rows), self.codes.shape[1]), np.float32)
+        kernels.e4m3.decode_rows(self.codes[rows], self.scales[rows], values)
+        return values
+
+    def vector(self, query):
+        """Return a query as `vectors` has the rows."""
+        return as_vector(query, self.codes.shape[1])
+
     def _directed(self):
         return np.any(self.codes & 0x7F, axis=1)
 
@@ -72,6 +82,14 @@ class DecodedScan(Scan):
     def take(self, rows):
         """Return the scan of some rows."""
         return DecodedScan(self.values[rows])
+
+    def vectors(self, rows):
+        """Return some rows."""
+        return self.values[rows]
+
+    def vector(self, query):
+        """Return a query as `vectors` has the rows."""
+        return as_vector(query, self.values.shape[1])
 
     def _directed(self):
         return np.any(self.values, axis=1)
@@ -109,6 +127,14 @@ class BinaryScan(Scan):
     def take(self, rows):
         """Return the scan of some rows."""
         return BinaryScan(self.codes[rows], self.codec)
+
+    def vectors(self, rows):
+        """Return the bits of some rows."""
+        return self.codes[rows]
+
+    def vector(self, query):
+        """Return a query's bits."""
+        return self._prepare(query, None)
 
     def like(self, query, stored):
         """Return the score of every row: the query is compared as it would be stored."""
@@ -156,6 +182,14 @@ class PQ8Scan(Scan):
         """Return the scan of some rows."""
         norms = self._inverse_norms
         return PQ8Scan(self.codes[rows], self.codebook, None if norms is None else norms[rows])
+
+    def vectors(self, rows):
+        """Return what some rows decode to."""
+        return self.codebook.decode(self.codes[rows])
+
+    def vector(self, query):
+        """Return a query as `vectors` has the rows."""
+        return as_vector(query, self.codebook.embedding_dim)
 
     def twins(self, query):
         """Return the rows that hold the query's own codes.

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 
 from cgcython.search.fusion import NOWHERE
+from cgcython.search.graphs import Graph
 from cgcython.search.loading import CHUNK, KEY, Loader, joined, whole_keys
 
 MOST_PARTS = 64
@@ -116,12 +117,13 @@ class Columns:
     def __init__(self, store, find_codebook):
         self._loader = Loader(store, find_codebook)
         self._columns, self._changed = {}, {}
+        self._graphs, self._unseen = {}, {}
         self._reading, self._noting = threading.Lock(), threading.Lock()
 
     def changed(self, keys):
         """Hear of keys that were written; reads after this see them."""
         with self._noting:
-            for changed in self._changed.values():
+            for changed in (*self._changed.values(), *self._unseen.values()):
                 changed.update(keys)
 
     def get(self, model_id):
@@ -154,3 +156,21 @@ class Columns:
         if model_id in self._columns:
             return self.get(model_id)
         return Column.of(self._loader.some(model_id, whole_keys(keys)))
+
+    def graph(self, model_id, num_threads=1, progress=None):
+        """Return the Column of an embedder and its Graph as they are now.
+
+        The graph is None where the embedder has none: sparse vectors, tokens, rows of several
+        dimensions or thresholds. The first call builds it.
+        """
+        with self._noting:
+            unseen, self._unseen[model_id] = self._unseen.get(model_id), set()
+        column = self.get(model_id)
+        with self._reading:
+            graph = self._graphs.get(model_id)
+            if graph is None or not graph.fits(column) or unseen is None:
+                graph = Graph.of(column, num_threads, progress)
+            elif unseen:
+                graph.update(column, np.array(sorted(unseen), KEY), num_threads)
+            self._graphs[model_id] = graph
+        return column, graph

@@ -44,7 +44,7 @@ def fuse(rankings, k):
     rankings = [one for one in rankings if one.weight > 0 and len(one.keys)]
     if not rankings:
         return []
-    depth = _depth([one.weight for one in rankings], k)
+    depth = deciding_depth([one.weight for one in rankings], k)
     tops = [_Top.of(one, depth) for one in rankings]
     keys = np.unique(np.concatenate([top.keys for top in tops]))
     parts = np.stack([top.parts(keys) for top in tops])
@@ -59,7 +59,7 @@ def fuse(rankings, k):
     return list(zip(keys[order].tolist(), fused[order].tolist()))
 
 
-def _depth(weights, k):
+def deciding_depth(weights, k):
     """Return how many documents of each ranking decide the k best.
 
     The k best of the heaviest ranking get max(weights) / (60 + k) or more; whatever is below this

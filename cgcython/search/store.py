@@ -9,7 +9,7 @@ from cgcython.base import ModelId
 from cgcython.fingerprint import Fingerprint
 from cgcython.search.asking import keys_of, weights_of, whole
 from cgcython.search.columns import Columns
-from cgcython.search.fusion import NOWHERE, fuse
+from cgcython.search.fusion import NOWHERE, deciding_depth, fuse
 from cgcython.search.loading import KEY, whole_keys
 from cgcython.search.views import View
 from cgcython.store.records import RecordStore
@@ -42,6 +42,7 @@ class Searcher:
         among=None,
         rerank=None,
         oversample=4,
+        approximate=False,
         num_threads=1,
     ):
         """Return the k best records as Hits, best first.
@@ -55,6 +56,10 @@ class Searcher:
         `among`, ids, leaves the others out before any is ranked. `rerank` names an embedder that
         does not rank all: it orders the `oversample * k` best of the others by its own scores,
         those without it last. Only their records are read for that, where it was never searched.
+
+        `approximate` lets each dense embedder rank only what an HNSW graph finds near the query,
+        by the same scores; the graph is built when first asked for (the extra `ann`). Sparse
+        vectors, tokens, dot products and `among` are scanned exactly all the same.
         """
         self._require_open()
         k, query = whole("k", k), Fingerprint.of(query)
@@ -67,13 +72,19 @@ class Searcher:
         def view(model_id, column, weight):
             return View(column, model_id, weight, query[model_id], stored[model_id])
 
-        views = [view(one, self._columns.get(one), weight) for one, weight in wanted.items()]
-        if among is None:
-            rankings = [one.rank(metric, num_threads) for one in views]
-        else:
+        depth = k if rerank is None else k * whole("oversample", oversample)
+        approximate = approximate and among is None and metric == "cosine"
+        find = self._columns.graph if approximate else lambda one, _: (self._columns.get(one), None)
+        found = {one: find(one, num_threads) for one in wanted}
+        views = [view(one, found[one][0], weight) for one, weight in wanted.items()]
+        if among is not None:
             among = keys_of(among)
             rankings = [one.rank_some(among, metric, num_threads) for one in views]
-        depth = k if rerank is None else k * whole("oversample", oversample)
+        else:
+            deep = deciding_depth(list(wanted.values()), depth) if wanted else 0
+            rankings = [
+                one.rank(metric, num_threads, found[one.model_id][1], deep) for one in views
+            ]
         found = np.array([key for key, _ in fuse(rankings, depth)], KEY)
         if rerank is not None:
             column = self._columns.some(rerank, np.sort(found))

@@ -1,0 +1,121 @@
+"""A graph proposes what a scan would find; scores are those of the scan."""
+
+from uuid import UUID
+
+import numpy as np
+import pytest
+from structured import clustered
+
+from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
+from cgcython.errors import InvalidInput
+from cgcython.search import FingerprintStore, graphs
+from cgcython.search.graphs import Graph
+
+pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
+COUNT, DIM = 900, 64
+IDS = [UUID(int=(i * 2654435761) << 8) for i in range(1, COUNT + 1)]
+ROWS = clustered(DIM, COUNT)
+PROFILE = Profile.from_toml(
+    f"""
+    E1 = {{ dimension = {DIM}, method = "pq8" }}
+    E8 = {{ dimension = {DIM}, method = "float8_e4m3" }}
+    E9 = {{ dimension = {DIM}, method = "binary" }}
+    """
+)
+
+
+def memory(row, embedders=("E1", "E8", "E9")):
+    return Fingerprint(dict.fromkeys(embedders, row))
+
+
+@pytest.fixture
+def store(tmp_path):
+    books = {ModelId.SEMANTIC: PQ8Codebook.train(clustered(DIM, 2000, seed=5), rotation=None)}
+    with FingerprintStore.open(tmp_path / "s", books, PROFILE) as store:
+        store.store_many((one, memory(row)) for one, row in zip(IDS, ROWS))
+        yield store
+
+
+QUERIES = [memory(row) for row in clustered(DIM, 12, seed=3)]
+
+
+@pytest.mark.parametrize("name", ["E1", "E8", "E9"])
+def test_nearly_all_found_are_as_near_as_those_of_a_scan(store, name):
+    near_enough = 0
+    for query in QUERIES:
+        worst = store.search(query, 10, name)[-1].scores[ModelId.parse(name)]
+        found = store.search(query, 10, name, approximate=True)
+        near_enough += sum(hit.scores[ModelId.parse(name)] >= worst for hit in found)
+    assert near_enough >= 0.95 * 10 * len(QUERIES)
+
+
+def test_hits_of_several_graphs_are_those_of_scans_with_their_scores(store):
+    same = 0
+    for query in QUERIES:
+        near = {hit.id: hit for hit in store.search(query, approximate=True)}
+        for hit in store.search(query):
+            if hit.id in near:
+                assert near[hit.id].scores == pytest.approx(hit.scores, abs=1e-6)
+                same += 1
+    assert same >= 0.95 * 10 * len(QUERIES)
+
+
+def test_a_stored_fingerprint_finds_itself(store):
+    for number in range(0, COUNT, 97):
+        hit = store.search(memory(ROWS[number]), 1, approximate=True)[0]
+        assert (hit.id, hit.similarity > 0.99) == (IDS[number], True)
+
+
+def test_a_graph_follows_what_is_written_and_deleted(store):
+    query = memory(ROWS[7])
+    assert store.search(query, 1, approximate=True)[0].id == IDS[7]
+    store.delete(IDS[7])
+    assert IDS[7] not in [hit.id for hit in store.search(query, 50, approximate=True)]
+    store.store(IDS[7], memory(ROWS[8]))
+    store.store(UUID(int=3), query)
+    assert store.search(query, 1, approximate=True)[0].id == UUID(int=3)
+    found = store.search(memory(ROWS[8]), 2, approximate=True)
+    assert {hit.id for hit in found} == {IDS[7], IDS[8]}
+
+
+def test_a_graph_is_read_as_it_was_written(store, tmp_path):
+    column, graph = store._columns.graph(ModelId.GRAPH)
+    graph.position = 5
+    graph.save(tmp_path / "graph")
+    again = Graph.load(tmp_path / "graph")
+    assert (len(again), again.position, again.fits(column)) == (COUNT, 5, True)
+    for row in ROWS[:5]:
+        found, expected = (one.nearest(column.scans[0], row, 10) for one in (again, graph))
+        assert np.array_equal(found, expected)
+    again.update(column, column.keys[:3])
+    assert len(again) == COUNT
+
+
+@pytest.mark.parametrize("place", [3, 300, -5, 0.5])
+def test_a_damaged_graph_is_not_believed(store, tmp_path, place):
+    store._columns.graph(ModelId.HDC)[1].save(tmp_path / "graph")
+    data = bytearray((tmp_path / "graph").read_bytes())
+    data[int(place * len(data)) if isinstance(place, float) else place] ^= 8
+    (tmp_path / "graph").write_bytes(data)
+    assert Graph.load(tmp_path / "graph") is None
+    (tmp_path / "graph").write_bytes(data[:-9])
+    assert Graph.load(tmp_path / "graph") is None
+    assert Graph.load(tmp_path / "nothing") is None
+
+
+def test_what_has_no_graph_is_scanned(memories, tmp_path):
+    with FingerprintStore.open(tmp_path / "s", memories.codebooks, memories.profile) as store:
+        assert store.search(memories.make(1), approximate=True) == []
+        store.store_many((one, memories.make(i)) for i, one in enumerate(IDS[:30]))
+        query = memories.make(3, ["E6", "E12"])
+        assert store.search(query, approximate=True) == store.search(query)
+        query = memories.make(3, ["E2"])
+        assert store.search(query, metric="dot", approximate=True) == store.search(
+            query, metric="dot"
+        )
+
+
+def test_without_the_extra_an_error_names_it(store, monkeypatch):
+    monkeypatch.setattr(graphs, "Index", None)
+    with pytest.raises(InvalidInput, match=r"pip install cgcython\[ann\]"):
+        store.search(memory(ROWS[0]), approximate=True)
