@@ -101,9 +101,9 @@ class Acknowledged:
         with suppress(OSError):  # the write itself is safe; what was noted before still holds
             os.pwrite(self._file, body + _CRC.pack(crc32(body)), 0)
 
-    def close(self, sequence):
-        """Note the end of the session and wait until that is on disk."""
-        self.note(sequence, CLOSED)
+    def close(self, sequence, clean=True):
+        """Note the end of the session, clean when it wrote its tables, and wait for the disk."""
+        self.note(sequence, CLOSED * clean)
         with suppress(OSError):
             os.fsync(self._file)
         for one in (self._file, self._catalogue):

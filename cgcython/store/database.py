@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakSet
 
-from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store import wal
-from cgcython.store.acknowledged import Acknowledged, read_reach
+from cgcython.errors import StoreUnavailable
+from cgcython.store import recovery
+from cgcython.store.acknowledged import Acknowledged
 from cgcython.store.tables import Frozen, Tables, raise_error
 
 try:
@@ -42,11 +42,9 @@ class Database(Tables):
         self.read_only, self._frozen = read_only, WeakSet()
         self._write_options = rocksdict.WriteOptions()
         self._write_options.sync = sync
-        reach = read_reach(self.path)
-        if reach is not None:
-            reach.require_catalogue(self.path)
+        reach = recovery.reach_of(self.path)
         names = self._names = _require_ours(self.path)
-        self._rdict = self._open()
+        self._rdict = recovery.recover(self.path, self._open, self._first_log)
         self._acknowledged = None
         try:
             self._resume(reach, sync)
@@ -56,6 +54,19 @@ class Database(Tables):
         self._families = {name: self._rdict.get_column_family(name) for name in names}
         self._handles = {name: self._rdict.get_column_family_handle(name) for name in names}
 
+    def _open(self, strict, read_only=None):
+        modes = rocksdict.DBRecoveryMode
+        mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
+        read_only = self.read_only if read_only is None else read_only
+        with self.errors():
+            return _open(self.path, mode, read_only, self._names)
+
+    def _first_log(self):
+        rdict = self._open(strict=False, read_only=True)
+        number = rdict.property_int_value("rocksdb.min-log-number-to-keep")
+        rdict.close()
+        return number
+
     def _resume(self, reach, sync):
         """Make sure that nothing acknowledged is missing, and go on noting what is."""
         sequence = self._rdict.latest_sequence_number()
@@ -63,34 +74,6 @@ class Database(Tables):
             reach.require_sequence(self.path, sequence)
         if not self.read_only:
             self._acknowledged = Acknowledged(self.path, sequence, sync)
-
-    def _open(self):
-        modes = rocksdict.DBRecoveryMode
-        try:
-            with self.errors():
-                return _open(self.path, modes.absolute_consistency(), self.read_only, self._names)
-        except StorageCorruption:
-            unfinished = self._unfinished_bytes()
-            if not unfinished:
-                raise
-        with self.errors():
-            tolerant = modes.tolerate_corrupted_tail_records()
-            rdict = _open(self.path, tolerant, self.read_only, self._names)
-        _LOGGER.warning(
-            "store %s: its log ends in an unfinished write of %d bytes, which is dropped; "
-            "a process that was killed while writing leaves that, and so does a truncated file",
-            self.path,
-            unfinished,
-        )
-        return rdict
-
-    def _unfinished_bytes(self):
-        *older, last = [
-            wal.unfinished_bytes(log.read_bytes())
-            for log in sorted(self.path.glob("*.log"))
-            if log.stat().st_size
-        ] or [0]
-        return 0 if any(tail != 0 for tail in older) else last
 
     def write(self, puts=(), deletes=(), ranges=()):
         """Write (family, key, value) and delete (family, key), all or nothing.
@@ -148,13 +131,19 @@ class Database(Tables):
         for frozen in self._frozen:
             frozen.close()
         families, self._families, self._handles = self._families, {}, {}
-        sequence = self._rdict.latest_sequence_number() if families else 0
-        for family in families.values():
-            family.close()
-        if families:
-            self._rdict.close()
-            if self._acknowledged is not None:
-                self._acknowledged.close(sequence)
+        if not families:
+            return
+        sequence, failures = self._rdict.latest_sequence_number(), []
+        for rdict in (*families.values(), self._rdict):
+            try:
+                rdict.close()  # writes what is in memory to table files
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            reason = "what is in memory could not be written to table files, but is in its log"
+            _LOGGER.warning("store %s: %s: %s", self.path, reason, failures[0])
+        if self._acknowledged is not None:
+            self._acknowledged.close(sequence, clean=not failures)
 
 
 def exists(path):
@@ -237,7 +226,7 @@ def _require_ours(path):
 
 def _open(path, recovery, read_only, names):
     access = rocksdict.AccessType
-    options = _options()
+    options = _options(_tracking())
     options.set_wal_recovery_mode(recovery)
     return rocksdict.Rdict(
         str(path),
@@ -247,8 +236,30 @@ def _open(path, recovery, read_only, names):
     )
 
 
-def _options():
-    options = rocksdict.Options(raw_mode=True)
+def _tracking():
+    """Return options that note in the catalogue which logs are needed, and how long they are.
+
+    rocksdict sets them from a file only.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "OPTIONS-000001").write_text(_TRACKING)
+        Path(folder, "rocksdict-config.json").write_text('{"raw_mode":true,"prefix_extractors":{}}')
+        return rocksdict.Options.load_latest(folder)[0]
+
+
+_TRACKING = """
+[Version]
+  rocksdb_version=9.0.0
+  options_file_version=1.1
+[DBOptions]
+  track_and_verify_wals_in_manifest=true
+[CFOptions "default"]
+[TableOptions/BlockBasedTable "default"]
+"""
+
+
+def _options(options=None):
+    options = options or rocksdict.Options(raw_mode=True)
     options.create_if_missing(False)
     options.set_paranoid_checks(True)
     options.set_compression_type(rocksdict.DBCompressionType.none())  # codes do not compress

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ from cgcython.store import RecordStore, acknowledged
 from cgcython.store.database import Database
 
 COUNT = 120
+# Opening a database waits for the disk several times: in memory, hundreds of openings take seconds.
+MEMORY = next((one for one in [Path("/dev/shm")] if os.access(one, os.W_OK)), None)
 WRITER = """
 import runpy, sys
 from uuid import UUID
@@ -34,9 +37,21 @@ HERE = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def flushed(memories, tmp_path_factory):
+def folder():
+    with tempfile.TemporaryDirectory(dir=MEMORY) as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def tmp_path():
+    with tempfile.TemporaryDirectory(dir=MEMORY) as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def flushed(memories, folder):
     """Return a store whose records lie in table files."""
-    path = tmp_path_factory.mktemp("faults") / "flushed"
+    path = folder / "flushed"
     with RecordStore.open(path, memories.codebooks, memories.profile) as store:
         store.store_many((UUID(int=i + 1), memories.make(i, tokens=200)) for i in range(COUNT))
         store._files.flush()
@@ -44,9 +59,9 @@ def flushed(memories, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def killed(memories, tmp_path_factory):
+def killed(memories, folder):
     """Return a store whose records lie in the log, as a killed process leaves it."""
-    path = tmp_path_factory.mktemp("faults") / "killed"
+    path = folder / "killed"
     with RecordStore.open(path, memories.codebooks, memories.profile) as store:
         for i in range(COUNT):
             # The kill came before the last write was acknowledged.
@@ -121,7 +136,7 @@ def test_a_flipped_length_in_the_last_write_is_found(killed, copy):
     path = copy(killed)
     log = log_of(path)
     sound = log.read_bytes()
-    for at in range(len(sound) - 3000, len(sound), 7):
+    for at in range(len(sound) - 600, len(sound), 11):
         log.write_bytes(sound)
         flip(log, at, at % 8)
         with pytest.raises(StorageCorruption):
@@ -153,6 +168,45 @@ def test_a_log_without_its_end_is_no_interrupted_write(killed, copy, kept):
     for _ in range(2):  # it stays damage, however often it is opened
         with pytest.raises(StorageCorruption, match="acknowledged changes of keys are missing"):
             RecordStore.open(path)
+
+
+@pytest.fixture
+def several_logs(memories, tmp_path):
+    """Return a store whose last writes lie in several logs, as a killed process leaves it."""
+    path = tmp_path / "live"
+    with RecordStore.open(path, memories.codebooks, memories.profile) as store:
+        for i in range(30):
+            store.store(UUID(int=i + 1), memories.make(i))
+            if i % 10 == 9:
+                store._files._families["records"].flush()  # alone: it begins another log
+        store.store(UUID(int=31), memories.make(30))
+        return Path(shutil.copytree(path, tmp_path / "store"))
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("damage", ["removed", "cut off", "its end is zeros", "a page is zeros"])
+def test_no_log_of_several_is_missed(several_logs, which, damage):
+    log = sorted(several_logs.glob("*.log"))[which]
+    sound = log.read_bytes()
+    cut = len(sound) * 2 // 3
+    if damage == "removed":
+        log.unlink()
+    else:
+        zeros = {"cut off": 0, "a page is zeros": 40}.get(damage, len(sound) - cut)
+        rest = sound[cut + zeros :] if damage == "a page is zeros" else b""
+        log.write_bytes(sound[:cut] + bytes(zeros) + rest)
+    with pytest.raises(StorageCorruption):
+        RecordStore.open(several_logs)
+
+
+def test_logs_that_are_not_needed_may_be_gone(several_logs, memories):
+    # A kill while RocksDB removes old logs may leave an older one than the first that is needed.
+    (first, *_) = sorted(several_logs.glob("*.log"))
+    stale = bytearray(first.read_bytes())
+    stale[7] -= 3  # the sequence number of its first batch
+    (several_logs / "000002.log").write_bytes(stale)
+    with RecordStore.open(several_logs) as store:
+        assert store.verify().records == 31
 
 
 def test_a_flipped_byte_in_a_table_is_named_and_the_rest_stays_readable(

@@ -25,10 +25,29 @@ def test_a_whole_log_has_nothing_unfinished(log):
 
 
 def test_a_log_cut_anywhere_is_unfinished_or_whole(log):
-    for end in range(len(log) - 2000, len(log)):
+    for end in [*range(len(log) - 2000, len(log), 17), *range(len(log) - 20, len(log))]:
         unfinished = wal.unfinished_bytes(log[:end])
         assert unfinished is not None
         assert wal.unfinished_bytes(log[: end - unfinished]) == 0
+
+
+def test_batches_follow_each_other_in_a_log_and_from_one_to_the_next(log):
+    cut = _last_head(log)
+    assert wal.gap([("a", log)]) is None
+    assert wal.gap([("a", log[:cut]), ("b", log[cut:])]) is None
+
+
+def test_a_batch_that_is_missing_is_a_gap(log):
+    assert wal.gap([("a", log), ("b", log[_last_head(log) :])]) == ("a", "b", -1)
+    second = 7 + int.from_bytes(log[4:6], "little")
+    third = second + 7 + int.from_bytes(log[second + 4 : second + 6], "little")
+    assert wal.gap([("a", log[:second]), ("b", log[third:])]) == ("a", "b", 1)
+
+
+def test_zeros_that_pass_for_padding_are_a_gap(log):
+    second = 7 + int.from_bytes(log[4:6], "little")
+    zeroed = log[:second] + bytes(wal.BLOCK_BYTES - second) + log[wal.BLOCK_BYTES :]
+    assert wal.gap([("a", zeroed)])[2] > 0
 
 
 def test_a_damaged_length_does_not_pass_for_a_cut(log):
