@@ -9,7 +9,7 @@ from cgcython.base import ModelId
 from cgcython.evaluation import metrics
 from cgcython.evaluation.ranking import Ranked, rank
 from cgcython.evaluation.sides import Exact
-from cgcython.fingerprint import manifest_bytes
+from cgcython.manifest import Manifest
 from cgcython.search.fusion import Ranking, fuse
 
 FUSED = "fused"
@@ -47,6 +47,12 @@ class Loss:
     def of(cls, losses):
         """Return the summary of the losses of single embeddings."""
         return cls(float(losses.mean()), float(np.percentile(losses, 99)), float(losses.max()))
+
+    @classmethod
+    def mean_of(cls, losses):
+        """Return the mean of the Loss of several runs, and the largest of all."""
+        mean, p99, _ = np.mean([(one.mean, one.p99, one.max) for one in losses], axis=0).tolist()
+        return cls(mean, p99, max(one.max for one in losses))
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ def _fused(met, relevant):
         found = [one.rankings(number) for one in met if number in one.asked]
         if found:
             judge.see(*(_fuse(side) for side in zip(*found)), gains)
-    framing = sum(map(manifest_bytes, parts.tolist()))
+    framing = sum(map(_manifest_bytes, parts.tolist()))
     plain = sum(one.sides[0].num_bytes for one in met)
     framed = sum(one.sides[1].framed_bytes for one in met)
     return Row(
@@ -207,6 +213,10 @@ def _fused(met, relevant):
         judge.overlap(),
         *judge.changes(),
     )
+
+
+def _manifest_bytes(parts):
+    return len(Manifest(dict.fromkeys(list(ModelId)[:parts], 0)).to_bytes())
 
 
 def _fuse(rankings):
