@@ -45,11 +45,6 @@ CG_INLINE void cg_tile(const float *left, const float *right, long depth, float 
             cg_store(out + i * step + j * CG_LANES, sum[i][j]);
 }
 
-/* The first multiple of 64 bytes: a vector over two cache lines costs two reads. Arrays on the
-   stack leave CG_SLACK floats for it. */
-#define CG_SLACK 16
-CG_INLINE float *cg_aligned(float *p) { return (float *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
-
 /* Lays a panel of whole tile rows side by side. */
 CG_INLINE void cg_pack(const float *matrix, long columns, long depth, float *right) {
     for (long k = 0; k < depth; k++)

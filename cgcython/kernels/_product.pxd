@@ -5,15 +5,13 @@ row alone and a row of a batch have the same bits.
 """
 from libc.string cimport memcpy, memset
 from cgcython.kernels._types cimport f32
-from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
+from cgcython.kernels._vector cimport LANES, SLACK, aligned, load, set_all, store, vf
 
 cdef extern from "_dense.h" nogil:
     enum:
         TILE_ROWS "CG_TILE_ROWS"
         TILE_COLUMNS "CG_TILE_COLUMNS"
         DEPTH "CG_TILE_DEPTH"
-        SLACK "CG_SLACK"
-    f32 *aligned "cg_aligned"(f32 *p)
     void tile "cg_tile"(const f32 *left, const f32 *right, long depth, f32 *out, long step)
     void pack "cg_pack"(const f32 *matrix, long columns, long depth, f32 *right)
 

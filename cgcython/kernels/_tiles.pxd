@@ -6,7 +6,7 @@ from cgcython.kernels._types cimport f32, f64, i64, u8
 from cgcython.kernels._unit_tokens cimport (
     DEPTH, QUERY_LANES, add_squares, factor_of, inverse_lengths, invert, pack_lanes, scaled_norm,
 )
-from cgcython.kernels._vector cimport LANES, load, set16, store, sum16, v16
+from cgcython.kernels._vector cimport LANES, SLACK, aligned, load, set16, store, sum16, v16
 
 cdef extern from "_maxsim.h" nogil:
     enum:
@@ -290,7 +290,8 @@ cdef inline bint score_pair(
     """Score two plain matrices of DEPTH dimensions; return False where they need a closer look."""
     cdef:
         f32[PAIR_TOKENS] norms
-        f32[DEPTH * QUERY_LANES] packed
+        f32[DEPTH * QUERY_LANES + SLACK] space
+        f32 *packed = aligned(space)
         Py_ssize_t done = 0, lanes
         f64 sums = 0
         Document doc

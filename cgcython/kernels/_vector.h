@@ -26,6 +26,11 @@ typedef int32_t cg_vi __attribute__((vector_size(CG_VECTOR_BYTES)));
 typedef uint32_t cg_vu __attribute__((vector_size(CG_VECTOR_BYTES)));
 typedef uint8_t cg_vb __attribute__((vector_size(CG_VECTOR_BYTES / 4))); /* one byte per lane */
 
+/* The first multiple of 64 bytes: a vector over two cache lines costs two reads. Arrays on the
+   stack leave CG_SLACK floats for it. */
+#define CG_SLACK 16
+CG_INLINE float *cg_aligned(float *p) { return (float *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
+
 CG_INLINE cg_vf cg_load(const float *p) { cg_vf v; memcpy(&v, p, sizeof v); return v; }
 CG_INLINE void cg_store(float *p, cg_vf v) { memcpy(p, &v, sizeof v); }
 CG_INLINE cg_vu cg_load_u(const uint32_t *p) { cg_vu v; memcpy(&v, p, sizeof v); return v; }

@@ -7,6 +7,9 @@ cdef extern from "_vector.h" nogil:
     ctypedef float vf "cg_vf"
     ctypedef uint32_t vu "cg_vu"
     int LANES "CG_LANES"
+    enum:
+        SLACK "CG_SLACK"
+    f32 *aligned "cg_aligned"(f32 *p)
     vf load "cg_load"(const f32 *p)
     void store "cg_store"(f32 *p, vf v)
     vu load_u "cg_load_u"(const u32 *p)

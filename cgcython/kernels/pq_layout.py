@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cgcython.arrays import aligned_copy, aligned_empty
+
 NUM_CENTROIDS = 256
 STRIP = 64  # columns side by side; a multiple of every level's vector
 BLOCK = 48  # rows the kernels project at once
@@ -73,7 +75,7 @@ def scratch(prepared):
     if prepared.rotation is None:
         return np.empty(0, np.float32)
     widest = max(prepared.rotation.shape)
-    return np.empty(BLOCK * -(-widest // STRIP) * STRIP, np.float32)
+    return aligned_empty((BLOCK * -(-widest // STRIP) * STRIP,))
 
 
 def _screen(centroids):
@@ -87,7 +89,8 @@ def _screen(centroids):
         half_norms = ((exact**2).sum(axis=2) / 2).astype(np.float32)
     codes = np.rint(exact / scales[..., None]).clip(-LARGEST_CODE, LARGEST_CODE)
     bounds = _bounds(exact, codes * scales[..., None].astype(np.float64), scales, half_norms)
-    return centres, _paired(codes.astype(np.int8)), scales, half_norms, bounds
+    codes = _paired(codes.astype(np.int8))
+    return centres, codes, aligned_copy(scales), aligned_copy(half_norms), bounds
 
 
 def _bounds(exact, rounded, scales, half_norms):
@@ -108,7 +111,7 @@ def _paired(codes):
     parts, _, width = codes.shape
     padded = np.pad(codes, [(0, 0), (0, 0), (0, width % 2)])
     pairs = padded.reshape(parts, NUM_CENTROIDS // STRIP, STRIP, -1, 2)
-    return np.ascontiguousarray(pairs.transpose(0, 1, 3, 2, 4))
+    return aligned_copy(pairs.transpose(0, 1, 3, 2, 4))
 
 
 def _strips(matrix):
@@ -116,7 +119,7 @@ def _strips(matrix):
     rows, columns = matrix.shape
     padded = np.zeros((rows, -(-columns // STRIP) * STRIP), np.float32)
     padded[:, :columns] = matrix
-    return np.ascontiguousarray(padded.reshape(rows, -1, STRIP).transpose(1, 0, 2))
+    return aligned_copy(padded.reshape(rows, -1, STRIP).transpose(1, 0, 2))
 
 
 def _rounded_up(length):

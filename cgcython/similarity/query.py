@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_tokens
+from cgcython.arrays import aligned_empty, as_tokens
 from cgcython.token_array import lookup
 from cgcython.token_array.precisions import turn
 
@@ -43,14 +43,14 @@ class PreparedQuery:
     @cached_property
     def packed(self):
         """The tokens at unit length, as the kernel of float32 documents reads them."""
-        packed = np.empty((-(-self.count // LANES), self.dim, LANES), np.float32)
+        packed = aligned_empty((-(-self.count // LANES), self.dim, LANES))
         kernels.maxsim.pack_query(self.tokens, packed)
         return packed
 
     @cached_property
     def halves(self):
         """The tokens at unit length in bfloat16."""
-        packed = np.empty((-(-self.count // LANES), (self.dim + 1) // 2, 2 * LANES), np.uint16)
+        packed = aligned_empty((-(-self.count // LANES), (self.dim + 1) // 2, 2 * LANES), np.uint16)
         kernels.maxsim_bf16.pack_query(self.tokens, packed)
         return packed
 
@@ -66,7 +66,7 @@ class PreparedQuery:
 
     def _as_whole_numbers(self, tokens):
         lines = kernels.maxsim_integers.lines(self.dim, 2 if self.fine else 1)
-        packed = np.empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
+        packed = aligned_empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
         kernels.maxsim_integers.pack_query(tokens, packed)
         return packed
 
@@ -85,7 +85,7 @@ class PreparedQuery:
     def screened(self):
         """The unit tokens as rows, and as whole numbers that a screen of float32 tokens meets."""
         blocks, dim = self.packed.shape[:2]
-        rows = np.empty((blocks * LANES, dim), np.float32)
-        numbers = np.empty((blocks, kernels.maxsim_screen.lines(dim), 4 * LANES), np.int8)
+        rows = aligned_empty((blocks * LANES, dim))
+        numbers = aligned_empty((blocks, kernels.maxsim_screen.lines(dim), 4 * LANES), np.int8)
         kernels.maxsim_screen.pack_query(self.packed, rows, numbers)
         return rows, numbers
