@@ -4,6 +4,8 @@ from uuid import UUID
 
 from cgcython.errors import InvalidInput
 
+_ZERO = str(UUID(int=0))
+
 
 def as_key(record_id):
     """Return the 16 bytes of a UUID, of 16 bytes or of canonical text.
@@ -24,3 +26,27 @@ def as_key(record_id):
             what="id", expected="a UUID, 16 bytes or a UUID's text", actual=repr(record_id)
         )
     return parsed.bytes
+
+
+def prefix_digits(prefix):
+    """Return the hexadecimal digits with which ids begin that begin with bytes or text.
+
+    >>> prefix_digits("00000000-0000-4"), prefix_digits(b"\\xff")
+    ('0000000000004', 'ff')
+    """
+    if isinstance(prefix, (bytes, bytearray, memoryview)) and len(prefix) <= 16:
+        return bytes(prefix).hex()
+    text = prefix.lower() if isinstance(prefix, str) else None
+    # Completed to a UUID, a beginning of one still begins so.
+    if text is None or not _is_uuid(text + _ZERO[len(text) :]):
+        raise InvalidInput(
+            what="prefix", expected="up to 16 bytes, or how a UUID's text begins", actual=prefix
+        )
+    return text.replace("-", "")
+
+
+def _is_uuid(text):
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

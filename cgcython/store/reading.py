@@ -10,7 +10,7 @@ from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest
 from cgcython.metadata import PQ8Metadata
 from cgcython.parallel import split_rows
-from cgcython.store.ids import as_key
+from cgcython.store.ids import as_key, prefix_digits
 
 
 class RecordReader:
@@ -48,20 +48,32 @@ class RecordReader:
         None for an unknown id or embedder. One embedder is read without the others.
         """
         key = as_key(record_id)
+        model_id = None if model_id is None else ModelId.parse(model_id)
+        return self._consistent(key, lambda manifest: self._quantized(key, model_id, manifest))
+
+    def _quantized(self, key, model_id, manifest):
         where = f"record {UUID(bytes=key)}"
-        with _naming(key):
-            manifest = self._manifest(key, where)
-            if manifest is None:
-                return None
-            checksums = manifest.checksums
-            if model_id is None:
-                sections = self._section_bytes(key, list(checksums), where)
-                return QuantizedFingerprint.from_sections(manifest, sections, where)
-            model_id = ModelId.parse(model_id)
-            if model_id not in checksums:
-                return None
-            section = self._section_bytes(key, [model_id], where)[model_id]
-            return read_section(section, model_id, where, checksums[model_id])
+        checksums = manifest.checksums
+        if model_id is None:
+            sections = self._section_bytes(key, list(checksums), where)
+            return QuantizedFingerprint.from_sections(manifest, sections, where)
+        if model_id not in checksums:
+            return None
+        section = self._section_bytes(key, [model_id], where)[model_id]
+        return read_section(section, model_id, where, checksums[model_id])
+
+    def _consistent(self, key, read):
+        """Return what `read` makes of a record's manifest, or None for an unknown id.
+
+        Errors name the record. A write in between the manifest and the sections is no damage.
+        """
+        with naming(key):
+            while (manifest := self._manifest(key)) is not None:
+                try:
+                    return read(manifest)
+                except StorageCorruption:
+                    if self._manifest(key) == manifest:
+                        raise
 
     def _section_bytes(self, key, model_ids, where):
         keys = [bytes([model_id]) + key for model_id in model_ids]
@@ -72,9 +84,14 @@ class RecordReader:
                 raise StorageCorruption(where=where, reason=reason)
         return sections
 
-    def _manifest(self, key, where):
+    def _manifest(self, key):
+        where = f"record {UUID(bytes=key)}"
         manifest = self._files.get("records", key, where)
         return None if manifest is None else Manifest.from_bytes(manifest, where)
+
+    def info(self, record_id):
+        """Return the RecordInfo of an id (times, content hash, metadata), or None."""
+        return self._consistent(as_key(record_id), lambda manifest: manifest.info)
 
     def _decoded(self, quantized):
         for one in quantized.values():
@@ -125,27 +142,32 @@ class RecordReader:
     def get_stored_size(self, record_id):
         """Return the bytes of a record, framing included, before the database; None if unknown."""
         key = as_key(record_id)
-        with _naming(key):
-            manifest = self._manifest(key, f"record {UUID(bytes=key)}")
-            if manifest is None:
-                return None
-            keys = [bytes([model_id]) + key for model_id in manifest.checksums]
-            parts = self._files.get("sections", keys)
-            return len(manifest.to_bytes()) + sum(len(part or b"") for part in parts)
+        return self._consistent(key, lambda manifest: len(self._record_bytes(key, manifest)))
+
+    def _record_bytes(self, key, manifest):
+        sections = self._section_bytes(key, list(manifest.checksums), f"record {UUID(bytes=key)}")
+        return b"".join([manifest.to_bytes(), *sections.values()])
 
     def __contains__(self, record_id):
         return self._files.get("records", as_key(record_id)) is not None
 
     def __iter__(self):
         """Yield the ids in order, as they are now; raises StorageCorruption at a damaged block."""
-        return (UUID(bytes=key) for key, _ in self._files.scan("records"))
+        return self.ids()
+
+    def ids(self, prefix=""):
+        """Return an iterator over the ids in order that begin with some bytes, or with text."""
+        digits = prefix_digits(prefix)
+        whole = bytes.fromhex(digits[: len(digits) & ~1])
+        rows = self._files.scan("records", whole)
+        return (UUID(bytes=key) for key, _ in rows if key.hex().startswith(digits))
 
     def __len__(self):
         return sum(1 for _ in self._files.scan("records"))
 
 
 @contextmanager
-def _naming(key):
+def naming(key):
     try:
         yield
     except StorageCorruption as error:
