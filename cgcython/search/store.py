@@ -115,6 +115,9 @@ scores={<ModelId.HDC: 8>: 1.0})])
     def _changed(self, keys):
         self._columns.changed(keys)
 
+    def _changed_anyhow(self):
+        self._columns = Columns(self, self._shelf.codebook)
+
     def _require_open(self):
         self._files.require_open()  # columns in memory outlive the files
 

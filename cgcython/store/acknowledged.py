@@ -74,7 +74,7 @@ class Reach(NamedTuple):
             raise StorageCorruption(where=f"store {path}", reason=reason)
         _LOGGER.warning(
             "store %s: %s; the machine stopped since they were written, and they were not "
-            "written with sync=True",
+            'written with durability="sync"',
             path,
             reason,
         )

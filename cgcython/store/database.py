@@ -32,8 +32,8 @@ _LOGGER = logging.getLogger(__name__)
 class Database(Tables):
     """Column families of bytes: FAMILIES, and those of LATER_FAMILIES that are there."""
 
-    def __init__(self, path, read_only=False, sync=False):
-        """Open an existing database; `create` makes one.
+    def __init__(self, path, read_only=False, sync=False, follow=False):
+        """Open an existing database; `create` makes one. With `follow`, it catches up when asked.
 
         Raises StoreUnavailable and StorageCorruption.
         """
@@ -44,6 +44,8 @@ class Database(Tables):
         self._write_options.sync = sync
         reach = recovery.reach_of(self.path)
         names = self._names = _require_ours(self.path)
+        # RocksDB's messages of a follower go to a folder of its own, gone with the database.
+        self._own = tempfile.TemporaryDirectory(prefix="cgcython-follow-") if follow else None
         self._rdict = recovery.recover(self.path, self._open, self._first_log)
         self._acknowledged = None
         try:
@@ -59,7 +61,13 @@ class Database(Tables):
         mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
         read_only = self.read_only if read_only is None else read_only
         with self.errors():
-            return _open(self.path, mode, read_only, self._names)
+            return _open(self.path, mode, self._access(read_only), self._names)
+
+    def _access(self, read_only):
+        access = rocksdict.AccessType
+        if self._own is not None:
+            return access.secondary(self._own.name)
+        return access.read_only(False) if read_only else access.read_write()
 
     def _first_log(self):
         rdict = self._open(strict=False, read_only=True)
@@ -110,6 +118,34 @@ class Database(Tables):
         self._frozen.add(frozen)
         return frozen
 
+    def catch_up(self):
+        """See what another process wrote; iterators and frozen families stay as they are."""
+        self.require_open()
+        if self._own is None:
+            raise StoreUnavailable(
+                path=self.path, reason="only one opened with follow=True follows"
+            )
+        with self.errors():
+            self._rdict.try_catch_up_with_primary()
+
+    def compact(self):
+        """Rewrite the tables without what was replaced or deleted."""
+        if self.read_only:
+            raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
+        self.flush()
+        with self.errors():
+            for family in self._families.values():
+                family.compact_range(None, None)
+
+    def estimated_keys(self, family):
+        """Return about how many keys a family has."""
+        with self.errors():
+            return self._family(family).property_int_value("rocksdb.estimate-num-keys") or 0
+
+    def disk_bytes(self):
+        """Return the bytes of the files of this database."""
+        return sum(one.stat().st_size for one in self.path.iterdir() if one.is_file())
+
     def flush(self):
         """Write what is in memory to table files."""
         with self.errors():
@@ -133,6 +169,8 @@ class Database(Tables):
         families, self._families, self._handles = self._families, {}, {}
         if not families:
             return
+        if self._own is not None:
+            self._own.cleanup()
         sequence, failures = self._rdict.latest_sequence_number(), []
         for rdict in (*families.values(), self._rdict):
             try:
@@ -224,15 +262,14 @@ def _require_ours(path):
     return sorted(found - {"default"})
 
 
-def _open(path, recovery, read_only, names):
-    access = rocksdict.AccessType
+def _open(path, recovery, access, names):
     options = _options(_tracking())
     options.set_wal_recovery_mode(recovery)
     return rocksdict.Rdict(
         str(path),
         options,
         column_families={name: _options() for name in names},
-        access_type=access.read_only(False) if read_only else access.read_write(),
+        access_type=access,
     )
 
 

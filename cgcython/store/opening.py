@@ -12,7 +12,7 @@ VERSION = 2
 READS = (1, VERSION)
 
 
-def open_files(path, profile, read_only, create, sync):
+def open_files(path, profile, read_only, create, sync, follow=False):
     """Return the Database in a folder, made when there is none, and the profile it was made with.
 
     Raises StoreUnavailable and StorageCorruption.
@@ -22,7 +22,7 @@ def open_files(path, profile, read_only, create, sync):
         if read_only or not create:
             raise StoreUnavailable(path=path, reason="there is no store; check the path")
         database.create(path, _meta(Profile.named(profile)))
-    files = database.Database(path, read_only=read_only, sync=sync)
+    files = database.Database(path, read_only, sync, follow)
     try:
         found = _profile(files, profile)
         if _version(files) != VERSION and not read_only:

@@ -1,21 +1,26 @@
 """A store of fingerprints: quantized bytes under their ids, nothing else beside them."""
 
 from contextlib import contextmanager
+from uuid import UUID
 
+from cgcython.errors import InvalidInput
 from cgcython.router import QuantizationRouter
+from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
 from cgcython.store.opening import open_files
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import CodebookShelf
+from cgcython.store.statistics import statistics
 from cgcython.store.verify import verify
-from cgcython.store.writing import RecordWriter
+
+DURABILITIES = {"wal": False, "sync": True}
 
 
-class RecordStore(RecordWriter):
+class RecordStore(GenerationWriter):
     """Fingerprints by id in a folder: stored quantized, retrieved decoded.
 
-    An acknowledged write survives the death of the process; with `sync=True`, that of the machine.
-    One process writes; others may open the folder with `read_only=True`.
+    One process writes. Others may open the folder with `read_only=True`, as it is then, or with
+    `follow=True`, and come up to date by `catch_up`.
     """
 
     def __init__(self, files, shelf, profile):
@@ -23,14 +28,32 @@ class RecordStore(RecordWriter):
         super().__init__(files, shelf, profile, router)
 
     @classmethod
-    def open(cls, path, codebooks=None, profile=None, *, read_only=False, create=True, sync=False):
+    def open(
+        cls,
+        path,
+        codebooks=None,
+        profile=None,
+        *,
+        read_only=False,
+        follow=False,
+        create=True,
+        durability="wal",
+    ):
         """Open the store in a folder, made when there is none.
+
+        A write returns once it is in the log and handed to the operating system: it survives the
+        death of the process. With `durability="sync"` it returns once the log is on the disk: it
+        survives the loss of power too.
 
         Codebooks (`{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`) are copied into the
         store, which then encodes with them; without, it uses those it has. The profile is that of
         the store's making. Raises StoreUnavailable, StorageCorruption and the codebook errors.
         """
-        files, profile = open_files(path, profile, read_only, create, sync)
+        if durability not in DURABILITIES:
+            expected = " or ".join(map(repr, DURABILITIES))
+            raise InvalidInput(what="durability", expected=expected, actual=repr(durability))
+        sync = DURABILITIES[durability]
+        files, profile = open_files(path, profile, read_only or follow, create, sync, follow)
         try:
             shelf = CodebookShelf(files, profile)
             shelf.add(codebooks)
@@ -80,5 +103,38 @@ class RecordStore(RecordWriter):
         return report
 
     def backup(self, path):
-        """Write a copy of the store, as it is now, to a new folder, whole or not at all."""
+        """Write a copy of the store, as it is now, to a new folder, whole or not at all.
+
+        Writes may go on meanwhile. The copy is a store: to restore it, open it, or copy it to
+        where the damaged one was.
+        """
         self._files.backup(path)
+
+    def compact(self):
+        """Rewrite the files without what was replaced or deleted, and return the bytes freed."""
+        before = self._files.disk_bytes()
+        self._files.compact()
+        return before - self._files.disk_bytes()
+
+    def statistics(self, exact=False):
+        """Return the StoreStatistics: estimates from a sample at once, or, `exact`, all counted."""
+        return statistics(self._files, self._shelf.generations(), exact)
+
+    def catch_up(self):
+        """See what the writing process wrote since; for a store opened with `follow=True`.
+
+        Returns the ids that changed, in order, or None where the journal cannot tell.
+        """
+        with self._writing:
+            before = self.journal.position()
+            self._files.catch_up()
+            generations = self._shelf.generations()
+            self._shelf.reload()
+            if self._shelf.generations() != generations:
+                self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
+            keys = self.journal.changes_since(before)
+            if keys is None:
+                self._changed_anyhow()
+                return None
+            self._changed(keys)
+        return [UUID(bytes=key) for key in keys]

@@ -21,7 +21,11 @@ class CodebookShelf:
         self._files, self._profile = files, profile
         self._loaded = {}
         self._generations = {}
-        for key, value in files.scan("meta", _GENERATIONS):
+        self.reload()
+
+    def reload(self):
+        """Read again which codebooks there are."""
+        for key, value in self._files.scan("meta", _GENERATIONS):
             found = [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
             self._generations[ModelId(key[len(_GENERATIONS)])] = found
 
@@ -56,6 +60,27 @@ class CodebookShelf:
             for row, path in paths.items()
             if path.exists()
         }
+
+    def embedders(self):
+        """Return the embedders that have a codebook."""
+        return list(self._generations)
+
+    def generations(self):
+        """Return the ids of the codebooks of each embedder, oldest first."""
+        return {model_id: list(ids) for model_id, ids in self._generations.items()}
+
+    def drop(self, needed):
+        """Remove all codebooks but those of some ids, and return the ids that are gone."""
+        puts, gone = [], set()
+        for model_id, ids in self._generations.items():
+            gone.update(one for one in ids if one not in needed)
+            ids[:] = [one for one in ids if one in needed]
+            value = b"".join(map(_ID.pack, ids))
+            puts.append(("meta", _GENERATIONS + bytes([model_id]), value))
+        if gone:
+            deletes = [("meta", _CODEBOOK + _ID.pack(one)) for one in gone]
+            self._files.write(puts, deletes)
+        return sorted(gone)
 
     def codebook(self, codebook_id):
         """Return the codebook of an id; raises CodebookMissing and CodebookCorrupt."""

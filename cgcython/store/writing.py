@@ -232,6 +232,9 @@ class RecordWriter(RecordReader):
     def _changed(self, keys):
         """Hear of keys that were written; the write lock is held."""
 
+    def _changed_anyhow(self):
+        """Hear that any key may have been written; the write lock is held."""
+
 
 def _each(function, items):
     """Yield the result for each item, noting on an error which one it is about."""

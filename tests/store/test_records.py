@@ -240,7 +240,7 @@ def test_a_failed_backup_leaves_nothing(store, tmp_path, monkeypatch):
 
 
 def test_writes_are_durable_when_asked(memories, tmp_path):
-    with RecordStore.open(tmp_path / "s", profile=memories.profile, sync=True) as store:
+    with RecordStore.open(tmp_path / "s", profile=memories.profile, durability="sync") as store:
         store.store(ONE, memories.make(1, ["E9"]))
         assert store._files._write_options.sync is True
 

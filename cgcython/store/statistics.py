@@ -1,0 +1,96 @@
+"""Says what a store holds and how much room it takes: estimated at once, or counted."""
+
+from collections import defaultdict
+from itertools import islice
+from typing import NamedTuple
+
+from cgcython.base import ModelId
+from cgcython.errors import StorageCorruption
+from cgcython.frames import LAYOUTS
+
+SAMPLE = 256  # records; as ids are random, the first ones are a sample
+_NAMES = {layout.number: f"{layout.method.value} {layout.name or ''}".strip() for layout in LAYOUTS}
+
+
+class Part(NamedTuple):
+    """The sections of one embedder in one layout."""
+
+    embedder: ModelId
+    layout: str
+    sections: int
+    bytes: int
+
+
+class StoreStatistics(NamedTuple):
+    """What a store holds; `exact` tells whether numbers were counted or estimated.
+
+    `record_bytes` are manifests and sections, as `get_stored_size` counts them. `database_bytes`
+    are those of the files on disk, always exact: what was replaced or deleted still takes room
+    there until the database compacts. `codebooks` are ids by embedder, oldest first.
+    """
+
+    exact: bool
+    records: int
+    record_bytes: int
+    database_bytes: int
+    trashed: int
+    trash_bytes: int
+    parts: list
+    codebooks: dict
+
+
+def statistics(files, codebooks, exact):
+    """Return the StoreStatistics of a database; exact ones read all of it."""
+    limit = None if exact else SAMPLE
+    records = _tally(files, "records", b"", limit)
+    total = records[0] if exact else _estimate(files, "records", records[0])
+    share = total / records[0] if records[0] else 0
+    parts, last = [], _last_key(files, limit)
+    for model_id in ModelId:
+        for number, (count, size) in _layouts(files, model_id, last).items():
+            name = _NAMES.get(number, f"layout {number}")
+            parts.append(Part(model_id, name, round(count * share), round(size * share)))
+    trashed = _tally(files, "trash", b"", limit) if files.has("trash") else (0, 0)
+    trash_count = trashed[0] if exact else _estimate(files, "trash", trashed[0])
+    trash_share = trash_count / trashed[0] if trashed[0] else 0
+    return StoreStatistics(
+        exact=exact,
+        records=total,
+        record_bytes=round(records[1] * share) + sum(part.bytes for part in parts),
+        database_bytes=files.disk_bytes(),
+        trashed=trash_count,
+        trash_bytes=round(trashed[1] * trash_share),
+        parts=parts,
+        codebooks=codebooks,
+    )
+
+
+def _tally(files, family, prefix, limit):
+    """Return how many values there are, up to a limit, and their bytes."""
+    sizes = [len(value) for _, value in islice(files.scan(family, prefix), limit)]
+    return len(sizes), sum(sizes)
+
+
+def _estimate(files, family, seen):
+    """Return about how many keys a family has; exact where no more than a sample."""
+    return seen if seen < SAMPLE else max(seen, files.estimated_keys(family))
+
+
+def _last_key(files, limit):
+    if limit is None:
+        return b"\xff" * 16
+    keys = [key for key, _ in islice(files.scan("records"), limit)]
+    return keys[-1] if keys else b""
+
+
+def _layouts(files, model_id, last):
+    """Return `{layout number: (sections, bytes)}` of the records up to a key."""
+    found = defaultdict(lambda: (0, 0))
+    for key, section in files.scan("sections", bytes([model_id])):
+        if key[1:] > last:
+            break
+        if len(section) < 2:
+            raise StorageCorruption(where=f"{model_id.short} in {files.path}", reason="too short")
+        count, size = found[section[1]]
+        found[section[1]] = count + 1, size + len(section)
+    return found
