@@ -169,8 +169,6 @@ class Database(Tables):
         families, self._families, self._handles = self._families, {}, {}
         if not families:
             return
-        if self._own is not None:
-            self._own.cleanup()
         sequence, failures = self._rdict.latest_sequence_number(), []
         for rdict in (*families.values(), self._rdict):
             try:
@@ -182,6 +180,8 @@ class Database(Tables):
             _LOGGER.warning("store %s: %s: %s", self.path, reason, failures[0])
         if self._acknowledged is not None:
             self._acknowledged.close(sequence, clean=not failures)
+        if self._own is not None:
+            self._own.cleanup()
 
 
 def exists(path):

@@ -1,10 +1,11 @@
 """Moves records from earlier codebooks to a new one, while both are in use."""
 
+from itertools import islice
 from typing import NamedTuple
 from uuid import UUID
 
 from cgcython.base import ModelId, QuantizationMethod
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint, frames
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import PQ8Metadata
@@ -61,15 +62,22 @@ class GenerationWriter(RecordWriter):
 
     def _earlier(self, model_id, codebook_id, batch_size):
         """Yield lists of (key, QuantizedEmbedding) that another codebook made."""
-        batch = []
-        for key, quantized in self.scan(model_id):
-            if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
-                batch.append((key, quantized))
-                if len(batch) == batch_size:
-                    yield batch
-                    batch = []
-        if batch:
+        rows = self._rows_of_others(model_id, codebook_id)
+        damage = None
+        while batch := list(islice(rows, batch_size)):
+            if isinstance(batch[-1], StorageCorruption):
+                damage = batch.pop()
             yield batch
+        if damage is not None:  # by now, all that is sound has moved
+            raise damage
+
+    def _rows_of_others(self, model_id, codebook_id):
+        try:
+            for key, quantized in self.scan(model_id):
+                if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
+                    yield key, quantized
+        except StorageCorruption as error:
+            yield error
 
     def _move(self, model_id, codebook, batch):
         """Write a batch with a codebook; return the loss of each record that was still there."""

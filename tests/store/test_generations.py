@@ -87,7 +87,7 @@ def test_damaged_records_are_named_and_stay(store, new):
     store._files.write([("sections", b"\0" + IDS[3].bytes, b"damaged section")])
     with pytest.raises(StorageCorruption) as caught:
         store.reencode("E1", new)
-    assert caught.value.ids == [IDS[3]]
+    assert caught.value.ids == (IDS[3],)
     assert store.quantized(IDS[4], "E1").metadata.codebook_id == new.codebook_id
 
 
