@@ -30,6 +30,7 @@ MAGIC, VERSION = b"CGQE", 1
 NO_EMBEDDER = 0xFF
 _HEAD, _U32 = struct.Struct("<BBII"), struct.Struct("<I")
 OVERHEAD = _HEAD.size + _U32.size
+_RESIDUE = crc32(_U32.pack(crc32(b"")))  # of any bytes that end in their own checksum
 METHODS = {
     Float8Metadata: QuantizationMethod.FLOAT8_E4M3,
     BinaryMetadata: QuantizationMethod.BINARY,
@@ -165,7 +166,7 @@ def read_section(section, where="quantized embedding"):
     embedder, number, dimension, length = _HEAD.unpack_from(section)
     if len(section) != OVERHEAD + length:
         raise _damaged(where, f"{OVERHEAD + length} bytes were announced, {len(section)} are there")
-    if _U32.unpack_from(section, _HEAD.size + length)[0] != crc32(section[: -_U32.size]):
+    if crc32(section) != _RESIDUE:
         raise _damaged(where, "the checksum differs")
     layout = _BY_NUMBER.get(number)
     if layout is None or embedder not in _EMBEDDERS:  # whole, so of a release to come

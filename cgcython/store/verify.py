@@ -1,18 +1,31 @@
-"""Reads every record and section of a store and says what is wrong, record by record."""
+"""Reads every record and section of a store and says what is wrong, record by record.
 
+Manifests are read some at a time, and beside them the same stretch of each embedder's sections, so
+that memory does not grow with the store. A damaged block ends a scan: each key of the stretch is
+then asked for alone, which names those in the block, and the next stretch scans again.
+"""
+
+import heapq
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from uuid import UUID
 
+from cgcython import frames
 from cgcython.base import ModelId
-from cgcython.errors import StorageCorruption
-from cgcython.fingerprint import read_section
-from cgcython.manifest import Manifest
+from cgcython.errors import InvalidQuantizedData, StorageCorruption
+from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import PQ8Metadata
+
+STRETCH = 1024  # records
+OTHERS = ("journal", "trash", "meta")
 
 
 @dataclass
 class VerifyReport:
-    """What a store holds, and what is wrong with it: `problems` lists reasons by record id."""
+    """What a store holds, and what is wrong with it: `problems` lists reasons by record id.
+
+    What belongs to no record is listed under its name.
+    """
 
     records: int = 0
     sections: int = 0
@@ -24,81 +37,75 @@ class VerifyReport:
         """Whether nothing is wrong."""
         return not self.problems
 
+    @property
+    def ids(self):
+        """The records that something is wrong with."""
+        return [one for one in self.problems if isinstance(one, UUID)]
+
     def add(self, key, reason):
-        """Note what is wrong with the record of a key."""
-        self.problems.setdefault(UUID(bytes=key), []).append(reason)
+        """Note what is wrong with the record of a key, or with a part of that name."""
+        one = UUID(bytes=key) if isinstance(key, bytes) else key
+        self.problems.setdefault(one, []).append(reason)
 
     def require_ok(self, path):
         """Raise StorageCorruption, naming the records, unless nothing is wrong."""
         if self.ok:
             return
-        ids = list(self.problems)
-        named = "; ".join(f"{one}: {', '.join(self.problems[one])}" for one in ids[:3])
-        more = f"; and {len(ids) - 3} more" if len(ids) > 3 else ""
-        raise StorageCorruption(
-            where=f"store {path}", reason=f"{len(ids)} records ({named}{more})", ids=ids
-        )
+        names, ids = list(self.problems), self.ids
+        named = "; ".join(f"{one}: {', '.join(self.problems[one])}" for one in names[:3])
+        more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
+        what = f"{len(ids)} records " if ids else ""
+        raise StorageCorruption(where=f"store {path}", reason=f"{what}({named}{more})", ids=ids)
 
 
 def verify(database, codebook_ids, progress=None):
     """Return the VerifyReport of a database that holds these codebooks.
 
-    `progress` is called with 1 for each record.
+    `progress` is called with the number of records of each stretch.
     """
     report = VerifyReport()
-    columns = {model_id: _Column(database, model_id, report) for model_id in ModelId}
-    for key, manifest in _manifests(database):
-        report.records += 1
-        _Record(key, report, codebook_ids).check(manifest, columns)
+    rows, columns = manifests(database), [_Column(database, one, report) for one in ModelId]
+    while stretch := list(islice(rows, STRETCH)):
+        found = _Stretch(stretch, report)
+        for column in columns:
+            column.check(found, codebook_ids)
         if progress is not None:
-            progress(1)
-    for column in columns.values():
+            progress(len(stretch))
+    for column in columns:
         column.take_orphans()
+    for family in OTHERS:
+        _read_all(database, family, report)
     return report
 
 
-class _Record:
-    """The check of one record against its manifest."""
+class _Stretch:
+    """Some manifests in the order of their keys: what they list, by embedder."""
 
-    def __init__(self, key, report, codebook_ids):
-        self.key, self.report, self.codebook_ids = key, report, codebook_ids
-
-    def check(self, manifest, columns):
-        """Take this record's sections off the columns and note what is wrong with them."""
-        checksums = self._listed(manifest)
-        for model_id, column in columns.items():
+    def __init__(self, rows, report):
+        self.keys, self.last = {key for key, _ in rows}, rows[-1][0]
+        self.unknown = set()  # whose manifest is damaged: what it listed cannot be told
+        self.listed = {model_id: {} for model_id in ModelId}
+        for key, manifest in rows:
+            report.records += 1
             try:
-                section = column.take(self.key)
-                reason = checksums is not None and self._reason(
-                    section, model_id, checksums.get(model_id)
-                )
+                self._list(key, manifest)
             except StorageCorruption as error:
-                reason = f"damaged ({error.reason})"
-            if reason:
-                self.report.add(self.key, f"{model_id.short} is {reason}")
+                self.unknown.add(key)
+                report.add(key, f"its manifest is damaged ({error.reason})")
+            else:
+                report.stored_bytes += len(manifest)
 
-    def _listed(self, manifest):
-        try:
-            if isinstance(manifest, StorageCorruption):
-                raise manifest
-            checksums = Manifest.from_bytes(manifest).checksums
-        except StorageCorruption as error:
-            self.report.add(self.key, f"its manifest is damaged ({error.reason})")
+    def unlisted(self, key):
+        """Return what is wrong with a section that no manifest lists, or nothing."""
+        if key in self.unknown:
             return None
-        self.report.stored_bytes += len(manifest)
-        return checksums
+        return "left over from an earlier record" if key in self.keys else "of no record"
 
-    def _reason(self, section, model_id, crc):
-        if section is None or crc is None:
-            return ["", "left over from an earlier record", "missing"][
-                (section is not None) + 2 * (crc is not None)
-            ]
-        metadata = read_section(section, model_id, model_id.short, crc).metadata
-        self.report.sections += 1
-        self.report.stored_bytes += len(section)
-        if isinstance(metadata, PQ8Metadata) and metadata.codebook_id not in self.codebook_ids:
-            return f"coded with the codebook {metadata.codebook_id:#010x}, which is missing"
-        return ""
+    def _list(self, key, manifest):
+        if isinstance(manifest, StorageCorruption):
+            raise manifest
+        for model_id, crc in Manifest.from_bytes(manifest).checksums.items():
+            self.listed[model_id][key] = crc
 
 
 class _Column:
@@ -106,63 +113,134 @@ class _Column:
 
     def __init__(self, database, model_id, report):
         self._database, self._model_id, self._report = database, model_id, report
-        self._rows = database.scan("sections", bytes([model_id]))
-        self._scanning, self._next = True, None
-        self._advance()
+        self._prefix, self._short = bytes([model_id]), model_id.short
+        self._rows, self._next = self._scan(b""), []
 
-    def take(self, key):
-        """Return the section of a record, or None; note those before it as belonging to none."""
-        self.take_orphans(before=key)
-        if not self._scanning:
-            return self._database.get("sections", bytes([self._model_id]) + key)
-        if not self._next or self._next[0] != key:
-            return None
-        section = self._next[1]
-        self._advance()
-        return section
+    def check(self, stretch, codebook_ids):
+        """Take the sections of a stretch and note what is wrong with them."""
+        listed, count, size = stretch.listed[self._model_id], 0, 0
+        for key, section in self._upto(stretch):
+            crc = listed.pop(key, None)
+            if crc is None:
+                reason = stretch.unlisted(key)
+            else:
+                reason = self._reason(section, crc, codebook_ids)
+                size += len(section)
+                count += 1
+            if reason:
+                self._add(key, reason)
+        for key in listed:
+            self._add(key, "missing")
+        self._report.sections += count
+        self._report.stored_bytes += size
 
-    def take_orphans(self, before=None):
-        """Note sections that belong to no record, up to a key or to the end."""
-        while self._next and (before is None or self._next[0] < before):
-            self._report.add(self._next[0], f"{self._model_id.short} belongs to no record")
-            self._advance()
-
-    def _advance(self):
+    def _reason(self, section, crc, codebook_ids):
+        """Return what is wrong with a section that its manifest lists, or nothing."""
         try:
-            row = next(self._rows, None)
-        except StorageCorruption:
-            # A damaged block ends the scan; asking for each section names the ones it took.
-            self._scanning, row = False, None
-        self._next = row and (row[0][1:], row[1])
+            found, (_, _, _, metadata) = frames.read_section(section, self._short)
+        except (StorageCorruption, InvalidQuantizedData) as error:
+            return f"damaged ({error.reason})"
+        if found is not self._model_id or section_crc(section) != crc:
+            return "another record's"
+        if type(metadata) is PQ8Metadata and metadata.codebook_id not in codebook_ids:
+            return f"coded with the codebook {metadata.codebook_id:#010x}, which is missing"
 
-
-def _manifests(database):
-    last = b""
-    rows = database.scan("records")
-    try:
-        for row in rows:
-            last = row[0]
-            yield row
-    except StorageCorruption:
-        yield from _manifests_after(database, last)
-
-
-def _manifests_after(database, last):
-    """A damaged block of manifests: the sections' keys tell which ids lie in it and after it."""
-    for key in sorted(key for key in _ids_of_sections(database) if key > last):
+    def _upto(self, stretch):
+        """Yield the (key, section) of a stretch, and those before it."""
+        last, at = stretch.last, b""
         try:
-            manifest = database.get("records", key)
+            for row in chain(self._next, self._rows):
+                key = row[0][1:]
+                if key > last:
+                    self._next = [row]
+                    return
+                yield key, row[1]
+                at = key
+            self._next = []
+        except StorageCorruption:  # a damaged block ended the scan
+            yield from self._each(sorted(key for key in stretch.keys if key > at), stretch)
+            self._rows, self._next = self._scan(last + b"\0"), []
+
+    def _each(self, keys, stretch):
+        for key in keys:
+            try:
+                section = self._database.get("sections", self._prefix + key)
+            except StorageCorruption as error:
+                if stretch.listed[self._model_id].pop(key, None) is not None:
+                    self._add(key, f"damaged ({error.reason})")
+                continue
+            if section is not None:
+                yield key, section
+
+    def take_orphans(self):
+        """Note the sections that are left as belonging to no record."""
+        try:
+            for key, _ in chain(self._next, self._rows):
+                self._add(key[1:], "of no record")
         except StorageCorruption as error:
-            manifest = error
-        if manifest is not None:
-            yield key, manifest
+            self._report.add(f"the end of {self._short}", f"damaged ({error.reason})")
+
+    def _add(self, key, reason):
+        self._report.add(key, f"{self._short} is {reason}")
+
+    def _scan(self, key):
+        # Within a generator, so that damage is raised where the rows are taken.
+        yield from self._database.scan("sections", self._prefix, self._prefix + key)
 
 
-def _ids_of_sections(database):
-    ids = set()
-    for model_id in ModelId:
+def manifests(database):
+    """Yield (key, manifest) in the order of keys; for one that cannot be read, the error.
+
+    Behind a damaged block the sections' keys tell which ids lie in it.
+    """
+    start, whole = b"", False
+    while not whole:
         try:
-            ids.update(key[1:] for key, _ in database.scan("sections", bytes([model_id])))
+            for row in database.scan("records", start=start):
+                start = row[0] + b"\0"
+                yield row
+            whole = True
         except StorageCorruption:
-            continue  # the same records have sections of other embedders
-    return ids
+            keys = islice(_ids_of_sections(database, start), STRETCH)
+            whole = True
+            for start in keys:
+                row = _row(database, start)
+                if row is not None:
+                    yield row
+                whole = False
+            start += b"\0"
+
+
+def _row(database, key):
+    try:
+        manifest = database.get("records", key)
+    except StorageCorruption as error:
+        manifest = error
+    return None if manifest is None else (key, manifest)
+
+
+def _ids_of_sections(database, start):
+    """Yield the ids that have a section, ascending, each once."""
+    last = None
+    for key in heapq.merge(*(_keys(database, bytes([one]), start) for one in ModelId)):
+        if key != last:
+            last = key
+            yield key
+
+
+def _keys(database, prefix, start):
+    try:
+        for key, _ in database.scan("sections", prefix, prefix + start):
+            yield key[1:]
+    except StorageCorruption:
+        return  # the same records have sections of other embedders
+
+
+def _read_all(database, family, report):
+    if not database.has(family):
+        return
+    try:
+        for _ in database.scan(family):
+            pass
+    except StorageCorruption as error:
+        report.add(f"the family {family}", f"damaged ({error.reason})")

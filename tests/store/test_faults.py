@@ -304,8 +304,31 @@ def test_missing_orphaned_and_foreign_sections_are_named(flushed, copy):
         problems = store.check().problems
     assert problems[missing] == ["E9 is missing"]
     assert "another record" in problems[foreign][0]
-    assert problems[orphan] == ["E9 belongs to no record"]
+    assert problems[orphan] == ["E9 is of no record"]
     assert len(problems) == 3
+
+
+def test_ids_behind_a_damaged_block_of_manifests_are_found(flushed, copy):
+    path = copy(flushed)
+    (table,) = [one for one in path.glob("*.sst") if b"CGFP" in one.read_bytes()]
+    flip(table, table.read_bytes().index(b"CGFP") + 20)
+    with RecordStore.open(path) as store:
+        report = store.check()
+    named = [one for one, reasons in report.problems.items() if "manifest is damaged" in reasons[0]]
+    assert report.records == COUNT
+    assert named == [UUID(int=i + 1) for i in range(COUNT)]  # they fit into one block
+
+
+def test_a_stretch_after_a_damaged_one_is_scanned_again(flushed, copy, monkeypatch):
+    monkeypatch.setattr("cgcython.store.verify.STRETCH", 7)
+    path = copy(flushed)
+    table = largest_table(path)
+    flip(table, table.stat().st_size // 2)
+    with RecordStore.open(path) as store:
+        damaged = {one for one in store if isinstance(stored_or_error(store, one), Exception)}
+        report = store.check()
+    assert set(report.problems) == damaged
+    assert report.records == COUNT
 
 
 def test_a_damaged_manifest_is_named(flushed, copy):
