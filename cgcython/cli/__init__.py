@@ -24,7 +24,10 @@ COMMANDS = {
     "verify": "read and check every record of a store",
     "info": "show version, processor levels and extras of this installation",
 }
-PARTS = {("eval", "tokens"): "eval_tokens"}  # commands of two words, where they have own arguments
+PARTS = {  # commands of two words, where they have own arguments
+    ("eval", "methods"): "eval_methods",
+    ("eval", "tokens"): "eval_tokens",
+}
 EPILOG = """\
 a first run:
   cgcython train E1 --input E1=train.npy --models models

@@ -4,8 +4,8 @@ Encodes a corpus, asks it the queries as float32 and as codes, and prints per em
 loss (mean, 99th percentile, maximum), how much of float32's top 10 the codes find, and with
 judgements nDCG@10 and Recall@10 of both with the relative drop and its 95 % interval (paired
 bootstrap over queries). Several embedders are also fused by reciprocal rank. With --store the
-records of a store are evaluated instead of codes made on the spot. `cgcython eval tokens` compares
-ways to prune and code tokens.
+records of a store are evaluated instead of codes made on the spot. `cgcython eval methods`
+compares all methods and sizes, `cgcython eval tokens` ways to prune and code tokens.
 
 example:
   cgcython eval E1=docs.npy --queries E1=queries.npy --qrels qrels.npy --models models

@@ -1,5 +1,6 @@
 """Drawings of the command line: PNG or SVG, by matplotlib where it is installed."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from cgcython.cli.failures import UsageError
@@ -51,3 +52,42 @@ def draw_sizes(trials, chosen, limit, path):
     axes.set_ylabel("%")
     axes.legend()
     save(figure, path)
+
+
+def draw_methods(rows, path):
+    """Draw what each method keeps at each of its sizes: the top 10 and, where judged, Recall@10."""
+    panels = [("top 10 of float32 kept", lambda row: row.overlap10)]
+    if rows[0].recall10 is not None:
+        panels.append(("Recall@10", lambda row: row.recall10.quantized))
+    figure, colours = new_figure(6 * len(panels), 4.5), {}
+    for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
+        for (name, training), group in _grouped(rows).items():
+            heights = [height(row) for row in group]
+            style = "--" if training == "in-domain" else "-"
+            marker = "o" if len(group) > 1 else "D"
+            shown = f"{name}, {training}" if training else name
+            sizes = [row.bytes_each for row in group]
+            colour = colours.setdefault(name, f"C{len(colours)}")
+            axes.plot(sizes, heights, style, color=colour, marker=marker, ms=5, label=shown)
+        axes.axhline(height(rows[0]), color="grey", linestyle=":", linewidth=1)
+        axes.set_xscale("log", base=2)
+        ticks = sorted({round(row.bytes_each) for row in rows})
+        axes.set_xticks(_apart(ticks), map(str, _apart(ticks)))
+        axes.set_xlabel("bytes per embedding")
+        axes.set_ylabel(label)
+    axes.legend(fontsize="small", loc="lower right")
+    save(figure, path)
+
+
+def _grouped(rows):
+    """Return the rows of each method and training, in order of appearance."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row.method, row.training), []).append(row)
+    return groups
+
+
+def _apart(ticks):
+    """Return ticks that do not touch on a logarithmic axis."""
+    kept = ticks[:1]
+    return kept + [tick for last, tick in pairwise(ticks) if tick >= 1.2 * last]

@@ -23,6 +23,9 @@ class Tops:
         self.k = k
         self._found = [(np.empty(0, np.int64), np.empty(0, np.float32))] * num_queries
 
+    def __len__(self):
+        return len(self._found)
+
     def see(self, query, first, scores):
         """Note the scores of documents numbered from `first`, above all that were seen."""
         ids, best = self._found[query]

@@ -56,11 +56,11 @@ class Exact:
                 scan = TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
                 num_bytes = values.nbytes
             case _:
-                return Block(_near(as_matrix(documents)), documents.nbytes)
+                return Block(near(as_matrix(documents)), documents.nbytes)
         return Block([(slice(None), scan)], num_bytes)
 
 
-def _near(values):
+def near(values):
     """Return scans of few enough rows to stay in a core's cache while queries meet them."""
     step = max(1, NEAR_BYTES // max(1, values[:1].nbytes))
     parts = (slice(start, start + step) for start in range(0, len(values), step))

@@ -1,6 +1,6 @@
 """What ranking loses when documents keep some of their tokens, at some precision."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from cgcython.codecs.token_selection import (
     TokenPruningConfig,
     TokenPruningQuantizer,
 )
-from cgcython.evaluation import metrics
+from cgcython.evaluation import limits, metrics
 from cgcython.evaluation.comparison import Change, Judge
 from cgcython.similarity import max_sim_batch
 from cgcython.token_array import TokenArray
@@ -19,24 +19,6 @@ ALL, POOLED, COVERED = "all", "pooled", ImportanceScoringMethod.COVERAGE.value
 CODED = ("e4m3", "int8", "int4", "int2", "sign")
 BY_LENGTH = ("magnitude", "max_abs")  # what choices depend on the lengths of tokens
 HALF = 0.5  # the compression that the limits are for
-
-
-@dataclass(frozen=True)
-class Limit:
-    """The most that may be lost of nDCG@10 and Recall@10, the least top-10 overlap."""
-
-    ndcg10: float
-    recall10: float = np.inf
-    overlap10: float = 0.0
-
-
-LIMITS = {
-    (COVERED, "float32"): Limit(0.009, 0.007, 0.92),
-    (COVERED, "e4m3"): Limit(0.005),
-    (COVERED, "int2"): Limit(0.012),
-    (POOLED, "e4m3"): Limit(0.005),
-    (POOLED, "int2"): Limit(0.012),
-}
 
 
 @dataclass(frozen=True)
@@ -139,17 +121,5 @@ def _row(name, coded, judge, compression):
         ndcg10,
         recall10,
     )
-    limit = LIMITS.get((name, coded.precision)) if compression == HALF else None
-    return TokenRow(**{**vars(row), "missed": tuple(_missed(row, limit))}) if limit else row
-
-
-def _missed(row, limit):
-    """Yield what of a row goes beyond its limit."""
-    for name, change, most in (
-        ("nDCG@10", row.ndcg10, limit.ndcg10),
-        ("Recall@10", row.recall10, limit.recall10),
-    ):
-        if change is not None and change.drop > most:
-            yield f"{name} drop {100 * change.drop:.2f} % > {100 * most:.1f} %"
-    if row.overlap10 < limit.overlap10:
-        yield f"top10 {row.overlap10:.3f} < {limit.overlap10}"
+    limit = limits.TOKENS.get((name, coded.precision)) if compression == HALF else None
+    return replace(row, missed=limit.missed(row)) if limit else row

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cgcython import TokenArray
-from cgcython.evaluation import tokens
+from cgcython.evaluation import limits, tokens
 from cgcython.evaluation.metrics import judgements
 
 
@@ -80,4 +80,4 @@ def test_without_judgements_the_overlap_remains():
 
 
 def test_the_limits_are_of_rows_that_are_planned():
-    assert set(tokens.LIMITS) <= set(tokens.plan(attention=None))
+    assert set(limits.TOKENS) <= set(tokens.plan(attention=None))

@@ -1,0 +1,186 @@
+"""Measure every method that suits the embeddings, at every size, beside float32.
+
+Dense embeddings are coded as float8, sign bits (compared with bits, and with float queries), 1,024
+projected bits (ten seeds) and product quantization of all sizes, plain and rotated; sparse ones in
+every layout. Row i of a corpus is coded by codebooks that have not seen it: trained on the rows of
+the other folds, three times each, beside those of --train (mixed), or on the other folds alone
+(in-domain). Figures are means over seeds.
+
+example:
+  cgcython eval methods E8=docs.npy --queries E8=queries.npy --qrels qrels.npy --train other.npy
+  cgcython eval methods E8=docs.npy --queries E8=queries.npy --seeds 1 --plot methods.svg --json
+"""
+
+import argparse
+
+from cgcython.base import Profile
+from cgcython.cli import options, plots
+from cgcython.cli.columns import DenseColumn, SparseColumn
+from cgcython.cli.failures import LIMIT, OK, UsageError
+from cgcython.cli.inputs import open_corpus
+from cgcython.cli.judging import named_array, read_judgements
+from cgcython.cli.output import change_cells, print_json, print_table
+from cgcython.cli.progress import progress, say
+from cgcython.codecs.training import SUBVECTORS
+from cgcython.errors import DimensionMismatch
+from cgcython.evaluation.folds import COPIES
+from cgcython.evaluation.methods import (
+    compare_methods,
+    dense_methods,
+    sparse_methods,
+    trained_methods,
+)
+
+HEADERS = (
+    "method training bytes runs us loss% p99% max% top10 "
+    "nDCG@10 drop% interval Recall@10 drop% interval"
+).split()
+
+
+def add_arguments(parser):
+    parser.add_argument("what", choices=["methods"], metavar="methods", help="these measurements")
+    options.add_inputs(parser, "input")
+    options.add_inputs(parser, "--queries", required=True)
+    options.add_qrels(parser)
+    parser.add_argument(
+        "--train", metavar="FILE[:ARRAY]", help="embeddings of other texts, to train codebooks on"
+    )
+    parser.add_argument(
+        "--in-domain", action="store_true", help="also train without --train; default where none"
+    )
+    parser.add_argument("--folds", type=_folds, default=2, metavar="N", help="default 2")
+    parser.add_argument(
+        "--seeds", type=options.positive, default=5, metavar="N", help="of training, default 5"
+    )
+    parser.add_argument("--sizes", type=_sizes, metavar="8,32,...", help="bytes, default all")
+    parser.add_argument("--metric", choices=("cosine", "dot"), default="cosine")
+    parser.add_argument(
+        "--plot", metavar="FILE.png|.svg", help="draw what is kept against bytes, of all methods"
+    )
+    parser.add_argument(
+        "--limits", action="store_true", help="exit 1 when a row loses more than it may"
+    )
+    options.add_profile(parser)
+    options.add_threads(parser)
+    options.add_json(parser)
+
+
+def _folds(text):
+    if (number := options.positive(text)) < 2:
+        raise argparse.ArgumentTypeError(
+            f"expected 2 or more, as one leaves no rows to train on, got {text}"
+        )
+    return number
+
+
+def _sizes(text):
+    sizes = [options.positive(part) for part in text.split(",")]
+    if not set(sizes) <= set(SUBVECTORS):
+        expected = ", ".join(map(str, SUBVECTORS))
+        raise argparse.ArgumentTypeError(f"expected some of {expected}, got {text!r}")
+    return sorted(set(sizes))
+
+
+def run(args):
+    if args.plot:
+        plots.require("--plot", args.plot)
+    profile = Profile.named(args.profile)
+    corpus, queries = (open_corpus(specs, profile) for specs in (args.input, args.queries))
+    model_id, source = _only(corpus, args.input)
+    if model_id not in queries:
+        raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
+    methods = _methods(args, source.column)
+    asked = queries[model_id]
+    relevant = _relevant(args, source, asked, corpus.num_memories, queries.num_memories)
+    with progress(None, "run", "eval methods") as bar:
+        rows = list(
+            compare_methods(
+                model_id.short,
+                source.column,
+                methods,
+                [asked.column[row] for row in range(len(asked.column))],
+                relevant,
+                metric=args.metric,
+                num_threads=args.threads,
+                hear=bar.at,
+            )
+        )
+    _report(args, rows)
+    return LIMIT if args.limits and any(row.missed for row in rows) else OK
+
+
+def _only(corpus, specs):
+    """Return the one embedder of a corpus and its source."""
+    if len(corpus) != 1 or not len(next(iter(corpus.values())).column):
+        found = ", ".join(one.short for one in corpus) or "none"
+        raise UsageError(f"{' '.join(specs)}: expected embeddings of one embedder, got {found}")
+    return next(iter(corpus.items()))
+
+
+def _methods(args, column):
+    """Return the Methods that suit a column."""
+    match column:
+        case SparseColumn(dimension=dimension):
+            return sparse_methods(dimension)
+        case DenseColumn(values=values):
+            return dense_methods(values.shape[1]) + _trained(args, column)
+    raise UsageError("tokens have other methods: cgcython eval tokens")
+
+
+def _trained(args, column):
+    dim = column.values.shape[1]
+    others = None if args.train is None else named_array(args.train)
+    if others is not None and (others.ndim != 2 or others.shape[1] != dim):
+        actual = others.shape[-1] if others.ndim else 0
+        raise DimensionMismatch(expected=dim, actual=actual, what=f"values per row of {args.train}")
+    if wrong := [size for size in args.sizes or () if dim % size]:
+        raise UsageError(f"--sizes {', '.join(map(str, wrong))}: no divisor of {dim} values")
+    return trained_methods(
+        column,
+        others,
+        sizes=args.sizes,
+        folds=args.folds,
+        seeds=args.seeds,
+        in_domain=args.in_domain,
+        num_threads=args.threads,
+    )
+
+
+def _relevant(args, source, asked, num_memories, num_queries):
+    """Return `{row: gain}` for each query, of rows of the column; None without judgements."""
+    judged = read_judgements(args.qrels, num_queries, num_memories)
+    if judged is None:
+        return None
+    rows = {one: row for row, one in enumerate(source.memories(0, len(source.column)).tolist())}
+    return [
+        {rows[memory]: gain for memory, gain in judged[query].items() if memory in rows}
+        for query in asked.memories(0, len(asked.column)).tolist()
+    ]
+
+
+def _report(args, rows):
+    if args.json:
+        how = {"folds": args.folds, "seeds": args.seeds, "copies": COPIES}
+        print_json({"training": how, "rows": [row.as_dict() for row in rows]})
+    else:
+        print_table(HEADERS, [_cells(row) for row in rows])
+    for row in rows:
+        for missed in row.missed:
+            say(f"{row.method}, {row.bytes_each:.0f} bytes: {missed}")
+    if args.plot:
+        plots.draw_methods(rows, args.plot)
+
+
+def _cells(row):
+    loss = [None] * 3 if row.loss is None else [row.loss.mean, row.loss.p99, row.loss.max]
+    return [
+        row.method,
+        row.training,
+        f"{row.bytes_each:.0f}",
+        row.runs,
+        None if row.encode_us is None else f"{row.encode_us:.2f}",
+        *(None if one is None else f"{100 * one:.3f}" for one in loss),
+        None if row.overlap10 is None else f"{row.overlap10:.3f}",
+        *change_cells(row.ndcg10)[1:],
+        *change_cells(row.recall10)[1:],
+    ]

@@ -1,0 +1,82 @@
+"""Product quantization judged on rows that its codebook has not seen.
+
+Row i of a corpus belongs to fold i % folds and is coded by a codebook trained on the rows of the
+other folds, three times each beside rows of other texts where there are some: what a user does who
+has a general sample and some of the own kind.
+"""
+
+import numpy as np
+
+from cgcython.base import QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
+from cgcython.errors import InvalidInput
+from cgcython.evaluation.metrics import cosine_losses
+from cgcython.evaluation.sides import Block, timed
+from cgcython.search.code_scans import PQ8Scan
+
+COPIES = 3  # of the corpus's rows beside those of other texts
+
+
+class Folded:
+    """Codes whose codebook depends on the row; `books` has one for each fold."""
+
+    method = QuantizationMethod.PQ8
+
+    def __init__(self, books):
+        self.books, self.encode_us = books, None
+
+    def asked(self, queries):
+        """Return the queries as this side takes them."""
+        return queries
+
+    def block(self, documents, first, num_threads=1):
+        """Return the Block of rows [n, dim] that begin at row `first` of the corpus."""
+        decoded, scans = np.empty_like(documents), []
+        for fold, book in enumerate(self.books):
+            rows = slice((fold - first) % len(self.books), None, len(self.books))
+            mine = np.ascontiguousarray(documents[rows])
+            if self.encode_us is None:
+                self.encode_us, _ = timed(book.encode, mine)
+            codes = book.encode(mine, num_threads=num_threads)
+            decoded[rows] = book.decode(codes, num_threads=num_threads)
+            scans.append((rows, PQ8Scan(codes, book)))
+        num_bytes = sum(scan.codes.nbytes for _, scan in scans)
+        return Block(scans, num_bytes, cosine_losses(documents, decoded))
+
+
+def train_folds(column, others, size, *, folds=2, seed=0, rotation="opq", num_threads=1):
+    """Return the codebooks of all folds of a column; `others` are rows of other texts, or None."""
+    return [
+        PQ8Codebook.train(
+            samples(column, others, fold, folds, seed),
+            size,
+            seed,
+            rotation,
+            num_threads=num_threads,
+        )
+        for fold in range(folds)
+    ]
+
+
+def samples(column, others, fold, folds=2, seed=0):
+    """Return the rows that a fold's codebook is trained on; of very many some, by seed."""
+    own = np.flatnonzero(np.arange(len(column)) % folds != fold)
+    given = 0 if others is None else len(others)
+    total = given + len(own) * (COPIES if given else 1)
+    picked = np.arange(total)
+    if total > MAX_SAMPLES:
+        picked = np.sort(np.random.default_rng(seed).permutation(total)[:MAX_SAMPLES])
+    mine = np.asarray(column[own[(picked[picked >= given] - given) % len(own)]], np.float32)
+    if not given:
+        return mine
+    return np.concatenate([np.asarray(others[picked[picked < given]], np.float32), mine])
+
+
+def require_enough(column, others, folds):
+    """Raise InvalidInput, before any work, where a fold leaves too few rows to train on."""
+    own = len(column) - -(-len(column) // folds)
+    count = own + (0 if others is None else len(others))
+    if own < 1 or count < MIN_SAMPLES:
+        expected = f"{MIN_SAMPLES} or more besides a fold of {len(column)}, some of them its own"
+        raise InvalidInput(what="rows to train on", expected=expected, actual=count)

@@ -1,0 +1,67 @@
+"""`eval methods`: the table of all methods, drawn and as JSON; limits that fail the command."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def evaluate(cli, work, models):
+    inputs = f"E1={work}/train.npz:E1", "--queries", f"E1={work}/queries.npz:E1"
+    quick = "--seeds", 1, "--sizes", 8, *models[-2:]
+    return lambda *more: cli("eval", "methods", *inputs, *quick, *more)
+
+
+def test_every_method_has_a_row_and_the_drawing_is_made(evaluate, tmp_path):
+    result = evaluate("--plot", tmp_path / "methods.svg")
+    assert result.code == 0, result.err
+    lines = result.out.splitlines()
+    assert lines[0].split()[:4] == ["method", "training", "bytes", "runs"]
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["float32", "float8", "sign bits"]
+    assert "in-domain" in lines[-1]
+    assert "rotated PQ" in (tmp_path / "methods.svg").read_text()
+
+
+def test_json_says_how_codebooks_were_trained(evaluate, work, tmp_path):
+    np.save(tmp_path / "qrels.npy", [[query, row, 1] for query in range(6) for row in range(600)])
+    found = evaluate("--train", f"{work}/train.npz", "--qrels", tmp_path / "qrels.npy", "--json")
+    assert found.json["training"] == {"folds": 2, "seeds": 1, "copies": 3}
+    row = found.json["rows"][-1]
+    assert (row["method"], row["training"], row["bytes_each"]) == ("rotated PQ", "mixed", 8)
+    assert set(row["recall10"]) == {"float32", "quantized", "drop", "interval"}
+
+
+def test_a_missed_limit_is_named_and_fails(evaluate, work, monkeypatch):
+    from cgcython.evaluation import limits
+
+    monkeypatch.setitem(limits.METHODS, ("float8", None), limits.Limit(loss=1e-9))
+    result = evaluate("--limits")
+    assert result.code == 1
+    assert "float8, 32 bytes: mean loss" in result.err
+    assert evaluate().code == 0
+
+
+def test_sparse_vectors_have_a_row_for_each_layout(cli, work, models):
+    corpus = work / "corpus.npz"
+    words = f"E6={corpus}:E6.indptr,E6.indices,E6.weights"
+    result = cli("eval", "methods", words, "--queries", words, *models[-2:])
+    assert result.code == 0, result.err
+    assert {"canonical", "compact_f16"} <= {line.split()[0] for line in result.out.splitlines()}
+
+
+@pytest.mark.parametrize("words", [["--folds", 1], ["--sizes", "7"], ["--plot", "x.jpg"]])
+def test_useless_arguments_are_usage_errors(evaluate, words):
+    assert evaluate(*words).code == 2
+
+
+def test_inputs_that_do_not_fit_are_named(evaluate, cli, work, models):
+    assert "tokens: cgcython" not in evaluate("--sizes", "24").err
+    assert evaluate("--sizes", "24").code == 2
+    np.save(work / "other.npy", np.zeros((300, 5), np.float32))
+    assert evaluate("--train", work / "other.npy").code == 3
+    few = f"E8={work}/corpus.npz:E8"
+    result = cli("eval", "methods", few, "--queries", few, *models[-2:])
+    assert result.code == 3
+    assert "rows to train on" in result.err
+    both = cli("eval", "methods", work / "corpus.npz", "--queries", few, *models[-2:])
+    assert both.code == 2
+    assert "one embedder" in both.err

@@ -1,0 +1,135 @@
+"""All methods side by side: figures that agree with NumPy, rows that no codebook has seen."""
+
+import numpy as np
+import pytest
+
+from cgcython.cli.columns import DenseColumn, SparseColumn
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.errors import InvalidInput
+from cgcython.evaluation import folds, limits, ranking
+from cgcython.evaluation.folds import Folded, require_enough, samples
+from cgcython.evaluation.limits import Limit
+from cgcython.evaluation.methods import (
+    compare_methods,
+    dense_methods,
+    sparse_methods,
+    trained_methods,
+)
+from cgcython.evaluation.ranking import rank
+
+RNG = np.random.default_rng(12)
+CENTRES = RNG.standard_normal((60, 32)).astype(np.float32)
+DOCUMENTS = (np.tile(CENTRES, (10, 1)) + 0.3 * RNG.standard_normal((600, 32))).astype(np.float32)
+QUERIES = list(DOCUMENTS[::50] + np.float32(0.1))
+RELEVANT = [{row: 2} for row in range(0, 600, 50)]
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def best(queries, rows, k=10):
+    return np.argsort(-(unit(queries) @ unit(rows).T), axis=1, kind="stable")[:, :k]
+
+
+def overlap(queries, rows, coded_queries, coded_rows):
+    pairs = zip(best(queries, rows), best(coded_queries, coded_rows))
+    return np.mean([len(set(a) & set(b)) / 10 for a, b in pairs])
+
+
+@pytest.fixture(scope="module")
+def dense():
+    methods, column = dense_methods(32), DenseColumn(DOCUMENTS)
+    return {one.method: one for one in compare_methods("E8", column, methods, QUERIES, RELEVANT)}
+
+
+def test_float32_is_the_base_of_all_others(dense):
+    row = dense["float32"]
+    assert (row.bytes_each, row.overlap10, row.recall10.drop) == (128, 1, 0)
+    assert row.loss is None
+
+
+def test_bits_that_meet_a_float_query_agree_with_numpy(dense):
+    queries, signs = np.array(QUERIES), np.where(DOCUMENTS >= 0, 1.0, -1.0)
+    found = dense[limits.SIGNS_ASKED]
+    assert found.overlap10 == pytest.approx(overlap(queries, DOCUMENTS, queries, signs), abs=0.02)
+    assert found.bytes_each == dense[limits.SIGNS].bytes_each == 4
+
+
+def test_projected_bits_are_the_mean_of_ten_seeds(dense):
+    expected = []
+    for seed in range(10):
+        projection = np.random.default_rng(seed).standard_normal((32, 1024))
+        signs = np.where(DOCUMENTS @ projection >= 0, 1.0, -1.0)
+        projected = np.array(QUERIES) @ projection
+        pairs = zip(best(np.array(QUERIES), DOCUMENTS), best(projected, signs))
+        expected.append(np.mean([len(set(a) & set(b)) / 10 for a, b in pairs]))
+    found = dense[limits.PROJECTED_ASKED]
+    assert (found.runs, found.bytes_each) == (10, 128)
+    assert found.overlap10 == pytest.approx(np.mean(expected), abs=0.005)
+
+
+def test_a_row_is_coded_by_the_codebook_of_its_fold(monkeypatch):
+    books = [PQ8Codebook(np.full((8, 256, 4), value) + np.eye(8, 1)[:, None]) for value in (1, 2)]
+    whole = rank(Folded(books), DenseColumn(DOCUMENTS), QUERIES[:2])
+    monkeypatch.setattr(ranking, "BLOCK_BYTES", 128 * 7)
+    parts = rank(Folded(books), DenseColumn(DOCUMENTS), QUERIES[:2])
+    even, odd = (book.decode(np.zeros((1, 8), np.uint8)) for book in books)
+    expected = np.where(np.arange(600)[:, None] % 2, odd, even)
+    cosines = (unit(DOCUMENTS) * unit(expected)).sum(1)
+    np.testing.assert_allclose(whole.losses, 1 - cosines, atol=1e-6)
+    np.testing.assert_array_equal(parts.losses, whole.losses)
+    np.testing.assert_array_equal(parts.tops[1], whole.tops[1])
+
+
+def test_a_fold_is_trained_on_all_others_three_times():
+    others = np.zeros((9, 32), np.float16)
+    found = samples(DenseColumn(DOCUMENTS), others, fold=1, folds=3)
+    own = DOCUMENTS[np.arange(600) % 3 != 1]
+    np.testing.assert_array_equal(found, np.concatenate([others, own, own, own]))
+    np.testing.assert_array_equal(samples(DenseColumn(DOCUMENTS), None, 1, 3), own)
+
+
+def test_of_very_many_rows_some_are_taken(monkeypatch):
+    monkeypatch.setattr(folds, "MAX_SAMPLES", 400)
+    found = samples(DenseColumn(DOCUMENTS), DOCUMENTS[:100], fold=0)
+    assert found.shape == (400, 32)
+    assert 20 < (found[:, None] == DOCUMENTS[:100:2]).all(2).any(1).sum() < 400 / 4
+
+
+def test_too_few_rows_are_refused_before_any_work():
+    with pytest.raises(InvalidInput, match="rows to train on"):
+        require_enough(DenseColumn(DOCUMENTS[:500]), None, 2)
+    with pytest.raises(InvalidInput, match="rows to train on"):
+        trained_methods(DenseColumn(DOCUMENTS[:1]), DOCUMENTS)
+
+
+@pytest.mark.filterwarnings("ignore:.*samples are few")
+def test_trained_methods_cover_sizes_rotations_and_trainings():
+    column, options = DenseColumn(DOCUMENTS), {"sizes": [8], "seeds": 1, "in_domain": True}
+    methods = trained_methods(column, DOCUMENTS + np.float32(0.5), **options)
+    _, *rows = compare_methods("E8", column, methods, QUERIES, RELEVANT)
+    names = [(row.method, row.training, row.runs) for row in rows]
+    assert names == [
+        (name, training, 1)
+        for training in ("mixed", "in-domain")
+        for name in (limits.PLAIN_PQ, limits.ROTATED_PQ)
+    ]
+    assert all(0 < row.loss.mean < row.loss.p99 <= row.loss.max for row in rows)
+    assert all(row.bytes_each == 8 and not row.missed for row in rows[2:])
+
+
+def test_sparse_layouts_lose_what_their_weights_do():
+    indptr, weights = np.arange(0, 101, 5), RNG.uniform(0.5, 2, 100).astype(np.float32)
+    indices = RNG.permuted(np.tile(np.arange(60), (20, 1)), axis=1)[:, :5].ravel()
+    column = SparseColumn(indptr, indices, weights, 60)
+    rows = list(compare_methods("E6", column, sparse_methods(60), [column[3]], [{3: 1}]))
+    losses = {row.method: row.loss and row.loss.mean for row in rows}
+    assert losses["canonical"] < 1e-12 < losses["compact_f16"] < 1e-6
+    assert rows[1].bytes_each == 4 + 8 * 5
+
+
+def test_what_goes_beyond_a_limit_is_named(dense):
+    found = Limit(loss=1e-5, recall10=-1, overlap10=1.1).missed(dense["float8"])
+    assert [one.split(" ")[0] for one in found] == ["mean", "Recall@10", "top10"]
+    assert Limit().missed(dense["float8"]) == ()
