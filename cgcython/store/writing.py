@@ -14,6 +14,7 @@ from cgcython.store.journal import Journal, mask_of
 from cgcython.store.reading import RecordReader, naming
 
 BATCH = 256
+PREFIXES = [bytes([model_id]) for model_id in ModelId]
 
 
 class RecordWriter(RecordReader):
@@ -92,14 +93,17 @@ class RecordWriter(RecordReader):
         puts, deletes, changes = [], [], {}
         with self._writing:
             for key, before in zip(records, self._manifests(list(records))):
-                quantized = records[key]
-                head = _head(quantized.head, before, metadata, moment)
-                puts.append(("records", key, head.to_bytes()))
+                quantized, mask = records[key], 0
+                head = _head(quantized, before, metadata, moment)
+                puts.append(("records", key, head))
                 for model_id, section in quantized.sections.items():
-                    puts.append(("sections", bytes([model_id]) + key, section))
-                kept = _embedders(before)
-                deletes += _section_keys(key, kept - quantized.keys())
-                changes[key] = mask_of(kept | quantized.keys())
+                    puts.append(("sections", PREFIXES[model_id] + key, section))
+                    mask |= 1 << model_id
+                if before is not None:
+                    kept = _embedders(before)
+                    deletes += _section_keys(key, kept - quantized.keys())
+                    mask |= mask_of(kept)
+                changes[key] = mask
             self._write(puts, deletes, changes)
 
     def update(self, record_id, embeddings, *, metadata=None, timestamp=None):
@@ -127,7 +131,7 @@ class RecordWriter(RecordReader):
                 if section is None:
                     gone.append(model_id)
                 else:
-                    puts.append(("sections", bytes([model_id]) + key, section))
+                    puts.append(("sections", PREFIXES[model_id] + key, section))
             self._write(puts, _section_keys(key, gone), {key: mask_of(sections)})
         return True
 
@@ -185,7 +189,7 @@ class RecordWriter(RecordReader):
             record = QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
             puts = [("records", key, record.manifest)]
             for model_id, section in record.sections.items():
-                puts.append(("sections", bytes([model_id]) + key, section))
+                puts.append(("sections", PREFIXES[model_id] + key, section))
             self._write(puts, [("trash", key)], {key: mask_of(record)})
         return True
 
@@ -246,16 +250,17 @@ def _each(function, items):
             raise
 
 
-def _head(head, before, metadata, moment):
-    """Return the manifest of a record that comes in the place of another, or of None."""
+def _head(quantized, before, metadata, moment):
+    """Return the framed manifest of a record that comes in the place of another, or of None."""
+    head = quantized.head
     if isinstance(before, Manifest):
         text = head.text or before.text
         head = head._replace(created=before.created or head.created, text=text)
         # Each replacement has a time of its own: a reader in between sees that there was one.
-        return head.with_info(updated=trash.microseconds(moment), metadata=metadata)
+        return head.with_info(updated=trash.microseconds(moment), metadata=metadata).to_bytes()
     if moment is None and metadata is None:
-        return head
-    return head.with_info(moment, moment, metadata)
+        return quantized.manifest
+    return head.with_info(moment, moment, metadata).to_bytes()
 
 
 def _embedders(manifest):
@@ -266,4 +271,4 @@ def _embedders(manifest):
 
 
 def _section_keys(key, model_ids):
-    return [("sections", bytes([model_id]) + key) for model_id in model_ids]
+    return [("sections", PREFIXES[model_id] + key) for model_id in model_ids]
