@@ -5,6 +5,9 @@ make a codebook worth trusting. More bytes per embedding lose less; `--bytes aut
 quickly, prints what each costs, and takes the fewest bytes under the limit of 5 %: of cosine on
 examples held out or, with judged queries, of Recall@10. Fewer bytes are refused unless forced.
 
+Only the rows that are drawn (--sample) are read, so the file may be larger than memory. Ctrl-C ends
+the training with the best codebook so far; pressed again, or before there is one, with none.
+
 example:
   cgcython train E1 --input train.npy --models models
   cgcython train E1 --input train.npy --models models --judged E1=docs.npy \
@@ -13,8 +16,6 @@ example:
 """
 
 import argparse
-
-import numpy as np
 
 from cgcython.base import Profile, QuantizationMethod
 from cgcython.cli import options, plots
@@ -54,7 +55,12 @@ def add_arguments(parser):
         "--rotation", choices=ROTATIONS, default="opq", help="before cutting (default opq)"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same codebook (default 0)")
-    parser.add_argument("--sample", type=options.positive, metavar="N", help="train on N rows only")
+    parser.add_argument(
+        "--sample",
+        type=options.positive,
+        metavar="N",
+        help=f"train on N rows only (default {MAX_SAMPLES})",
+    )
     parser.add_argument("--force", action="store_true", help="keep a codebook over its limit")
     options.add_profile(parser)
     options.add_threads(parser)
@@ -117,11 +123,7 @@ def _samples(args, profile):
     corpus = open_corpus([spec], profile)
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--input {args.input} is not of {args.embedder.short}")
-    values = corpus[args.embedder].column.values
-    wanted = min(args.sample or MAX_SAMPLES, len(values))
-    if wanted == len(values):
-        return values
-    return values[np.sort(np.random.default_rng(args.seed).permutation(len(values))[:wanted])]
+    return corpus[args.embedder].column.values
 
 
 def _train(args, rows, judge):
@@ -130,6 +132,7 @@ def _train(args, rows, judge):
         shared = {
             "seed": args.seed,
             "rotation": ROTATIONS[args.rotation],
+            "sample": args.sample,
             "num_threads": args.threads,
             "progress": lambda step, steps, loss: bar.at(step, steps, f"loss {loss:.2%}"),
             "model": args.embedder.title,
@@ -156,10 +159,12 @@ def _report(args, codebook, trials, path):
         return
     if trials:
         print_table(HEADERS, [_cells(trial, codebook) for trial in trials])
+    few = facts["samples"] < facts["samples_given"]
+    drawn = f" (drawn from {facts['samples_given']})" if few else ""
     print(
         f"{args.embedder.short}: {codebook.num_subvectors} bytes per embedding "
         f"({4 * codebook.embedding_dim} as float32), loss {loss:.2%} on "
-        f"{facts['held_out_samples']} held out of {facts['samples']}; wrote {path}"
+        f"{facts['held_out_samples']} held out of {facts['samples']}{drawn}; wrote {path}"
     )
 
 

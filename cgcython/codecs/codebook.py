@@ -128,24 +128,28 @@ class PQ8Codebook:
         rotation="opq",
         *,
         width=None,
+        sample=None,
         num_threads=1,
         progress=None,
         model="",
     ):
         """Return the codebook that suits samples [n, dim].
 
-        `rotation` is "opq" (principal axes balanced over the parts, then refined), "pca" (not
-        refined) or None; `width` the number of values it keeps (chosen on held-out samples unless
-        given). `progress(step, steps, loss)` hears of each step. The metadata holds the loss on
-        held-out samples and how many of their ten nearest neighbours the codes keep. Raises
-        InvalidInput below 256 samples; warns below 9984.
+        Of more than `sample` (65,536) some are drawn, by seed; only these are read, so samples may
+        be a memory map of any size. `rotation` is "opq" (principal axes balanced over the parts,
+        then refined), "pca" (not refined) or None; `width` the number of values it keeps (chosen
+        on held-out samples unless given). `progress(step, steps, loss)` hears of each step. The
+        metadata holds the loss on held-out samples and how many of their ten nearest neighbours
+        the codes keep, with 95 % intervals. Ctrl-C ends the training with the best codebook so
+        far, `interrupted` in its metadata. Raises InvalidInput below 256 samples; warns below 9984.
         """
         found, facts = training.train(
-            as_matrix(samples),
+            samples,
             num_subvectors=num_subvectors,
             seed=seed,
             rotation=rotation,
             width=width,
+            sample=sample,
             num_threads=num_threads,
             progress=progress,
         )

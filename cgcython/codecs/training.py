@@ -5,13 +5,17 @@ threads never changes the result.
 """
 
 import itertools
+import time
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from cgcython import kernels
+from cgcython.codecs.kmeans import assign, lloyd, seed_centroids
+from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
+from cgcython.codecs.samples import as_source, draw
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
 from cgcython.parallel import split_rows
@@ -24,11 +28,10 @@ HELD_OUT, MAX_HELD_OUT = 0.1, 1000
 WIDTHS = (128, 256, 384, 512)
 WIDTH_LOSS = 0.002  # what a narrower projection may cost
 WIDTH_ROWS, WIDTH_STEPS, WIDTH_ROUNDS = 16384, 6, 6
-SEEDING_ROWS = 8192
 
 
 class CodebookWarning(UserWarning):
-    """A codebook comes from too few samples to be trusted."""
+    """A codebook comes from too few samples, or too few steps, to be trusted."""
 
 
 KINDS = ("opq", "pca", None)
@@ -37,6 +40,7 @@ PACE = 1.7  # centroids step past their means, where twelve steps reach lower th
 PLAIN_STEPS = 2  # the last ones, which end on the means
 ROUNDS, STEPS_EACH, LAST_STEPS = 12, 2, 6  # of refining: rotate and step; then step alone
 REFINED_GAIN = 0.01
+WATCHING = 0.03  # of the time of training, what telling the loss of its steps may take
 
 
 class Trained(NamedTuple):
@@ -48,38 +52,53 @@ class Trained(NamedTuple):
 
 
 def train(
-    samples, *, num_subvectors=8, seed=0, rotation="opq", width=None, num_threads=1, progress=None
+    samples,
+    *,
+    num_subvectors=8,
+    seed=0,
+    rotation="opq",
+    width=None,
+    sample=None,
+    num_threads=1,
+    progress=None,
 ):
-    """Return the arrays that suit samples [n, dim] and the facts of their training.
+    """Return the arrays that suit samples [n, dim], `sample` of them, and facts of the training.
 
     `progress(step, steps, loss)` is called after each step. Raises InvalidInput; warns
-    CodebookWarning below 39 samples per centroid.
+    CodebookWarning below 39 samples per centroid, and when Ctrl-C ended the training.
     """
-    _check(samples, num_subvectors, rotation, width)
-    order = np.random.default_rng(seed).permutation(len(samples))[:MAX_SAMPLES]
-    held = min(MAX_HELD_OUT, int(len(order) * HELD_OUT))
-    training = Training(
-        np.ascontiguousarray(samples[np.sort(order[held:])]),
-        np.ascontiguousarray(samples[np.sort(order[:held])]),
-        num_subvectors,
-        seed,
-        num_threads,
-        progress,
-    )
+    source, most = as_source(samples), require_sample(sample)
+    _check(source.shape, num_subvectors, rotation, width, most)
+    drawn = draw(source, most, lambda count: min(MAX_HELD_OUT, int(count * HELD_OUT)), seed)
+    training = Training(drawn.rows, drawn.held_out, num_subvectors, seed, num_threads, progress)
     found = training.run(rotation, width)
     facts = {
-        "samples": len(samples),
+        "samples": len(drawn.rows) + len(drawn.held_out),
+        "samples_given": drawn.given,
         "seed": int(seed),
         "training": rotation or "plain",
-        "held_out_samples": held,
-        "held_out_loss": training.held_out_loss(found),
-        "held_out_recall10": neighbours_kept(training.held_out, training.decoded(found)),
+        **training.measured(found),
     }
-    return found, facts
+    return found, facts | (_interruption(training) if training.interrupted else {})
 
 
-def _check(samples, num_subvectors, rotation, width):
-    count, dim = samples.shape
+def require_sample(sample=None):
+    """Return how many rows are drawn at most. Raises InvalidInput unless they are enough."""
+    if sample is None:
+        return MAX_SAMPLES
+    if not isinstance(sample, (int, np.integer)) or sample < MIN_SAMPLES:
+        raise InvalidInput(what="sample", expected=f"{MIN_SAMPLES} or more", actual=sample)
+    return int(sample)
+
+
+def _interruption(training):
+    done, planned = training.step, training.steps
+    _warn(f"interrupted after step {done} of {planned}: the codebook is the best so far")
+    return {"interrupted": True, "steps": done, "steps_planned": planned}
+
+
+def _check(shape, num_subvectors, rotation, width, most):
+    dim = shape[1]
     if num_subvectors not in SUBVECTORS or dim % num_subvectors:
         raise InvalidInput(
             what="num_subvectors",
@@ -92,14 +111,15 @@ def _check(samples, num_subvectors, rotation, width):
         raise InvalidInput(
             what="width", expected=f"a multiple of {num_subvectors} up to {dim}", actual=width
         )
+    count = min(shape[0], most)
     if count < MIN_SAMPLES:
         raise InvalidInput(what="samples", expected=f"{MIN_SAMPLES} or more", actual=count)
     if count < ENOUGH_SAMPLES:
-        warnings.warn(
-            f"{count} samples are few; {ENOUGH_SAMPLES} or more give a codebook worth trusting",
-            CodebookWarning,
-            stacklevel=4,
-        )
+        _warn(f"{count} samples are few; {ENOUGH_SAMPLES} or more give a codebook worth trusting")
+
+
+def _warn(message):
+    warnings.warn(message, CodebookWarning, stacklevel=5)
 
 
 class Training:
@@ -109,24 +129,40 @@ class Training:
         self.rows, self.held_out = rows, held_out
         self.num_subvectors, self.seed = num_subvectors, seed
         self.num_threads, self.progress = num_threads, progress
+        self.step = self.steps = 0
+        self.latest = self.settled = None  # the codebooks of the last step and the last stage
+        self.interrupted = False
 
     def run(self, rotation, width=None):
-        """Return the arrays of a codebook with a kind of rotation."""
-        steps = STEPS + (ROUNDS * STEPS_EACH + LAST_STEPS if rotation == "opq" else 0)
-        self.reports = enumerate(itertools.repeat(steps), 1)
+        """Return the arrays of a codebook with a kind of rotation.
+
+        Ctrl-C ends it with the best codebook so far; before the first step there is none, and
+        KeyboardInterrupt passes on.
+        """
+        self.steps = STEPS + (ROUNDS * STEPS_EACH + LAST_STEPS if rotation == "opq" else 0)
+        self.watch = Watch(self.held_out_loss, self.progress)
+        try:
+            return self._run(rotation, width)
+        except KeyboardInterrupt:
+            if self.latest is None:
+                raise
+            self.interrupted = True
+            return min(filter(None, (self.settled, self.latest)), key=self.held_out_loss)
+
+    def _run(self, rotation, width):
         if rotation is None:
             parts = self._parts(self.rows)
             return self._settle(parts, Trained(self._seeds(parts)), STEPS)
         axes = principal_axes(self.rows)
         width = width or self._width(rotation, *axes)
-        rows, found = self._in_axes(*axes, width, STEPS)
+        rows, self.settled = self._in_axes(*axes, width, STEPS)
         if rotation == "pca":
-            return found
+            return self.settled
         # A rotation fitted to the training rows serves other kinds of rows less well than their
         # principal axes do, so it has to gain more than a little.
-        refined = self._refined(rows, found, ROUNDS, LAST_STEPS)
-        bar = self.held_out_loss(found) * (1 - REFINED_GAIN)
-        return refined if self.held_out_loss(refined) < bar else found
+        refined = self._refined(rows, self.settled, ROUNDS, LAST_STEPS)
+        bar = self.held_out_loss(self.settled) * (1 - REFINED_GAIN)
+        return refined if self.held_out_loss(refined) < bar else self.settled
 
     def _in_axes(self, mean, axes, variances, width, steps):
         """Return the rows in their widest balanced axes, and a codebook of these."""
@@ -148,12 +184,26 @@ class Training:
         for left in reversed(range(steps)):
             pace = 1 if left < PLAIN_STEPS else PACE
             found = found._replace(centroids=self._improve(parts, found.centroids, pace))
-            self._report(found)
+            self.latest, self.step = found, self.step + 1
+            self.watch.tell(found, self.step, self.steps)
         return found
 
     def held_out_loss(self, found):
         """Return 1 - the mean cosine of the held-out rows with what their codes decode to."""
-        return mean_loss(self.held_out, self.decoded(found))
+        return float(np.mean(cosine_losses(self.held_out, self.decoded(found))))
+
+    def measured(self, found):
+        """Return what a codebook costs the held-out rows, with 95 % intervals, as facts."""
+        decoded = self.decoded(found)
+        losses = cosine_losses(self.held_out, decoded)
+        kept = neighbours_kept(self.held_out, decoded)
+        return {
+            "held_out_samples": len(self.held_out),
+            "held_out_loss": float(losses.mean()),
+            "held_out_loss_interval": mean_interval(losses),
+            "held_out_recall10": float(kept.mean()),
+            "held_out_recall10_interval": mean_interval(kept),
+        }
 
     def decoded(self, found):
         """Return what the codes of the held-out rows decode to."""
@@ -175,6 +225,7 @@ class Training:
             self.seed,
             self.num_threads,
         )
+        quick.watch = Watch(None, None)
         rounds = WIDTH_ROUNDS if rotation == "opq" else 0
         losses = (quick._loss_of(axes, width, rounds) for width in widths)
         for width, (loss, wider) in zip(widths, itertools.pairwise(losses)):
@@ -211,81 +262,23 @@ class Training:
         decoded = self._each(lambda m: centroids[m][assign(parts[m], centroids[m])])
         return np.concatenate(decoded, axis=1)
 
-    def _report(self, found):
-        if self.progress is not None:
-            self.progress(*next(self.reports), self.held_out_loss(found))
 
+class Watch:
+    """Tells the loss of steps, measured anew when that takes little of the time they took."""
 
-def mean_loss(originals, decoded):
-    """Return 1 - the mean cosine of rows; rows of zeros count as kept."""
-    originals, decoded = originals.astype(np.float64), decoded.astype(np.float64)
-    lengths = np.linalg.norm(originals, axis=1) * np.linalg.norm(decoded, axis=1)
-    dots = (originals * decoded).sum(axis=1)
-    return float(1 - np.mean(np.divide(dots, lengths, out=np.ones_like(dots), where=lengths > 0)))
+    clock = staticmethod(time.perf_counter)
 
+    def __init__(self, loss_of, progress):
+        self._loss_of, self._progress = loss_of, progress
+        self._loss, self._due = 0.0, -np.inf
 
-def neighbours_kept(originals, decoded, k=10):
-    """Return which part of each row's k nearest others, by cosine, is found among decoded rows.
-
-    >>> neighbours_kept(np.eye(3), np.eye(3), k=1)
-    1.0
-    """
-    k = min(k, len(originals) - 1)
-    if k < 1:
-        return 1.0
-    exact = _nearest(originals, originals, k)
-    found = _nearest(originals, decoded, k)
-    return float(np.mean([len(set(a) & set(b)) / k for a, b in zip(exact, found)]))
-
-
-def _nearest(queries, rows, k):
-    """Return the k rows of highest cosine for each query, itself left out."""
-    lengths = np.linalg.norm(rows, axis=1)
-    scores = queries @ (rows / np.where(lengths > 0, lengths, 1)[:, None]).T
-    np.fill_diagonal(scores, -np.inf)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
-
-
-def assign(rows, centroids):
-    """Return the code of the nearest centroid of each row."""
-    codes = np.empty((len(rows), 1), np.uint8)
-    prepared = prepare(centroids[None])
-    kernels.pq.encode_rows(rows, prepared, codes, scratch(prepared))
-    return codes[:, 0]
-
-
-def seed_centroids(rows, rng):
-    """Return 256 rows chosen by k-means++: each with odds of its squared distance from the rest."""
-    rows = rows[rng.permutation(len(rows))[:SEEDING_ROWS]]
-    distances = np.full(len(rows), np.finfo(np.float32).max, np.float32)
-    chosen = [0]
-    for draw in rng.random(NUM_CENTROIDS - 1):
-        kernels.kmeans.shrink_distances(rows, rows[chosen[-1]], distances)
-        odds = np.cumsum(distances, dtype=np.float64)
-        found = int(np.searchsorted(odds, draw * odds[-1], side="right"))
-        chosen.append(min(found, len(rows) - 1))
-    return rows[chosen]
-
-
-def lloyd(rows, centroids, steps, pace=1):
-    """Return the centroids after some steps of k-means, each `pace` times the way to the mean.
-
-    Empty ones move to the rows that are kept worst.
-    """
-    for _ in range(steps):
-        codes = assign(rows, centroids)
-        sums, counts = np.zeros(centroids.shape), np.zeros(NUM_CENTROIDS, np.int64)
-        kernels.kmeans.accumulate(rows, codes, sums, counts)
-        empty = counts == 0
-        means = sums / np.maximum(counts, 1)[:, None]
-        if pace > 1:
-            means = centroids + pace * (means - centroids)
-        moved = means.astype(np.float32)
-        if empty.any():
-            errors = ((rows - centroids[codes]) ** 2).sum(axis=1)
-            worst = np.argsort(-errors, kind="stable")[: np.count_nonzero(empty)]
-            moved[empty] = rows[worst] if len(worst) == empty.sum() else centroids[empty]
-        if np.array_equal(moved, centroids):
-            break
-        centroids = moved
-    return centroids
+    def tell(self, found, step, steps):
+        """Report a step; the loss is that of this step or of one shortly before."""
+        if self._progress is None:
+            return
+        started = self.clock()
+        if started >= self._due or step == steps:
+            self._loss = self._loss_of(found)
+            ended = self.clock()
+            self._due = ended + (ended - started) / WATCHING
+        self._progress(step, steps, self._loss)

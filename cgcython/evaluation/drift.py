@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcython.codecs.training import neighbours_kept
+from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
+from cgcython.codecs.samples import as_source, some_rows
 from cgcython.errors import InvalidInput
-from cgcython.evaluation.metrics import cosine_losses, mean_interval
 from cgcython.router import DRIFT_TOLERANCE
 
 MOST_ROWS = 10_000
@@ -44,10 +44,10 @@ def drift(codebook, rows, tolerance=DRIFT_TOLERANCE, num_threads=1, seed=0):
             expected="one that training measured",
             actual="one without held_out_loss",
         )
-    if len(rows) < 2:
-        raise InvalidInput(what="rows", expected="2 or more", actual=len(rows))
-    order = np.random.default_rng(seed).permutation(len(rows))[:MOST_ROWS]
-    rows = np.ascontiguousarray(rows[np.sort(order)], np.float32)
+    source = as_source(rows)
+    if len(source) < 2:
+        raise InvalidInput(what="rows", expected="2 or more", actual=len(source))
+    rows = some_rows(source, MOST_ROWS, seed)
     codes = codebook.encode(rows, num_threads=num_threads)
     decoded = codebook.decode(codes, num_threads=num_threads)
     losses = cosine_losses(rows, decoded)
@@ -56,7 +56,7 @@ def drift(codebook, rows, tolerance=DRIFT_TOLERANCE, num_threads=1, seed=0):
         float(losses.mean()),
         mean_interval(losses),
         float(trained),
-        neighbours_kept(rows[:MOST_NEIGHBOURS], decoded[:MOST_NEIGHBOURS]),
+        float(neighbours_kept(rows[:MOST_NEIGHBOURS], decoded[:MOST_NEIGHBOURS]).mean()),
         codebook.metadata.get("held_out_recall10"),
         _unused(codes),
         tolerance,

@@ -7,10 +7,10 @@ The definitions are those of trec_eval with exponential gain: nDCG@k = sum of
 import numpy as np
 
 from cgcython import kernels
+from cgcython.codecs.measures import DRAWS
 from cgcython.errors import InvalidInput
 
 CUTOFF = 10
-DRAWS = 2000
 
 
 def judgements(rows, num_queries, num_documents):
@@ -105,28 +105,3 @@ def drop_interval(base, new, draws=DRAWS, seed=0):
     means = base[picks].mean(1)
     drops = 1 - new[picks].mean(1)[means > 0] / means[means > 0]
     return tuple(np.percentile(drops, [2.5, 97.5]).tolist())
-
-
-def mean_interval(values, draws=DRAWS, seed=0):
-    """Return the 95 % interval of the mean, by a bootstrap.
-
-    >>> mean_interval([0.5, 0.5])
-    (0.5, 0.5)
-    """
-    values = np.asarray(values, np.float64)
-    picks = np.random.default_rng(seed)
-    means = [values[picks.integers(0, len(values), len(values))].mean() for _ in range(draws)]
-    return tuple(np.percentile(means, [2.5, 97.5]).tolist())
-
-
-def cosine_losses(originals, decoded):
-    """Return 1 - cosine of each row with its decoded row, in float64.
-
-    >>> cosine_losses([[1.0, 0.0]], [[2.0, 0.0]])
-    array([0.])
-    """
-    a, b = np.asarray(originals, np.float64), np.asarray(decoded, np.float64)
-    sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    both_zero = ~a.any(-1) & ~b.any(-1)
-    losses = 1 - (a * b).sum(-1) / np.maximum(sizes, 1e-300)
-    return np.where(both_zero, 0.0, np.maximum(losses, 0.0))  # rounding may go below zero

@@ -11,7 +11,7 @@ import numpy as np
 
 from cgcython.arrays import as_matrix
 from cgcython.base import QuantizationMethod
-from cgcython.evaluation.metrics import cosine_losses
+from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
 from cgcython.search.scans import DecodedScan, InvertedScan, TokenScan, make_scan, scan_key
 

@@ -35,6 +35,10 @@ def test_an_unknown_record_is_a_usage_error(cli, work):
 def test_a_codebook_tells_its_training(cli, work):
     found = cli("inspect", work / BOOK, "--json").json
     assert (found["kind"], found["samples"], found["dimension"]) == ("codebook", 600, 32)
+    for what in ("held_out_loss", "held_out_recall10"):
+        low, high = found[f"{what}_interval"]
+        assert low <= found[what] <= high
+    assert "held out recall10 interval" in cli("inspect", work / BOOK).out
 
 
 def test_a_models_folder_lists_its_codebooks(cli, work):

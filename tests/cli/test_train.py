@@ -37,7 +37,9 @@ def test_threads_never_change_the_codebook(train, tmp_path):
 
 
 def test_a_sample_is_some_of_the_rows(train):
-    assert train("--json", "--sample", 300).json["samples"] == 300
+    facts = train("--json", "--sample", 300).json
+    assert (facts["samples"], facts["samples_given"]) == (300, 600)
+    assert "held out of 300 (drawn from 600)" in train("--sample", 300).out
 
 
 @pytest.fixture
@@ -108,6 +110,7 @@ def test_judged_queries_decide_where_they_are_given(train, work):
     judged = "--judged", docs, "--queries", queries, "--qrels", work / "qrels.npy"
     facts = train("--json", "--bytes", "auto", "--rotation", "none", *judged).json
     assert facts["recall10_drop"] == facts["judged"]["recall10"]["drop"] <= 0.05
+    assert all(len(facts["judged"][what]["interval"]) == 2 for what in ("ndcg10", "recall10"))
     assert facts["bytes"] == min(
         one["num_subvectors"] for one in facts["trials"] if one["recall10_drop"] <= 0.05
     )

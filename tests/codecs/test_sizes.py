@@ -51,6 +51,38 @@ def test_a_size_that_fits_only_while_tried_gives_way_to_the_next():
     assert (book.num_subvectors, asked) == (16, [8, 16, 32, 8, 16])
 
 
+@pytest.mark.parametrize(
+    ("calls", "size"),
+    [(1, 8), (14, 16), (28, 16), (37, 16), (60, 16)],
+    ids=["first try", "second try", "third try", "in full", "after it"],
+)
+def test_ctrl_c_keeps_the_best_of_what_was_tried(calls, size):
+    heard, costs = [], {8: 0.3, 16: 0.04, 32: 0.0}
+
+    def progress(*_):
+        heard.append(1)
+        if len(heard) == calls:
+            raise KeyboardInterrupt
+
+    def judge(book):
+        return {"recall10_drop": costs[book.num_subvectors]}
+
+    book, _ = train_smallest(
+        NOISE[:, :32], 0.05, judge=judge, rotation=None, sample=280, progress=progress
+    )
+    assert book.num_subvectors == size
+    assert book.metadata.get("interrupted", False) == (calls <= 48)
+    assert (book.metadata["samples"], book.metadata["samples_given"]) == (280, 300)
+
+
+def test_ctrl_c_before_any_size_was_tried_passes_on():
+    def judge(book):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_smallest(NOISE[:, :32], 0.05, judge=judge, rotation=None)
+
+
 def test_dimensions_without_a_size_are_refused():
     with pytest.raises(InvalidInput, match="multiple of 8"):
         sizes_of(12)

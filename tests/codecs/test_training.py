@@ -7,16 +7,11 @@ import numpy as np
 import pytest
 
 from cgcython import kernels
+from cgcython.codecs import training
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.kmeans import lloyd, seed_centroids
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
-from cgcython.codecs.training import (
-    PACE,
-    PLAIN_STEPS,
-    STEPS,
-    CodebookWarning,
-    lloyd,
-    seed_centroids,
-)
+from cgcython.codecs.training import PACE, PLAIN_STEPS, STEPS, CodebookWarning
 from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.kernels import dispatch
 
@@ -70,6 +65,9 @@ def test_the_loss_reported_is_that_of_samples_held_out():
     assert facts["held_out_loss"] == pytest.approx(loss(book), rel=0.15)
     assert loss(book, SAMPLES) < facts["held_out_loss"]
     assert (facts["samples"], facts["seed"], facts["model"]) == (1500, 0, "Semantic")
+    for what in ("held_out_loss", "held_out_recall10"):
+        low, high = facts[f"{what}_interval"]
+        assert low < facts[what] < high
 
 
 def test_rotations_lose_less_than_plain_training():
@@ -112,6 +110,49 @@ def test_progress_is_told_after_each_step():
     steps = [step for step, _, _ in heard]
     assert steps == list(range(1, heard[0][1] + 1))
     assert heard[-1][2] < heard[0][2]
+
+
+def interrupting(at):
+    def progress(step, *_):
+        if step == at:
+            raise KeyboardInterrupt
+
+    return progress
+
+
+@pytest.mark.parametrize("step", [1, 9, 12, 13, 30])
+def test_ctrl_c_ends_training_with_the_best_so_far(step):
+    with pytest.warns(CodebookWarning, match=f"interrupted after step {step} of 42"):
+        book = PQ8Codebook.train(SAMPLES, progress=interrupting(step))
+    facts = book.metadata
+    assert (facts["interrupted"], facts["steps"], facts["steps_planned"]) == (True, step, 42)
+    if step >= 12:  # by then the principal axes have a codebook
+        whole = PQ8Codebook.train(SAMPLES, rotation="pca").metadata
+        assert facts["held_out_loss"] <= whole["held_out_loss"]
+
+
+def test_ctrl_c_before_the_first_step_and_once_more_passes_on(monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "principal_axes", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            PQ8Codebook.train(SAMPLES)
+    monkeypatch.setattr(training.Training, "held_out_loss", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        PQ8Codebook.train(SAMPLES, rotation="pca", progress=lambda *_: None)
+
+
+def test_telling_the_loss_takes_little_of_the_time():
+    told, now = [], iter(np.arange(0, 1000, 0.5))
+    watch = training.Watch(lambda found: told.append(found) or 0.25, lambda *_: None)
+    watch.clock = lambda: next(now)  # half a second passes between any two looks
+    for step in range(1, 101):
+        watch.tell(step, step, 100)
+    assert told[0] == 1
+    assert told[-1] == 100
+    assert len(told) < 10
 
 
 def test_few_samples_warn_and_fewer_are_refused():

@@ -5,8 +5,8 @@ import pytest
 from structured import clustered
 
 from cgcython import InvalidInput, PQ8Codebook
+from cgcython.codecs.measures import cosine_losses
 from cgcython.evaluation.drift import MOST_ROWS, drift
-from cgcython.evaluation.metrics import cosine_losses
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
 ROWS = clustered(32, 2000)

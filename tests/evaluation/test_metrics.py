@@ -61,13 +61,6 @@ def test_interval_survives_draws_without_any_success():
     assert metrics.drop_interval([1.0, 0, 0], [0.5, 0, 0]) == (0.5, 0.5)
 
 
-def test_losses_ignore_length_and_accept_zeros():
-    rows = RNG.standard_normal((4, 8))
-    rows[2] = 0
-    np.testing.assert_allclose(metrics.cosine_losses(rows, 3 * rows), 0, atol=1e-15)
-    np.testing.assert_allclose(metrics.cosine_losses(rows[:1], -rows[:1]), 2)
-
-
 @pytest.mark.parametrize("rows", [[[0, 9, 1]], [[-1, 0, 1]], [[0, 1]], [[0.5, 1, 1]]])
 def test_judgements_outside_the_data_are_refused(rows):
     with pytest.raises(InvalidInput, match="judgements"):

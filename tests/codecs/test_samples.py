@@ -1,0 +1,105 @@
+"""Rows are drawn from where they lie: no others are read, in any number type, of any size."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from cgcython import NonFiniteValue, PQ8Codebook
+from cgcython.codecs.samples import as_source, chosen, draw, some_rows
+from cgcython.errors import DimensionMismatch, InvalidInput
+
+pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
+ROWS = np.random.default_rng(0).standard_normal((600, 16)).astype(np.float32)
+
+
+def tenth(count):
+    return count // 10
+
+
+def test_all_rows_are_drawn_once():
+    rows, held_out, given = draw(ROWS, 1000, tenth, seed=3)
+    order = chosen(600, 1000, seed=3)
+    assert np.array_equal(held_out, ROWS[np.sort(order[:60])])
+    assert np.array_equal(rows, ROWS[np.sort(order[60:])])
+    assert given == 600
+
+
+def test_of_many_rows_no_other_is_read():
+    rows = np.full((9000, 16), np.nan, np.float32)
+    wanted = chosen(9000, 400, seed=5)
+    rows[wanted] = ROWS[:400]
+    drawn = draw(rows, 400, tenth, seed=5)
+    assert (len(drawn.rows), len(drawn.held_out), drawn.given) == (360, 40, 9000)
+    book = PQ8Codebook.train(rows, sample=400, seed=5, rotation=None)
+    assert (book.metadata["samples"], book.metadata["samples_given"]) == (400, 9000)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ROWS.astype(np.float16),
+        ROWS.astype(">f8"),
+        np.asfortranarray(ROWS),
+        np.repeat(ROWS, 2, axis=0)[::2],
+        ROWS.tolist(),
+        (ROWS * 9).astype(np.int16),
+    ],
+    ids=["f16", "big-endian f64", "fortran", "strided", "list", "i16"],
+)
+def test_any_number_type_and_order_of_memory_trains(rows):
+    as_given = PQ8Codebook.train(rows, rotation="pca", sample=300)
+    assert as_given == PQ8Codebook.train(np.array(rows, np.float32), rotation="pca", sample=300)
+
+
+def test_a_row_that_is_not_finite_is_named_by_its_place_in_the_source():
+    rows = ROWS.copy()
+    rows[chosen(600, 300, seed=0)[7], 2] = np.inf
+    with pytest.raises(NonFiniteValue) as caught:
+        some_rows(rows, 300, seed=0)
+    assert caught.value.index == np.flatnonzero(np.isinf(rows))[0]
+
+
+def test_what_is_no_matrix_of_numbers_is_refused():
+    with pytest.raises(DimensionMismatch, match="expected 2 dimensions"):
+        as_source(ROWS[0])
+    with pytest.raises(InvalidInput, match="array of real numbers"):
+        PQ8Codebook.train(ROWS.astype(complex))
+    for sample in (255, 1e3, "all"):
+        with pytest.raises(InvalidInput, match="sample: expected 256 or more"):
+            PQ8Codebook.train(ROWS, sample=sample)
+
+
+HUGE = """
+import resource, sys, numpy as np
+from numpy.lib.format import open_memmap
+from cgcython import PQ8Codebook
+from cgcython.codecs.samples import chosen
+from cgcython.codecs.sizes import train_smallest
+rows = open_memmap(sys.argv[1], "w+", "<f2", (1_600_000_000, 64))
+wanted = np.sort(chosen(len(rows), 400, seed=0))
+rng = np.random.default_rng(0)
+rows[wanted] = rng.standard_normal((400, 20)) @ rng.standard_normal((20, 64))
+rows = np.load(sys.argv[1], mmap_mode="r")
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+book = PQ8Codebook.train(rows, sample=400, rotation=None)
+print(book.metadata["samples_given"], book.metadata["held_out_loss"])
+print(train_smallest(rows, 0.9, sample=400, rotation=None)[0].metadata["samples"])
+"""
+
+
+def test_a_map_of_200_gigabytes_trains_in_one(tmp_path):
+    path = tmp_path / "huge.npy"
+    try:
+        with open(path, "wb") as file:
+            file.truncate(210_000_000_000)
+    except OSError as error:
+        pytest.skip(f"no sparse files here: {error}")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HUGE, path], capture_output=True, text=True
+    )
+    path.unlink()
+    given, loss, samples = done.stdout.split() or pytest.fail(done.stderr)
+    assert (int(given), int(samples)) == (1_600_000_000, 400)
+    assert 0 < float(loss) < 0.9  # of the zeros elsewhere nothing is lost
