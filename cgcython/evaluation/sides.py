@@ -119,7 +119,8 @@ class Codes(Exact):
                 originals = documents
             case _:
                 return cosine_losses(documents, np.asarray(decoded))
-        return np.array([self.codec.loss(*pair) for pair in zip(originals, decoded)])
+        losses = np.array([self.codec.loss(*pair) for pair in zip(originals, decoded)])
+        return np.maximum(losses, 0.0)  # rounding may go below zero
 
 
 class Stored(Codes):
