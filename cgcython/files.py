@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_whole(path, data):
-    """Write bytes to a file durably; a failure leaves what was there before.
+    """Write bytes, or several one after the other, durably; a failure leaves what was there.
 
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_whole(Path(folder, "new", "file"), b"bytes")
@@ -18,7 +18,7 @@ def write_whole(path, data):
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            file.write(data)
+            file.writelines(data if isinstance(data, list) else [data])
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)

@@ -30,6 +30,10 @@ class Float8Scan(Scan):
         """Return the scan of the rows of several."""
         return cls(_joined(scans, "codes"), _joined(scans, "scales"))
 
+    def arrays(self):
+        """Return the arrays that a file keeps of this scan."""
+        return {"codes": self.codes, "scales": self.scales}
+
     def __len__(self):
         return len(self.codes)
 
@@ -121,6 +125,10 @@ class BinaryScan(Scan):
         """Return the scan of the rows of several."""
         return cls(_joined(scans, "codes"), scans[0].codec)
 
+    def arrays(self):
+        """Return the arrays that a file keeps of this scan."""
+        return {"codes": self.codes}
+
     def __len__(self):
         return len(self.codes)
 
@@ -175,6 +183,10 @@ class PQ8Scan(Scan):
         """Return the scan of the rows of several."""
         return cls(_joined(scans, "codes"), scans[0].codebook)
 
+    def arrays(self):
+        """Return the arrays that a file keeps of this scan."""
+        return {"codes": self.codes, "inverse_norms": self._norms()}
+
     def __len__(self):
         return len(self.codes)
 
@@ -210,12 +222,18 @@ class PQ8Scan(Scan):
         tables = self.codebook.search_tables(query)
         if metric == "dot":
             return tables, np.linalg.norm(query.astype(np.float64))
-        if self._inverse_norms is None:  # no query changes them
-            self._inverse_norms = self._measured(tables)
+        self._norms()
         return tables, 1.0
 
-    def _measured(self, tables):
+    def _norms(self):
+        """Return one over the length of what each row decodes to, 0 for a length of 0."""
+        if self._inverse_norms is None:  # no query changes them
+            self._inverse_norms = self._measured()
+        return self._inverse_norms
+
+    def _measured(self):
         norms = np.empty(len(self), np.float32)
+        tables = self.codebook.search_tables(np.zeros(self.codebook.embedding_dim, np.float32))
         kernels.adc.scan(tables.norms, self.codes, norms)
         norms += np.float32(tables.norm_constant)
         np.sqrt(np.maximum(norms, 0, out=norms), out=norms)

@@ -1,14 +1,16 @@
-"""The codes of each embedder in memory, loaded when first searched and kept in step with writes."""
+"""The codes of each embedder, mapped or in memory when first searched, in step with writes."""
 
 import threading
 
 import numpy as np
 
+from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
 from cgcython.search.fusion import NOWHERE
 from cgcython.search.graphs import Graph
 from cgcython.search.loading import CHUNK, KEY, Loader, joined, whole_keys
 
 MOST_PARTS = 64
+MOST_CHANGES = 1 << 16  # more of them are read faster with everything else
 
 
 class Column:
@@ -112,19 +114,17 @@ class Column:
 
 
 class Columns:
-    """The columns of a store, each loaded when first asked for."""
+    """The columns and graphs of a store, each made when first asked for.
 
-    def __init__(self, store, find_codebook):
+    They follow the store by its journal, whoever writes: what stands at an older position is
+    brought up to date with what changed since, or made anew where the journal cannot tell.
+    """
+
+    def __init__(self, store, find_codebook, folder=None):
+        self._store, self._folder, self._find_codebook = store, folder, find_codebook
         self._loader = Loader(store, find_codebook)
-        self._columns, self._changed = {}, {}
-        self._graphs, self._unseen = {}, {}
-        self._reading, self._noting = threading.Lock(), threading.Lock()
-
-    def changed(self, keys):
-        """Hear of keys that were written; reads after this see them."""
-        with self._noting:
-            for changed in (*self._changed.values(), *self._unseen.values()):
-                changed.update(keys)
+        self._columns, self._graphs, self._saved = {}, {}, {}
+        self._reading = threading.RLock()
 
     def get(self, model_id):
         """Return the Column of an embedder as it is now.
@@ -132,24 +132,41 @@ class Columns:
         Raises StorageCorruption naming the damaged records.
         """
         with self._reading:
-            with self._noting:
-                changed, self._changed[model_id] = self._changed.get(model_id), set()
-            column = self._columns.get(model_id)
-            try:
-                if column is None:
-                    column = Column.of(self._loader.all(model_id))
-                elif changed:
-                    column = self._updated(model_id, column, sorted(changed))
-            except BaseException:
-                self._columns.pop(model_id, None)
-                raise
-            self._columns[model_id] = column
-            return column
+            known = self._columns.pop(model_id, None) or self._from_file(model_id)
+            known = known and self._followed(model_id, *known)
+            self._columns[model_id] = known or self._loaded(model_id)
+            return self._columns[model_id][0]
 
-    def _updated(self, model_id, column, changed):
-        parts = self._loader.some(model_id, changed)
-        column = column.updated(np.array(changed, KEY), parts)
-        return Column.of(column.parts()) if column.is_worn else column
+    def _from_file(self, model_id):
+        if self._folder is None:
+            return None
+        found = load_parts(column_path(self._folder, model_id), model_id, self._find_codebook)
+        if found is None:
+            return None
+        self._saved[model_id] = found[1]
+        return Column.of(found[0]), found[1]
+
+    def _followed(self, model_id, column, position):
+        """Return a column as it is now, and where the journal stands; None if it cannot tell."""
+        changed, now = self._changes(model_id, position)
+        if changed is None or len(changed) > MOST_CHANGES:
+            return None
+        if changed:
+            parts = self._loader.some(model_id, changed)
+            column = column.updated(np.array(changed, KEY), parts)
+            column = Column.of(column.parts()) if column.is_worn else column
+        return column, now
+
+    def _changes(self, model_id, position):
+        """Return the keys that changed since a position, None if unknown, and the position now."""
+        journal = self._store.journal
+        now = journal.position()
+        return ([] if now == position else journal.changes_since(position, model_id)), now
+
+    def _loaded(self, model_id):
+        with self._store.snapshot() as frozen:
+            parts = Loader(frozen, self._find_codebook).all(model_id)
+            return Column.of(parts), frozen.journal.position()
 
     def some(self, model_id, keys):
         """Return the Column of an embedder where it is loaded, otherwise one of some records."""
@@ -163,14 +180,52 @@ class Columns:
         The graph is None where the embedder has none: sparse vectors, tokens, rows of several
         dimensions or thresholds. The first call builds it.
         """
-        with self._noting:
-            unseen, self._unseen[model_id] = self._unseen.get(model_id), set()
-        column = self.get(model_id)
         with self._reading:
-            graph = self._graphs.get(model_id)
-            if graph is None or not graph.fits(column) or unseen is None:
-                graph = Graph.of(column, num_threads, progress)
-            elif unseen:
-                graph.update(column, np.array(sorted(unseen), KEY), num_threads)
-            self._graphs[model_id] = graph
-        return column, graph
+            column = self.get(model_id)
+            now = self._columns[model_id][1]
+            graph = self._graphs.pop(model_id, None) or self._graph_from_file(model_id)
+            if graph is not None and graph.fits(column):
+                changed, _ = self._changes(model_id, graph.position)
+                if changed:
+                    graph.update(column, np.array(changed, KEY), num_threads)
+                graph = None if changed is None else graph
+            else:
+                graph = None
+            graph = graph or Graph.of(column, num_threads, progress)
+            if graph is not None:
+                graph.position = now
+                self._graphs[model_id] = graph
+            return column, graph
+
+    def _graph_from_file(self, model_id):
+        return self._folder and Graph.load(graph_path(self._folder, model_id))
+
+    def save(self, model_ids=None):
+        """Write the loaded columns and graphs, of some embedders if given, to their files."""
+        saved = []
+        with self._reading:
+            for model_id in sorted(self._columns if model_ids is None else model_ids):
+                column, position = self.get(model_id), self._columns[model_id][1]
+                path = column_path(self._folder, model_id)
+                if save_parts(path, model_id, column.parts(), position):
+                    self._saved[model_id] = position
+                    saved.append(path)
+                if self._graphs.get(model_id):
+                    graph = self.graph(model_id)[1]
+                    graph.save(graph_path(self._folder, model_id))
+                    saved.append(graph_path(self._folder, model_id))
+        return saved
+
+    def save_what_pays(self):
+        """Save the large columns that have no file, or one that much was changed since."""
+        with self._reading:
+            self.save([one for one in list(self._columns) if self._saving_pays(one)])
+
+    def _saving_pays(self, model_id):
+        column = self.get(model_id)
+        if len(column) < CHUNK:
+            return False
+        if model_id not in self._saved:
+            return True
+        changed, _ = self._changes(model_id, self._saved[model_id])
+        return changed is None or len(changed) > len(column) // 32

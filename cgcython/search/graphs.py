@@ -5,16 +5,12 @@ themselves. It only proposes; whoever asks scores the candidates by the codes. L
 records in the order in which they were added, and are never used again.
 """
 
-import json
-from zlib import crc32
-
 import numpy as np
-from safetensors import SafetensorError
 
 from cgcython.errors import InvalidInput
 from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
+from cgcython.search.column_files import read_arrays, write_arrays
 from cgcython.search.loading import KEY
-from cgcython.tensors import read_tensors, write_tensors
 
 try:
     from usearch.index import Index
@@ -100,26 +96,20 @@ class Graph:
             "labels": np.fromiter(self._labels.values(), np.int64, len(self._labels)),
         }
         about = {"bits": self.bits, "dimension": self.dim, "position": self.position}
-        about |= {"format": FORMAT, "version": VERSION}
-        about["crc32"] = {name: crc32(array.tobytes()) for name, array in arrays.items()}
-        write_tensors(path, arrays, {"about": json.dumps(about)})
+        write_arrays(path, arrays, {"format": FORMAT, "version": VERSION, **about})
 
     @classmethod
     def load(cls, path):
         """Return the graph of a file; None of one that is missing, damaged or of another make."""
-        try:
-            arrays, metadata = read_tensors(path)
-            about = json.loads(metadata["about"])
-            sound = about["format"] == FORMAT and about["version"] == VERSION
-            if not sound or about["crc32"] != {n: crc32(a.data) for n, a in arrays.items()}:
-                return None
-            graph = cls(about["bits"], about["dimension"], about["position"])
-            graph._index.load(arrays["graph"].tobytes())
-            graph._keys = arrays["keys"].reshape(-1).view(KEY).copy()
-            labels = arrays["labels"]
-            graph._labels = dict(zip(graph._keys[labels].tolist(), labels.tolist()))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
+        found = read_arrays(path, FORMAT, VERSION)
+        if found is None:
             return None
+        arrays, about = found
+        graph = cls(about["bits"], about["dimension"], about["position"])
+        graph._index.load(arrays["graph"].tobytes())
+        graph._keys = arrays["keys"].reshape(-1).view(KEY).copy()
+        labels = arrays["labels"]
+        graph._labels = dict(zip(graph._keys[labels].tolist(), labels.tolist()))
         return graph
 
 

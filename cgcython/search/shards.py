@@ -1,5 +1,6 @@
 """A folder of shards that can be searched, as a store can."""
 
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -9,6 +10,15 @@ from cgcython.router import QuantizationRouter
 from cgcython.search.columns import Columns
 from cgcython.search.store import Searcher
 from cgcython.store import shards
+from cgcython.store.ids import as_key
+
+
+class _NothingChanges:
+    """The journal of what is written once."""
+
+    def position(self):
+        """Return the only position there is."""
+        return 0
 
 
 class ShardSearcher(Searcher):
@@ -19,7 +29,13 @@ class ShardSearcher(Searcher):
         profile = str(Path(folder) / shards.PROFILE)
         self.profile = Profile.named(profile)
         self.router = QuantizationRouter(folder, profile)
+        self.journal = _NothingChanges()
         self._columns = Columns(self, self.router.codebooks.by_id)
+
+    @contextmanager
+    def snapshot(self):
+        """Yield this searcher: shards are written once."""
+        yield self
 
     def scan(self, model_id):
         """Yield (id, record) of all memories that have an embedder."""
@@ -39,8 +55,8 @@ class ShardSearcher(Searcher):
     def quantized(self, record_id, model_id):
         """Return one embedder's record of a memory, or None; only tokens are kept for this."""
         if model_id is not ModelId.LATE_INTERACTION:
-            return dict(self.scan(model_id)).get(record_id.bytes)
-        return self._tokens.get(record_id.bytes)
+            return dict(self.scan(model_id)).get(as_key(record_id))
+        return self._tokens.get(as_key(record_id))
 
     @cached_property
     def _tokens(self):

@@ -1,11 +1,13 @@
 """A store that can be searched by fingerprints."""
 
+import logging
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from cgcython.base import ModelId
+from cgcython.errors import QuantizationError, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
 from cgcython.search.asking import keys_of, weights_of, whole
 from cgcython.search.columns import Columns
@@ -13,6 +15,8 @@ from cgcython.search.fusion import NOWHERE, deciding_depth, fuse
 from cgcython.search.loading import KEY, whole_keys
 from cgcython.search.views import View
 from cgcython.store.records import RecordStore
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Hit(NamedTuple):
@@ -110,10 +114,30 @@ scores={<ModelId.HDC: 8>: 1.0})])
 
     def __init__(self, files, shelf, profile):
         super().__init__(files, shelf, profile)
-        self._columns = Columns(self, shelf.codebook)
+        self._columns = Columns(self, shelf.codebook, self.path)
 
-    def _changed(self, keys):
-        self._columns.changed(keys)
+    def save_columns(self, embedders=None):
+        """Write the columns of some embedders, or those that were searched, and return the files.
+
+        They lie in the folder `columns` of the store, are mapped when it is searched again, and may
+        be deleted at any time. Sparse vectors and tokens have none. Closing a store saves large
+        columns by itself, where they have no file or one of long ago. Graphs that were built are
+        saved too.
+        """
+        if self._files.read_only:
+            raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
+        if embedders is not None:
+            embedders = [ModelId.parse(one) for one in embedders]
+        return self._columns.save(embedders)
+
+    def close(self):
+        """Give the folder back to other processes."""
+        if self._files.is_open and not self._files.read_only:
+            try:
+                self._columns.save_what_pays()
+            except (OSError, QuantizationError) as error:
+                _LOGGER.warning("store %s: its columns were not saved: %s", self.path, error)
+        super().close()
 
     def _changed_anyhow(self):
         self._columns = Columns(self, self._shelf.codebook)

@@ -80,6 +80,11 @@ class Tables:
         self.require_open()
         return family in self._families
 
+    @property
+    def is_open(self):
+        """Whether the files were not given back yet."""
+        return bool(self._families)
+
     def require_open(self):
         """Raise StoreUnavailable once the files were given back."""
         if not self._families:

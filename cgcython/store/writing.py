@@ -231,10 +231,6 @@ class RecordWriter(RecordReader):
     def _write(self, puts, deletes, changes):
         """Write what changes `{key: mask of embedders}`; the write lock is held."""
         self.journal.write(puts, deletes, changes)
-        self._changed(changes)
-
-    def _changed(self, keys):
-        """Hear of keys that were written; the write lock is held."""
 
     def _changed_anyhow(self):
         """Hear that any key may have been written; the write lock is held."""

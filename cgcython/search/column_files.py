@@ -1,0 +1,123 @@
+"""Columns and graphs in files beside a store: derived from it, checked when read, safe to delete.
+
+A file is one of safetensors whose metadata say what it is, where the store's journal stood, and
+the CRC-32 of every array. It appears whole or not at all. A reader believes nothing that is
+missing, damaged, of another version or of another store: it makes the data anew instead.
+"""
+
+import json
+from zlib import crc32
+
+import numpy as np
+from safetensors import SafetensorError
+
+from cgcython.codecs.binary import BinaryCodec
+from cgcython.files import write_whole
+from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
+from cgcython.search.loading import KEY
+from cgcython.tensors import DTYPES, read_tensors
+
+FOLDER = "columns"
+FORMAT, VERSION = "cgcython-column", 1
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_KINDS = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
+_ALIGNMENT = 64
+
+
+def column_path(folder, model_id):
+    """Return the file of an embedder's column in the folder of a store.
+
+    >>> from pathlib import Path
+    >>> from cgcython import ModelId
+    >>> column_path(Path("memories"), ModelId.HDC).as_posix()
+    'memories/columns/E9.safetensors'
+    """
+    return folder / FOLDER / f"{model_id.short}.safetensors"
+
+
+def graph_path(folder, model_id):
+    """Return the file of an embedder's graph in the folder of a store."""
+    return folder / FOLDER / f"{model_id.short}-graph.safetensors"
+
+
+def write_arrays(path, arrays, about):
+    """Write arrays and what is to know about them; no array is copied for it."""
+    arrays = {name: np.ascontiguousarray(one) for name, one in arrays.items()}
+    # Wide numbers first, so that all of them lie at multiples of their width.
+    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
+    header, end = {}, 0
+    for name, array in arrays.items():
+        start, end = end, end + array.nbytes
+        dtype = _NAMES[array.dtype.str]
+        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
+    text = json.dumps({**about, "crc32": {name: _crc(one) for name, one in arrays.items()}})
+    metadata = {"about": text, "crc32": str(crc32(text.encode()))}
+    head = json.dumps({"__metadata__": metadata, **header}).encode()
+    head += b" " * (-(8 + len(head)) % _ALIGNMENT)
+    views = [memoryview(one).cast("B") for one in arrays.values() if one.size]
+    write_whole(path, [len(head).to_bytes(8, "little"), head, *views])
+
+
+def read_arrays(path, form, version):
+    """Return (arrays mapped and checked, what is to know about them), or None: see above."""
+    try:
+        arrays, metadata = read_tensors(path)
+        if str(crc32(metadata["about"].encode())) != metadata["crc32"]:
+            return None
+        about = json.loads(metadata["about"])
+        if (about["format"], about["version"]) != (form, version):
+            return None
+        if about["crc32"] != {name: _crc(one) for name, one in arrays.items()}:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+    return arrays, about
+
+
+def _crc(array):
+    return crc32(memoryview(array).cast("B")) if array.size else 0
+
+
+def save_parts(path, model_id, parts, position):
+    """Write the (keys, scan) parts of a column; returns False for kinds that have no file."""
+    if any(type(scan) not in _KINDS.values() for _, scan in parts):
+        return False
+    arrays, kinds = {}, []
+    for number, (keys, scan) in enumerate(parts):
+        columns = {"keys": keys.view(np.uint8).reshape(-1, KEY.itemsize), **scan.arrays()}
+        arrays |= {f"{number}.{name}": one for name, one in columns.items()}
+        kind, *shared = scan.key
+        kinds.append([next(name for name, one in _KINDS.items() if one is kind), *shared])
+    about = {"format": FORMAT, "version": VERSION, "embedder": model_id.short}
+    write_arrays(path, arrays, {**about, "position": position, "parts": kinds})
+    return True
+
+
+def load_parts(path, model_id, find_codebook):
+    """Return the (keys, scan) parts of a column and the position of the journal, or None."""
+    found = read_arrays(path, FORMAT, VERSION)
+    if found is None or found[1]["embedder"] != model_id.short:
+        return None
+    arrays, about = found
+    parts = []
+    for number, (name, *shared) in enumerate(about["parts"]):
+        columns = {
+            key.partition(".")[2]: one
+            for key, one in arrays.items()
+            if key.partition(".")[0] == str(number)
+        }
+        keys = columns.pop("keys").reshape(-1).view(KEY)
+        kind = _KINDS[name]
+        scan = _MAKERS[name](columns, find_codebook, *shared)
+        scan.key = (kind, *shared)
+        parts.append((keys, scan))
+    return parts, about["position"]
+
+
+_MAKERS = {
+    "float8": lambda columns, _, dim: Float8Scan(**columns),
+    "binary": lambda columns, _, dim, threshold: BinaryScan(
+        **columns, codec=BinaryCodec(dim, threshold)
+    ),
+    "pq8": lambda columns, find, dim, codebook_id: PQ8Scan(**columns, codebook=find(codebook_id)),
+}
