@@ -21,6 +21,7 @@ COMMANDS = {
     "search": "find the memories nearest to query embeddings",
     "eval": "measure loss and retrieval quality against float32",
     "drift": "compare new embeddings with those that codebooks were trained on",
+    "store": "sizes, backup, compaction, trash and codebooks of a store",
     "verify": "read and check every record of a store",
     "info": "show version, processor levels and extras of this installation",
 }

@@ -1,0 +1,160 @@
+"""Look after a store: how large it is, what is deleted for good, copies and codebooks.
+
+`stats` estimates at once what `--exact` counts. `purge` deletes for good what was deleted softly
+longer ago than `--older-than`, and `compact` then frees its room on the disk. `backup` writes a
+copy that is a store. `reencode` moves the records of an embedder to the codebook in `--models`;
+interrupted, it goes on where it stopped.
+
+example:
+  cgcython store stats memories --exact
+  cgcython store purge memories --older-than 30d
+  cgcython store backup memories /backup/memories
+  cgcython store reencode memories E1 --models models --drop
+"""
+
+import argparse
+from datetime import timedelta
+
+from cgcython.cli import options
+from cgcython.cli.failures import OK
+from cgcython.cli.output import print_json, print_table
+from cgcython.cli.progress import progress
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_file import codebook_path
+from cgcython.store import RecordStore
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+ACTIONS = {
+    "stats": "records, bytes by embedder and layout, bytes on disk, codebooks",
+    "compact": "rewrite the files without what was replaced or deleted",
+    "purge": "delete for good what was deleted softly",
+    "backup": "write a copy to a new folder, whole or not at all",
+    "reencode": "move the records of an embedder to another codebook",
+}
+
+
+def add_arguments(parser):
+    actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
+    for name, summary in ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary)
+        action.add_argument("store", metavar="STORE", help="the folder of a store")
+        _ARGUMENTS.get(name, lambda _: None)(action)
+        options.add_json(action)
+
+
+def _add_stats(parser):
+    parser.add_argument("--exact", action="store_true", help="count all, by reading all")
+
+
+def _add_purge(parser):
+    parser.add_argument(
+        "--older-than",
+        type=duration,
+        default=timedelta(0),
+        metavar="TIME",
+        help="keep what was deleted since, as 90s, 15m, 12h or 30d ago (default: delete all)",
+    )
+
+
+def _add_backup(parser):
+    parser.add_argument("target", metavar="FOLDER", help="made by this; it must not exist")
+
+
+def _add_reencode(parser):
+    parser.add_argument("embedder", type=options.embedder, metavar="EMBEDDER", help="such as E1")
+    options.add_models(parser, required=True)
+    parser.add_argument("--drop", action="store_true", help="remove codebooks no record needs then")
+
+
+_ARGUMENTS = {
+    "stats": _add_stats,
+    "purge": _add_purge,
+    "backup": _add_backup,
+    "reencode": _add_reencode,
+}
+
+
+def duration(text):
+    """Return the timedelta of `90s`, `15m`, `12h` or `30d`, for argparse.
+
+    >>> duration("12h")
+    datetime.timedelta(seconds=43200)
+    """
+    number, unit = text[:-1], text[-1:]
+    if unit not in UNITS or not number.isdecimal() or len(number) > 6:
+        raise argparse.ArgumentTypeError(f"expected 90s, 15m, 12h or 30d, got {text!r}")
+    return timedelta(**{UNITS[unit]: int(number)})
+
+
+def run(args):
+    read_only = args.action in ("stats", "backup")
+    with RecordStore.open(args.store, read_only=read_only, create=False) as store:
+        found = _RUNS[args.action](store, args)
+    if args.json:
+        print_json(found)
+    elif args.action == "stats":
+        _print_stats(found)
+    else:
+        print(", ".join(f"{value} {name.replace('_', ' ')}" for name, value in found.items()))
+    return OK
+
+
+def _stats(store, args):
+    found = store.statistics(args.exact)._asdict()
+    found["parts"] = [
+        {**part._asdict(), "embedder": part.embedder.short} for part in found["parts"]
+    ]
+    found["codebooks"] = {
+        model_id.short: [f"{one:#010x}" for one in ids]
+        for model_id, ids in found["codebooks"].items()
+    }
+    return found
+
+
+def _print_stats(found):
+    about = "" if found["exact"] else "about "
+    print(f"{about}{found['records']} records, {about}{found['record_bytes']} bytes")
+    print(f"{about}{found['trashed']} in the trash, {about}{found['trash_bytes']} bytes")
+    print(f"{found['database_bytes']} bytes on disk")
+    for name, ids in found["codebooks"].items():
+        print(f"codebooks of {name}: {', '.join(ids)}")
+    rows = [list(part.values()) for part in found["parts"]]
+    if rows:
+        print_table(["embedder", "layout", "sections", "bytes"], rows)
+
+
+def _compact(store, args):
+    return {"bytes_freed": store.compact()}
+
+
+def _purge(store, args):
+    return {"records_purged": store.purge(args.older_than)}
+
+
+def _backup(store, args):
+    store.backup(args.target)
+    return {"records_copied": len(store)}
+
+
+def _reencode(store, args):
+    path = codebook_path(args.models, args.embedder.title)
+    codebook = PQ8Codebook.load(path, store.profile[args.embedder].dimension)
+    with progress(store.statistics().records, "record", "reencode") as bar:
+        done = store.reencode(args.embedder, codebook, progress=bar.advance)
+    found = {
+        "records_moved": done.records,
+        "mean_loss": round(done.mean_loss, 6),
+        "max_loss": round(done.max_loss, 6),
+    }
+    if args.drop:
+        found["codebooks_dropped"] = len(store.drop_codebooks())
+    return found
+
+
+_RUNS = {
+    "stats": _stats,
+    "compact": _compact,
+    "purge": _purge,
+    "backup": _backup,
+    "reencode": _reencode,
+}
