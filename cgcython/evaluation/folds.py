@@ -9,9 +9,9 @@ import numpy as np
 
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
-from cgcython.evaluation.metrics import cosine_losses
 from cgcython.evaluation.sides import Block, timed
 from cgcython.search.code_scans import PQ8Scan
 

@@ -6,6 +6,7 @@ import pytest
 from cgcython import PQ8Codebook
 from cgcython.cli.columns import DenseColumn, SparseColumn
 from cgcython.codecs.float8 import Float8Codec
+from cgcython.codecs.measures import cosine_losses
 from cgcython.evaluation import limits, metrics
 from cgcython.evaluation.folds import samples
 from cgcython.evaluation.methods import (
@@ -38,7 +39,7 @@ def sentences(data):
 def test_float8_keeps_synthetic_embeddings(values):
     codec, limit = Float8Codec(512), limits.method_limit(limits.FLOAT8, None)
     decoded = codec.decode_batch(codec.encode_batch(values))
-    losses = metrics.cosine_losses(values, decoded)
+    losses = cosine_losses(values, decoded)
     assert losses.mean() <= limit.loss
     assert losses.max() <= limit.max_loss
 
@@ -68,7 +69,7 @@ def test_one_codebook_keeps_the_other_half(sentences, size):
     column, _, _, others = sentences
     book = PQ8Codebook.train(samples(column, others, fold=0), size, rotation="pca", width=256)
     rows = column.values[::2].astype(np.float32)
-    losses = metrics.cosine_losses(rows, book.decode(book.encode(rows)))
+    losses = cosine_losses(rows, book.decode(book.encode(rows)))
     assert losses.mean() <= ONE_SEED * limits.method_limit(limits.ROTATED_PQ, size).loss
 
 
