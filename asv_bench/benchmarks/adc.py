@@ -3,7 +3,7 @@
 import faiss
 import numpy as np
 
-from cgcython import kernels
+from cgcython import CodeIndex, PQ8Codebook, kernels
 from cgcython.codecs.training import Training
 from cgcython.kernels import pq_layout
 
@@ -44,6 +44,13 @@ def nearest_in_blocks():
     kernels.adc.topk_blocks(TABLE, BLOCKS, COUNT, IDS, BEST)
 
 
+CODE_INDEX = CodeIndex(PQ8Codebook(CENTROIDS), CODES)
+
+
+def nearest_in_an_index():
+    BEST[:] = CODE_INDEX.search(QUERY, 10)[1]
+
+
 def nearest_by_faiss():
     return INDEX.search(QUERY[None], 10)[0][0]
 
@@ -70,6 +77,11 @@ class TopTen:
     def track_blocks_against_faiss(self):
         check(nearest_in_blocks)
         return times_as_fast(nearest_in_blocks, nearest_by_faiss)
+
+    @at_least(0.7, "of the kernel")
+    def track_index_against_its_kernel(self):
+        check(nearest_in_an_index)
+        return times_as_fast(nearest_in_an_index, nearest_in_blocks)
 
     @at_least(1)
     def track_blocks_against_fast_scan(self):

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from structured import clustered
 
-from cgcython import CodeIndex, InvalidInput, PQ8Codebook
+from cgcython import CodebookMissing, CodeIndex, InvalidInput, PQ8Codebook, StorageCorruption
+from cgcython.errors import UnsupportedVersion
+from cgcython.search import code_file, code_index
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
 DIM, K = 32, 10
@@ -82,6 +84,33 @@ def test_a_filter_leaves_only_its_ids(book):
     assert np.array_equal(distances, np.sort(expected)[:K])
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_a_filter_is_met_a_part_at_a_time(book, index, num_threads, monkeypatch):
+    monkeypatch.setattr(code_index, "GATHERED", 100)
+    among = np.arange(0, 6000, 3)
+    found = index.search(QUERIES[0], K, among=among, num_threads=num_threads)
+    all_distances = index.distances(QUERIES[0], among)
+    order = np.argsort(all_distances, kind="stable")[:K]
+    assert np.array_equal(found, [among[order], all_distances[order]])
+
+
+def test_ids_of_any_size_filter_exactly(book):
+    ids = [2**60 + 1, 2**60 + 2, -5]
+    index = CodeIndex(book, book.encode(ROWS[:3]), ids)
+    found, _ = index.search(QUERIES[0], among=np.array([2**60 + 2, 2**64 - 5], np.uint64))
+    assert found.tolist() == [2**60 + 2]
+    with pytest.raises(InvalidInput, match=r"below 2\*\*63"):
+        CodeIndex(book, book.encode(ROWS[:1]), np.array([2**63], np.uint64))
+
+
+@pytest.mark.parametrize("queries", [0, 1, 5])
+def test_queries_share_threads_without_changing_anything(index, queries):
+    alone = index.search(QUERIES[:queries], K, among=range(1000))
+    together = index.search(QUERIES[:queries], K, among=range(1000), num_threads=2)
+    assert alone[0].shape == (queries, K)
+    assert all(np.array_equal(*pair) for pair in zip(alone, together))
+
+
 def test_a_filter_of_nothing_finds_nothing(index):
     assert [len(one) for one in index.search(QUERIES[0], among=[])] == [0, 0]
 
@@ -93,6 +122,13 @@ def test_finer_codes_order_the_shortlist(book, index):
     shortlist, _ = index.search(QUERIES[0], 20 * K)
     assert set(ids) <= set(shortlist)
     assert np.array_equal(distances, np.sort(finer.distances(QUERIES[0], shortlist))[:K])
+
+
+def test_a_symmetric_shortlist_is_ordered_by_asymmetric_distances(index):
+    ids, distances = index.search(QUERIES[0], K, symmetric=True, finer=index, oversample=20)
+    shortlist, _ = index.search(QUERIES[0], 20 * K, symmetric=True)
+    assert np.array_equal(distances, np.sort(index.distances(QUERIES[0], shortlist))[:K])
+    assert set(ids) <= set(shortlist)
 
 
 def test_an_index_keeps_the_bytes_of_its_codes_and_no_more(book, index):
@@ -115,3 +151,77 @@ def test_wrong_input_is_refused(book, index):
         index.search(QUERIES[0], -1)
     with pytest.raises(InvalidInput, match="among"):
         index.search(QUERIES[0], among=[0.5])
+    with pytest.raises(InvalidInput, match=r"rows: expected 0 to 5999, got -1 to 2"):
+        index.codes([2, -1])
+    with pytest.raises(InvalidInput, match="rows"):
+        index.distances(QUERIES[0], [6000])
+    with pytest.raises(InvalidInput, match="finer: expected a CodeIndex of the same 6000 rows"):
+        index.search(QUERIES[0], finer=CodeIndex(book, book.encode(ROWS[:9])))
+    with pytest.raises(InvalidInput, match="num_threads"):
+        index.search(QUERIES, num_threads=0)
+
+
+def test_the_first_codes_decide_whether_there_are_ids(book):
+    index = CodeIndex(book)
+    index.add(book.encode(ROWS[:2]), [7, 9])
+    index.add(book.encode(ROWS[2:3]), [8])
+    assert sorted(index.search(QUERIES[0])[0]) == [7, 8, 9]
+
+
+@pytest.fixture(params=["rows", "ids"])
+def saved(request, book, tmp_path):
+    ids = None if request.param == "rows" else np.arange(100) * 3
+    index = CodeIndex(book, book.encode(ROWS[:100]), ids)
+    index.save(tmp_path / "index.safetensors")
+    return index, tmp_path / "index.safetensors"
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_saved_index_is_mapped_and_finds_the_same(book, saved, verify):
+    index, path = saved
+    loaded = CodeIndex.load(path, book, verify=verify)
+    assert isinstance(loaded.blocks, np.memmap)
+    assert not loaded.blocks.flags.writeable
+    for again, first in zip(loaded.search(QUERIES, K), index.search(QUERIES, K)):
+        assert np.array_equal(again, first)
+    ids = None if index.ids is None else [1]
+    loaded.add(book.encode(ROWS[:1]), ids)
+    assert len(loaded) == 101
+
+
+def test_an_empty_index_is_saved_too(book, tmp_path):
+    CodeIndex(book).save(tmp_path / "empty.safetensors")
+    assert len(CodeIndex.load(tmp_path / "empty.safetensors", book, verify=True)) == 0
+
+
+def test_another_codebook_does_not_read_the_codes(book, saved):
+    other = PQ8Codebook(book.centroids + 1, book.rotation, book.mean)
+    with pytest.raises(CodebookMissing, match=f"{book.codebook_id:#010x}"):
+        CodeIndex.load(saved[1], other)
+
+
+def test_every_flipped_byte_and_every_cut_is_told(book, saved):
+    index, path = saved
+    whole = path.read_bytes()
+    for at in (*range(0, len(whole), 7), len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            found = CodeIndex.load(path, book, verify=True)
+        except (StorageCorruption, CodebookMissing):
+            continue
+        assert np.array_equal(found.blocks, index.blocks)  # a space in the header's padding
+    path.write_bytes(whole[:-1])
+    with pytest.raises(StorageCorruption):
+        CodeIndex.load(path, book)
+
+
+def test_another_version_and_shape_are_refused(book, saved, monkeypatch):
+    index, path = saved
+    monkeypatch.setattr(code_file, "VERSION", "2")
+    index.save(path)
+    monkeypatch.undo()
+    with pytest.raises(UnsupportedVersion, match="version 2, this release reads 1"):
+        CodeIndex.load(path, book)
+    code_file.save(path, code_file.Content(index.blocks, None, 1000), book.codebook_id)
+    with pytest.raises(StorageCorruption, match="2 blocks do not hold 1000 rows"):
+        CodeIndex.load(path, book)
