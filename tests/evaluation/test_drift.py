@@ -6,6 +6,7 @@ from structured import clustered
 
 from cgcython import InvalidInput, PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
+from cgcython.codecs.samples import chosen
 from cgcython.evaluation.drift import MOST_ROWS, drift
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
@@ -29,6 +30,12 @@ def test_one_row_again_and_again_leaves_nearly_all_centroids_unused(book):
 
 def test_many_rows_are_sampled(book):
     assert drift(book, np.repeat(ROWS, 6, axis=0)).rows == MOST_ROWS
+
+
+def test_of_many_rows_no_other_is_read(book):
+    rows = np.full((3 * MOST_ROWS, 32), np.nan, np.float16)
+    rows[chosen(len(rows), MOST_ROWS, seed=0)] = np.repeat(ROWS, 5, axis=0)
+    assert not drift(book, rows).drifted
 
 
 def test_noise_has_drifted(book):
