@@ -16,6 +16,7 @@ from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, UsageError, exit_co
 COMMANDS = {
     "train": "learn the codebook of a PQ embedder from example embeddings",
     "encode": "quantize a corpus into a store or into safetensors shards",
+    "migrate": "turn float32 embeddings of an earlier system into a store",
     "decode": "turn a store or shards back into float32 arrays",
     "inspect": "say what a codebook, record, shard or store holds",
     "search": "find the memories nearest to query embeddings",

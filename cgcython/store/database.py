@@ -1,4 +1,4 @@
-"""RocksDB behind a few calls: this file and `tables` are the only ones that know rocksdict.
+"""RocksDB behind a few calls: this file, `tables` and `foreign` alone know rocksdict.
 
 An acknowledged write is in the write-ahead log, handed to the operating system: it survives the
 death of the process, and with `sync` that of the machine. The log is recovered in the mode that

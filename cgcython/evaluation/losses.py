@@ -1,0 +1,46 @@
+"""What the embeddings of many memories lose, kept for some of them while they are encoded."""
+
+from array import array
+
+import numpy as np
+
+from cgcython.errors import InvalidInput
+from cgcython.evaluation.comparison import Loss
+
+MEASURED_ALL = 1000  # of the first memories; a small corpus is measured whole
+
+
+class LossSamples:
+    """The losses of the first 1,000 memories and of one of `every` after them, by embedder.
+
+    They are those of `cgcython eval`: 1 - cosine of what decodes, for tokens 1 - MaxSim.
+    """
+
+    def __init__(self, router, every=64):
+        if not isinstance(every, int) or every < 1:
+            raise InvalidInput(what="every", expected="1 or more", actual=every)
+        self._router, self._every = router, every
+        self._losses, self._codecs, self._seen = {}, {}, 0
+
+    def add(self, memories, records):
+        """Measure some of these `{ModelId: embedding}` against their QuantizedFingerprints."""
+        for memory, record in zip(memories, records):
+            if self._seen < MEASURED_ALL or self._seen % self._every == 0:
+                for model_id, one in record.items():
+                    decoded = self._router.dequantize(one)
+                    loss = self._codec(model_id).loss(memory[model_id], decoded)
+                    self._losses.setdefault(model_id, array("f")).append(loss)
+            self._seen += 1
+
+    def _codec(self, model_id):
+        if model_id not in self._codecs:
+            encoder = self._router.encoders[self._router.profile[model_id].method]
+            self._codecs[model_id] = encoder.compact_codec(model_id)
+        return self._codecs[model_id]
+
+    def summary(self):
+        """Return `{ModelId: (Loss, number of samples)}`."""
+        return {
+            one: (Loss.of(np.frombuffer(losses, np.float32)), len(losses))
+            for one, losses in sorted(self._losses.items())
+        }
