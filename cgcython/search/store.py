@@ -139,9 +139,6 @@ scores={<ModelId.HDC: 8>: 1.0})])
                 _LOGGER.warning("store %s: its columns were not saved: %s", self.path, error)
         super().close()
 
-    def _changed_anyhow(self):
-        self._columns = Columns(self, self._shelf.codebook)
-
     def _require_open(self):
         self._files.require_open()  # columns in memory outlive the files
 

@@ -100,7 +100,7 @@ class GenerationWriter(RecordWriter):
                 after = codebook.dequantize(codebook.quantize(values))
                 losses.append(1 - float(cosine_similarity(values, after)))
             if puts:
-                self._write(puts, [], changes)
+                self.journal.write(puts, [], changes)
         return losses
 
     def drop_codebooks(self):

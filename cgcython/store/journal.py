@@ -30,7 +30,7 @@ class Journal:
 
     def position(self):
         """Return the position of the last write: a number that only grows."""
-        return self._read_end()[0]
+        return (self._end or self._read_end())[0]
 
     def changes_since(self, position, model_id=None):
         """Return the sorted keys that changed after a position, of one embedder when given.

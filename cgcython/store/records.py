@@ -133,8 +133,4 @@ class RecordStore(GenerationWriter):
             if self._shelf.generations() != generations:
                 self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
             keys = self.journal.changes_since(before)
-            if keys is None:
-                self._changed_anyhow()
-                return None
-            self._changed(keys)
-        return [UUID(bytes=key) for key in keys]
+        return None if keys is None else [UUID(bytes=key) for key in keys]

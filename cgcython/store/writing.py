@@ -104,7 +104,7 @@ class RecordWriter(RecordReader):
                     deletes += _section_keys(key, kept - quantized.keys())
                     mask |= mask_of(kept)
                 changes[key] = mask
-            self._write(puts, deletes, changes)
+            self.journal.write(puts, deletes, changes)
 
     def update(self, record_id, embeddings, *, metadata=None, timestamp=None):
         """Replace some embeddings of a record and return whether there is such a record.
@@ -132,7 +132,7 @@ class RecordWriter(RecordReader):
                     gone.append(model_id)
                 else:
                     puts.append(("sections", PREFIXES[model_id] + key, section))
-            self._write(puts, _section_keys(key, gone), {key: mask_of(sections)})
+            self.journal.write(puts, _section_keys(key, gone), {key: mask_of(sections)})
         return True
 
     def delete(self, record_id, soft=False):
@@ -162,7 +162,7 @@ class RecordWriter(RecordReader):
                 deletes += [("records", key), *_section_keys(key, kept)]
                 changes[key] = mask_of(kept)
             if puts or deletes:
-                self._write(puts, deletes, changes)
+                self.journal.write(puts, deletes, changes)
         return found + len(changes)
 
     def _in_trash(self, key):
@@ -190,7 +190,7 @@ class RecordWriter(RecordReader):
             puts = [("records", key, record.manifest)]
             for model_id, section in record.sections.items():
                 puts.append(("sections", PREFIXES[model_id] + key, section))
-            self._write(puts, [("trash", key)], {key: mask_of(record)})
+            self.journal.write(puts, [("trash", key)], {key: mask_of(record)})
         return True
 
     def purge(self, older_than=0):
@@ -227,13 +227,6 @@ class RecordWriter(RecordReader):
             return self._manifest(key) if value is None else Manifest.from_bytes(value)
         except StorageCorruption as error:
             return error
-
-    def _write(self, puts, deletes, changes):
-        """Write what changes `{key: mask of embedders}`; the write lock is held."""
-        self.journal.write(puts, deletes, changes)
-
-    def _changed_anyhow(self):
-        """Hear that any key may have been written; the write lock is held."""
 
 
 def _each(function, items):
