@@ -6,8 +6,6 @@ raises.
 """
 
 import logging
-import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ from cgcython.errors import StoreUnavailable
 from cgcython.store import recovery
 from cgcython.store.acknowledged import Acknowledged
 from cgcython.store.tables import Frozen, Tables, raise_error
+from cgcython.store.whole import whole_folder
 
 try:
     import rocksdict
@@ -157,7 +156,7 @@ class Database(Tables):
         target = Path(path)
         if target.exists():
             raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
-        with _whole(target) as partial, self.errors():
+        with whole_folder(target) as partial, self.errors():
             sequence = self._rdict.latest_sequence_number()
             rocksdict.Checkpoint(self._rdict).create_checkpoint(str(partial))
             Acknowledged(partial, sequence, sync=True).close(sequence)
@@ -196,7 +195,7 @@ def create(path, meta):
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StoreUnavailable(path=path, reason="it is neither a store nor an empty folder")
-    with _whole(path) as partial, _creating(path):
+    with whole_folder(path) as partial, _creating(path):
         partial.mkdir()
         options = _options()
         families = {name: _options() for name in (*FAMILIES, *LATER_FAMILIES)}
@@ -220,21 +219,6 @@ def _creating(path):
         raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
     except Exception as error:
         raise_error(error, path)
-
-
-@contextmanager
-def _whole(path):
-    """Yield a folder beside `path` that becomes `path` when nothing was raised."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
-    try:
-        yield scratch / "database"
-        os.rename(scratch / "database", path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _require_rocksdict(path):

@@ -2,7 +2,6 @@
 
 from itertools import islice
 from typing import NamedTuple
-from uuid import UUID
 
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.errors import InvalidInput, StorageCorruption
@@ -12,6 +11,7 @@ from cgcython.metadata import PQ8Metadata
 from cgcython.router import QuantizationRouter
 from cgcython.similarity import cosine_similarity
 from cgcython.store import trash
+from cgcython.store.ids import name_of
 from cgcython.store.journal import mask_of
 from cgcython.store.writing import BATCH, RecordWriter
 
@@ -113,7 +113,7 @@ class GenerationWriter(RecordWriter):
             for model_id in self._shelf.embedders():
                 needed.update(_codebook_ids([one for _, one in self.scan(model_id)]))
             for key, value in self._files.scan("trash"):
-                where = f"record {UUID(bytes=key)} in the trash"
+                where = f"record {name_of(key)} in the trash"
                 record = trash.unpack(value, where)[1]
                 needed.update(
                     _codebook_ids(QuantizedFingerprint.from_bytes(record, where).values())

@@ -28,6 +28,16 @@ def as_key(record_id):
     return parsed.bytes
 
 
+def name_of(key):
+    """Return the canonical text of an id's 16 bytes, faster than by a UUID.
+
+    >>> name_of(bytes(range(16)))
+    '00010203-0405-0607-0809-0a0b0c0d0e0f'
+    """
+    digits = key.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def prefix_digits(prefix):
     """Return the hexadecimal digits with which ids begin that begin with bytes or text.
 

@@ -10,7 +10,7 @@ from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest
 from cgcython.metadata import PQ8Metadata
 from cgcython.parallel import split_rows
-from cgcython.store.ids import as_key, prefix_digits
+from cgcython.store.ids import as_key, name_of, prefix_digits
 
 
 class RecordReader:
@@ -52,7 +52,7 @@ class RecordReader:
         return self._consistent(key, lambda manifest: self._quantized(key, model_id, manifest))
 
     def _quantized(self, key, model_id, manifest):
-        where = f"record {UUID(bytes=key)}"
+        where = f"record {name_of(key)}"
         checksums = manifest.checksums
         if model_id is None:
             sections = self._section_bytes(key, list(checksums), where)
@@ -85,7 +85,7 @@ class RecordReader:
         return sections
 
     def _manifest(self, key):
-        where = f"record {UUID(bytes=key)}"
+        where = f"record {name_of(key)}"
         manifest = self._files.get("records", key, where)
         return None if manifest is None else Manifest.from_bytes(manifest, where)
 
@@ -107,7 +107,7 @@ class RecordReader:
         model_id, damaged = ModelId.parse(model_id), []
         for key, section in self.sections(model_id, damaged):
             try:
-                yield key, read_section(section, model_id, f"record {UUID(bytes=key)}")
+                yield key, read_section(section, model_id, f"record {name_of(key)}")
             except StorageCorruption:
                 damaged.append(key)
         if damaged:
@@ -145,7 +145,7 @@ class RecordReader:
         return self._consistent(key, lambda manifest: len(self._record_bytes(key, manifest)))
 
     def _record_bytes(self, key, manifest):
-        sections = self._section_bytes(key, list(manifest.checksums), f"record {UUID(bytes=key)}")
+        sections = self._section_bytes(key, list(manifest.checksums), f"record {name_of(key)}")
         return b"".join([manifest.to_bytes(), *sections.values()])
 
     def __contains__(self, record_id):

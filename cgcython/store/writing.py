@@ -9,7 +9,7 @@ from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 from cgcython.manifest import Manifest
 from cgcython.store import trash
-from cgcython.store.ids import as_key
+from cgcython.store.ids import as_key, name_of
 from cgcython.store.journal import Journal, mask_of
 from cgcython.store.reading import RecordReader, naming
 
@@ -181,7 +181,7 @@ class RecordWriter(RecordReader):
         the id, for a damaged one.
         """
         key = as_key(record_id)
-        where = f"record {UUID(bytes=key)} in the trash"
+        where = f"record {name_of(key)} in the trash"
         with self._writing, naming(key):
             value = self._files.get("trash", key, where)
             if value is None or self._files.get("records", key) is not None:
@@ -212,7 +212,7 @@ class RecordWriter(RecordReader):
     def _trash(self):
         if self._files.has("trash"):
             for key, value in self._files.scan("trash"):
-                yield key, trash.unpack(value, f"record {UUID(bytes=key)} in the trash")[0]
+                yield key, trash.unpack(value, f"record {name_of(key)} in the trash")[0]
 
     def _manifests(self, keys):
         """Return the Manifest of each key, None for an unknown one, the error of a damaged one."""

@@ -16,7 +16,7 @@ from cgcython.errors import (
     StoreUnavailable,
 )
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.store import RecordStore, database
+from cgcython.store import RecordStore, whole
 
 ONE, TWO, THREE = (UUID(int=i) for i in (1, 2, 3))
 
@@ -233,7 +233,7 @@ def test_a_failed_backup_leaves_nothing(store, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(database.os, "rename", fail)
+    monkeypatch.setattr(whole.os, "rename", fail)
     with pytest.raises(OSError, match="disk full"):
         store.backup(tmp_path / "copy")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
