@@ -138,6 +138,7 @@ ROWS = {
     "the same off disk, us p50": (_percentile("get_record_cold", "p50_s", 1e6), ".0f"),
     "the same off disk, us p99": (_percentile("get_record_cold", "p99_s", 1e6), ".0f"),
     "columns loaded, s": (_figure("columns_s"), ".2f"),
+    "first search, mapped, ms": (_figure("mapped_s", 1e3), ".1f"),
     "search, ms p50": (_percentile("search_1", "p50_s", 1e3), ".2f"),
     "search, ms p99": (_percentile("search_1", "p99_s", 1e3), ".2f"),
     "two threads, ms p50": (_percentile("search_2", "p50_s", 1e3), ".2f"),

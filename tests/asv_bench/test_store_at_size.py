@@ -92,8 +92,9 @@ def test_the_table_has_a_column_for_each_size_and_for_its_growth(modules, capsys
     at_size = modules[2]
     percentiles = {"p50_s": 1e-3, "p99_s": 2e-3}
     names = "get_one get_record get_record_cold search_1 search_2".split()
-    figures = "record_bytes disk_bytes open_cold_s open_warm_s columns_s iterate_per_s verify_per_s"
-    one = dict.fromkeys(names, percentiles) | dict.fromkeys(figures.split(), 2.0)
+    figures = "record_bytes disk_bytes open_cold_s open_warm_s columns_s mapped_s".split()
+    figures += ["iterate_per_s", "verify_per_s"]
+    one = dict.fromkeys(names, percentiles) | dict.fromkeys(figures, 2.0)
     one |= {f"{name}_rss_bytes": 1e6 for name in ("write", "read", "search")} | {"wrong": 0}
     one |= {"added": 10, "seconds": {"encode": 1.0, "write": 2.0}}
     args = at_size._parser().parse_args(["--path", "x"])
