@@ -43,6 +43,8 @@ def load(path, codebook, verify):
     try:
         arrays, texts = read_tensors(path)
         about = _checked(arrays, texts, path, verify)
+        # Still mapped, but plain arrays, so that what is taken out of them is plain too.
+        arrays = {name: np.asarray(array) for name, array in arrays.items()}
         content = Content(arrays["blocks"], arrays.get("ids"), about["count"])
         _require_shapes(content)
     except MALFORMED as error:
