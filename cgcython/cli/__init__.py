@@ -19,6 +19,7 @@ COMMANDS = {
     "migrate": "turn float32 embeddings of an earlier system into a store",
     "decode": "turn a store or shards back into float32 arrays",
     "inspect": "say what a codebook, record, shard or store holds",
+    "index": "keep a store's columns, and graphs if wanted, in files for faster searches",
     "search": "find the memories nearest to query embeddings",
     "eval": "measure loss and retrieval quality against float32",
     "drift": "compare new embeddings with those that codebooks were trained on",

@@ -8,8 +8,11 @@ beside the tokens of its best hits.
 example:
   cgcython search E1=queries.npy --store memories -k 5
   cgcython search queries.npz --store memories --embedders E1,E6 --weights E1=2,E6=1 --json
+  cgcython search queries.npz --store memories --embedders E9 --rerank E12 --oversample 20
   cgcython search E12=queries.npz:values,offsets --store memories --explain --explain-plot hits.png
 """
+
+import numpy as np
 
 from cgcython.base import ModelId
 from cgcython.cli import options
@@ -40,9 +43,34 @@ def add_arguments(parser):
     parser.add_argument(
         "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
     )
+    _add_ways(parser)
     add_explain(parser)
     options.add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON line per query")
+
+
+def _add_ways(parser):
+    parser.add_argument(
+        "--among", metavar="FILE", help="rank only these ids: a UUID per line, or .npy u8 [n, 16]"
+    )
+    parser.add_argument(
+        "--rerank",
+        type=options.embedder,
+        metavar="E12",
+        help="order a shortlist of the other embedders anew by this one",
+    )
+    parser.add_argument(
+        "--oversample",
+        type=options.positive,
+        default=4,
+        metavar="N",
+        help="the shortlist is N times as long as the hits (default 4)",
+    )
+    parser.add_argument(
+        "--approximate",
+        action="store_true",
+        help="let HNSW graphs propose what to score (the extra ann; see cgcython index --graphs)",
+    )
 
 
 def run(args):
@@ -57,7 +85,7 @@ def run(args):
             results = list(_printed_as_json(results, args.explain))
         else:
             results = list(results)
-            _print(results, args.embedders or list(queries))
+            _print(results, _columns(args, queries))
         matches = [match for *_, found in results for match in found]
         if args.explain and not args.json:
             for match in matches:
@@ -79,26 +107,36 @@ def _printed_as_json(results, explained):
 
 
 def _require(queries, args):
-    missing = set(args.embedders or ()) - queries.keys()
-    if missing:
-        names = ", ".join(one.short for one in sorted(missing))
-        raise UsageError(f"the queries have no {names}, which --embedders asks for")
+    asked = {"--embedders": args.embedders or (), "--rerank": [args.rerank] * bool(args.rerank)}
+    for option, embedders in asked.items():
+        missing = set(embedders) - queries.keys()
+        if missing:
+            names = ", ".join(one.short for one in sorted(missing))
+            raise UsageError(f"the queries have no {names}, which {option} asks for")
+
+
+def _among(path):
+    """Return the ids of a file, None without one."""
+    if path is None:
+        return None
+    if path.endswith(".npy"):
+        return [row.tobytes() for row in np.load(path)]
+    with open(path) as lines:
+        return list(filter(None, map(str.strip, lines)))
 
 
 def _results(store, queries, args, explainer):
     """Yield (row, hits, matches) of every query, and the explanations of the best hits."""
+    how = {"metric": args.metric, "among": _among(args.among), "oversample": args.oversample}
+    how |= {"approximate": args.approximate, "num_threads": args.threads}
     with progress(queries.num_memories, "query", "search") as bar:
         for row, query in enumerate(queries.fingerprints(0, queries.num_memories)):
             wanted = [one for one in args.embedders or query if one in query]
+            rerank = args.rerank if args.rerank in query else None
             hits = []
             if wanted:
                 hits = store.search(
-                    Fingerprint(query),
-                    args.k,
-                    wanted,
-                    args.weights,
-                    metric=args.metric,
-                    num_threads=args.threads,
+                    Fingerprint(query), args.k, wanted, args.weights, rerank=rerank, **how
                 )
             yield row, hits, explainer.explain(row, query, hits) if explainer else []
             bar.advance()
@@ -116,6 +154,12 @@ def _print(results, embedders):
         for rank, hit in enumerate(hits, 1)
     ]
     print_table(["query", "rank", "id", "similarity", *(one.short for one in embedders)], rows)
+
+
+def _columns(args, queries):
+    """Return the embedders that have a column of scores."""
+    shown = list(args.embedders or queries)
+    return shown + [args.rerank] * (args.rerank is not None and args.rerank not in shown)
 
 
 def _scores(hit, embedders):

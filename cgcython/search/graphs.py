@@ -53,8 +53,8 @@ class Graph:
 
     @property
     def memory_bytes(self):
-        """The memory that the graph takes."""
-        return self._index.memory_usage
+        """The bytes of the graph itself, without what usearch reserves for more."""
+        return self._index.serialized_length
 
     def fits(self, column):
         """Return whether the rows of a column can be compared in this graph."""

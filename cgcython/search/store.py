@@ -116,18 +116,22 @@ scores={<ModelId.HDC: 8>: 1.0})])
         super().__init__(files, shelf, profile)
         self._columns = Columns(self, shelf.codebook, self.path)
 
-    def save_columns(self, embedders=None):
+    def save_columns(self, embedders=None, *, graphs=False, num_threads=1, progress=None):
         """Write the columns of some embedders, or those that were searched, and return the files.
 
         They lie in the folder `columns` of the store, are mapped when it is searched again, and may
         be deleted at any time. Sparse vectors and tokens have none. Closing a store saves large
         columns by itself, where they have no file or one of long ago. Graphs that were built are
-        saved too.
+        saved too; `graphs` builds those of `embedders`, and `progress` is called with the number of
+        records added at a time.
         """
         if self._files.read_only:
             raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
         if embedders is not None:
             embedders = [ModelId.parse(one) for one in embedders]
+        if graphs:
+            for model_id in embedders or ():
+                self._columns.graph(model_id, num_threads, progress)
         return self._columns.save(embedders)
 
     def close(self):

@@ -1,6 +1,7 @@
 """`search`: hits as a table or as JSON lines."""
 
 import json
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -57,3 +58,40 @@ def test_useless_arguments_are_usage_errors(search, work, words):
 def test_a_missing_store_is_a_store_error(cli, work, tmp_path):
     assert cli("search", work / "queries.npz", "--store", tmp_path / "none").code == 5
     assert not (tmp_path / "none").exists()
+
+
+def test_a_filter_leaves_only_the_ids_of_a_file(search, work, tmp_path):
+    ids = [UUID(bytes=row_id(i)) for i in (3, 9, 20)]
+    (tmp_path / "ids.txt").write_text("\n".join(map(str, ids)) + "\n\n")
+    np.save(
+        tmp_path / "ids.npy", np.frombuffer(b"".join(one.bytes for one in ids), "u1").reshape(3, 16)
+    )
+    for name in ("ids.txt", "ids.npy"):
+        found = hits(search(work / "queries.npz", "--among", tmp_path / name, "--json"))
+        assert all({hit["id"] for hit in one} == {str(one) for one in ids} for one in found)
+    (tmp_path / "ids.txt").write_text("no id\n")
+    result = search(work / "queries.npz", "--among", tmp_path / "ids.txt")
+    assert (result.code, "expected a UUID" in result.err) == (3, True)
+
+
+def test_another_embedder_orders_the_shortlist(search, work):
+    words = work / "queries.npz", "-k", 3, "--json"
+    found = hits(search(*words, "--embedders", "E1", "--rerank", "E8", "--oversample", 20))
+    exact = hits(search(*words, "--embedders", "E8"))
+    assert [[hit["id"] for hit in one] for one in found] == [
+        [hit["id"] for hit in one] for one in exact
+    ]
+    assert search(work / "queries.npz", "--embedders", "E8", "--rerank", "E8").code == 3
+    assert search(work / "queries.npz", "--rerank", "E6").code == 2
+
+
+def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work):
+    result = cli("index", work / "store", "--graphs", "--json")
+    files = json.loads(result.out)["files"]
+    assert set(files) == {
+        f"{one}{rest}.safetensors" for one in ("E1", "E8") for rest in ("", "-graph")
+    }
+    words = work / "corpus.npz", "-k", 1, "--json"
+    assert hits(search(*words, "--approximate")) == hits(search(*words))
+    assert cli("index", work / "store", "--embedders", "E6").code == 2
+    assert cli("index", work / "none").code == 5
