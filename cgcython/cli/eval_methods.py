@@ -91,7 +91,9 @@ def run(args):
         raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
     methods = _methods(args, source.column)
     asked = queries[model_id]
-    relevant = _relevant(args, source, asked, corpus.num_memories, queries.num_memories)
+    relevant = read_judgements(args.qrels, queries.num_memories, corpus.num_memories)
+    if relevant is not None:
+        relevant = [relevant[query] for query in asked.memories(0, len(asked.column)).tolist()]
     with progress(None, "run", "eval methods") as bar:
         rows = list(
             compare_methods(
@@ -100,6 +102,7 @@ def run(args):
                 methods,
                 [asked.column[row] for row in range(len(asked.column))],
                 relevant,
+                memories=source.memories(0, len(source.column)),
                 metric=args.metric,
                 num_threads=args.threads,
                 hear=bar.at,
@@ -144,18 +147,6 @@ def _trained(args, column):
         in_domain=args.in_domain,
         num_threads=args.threads,
     )
-
-
-def _relevant(args, source, asked, num_memories, num_queries):
-    """Return `{row: gain}` for each query, of rows of the column; None without judgements."""
-    judged = read_judgements(args.qrels, num_queries, num_memories)
-    if judged is None:
-        return None
-    rows = {one: row for row, one in enumerate(source.memories(0, len(source.column)).tolist())}
-    return [
-        {rows[memory]: gain for memory, gain in judged[query].items() if memory in rows}
-        for query in asked.memories(0, len(asked.column)).tolist()
-    ]
 
 
 def _report(args, rows):

@@ -146,22 +146,25 @@ def compare_methods(
     queries,
     relevant=None,
     *,
+    memories=None,
     metric="cosine",
     num_threads=1,
     hear=lambda done, total, what: None,
 ):
     """Yield a MethodRow for float32 and for each of the methods.
 
-    `queries` are embeddings, `relevant` one `{row: gain}` for each. `hear(done, total, what)` is
-    told of each run before it begins.
+    `queries` are embeddings, `relevant` one `{memory: gain}` for each; `memories` the numbers of
+    the rows, ascending, where they are not 0, 1, 2... `hear(done, total, what)` is told of each run
+    before it begins.
     """
+    memories = np.arange(len(column)) if memories is None else memories
     options = {"metric": metric, "num_threads": num_threads}
     total, done = 1 + sum(len(method.runs) for method in methods), 0
     is_dense = isinstance(column[0], np.ndarray)
     kind = QuantizationMethod.FLOAT8_E4M3 if is_dense else QuantizationMethod.SPARSE_NATIVE
     hear(done, total, FLOAT32)
     exact = rank(Exact(kind), column, queries, **options)
-    judged = _judge(column, exact, exact, relevant)
+    judged = _judge(memories, exact, exact, relevant)
     yield _row(embedder, Method(FLOAT32, ()), column, None, [(exact, judged)])
     for method in methods:
         found = []
@@ -170,15 +173,15 @@ def compare_methods(
             hear(done, total, str(method))
             side = make()
             ranked = rank(side, column, queries, **options)
-            found.append((ranked, _judge(column, exact, ranked, relevant)))
+            found.append((ranked, _judge(memories, exact, ranked, relevant)))
         yield _row(embedder, method, column, side.encode_us, found)
     hear(total, total, "done")
 
 
-def _judge(column, exact, coded, relevant):
-    judge = Judge(np.arange(len(column)))
+def _judge(memories, exact, coded, relevant):
+    judge = Judge(memories)
     for number in range(len(exact.tops)):
-        tops = (side.tops[number][0].tolist() for side in (exact, coded))
+        tops = (memories[side.tops[number][0]].tolist() for side in (exact, coded))
         judge.see(*tops, relevant and relevant[number])
     return judge
 

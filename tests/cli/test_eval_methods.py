@@ -48,6 +48,16 @@ def test_sparse_vectors_have_a_row_for_each_layout(cli, work, models):
     assert {"canonical", "compact_f16"} <= {line.split()[0] for line in result.out.splitlines()}
 
 
+def test_rows_of_some_memories_are_judged_by_their_numbers(cli, work, models, tmp_path):
+    indptr, rows = np.arange(4), np.array([2, 5, 9])
+    np.savez(tmp_path / "few.npz", p=indptr, i=[3, 4, 5], w=np.ones(3, np.float32), at=rows)
+    np.save(tmp_path / "qrels.npy", [[5, 5, 1], [2, 9, 1]])
+    words = f"E6={tmp_path}/few.npz:p,i,w@at"
+    more = "--queries", words, "--qrels", tmp_path / "qrels.npy", "--json"
+    found = cli("eval", "methods", words, *more, *models[-2:]).json["rows"][1]
+    assert found["ndcg10"]["float32"] == pytest.approx((1 + 1 / 2) / 2)
+
+
 @pytest.mark.parametrize("words", [["--folds", 1], ["--sizes", "7"], ["--plot", "x.jpg"]])
 def test_useless_arguments_are_usage_errors(evaluate, words):
     assert evaluate(*words).code == 2
