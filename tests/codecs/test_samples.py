@@ -9,6 +9,7 @@ import pytest
 from cgcython import NonFiniteValue, PQ8Codebook
 from cgcython.codecs.samples import as_source, chosen, draw, some_rows
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.tensors import read_tensors, write_tensors
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
 ROWS = np.random.default_rng(0).standard_normal((600, 16)).astype(np.float32)
@@ -51,6 +52,19 @@ def test_of_many_rows_no_other_is_read():
 def test_any_number_type_and_order_of_memory_trains(rows):
     as_given = PQ8Codebook.train(rows, rotation="pca", sample=300)
     assert as_given == PQ8Codebook.train(np.array(rows, np.float32), rotation="pca", sample=300)
+
+
+def test_mapped_files_train_as_arrays_in_memory_do(tmp_path):
+    rows = ROWS.astype(np.float16)
+    np.save(tmp_path / "rows.npy", rows)
+    write_tensors(tmp_path / "rows.safetensors", {"E1": rows})
+    expected = PQ8Codebook.train(rows, rotation=None)
+    for mapped in (
+        np.load(tmp_path / "rows.npy", mmap_mode="r"),
+        read_tensors(tmp_path / "rows.safetensors")[0]["E1"],
+    ):
+        assert isinstance(mapped, np.memmap)
+        assert PQ8Codebook.train(mapped, rotation=None) == expected
 
 
 def test_a_row_that_is_not_finite_is_named_by_its_place_in_the_source():

@@ -1,5 +1,6 @@
 """Training: deterministic, honest about its loss, no worse than what others train."""
 
+import itertools
 import warnings
 
 import faiss
@@ -129,6 +130,19 @@ def test_ctrl_c_ends_training_with_the_best_so_far(step):
     if step >= 12:  # by then the principal axes have a codebook
         whole = PQ8Codebook.train(SAMPLES, rotation="pca").metadata
         assert facts["held_out_loss"] <= whole["held_out_loss"]
+
+
+def test_ctrl_c_within_a_step_leaves_the_step_before(monkeypatch):
+    calls = itertools.count()
+
+    def lloyd_until_pressed(*arguments):
+        if next(calls) == 8 * 5 + 3:  # in the sixth step of eight subspaces
+            raise KeyboardInterrupt
+        return lloyd(*arguments)
+
+    monkeypatch.setattr(training, "lloyd", lloyd_until_pressed)
+    with pytest.warns(CodebookWarning, match="interrupted after step 5 of 12"):
+        PQ8Codebook.train(SAMPLES, rotation=None, num_threads=2)
 
 
 def test_ctrl_c_before_the_first_step_and_once_more_passes_on(monkeypatch):
