@@ -1,6 +1,9 @@
 """Keeps records: a RocksDB store and columnar shards."""
 
+from cgcython.manifest import RecordInfo
+from cgcython.store.generations import Reencoded
 from cgcython.store.records import RecordStore
+from cgcython.store.statistics import StoreStatistics
 from cgcython.store.verify import VerifyReport
 
-__all__ = ["RecordStore", "VerifyReport"]
+__all__ = ["RecordInfo", "RecordStore", "Reencoded", "StoreStatistics", "VerifyReport"]

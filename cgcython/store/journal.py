@@ -13,7 +13,6 @@ from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption
 
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
-ALL_EMBEDDERS = sum(1 << model_id for model_id in ModelId)
 _FLOOR = b"journal/floor"
 _KEY, _TOTAL, _ENDS = struct.Struct(">Q"), struct.Struct("<Q"), struct.Struct("<QQ")
 _CHANGE = struct.Struct("<16sH")
@@ -40,7 +39,7 @@ class Journal:
         """
         if not self._files.has("journal"):
             return None
-        wanted = ALL_EMBEDDERS if model_id is None else 1 << ModelId.parse(model_id)
+        wanted = None if model_id is None else 1 << ModelId.parse(model_id)
         # In this order: a truncation in between then makes the position unknown.
         rows = self._files.scan("journal", start=_KEY.pack(position))
         is_floor = position == self._floor()[0]
@@ -50,7 +49,7 @@ class Journal:
                 if key == _KEY.pack(position):
                     is_floor = True
                 elif is_floor:
-                    changed.update(key for key, mask in _changes(value) if mask & wanted)
+                    changed.update(_changed(value, wanted))
                 else:
                     return None
         except StorageCorruption:
@@ -128,8 +127,10 @@ def _position(counter):
     return counter << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "little")
 
 
-def _changes(value):
-    return _CHANGE.iter_unpack(value[_TOTAL.size :])
+def _changed(entry, wanted):
+    """Return the keys of an entry: all, or those of an embedder's bit."""
+    changes = _CHANGE.iter_unpack(entry[_TOTAL.size :])
+    return [key for key, mask in changes if wanted is None or mask & wanted]
 
 
 @lru_cache

@@ -89,7 +89,10 @@ def test_an_update_adds_and_takes_away_embedders(store, memories):
 
 def test_an_update_changes_metadata_alone(store, memories):
     store.store(ONE, memories.make(1))
+    position = store.journal.position()
     assert store.update(ONE, {}, metadata={"seen": True}, timestamp=7) is True
+    assert store.journal.changes_since(position) == [ONE.bytes]
+    assert store.journal.changes_since(position, "E9") == []
     assert store.info(ONE)[1:2] + store.info(ONE)[3:] == (7, {"seen": True})
     store.verify()
 
