@@ -27,6 +27,7 @@ from cgcython.cli.legacy_folder import open_folder
 from cgcython.cli.legacy_training import require_codebooks
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
+from cgcython.errors import InvalidInput
 from cgcython.evaluation.losses import LossSamples
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
@@ -87,6 +88,8 @@ def run(args):
     place = InPlace(args.store) if _is_same(args.source, args.store) else None
     if place is None and args.delete_source:
         raise UsageError("--delete-source is for migrations in place, where SOURCE is --store")
+    if place is not None and Path(args.source).is_dir() and not _has_database(place):
+        raise UsageError(f"{args.source}: only a RocksDB migrates in place; choose another --store")
     if place is not None and place.is_done():
         say(f"cgcython: {args.store} is a store already")
         return _deleted(place, args)
@@ -106,6 +109,10 @@ def _is_same(source, store):
     return Path(source).resolve() == Path(store).resolve()
 
 
+def _has_database(place):
+    return any(map(database.exists, (place.path, place.building)))
+
+
 def _migrate(args, target):
     """Return the report, the losses and what else is to be told of a migration into a folder."""
     started = time.perf_counter()
@@ -116,8 +123,11 @@ def _migrate(args, target):
         if store:
             stack.enter_context(store)
         source = stack.enter_context(_open_source(args, profile))
-        books = store.router.codebooks if store else None
-        require_codebooks(args, source, profile, books)
+        if args.strict and source.unknown:
+            actual = ", ".join(source.unknown)
+            expected = "only those of the profile's embedders, or --family"
+            raise InvalidInput(what="families", expected=expected, actual=actual)
+        require_codebooks(args, source, profile, store.router.codebooks if store else None)
         if not args.dry_run and not store:
             store = stack.enter_context(_open(args, target))
         router = store.router if store else QuantizationRouter(args.models, profile)

@@ -96,9 +96,20 @@ def test_bad_memories_are_listed_and_exit_with_3(move, corpus, tmp_path):
     assert result.json["ignored_families"] == ["notes"]
     assert "E8 Graph: value 0 is nan" in result.err
     assert len(records(tmp_path / "s")) == COUNT - 1
-    result = move(tmp_path / "bad", "--store", tmp_path / "t", "--strict")
+    write_legacy(tmp_path / "worse", values)
+    result = move(tmp_path / "worse", "--store", tmp_path / "t", "--strict")
     assert (result.code, result.out) == (3, "")
     assert str(UUID(bytes=bad)) in result.err
+
+
+def test_strict_refuses_unknown_families_unless_they_are_mapped(move, corpus, tmp_path):
+    values = {key: value for key, value in values_of(corpus).items() if key[0] is ModelId.GRAPH}
+    write_legacy(tmp_path / "old", values, ["notes"], {ModelId.GRAPH: "edges"})
+    words = tmp_path / "old", "--store", tmp_path / "s", "--family", "E8=edges"
+    result = move(*words, "--strict")
+    assert (result.code, result.out) == (3, "")
+    assert "notes" in result.err
+    assert move(*words).json["migrated"] == COUNT
 
 
 def test_in_place_the_database_is_kept_until_it_may_go(cli, move, old, work, tmp_path):
@@ -238,4 +249,6 @@ def test_what_is_no_source_is_a_mistake(move, tmp_path):
     assert move(tmp_path / "empty", "--store", tmp_path / "s").code == 2
     np.save(tmp_path / "empty" / "E8.npy", np.ones((2, 24), np.float32))
     assert move(tmp_path / "empty", "--store", tmp_path / "s", "--family", "E1=x").code == 2
+    assert move(tmp_path / "empty", "--store", tmp_path / "empty").code == 2
+    assert [one.name for one in (tmp_path / "empty").iterdir()] == ["E8.npy"]
     assert move(tmp_path / "empty", "--store", tmp_path / "s", "--family", "nonsense").code == 2
