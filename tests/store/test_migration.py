@@ -355,6 +355,16 @@ def test_in_place_the_store_takes_the_place_of_the_database(
         require_all_there(source, store)
 
 
+def test_in_place_a_link_stays_a_link(memories, values, tmp_path):
+    write_legacy(tmp_path / "real", values)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    kept = in_place(memories, tmp_path / "link").finish()
+    assert kept.name.startswith("real.legacy-")
+    assert (tmp_path / "link").is_symlink()
+    with RecordStore.open(tmp_path / "link") as store:
+        assert store.verify().records == COUNT
+
+
 def test_a_kill_between_the_steps_of_the_exchange_is_made_good(memories, values, tmp_path):
     path = tmp_path / "memories"
     write_legacy(path, values)

@@ -22,7 +22,7 @@ class InPlace:
     """
 
     def __init__(self, path):
-        self.path = Path(os.path.abspath(path))
+        self.path = Path(path).resolve()  # the folder itself, where the path is a link to it
         self.building = self.path.with_name(f"{self.path.name}.migrating")
 
     def is_done(self):
