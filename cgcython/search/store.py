@@ -32,6 +32,15 @@ class Hit(NamedTuple):
     scores: dict
 
 
+class _How(NamedTuple):
+    """In which way records are ranked; `among` holds the only keys that rank, or None."""
+
+    metric: str
+    among: np.ndarray | None
+    approximate: bool
+    num_threads: int
+
+
 class Searcher:
     """Finds records by what they are like; a subclass has `router` and `_columns`."""
 
@@ -69,32 +78,41 @@ class Searcher:
         k, query = whole("k", k), Fingerprint.of(query)
         rerank = None if rerank is None else ModelId.parse(rerank)
         wanted, rerank_weight = weights_of(query, embedders, weights or {}, rerank)
-        used = [*wanted, *({rerank} - {None})]
-        query = Fingerprint({model_id: query[model_id] for model_id in used})
-        stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
-
-        def view(model_id, column, weight):
-            return View(column, model_id, weight, query[model_id], stored[model_id])
-
         depth = k if rerank is None else k * whole("oversample", oversample)
-        approximate = approximate and among is None and metric == "cosine"
-        find = self._columns.graph if approximate else lambda one, _: (self._columns.get(one), None)
-        found = {one: find(one, num_threads) for one in wanted}
-        views = [view(one, found[one][0], weight) for one, weight in wanted.items()]
-        if among is not None:
-            among = keys_of(among)
-            rankings = [one.rank_some(among, metric, num_threads) for one in views]
-        else:
-            deep = deciding_depth(list(wanted.values()), depth) if wanted else 0
-            rankings = [
-                one.rank(metric, num_threads, found[one.model_id][1], deep) for one in views
-            ]
-        found = np.array([key for key, _ in fuse(rankings, depth)], KEY)
+        how = _How(metric, None if among is None else keys_of(among), approximate, num_threads)
+        both = self._as_asked_and_stored(query, [*wanted, *({rerank} - {None})])
+        views, found = self._fused(both, wanted, depth, how)
         if rerank is not None:
             column = self._columns.some(rerank, np.sort(found))
-            views.append(view(rerank, column, rerank_weight))
+            views.append(View(column, rerank, rerank_weight, *both[rerank]))
             found = _ordered_anew(found, views[-1].rank_some(np.sort(found), metric))
         return _hits(found[:k], views)
+
+    def _as_asked_and_stored(self, query, embedders):
+        """Return each embedding of a query, and what a record would hold of it."""
+        query = Fingerprint({model_id: query[model_id] for model_id in embedders})
+        stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
+        return {model_id: (query[model_id], stored[model_id]) for model_id in embedders}
+
+    def _fused(self, both, wanted, depth, how):
+        """Return a View for each embedder that ranks, and the keys of the best records."""
+        graphs = how.approximate and how.among is None and how.metric == "cosine"
+        deep = deciding_depth(list(wanted.values()), depth) if wanted else 0
+        views, rankings = [], []
+        for model_id, weight in wanted.items():
+            column, graph = self._columns.get(model_id), None
+            if graphs:
+                column, graph = self._columns.graph(model_id, how.num_threads)
+            view = View(column, model_id, weight, *both[model_id])
+            if how.among is not None:
+                ranking = view.rank_some(how.among, how.metric, how.num_threads)
+            elif graph is not None:
+                ranking = view.rank_near(graph, deep, how.metric, how.num_threads)
+            else:
+                ranking = view.rank(how.metric, how.num_threads)
+            views.append(view)
+            rankings.append(ranking)
+        return views, np.array([key for key, _ in fuse(rankings, depth)], KEY)
 
     def _require_open(self):
         """Raise where records can no longer be read."""

@@ -15,20 +15,19 @@ class View:
         self.query, self.stored = query, stored
         self._scores, self._twins = None, (np.empty(0, np.int64), np.empty(0, np.float32))
 
-    def rank(self, metric, num_threads, graph=None, depth=0):
-        """Return the Ranking of every record, in which the query's own bytes come first.
-
-        With a graph, that of about `depth` records near the query.
-        """
+    def rank(self, metric, num_threads):
+        """Score every record and return the Ranking, in which the query's own bytes come first."""
         self.metric, column = metric, self.column
-        if graph is not None:
-            near = graph.nearest(column.scans[0], self.query, depth, num_threads)
-            return self.rank_some(near, metric)
         self._scores = column.scores(self.query, metric, num_threads)
         twins = column.twins(self.query)
         self._twins = twins, self._scores[twins]
         self._scores[twins] = np.inf
         return Ranking(column.row_keys, self._scores, self.weight, column.find)
+
+    def rank_near(self, graph, depth, metric, num_threads):
+        """Return the Ranking of about `depth` records that a graph finds near the query."""
+        near = graph.nearest(self.column.scans[0], self.query, depth, num_threads)
+        return self.rank_some(near, metric)
 
     def rank_some(self, keys, metric, num_threads=1):
         """Return the Ranking of those of some keys, which ascend, that have the embedder."""
