@@ -8,6 +8,7 @@ import pytest
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store import RecordStore
+from cgcython.store.database import Database
 
 GOLDEN = Path(__file__).parents[1] / "golden/v1/store"
 ONE = UUID(int=1)
@@ -61,3 +62,15 @@ def test_a_store_of_families_yet_unknown_is_refused(old):
     later.close()
     with pytest.raises(StoreUnavailable, match="unknown families later"):
         RecordStore.open(old)
+
+
+def test_an_upgrade_that_was_interrupted_goes_on(old):
+    files = Database(old)
+    files.add_families()  # and then the process died
+    files.close()
+    with RecordStore.open(old, read_only=True) as store:
+        assert len(store) > 0
+    with RecordStore.open(old) as store:
+        assert store._files.get("meta", b"format") == b"cgcython store 2"
+        assert store.journal.changes_since(0) is None
+        store.verify()
