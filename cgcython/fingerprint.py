@@ -19,7 +19,7 @@ from cgcython.errors import (
     QuantizationError,
     StorageCorruption,
 )
-from cgcython.manifest import Manifest, section_crc
+from cgcython.manifest import Manifest, section_crc, size_of
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 
 DEFAULT_BUDGET_BYTES = 20_000
@@ -118,12 +118,36 @@ class Fingerprint(_Parts):
     def encode(self, router, budget_bytes=DEFAULT_BUDGET_BYTES, metadata=None):
         """Return the QuantizedFingerprint of these embeddings in the router's compact layouts.
 
-        `metadata` is a JSON object that travels with the record. Raises BudgetExceeded when the
-        rest of the record is larger than the budget; None lifts it.
+        Of the steps of `cgcython.embedders.ladder` the finest that fits the budget is taken; None
+        takes the finest. `metadata` is a JSON object that travels with the record and is not
+        counted. Raises BudgetExceeded when the smallest layouts are larger than the budget.
         """
-        quantized = QuantizedFingerprint._trusted(router.quantize_fingerprint(self))
-        quantized = quantized.within(budget_bytes)
-        return quantized.with_info(metadata=metadata) if metadata is not None else quantized
+        for step in _steps(self, router, budget_bytes):
+            record = QuantizedFingerprint._trusted(router.quantize_fingerprint(self, step))
+            if record.fits(budget_bytes):
+                break
+        record = record.within(budget_bytes)
+        return record if metadata is None else record.with_info(metadata=metadata)
+
+
+def encode_all(fingerprints, router, budget_bytes=DEFAULT_BUDGET_BYTES, num_threads=1):
+    """Return a list as `Fingerprint.encode` does for each, encoding embedder by embedder.
+
+    The errors of a batch do not tell which fingerprint they are about.
+    """
+    steps = [_steps(one, router, budget_bytes)[0] for one in fingerprints]
+    quantized = router.quantize_fingerprints(fingerprints, num_threads, steps)
+    records = map(QuantizedFingerprint._trusted, quantized)
+    return [
+        record if record.fits(budget_bytes) else one.encode(router, budget_bytes)
+        for record, one in zip(records, fingerprints)
+    ]
+
+
+def _steps(fingerprint, router, budget_bytes):
+    if budget_bytes is not None:
+        budget_bytes -= size_of(len(fingerprint))
+    return router.steps_within(fingerprint, budget_bytes)
 
 
 def _value(value, model_id):
@@ -194,14 +218,18 @@ class QuantizedFingerprint(_Parts):
         return len(self.manifest) + sum(map(len, self.sections.values()))
 
     def within(self, budget_bytes):
-        """Return this record, or raise BudgetExceeded when it is larger than the budget.
-
-        The metadata of its owner is not counted.
-        """
-        size = self.size_bytes - len(self.head.text)
-        if budget_bytes is not None and size > budget_bytes:
-            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=size)
+        """Return this record, or raise BudgetExceeded when it does not fit."""
+        if not self.fits(budget_bytes):
+            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=self._budgeted_bytes)
         return self
+
+    def fits(self, budget_bytes):
+        """Return whether this record, without its owner's metadata, is within a budget."""
+        return budget_bytes is None or self._budgeted_bytes <= budget_bytes
+
+    @property
+    def _budgeted_bytes(self):
+        return size_of(len(self)) + sum(map(len, self.sections.values()))
 
     def decode(self, router):
         """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""

@@ -109,6 +109,10 @@ def _bitmap(metadata):
     return (metadata.original_tokens + 7) // 8
 
 
+def _codes(dim, metadata, bits):
+    return metadata.kept_tokens * (4 + (dim * bits + 7) // 8)
+
+
 def _token_layout(number, name, size, wrong=_wrong_tokens):
     return _layout(number, TokenPruningMetadata, name, "<IIf", size, wrong, slice(3))
 
@@ -131,8 +135,12 @@ LAYOUTS = (
     ),
     _token_layout(8, "compact_e4m3", lambda dim, m: _bitmap(m) + m.kept_tokens * (4 + dim)),
     _token_layout(9, "compact_f32", lambda dim, m: _bitmap(m) + m.kept_tokens * 4 * dim),
+    _token_layout(10, "compact_int4", lambda dim, m: _bitmap(m) + _codes(dim, m, 4)),
+    _token_layout(11, "compact_int2", lambda dim, m: _bitmap(m) + _codes(dim, m, 2)),
+    _sparse_layout(12, "compact_u8", "<I"),
 )
 _BY_NUMBER = {layout.number: layout for layout in LAYOUTS}
+_KINDS = {method: kind for kind, method in METHODS.items()}
 _BY_METADATA = {(layout.kind, layout.name): layout for layout in LAYOUTS}
 
 
@@ -178,6 +186,15 @@ def read_section(section, where="quantized embedding"):
     metadata = _metadata_of(layout, dimension, layout.fields.unpack_from(section, _HEAD.size), data)
     _require_consistent(layout, dimension, metadata, data)
     return _EMBEDDERS[embedder], (layout.method, dimension, data, metadata)
+
+
+def overhead(method, layout=None):
+    """Return the bytes of a section besides its data.
+
+    >>> overhead(QuantizationMethod.TOKEN_PRUNING, "compact_int2")
+    26
+    """
+    return OVERHEAD + _BY_METADATA[_KINDS[method], layout].fields.size
 
 
 def write_record(quantized):

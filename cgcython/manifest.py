@@ -140,6 +140,15 @@ def _body(version, count):
     return struct.Struct(_FIRST.format + times + count * _ENTRY.format.removeprefix("<"))
 
 
+def size_of(count):
+    """Return the bytes of a manifest of `count` sections, without metadata.
+
+    >>> size_of(13)
+    97
+    """
+    return _body(VERSION, count).size + _U32.size
+
+
 def section_crc(section):
     """Return the checksum that ends a section."""
     return int.from_bytes(section[-_U32.size :], "little")

@@ -38,7 +38,7 @@ class PQ8Metadata(NamedTuple):
 
 
 class SparseMetadata(NamedTuple):
-    """`layout`: canonical, compact_f16 or compact_f32."""
+    """`layout`: canonical, compact_f16, compact_f32 or compact_u8."""
 
     vocab_size: int
     nnz: int
@@ -46,7 +46,10 @@ class SparseMetadata(NamedTuple):
 
 
 class TokenPruningMetadata(NamedTuple):
-    """`threshold` is the part of tokens kept; `layout`: canonical, compact_e4m3, compact_f32."""
+    """`threshold` is the part of tokens kept.
+
+    `layout`: canonical, compact_e4m3, compact_f32, compact_int4 or compact_int2.
+    """
 
     original_tokens: int
     kept_tokens: int

@@ -1,7 +1,9 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
 import warnings
+from itertools import repeat
 
+from cgcython import frames
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.embedders import (
     BinaryEncoder,
@@ -11,8 +13,9 @@ from cgcython.embedders import (
     SparseNativeEncoder,
     TokenPruningEncoder,
 )
+from cgcython.embedders.ladder import LADDER
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedEmbedding, SparseVector
 
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
 DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
@@ -50,7 +53,8 @@ class QuantizationRouter:
             )
         }
         self.sample_every = sample_every
-        self._routes, self._compact = {}, {}
+        self._routes, self._laid_out = {}, {}
+        self._compact = [{} for _ in LADDER]
         self._decoded = dict.fromkeys(QuantizationMethod, 0)
 
     @property
@@ -79,12 +83,12 @@ class QuantizationRouter:
         decoder = self.encoders[method].decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
-    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False, out=None):
+    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False, out=None, step=0):
         """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts.
 
-        The columns of the batch `out` are reused.
+        They are those of a step of LADDER. The columns of the batch `out` are reused.
         """
-        route = self._compact_route(model_id) if compact else self._route(model_id)
+        route = self._compact_route(model_id, step) if compact else self._route(model_id)
         return route.quantize_batch(embeddings, num_threads, out)
 
     def dequantize_batch(self, batch, num_threads=1, out=None):
@@ -92,32 +96,61 @@ class QuantizationRouter:
         self._decoded[batch.method] += len(batch)
         return self.encoders[batch.method].dequantize_batch(batch, num_threads, out)
 
-    def quantize_fingerprint(self, fingerprint):
-        """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts."""
-        routes = self._compact
+    def quantize_fingerprint(self, fingerprint, step=0):
+        """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts.
+
+        They are those of a step of LADDER, 0 being the finest.
+        """
+        routes, make = self._compact[step], self._compact_route
         return {
-            model_id: (routes.get(model_id) or self._compact_route(model_id)).quantize(embedding)
+            model_id: (routes.get(model_id) or make(model_id, step)).quantize(embedding)
             for model_id, embedding in fingerprint.items()
         }
+
+    def steps_within(self, fingerprint, budget_bytes):
+        """Return the range of the steps of LADDER from the finest that fits a budget on.
+
+        The budget is that of all sections. The first step may miss it, with weights that f16 cannot
+        hold; where none fits, only the last is left.
+        """
+        last = len(LADDER) - 1
+        for step in range(last if budget_bytes is not None else 0):
+            if self._fits(fingerprint, step, budget_bytes):
+                return range(step, last + 1)
+        return range(last if budget_bytes is not None else 0, last + 1)
+
+    def _fits(self, fingerprint, step, budget_bytes):
+        routes, make = self._compact[step], self._compact_route
+        try:
+            return budget_bytes >= sum(
+                (routes.get(model_id) or make(model_id, step)).section_bytes(embedding)
+                for model_id, embedding in fingerprint.items()
+            )
+        except QuantizationError:
+            return True  # encoding says what is wrong
 
     def dequantize_fingerprint(self, quantized):
         """Return `{ModelId: embedding}` of a mapping of records."""
         return {model_id: self.dequantize(record) for model_id, record in quantized.items()}
 
-    def quantize_fingerprints(self, fingerprints, num_threads=1):
-        """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder."""
+    def quantize_fingerprints(self, fingerprints, num_threads=1, steps=None):
+        """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder.
+
+        `steps` has the step of LADDER of each.
+        """
         quantized = [dict.fromkeys(one) for one in fingerprints]
         columns = {}
-        for records, one in zip(quantized, fingerprints):
+        for records, one, step in zip(quantized, fingerprints, steps or repeat(0)):
+            routes, make = self._compact[step], self._compact_route
             for model_id, embedding in one.items():
-                owners, column = columns.get(model_id) or columns.setdefault(model_id, ([], []))
+                route = routes.get(model_id) or make(model_id, step)
+                owners, column = columns.get(route) or columns.setdefault(route, ([], []))
                 owners.append(records)
                 column.append(embedding)
-        for model_id, (owners, column) in columns.items():
-            route = self._compact_route(model_id)
+        for route, (owners, column) in columns.items():
             batch = route.quantize_batch(column, num_threads)
             for records, record in zip(owners, route.codec.rows(batch)):
-                records[model_id] = record
+                records[route.model_id] = record
         return quantized
 
     def dequantize_fingerprints(self, quantized):
@@ -143,7 +176,8 @@ class QuantizationRouter:
         """
         encoded, loss = {}, {}
         for model_id in self.profile:
-            routes = [one[model_id] for one in (self._routes, self._compact) if model_id in one]
+            every = (*self._routes.values(), *self._laid_out.values())
+            routes = [route for route in every if route.model_id is model_id]
             if routes:
                 encoded[model_id] = sum(route.encoded for route in routes)
             samples = sum(route.samples for route in routes)
@@ -163,12 +197,17 @@ class QuantizationRouter:
             self._routes[model_id] = _Route(model_id, codec, self.sample_every)
         return self._routes[model_id]
 
-    def _compact_route(self, model_id):
-        if model_id not in self._compact:
-            model_id = ModelId.parse(model_id)
-            codec = self._encoder(model_id).compact_codec(model_id)
-            self._compact[model_id] = _Route(model_id, codec, self.sample_every)
-        return self._compact[model_id]
+    def _compact_route(self, model_id, step=0):
+        model_id = ModelId.parse(model_id)
+        routes = self._compact[step]
+        if model_id not in routes:
+            codec = self._encoder(model_id).compact_codec(model_id, step)
+            # Steps that keep an embedder in the same layout share what is known of it.
+            key = model_id, getattr(codec, "layout", None)
+            known = self._laid_out.get(key)
+            routes[model_id] = known or _Route(model_id, codec, self.sample_every)
+            self._laid_out[key] = routes[model_id]
+        return routes[model_id]
 
 
 class _Route:
@@ -176,7 +215,8 @@ class _Route:
 
     def __init__(self, model_id, codec, sample_every):
         self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
-        self.encode = codec.encode
+        self.encode, self.layout = codec.encode, getattr(codec, "layout", None)
+        self.overhead = frames.overhead(codec.method, self.layout)
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
         codebook = getattr(codec, "codebook", None)
@@ -193,6 +233,12 @@ class _Route:
             self.next_sample += self.sample_every
         self.encoded += 1
         return record
+
+    def section_bytes(self, embedding):
+        if self.layout is None:
+            return self.overhead + self.codec.expected_size()
+        count = embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
+        return self.overhead + self.codec.expected_size(count)
 
     def quantize_batch(self, embeddings, num_threads, out=None):
         try:

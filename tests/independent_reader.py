@@ -157,9 +157,17 @@ def read_compact_sparse(kind):
         assert len(ones) == nnz
         lows = [sum(low_bit(low, i * bits + b) << b for b in range(bits)) for i in range(nnz)]
         indices = [(one - i << bits) + lows[i] for i, one in enumerate(ones)]
-        return sparse(indices, floats(weights, kind), dimension)
+        weights = stepped(weights) if kind == "B" else floats(weights, kind)
+        return sparse(indices, weights, dimension)
 
     return read
+
+
+def stepped(data):
+    lowest, step = struct.unpack_from("<ff", data)
+    assert step >= 0
+    roots = [lowest + code * step for code in data[8:]]
+    return [float32(root * abs(root)) for root in roots]
 
 
 def require_padding(data, bits):
@@ -210,6 +218,34 @@ def coded_tokens(data, kept, dimension):
     ]
 
 
+def turned_tokens(bits):
+    def decode(data, kept, dimension):
+        width, per_byte, top = whole_bytes(dimension * bits), 8 // bits, (1 << bits) - 1
+        assert len(data) == kept * (4 + width)
+        scales, tokens = floats(data[: 4 * kept]), []
+        for i, scale in enumerate(scales):
+            assert 0 <= scale < float("inf")
+            row = data[4 * kept + i * width : 4 * kept + (i + 1) * width]
+            require_padding(row, dimension * bits)
+            codes = [row[k // per_byte] >> bits * (k % per_byte) & top for k in range(dimension)]
+            tokens.append(turned_back([float32((2 * code - top) * scale) for code in codes]))
+        return tokens
+
+    return decode
+
+
+def turned_back(values):
+    size = len(values) & -len(values)
+    half = 1
+    while half < size:
+        for start in range(0, len(values), 2 * half):
+            for k in range(start, start + half):
+                a, b = values[k], values[k + half]
+                values[k], values[k + half] = float32(a + b), float32(a - b)
+        half *= 2
+    return values
+
+
 def float_tokens(data, kept, dimension):
     numbers = floats(data)
     assert len(numbers) == kept * dimension
@@ -226,7 +262,12 @@ LAYOUTS = {
     7: read_canonical_tokens,
     8: read_compact_tokens(coded_tokens),
     9: read_compact_tokens(float_tokens),
+    10: read_compact_tokens(turned_tokens(4)),
+    11: read_compact_tokens(turned_tokens(2)),
+    12: read_compact_sparse("B"),
 }
+SPARSE = (4, 5, 6, 12)  # in the order of a shard's column `layouts`
+TOKEN_CODES = {"compact_e4m3": (8, 8), "compact_int4": (10, 4), "compact_int2": (11, 2)}
 
 
 def read_safetensors(data):
@@ -282,14 +323,14 @@ def read_columns(columns, about):
     rows = [data[start:stop] for start, stop in pairwise(offsets)]
     if "nnz" in columns:
         return [
-            LAYOUTS[4 + layout]((struct.pack("<I", nnz) if layout else b"") + row, dimension)
+            LAYOUTS[SPARSE[layout]]((struct.pack("<I", nnz) if layout else b"") + row, dimension)
             for nnz, layout, row in zip(floats(columns["nnz"][2], "I"), columns["layouts"][2], rows)
         ]
-    assert shared["layout"] == "compact_e4m3"
+    number, bits = TOKEN_CODES[shared["layout"]]
     tokens = []
     for original, row in zip(floats(columns["original_tokens"][2], "I"), rows):
-        kept = (len(row) - whole_bytes(original)) // (4 + dimension)
-        tokens.append(LAYOUTS[8](TOKENS.pack(original, kept, 0) + row, dimension)["tokens"])
+        kept = (len(row) - whole_bytes(original)) // (4 + whole_bytes(dimension * bits))
+        tokens.append(LAYOUTS[number](TOKENS.pack(original, kept, 0) + row, dimension)["tokens"])
     return tokens
 
 

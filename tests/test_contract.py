@@ -58,15 +58,15 @@ def dense(codec, most_loss=1.0):
     return Case(codec, DENSE, np.ones(37), NAN_DENSE, np.zeros(36), most_loss)
 
 
-def sparse(layout):
+def sparse(layout, most_loss=1e-7):
     codec = SparseCodec(400, layout)
     not_finite = ([1, 2], [np.nan, 1.0])
-    return Case(codec, SPARSE, SparseVector([1], [1], 401), not_finite, ([1], [0.0]), 1e-7)
+    return Case(codec, SPARSE, SparseVector([1], [1], 401), not_finite, ([1], [0.0]), most_loss)
 
 
-def tokens(layout):
+def tokens(layout, most_loss=0.003):
     codec = TokenPruningCodec(12, 1.0, layout=layout)
-    return Case(codec, TOKENS, np.ones((2, 13)), NAN_TOKENS, np.zeros((2, 12)), 0.003)
+    return Case(codec, TOKENS, np.ones((2, 13)), NAN_TOKENS, np.zeros((2, 12)), most_loss)
 
 
 CASES = [
@@ -75,7 +75,10 @@ CASES = [
     dense(PQ8Codec(PQ8Codebook(RNG.standard_normal((4, 256, 9))))),
     dense(PQ8Codec(PQ8Codebook(CENTROIDS, ROTATION, MEAN))),
     *(sparse(layout) for layout in ("canonical", "compact_f16", "compact_f32")),
+    sparse("compact_u8", most_loss=1e-4),
     *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),
+    tokens("compact_int4", most_loss=0.01),
+    tokens("compact_int2", most_loss=0.15),
 ]
 
 

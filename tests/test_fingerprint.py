@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.sparse import SparseCodec
+from cgcython.embedders.ladder import LADDER
 from cgcython.errors import (
     BudgetExceeded,
     InvalidInput,
@@ -18,7 +19,7 @@ from cgcython.errors import (
     StorageCorruption,
     UnsupportedVersion,
 )
-from cgcython.fingerprint import Fingerprint, QuantizedFingerprint
+from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.records import SparseVector, TokenEmbeddings
 from cgcython.router import QuantizationRouter
 
@@ -143,13 +144,94 @@ def test_encoding_twice_changes_nothing_more(memories):
     assert once.decode(memories.router).encode(memories.router) == once
 
 
-def test_a_record_over_its_budget_is_refused_with_both_sizes(memories):
+def layouts_of(record):
+    return tuple(record[one].metadata.layout for one in (ModelId.SPARSE, ModelId.LATE_INTERACTION))
+
+
+STEPS = [
+    ("compact_f16", "compact_e4m3"),
+    ("compact_u8", "compact_e4m3"),
+    ("compact_u8", "compact_int4"),
+    ("compact_u8", "compact_int2"),
+]
+
+
+def sizes_by_step(memory, router):
+    """Return the size of a record at each step, by hand."""
+    sections = [QuantizedFingerprint(router.quantize_fingerprint(memory, i)) for i in range(4)]
+    return [one.size_bytes for one in sections]
+
+
+def test_the_finest_layouts_that_fit_are_taken(memories):
+    memory = memories.make(1, tokens=40)
+    sizes = sizes_by_step(memory, memories.router)
+    assert sizes == sorted(sizes, reverse=True)
+    for step, size in enumerate(sizes):
+        record = memory.encode(memories.router, budget_bytes=size)
+        assert (record.size_bytes, layouts_of(record)) == (size, STEPS[step])
+        if step:
+            record = memory.encode(memories.router, budget_bytes=sizes[step - 1] - 1)
+            assert (record.size_bytes, layouts_of(record)) == (size, STEPS[step])
+
+
+def test_the_steps_of_the_ladder_are_those(memories):
+    assert [tuple(step.layouts.values()) for step in LADDER] == STEPS
+    assert [step.name for step in LADDER][::3] == [
+        "e4m3 tokens, f16 weights",
+        "int2 tokens, u8 weights",
+    ]
+
+
+def test_what_no_step_changes_stays_the_same(memories):
+    memory = memories.make(1, tokens=40)
+    finest, smallest = sizes_by_step(memory, memories.router)[::3]
+    fine, small = (memory.encode(memories.router, size) for size in (finest, smallest))
+    for one in set(fine) - {ModelId.SPARSE, ModelId.LATE_INTERACTION}:
+        assert fine.sections[one] == small.sections[one]
+    assert read(small.to_bytes()) == small
+
+
+def test_a_record_that_fits_no_layout_is_refused_with_both_sizes(memories):
     memory = memories.make(1)
+    smallest = sizes_by_step(memory, memories.router)[-1]
+    with pytest.raises(BudgetExceeded, match=str(smallest)) as caught:
+        memory.encode(memories.router, budget_bytes=smallest - 1)
+    assert (caught.value.budget_bytes, caught.value.smallest_bytes) == (smallest - 1, smallest)
+    dense = memories.make(1, ["E2", "E9"])
+    with pytest.raises(BudgetExceeded):
+        dense.encode(memories.router, dense.encode(memories.router).size_bytes - 1)
+
+
+@pytest.mark.parametrize("num_threads", [1, 2, 5])
+def test_a_batch_takes_the_step_of_each(memories, num_threads):
+    batch = [memories.make(seed, tokens=9 * seed) for seed in range(9)]
+    batch.append(memories.make(9, ["E2", "E12"]))
+    budget = sizes_by_step(batch[5], memories.router)[2]
+    together = encode_all(batch[:6], memories.router, budget, num_threads)
+    assert together == [one.encode(memories.router, budget) for one in batch[:6]]
+    assert len(set(map(layouts_of, together))) > 1
+    with pytest.raises(BudgetExceeded):
+        encode_all(batch, memories.router, 300, num_threads)
+
+
+def test_weights_that_f16_cannot_hold_go_on_to_eight_bits(memories):
+    memory = Fingerprint({"E6": SparseVector([1, 5, 7], [1e-9, 1e-8, 1e-8], 400)})
     size = memory.encode(memories.router).size_bytes
-    with pytest.raises(BudgetExceeded, match=str(size)) as caught:
-        memory.encode(memories.router, budget_bytes=size - 1)
-    assert (caught.value.budget_bytes, caught.value.smallest_bytes) == (size - 1, size)
-    assert memory.encode(memories.router, budget_bytes=size).size_bytes == size
+    for record in (
+        memory.encode(memories.router, size - 1),
+        *encode_all([memory], memories.router, size - 1),
+    ):
+        assert record[ModelId.SPARSE].metadata.layout in ("compact_f16", "compact_u8")
+        assert record.size_bytes < size
+
+
+def test_wide_tokens_keep_their_layout_and_their_budget():
+    profile = Profile.from_toml('E12 = { dimension = 5000, method = "token_pruning" }')
+    memory = Fingerprint({"E12": np.ones((2, 5000))})
+    router = QuantizationRouter(profile=profile)
+    assert memory.encode(router)[ModelId.LATE_INTERACTION].metadata.layout == "compact_e4m3"
+    with pytest.raises(BudgetExceeded):
+        memory.encode(router, 1000)
 
 
 def test_no_budget_takes_any_size(memories):
@@ -202,8 +284,8 @@ def test_a_huge_length_allocates_nothing(record):
         read(huge)
 
 
-def full_memory():
-    """Return a memory of the default profile: 32 tokens, E6 and E13 at 5 %."""
+def full_memory(tokens=32):
+    """Return a memory of the default profile: its tokens, E6 and E13 at 5 %."""
     rng, parts = np.random.default_rng(5), {}
     for model_id, row in Profile.named().items():
         if row.method is QuantizationMethod.SPARSE_NATIVE:
@@ -211,18 +293,33 @@ def full_memory():
             weights = rng.uniform(0.1, 3, len(indices))
             parts[model_id] = SparseVector(indices, weights, row.dimension)
         elif row.method is QuantizationMethod.TOKEN_PRUNING:
-            parts[model_id] = rng.standard_normal((32, row.dimension))
+            parts[model_id] = rng.standard_normal((tokens, row.dimension))
         else:
             parts[model_id] = rng.standard_normal(row.dimension)
     return Fingerprint(parts)
 
 
+def full_router(subvectors):
+    dimensions = (0, 1024), (4, 768), (6, 1536), (9, 768)
+    return QuantizationRouter(
+        {
+            one: PQ8Codebook(
+                np.random.default_rng(one).random((subvectors, 256, dim // subvectors))
+            )
+            for one, dim in dimensions
+        }
+    )
+
+
 @pytest.mark.parametrize(("subvectors", "limit"), [(8, 14_000), (64, 14_400)])
 def test_all_thirteen_take_the_bytes_the_specification_allows(subvectors, limit):
-    books = {
-        one: PQ8Codebook(np.random.default_rng(one).random((subvectors, 256, dim // subvectors)))
-        for one, dim in ((0, 1024), (4, 768), (6, 1536), (9, 768))
-    }
-    quantized = full_memory().encode(QuantizationRouter(books))
+    quantized = full_memory().encode(full_router(subvectors))
     assert len(quantized) == 13
     assert quantized.size_bytes == 13_433 + 4 * (subvectors - 8) <= limit
+
+
+def test_512_tokens_fit_the_default_budget():
+    record = full_memory(tokens=512).encode(full_router(8))
+    assert layouts_of(record) == STEPS[-1]
+    assert record[ModelId.LATE_INTERACTION].metadata.kept_tokens == 256
+    assert record.size_bytes == 17_561 <= 20_000

@@ -52,6 +52,9 @@ EXAMPLES = [
     (7, struct.pack("<IIf", 3, 2, 0.5), tokens("canonical", struct.pack("<I6f", 2, *range(6)))),
     (8, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_e4m3", bytes(1 + 2 * 4 + 2 * 2))),
     (9, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_f32", bytes(1 + 2 * 2 * 4))),
+    (10, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int4", bytes(1 + 2 * 4 + 2))),
+    (11, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int2", bytes(1 + 2 * 4 + 2))),
+    (12, struct.pack("<I", 1), sparse("compact_u8", b"???")),
 ]  # fmt: skip
 RECORDS = [record for *_, record in EXAMPLES]
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda one: str(one.metadata))
@@ -121,7 +124,7 @@ def test_says_when_a_later_release_wrote_a_record():
         QuantizedEmbedding.from_bytes(b"CGQE\x02" + RECORDS[0].to_bytes()[5:])
 
 
-@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (10, 0xFF), (1, 13), (1, 0xFE)])
+@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (13, 0xFF), (1, 13), (1, 0xFE)])
 def test_refuses_layouts_and_embedders_it_does_not_know(number, embedder):
     with pytest.raises(StorageCorruption, match=f"layout {number} of embedder {embedder}"):
         QuantizedEmbedding.from_bytes(framed(bytes(11), number, 3, embedder))

@@ -10,9 +10,11 @@ import pytest
 
 HERE = Path(__file__).parent
 READER = HERE / "independent_reader.py"
-V1 = HERE / "golden" / "v1"
-EXPECTED = json.loads((V1 / "expected.json").read_text())
-RECORDS = sorted(path.stem for path in V1.glob("*.cgqe"))
+V1, V2 = (HERE / "golden" / name for name in ("v1", "v2"))
+FILES = V1 / "expected.json", V2 / "records.json"
+VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
+EXPECTED = VALUES[V1]
+RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
 CODEBOOKS = sorted(V1.glob("codebook_*.safetensors"))
 reader = SimpleNamespace(**runpy.run_path(str(READER)))
 
@@ -36,10 +38,10 @@ def codebooks():
     return {codebook_id: decode for decode, codebook_id in read}
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_it_decodes_a_record_to_the_same_values(name, codebooks):
-    section = reader.read_embedding_record((V1 / f"{name}.cgqe").read_bytes())
-    found, expected = values_of(section, codebooks), EXPECTED[name]
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_it_decodes_a_record_to_the_same_values(path, codebooks):
+    section = reader.read_embedding_record(path.read_bytes())
+    found, expected = values_of(section, codebooks), VALUES[path.parent][path.stem]
     assert section["dimension"] == expected["dimension"]
     assert section.get("positions") == expected.get("positions")
     if "codes" in section:
@@ -48,13 +50,20 @@ def test_it_decodes_a_record_to_the_same_values(name, codebooks):
         assert found == expected["decoded"]
 
 
-def test_it_reads_the_parts_of_a_fingerprint(codebooks):
-    sections = reader.read_fingerprint_record((V1 / "fingerprint.cgfp").read_bytes())
-    assert [f"E{embedder + 1}" for embedder in sections] == list(EXPECTED["fingerprint"])
-    for section, name in zip(sections.values(), EXPECTED["fingerprint"].values()):
+@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+def test_it_reads_the_parts_of_a_fingerprint(folder, codebooks):
+    sections = reader.read_fingerprint_record((folder / "fingerprint.cgfp").read_bytes())
+    parts = VALUES[folder]["fingerprint"]
+    assert [f"E{embedder + 1}" for embedder in sections] == list(parts)
+    for section, name in zip(sections.values(), parts.values()):
         found = values_of(section, codebooks)
         if "codes" not in section:
-            assert found == EXPECTED[name]["decoded"]
+            assert found == VALUES[folder][name]["decoded"]
+
+
+def test_it_reads_what_travels_with_a_fingerprint():
+    _, info, _ = reader.read_whole_manifest((V2 / "fingerprint.cgfp").read_bytes())
+    assert info == VALUES[V2]["info"]
 
 
 def test_it_reads_a_shard(codebooks):
@@ -69,8 +78,9 @@ def test_it_reads_a_shard(codebooks):
         np.testing.assert_allclose(decode(codes), values, rtol=1e-5)
 
 
-def test_it_finds_every_flipped_byte():
-    record = (V1 / "fingerprint.cgfp").read_bytes()
+@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+def test_it_finds_every_flipped_byte(folder):
+    record = (folder / "fingerprint.cgfp").read_bytes()
     for at in range(len(record)):
         damaged = bytearray(record)
         damaged[at] ^= 0x10

@@ -20,6 +20,7 @@ from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.cli.sources import open_store
+from cgcython.embedders.ladder import LADDER
 from cgcython.evaluation.comparison import Contender, compare
 from cgcython.evaluation.sides import Codes, Stored
 from cgcython.router import QuantizationRouter
@@ -38,6 +39,14 @@ def add_arguments(parser):
     parser.add_argument("--store", metavar="PATH", help="evaluate the records of a store")
     parser.add_argument(
         "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
+    )
+    steps = "; ".join(f"{number}: {step.name}" for number, step in enumerate(LADDER))
+    parser.add_argument(
+        "--step",
+        type=int,
+        choices=range(len(LADDER)),
+        default=0,
+        help=f"the layouts that a byte budget may lead to ({steps}; default 0)",
     )
     options.add_profile(parser)
     options.add_threads(parser)
@@ -69,7 +78,7 @@ def _contenders(corpus, router, args, store=None):
         if not len(source.column):
             raise UsageError(f"{model_id.short} has no embeddings to evaluate")
         memories = source.memories(0, len(source.column))
-        codec = router.encoders[router.profile[model_id].method].compact_codec(model_id)
+        codec = router.encoders[router.profile[model_id].method].compact_codec(model_id, args.step)
         side = Codes(codec)
         if store is not None:
             side = Stored(codec, router, _fetch(store, corpus, model_id, memories))

@@ -10,6 +10,7 @@ from cgcython.cli.failures import UsageError
 from cgcython.cli.output import written_whole
 from cgcython.cli.tally import Tally
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.embedders.ladder import LADDER
 from cgcython.errors import BudgetExceeded, QuantizationError
 from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
@@ -100,8 +101,7 @@ class ShardSink(Sink):
             self._require_same(path, facts)
             self.skipped += stop - start
             return
-        parts = self._encode(corpus, start, stop)
-        sizes = self._sizes(parts, start, stop)
+        parts, sizes = self._within_budget(corpus, start, stop)
         shards.write_shard(path, shards.Shard(ids, parts, facts))
         self.tally.add_batches({one: part.batch for one, part in parts.items()}, sizes)
 
@@ -130,30 +130,53 @@ class ShardSink(Sink):
                 "choose another --out or delete the old shards"
             )
 
-    def _encode(self, corpus, start, stop):
+    def _within_budget(self, corpus, start, stop):
+        """Return the parts of a shard in the finest layouts in which every memory fits, and sizes.
+
+        A shard keeps all its tokens in one layout.
+        """
         parts = {}
+        for step in range(len(LADDER)):
+            parts = self._encode(corpus, start, stop, step, parts)
+            sizes = _sizes(parts, stop - start)
+            largest = int(sizes.max(initial=0))
+            if largest <= self.args.budget:
+                return parts, sizes
+        error = BudgetExceeded(budget_bytes=self.args.budget, smallest_bytes=largest)
+        error.add_note(f"(memory {start + int(sizes.argmax())})")
+        raise error
+
+    def _encode(self, corpus, start, stop, step, parts):
+        """Return the parts at a step of the ladder; those that keep their layout as they are."""
+        found = {}
         for model_id, source in corpus.items():
+            before, layout = parts.get(model_id), _layout_at(step, self.profile[model_id].method)
+            if before is not None and before.batch.shared.get("layout") == layout:
+                found[model_id] = before
+                continue
             first, last = source.within(start, stop)
+            column = source.column.batch(first, last)
             try:
                 batch = self._router.quantize_batch(
-                    model_id, source.column.batch(first, last), self.args.threads, compact=True
+                    model_id, column, self.args.threads, compact=True, step=step
                 )
             except QuantizationError as error:
                 self.name_memory(corpus, start, stop, self._router, error)
             rows = None if source.rows is None else source.memories(first, last) - start
-            parts[model_id] = shards.ShardPart(batch, rows)
-        return parts
+            found[model_id] = shards.ShardPart(batch, rows)
+        return found
 
-    def _sizes(self, parts, start, stop):
-        sizes = np.zeros(stop - start, np.int64)
-        for batch, rows in parts.values():
-            sizes[slice(None) if rows is None else rows] += shards.row_bytes(batch)
-        largest = int(sizes.max(initial=0))
-        if largest > self.args.budget:
-            error = BudgetExceeded(budget_bytes=self.args.budget, smallest_bytes=largest)
-            error.add_note(f"(memory {start + int(sizes.argmax())})")
-            raise error
-        return sizes
+
+def _layout_at(step, method):
+    return LADDER[step].layouts.get(method)
+
+
+def _sizes(parts, memories):
+    """Return the bytes of each memory of a shard."""
+    sizes = np.zeros(memories, np.int64)
+    for batch, rows in parts.values():
+        sizes[slice(None) if rows is None else rows] += shards.row_bytes(batch)
+    return sizes
 
 
 def _stamp(path):

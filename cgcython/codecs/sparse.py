@@ -1,4 +1,4 @@
-"""Sparse vectors kept exactly as pairs, or compactly: Elias-Fano indices, f16 or f32 weights."""
+"""Sparse vectors as exact pairs, or compactly: Elias-Fano indices, weights as f16, f32 or u8."""
 
 from dataclasses import dataclass
 from itertools import pairwise, repeat
@@ -24,7 +24,7 @@ from cgcython.metadata import SparseMetadata
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
-LAYOUTS = ("canonical", "compact_f16", "compact_f32")
+LAYOUTS = ("canonical", "compact_f16", "compact_f32", "compact_u8")
 _NUMBERS = {layout: number for number, layout in enumerate(LAYOUTS)}
 _F16, _F32 = _NUMBERS["compact_f16"], _NUMBERS["compact_f32"]
 MAX_PERCENT = 10
@@ -42,7 +42,8 @@ _REASONS = (
 class SparseCodec:
     """The non-zeros of vectors of `dim` values, at most 10 % of them.
 
-    `compact_f16` keeps a vector as `compact_f32` when its largest weight is not a normal f16.
+    `compact_f16` keeps a vector as `compact_f32` when its largest weight is not a normal f16;
+    `compact_u8` keeps of each weight which of 256 even steps its root, sign kept, is nearest.
     """
 
     dim: int

@@ -1,8 +1,8 @@
 """Token pruning: the tokens worth keeping, as the seeds' records or compactly.
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
-bytes are a bitmap of kept positions, most significant bit first, then f32 scales and E4M3 codes,
-or f32 vectors.
+bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
+or the 4 or 2 bits of a TokenArray), or f32 vectors.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.similarity import max_sim
 from cgcython.token_array import TokenArray
 
-LAYOUTS = ("canonical", "compact_e4m3", "compact_f32")
+LAYOUTS = ("canonical", "compact_e4m3", "compact_f32", "compact_int4", "compact_int2")
+_BITS = {"compact_e4m3": 8, "compact_int4": 4, "compact_int2": 2}
+WIDEST_TURNED = kernels.token_records.WIDEST_TURNED  # values of a token of 4 or 2 bits
 _NUMBERS = {layout: number for number, layout in enumerate(LAYOUTS)}
 _WHOLE = int, np.integer
 
@@ -62,8 +64,11 @@ class TokenPruningCodec:
     def __post_init__(self):
         require_part("pruning_ratio", self.pruning_ratio, largest=1)
         require_method(self.scoring_method)
-        if self.layout not in LAYOUTS:
-            raise InvalidInput(what="layout", expected=" or ".join(LAYOUTS), actual=self.layout)
+        layouts = tuple(filter(self._has_layout, LAYOUTS))
+        if self.layout not in layouts:
+            expected = f"{' or '.join(layouts)} for tokens of {self.dim} values"
+            raise InvalidInput(what="layout", expected=expected, actual=self.layout)
+        object.__setattr__(self, "_layouts", layouts)
         object.__setattr__(self, "pruning_ratio", float(self.pruning_ratio))
         object.__setattr__(self, "_threshold", to_float32(self.pruning_ratio))
 
@@ -188,7 +193,13 @@ class TokenPruningCodec:
         return (original + 7) // 8 + kept * self._token_size(layout)
 
     def _token_size(self, layout):
-        return 4 + self.dim if layout == "compact_e4m3" else 4 * self.dim
+        bits = _BITS.get(layout)
+        return 4 + (self.dim * bits + 7) // 8 if bits else 4 * self.dim
+
+    def _has_layout(self, layout):
+        """Whether tokens of so many values may be kept in a layout."""
+        turned = _BITS.get(layout, 8) < 8
+        return layout in LAYOUTS and not (turned and self.dim > WIDEST_TURNED)
 
     def _kept_in(self, size, original, layout):
         """Return how many tokens a payload of some size holds; rounded down if it is none."""
@@ -214,8 +225,8 @@ class TokenPruningCodec:
         count = int.from_bytes(data[:4].tobytes(), "little")
         if layout == "canonical" and count != kept:
             return invalid(self, f"the bytes count {count} tokens, the metadata {kept}")
-        # A NaN code, and a scale too large for its codes, come to light here too.
-        return invalid(self, "a value is not finite")
+        # A NaN code, a scale out of range and padding that is not zero come to light here too.
+        return invalid(self, "a value is not finite, or not as an encoder writes it")
 
     def _require_bitmap(self, bitmap, original, kept):
         """Check that a bitmap names as many of the original positions as tokens were kept."""
@@ -236,7 +247,7 @@ class TokenPruningCodec:
         whole = isinstance(original, _WHOLE) and isinstance(kept, _WHOLE)
         if not whole or not 0 <= kept <= original < 2**32:
             raise invalid(self, f"{kept} tokens of {original}")
-        if layout not in LAYOUTS:
+        if layout not in self._layouts:
             raise invalid(self, f"layout {layout!r}")
         return int(original), int(kept), layout
 
@@ -246,7 +257,7 @@ class TokenPruningCodec:
         offsets, originals = require_columns(
             batch, self, offsets=((n + 1,), np.int64), original_tokens=((n,), np.uint32)
         )
-        if layout not in LAYOUTS:
+        if layout not in self._layouts:
             raise invalid(self, f"layout {layout!r}")
         (data,) = require_columns(batch, self, data=((int(offsets[-1]),), np.uint8))
         sizes, wide = np.diff(offsets), originals.astype(np.int64)

@@ -7,8 +7,13 @@ from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_dista
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sparse import SparseCodec
-from cgcython.codecs.token_pruning import ImportanceScoringMethod, TokenPruningCodec
+from cgcython.codecs.token_pruning import (
+    WIDEST_TURNED,
+    ImportanceScoringMethod,
+    TokenPruningCodec,
+)
 from cgcython.embedders.codebooks import Codebooks
+from cgcython.embedders.ladder import LADDER
 from cgcython.errors import (
     CodebookMissing,
     InvalidInput,
@@ -101,10 +106,14 @@ class Encoder(ABC):
         """
         return self._codecs.get(model_id) or self._made(self._codecs, model_id, self._make)
 
-    def compact_codec(self, model_id):
-        """Return the codec whose layout fingerprints use."""
-        codec = self._compact.get(model_id)
-        return codec or self._made(self._compact, model_id, self._make_compact)
+    def compact_codec(self, model_id, step=0):
+        """Return the codec that fingerprints use at a step of LADDER, 0 being the finest."""
+        layout = LADDER[step].layouts.get(self.method)
+        codecs = self._compact.setdefault(layout, {})
+        codec = codecs.get(model_id)
+        return codec or self._made(
+            codecs, model_id, lambda dim, one: self._make_compact(dim, one, layout)
+        )
 
     def decoder(self, quantized):
         """Return the codec that reads a record or batch, whose dimension travels with it.
@@ -140,7 +149,7 @@ class Encoder(ABC):
     def _make(self, dim, model_id=None):
         """Return the codec of one dimension."""
 
-    def _make_compact(self, dim, model_id):
+    def _make_compact(self, dim, model_id, layout):
         return self.codec(model_id)
 
 
@@ -192,8 +201,8 @@ class SparseNativeEncoder(Encoder):
     def _make(self, dim, model_id=None):
         return SparseCodec(dim)
 
-    def _make_compact(self, dim, model_id):
-        return SparseCodec(dim, layout="compact_f16")
+    def _make_compact(self, dim, model_id, layout):
+        return SparseCodec(dim, layout)
 
 
 class TokenPruningEncoder(Encoder):
@@ -213,9 +222,11 @@ class TokenPruningEncoder(Encoder):
     def _make(self, dim, model_id=None):
         return TokenPruningCodec(dim, self.pruning_ratio)
 
-    def _make_compact(self, dim, model_id):
+    def _make_compact(self, dim, model_id, layout):
         scoring = ImportanceScoringMethod.COVERAGE
-        return TokenPruningCodec(dim, self.pruning_ratio, scoring, layout="compact_e4m3")
+        if dim > WIDEST_TURNED:  # which have no smaller layout
+            layout = LADDER[0].layouts[self.method]
+        return TokenPruningCodec(dim, self.pruning_ratio, scoring, layout)
 
 
 class PQ8Encoder(Encoder):

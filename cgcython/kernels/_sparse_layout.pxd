@@ -6,6 +6,7 @@ from cgcython.kernels._elias_fano cimport (
     write_high, write_low,
 )
 from cgcython.kernels._halves cimport halves_are_finite, read_halves, write_halves
+from cgcython.kernels._steps cimport STEPS_HEAD, read_steps, write_steps
 from cgcython.kernels._sparse cimport read32, write32
 from cgcython.kernels._types cimport f32, u8, u32
 
@@ -13,6 +14,7 @@ cdef enum:
     CANONICAL_LAYOUT = 0
     F16_LAYOUT = 1
     F32_LAYOUT = 2
+    U8_LAYOUT = 3
 
 cdef enum:
     OK = 0
@@ -47,6 +49,13 @@ cdef inline int check_weights(const f32 *weights, Py_ssize_t nnz) noexcept nogil
     return WEIGHT if wrong else OK
 
 
+cdef inline Py_ssize_t weight_bytes(Py_ssize_t nnz, int layout) noexcept nogil:
+    """The bytes of the weights of a compact vector that has any."""
+    if layout == U8_LAYOUT:
+        return STEPS_HEAD + nnz
+    return nnz * (2 if layout == F16_LAYOUT else 4)
+
+
 cdef inline void write_pairs(
     const u32 *indices, const f32 *weights, Py_ssize_t nnz, u8 *data
 ) noexcept nogil:
@@ -69,6 +78,8 @@ cdef inline void write_compact(
     data += num_bytes
     if layout == F16_LAYOUT:
         write_halves(weights, nnz, data)
+    elif layout == U8_LAYOUT:
+        write_steps(weights, nnz, data)
     else:
         memcpy(data, weights, 4 * nnz)
 
@@ -103,6 +114,9 @@ cdef inline int read_compact(
         if not halves_are_finite(tail, nnz):
             return WEIGHT
         read_halves(tail, nnz, weights)
+    elif layout == U8_LAYOUT:
+        if not read_steps(tail, nnz, weights):
+            return WEIGHT
     else:
         memcpy(weights, tail, 4 * nnz)
     read_high(high, nnz, indices)

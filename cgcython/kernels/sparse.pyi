@@ -11,6 +11,7 @@ U32 = NDArray[np.uint32]
 CANONICAL: int
 COMPACT_F16: int
 COMPACT_F32: int
+COMPACT_U8: int
 SOUND: int
 BAD_LENGTH: int
 BAD_COUNT: int

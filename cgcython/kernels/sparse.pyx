@@ -1,4 +1,4 @@
-"""Sparse vectors as bytes, in three layouts.
+"""Sparse vectors as bytes, in four layouts.
 
 The layouts are defined bit by bit in `reference/sparse.py`: canonical pairs, and the compact
 Elias-Fano strings whose length follows from nnz and dimension.
@@ -8,8 +8,9 @@ cimport numpy as np
 from cgcython.kernels._elias_fano cimport high_bits_of, low_bits_of, low_bytes_of
 from cgcython.kernels._halves cimport fit_half
 from cgcython.kernels._sparse_layout cimport (
-    CANONICAL_LAYOUT, COUNT, F16_LAYOUT, F32_LAYOUT, INDEX, LENGTH, OK, PADDING, WEIGHT,
-    check_indices, check_weights, read_compact, read_pairs, write_compact, write_pairs,
+    CANONICAL_LAYOUT, COUNT, F16_LAYOUT, F32_LAYOUT, INDEX, LENGTH, OK, PADDING, U8_LAYOUT, WEIGHT,
+    check_indices, check_weights, read_compact, read_pairs, weight_bytes, write_compact,
+    write_pairs,
 )
 from cgcython.kernels._sparse_rows cimport is_plain, require_rows
 from cgcython.kernels._types cimport f32, i64, u8, u32
@@ -20,6 +21,7 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
+COMPACT_U8 = U8_LAYOUT
 SOUND, BAD_LENGTH, BAD_COUNT = OK, LENGTH, COUNT
 BAD_PADDING, BAD_INDEX, BAD_WEIGHT = PADDING, INDEX, WEIGHT
 
@@ -33,7 +35,7 @@ cdef Py_ssize_t sparse_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) no
     low_bits = low_bits_of(nnz, dimension)
     return (
         low_bytes_of(nnz, low_bits) + ((high_bits_of(nnz, dimension, low_bits) + 7) >> 3)
-        + nnz * (2 if layout == F16_LAYOUT else 4)
+        + weight_bytes(nnz, layout)
     )
 
 
@@ -78,7 +80,7 @@ cdef int sparse_read(
 
 
 cdef bint is_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) noexcept nogil:
-    return 0 <= nnz <= dimension < <Py_ssize_t>1 << 32 and 0 <= layout <= 2
+    return 0 <= nnz <= dimension < <Py_ssize_t>1 << 32 and 0 <= layout <= U8_LAYOUT
 
 
 cdef int require_size(Py_ssize_t nnz, Py_ssize_t dimension, int layout) except -1:

@@ -11,6 +11,9 @@ U32 = NDArray[np.uint32]
 CANONICAL: int
 COMPACT_E4M3: int
 COMPACT_F32: int
+COMPACT_INT4: int
+COMPACT_INT2: int
+WIDEST_TURNED: int
 
 def is_sound(values: object, dim: int) -> bool: ...
 def encode(values: F32, kept: U32, importance: F32 | None, layout: int) -> bytes | None: ...

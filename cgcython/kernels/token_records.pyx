@@ -1,8 +1,8 @@
-"""The kept tokens of a text as bytes, in three layouts.
+"""The kept tokens of a text as bytes, in five layouts.
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
-bytes are a bitmap of kept positions, most significant bit first, then f32 scales and E4M3 codes,
-or f32 vectors.
+bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
+or 4 or 2 bits of the turned tokens), or f32 vectors.
 """
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
@@ -12,7 +12,9 @@ cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_matrix
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._finite cimport first_nonfinite
+from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._sparse_rows cimport is_plain, require_rows
+from cgcython.kernels._token_codes cimport code_bytes, decode_turned, encode_turned
 from cgcython.kernels._types cimport f32, i64, u8, u32
 
 cdef extern from *:
@@ -24,8 +26,19 @@ cdef enum:
     CANONICAL_LAYOUT = 0
     E4M3_LAYOUT = 1
     F32_LAYOUT = 2
+    INT4_LAYOUT = 3
+    INT2_LAYOUT = 4
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32 = CANONICAL_LAYOUT, E4M3_LAYOUT, F32_LAYOUT
+COMPACT_INT4, COMPACT_INT2 = INT4_LAYOUT, INT2_LAYOUT
+WIDEST_TURNED = WIDEST
+
+
+cdef inline int bits_of(int layout) noexcept nogil:
+    """The bits of a code of a turned token; 0 for layouts that have none."""
+    if layout == INT4_LAYOUT:
+        return 4
+    return 2 if layout == INT2_LAYOUT else 0
 
 
 cdef inline Py_ssize_t head_of(Py_ssize_t n, int layout) noexcept nogil:
@@ -37,6 +50,8 @@ cdef inline Py_ssize_t each_of(Py_ssize_t dim, int layout) noexcept nogil:
     """The bytes of one kept token."""
     if layout == E4M3_LAYOUT:
         return 4 + dim
+    if bits_of(layout):
+        return 4 + code_bytes(dim, bits_of(layout))
     return 4 * dim if layout == F32_LAYOUT else 4 + 4 * dim
 
 
@@ -66,13 +81,18 @@ cdef void token_record_pairs(
 
 
 cdef bint token_record_codes(
-    const f32 *values, Py_ssize_t dim, const u32 *kept, Py_ssize_t count, u8 *data
+    const f32 *values, Py_ssize_t dim, const u32 *kept, Py_ssize_t count, int layout, u8 *data
 ) noexcept nogil:
     """Whether all kept tokens are finite; codes after the first that is not are not written."""
-    cdef Py_ssize_t i
-    cdef f32 scale
+    cdef:
+        Py_ssize_t i, width = each_of(dim, layout) - 4
+        int bits = bits_of(layout)
+        const f32 *token
+        u8 *codes
+        f32 scale
     for i in range(count):
-        scale = encode_scaled(values + kept[i] * dim, data + 4 * count + i * dim, dim)
+        token, codes = values + kept[i] * dim, data + 4 * count + i * width
+        scale = encode_turned(token, dim, bits, codes) if bits else encode_scaled(token, codes, dim)
         if scale != scale:
             return False
         memcpy(data + 4 * i, &scale, 4)
@@ -90,8 +110,8 @@ cdef bint token_record_write(
     memset(data, 0, head)
     for i in range(count):
         data[kept[i] >> 3] |= <u8>(0x80 >> (kept[i] & 7))
-    if layout == E4M3_LAYOUT:
-        return token_record_codes(values, dim, kept, count, data + head)
+    if layout != F32_LAYOUT:
+        return token_record_codes(values, dim, kept, count, layout, data + head)
     for i in range(count):
         memcpy(data + head + 4 * i * dim, values + kept[i] * dim, 4 * dim)
     return True
@@ -105,6 +125,24 @@ cdef bint names(const u8 *bitmap, Py_ssize_t n, Py_ssize_t count) noexcept nogil
     return named == count and (n & 7 == 0 or bitmap[n >> 3] & (0xFF >> (n & 7)) == 0)
 
 
+cdef bint token_record_decode(
+    const u8 *scales, Py_ssize_t count, Py_ssize_t dim, int layout, f32 *values
+) noexcept nogil:
+    """Whether scales and codes, which lie behind them, are ones that an encoder writes."""
+    cdef:
+        Py_ssize_t i, width = each_of(dim, layout) - 4
+        int bits = bits_of(layout)
+        const u8 *codes = scales + 4 * count
+        f32 scale
+    for i in range(count):
+        memcpy(&scale, scales + 4 * i, 4)
+        if bits == 0:
+            decode_times(codes + i * width, scale, 0, values + i * dim, dim)
+        elif not decode_turned(codes + i * width, scale, dim, bits, values + i * dim):
+            return False
+    return True
+
+
 cdef bint token_record_read(
     const u8 *data, Py_ssize_t n, Py_ssize_t count, Py_ssize_t dim, int layout, f32 *values
 ) noexcept nogil:
@@ -112,7 +150,6 @@ cdef bint token_record_read(
     cdef:
         Py_ssize_t i, head = head_of(n, layout)
         const u8 *tokens = data + head
-        f32 scale
         u32 said
     if layout == CANONICAL_LAYOUT:
         memcpy(&said, data, 4)
@@ -122,12 +159,10 @@ cdef bint token_record_read(
             memcpy(values + i * dim, tokens + 4 + i * (4 + 4 * dim), 4 * dim)
     elif not names(data, n, count):
         return False
-    elif layout == E4M3_LAYOUT:
-        for i in range(count):
-            memcpy(&scale, tokens + 4 * i, 4)
-            decode_times(tokens + 4 * count + i * dim, scale, 0, values + i * dim, dim)
-    else:
+    elif layout == F32_LAYOUT:
         memcpy(values, tokens, 4 * count * dim)
+    elif not token_record_decode(tokens, count, dim, layout, values):
+        return False
     return first_nonfinite(values, count * dim) < 0
 
 
@@ -148,9 +183,20 @@ cdef int require_kept(object kept, Py_ssize_t n, object importance, int layout) 
     return 0
 
 
+cdef inline bint is_narrow(Py_ssize_t dim, int layout) noexcept nogil:
+    """Whether a layout has tokens of so many values."""
+    return bits_of(layout) == 0 or dim <= WIDEST
+
+
 cdef int require_layout(int layout) except -1:
-    if not 0 <= layout <= 2:
+    if not 0 <= layout <= INT2_LAYOUT:
         raise ValueError(f"no layout {layout}")
+    return 0
+
+
+cdef int require_narrow(Py_ssize_t dim, int layout) except -1:
+    if not is_narrow(dim, layout):
+        raise ValueError(f"a token holds {dim}, layout {layout} takes up to {WIDEST}")
     return 0
 
 
@@ -171,6 +217,7 @@ def encode(object values, object kept, object importance, int layout):
     if rows is NULL:
         raise ValueError("values are a contiguous float32 matrix")
     require_layout(layout)
+    require_narrow(dim, layout)
     require_kept(kept, n, importance, layout)
     count = np.PyArray_DIM(kept, 0)
     data = PyBytes_FromStringAndSize(
@@ -207,7 +254,9 @@ def decode(
         start, length = <const u8 *>np.PyArray_DATA(data), np.PyArray_DIM(data, 0)
     else:
         raise ValueError("data are bytes")
-    if n < 0 or dim < 0 or not is_length(length, n, count, dim, layout):
+    if n < 0 or dim < 0 or not is_narrow(dim, layout):
+        return None
+    if not is_length(length, n, count, dim, layout):
         return None
     shape[0], shape[1] = count, dim
     if out is None:
@@ -236,6 +285,7 @@ def decode_rows(
     """
     cdef Py_ssize_t i, count, dim = values.shape[1], texts = originals.shape[0], bad = -1
     require_layout(layout)
+    require_narrow(dim, layout)
     require_rows(offsets, data.shape[0], texts)
     require_rows(edges, values.shape[0], texts)
     with nogil:

@@ -10,7 +10,7 @@ from cgcython.codecs.sparse import LAYOUTS, SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import DimensionMismatch
 from cgcython.records import QuantizedBatch
-from cgcython.search.scan import Scan
+from cgcython.search.scan import Scan, invalid
 from cgcython.similarity import PreparedQuery
 
 MANY_POSTINGS = 250_000  # half a millisecond
@@ -166,6 +166,78 @@ class CodedTokenScan(_TokenScan):
         kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
 
 
+class TurnedTokenScan(_TokenScan):
+    """Tokens of 4 or 2 bits a value, scored as they are; scales lie beside as inverse lengths.
+
+    Queries are met with up to 15 bits a value, so scores are those of what the codes decode to
+    within sqrt(dim) / 65024: 0.0002 for 128 values.
+    """
+
+    def __init__(self, values, norms, starts, counts, dim, bits):
+        super().__init__(values, starts, counts, dim)
+        self.norms, self.bits = norms, bits
+
+    @classmethod
+    def of(cls, quantized, dim, bits):
+        """Return the scan of records."""
+        width, counts = (dim * bits + 7) // 8, _token_counts(quantized)[1]
+        payloads = [_behind_bitmap(one, dim) for one in quantized]
+        scales, codes = (
+            np.concatenate(parts)
+            for parts in zip(*(np.split(one, [4 * n]) for one, n in zip(payloads, counts)))
+        )
+        scales, codes = scales.view(np.float32), codes.reshape(-1, width)
+        used = dim * bits % 8
+        if not np.all((scales >= 0) & np.isfinite(scales)) or (
+            used and np.any(codes[:, -1] >> used)
+        ):
+            raise invalid(quantized, "a scale or padding is not as an encoder writes it")
+        norms = np.empty(len(codes), np.float32)
+        kernels.maxsim_integers.inverse_norms(codes, bits, dim, scales, norms)
+        return cls(codes, norms, np.cumsum(counts) - counts, counts, dim, bits)
+
+    def take(self, rows):
+        """Return the scan of some rows."""
+        starts, counts = self.starts[rows], self.counts[rows]
+        return TurnedTokenScan(self.values, self.norms, starts, counts, self.dim, self.bits)
+
+    @classmethod
+    def joined(cls, scans):
+        """Return the scan of the rows of several."""
+        shifts = np.cumsum([0, *(len(scan.values) for scan in scans)])
+        starts = [scan.starts + shift for scan, shift in zip(scans, shifts)]
+        values, norms, counts = (
+            np.concatenate([getattr(scan, name) for scan in scans])
+            for name in ("values", "norms", "counts")
+        )
+        first = scans[0]
+        return cls(values, norms, np.concatenate(starts), counts, first.dim, first.bits)
+
+    def like(self, query, stored):
+        """Return the MaxSim of every row with the query as a record of these bits would hold it.
+
+        `stored` has the tokens that such a record keeps, but in finer codes.
+        """
+        tokens, kept = as_tokens(query, self.dim), as_tokens(stored, self.dim)
+        if len(kept) < len(tokens):
+            tokens = tokens[np.argmax(_unit(kept) @ _unit(tokens).T, axis=1)]
+        codec = TokenPruningCodec(self.dim, 1.0, layout=f"compact_int{self.bits}")
+        return super().like(query, codec.decode(codec.encode(tokens)))
+
+    def _prepare(self, query, metric):
+        return PreparedQuery.of(as_tokens(query, self.dim), fine=True)
+
+    def _directed(self):
+        spans = zip(self.starts, self.starts + self.counts)
+        return np.array([np.any(np.isfinite(self.norms[a:b])) for a, b in spans], bool)
+
+    def _sum(self, query, starts, counts, sums):
+        packed, count = query.turned_numbers, query.count
+        kernels.maxsim_integers.score(
+            packed, count, self.values, self.bits, self.norms, starts, counts, sums
+        )
+
+
 class TokenScan(_TokenScan):
     """Tokens as float32 rows."""
 
@@ -188,6 +260,17 @@ class TokenScan(_TokenScan):
     def _sum(self, query, starts, counts, sums):
         packed, values = query.packed, self.values
         kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
+
+
+def _behind_bitmap(quantized, dim):
+    """Return the scales and codes of a compact record, after checking what stands before them."""
+    TokenPruningCodec(dim).positions(quantized)
+    return np.frombuffer(quantized.data, np.uint8)[(quantized.metadata.original_tokens + 7) // 8 :]
+
+
+def _unit(tokens):
+    norms = np.linalg.norm(tokens.astype(np.float64), axis=1, keepdims=True)
+    return tokens / np.where(norms > 0, norms, 1)
 
 
 def _token_counts(quantized):

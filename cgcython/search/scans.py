@@ -7,7 +7,12 @@ embeddings (dot products when asked for), 1 - distance / bits for binary ones, M
 
 from cgcython.base import QuantizationMethod
 from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.list_scans import CodedTokenScan, InvertedScan, TokenScan
+from cgcython.search.list_scans import (
+    CodedTokenScan,
+    InvertedScan,
+    TokenScan,
+    TurnedTokenScan,
+)
 
 
 def scan_key(quantized):
@@ -23,8 +28,18 @@ def scan_key(quantized):
         case QuantizationMethod.SPARSE_NATIVE:
             return InvertedScan, dim
         case QuantizationMethod.TOKEN_PRUNING:
-            coded = metadata.layout == "compact_e4m3"
-            return (CodedTokenScan if coded else TokenScan), dim
+            return _token_key(metadata.layout, dim)
+
+
+def _token_key(layout, dim):
+    match layout:
+        case "compact_e4m3":
+            return CodedTokenScan, dim
+        case "compact_int4":
+            return TurnedTokenScan, dim, 4
+        case "compact_int2":
+            return TurnedTokenScan, dim, 2
+    return TokenScan, dim
 
 
 def make_scan(quantized, find_codebook):

@@ -6,7 +6,12 @@ from uuid import UUID
 
 from cgcython.base import ModelId
 from cgcython.errors import QuantizationError, StorageCorruption
-from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
+from cgcython.fingerprint import (
+    DEFAULT_BUDGET_BYTES,
+    Fingerprint,
+    QuantizedFingerprint,
+    encode_all,
+)
 from cgcython.manifest import Manifest
 from cgcython.store import trash
 from cgcython.store.ids import as_key, name_of
@@ -70,17 +75,16 @@ class RecordWriter(RecordReader):
         return count
 
     def encode(self, fingerprints, num_threads=1, budget_bytes=DEFAULT_BUDGET_BYTES):
-        """Return the QuantizedFingerprints that this store would keep.
+        """Return the QuantizedFingerprints that this store would keep, each within the budget.
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
         fingerprints = [Fingerprint.of(one) for one in fingerprints]
         try:
-            encoded = self.router.quantize_fingerprints(fingerprints, num_threads=num_threads)
+            return encode_all(fingerprints, self.router, budget_bytes, num_threads)
         except QuantizationError:
             # A batch does not know its rows; the first one that fails alone says it better.
             return list(_each(lambda one: one.encode(self.router, budget_bytes), fingerprints))
-        return list(_each(lambda one: QuantizedFingerprint(one).within(budget_bytes), encoded))
 
     def store_quantized(self, items, *, metadata=None, timestamp=None):
         """Keep (id, QuantizedFingerprint) pairs, all or nothing; arguments as in `store`.

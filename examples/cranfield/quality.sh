@@ -12,8 +12,12 @@ step eval methods "E8=$pooled:docs384" --queries "E8=$pooled:queries384" --qrels
     --train "$data/train.npz:t384" --in-domain --seeds "${SEEDS:-5}" --plot "$plot" --limits
 step eval methods "E6=$bm25:d_indptr,d_idx,d_w" --queries "E6=$bm25:q_indptr,q_idx,q_w" \
     --qrels "$bm25:qrels" --metric dot --limits
-step eval "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
-    --qrels "$tokens:qrels"
+step eval "E6=$bm25:d_indptr,d_idx,d_w" --queries "E6=$bm25:q_indptr,q_idx,q_w" \
+    --qrels "$bm25:qrels" --metric dot --step 1
+for layouts in 0 2 3; do
+    step eval "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
+        --qrels "$tokens:qrels" --step "$layouts"
+done
 step eval tokens "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
     --qrels "$tokens:qrels" --attention "$tokens:doc_attn" --norms "$tokens:doc_norm" --limits
 exit "$missed"

@@ -70,3 +70,28 @@ def test_memories_missing_from_the_store_are_named(cli, work):
     result = cli("eval", f"E1={work}/train.npz", *words)
     assert result.code == 2
     assert "memory 40" in result.err
+
+
+@pytest.mark.parametrize(
+    ("step", "most_drop", "least_overlap"), [(0, 0.001, 1.0), (1, 0.002, 0.99)]
+)
+def test_small_weights_rank_real_vectors_as_float32_does(cli, data, step, most_drop, least_overlap):
+    file = data / "sparse_cranfield.npz"
+    found = cli(
+        "eval", f"E6={file}:d_indptr,d_idx,d_w", "--queries", f"E6={file}:q_indptr,q_idx,q_w",
+        "--qrels", f"{file}:qrels", "--metric", "dot", "--step", step, "--json",
+    )  # fmt: skip
+    row = rows(found)["E6"]
+    assert row["ndcg10"]["drop"] <= most_drop
+    assert row["overlap10"] >= least_overlap
+    assert row["loss"]["max"] < 1e-4
+
+
+@pytest.mark.parametrize(("step", "most_drop"), [(0, 0.005), (2, 0.012), (3, 0.012)])
+def test_small_codes_of_half_the_tokens_rank_within_the_limits(cli, data, step, most_drop):
+    file = data / "tokens_cranfield.npz"
+    found = cli(
+        "eval", f"E12={file}:doc_tok,doc_off", "--queries", f"E12={file}:q_tok,q_off",
+        "--qrels", f"{file}:qrels", "--step", step, "--json",
+    )  # fmt: skip
+    assert rows(found)["E12"]["ndcg10"]["drop"] <= most_drop

@@ -72,6 +72,19 @@ def test_weights_beyond_f16_keep_a_vector_in_f32(weight):
     assert [codec.row(batch, i).metadata.layout[-3:] for i in range(3)] == ["f16", "f32", "f16"]
 
 
+@pytest.mark.parametrize("largest", [1.0, 65520, -3e38, 1e-44])
+def test_eight_bits_hold_any_weights(largest):
+    codec, vector = SparseCodec(DIM, "compact_u8"), sparse_vector()
+    vector.weights[20] = largest
+    encoded = codec.encode(vector)
+    assert encoded.metadata.layout == "compact_u8"
+    found, roots = (
+        np.copysign(np.sqrt(np.abs(weights)), weights)
+        for weights in (codec.decode(encoded).weights.astype(float), vector.weights.astype(float))
+    )
+    np.testing.assert_allclose(found, roots, rtol=1e-6, atol=np.ptp(roots) / 510 * 1.0001)
+
+
 def test_pairs_of_lists_are_sorted():
     codec = SparseCodec(DIM)
     assert codec.encode(([7, 2, 5], [1, 2, 3])) == codec.encode(([2, 5, 7], [2.0, 3.0, 1.0]))
@@ -205,7 +218,7 @@ def test_decoding_fills_given_arrays():
 
 def test_sizes_are_known_before_encoding():
     sizes = [SparseCodec(30522, layout).expected_size() for layout in LAYOUTS]
-    assert sizes == [4 + 8 * 1526, 4245, 7297]
+    assert sizes == [4 + 8 * 1526, 4245, 7297, 2727]
     assert SparseCodec(30522).expected_size(count=2) == 20
 
 

@@ -10,19 +10,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cgcython import frames
 from cgcython.base import ModelId
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.fingerprint import QuantizedFingerprint
+from cgcython.manifest import Manifest
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.store.shards import read_shard
 
-V1 = Path(__file__).with_name("v1")
-EXPECTED = json.loads((V1 / "expected.json").read_text())
-RECORDS = sorted(path.stem for path in V1.glob("*.cgqe"))
+V1, V2 = (Path(__file__).with_name(name) for name in ("v1", "v2"))
+FILES = V1 / "expected.json", V2 / "records.json"
+VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
+EXPECTED = VALUES[V1]
+RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
 PARTS = EXPECTED["fingerprint"]
+each_record = pytest.mark.parametrize(
+    "path", RECORDS, ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +41,12 @@ def router():
     return QuantizationRouter(books)
 
 
-def read(name):
-    return QuantizedEmbedding.from_bytes((V1 / f"{name}.cgqe").read_bytes())
+def read(path):
+    return QuantizedEmbedding.from_bytes(path.read_bytes())
+
+
+def expected_of(path):
+    return VALUES[path.parent][path.stem]
 
 
 def plain(decoded):
@@ -45,13 +56,12 @@ def plain(decoded):
 
 
 def test_there_is_a_golden_record_of_every_layout():
-    layouts = {(V1 / f"{name}.cgqe").read_bytes()[6] for name in RECORDS}
-    assert layouts == set(range(1, 10))
+    assert {path.read_bytes()[6] for path in RECORDS} == {one.number for one in frames.LAYOUTS}
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_a_record_keeps_its_meaning(name, router):
-    quantized, expected = read(name), EXPECTED[name]
+@each_record
+def test_a_record_keeps_its_meaning(path, router):
+    quantized, expected = read(path), expected_of(path)
     assert quantized.method.value == expected["method"]
     assert quantized.original_dim == expected["dimension"]
     assert quantized.metadata._asdict() == expected["metadata"]
@@ -61,24 +71,35 @@ def test_a_record_keeps_its_meaning(name, router):
         assert plain(router.dequantize(quantized)) == expected["decoded"]
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_a_record_is_written_as_it_was(name):
-    assert read(name).to_bytes() == (V1 / f"{name}.cgqe").read_bytes()
+@each_record
+def test_a_record_is_written_as_it_was(path):
+    assert read(path).to_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name in RECORDS if "positions" in EXPECTED[name]])
-def test_compact_tokens_keep_their_positions(name):
-    positions = TokenPruningCodec(EXPECTED[name]["dimension"]).positions(read(name))
-    assert positions.tolist() == EXPECTED[name]["positions"]
+@pytest.mark.parametrize("path", [path for path in RECORDS if "positions" in expected_of(path)])
+def test_compact_tokens_keep_their_positions(path):
+    positions = TokenPruningCodec(expected_of(path)["dimension"]).positions(read(path))
+    assert positions.tolist() == expected_of(path)["positions"]
 
 
-def test_a_fingerprint_keeps_its_parts():
-    data = (V1 / "fingerprint.cgfp").read_bytes()
+@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+def test_a_fingerprint_keeps_its_parts(folder):
+    data = (folder / "fingerprint.cgfp").read_bytes()
     found = QuantizedFingerprint.from_bytes(data)
     assert {model_id.short: one for model_id, one in found.items()} == {
-        short: read(name) for short, name in PARTS.items()
+        short: read(folder / f"{name}.cgqe")
+        for short, name in VALUES[folder]["fingerprint"].items()
     }
     assert found.to_bytes() == data
+
+
+def test_a_fingerprint_keeps_its_times_and_metadata():
+    info = QuantizedFingerprint.from_bytes((V2 / "fingerprint.cgfp").read_bytes()).info
+    expected = VALUES[V2]["info"]
+    assert info._replace(content_hash=info.content_hash.hex())._asdict() == expected
+    first = QuantizedFingerprint.from_bytes((V1 / "fingerprint.cgfp").read_bytes()).info
+    assert (first.created, first.updated, first.metadata) == (None, None, {})
+    assert Manifest.from_bytes((V2 / "manifest_untimed.cgfp").read_bytes()) == Manifest({})
 
 
 def test_a_fingerprint_of_nothing_is_a_record():

@@ -1,12 +1,12 @@
 """Sparse kernels against struct, whole numbers of Python and numpy.float16."""
 
+import math
 import struct
 
 import numpy as np
 import pytest
 
-CANONICAL, F16, F32 = 0, 1, 2
-LAYOUTS = CANONICAL, F16, F32
+CANONICAL, F16, F32, U8 = LAYOUTS = range(4)
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
 # (nnz, dimension): empty, single, full, around powers of two of the quotient, E6 at 5 and 10 %.
 SHAPES = [
@@ -32,7 +32,29 @@ def vector(nnz, dimension, seed=0):
 
 
 def held(weights, layout):
+    if layout == U8 and len(weights):
+        lowest, step, codes = steps_by_hand(weights)
+        roots = [lowest + step * code for code in codes]
+        return np.array([root * abs(root) for root in roots], np.float32)
     return weights.astype(np.float16).astype(np.float32) if layout == F16 else weights
+
+
+def roots_of(weights):
+    return [math.copysign(math.sqrt(abs(weight)), weight) for weight in weights.tolist()]
+
+
+def steps_by_hand(weights):
+    """The lowest root, the step and the codes, in Python's own numbers."""
+    roots = roots_of(weights)
+    lowest = np.float32(min(roots)) + np.float32(0)
+    if float(lowest) < min(roots):
+        lowest = np.nextafter(lowest, np.float32(np.inf))
+    span = max(max(roots) - float(lowest), 0.0)
+    step = np.float32(span / 255)
+    if 255 * float(step) > span:
+        step = np.nextafter(step, np.float32(0))
+    codes = [round(max((root - float(lowest)) / float(step or 1), 0)) for root in roots]
+    return float(lowest), float(step), codes
 
 
 def with_peak(weights):
@@ -53,6 +75,9 @@ def bytes_by_hand(indices, weights, dimension, layout):
     high_bits = len(pairs) + (dimension - 1 >> low_bits) + 1
     strings = [(low, low_bits * len(pairs)), (high, high_bits)]
     coded = b"".join(bits.to_bytes((count + 7) // 8, "little") for bits, count in strings)
+    if layout == U8:
+        lowest, step, codes = steps_by_hand(weights)
+        return coded + struct.pack("<ff", lowest, step) + bytes(codes)
     return coded + struct.pack(f"<{len(pairs)}{'e' if layout == F16 else 'f'}", *weights)
 
 
@@ -88,6 +113,41 @@ def test_decoding_undoes_encoding(kernel, nnz, dimension, layout):
     np.testing.assert_array_equal(values.view("u4"), held(weights, layout).view("u4"))
 
 
+EXTREMES = {
+    "one weight": [3.25],
+    "equal weights": [0.1] * 5,
+    "both zeros": [0.0, -0.0, 0.0],
+    "negative": [-3.0, -1.0, -2.0],
+    "the whole range": [-3.4028235e38, 3.4028235e38, 0, 1],
+    "the largest": [3.4028235e38, 3e38, 1e38],
+    "the smallest": [1e-45, 3e-45, 1e-44, 0],
+    "far apart": [1e-30, 1e30, 1.0],
+}
+
+
+@pytest.mark.parametrize("weights", EXTREMES.values(), ids=EXTREMES)
+def test_roots_stay_within_half_a_step_of_any_weights(kernel, weights):
+    sparse, weights = kernel("sparse"), np.array(weights, np.float32)
+    indices = np.arange(len(weights), dtype=np.uint32)
+    data = encoded(sparse, indices, weights, 100, U8)
+    status, _, found = decoded(sparse, data, len(weights), 100, U8)
+    assert status == SOUND
+    roots, found = np.array(roots_of(weights)), np.array(roots_of(found))
+    error = np.abs(found - roots).max()
+    assert error <= np.ptp(roots) / 510 * (1 + 1e-5) + np.abs(roots).max() * 2**-22
+    assert encoded(sparse, indices[::-1][::-1], weights, 100, U8).tobytes() == data.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("lowest", "step"), [(np.nan, 1), (np.inf, 1), (0, np.nan), (0, -1), (0, np.inf), (1e19, 1e18)]
+)
+def test_steps_no_encoder_writes_are_seen(kernel, lowest, step):
+    indices, weights = vector(50, 1000)
+    data = encoded(kernel("sparse"), indices, weights, 1000, U8)
+    data[-58:-50] = np.frombuffer(struct.pack("<ff", lowest, step), np.uint8)
+    assert decoded(kernel("sparse"), data, 50, 1000, U8)[0] == BAD_WEIGHT
+
+
 def test_every_small_vector_round_trips(kernel):
     sparse, dimension = kernel("sparse"), 9
     for bits in range(1 << dimension):
@@ -101,7 +161,7 @@ def test_every_small_vector_round_trips(kernel):
 
 def test_a_sparse_vector_of_e6_at_five_percent_takes_a_third_of_its_pairs(kernel):
     size = kernel("sparse").size
-    assert [size(1526, 30522, layout) for layout in LAYOUTS] == [12212, 4245, 7297]
+    assert [size(1526, 30522, layout) for layout in LAYOUTS] == [12212, 4245, 7297, 2727]
 
 
 @pytest.mark.parametrize("gap", [1, 15, 16, 17, 20])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 F32, U8, U32 = np.float32, np.uint8, np.uint32
-CANONICAL, E4M3, PLAIN = LAYOUTS = range(3)
+CANONICAL, E4M3, PLAIN, INT4, INT2 = LAYOUTS = range(5)
+TURNED = {INT4: 4, INT2: 2}
 SHAPES = [(1, 1, 1), (8, 8, 3), (9, 4, 128), (33, 17, 70), (5, 0, 16), (0, 0, 4), (200, 100, 128)]
 
 
@@ -21,24 +22,37 @@ def head(values, kept):
 
 
 def by_hand(kernel, values, kept, importance, layout):
-    """The bytes of a record with struct and numpy; codes are those of whole rows."""
+    """The bytes of a record with struct and numpy; codes are those of other kernels' rows."""
     rows = values[kept]
     if layout == CANONICAL:
         records = [struct.pack("<f", i) + row.tobytes() for i, row in zip(importance, rows)]
         return struct.pack("<I", len(kept)) + b"".join(records)
     if layout == PLAIN:
         return head(values, kept) + rows.tobytes()
-    codes, scales = np.empty(rows.shape, U8), np.empty(len(rows), F32)
-    kernel("e4m3").encode_rows(rows, codes, scales)
+    codes, scales = coded(kernel, rows, layout)
     return head(values, kept) + scales.tobytes() + codes.tobytes()
+
+
+def coded(kernel, rows, layout):
+    bits, scales = TURNED.get(layout, 8), np.empty(len(rows), F32)
+    codes = np.empty((len(rows), (rows.shape[1] * bits + 7) // 8), U8)
+    if layout == E4M3:
+        kernel("e4m3").encode_rows(rows, codes, scales)
+    else:
+        turned = np.empty_like(rows)
+        kernel("dense").turn_rows(rows, turned)
+        kernel("maxsim_integers").encode_rows(turned, bits, codes, scales)
+    return codes, scales
 
 
 def decoded_by_hand(kernel, values, kept, layout):
     rows = values[kept]
     if layout == E4M3:
-        codes, scales = np.empty(rows.shape, U8), np.empty(len(rows), F32)
-        kernel("e4m3").encode_rows(rows, codes, scales)
-        kernel("e4m3").decode_rows(codes, scales, rows)
+        kernel("e4m3").decode_rows(*coded(kernel, rows, layout), rows)
+    elif layout in TURNED:
+        codes, scales = coded(kernel, rows, layout)
+        kernel("maxsim_integers").decode_rows(codes, TURNED[layout], scales, rows)
+        kernel("dense").turn_rows(rows, rows, True)
     return rows
 
 
@@ -89,11 +103,53 @@ def test_many_decode_as_one_does(kernel, layout):
 @pytest.mark.parametrize(
     ("place", "byte"), [(0, 0xFF), (0, 0x00), (1, 0x01), (2 + 3, 0x7F), (-1, 0xFF)]
 )
-def test_damaged_codes_are_seen(kernel, place, byte):
+@pytest.mark.parametrize("layout", [E4M3, INT4, INT2])
+def test_damaged_codes_are_seen(kernel, place, byte, layout):
     kept = np.array([0, 8], U32)
-    data = bytearray(kernel("token_records").encode(np.ones((9, 2), F32), kept, None, E4M3))
+    data = bytearray(kernel("token_records").encode(np.ones((9, 3), F32), kept, None, layout))
     data[place] = byte
-    assert kernel("token_records").decode(bytes(data), 9, 2, 2, E4M3) is None
+    data[5] |= 0x80 * (place == 5)
+    assert kernel("token_records").decode(bytes(data), 9, 2, 3, layout) is None
+
+
+@pytest.mark.parametrize("layout", TURNED)
+@pytest.mark.parametrize("scale", [-1e-3, -0.0, np.nan, np.inf, -np.inf, 3e38])
+def test_scales_no_encoder_writes_are_seen(kernel, scale, layout):
+    data = kernel("token_records").encode(*case(8, 1, 16), layout)
+    damaged = data[:1] + struct.pack("<f", scale) + data[5:]
+    found = kernel("token_records").decode(damaged, 8, 1, 16, layout)
+    assert found is None or (scale == 0 and not found.any())
+
+
+@pytest.mark.parametrize("layout", TURNED)
+@pytest.mark.parametrize("size", [3e38, 1e30, 1e-19, 1e-37, 1e-44])
+def test_tokens_of_any_size_keep_their_direction(kernel, size, layout):
+    rng = np.random.default_rng(3)
+    values = (rng.uniform(-1, 1, (7, 128)) * size).astype(F32)
+    data = kernel("token_records").encode(values, np.arange(7, dtype=U32), None, layout)
+    found = kernel("token_records").decode(data, 7, 7, 128, layout).astype(float)
+    originals = values.astype(float)
+    cosines = (found * originals).sum(1)
+    cosines /= np.linalg.norm(found, axis=1) * np.linalg.norm(originals, axis=1)
+    assert np.all(cosines > (0.98 if layout == INT4 else 0.9) - (size < 1e-40) * 0.1)
+
+
+@pytest.mark.parametrize("layout", TURNED)
+def test_a_token_of_zeros_decodes_to_zeros(kernel, layout):
+    data = kernel("token_records").encode(np.zeros((3, 5), F32), np.array([1], U32), None, layout)
+    assert not kernel("token_records").decode(data, 3, 1, 5, layout).any()
+
+
+@pytest.mark.parametrize("layout", TURNED)
+def test_tokens_wider_than_the_scratch_are_refused(kernel, layout):
+    records, widest = kernel("token_records"), kernel("token_records").WIDEST_TURNED
+    assert widest == 4096
+    values = np.ones((1, widest + 1), F32)
+    with pytest.raises(ValueError, match="takes up to 4096"):
+        records.encode(values, np.array([0], U32), None, layout)
+    assert records.decode(bytes(5000), 1, 1, widest + 1, layout) is None
+    data = records.encode(values[:, :widest], np.array([0], U32), None, layout)
+    assert records.decode(data, 1, 1, widest, layout).shape == (1, widest)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -151,7 +207,7 @@ def test_only_plain_finite_matrices_are_sound(kernel):
         (np.ones((3, 4)), np.array([2], U32), None, E4M3, "matrix"),
         (np.ones((3, 4), F32), np.array([2], U32), None, CANONICAL, "importance"),
         (np.ones((3, 4), F32), np.array([2], U32), np.ones(2, F32), CANONICAL, "importance holds"),
-        (np.ones((3, 4), F32), np.array([2], U32), None, 3, "no layout 3"),
+        (np.ones((3, 4), F32), np.array([2], U32), None, 5, "no layout 5"),
     ],
 )
 def test_the_door_refuses_what_does_not_fit(kernel, values, kept, importance, layout, message):

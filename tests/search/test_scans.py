@@ -13,7 +13,7 @@ from cgcython.errors import DimensionMismatch, InvalidInput, InvalidQuantizedDat
 from cgcython.metadata import BinaryMetadata, Float8Metadata
 from cgcython.records import QuantizedEmbedding, SparseVector
 from cgcython.search import list_scans
-from cgcython.search.scans import make_scan, scan_key
+from cgcython.search.scans import join, make_scan, scan_key
 from cgcython.similarity import max_sim
 
 pytestmark = pytest.mark.usefixtures("level")
@@ -104,7 +104,9 @@ def test_binary_scores_are_the_part_of_bits_that_agree(threshold):
 @pytest.mark.parametrize("metric", ["cosine", "dot"])
 def test_sparse_scores_are_those_of_dense_vectors(metric):
     vectors, query = [sparse(nnz) for nnz in (0, 1, 7, 30)], sparse(25)
-    codecs = [SparseCodec(300, name) for name in ("canonical", "compact_f32", "compact_f16")]
+    codecs = [
+        SparseCodec(300, name) for name in ("canonical", "compact_f32", "compact_f16", "compact_u8")
+    ]
     records = [codec.encode(one) for codec in codecs for one in vectors]
     rows = np.zeros((len(records), 300))
     for row, one in zip(rows, records):
@@ -127,7 +129,56 @@ def test_token_scores_are_max_sim_of_the_kept_tokens(layout):
     assert not scan_of(records).scores(ROWS[:0]).any()
 
 
-@pytest.mark.parametrize("codec", [Float8Codec(24), TokenPruningCodec(24, layout="compact_e4m3")])
+TURNED = "compact_int4", "compact_int2"
+
+
+@pytest.mark.parametrize("layout", TURNED)
+@pytest.mark.parametrize("dim", [24, 9])
+def test_small_token_codes_score_as_what_they_decode_to(layout, dim):
+    codec = TokenPruningCodec(dim, layout=layout)
+    rows, query = ROWS[:, :dim].copy(), ROWS[:5, :dim].copy()
+    documents = [rows[start : start + n] for start, n in ((0, 9), (9, 0), (9, 1), (10, 40))]
+    records = [codec.encode(one) for one in documents]
+    scan = scan_of(records)
+    assert type(scan) is list_scans.TurnedTokenScan
+    expected = [max_sim(query, codec.decode(one)) for one in records]
+    np.testing.assert_allclose(scan.scores(query), expected, rtol=0, atol=dim**0.5 / 65024)
+    assert not scan.scores(rows[:0]).any()
+    np.testing.assert_array_equal(
+        scan.take(np.array([3, 0])).scores(query), scan.scores(query)[[3, 0]]
+    )
+    joined = join([scan, scan_of(records[:2])])
+    np.testing.assert_array_equal(joined.scores(query), scan.scores(query)[[0, 1, 2, 3, 0, 1]])
+
+
+@pytest.mark.parametrize("layout", TURNED)
+def test_a_record_of_small_token_codes_is_like_itself(layout):
+    fine = TokenPruningCodec(24, layout="compact_e4m3")
+    records = [TokenPruningCodec(24, layout=layout).encode(ROWS[i : i + 12]) for i in (0, 12, 24)]
+    stored = fine.decode(fine.encode(ROWS[12:24]))
+    found = scan_of(records).like(ROWS[12:24], stored)
+    assert found.argmax() == 1
+    assert found[1] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("layout", TURNED)
+@pytest.mark.parametrize("damage", ["scale", "padding", "bitmap"])
+def test_small_token_codes_no_encoder_wrote_are_refused(layout, damage):
+    good = TokenPruningCodec(9, layout=layout).encode(ROWS[:8, :9])
+    data = bytearray(good.data)
+    at, byte = {"scale": (4, 0xFF), "padding": (-1, 0xFF), "bitmap": (0, 0)}[damage]
+    data[at] = byte
+    with pytest.raises(InvalidQuantizedData):
+        scan_of([QuantizedEmbedding(good.method, 9, bytes(data), good.metadata)])
+
+
+CODECS = [
+    Float8Codec(24),
+    *(TokenPruningCodec(24, layout=one) for one in ("compact_e4m3", *TURNED)),
+]
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_nothing_is_like_nothing(codec):
     empty = np.zeros((0, 24) if codec.method is QuantizationMethod.TOKEN_PRUNING else 24)
     other = ROWS[:4] if empty.ndim == 2 else ROWS[0]
@@ -143,6 +194,8 @@ def test_records_that_one_query_cannot_meet_have_keys_of_their_own():
         BinaryCodec(24, 0.5).encode(QUERY),
         TokenPruningCodec(24, layout="compact_e4m3").encode(ROWS),
         TokenPruningCodec(24, layout="compact_f32").encode(ROWS),
+        TokenPruningCodec(24, layout="compact_int4").encode(ROWS),
+        TokenPruningCodec(24, layout="compact_int2").encode(ROWS),
     ]
     assert len({scan_key(one) for one in records}) == len(records)
 

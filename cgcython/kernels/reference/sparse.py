@@ -1,4 +1,4 @@
-"""Sparse vectors by definition: three byte layouts.
+"""Sparse vectors by definition: four byte layouts.
 
 Canonical: u32 count, then count pairs (u32 index, f32 weight), little-endian, ascending by index.
 
@@ -11,18 +11,19 @@ sizes follow from nnz and dimension, so a reader knows the length before it look
 2. high: index i sets bit (index >> l) + i of nnz + ((dimension - 1) >> l) + 1 bits, in the same
    order of bits. That is one bucket per value of index >> l: a one for each index in it, then a
    zero.
-3. weights: f16 or f32, little-endian, in the order of the indices.
+3. weights, in the order of the indices: f16 or f32, little-endian; or f32 lowest, f32 step and how
+   many steps, u8, the root of each weight, with its sign, lies above the lowest.
 
 No indices, no bytes. Weights in f16 round to nearest, ties to even, and fit when the largest
 magnitude is zero or a normal f16, 2**-14 to 65504: then none is off by more than half a unit of the
-largest.
+largest. The step is the widest of which 255 do not pass the highest root.
 """
 
 import numpy as np
 
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
-CANONICAL, COMPACT_F16, COMPACT_F32 = 0, 1, 2
+CANONICAL, COMPACT_F16, COMPACT_F32, COMPACT_U8 = range(4)
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
 _PAIR = np.dtype([("index", "<u4"), ("weight", "<f4")])
 _F16_SMALLEST, _F16_TOO_LARGE = 2.0**-14, 65520.0
@@ -30,12 +31,13 @@ _F16_SMALLEST, _F16_TOO_LARGE = 2.0**-14, 65520.0
 
 def size(nnz, dimension, layout):
     """Return the bytes that nnz of `dimension` values take."""
-    if not 0 <= nnz <= dimension < 2**32 or layout not in (CANONICAL, COMPACT_F16, COMPACT_F32):
+    if not 0 <= nnz <= dimension < 2**32 or not 0 <= layout <= COMPACT_U8:
         raise ValueError(f"no layout {layout} of {nnz} non-zeros among {dimension}")
     if layout == CANONICAL:
         return 4 + 8 * nnz
     low, high = _string_bits(nnz, dimension)
-    return -(-low // 8) - (-high // 8) + nnz * _weight_type(layout).itemsize
+    head = 8 if layout == COMPACT_U8 and nnz else 0
+    return -(-low // 8) - (-high // 8) + head + nnz * _weight_type(layout).itemsize
 
 
 def encode(indices, weights, dimension, layout, data):
@@ -142,7 +144,32 @@ def _fits_half(weights):
 
 
 def _weight_type(layout):
-    return np.dtype("<f2" if layout == COMPACT_F16 else "<f4")
+    return np.dtype({COMPACT_F16: "<f2", COMPACT_U8: "u1"}.get(layout, "<f4"))
+
+
+def _steps(weights):
+    """Return the weights as lowest root, step and codes."""
+    if not len(weights):
+        return np.empty(0, np.uint8)
+    wide = weights.astype(float)
+    roots = np.copysign(np.sqrt(np.abs(wide)), wide)
+    lowest = np.float32(roots.min()) + np.float32(0)  # of two zeros 0.0
+    if float(lowest) < roots.min():
+        lowest = np.nextafter(lowest, np.float32(np.inf))
+    span = max(roots.max() - float(lowest), 0.0)
+    step = np.float32(span / 255)
+    if float(step) * 255 > span:
+        step = np.nextafter(step, np.float32(0))
+    codes = np.rint(np.maximum((roots - float(lowest)) / float(step or 1), 0)).astype(np.uint8)
+    return np.concatenate([np.array([lowest, step], "<f4").view(np.uint8), codes])
+
+
+def _from_steps(data):
+    with np.errstate(over="ignore", invalid="ignore"):
+        lowest, step = data[:8].view("<f4").astype(float)
+        roots = lowest + data[8:] * step
+        weights = (roots * np.abs(roots)).astype(np.float32)
+    return weights if step >= 0 else np.full(len(weights), np.nan, np.float32)
 
 
 def _low_bits(nnz, dimension):
@@ -162,7 +189,9 @@ def _strings(indices, weights, dimension, layout):
     return (
         np.packbits(low.astype(np.uint8).ravel(), bitorder="little"),
         np.packbits(high, bitorder="little"),
-        weights.astype(_weight_type(layout)).view(np.uint8),
+        _steps(weights)
+        if layout == COMPACT_U8
+        else weights.astype(_weight_type(layout)).view(np.uint8),
     )
 
 
@@ -187,5 +216,7 @@ def _read_compact(data, nnz, dimension, layout):
     low_bits = _low_bits(nnz, dimension)
     fields = low[:low_count].reshape(nnz, low_bits) @ (1 << np.arange(low_bits))
     indices = (ones - np.arange(nnz) << low_bits) + fields
+    if layout == COMPACT_U8 and nnz:
+        return SOUND, indices, _from_steps(data[high_end:].copy())
     weights = np.frombuffer(data[high_end:].tobytes(), _weight_type(layout))
     return SOUND, indices, weights.astype(np.float32)

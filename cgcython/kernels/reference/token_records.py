@@ -1,17 +1,19 @@
-"""The kept tokens of a text as bytes, in three layouts.
+"""The kept tokens of a text as bytes, in five layouts.
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
-bytes are a bitmap of kept positions, most significant bit first, then f32 scales and E4M3 codes,
-or f32 vectors.
+bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
+or 4 or 2 bits of the turned tokens), or f32 vectors.
 """
 
 import numpy as np
 
-from cgcython.kernels.reference import e4m3
+from cgcython.kernels.reference import dense, e4m3, maxsim_integers
 from cgcython.kernels.reference.door import agree
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
-CANONICAL, COMPACT_E4M3, COMPACT_F32 = range(3)
+CANONICAL, COMPACT_E4M3, COMPACT_F32, COMPACT_INT4, COMPACT_INT2 = range(5)
+WIDEST_TURNED = maxsim_integers.WIDEST
+_BITS = {COMPACT_E4M3: 8, COMPACT_INT4: 4, COMPACT_INT2: 2}
 
 
 def is_sound(values, dim):
@@ -27,6 +29,7 @@ def encode(values, kept, importance, layout):
     if not _is_matrix(values):
         raise ValueError("values are a contiguous float32 matrix")
     _require_layout(layout)
+    _require_narrow(values.shape[1], layout)
     _require_kept(kept, len(values), importance, layout)
     rows = values[kept]
     if layout == CANONICAL:
@@ -37,8 +40,10 @@ def encode(values, kept, importance, layout):
     bitmap = np.packbits(mask).tobytes()
     if layout == COMPACT_F32:
         return bitmap + rows.tobytes()
-    codes, scales = np.empty(rows.shape, np.uint8), np.empty(len(rows), np.float32)
-    if e4m3.encode_rows(rows, codes, scales) >= 0:
+    codes = np.empty((len(rows), _code_bytes(rows.shape[1], layout)), np.uint8)
+    scales = np.zeros(len(rows), np.float32)
+    encode_rows = e4m3.encode_rows if layout == COMPACT_E4M3 else _turned(_BITS[layout])
+    if encode_rows(rows, codes, scales) >= 0:
         return None
     return bitmap + scales.tobytes() + codes.tobytes()
 
@@ -52,15 +57,18 @@ def decode(data, n, count, dim, layout, out=None):
     if not (type(data) is bytes or is_plain(data, np.uint8)):
         raise ValueError("data are bytes")
     data = bytes(data)
-    if min(n, count, dim) < 0 or len(data) != _size(n, count, dim, layout):
+    if min(n, count, dim) < 0 or not _is_narrow(dim, layout):
+        return None
+    if len(data) != _size(n, count, dim, layout):
         return None
     out = np.empty((count, dim), np.float32) if out is None else out
     if not (_is_matrix(out) and out.flags.writeable and out.shape == (count, dim)):
         raise ValueError(f"out is no writable float32 matrix of {count} rows of {dim}")
     if not _names(data, n, count, layout):
         return None
-    _read(data[_head(n, layout) :], layout, out)
-    return out if np.isfinite(out).all() else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        sound = _read(data[_head(n, layout) :], layout, out)
+    return out if sound and np.isfinite(out).all() else None
 
 
 def decode_rows(data, offsets, originals, edges, layout, values):
@@ -70,6 +78,7 @@ def decode_rows(data, offsets, originals, edges, layout, values):
     are values[edges[i]:edges[i + 1]].
     """
     _require_layout(layout)
+    _require_narrow(values.shape[1], layout)
     check_rows(offsets, len(data), originals)
     check_rows(edges, len(values), originals)
     for i, (some, rows) in enumerate(zip(rows_of(offsets), rows_of(edges))):
@@ -84,8 +93,13 @@ def _head(n, layout):
 
 
 def _size(n, count, dim, layout):
-    each = 4 + dim if layout == COMPACT_E4M3 else 4 * dim + 4 * (layout == CANONICAL)
+    coded = layout in _BITS
+    each = 4 + _code_bytes(dim, layout) if coded else 4 * dim + 4 * (layout == CANONICAL)
     return _head(n, layout) + count * each
+
+
+def _code_bytes(dim, layout):
+    return (dim * _BITS[layout] + 7) // 8
 
 
 def _names(data, n, count, layout):
@@ -98,14 +112,44 @@ def _names(data, n, count, layout):
 
 
 def _read(tokens, layout, out):
+    """Fill `out`; return whether scales and codes are ones that an encoder writes."""
     count, dim = out.shape
-    if layout == COMPACT_E4M3:
-        scales = np.frombuffer(tokens[: 4 * count], np.float32)
-        codes = np.frombuffer(tokens[4 * count :], np.uint8).reshape(count, dim)
-        e4m3.decode_rows(codes, scales, out)
-    else:
+    if layout not in _BITS:
         width = dim + (layout == CANONICAL)  # the importance stands before each vector
         out[:] = np.frombuffer(tokens, np.float32).reshape(count, width)[:, width - dim :]
+        return True
+    scales = np.frombuffer(tokens[: 4 * count], np.float32)
+    codes = np.frombuffer(tokens[4 * count :], np.uint8).reshape(count, _code_bytes(dim, layout))
+    if layout == COMPACT_E4M3:
+        e4m3.decode_rows(codes, scales, out)
+        return True
+    bits = _BITS[layout]
+    used = dim * bits % 8
+    padding = codes[:, -1:] >> used if used else codes[:, :0]
+    if not np.all((scales >= 0) & np.isfinite(scales)) or padding.any():
+        return False
+    maxsim_integers.decode_rows(codes, bits, scales, out)
+    dense.turn_rows(out, out, True)
+    return True
+
+
+def _turned(bits):
+    """Return the encoder of rows whose values, turned, become codes of so many bits."""
+
+    def encode_rows(rows, codes, scales):
+        if not np.isfinite(rows).all():
+            return 0
+        peaks = np.abs(rows).max(axis=1, initial=0)
+        lifts = np.where(peaks < 2.0**-64, np.float32(2.0**64), np.float32(1))
+        turned = np.empty_like(rows)
+        dense.turn_rows(rows * lifts[:, None], turned)
+        maxsim_integers.encode_rows(turned, bits, codes, scales)
+        scales /= lifts
+        most = np.finfo(np.float32).max / np.float32(2 * rows.shape[1] << bits)
+        scales[:] = np.where(peaks > 0, np.clip(scales, np.float32(2.0**-149), most), scales)
+        return -1
+
+    return encode_rows
 
 
 def _is_matrix(values):
@@ -131,6 +175,15 @@ def _require_kept(kept, n, importance, layout):
         agree("importance", len(importance), "kept", len(kept))
 
 
+def _is_narrow(dim, layout):
+    return layout not in (COMPACT_INT4, COMPACT_INT2) or dim <= WIDEST_TURNED
+
+
 def _require_layout(layout):
-    if not 0 <= layout <= 2:
+    if not 0 <= layout <= COMPACT_INT2:
         raise ValueError(f"no layout {layout}")
+
+
+def _require_narrow(dim, layout):
+    if not _is_narrow(dim, layout):
+        raise ValueError(f"a token holds {dim}, layout {layout} takes up to {WIDEST_TURNED}")
