@@ -50,7 +50,7 @@ METHODS = {
     ("canonical", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f32", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f16", None): Limit(ndcg10=0.001, recall10=0.001),
-    ("compact_u8", None): Limit(overlap10=0.99),  # drops as small as its are noise
+    ("compact_u8", None): Limit(overlap10=0.99),  # its drops are noise
 }
 
 # By which tokens are kept, half of them, and their precision.
