@@ -47,16 +47,14 @@ class Folded:
 
 def train_folds(column, others, size, *, folds=2, seed=0, rotation="opq", num_threads=1):
     """Return the codebooks of all folds of a column; `others` are rows of other texts, or None."""
-    return [
-        PQ8Codebook.train(
-            samples(column, others, fold, folds, seed),
-            size,
-            seed,
-            rotation,
-            num_threads=num_threads,
-        )
-        for fold in range(folds)
-    ]
+    found = []
+    for fold in range(folds):
+        rows = samples(column, others, fold, folds, seed)
+        book = PQ8Codebook.train(rows, size, seed, rotation, num_threads=num_threads)
+        if book.metadata.get("interrupted"):  # half a training would be judged as a whole one
+            raise KeyboardInterrupt
+        found.append(book)
+    return found
 
 
 def samples(column, others, fold, folds=2, seed=0):

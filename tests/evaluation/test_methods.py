@@ -7,7 +7,7 @@ from cgcython.cli.columns import DenseColumn, SparseColumn
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput
 from cgcython.evaluation import folds, limits, ranking
-from cgcython.evaluation.folds import Folded, require_enough, samples
+from cgcython.evaluation.folds import Folded, require_enough, samples, train_folds
 from cgcython.evaluation.limits import Limit
 from cgcython.evaluation.methods import (
     compare_methods,
@@ -95,6 +95,13 @@ def test_of_very_many_rows_some_are_taken(monkeypatch):
     found = samples(DenseColumn(DOCUMENTS), DOCUMENTS[:100], fold=0)
     assert found.shape == (400, 32)
     assert 20 < (found[:, None] == DOCUMENTS[:100:2]).all(2).any(1).sum() < 400 / 4
+
+
+def test_a_training_that_is_interrupted_ends_the_comparison(monkeypatch):
+    book = PQ8Codebook(np.zeros((8, 256, 4)), metadata={"interrupted": True})
+    monkeypatch.setattr(PQ8Codebook, "train", lambda *_, **__: book)
+    with pytest.raises(KeyboardInterrupt):
+        train_folds(DenseColumn(DOCUMENTS), None, 8)
 
 
 def test_too_few_rows_are_refused_before_any_work():
