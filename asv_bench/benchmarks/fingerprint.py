@@ -2,10 +2,10 @@
 
 from copy import copy
 
-from cgcython import Fingerprint
+from cgcython import Fingerprint, ModelId
 
 from .gates import at_most, budget_us, target_us
-from .inputs import FINGERPRINT, router
+from .inputs import FINGERPRINT, router, tokens
 from .stopwatch import seconds_per_call
 
 PLAIN, ROTATED = router(None), router("pca")
@@ -13,6 +13,8 @@ MEMORY = Fingerprint(FINGERPRINT)
 QUANTIZED = MEMORY.encode(ROTATED)
 QUANTIZED_PLAIN = MEMORY.encode(PLAIN)
 RECORD = QUANTIZED.to_bytes()
+LONG = Fingerprint({**FINGERPRINT, ModelId.LATE_INTERACTION: tokens(512)})
+LONG_RECORD = LONG.encode(PLAIN)
 MEMORIES = [Fingerprint({one: copy(x) for one, x in FINGERPRINT.items()}) for _ in range(128)]
 
 
@@ -47,6 +49,18 @@ class Whole:
     @target_us(40)
     def track_batch_rotated(self):
         return seconds_per_call(lambda: ROTATED.quantize_fingerprints(MEMORIES)) / len(MEMORIES)
+
+    @budget_us(2000)
+    def time_encode_512_tokens_within_the_budget(self):
+        LONG.encode(PLAIN)
+
+    @budget_us(200 * len(LONG))
+    def time_decode_512_tokens(self):
+        LONG_RECORD.decode(PLAIN)
+
+    @at_most(20_000, "bytes")
+    def track_record_of_512_tokens(self):
+        return LONG_RECORD.size_bytes
 
     @at_most(14_000, "bytes")
     def track_record_of_32_tokens(self):

@@ -34,13 +34,18 @@ def sparse(dim):
     return SparseVector(indices, RNG.gamma(1.0, 1.0, nnz).astype(np.float32), dim)
 
 
+def tokens(count, dim=128):
+    """Return unit tokens of one text."""
+    return unit(RNG.standard_normal((count, dim), dtype=np.float32))
+
+
 def value(model_id):
     """Return one input of an embedder."""
     row = PROFILE[model_id]
     if row.method is QuantizationMethod.SPARSE_NATIVE:
         return sparse(row.dimension)
     if row.method is QuantizationMethod.TOKEN_PRUNING:
-        return unit(RNG.standard_normal((TOKENS, row.dimension), dtype=np.float32))
+        return tokens(TOKENS, row.dimension)
     return correlated(1, row.dimension)[0]
 
 

@@ -50,7 +50,8 @@ METHODS = {
     ("canonical", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f32", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f16", None): Limit(ndcg10=0.001, recall10=0.001),
-    ("compact_u8", None): Limit(overlap10=0.99),  # its drops are noise
+    # Any noise of the size of half a step moves Recall@10 of 225 queries by up to 0.8 %.
+    ("compact_u8", None): Limit(loss=1e-5, ndcg10=0.002, overlap10=0.99),
 }
 
 # By which tokens are kept, half of them, and their precision.
