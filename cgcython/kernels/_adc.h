@@ -18,7 +18,33 @@ CG_INLINE __m512i cg_entries(const __m512i table[4], __m512i codes) {
     __m512i high = _mm512_permutex2var_epi8(table[2], codes, table[3]);
     return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, high);
 }
+#elif defined(__AVX512BW__)
+#define CG_SCREENS 1
 
+/* The pairs of entries that hold those of 32 codes, each code in the byte below `top`. */
+CG_INLINE __m512i cg_pairs_of(const __m512i table[4], __m512i pairs, __m512i codes, int top) {
+    __m512i low = _mm512_permutex2var_epi16(table[0], pairs, table[1]);
+    __m512i high = _mm512_permutex2var_epi16(table[2], pairs, table[3]);
+    __mmask32 upper = _mm512_test_epi16_mask(codes, _mm512_set1_epi16((short)(top >> 1)));
+    return _mm512_mask_blend_epi16(upper, low, high);
+}
+
+/* Only words permute: even and odd codes look up pairs of entries, whose last bit chooses one. */
+CG_INLINE __m512i cg_entries(const __m512i table[4], __m512i codes) {
+    const __m512i eight = _mm512_set1_epi16(8);
+    __m512i even = cg_pairs_of(table, _mm512_srli_epi16(codes, 1), codes, 0x100);
+    __m512i odd = cg_pairs_of(table, _mm512_srli_epi16(codes, 9), codes, 0x10000);
+    __m512i down = _mm512_and_si512(_mm512_slli_epi16(codes, 3), eight);
+    __m512i up = _mm512_andnot_si512(_mm512_srli_epi16(codes, 5), eight);
+    even = _mm512_srlv_epi16(even, down);
+    odd = _mm512_sllv_epi16(odd, up);
+    return _mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAA, even, odd);
+}
+#else
+#define CG_SCREENS 0 /* without wide permutations a screen costs more than it saves: all pass */
+#endif
+
+#if CG_SCREENS
 /* passed[b] = the rows of block b whose saturated sums of entries are below limit. */
 static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t parts, int limit,
                       uint64_t *passed) {
@@ -38,7 +64,6 @@ static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t pa
         passed[b] = _mm512_cmplt_epu8_mask(sums[b], _mm512_set1_epi8((char)limit));
 }
 #else
-#define CG_SCREENS 0 /* without byte permutations a screen costs more than it saves: all pass */
 static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t parts, int limit,
                       uint64_t *passed) {
     (void)tables, (void)blocks, (void)parts, (void)limit;

@@ -3,7 +3,7 @@
 The tables of a query come from pq.dot_table and pq.distance_table.
 """
 from libc.math cimport sqrt
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from cgcython.kernels._adc_screen cimport (
     BLOCK, CENTROIDS, MAX_PARTS, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
@@ -42,13 +42,25 @@ cdef inline f32 sum_of(const f32 *table, const u8 *codes, Py_ssize_t parts) noex
     return total
 
 
+cdef inline f32 sum_of_eight(const f32 *table, const u8 *codes) noexcept nogil:
+    """The same, with the codes read at once: reads are what bounds a scan."""
+    cdef:
+        f32 total = 0
+        u64 eight
+        Py_ssize_t m
+    memcpy(&eight, codes, 8)
+    for m in range(8):
+        total += table[m * CENTROIDS + (eight >> 8 * m & 0xFF)]
+    return total
+
+
 cdef void adc_scan(
     const f32 *table, const u8 *codes, f32 *out, Py_ssize_t n, Py_ssize_t parts
 ) noexcept nogil:
     cdef Py_ssize_t i
-    if parts == 8:  # the compiler unrolls what it knows
+    if parts == 8:
         for i in range(n):
-            out[i] = sum_of(table, codes + i * 8, 8)
+            out[i] = sum_of_eight(table, codes + i * 8)
     else:
         for i in range(n):
             out[i] = sum_of(table, codes + i * parts, parts)
