@@ -5,9 +5,9 @@
     python asv_bench/check.py --no-run        judge the newest results again
 
 Timings are judged by their upper quartile: against the specification's budgets as they are, against
-its targets scaled by the multiply-add rate of the same run. What is late is timed again, twice
-at most, for other work on the machine can be the cause. A benchmark that failed to run is late;
-one that needs a package which is not installed is named as absent.
+its targets scaled by the multiply-add rate of the same run, or by its bandwidth. What is late is
+timed again, twice at most, for other work on the machine can be the cause. A benchmark that failed
+to run is late; one that needs a package which is not installed is named as absent.
 """
 
 import argparse
@@ -22,8 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-# Targets were set on one core of this multiply-add rate; on another they scale with its own.
-FMA_RATE, REFERENCE_GFLOPS, LEEWAY = "limits.track_fma_rate", 250, 1.5
+# Targets were set on one core of these rates, GFLOP/s and GB/s; on another they scale with its own.
+REFERENCE = {
+    "multiply-adds": ("limits.track_fma_rate", 250),
+    "reads": ("limits.track_read_bandwidth", 42),
+}
+LEEWAY = 1.5
 RETRIES = 2
 # Ratios are between single threads unless a benchmark says otherwise.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -58,7 +62,7 @@ def run(folder, bench):
     asv = [sys.executable, "-m", "asv"]
     subprocess.run([*asv, "machine", "--yes"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
     arguments = ["run", "--python=same", "--set-commit-hash", commit, "--show-stderr"]
-    for pattern in [bench, FMA_RATE] if bench else []:
+    for pattern in [bench, *(name for name, _ in REFERENCE.values())] if bench else []:
         arguments += ["--bench", pattern]
     # asv exits 2 when a benchmark fails; its missing figure is then judged late below.
     environment = {**os.environ, **ONE_THREAD}
@@ -84,7 +88,7 @@ def rows(outcome, benchmarks):
             yield Row(name, ABSENT, nan, nan, peer, inf)
             continue
         if "target" in gate:
-            gate["target"] *= LEEWAY * slower
+            gate["target"] *= LEEWAY * slower[gate["bound"]]
         values = dict(zip(outcome["result_columns"], columns))
         figures = values.get("stats_q_75") or values["result"] or [None]
         labels = parameters(values.get("params") or [])
@@ -95,10 +99,16 @@ def rows(outcome, benchmarks):
 
 
 def slowness(outcome):
-    """Return how much slower than the reference core this run's core multiplies and adds."""
-    columns = outcome["results"].get(FMA_RATE)
-    rate = columns[0][0] if columns and columns[0] else None
-    return REFERENCE_GFLOPS / rate if rate else nan
+    """Return how much slower than the reference core this run's core is, by what bounds a time.
+
+    What is bound by reads may be as late as the multiply-adds are, if these are later still.
+    """
+    slower = {}
+    for bound, (name, reference) in REFERENCE.items():
+        columns = outcome["results"].get(name)
+        rate = columns[0][0] if columns and columns[0] else None
+        slower[bound] = reference / rate if rate else nan
+    return {bound: max(times, slower["multiply-adds"]) for bound, times in slower.items()}
 
 
 def judge_all(folder):

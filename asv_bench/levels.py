@@ -26,7 +26,9 @@ HELD = {
     "v4n": ("AVX512_ICL AVX512_SPR", "SKYLAKEX"),
     "v4x": ("", "SKYLAKEX"),
 }
-FLOORS = {"numpy": 1.0, "FMA rate": 0.85}
+# Cores older than v4x start four instructions a cycle, which a tile's multiply-adds nearly fill.
+IS_WIDE = dispatch.available()[-1] == "v4x"
+FLOORS = {"numpy": 1.0, "FMA rate": 0.85 if IS_WIDE else 0.65}
 RETRIES = 2
 
 

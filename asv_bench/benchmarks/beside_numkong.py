@@ -56,7 +56,7 @@ def track_decode_in_cache():
 
 # Both decode at the rate of the stores.
 @beside("numkong")
-@at_least(0.9)
+@at_least(0.9, v4=0.7, v4n=0.7)
 def track_decode_to_memory():
     return decode_as_fast(len(VALUES))
 

@@ -25,7 +25,7 @@ class Whole:
         PLAIN.quantize_fingerprint(MEMORY)
 
     @budget_us(2000)
-    @target_us(120)
+    @target_us(120, "reads")
     def time_quantize_rotated(self):
         ROTATED.quantize_fingerprint(MEMORY)
 
@@ -35,18 +35,18 @@ class Whole:
         PLAIN.dequantize_fingerprint(QUANTIZED_PLAIN)
 
     @budget_us(200 * len(MEMORY))
-    @target_us(60)
+    @target_us(60, "reads")
     def time_dequantize_rotated(self):
         ROTATED.dequantize_fingerprint(QUANTIZED)
 
     def time_record(self):
         MEMORY.encode(ROTATED).to_bytes()
 
-    @target_us(40)
+    @target_us(40, "reads")
     def track_batch_plain(self):
         return seconds_per_call(lambda: PLAIN.quantize_fingerprints(MEMORIES)) / len(MEMORIES)
 
-    @target_us(40)
+    @target_us(40, "reads")
     def track_batch_rotated(self):
         return seconds_per_call(lambda: ROTATED.quantize_fingerprints(MEMORIES)) / len(MEMORIES)
 

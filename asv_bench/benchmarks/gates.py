@@ -13,12 +13,14 @@ def budget_us(microseconds):
     return _attribute("at_most", microseconds * 1e-6)
 
 
-def target_us(microseconds):
-    """Name the time on a core of REFERENCE_GFLOPS (check.py).
+def target_us(microseconds, bound="multiply-adds", **by_level):
+    """Name the time on the reference core (check.py); a level may have its own.
 
-    The limit is LEEWAY times that, scaled by the multiply-add rate measured in the same run.
+    The limit is LEEWAY times that, scaled by the multiply-add rate measured in the same run or,
+    where the bound is "reads", by the bandwidth if that is further from the reference's.
     """
-    return _attribute("target", microseconds * 1e-6, "seconds")
+    seconds = by_level.get(kernels.level, microseconds) * 1e-6
+    return _attribute("target", seconds, "seconds", bound=bound)
 
 
 def at_most(limit, unit):
@@ -48,11 +50,10 @@ def beside(peer):
     return mark
 
 
-def _attribute(name, limit, unit=None):
+def _attribute(name, limit, unit=None, **more):
     def mark(benchmark):
-        setattr(benchmark, name, limit)
-        if unit:
-            benchmark.unit = unit
+        for attribute, value in {name: limit, **({"unit": unit} if unit else {}), **more}.items():
+            setattr(benchmark, attribute, value)
         return benchmark
 
     return mark

@@ -48,11 +48,11 @@ class Semantic:
     def time_plain(self):
         ROUTERS["plain"].quantize(ModelId.SEMANTIC, VALUES)
 
-    @target_us(25)
+    @target_us(25, "reads")
     def time_rotated(self):
         ROUTERS["rotated"].quantize(ModelId.SEMANTIC, VALUES)
 
-    @target_us(10)
+    @target_us(10, "reads")
     def time_dequantize_rotated(self):
         ROUTERS["rotated"].dequantize(STORED[ModelId.SEMANTIC, "rotated"])
 

@@ -21,19 +21,22 @@ def share_of(limit, call, rounds=12):
     return min(first for first, _ in times) / min(second for _, second in times)
 
 
-def seconds_per_call(call, rounds=25):
-    """Return the median time of a call too short for asv to time by itself."""
-    loops = _loops(call)
-    return median(_seconds(call, loops) for _ in range(rounds))
+def seconds_per_call(call, *arguments, rounds=25):
+    """Return the median time of a call too short for asv to time by itself.
+
+    With its arguments given, no lambda is timed beside it.
+    """
+    loops = _loops(call, *arguments)
+    return median(_seconds(call, loops, *arguments) for _ in range(rounds))
 
 
-def _loops(call):
-    call()
-    return max(1, round(SHORTEST / _seconds(call, 1)))
+def _loops(call, *arguments):
+    call(*arguments)
+    return max(1, round(SHORTEST / _seconds(call, 1, *arguments)))
 
 
-def _seconds(call, loops):
+def _seconds(call, loops, *arguments):
     start = perf_counter()
     for _ in range(loops):
-        call()
+        call(*arguments)
     return (perf_counter() - start) / loops

@@ -20,21 +20,30 @@
 #define CG_TILE 6 /* with two query vectors and a broadcast, 15 of the 16 registers */
 #endif
 
-/* Add n rows x query to the sums of one pass, a [n] and, of two vectors, b [n]. */
+/* Add one dimension of n rows x query to the sums of one pass, a [n] and, of two vectors, b [n]. */
+CG_INLINE void cg_multiply_one(const int n, const int two, const float *rows, const float *query,
+                               cg_vf *a, cg_vf *b) {
+    cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
+    /* Pinned: folded into each multiply-add, the loads would be repeated. */
+    __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
+    CG_UNROLL for (int t = 0; t < n; t++) {
+        cg_vf value = cg_set(rows[t * CG_DEPTH]);
+        a[t] += value * left;
+        if (two) b[t] += value * right;
+    }
+}
+
+/* Add all dimensions: two a turn, or what surrounds the multiply-adds fills a core that starts four
+   instructions a cycle. A low tile has half as many lines to fetch. */
 CG_INLINE void cg_multiply(const int n, const int two, const float *rows, const float *query,
                            ptrdiff_t depth, cg_ahead ahead, cg_vf *a, cg_vf *b) {
-    for (ptrdiff_t k = 0; k < depth; k++, query += CG_QUERY_LANES) {
-        cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
-        /* Pinned: folded into each multiply-add, the loads would be repeated. */
-        __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
-        /* The rows of a low tile have half as many lines as there are turns. */
-        if (CG_TILE > 6 || k % 2 == 0) cg_fetch(&ahead);
-        CG_UNROLL for (int t = 0; t < n; t++) {
-            cg_vf value = cg_set(rows[t * CG_DEPTH + k]);
-            a[t] += value * left;
-            if (two) b[t] += value * right;
-        }
+    ptrdiff_t k = 0;
+    for (; k + 1 < depth; k += 2, query += 2 * CG_QUERY_LANES) {
+        cg_fetch(&ahead, CG_TILE > 6 ? 2 : 1);
+        cg_multiply_one(n, two, rows + k, query, a, b);
+        cg_multiply_one(n, two, rows + k + 1, query + CG_QUERY_LANES, a, b);
     }
+    if (k < depth) cg_multiply_one(n, two, rows + k, query, a, b);
 }
 
 /* What the rows of a tile and a query hold: numbers, or pairs of bfloat16. */

@@ -77,9 +77,9 @@ typedef struct {
     ptrdiff_t width, stride;
 } cg_ahead;
 
-CG_INLINE void cg_fetch(cg_ahead *ahead) {
-    __builtin_prefetch(ahead->line);
-    ahead->line += 64;
+CG_INLINE void cg_fetch(cg_ahead *ahead, const int lines) {
+    for (int i = 0; i < lines; i++) __builtin_prefetch(ahead->line + 64 * i);
+    ahead->line += 64 * lines;
     if (ahead->line >= ahead->end) {
         ahead->line += ahead->stride - ahead->width;
         ahead->end += ahead->stride;
@@ -95,7 +95,7 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
     for (ptrdiff_t k = 0; k < pairs; k++, query += CG_LINE) {
         cg_vu left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
         __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
-        cg_fetch(&ahead);
+        cg_fetch(&ahead, 1);
         CG_UNROLL for (int t = 0; t < n; t++) {
             uint32_t pair;
             memcpy(&pair, rows + t * CG_DEPTH + 2 * k, sizeof pair);
@@ -137,7 +137,7 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
         __asm__("" : "+r"(query));
         left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
         cg_half_pair(n, two, column + 16, cg_even(left), cg_even(right), a, b);
-        cg_fetch(&ahead);
+        cg_fetch(&ahead, 1);
     }
 }
 
