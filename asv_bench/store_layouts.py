@@ -24,7 +24,7 @@ from store_rates import BATCH, GETS, TURN, encoded_records, median_us, print_rat
 
 from cgcython import ModelId
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.store import database
+from cgcython.store import settings
 
 ONE = ModelId.HDC
 MIB = 1 << 20
@@ -156,7 +156,7 @@ def _options(change):
     table.set_bloom_filter(10, False)
     table.set_block_size(16 * 1024)
     table.set_block_cache(rocksdict.Cache(32 * MIB))
-    options = database._options()
+    options = settings.options()
     options.create_if_missing(True)
     options.create_missing_column_families(True)
     change(options, table)

@@ -27,7 +27,7 @@ import rocksdict
 from realistic import Realistic
 
 from cgcython import ModelId
-from cgcython.store import RecordStore, database
+from cgcython.store import RecordStore, settings
 
 BATCH, TURN = 256, 2048
 GETS = 1000
@@ -105,7 +105,7 @@ class Tuned(Bare):
     """The same with the options of a store."""
 
     def __init__(self, path, sync):
-        super().__init__(path, sync, database._options)
+        super().__init__(path, sync, settings.options)
 
 
 class Sqlite:

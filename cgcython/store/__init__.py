@@ -2,8 +2,18 @@
 
 from cgcython.manifest import RecordInfo
 from cgcython.store.generations import Reencoded
+from cgcython.store.losses import RepairReport
 from cgcython.store.records import RecordStore
+from cgcython.store.repair import repair
 from cgcython.store.statistics import StoreStatistics
 from cgcython.store.verify import VerifyReport
 
-__all__ = ["RecordInfo", "RecordStore", "Reencoded", "StoreStatistics", "VerifyReport"]
+__all__ = [
+    "RecordInfo",
+    "RecordStore",
+    "Reencoded",
+    "RepairReport",
+    "StoreStatistics",
+    "VerifyReport",
+    "repair",
+]

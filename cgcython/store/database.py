@@ -1,4 +1,4 @@
-"""RocksDB behind a few calls: this file, `tables` and `foreign` alone know rocksdict.
+"""RocksDB behind a few calls: this file, `tables`, `settings`, `salvage`, `foreign` know it.
 
 An acknowledged write is in the write-ahead log, handed to the operating system: it survives the
 death of the process, and with `sync` that of the machine. The log is recovered in the mode that
@@ -12,7 +12,7 @@ from pathlib import Path
 from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store import recovery
+from cgcython.store import recovery, settings
 from cgcython.store.acknowledged import Acknowledged
 from cgcython.store.tables import Frozen, Tables, raise_error
 from cgcython.store.whole import whole_folder
@@ -24,7 +24,6 @@ except ImportError:  # an optional extra
 
 FAMILIES = ("records", "sections", "meta")
 LATER_FAMILIES = ("journal", "trash")  # of format 2
-_MIB = 1 << 20
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -42,7 +41,7 @@ class Database(Tables):
         self._write_options = rocksdict.WriteOptions()
         self._write_options.sync = sync
         reach = recovery.reach_of(self.path)
-        names = self._names = _require_ours(self.path)
+        names = self._names = require_ours(self.path)
         # RocksDB's messages of a follower go to a folder of its own, gone with the database.
         self._own = tempfile.TemporaryDirectory(prefix="cgcython-follow-") if follow else None
         self._rdict = recovery.recover(self.path, self._open, self._first_log)
@@ -106,7 +105,9 @@ class Database(Tables):
         for name in LATER_FAMILIES:
             if name not in self._families:
                 with self.errors():
-                    self._families[name] = self._rdict.create_column_family(name, _options())
+                    self._families[name] = self._rdict.create_column_family(
+                        name, settings.options()
+                    )
                 self._handles[name] = self._rdict.get_column_family_handle(name)
 
     def freeze(self):
@@ -197,8 +198,8 @@ def create(path, meta):
         raise StoreUnavailable(path=path, reason="it is neither a store nor an empty folder")
     with whole_folder(path) as partial, _creating(path):
         partial.mkdir()
-        options = _options()
-        families = {name: _options() for name in (*FAMILIES, *LATER_FAMILIES)}
+        options = settings.options()
+        families = {name: settings.options() for name in (*FAMILIES, *LATER_FAMILIES)}
         for each in (options, *families.values()):
             each.create_if_missing(True)
             each.create_missing_column_families(True)
@@ -228,13 +229,13 @@ def _require_rocksdict(path):
         )
 
 
-def _require_ours(path):
-    """Return the names of the families in a store, or raise."""
+def require_ours(path, complete=True):
+    """Return the names of the families in a store, or raise; of some, unless `complete`."""
     try:
         found = set(rocksdict.Rdict.list_cf(str(path)))
     except Exception as error:
         raise_error(error, path)
-    if not found >= set(FAMILIES):
+    if complete and not found >= set(FAMILIES):
         raise StoreUnavailable(path=path, reason="it is a RocksDB database, but not a store")
     unknown = found - {"default", *FAMILIES, *LATER_FAMILIES}
     if unknown:
@@ -247,47 +248,11 @@ def _require_ours(path):
 
 
 def _open(path, recovery, access, names):
-    options = _options(_tracking())
+    options = settings.options(settings.tracking())
     options.set_wal_recovery_mode(recovery)
     return rocksdict.Rdict(
         str(path),
         options,
-        column_families={name: _options() for name in names},
+        column_families={name: settings.options() for name in names},
         access_type=access,
     )
-
-
-def _tracking():
-    """Return options that note in the catalogue which logs are needed, and how long they are.
-
-    rocksdict sets them from a file only.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "OPTIONS-000001").write_text(_TRACKING)
-        Path(folder, "rocksdict-config.json").write_text('{"raw_mode":true,"prefix_extractors":{}}')
-        return rocksdict.Options.load_latest(folder)[0]
-
-
-_TRACKING = """
-[Version]
-  rocksdb_version=9.0.0
-  options_file_version=1.1
-[DBOptions]
-  track_and_verify_wals_in_manifest=true
-[CFOptions "default"]
-[TableOptions/BlockBasedTable "default"]
-"""
-
-
-def _options(options=None):
-    options = options or rocksdict.Options(raw_mode=True)
-    options.create_if_missing(False)
-    options.set_paranoid_checks(True)
-    options.set_compression_type(rocksdict.DBCompressionType.none())  # codes do not compress
-    options.set_keep_log_file_num(4)
-    table = rocksdict.BlockBasedOptions()
-    table.set_bloom_filter(10, False)
-    table.set_block_size(16 * 1024)
-    table.set_block_cache(rocksdict.Cache(32 * _MIB))
-    options.set_block_based_table_factory(table)
-    return options

@@ -21,7 +21,7 @@ def open_files(path, profile, read_only, create, sync, follow=False):
     if not database.exists(path):
         if read_only or not create:
             raise StoreUnavailable(path=path, reason="there is no store; check the path")
-        database.create(path, _meta(Profile.named(profile)))
+        database.create(path, meta_of(Profile.named(profile)))
     files = database.Database(path, read_only, sync, follow)
     try:
         found = _profile(files, profile)
@@ -33,7 +33,7 @@ def open_files(path, profile, read_only, create, sync, follow=False):
         raise
 
 
-def _meta(profile):
+def meta_of(profile):
     return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
 
 

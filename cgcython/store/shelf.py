@@ -11,7 +11,7 @@ from cgcython.embedders.codebooks import by_embedder
 from cgcython.errors import CodebookCorrupt, CodebookMissing
 
 _ID = struct.Struct(">I")
-_CODEBOOK, _GENERATIONS = b"codebook/", b"generations/"
+CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
 
 
 class CodebookShelf:
@@ -25,9 +25,9 @@ class CodebookShelf:
 
     def reload(self):
         """Read again which codebooks there are."""
-        for key, value in self._files.scan("meta", _GENERATIONS):
+        for key, value in self._files.scan("meta", GENERATIONS):
             found = [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
-            self._generations[ModelId(key[len(_GENERATIONS)])] = found
+            self._generations[ModelId(key[len(GENERATIONS)])] = found
 
     def add(self, codebooks):
         """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
@@ -42,9 +42,9 @@ class CodebookShelf:
                 continue
             self._loaded[codebook_id] = codebook
             ids[:] = [one for one in ids if one != codebook_id] + [codebook_id]
-            puts.append(("meta", _CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes()))
+            puts.append(("meta", CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes()))
             value = b"".join(map(_ID.pack, ids))
-            puts.append(("meta", _GENERATIONS + bytes([model_id]), value))
+            puts.append(("meta", GENERATIONS + bytes([model_id]), value))
         if puts and not self._files.read_only:
             self._files.write(puts)
 
@@ -76,9 +76,9 @@ class CodebookShelf:
             gone.update(one for one in ids if one not in needed)
             ids[:] = [one for one in ids if one in needed]
             value = b"".join(map(_ID.pack, ids))
-            puts.append(("meta", _GENERATIONS + bytes([model_id]), value))
+            puts.append(("meta", GENERATIONS + bytes([model_id]), value))
         if gone:
-            deletes = [("meta", _CODEBOOK + _ID.pack(one)) for one in gone]
+            deletes = [("meta", CODEBOOK + _ID.pack(one)) for one in gone]
             self._files.write(puts, deletes)
         return sorted(gone)
 
@@ -91,7 +91,7 @@ class CodebookShelf:
 
     def _read(self, codebook_id):
         where = f"codebook {codebook_id:#010x} of store {self._files.path}"
-        data = self._files.get("meta", _CODEBOOK + _ID.pack(codebook_id), where)
+        data = self._files.get("meta", CODEBOOK + _ID.pack(codebook_id), where)
         if data is None:
             raise CodebookMissing(path=self._files.path, codebook_id=codebook_id)
         return PQ8Codebook.from_bytes(data, where=where)

@@ -201,7 +201,7 @@ def manifests(database):
                 yield row
             whole = True
         except StorageCorruption:
-            keys = islice(_ids_of_sections(database, start), STRETCH)
+            keys = islice(ids_of_sections(database, start), STRETCH)
             whole = True
             for start in keys:
                 row = _row(database, start)
@@ -219,8 +219,8 @@ def _row(database, key):
     return None if manifest is None else (key, manifest)
 
 
-def _ids_of_sections(database, start):
-    """Yield the ids that have a section, ascending, each once."""
+def ids_of_sections(database, start=b""):
+    """Yield the ids from `start` on that have a section, ascending, each once."""
     last = None
     for key in heapq.merge(*(_keys(database, bytes([one]), start) for one in ModelId)):
         if key != last:

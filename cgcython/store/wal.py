@@ -18,6 +18,9 @@ _HEAD = struct.Struct("<IHB")  # masked crc32c of type and payload, length, type
 _BATCH = struct.Struct("<QI")  # what a batch begins with: sequence number, changes
 _RECYCLABLE = range(5, 9)  # these types carry a u32 log number, covered by the checksum
 _BEGINNING = {1, 2, 5, 6}  # a whole batch, or the first fragment of one
+_END = {1, 4, 5, 8}  # a whole batch, or the last fragment of one
+# Kinds of changes: of a key in a family; of one in the first family, and notes.
+_PUT, _DELETE, _PLAIN = 5, 4, {0, 3}
 _CASTAGNOLI = 0x82F63B78
 
 
@@ -79,11 +82,65 @@ def gap(logs):
     return None
 
 
+def last_sequence(log):
+    """Return the sequence number of the last change whose batch begins in a log, or 0."""
+    last = 0
+    for sequence, count in _batches(log):
+        last = max(last, sequence + count - 1)
+    return last
+
+
 def _batches(log):
     """Yield sequence number and number of changes of each batch that begins in a log."""
     for one in fragments(log):
         if one.kind in _BEGINNING and one.start + _BATCH.size <= min(one.end, len(log)):
             yield _BATCH.unpack_from(log, one.start)
+
+
+def changes(log):
+    """Yield (family number, key, value or None) of what a log puts and deletes.
+
+    Damaged batches are read as far as they make sense: to say whom they were about.
+    """
+    batch = b""
+    for one in fragments(log):
+        payload = log[one.start : one.end]
+        batch = payload if one.kind in _BEGINNING else batch + payload
+        if one.kind in _END:
+            yield from _changes(batch)
+
+
+def _changes(batch):
+    at = _BATCH.size
+    try:
+        while at < len(batch):
+            kind, at = batch[at], at + 1
+            family, at = _varint(batch, at) if kind in (_PUT, _DELETE) else (0, at)
+            key, at = _string(batch, at)
+            value, at = _string(batch, at) if kind == _PUT else (None, at)
+            if kind in (_PUT, _DELETE):
+                yield family, key, value
+            elif kind not in _PLAIN:
+                return
+    except IndexError:
+        return  # cut off
+
+
+def _string(batch, at):
+    length, at = _varint(batch, at)
+    if at + length > len(batch):
+        raise IndexError
+    return batch[at : at + length], at + length
+
+
+def _varint(batch, at):
+    value = shift = 0
+    while True:
+        byte, at = batch[at], at + 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, at
 
 
 def _matches_somewhere(tail, masked):

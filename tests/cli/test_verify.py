@@ -49,3 +49,29 @@ def test_a_damaged_shard_does_not_decode(cli, damaged, tmp_path):
     result = cli("decode", folder, "--out", tmp_path / "x.npz")
     assert result.code == 5
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_repair_keeps_what_is_good_and_names_the_rest(cli, damaged):
+    folder, _ = damaged("store", "*.sst", at=3000)  # in the codebook
+    dry = cli("verify", folder, "--repair", "--dry-run", "--json")
+    assert dry.code == 5
+    assert dry.json["path"] is None
+    result = cli("verify", folder, "--repair", "--json")
+    assert result.code == 5
+    assert result.json["lost"] == dry.json["lost"]
+    assert result.json["path"] == str(folder)
+    assert result.json["records"] + len(result.json["lost"]) == 40
+    assert any("the codebook 0x" in loss for loss in result.json["losses"])
+
+
+def test_repair_of_a_sound_store_does_nothing(cli, work, tmp_path):
+    folder = shutil.copytree(work / "store", tmp_path / "store")
+    result = cli("verify", folder, "--repair")
+    assert result.code == 0
+    assert "nothing needs repair" in result.err
+    assert result.out.startswith("40 whole records")
+
+
+def test_repair_is_for_stores_and_its_options_for_repair(cli, work):
+    assert cli("verify", work / "shards", "--repair").code == 2
+    assert cli("verify", work / "store", "--dry-run").code == 2
