@@ -1,0 +1,33 @@
+"""The fault harness finds nothing wrong with a store, and does find what is wrong."""
+
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "asv_bench"))
+fault_damage = pytest.importorskip("fault_damage")
+fault_kills = pytest.importorskip("fault_kills")
+fault_world = pytest.importorskip("fault_world")
+
+
+def test_kills_lose_nothing(tmp_path):
+    found = fault_kills.kills(tmp_path, "overwrite", False, 2, random.Random(1))
+    assert found[1:] == (0, 0, [])
+
+
+def test_damage_is_named_or_refused(tmp_path):
+    state = fault_world.in_child(fault_damage.stores, tmp_path)
+    rng = random.Random(2)
+    found = fault_damage.damages(tmp_path, "killed", "table", "flipped byte", 3, rng, state)
+    assert found["refused"] + found["named"] > 0
+    assert not found["lost"]
+    assert not found["wrong"]
+
+
+def test_a_loss_and_a_wrong_value_are_counted():
+    seen = fault_world.Look(None, {0: None, 1: 5, 2: fault_world.WRONG}, 1)
+    found = fault_damage.tally(seen, {0: 4, 1: 4, 2: 4})
+    assert found - Counter(unhurt=1) == Counter(lost=2, wrong=2)
