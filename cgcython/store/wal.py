@@ -91,10 +91,21 @@ def last_sequence(log):
 
 
 def _batches(log):
-    """Yield sequence number and number of changes of each batch that begins in a log."""
+    """Yield sequence number and number of changes of each batch that begins in a log.
+
+    They may lie in several fragments: a block that is nearly full holds the first few bytes, or
+    the head of a fragment alone.
+    """
+    head = None
     for one in fragments(log):
-        if one.kind in _BEGINNING and one.start + _BATCH.size <= min(one.end, len(log)):
-            yield _BATCH.unpack_from(log, one.start)
+        if one.kind in _BEGINNING:
+            head = b""
+        if head is None:
+            continue
+        head += log[one.start : min(one.end, one.start + _BATCH.size - len(head))]
+        if len(head) == _BATCH.size:
+            yield _BATCH.unpack(head)
+            head = None
 
 
 def changes(log):

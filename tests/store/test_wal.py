@@ -37,6 +37,19 @@ def test_batches_follow_each_other_in_a_log_and_from_one_to_the_next(log):
     assert wal.gap([("a", log[:cut]), ("b", log[cut:])]) is None
 
 
+def test_batches_that_begin_at_the_end_of_a_block_are_found(tmp_path):
+    create(tmp_path / "db", {b"format": b"test"})
+    files = Database(tmp_path / "db")
+    for number in range(12_000):
+        files.write([("records", b"key", bytes(number % 211))])
+    (log,) = [one.read_bytes() for one in tmp_path.glob("db/*.log") if one.stat().st_size]
+    files.close()
+    beginnings = [one for one in wal.fragments(log) if one.kind in (1, 2)]
+    assert any(one.end - one.start < 12 for one in beginnings)  # a head in two fragments
+    assert wal.gap([("a", log)]) is None
+    assert wal.last_sequence(log) >= 12_000
+
+
 def test_a_batch_that_is_missing_is_a_gap(log):
     assert wal.gap([("a", log), ("b", log[_last_head(log) :])]) == ("a", "b", -1)
     second = 7 + int.from_bytes(log[4:6], "little")
