@@ -1,62 +1,67 @@
-"""Products of a float32 query with one row of E4M3 codes, in sixteen sums and a fixed tree."""
-from libc.math cimport sqrt
-from libc.string cimport memcpy, memset
-from cgcython.kernels._e4m3 cimport load16_e4m3
+"""Products of a float32 query with rows of E4M3 codes, in 32 sums and a fixed tree."""
+from libc.string cimport memset
 from cgcython.kernels._types cimport f32, f64, u8
-from cgcython.kernels._vector cimport (
-    load16, load16_part, mul16, mul_add16, set16, sum16, v16,
-)
+from cgcython.kernels._vector cimport SLACK
+
+cdef extern from "_e4m3_scan.h" nogil:
+    int SCAN_ROWS "CG_SCAN_ROWS"
+    # Values of codes come times 2**-8, their squares times 2**-16.
+    void scan_rows "cg_scan_rows"(
+        const f32 *x, const u8 *codes, Py_ssize_t step, Py_ssize_t n, int rows,
+        f64 *dots, f64 *squares,
+    )
+    void lay_out "cg_lay_out"(const f32 *x, f32 factor, Py_ssize_t n, f32 *place)
+
+cdef enum:
+    PANEL = 2048  # values of the query that stay in the first cache
+    TOGETHER = 256  # rows that meet one panel before the next
+    ROOM = PANEL + SLACK
 
 
-cdef inline v16 load16_codes(const u8 *codes, Py_ssize_t n) noexcept nogil:
-    """Return the values of n < 16 codes, and zeros."""
-    cdef u8[16] some
-    memset(some, 0, sizeof(some))
-    memcpy(some, codes, n)
-    return load16_e4m3(some)
-
-
-cdef inline f64 dot_with(
-    const f32 *query, f32 factor, const u8 *codes, Py_ssize_t n
+cdef inline void add_panel(
+    const f32 *panel, const u8 *codes, Py_ssize_t n, Py_ssize_t dim, Py_ssize_t width,
+    f64 *dots, f64 *squares,
 ) noexcept nogil:
-    """Return the product of query * factor and the codes' values."""
-    cdef:
-        v16 total = set16(0), factors = set16(factor), x
-        Py_ssize_t k = 0
-    while k + 16 <= n:
-        x = mul16(load16(query + k), factors)
-        total = mul_add16(x, load16_e4m3(codes + k), total)
-        k += 16
-    if k < n:
-        x = mul16(load16_part(query + k, n - k), factors)
-        total = mul_add16(x, load16_codes(codes + k, n - k), total)
-    return sum16(total)
+    """Add the products of the panel and `width` codes of each row, and squares unless NULL."""
+    cdef Py_ssize_t i = 0
+    while i + SCAN_ROWS <= n:
+        if squares is NULL:
+            scan_rows(panel, codes + i * dim, dim, width, SCAN_ROWS, dots + i, NULL)
+        else:
+            scan_rows(panel, codes + i * dim, dim, width, SCAN_ROWS, dots + i, squares + i)
+        i += SCAN_ROWS
+    while i < n:
+        if squares is NULL:
+            scan_rows(panel, codes + i * dim, dim, width, 1, dots + i, NULL)
+        else:
+            scan_rows(panel, codes + i * dim, dim, width, 1, dots + i, squares + i)
+        i += 1
 
 
-cdef inline f64 squares(const f32 *x, f32 factor, Py_ssize_t n) noexcept nogil:
+cdef inline void meet_rows(
+    const f32 *query, f32 factor, f32 *panel, bint is_laid, const u8 *codes,
+    Py_ssize_t n, Py_ssize_t dim, f64 *dots, f64 *squares,
+) noexcept nogil:
+    """Write the products of query * factor and n <= TOGETHER rows, and squares unless NULL.
+
+    A query of one panel is laid out once, for the first rows.
+    """
+    cdef Py_ssize_t k = 0, width
+    memset(dots, 0, n * sizeof(f64))
+    if squares is not NULL:
+        memset(squares, 0, n * sizeof(f64))
+    while k < dim:
+        width = min(<Py_ssize_t>PANEL, dim - k)
+        if not is_laid or dim > PANEL:
+            lay_out(query + k, factor, width, panel)
+        add_panel(panel, codes + k, n, dim, width, dots, squares)
+        k += PANEL
+
+
+cdef inline f64 squares_of(const f32 *x, f32 factor, Py_ssize_t n) noexcept nogil:
     cdef:
         f64 total = 0
         Py_ssize_t k
     for k in range(n):
         total += <f64>(x[k] * factor) * (x[k] * factor)
     return total
-
-
-cdef inline f32 cosine_with(
-    const f32 *query, f32 factor, f64 query_squares, const u8 *codes, Py_ssize_t n
-) noexcept nogil:
-    cdef:
-        v16 dot = set16(0), total = dot, factors = set16(factor), x
-        Py_ssize_t k = 0
-        f64 norms
-    while k + 16 <= n:
-        x = load16_e4m3(codes + k)
-        dot = mul_add16(mul16(load16(query + k), factors), x, dot)
-        total = mul_add16(x, x, total)
-        k += 16
-    if k < n:
-        x = load16_codes(codes + k, n - k)
-        dot = mul_add16(mul16(load16_part(query + k, n - k), factors), x, dot)
-        total = mul_add16(x, x, total)
-    norms = sqrt(query_squares * sum16(total))
-    return <f32>(sum16(dot) / norms) if norms != 0 else <f32>0

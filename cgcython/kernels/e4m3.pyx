@@ -4,15 +4,16 @@ Codes round to nearest, ties to even, and saturate at 448 (OCP OFP8, E4M3FN). Na
 Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is peak / 448.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport ldexp
+from libc.math cimport ldexp, sqrt
 cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
 from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
-from cgcython.kernels._e4m3_scan cimport cosine_with, dot_with, squares
+from cgcython.kernels._e4m3_scan cimport ROOM, TOGETHER, meet_rows, squares_of
 from cgcython.kernels._finite cimport first_nonfinite, power_of
 from cgcython.kernels._stream cimport is_streamed
 from cgcython.kernels._types cimport f32, f64, u8
+from cgcython.kernels._vector cimport aligned
 
 np.import_array()
 
@@ -66,10 +67,17 @@ cdef void e4m3_dot_rows(
     cdef:
         int power = power_of(query, dim)
         f32 down = <f32>ldexp(1, -power)
-        f64 up = ldexp(1, power)
-        Py_ssize_t i
-    for i in range(n):
-        out[i] = <f32>(dot_with(query, down, codes + i * dim, dim) * up * scales[i])
+        f64 up = ldexp(1, power + 8)
+        f32[ROOM] room
+        f32 *panel = aligned(room)
+        f64[TOGETHER] dots
+        Py_ssize_t start = 0, size, i
+    while start < n:
+        size = min(<Py_ssize_t>TOGETHER, n - start)
+        meet_rows(query, down, panel, start > 0, codes + start * dim, size, dim, dots, NULL)
+        for i in range(size):
+            out[start + i] = <f32>(dots[i] * up * scales[start + i])
+        start += size
 
 
 cdef void e4m3_cosine_rows(
@@ -77,10 +85,19 @@ cdef void e4m3_cosine_rows(
 ) noexcept nogil:
     cdef:
         f32 down = <f32>ldexp(1, -power_of(query, dim))
-        f64 query_squares = squares(query, down, dim)
-        Py_ssize_t i
-    for i in range(n):
-        out[i] = cosine_with(query, down, query_squares, codes + i * dim, dim)
+        f64 query_squares = squares_of(query, down, dim), norms
+        f32[ROOM] room
+        f32 *panel = aligned(room)
+        f64[TOGETHER] dots
+        f64[TOGETHER] squares
+        Py_ssize_t start = 0, size, i
+    while start < n:
+        size = min(<Py_ssize_t>TOGETHER, n - start)
+        meet_rows(query, down, panel, start > 0, codes + start * dim, size, dim, dots, squares)
+        for i in range(size):
+            norms = sqrt(query_squares * squares[i])
+            out[start + i] = <f32>(dots[i] / norms) if norms != 0 else <f32>0
+        start += size
 
 
 def encode(

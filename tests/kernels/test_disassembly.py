@@ -20,6 +20,8 @@ HOT = [
     ("e4m3", "e4m3_encode", 40),
     ("e4m3", "encode_times", 20),
     ("e4m3", "decode_times", 4),
+    ("e4m3", "e4m3_dot_rows", 100),
+    ("e4m3", "e4m3_cosine_rows", 120),
     ("bits", "bits_pack", 20),
     ("bits", "bits_unpack", 30),
     ("bits", "bits_hamming_rows", 8),

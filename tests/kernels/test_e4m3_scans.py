@@ -14,7 +14,7 @@ def test_scans_equal_decoding_first(kernel, dim):
     values, query = rows(7, dim), rows(1, dim, 3, seed=1)[0]
     codes, scales = encode_rows(kernel, values)
     decoded, out = decode_rows(kernel, codes, scales).astype(float), np.empty(7, F32)
-    # Sums of float32 products in sixteen lanes are within a few units of the largest partial sum.
+    # Sums of float32 products in 32 lanes are within a few units of the largest partial sum.
     tolerance = 1e-6 * max(1, np.abs(decoded).sum())
     kernel("e4m3").dot_rows(query, codes, scales, out)
     np.testing.assert_allclose(out, decoded @ query, atol=tolerance)
@@ -39,8 +39,32 @@ def test_a_zero_side_has_cosine_zero(kernel):
     assert out.tolist() == [0, 0, 0]
 
 
-def test_scans_return_the_same_bits_on_every_level_with_fma():
-    values, query = rows(9, 333), rows(1, 333, seed=1)[0]
+@pytest.mark.parametrize("code", range(256))
+def test_scans_know_every_code(kernel, code):
+    codes, out = np.array([[0x38, code, 0x38]], U8), np.empty(1, F32)
+    query, value = np.array([0, 2, 0], F32), decode(kernel, codes[0])[1]
+    kernel("e4m3").dot_rows(query, codes, np.array([4], F32), out)
+    np.testing.assert_array_equal(out, value * 8)
+    kernel("e4m3").cosine_rows(query, codes, out)
+    np.testing.assert_allclose(out, value / np.sqrt(value**2 + 2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [2047, 2048, 2049, 4200])
+def test_scans_take_long_rows_in_parts(kernel, dim):
+    rng = np.random.default_rng(dim)
+    codes, query = rng.integers(0, 0x7F, (259, dim), U8), rng.standard_normal(dim, F32)
+    values = decode_rows(kernel, codes, np.ones(259, F32)).astype(float)
+    out = np.empty(259, F32)
+    kernel("e4m3").dot_rows(query, codes, np.ones(259, F32), out)
+    np.testing.assert_allclose(out, values @ query, atol=1e-6 * (values @ np.abs(query)).max())
+    kernel("e4m3").cosine_rows(query, codes, out)
+    norms = np.linalg.norm(values, axis=1) * np.linalg.norm(query)
+    np.testing.assert_allclose(out, values @ query / norms, atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", [9, 333, 2100])
+def test_scans_return_the_same_bits_on_every_level_with_fma(dim):
+    values, query = rows(9, dim), rows(1, dim, seed=1)[0]
     found = []
     for level in [x for x in dispatch.available() if x in ("v3", "v4", "v4n", "v4x")]:
         module, out = dispatch.load("e4m3", level), np.empty((2, 9), F32)

@@ -84,7 +84,7 @@ def cosine_rows(query, codes, out):
     _check_scan(query, codes, out)
     rows, query = VALUES[codes].astype(np.float64), query.astype(np.float64)
     norms = np.sqrt((rows**2).sum(axis=1)) * np.sqrt((query**2).sum())
-    out[:] = np.divide(rows @ query, norms, out=np.zeros(len(rows)), where=norms > 0)
+    out[:] = np.divide(rows @ query, norms, out=np.zeros(len(rows)), where=norms != 0)
 
 
 def dot_rows(query, codes, scales, out):
