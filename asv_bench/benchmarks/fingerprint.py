@@ -15,6 +15,7 @@ QUANTIZED_PLAIN = MEMORY.encode(PLAIN)
 RECORD = QUANTIZED.to_bytes()
 LONG = Fingerprint({**FINGERPRINT, ModelId.LATE_INTERACTION: tokens(512)})
 LONG_RECORD = LONG.encode(PLAIN)
+LONG_TOKENS = LONG_RECORD[ModelId.LATE_INTERACTION]
 MEMORIES = [Fingerprint({one: copy(x) for one, x in FINGERPRINT.items()}) for _ in range(128)]
 
 
@@ -53,6 +54,10 @@ class Whole:
     @budget_us(2000)
     def time_encode_512_tokens_within_the_budget(self):
         LONG.encode(PLAIN)
+
+    @budget_us(200)
+    def time_decode_512_tokens_alone(self):
+        PLAIN.dequantize(LONG_TOKENS)
 
     @budget_us(200 * len(LONG))
     def time_decode_512_tokens(self):

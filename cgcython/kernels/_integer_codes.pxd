@@ -4,7 +4,8 @@ int8: round(x * 127 / peak). 4 and 2 bits: odd levels, 2c - 15 and 2c - 3, times
 steps the one whose levels point most nearly along the token is taken; its scale is then the one
 that brings the levels closest to the token.
 """
-from libc.math cimport ceil, floorf, ldexp, log2, rintf
+from libc.math cimport ceil, ldexp, log2, rintf
+from libc.string cimport memset
 from cgcython.kernels._integer_tiles cimport DIMS, offset_of, widen
 from cgcython.kernels._types cimport f32, f64, i32, i64, u8
 
@@ -52,28 +53,30 @@ cdef inline f32 encode8(const f32 *values, Py_ssize_t n, f32 peak, u8 *codes) no
     return scale
 
 
-cdef inline i32 level_of(i32 number, i32 width, int bits) noexcept nogil:
-    """The odd level of a number: its magnitude counts whole widths, two levels apart."""
-    cdef:
-        i32 size = number if number >= 0 else -number
-        i32 level = 2 * <i32>floorf(<f32>size / <f32>width) + 1
-    level = min(level, (1 << bits) - 1)
-    return level if number >= 0 else -level
+cdef inline i32 widths_in(i32 number, f32 inverse, i32 highest) noexcept nogil:
+    """The whole widths in a magnitude, no more than the highest.
+
+    Half a unit more is never so near a whole number of widths that roundings could cross it.
+    """
+    cdef i32 size = number if number >= 0 else -number
+    return min(<i32>((<f32>size + <f32>0.5) * inverse), highest)
 
 
 cdef inline f64 closeness(
-    const i32 *numbers, Py_ssize_t n, i32 width, int bits, f64 *scale
+    const i32 *numbers, Py_ssize_t n, i32 width, i32 highest, f64 *scale
 ) noexcept nogil:
     """The squared cosine of levels and token, but for the token's length."""
     cdef:
         i64 dot = 0, squares = 0
-        i32 level, part_dot, part_squares
+        i32 level, size, part_dot, part_squares
+        f32 inverse = 1 / <f32>width
         Py_ssize_t k, start = 0
     while start < n:
         part_dot, part_squares = 0, 0
         for k in range(start, min(start + BLOCK, n)):
-            level = level_of(numbers[k], width, bits)
-            part_dot += level * numbers[k]
+            size = numbers[k] if numbers[k] >= 0 else -numbers[k]
+            level = 2 * widths_in(size, inverse, highest) + 1
+            part_dot += level * size
             part_squares += level * level
         dot += part_dot
         squares += part_squares
@@ -84,9 +87,39 @@ cdef inline f64 closeness(
 
 cdef inline i32 width_of(i64 sizes, Py_ssize_t n, int bits, int step) noexcept nogil:
     """The width tried at a step, in whole numbers: around the best one for a normal spread."""
-    if bits == 2:
-        return <i32>max(<i64>1, sizes * (40 + 6 * step) // (<i64>n * 48))
+    if bits == 2:  # so few bits that the quotient of doubles is cut where that of integers is
+        return max(1, <i32>(<f64>(sizes * (40 + 6 * step)) / <f64>(<i64>n * 48)))
     return <i32>max(<i64>1, FINE * <i64>(256 - 14 * step) // (256 * 8))
+
+
+cdef inline void pack_levels(
+    const i32 *numbers, Py_ssize_t n, i32 width, int bits, u8 *codes
+) noexcept nogil:
+    """Write codes that count levels from the lowest, the first in the lowest bits of a byte."""
+    cdef:
+        u8[BLOCK] each
+        i32 half = 1 << (bits - 1), number
+        f32 inverse = 1 / <f32>width
+        Py_ssize_t k, start = 0, count
+    while start < n:
+        count = min(<Py_ssize_t>BLOCK, n - start)
+        if count < BLOCK:
+            memset(each, 0, BLOCK)
+        for k in range(count):
+            number = numbers[start + k]
+            # Its complement is how far a negative level lies below the middle.
+            each[k] = <u8>(half + (widths_in(number, inverse, half - 1) ^ (number >> 31)))
+        if bits == 4:
+            for k in range((count + 1) // 2):
+                codes[k] = each[2 * k] | each[2 * k + 1] << 4
+        else:
+            for k in range((count + 3) // 4):
+                codes[k] = (
+                    each[4 * k] | each[4 * k + 1] << 2 | each[4 * k + 2] << 4
+                    | each[4 * k + 3] << 6
+                )
+        codes += BLOCK * bits // 8
+        start += BLOCK
 
 
 cdef inline f32 encode_levels(
@@ -96,22 +129,17 @@ cdef inline f32 encode_levels(
     cdef:
         i64 sizes = 0
         i32 width = 1, tried
-        int step, per_byte = 8 // bits, top = (1 << bits) - 1
+        int step, highest = (1 << (bits - 1)) - 1
         f64 best = -1, found, scale = 0, tried_scale = 0
         Py_ssize_t k
     for k in range(n):
         sizes += numbers[k] if numbers[k] >= 0 else -numbers[k]
     for step in range(STEPS):
         tried = width_of(sizes, n, bits, step)
-        found = closeness(numbers, n, tried, bits, &tried_scale)
+        found = closeness(numbers, n, tried, highest, &tried_scale)
         if found > best:
             best, width, scale = found, tried, tried_scale
-    for k in range((n + per_byte - 1) // per_byte):
-        codes[k] = 0
-    for k in range(n):
-        codes[k // per_byte] |= <u8>(
-            (level_of(numbers[k], width, bits) + top) // 2 << bits * (k % per_byte)
-        )
+    pack_levels(numbers, n, width, bits, codes)
     return <f32>(scale * peak / FINE)
 
 

@@ -3,10 +3,14 @@
 Sums, differences and powers of two in a fixed order: every level returns the same bits.
 """
 from cgcython.kernels._types cimport f32
+from cgcython.kernels._vector cimport LANES
+
+cdef extern from "_turn.h" nogil:
+    void turn_block "cg_turn_block"(f32 *x, Py_ssize_t size)
 
 
 cdef inline void butterflies(f32 *x, Py_ssize_t size) noexcept nogil:
-    """Transform one block in place; twice is `size` times the block."""
+    """Transform one block shorter than a vector in place; twice is `size` times the block."""
     cdef:
         Py_ssize_t half = 1, start, k
         f32 a, b
@@ -29,5 +33,8 @@ cdef inline void turn(const f32 *values, Py_ssize_t dim, bint back, f32 *out) no
         out[k] = values[k] * factor
     k = 0
     while k < dim:
-        butterflies(out + k, size)
+        if size >= LANES:
+            turn_block(out + k, size)
+        else:
+            butterflies(out + k, size)
         k += size

@@ -232,8 +232,9 @@ def test_rows_are_turned_by_hadamards_transform(kernel, dim):
 
 
 @pytest.mark.parametrize("magnitude", MAGNITUDES)
-def test_every_level_turns_rows_to_the_same_bits(magnitude):
-    values, found = rows(3, 96, magnitude), []
+@pytest.mark.parametrize("dim", [2, 8, 16, 96, 64, 128, 256, 512, 1024, 4096])
+def test_every_level_turns_rows_to_the_same_bits(dim, magnitude):
+    values, found = rows(3, dim, magnitude), []
     for level in dispatch.available():
         out = np.empty_like(values)
         dispatch.load("dense", level).turn_rows(values, out)

@@ -137,6 +137,19 @@ def test_codes_and_scales_are_those_of_the_definition(level, bits, magnitude):
         np.testing.assert_array_equal(ours, defined)
 
 
+@pytest.mark.parametrize("level", LEVELS[1:])
+@pytest.mark.parametrize("bits", [4, 2])
+def test_every_whole_number_falls_on_its_side_of_each_width(level, bits):
+    rng = np.random.default_rng(5)
+    numbers = rng.permutation(32 * 1024).reshape(32, 1024)
+    numbers[:, 0] = 32767  # the peak, so that values become these numbers again
+    values = (numbers * rng.choice([-1, 1], numbers.shape) / 32767).astype(F32)
+    for ours, defined in zip(
+        encode(at(level), values, bits), encode(at("reference"), values, bits)
+    ):
+        np.testing.assert_array_equal(ours, defined)
+
+
 @pytest.mark.parametrize("bits", [8, 4, 2])
 def test_a_step_is_as_good_as_the_best_of_many(kernel, bits):
     values = tokens(50, 128)

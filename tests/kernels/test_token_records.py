@@ -5,6 +5,8 @@ import struct
 import numpy as np
 import pytest
 
+from cgcython.kernels import dispatch
+
 F32, U8, U32 = np.float32, np.uint8, np.uint32
 CANONICAL, E4M3, PLAIN, INT4, INT2 = LAYOUTS = range(5)
 TURNED = {INT4: 4, INT2: 2}
@@ -72,6 +74,18 @@ def test_they_decode_to_the_kept_rows(kernel, n, count, dim, layout):
     found = kernel("token_records").decode(data, n, count, dim, layout)
     assert found.dtype == F32
     np.testing.assert_array_equal(found, decoded_by_hand(kernel, values, kept, layout))
+
+
+@pytest.mark.parametrize("level", dispatch.available()[1:])
+@pytest.mark.parametrize("layout", TURNED)
+@pytest.mark.parametrize("dim", [1, 2, 7, 12, 24, 48, 96, 127, 128, 130, 256, 384, 1032, 4096])
+def test_every_level_turns_tokens_to_the_bits_of_the_definition(level, layout, dim):
+    records, definition = (dispatch.load("token_records", x) for x in (level, "reference"))
+    record = case(9, 5, dim)
+    data = records.encode(*record, layout)
+    assert data == definition.encode(*record, layout)
+    found, expected = (x.decode(data, 9, 5, dim, layout) for x in (records, definition))
+    assert found.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

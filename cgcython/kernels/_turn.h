@@ -1,0 +1,79 @@
+/* Hadamard's transform of one block: passes of sums and differences of values 1, 2, 4, ... apart.
+
+   Passes come in one order and each value has one sum a pass, so every vector width returns the
+   same bits. Up to eight vectors stay in registers over all the passes between them. */
+#ifndef CGCYTHON_TURN_H
+#define CGCYTHON_TURN_H
+
+#include <stddef.h>
+
+#include "_vector.h"
+
+#define CG_HELD 8
+#define CG_UNROLL _Pragma("GCC unroll 16")
+
+/* In a vector each lane meets its partner. A product with 1 or -1 is exact: fused or not, the sum
+   is that of a + b and a - b. */
+static const float cg_signs[4][16] = {
+    {1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1},
+    {1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1},
+    {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1},
+    {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1},
+};
+#define CG_MEET(pass, partners) x = x * cg_load(cg_signs[pass]) + (cg_vf)(partners)
+
+CG_INLINE cg_vf cg_turn_lanes(cg_vf x) {
+#if defined(__AVX512F__)
+    CG_MEET(0, _mm512_permute_ps((__m512)x, 0xB1));
+    CG_MEET(1, _mm512_permute_ps((__m512)x, 0x4E));
+    CG_MEET(2, _mm512_shuffle_f32x4((__m512)x, (__m512)x, 0xB1));
+    CG_MEET(3, _mm512_shuffle_f32x4((__m512)x, (__m512)x, 0x4E));
+#elif defined(__AVX__)
+    CG_MEET(0, _mm256_permute_ps((__m256)x, 0xB1));
+    CG_MEET(1, _mm256_permute_ps((__m256)x, 0x4E));
+    CG_MEET(2, _mm256_permute2f128_ps((__m256)x, (__m256)x, 1));
+#else
+    CG_MEET(0, _mm_shuffle_ps((__m128)x, (__m128)x, 0xB1));
+    CG_MEET(1, _mm_shuffle_ps((__m128)x, (__m128)x, 0x4E));
+#endif
+    return x;
+}
+
+/* All passes between n vectors that lie `step` values apart; first those `inside` each vector. */
+CG_INLINE void cg_turn_vectors(const int n, const int inside, float *x, ptrdiff_t step) {
+    cg_vf v[CG_HELD];
+    CG_UNROLL for (int i = 0; i < n; i++) {
+        v[i] = cg_load(x + i * step);
+        if (inside) v[i] = cg_turn_lanes(v[i]);
+    }
+    CG_UNROLL for (int half = 1; half < n; half *= 2)
+        CG_UNROLL for (int i = 0; i < n; i++)
+            if (!(i & half)) {
+                cg_vf a = v[i], b = v[i + half];
+                v[i] = a + b;
+                v[i + half] = a - b;
+            }
+    CG_UNROLL for (int i = 0; i < n; i++) cg_store(x + i * step, v[i]);
+}
+
+/* Turn a block of `size` values, a power of two and at least one vector. */
+static void cg_turn_block(float *x, ptrdiff_t size) {
+    switch (size / CG_LANES) {
+    case 1: cg_turn_vectors(1, 1, x, CG_LANES); return;
+    case 2: cg_turn_vectors(2, 1, x, CG_LANES); return;
+    case 4: cg_turn_vectors(4, 1, x, CG_LANES); return;
+    }
+    ptrdiff_t half = CG_HELD * CG_LANES;
+    for (ptrdiff_t at = 0; at < size; at += half) cg_turn_vectors(CG_HELD, 1, x + at, CG_LANES);
+    while (half < size) {
+        const int many = 4 * half <= size ? 4 : 2;
+        for (ptrdiff_t start = 0; start < size; start += many * half)
+            for (ptrdiff_t at = start; at < start + half; at += CG_LANES) {
+                if (many == 4) cg_turn_vectors(4, 0, x + at, half);
+                else cg_turn_vectors(2, 0, x + at, half);
+            }
+        half *= many;
+    }
+}
+
+#endif
