@@ -1,4 +1,4 @@
-"""The limits of quality on real embeddings: the cheap ones always, all five seeds with -m slow."""
+"""The limits of quality on real embeddings: the cheap ones always, all five seeds with -m quality."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_one_codebook_keeps_the_other_half(sentences, size):
     assert losses.mean() <= ONE_SEED * limits.method_limit(limits.ROTATED_PQ, size).loss
 
 
-@pytest.mark.slow
+@pytest.mark.quality
 @pytest.mark.parametrize("size", [8, 32, 64])
 def test_five_seeds_of_rotated_codebooks_keep_the_limits(sentences, size):
     column, queries, relevant, others = sentences
@@ -83,7 +83,7 @@ def test_five_seeds_of_rotated_codebooks_keep_the_limits(sentences, size):
     assert row.missed == ()
 
 
-@pytest.mark.slow
+@pytest.mark.quality
 def test_a_rotation_loses_less_than_none(sentences):
     column, queries, relevant, others = sentences
     methods = trained_methods(column, others, sizes=[32], seeds=1, num_threads=2)
