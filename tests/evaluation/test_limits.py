@@ -1,4 +1,4 @@
-"""The limits of quality on real embeddings: the cheap ones always, all five seeds with -m quality."""
+"""The limits of quality on real embeddings: cheap ones always, all five seeds with -m quality."""
 
 import numpy as np
 import pytest
