@@ -39,7 +39,8 @@ def encode_and_scan_e4m3(n=400, dim=512):
     kernels.e4m3.encode_rows(values, codes, scales)
     kernels.e4m3.decode_rows(codes, scales, values)
     kernels.e4m3.dot_rows(values[0], codes, scales, dots)
-    kernels.e4m3.cosine_rows(values[0], codes, dots)
+    kernels.e4m3.inverse_norms(codes, scales)
+    kernels.e4m3.cosine_rows(values[0], codes, scales, dots)
 
 
 def pack_and_scan_bits(n=1000, dim=1024):

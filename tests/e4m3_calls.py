@@ -33,3 +33,10 @@ def decode_rows(kernel, codes, scales):
 def rows(n, dim, magnitude=1.0, seed=0):
     values = np.random.default_rng(seed).standard_normal((n, dim)).clip(-9, 9)
     return (values * magnitude).astype(F32)
+
+
+def cosine_rows(kernel, query, codes):
+    norms, out = np.empty((2, len(codes)), F32)
+    kernel("e4m3").inverse_norms(codes, norms)
+    kernel("e4m3").cosine_rows(query, codes, norms, out)
+    return out

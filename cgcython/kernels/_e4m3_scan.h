@@ -22,7 +22,7 @@ typedef __m512i cg_vc;
 #define CG_MIX(a, mask, b) _mm512_ternarylogic_epi64(a, mask, b, 0x6A) /* (a & mask) ^ b */
 #define CG_PICK(mask, a, b) _mm512_ternarylogic_epi64(mask, a, b, 0xCA)
 #elif defined(__AVX2__)
-#define CG_SCAN_ROWS 1
+#define CG_SCAN_ROWS 2
 typedef __m256i cg_vc;
 #define CG_CODES(name) _mm256_##name
 #define CG_EACH(bytes) _mm256_broadcastsi128_si256(bytes)
@@ -49,8 +49,8 @@ CG_INLINE cg_vc cg_lower_of(cg_vc size) {
     return CG_CODES(shuffle_epi8)(CG_EACH(bytes), size);
 }
 
-/* Of one row: sums of products and of squares, and the largest size of each place. */
-typedef struct { cg_v16 even, odd, even_squares, odd_squares; cg_vc top; } cg_sums;
+/* Of one row: sums of products, and the largest size of each place. */
+typedef struct { cg_v16 even, odd; cg_vc top; } cg_sums;
 typedef struct { cg_vf v0, v1, v2, v3; } cg_four;
 
 CG_INLINE cg_four cg_values_of(cg_vc codes, cg_vc *top) {
@@ -68,32 +68,20 @@ CG_INLINE cg_four cg_values_of(cg_vc codes, cg_vc *top) {
     return r;
 }
 
-/* Adds what 64 codes give, of the row of these sums. */
-CG_INLINE void cg_scan_codes(const uint8_t *codes, const float *x, int squared, cg_sums *sums) {
+/* Adds the products of 64 codes and what was laid out, or themselves where that is NULL. */
+CG_INLINE void cg_scan_codes(const uint8_t *codes, const float *x, cg_sums *sums) {
     cg_vc some;
+    cg_four r;
+#define CG_ADD(i, j, half) \
+    sums->half.v##i = \
+        r.v##j * (x ? cg_load(x + i * CG_VECTOR_BYTES + j * CG_LANES) : r.v##j) + sums->half.v##i;
 #define CG_DO(i) \
     memcpy(&some, codes + i * CG_VECTOR_BYTES, sizeof some); \
-    cg_four r##i = cg_values_of(some, &sums->top); \
-    const float *x##i = x + i * CG_VECTOR_BYTES; \
-    sums->even.v##i = r##i.v0 * cg_load(x##i) + sums->even.v##i; \
-    sums->odd.v##i = r##i.v1 * cg_load(x##i + CG_LANES) + sums->odd.v##i; \
-    sums->even.v##i = r##i.v2 * cg_load(x##i + 2 * CG_LANES) + sums->even.v##i; \
-    sums->odd.v##i = r##i.v3 * cg_load(x##i + 3 * CG_LANES) + sums->odd.v##i; \
-    if (squared) { \
-        sums->even_squares.v##i = r##i.v0 * r##i.v0 + sums->even_squares.v##i; \
-        sums->odd_squares.v##i = r##i.v1 * r##i.v1 + sums->odd_squares.v##i; \
-        sums->even_squares.v##i = r##i.v2 * r##i.v2 + sums->even_squares.v##i; \
-        sums->odd_squares.v##i = r##i.v3 * r##i.v3 + sums->odd_squares.v##i; \
-    }
+    r = cg_values_of(some, &sums->top); \
+    CG_ADD(i, 0, even) CG_ADD(i, 1, odd) CG_ADD(i, 2, even) CG_ADD(i, 3, odd)
     CG_PARTS(CG_DO)
 #undef CG_DO
-}
-
-CG_INLINE float cg_sum_of(cg_v16 even, cg_v16 odd) {
-#define CG_DO(i) even.v##i = even.v##i + odd.v##i;
-    CG_PARTS(CG_DO)
-#undef CG_DO
-    return cg_sum16(even);
+#undef CG_ADD
 }
 
 CG_INLINE int cg_holds_nan(cg_vc top) {
@@ -104,33 +92,39 @@ CG_INLINE int cg_holds_nan(cg_vc top) {
 #endif
 }
 
-/* Adds the products of a vector that was laid out and n codes of each of some rows, `step` apart,
-   to `dots`, times 2**-8; NaN where a code is. Adds the squares, times 2**-16, unless NULL. */
+CG_INLINE float cg_sum_of(cg_sums sums) {
+    if (cg_holds_nan(sums.top)) return NAN;
+#define CG_DO(i) sums.even.v##i = sums.even.v##i + sums.odd.v##i;
+    CG_PARTS(CG_DO)
+#undef CG_DO
+    return cg_sum16(sums.even);
+}
+
+/* Adds to `out` the products of a vector that was laid out and n codes of each of some rows, `step`
+   apart, times 2**-8; where the vector is NULL the rows' squares, times 2**-16. NaN where a code
+   is. */
 CG_INLINE void cg_scan_rows(const float *x, const uint8_t *codes, long step, long n, int rows,
-                            double *dots, double *squares) {
+                            double *out) {
     cg_v16 none = cg_set16(0);
     cg_sums sums[CG_SCAN_ROWS];
     long k = 0, ahead = rows * step > CG_SCAN_AHEAD ? rows * step : CG_SCAN_AHEAD;
 #pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) sums[i] = (cg_sums){none, none, none, none, {0}};
+    for (int i = 0; i < rows; i++) sums[i] = (cg_sums){none, none, {0}};
     for (; k + CG_SCAN_CODES <= n; k += CG_SCAN_CODES)
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
             __builtin_prefetch(codes + i * step + k + ahead);
-            cg_scan_codes(codes + i * step + k, x + k, squares != NULL, &sums[i]);
+            cg_scan_codes(codes + i * step + k, x ? x + k : x, &sums[i]);
         }
     if (k < n)
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
             uint8_t last[CG_SCAN_CODES] = {0};
             memcpy(last, codes + i * step + k, n - k);
-            cg_scan_codes(last, x + k, squares != NULL, &sums[i]);
+            cg_scan_codes(last, x ? x + k : x, &sums[i]);
         }
 #pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) {
-        dots[i] += cg_holds_nan(sums[i].top) ? NAN : cg_sum_of(sums[i].even, sums[i].odd);
-        if (squares) squares[i] += cg_sum_of(sums[i].even_squares, sums[i].odd_squares);
-    }
+    for (int i = 0; i < rows; i++) out[i] += cg_sum_of(sums[i]);
 }
 
 /* Lays out n floats times a factor as the values of codes come, up to whole blocks with zeros. */

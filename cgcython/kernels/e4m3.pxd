@@ -18,5 +18,9 @@ cdef void e4m3_dot_rows(
     float *out,
 ) noexcept nogil
 cdef void e4m3_cosine_rows(
-    const float *query, const uint8_t *codes, Py_ssize_t n, Py_ssize_t dim, float *out
+    const float *query, const uint8_t *codes, const float *inverse_norms, Py_ssize_t n,
+    Py_ssize_t dim, float *out,
+) noexcept nogil
+cdef void e4m3_inverse_norms(
+    const uint8_t *codes, Py_ssize_t n, Py_ssize_t dim, float *out
 ) noexcept nogil

@@ -9,11 +9,10 @@ cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
 from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
-from cgcython.kernels._e4m3_scan cimport ROOM, TOGETHER, meet_rows, squares_of
+from cgcython.kernels._e4m3_scan cimport add_squares, scale_products, squares_of
 from cgcython.kernels._finite cimport first_nonfinite, power_of
 from cgcython.kernels._stream cimport is_streamed
 from cgcython.kernels._types cimport f32, f64, u8
-from cgcython.kernels._vector cimport aligned
 
 np.import_array()
 
@@ -64,40 +63,33 @@ cdef void e4m3_dot_rows(
     const f32 *query, const u8 *codes, const f32 *scales, Py_ssize_t n, Py_ssize_t dim, f32 *out
 ) noexcept nogil:
     # Powers of two bring the query's peak near 1, so that no sum leaves float32 on its way.
-    cdef:
-        int power = power_of(query, dim)
-        f32 down = <f32>ldexp(1, -power)
-        f64 up = ldexp(1, power + 8)
-        f32[ROOM] room
-        f32 *panel = aligned(room)
-        f64[TOGETHER] dots
-        Py_ssize_t start = 0, size, i
-    while start < n:
-        size = min(<Py_ssize_t>TOGETHER, n - start)
-        meet_rows(query, down, panel, start > 0, codes + start * dim, size, dim, dots, NULL)
-        for i in range(size):
-            out[start + i] = <f32>(dots[i] * up * scales[start + i])
-        start += size
+    cdef int power = power_of(query, dim)
+    scale_products(
+        query, <f32>ldexp(1, -power), ldexp(1, power + 8), codes, scales, n, dim, out
+    )
 
 
 cdef void e4m3_cosine_rows(
-    const f32 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t dim, f32 *out
+    const f32 *query, const u8 *codes, const f32 *inverse_norms, Py_ssize_t n, Py_ssize_t dim,
+    f32 *out,
 ) noexcept nogil:
     cdef:
         f32 down = <f32>ldexp(1, -power_of(query, dim))
-        f64 query_squares = squares_of(query, down, dim), norms
-        f32[ROOM] room
-        f32 *panel = aligned(room)
-        f64[TOGETHER] dots
-        f64[TOGETHER] squares
-        Py_ssize_t start = 0, size, i
-    while start < n:
-        size = min(<Py_ssize_t>TOGETHER, n - start)
-        meet_rows(query, down, panel, start > 0, codes + start * dim, size, dim, dots, squares)
-        for i in range(size):
-            norms = sqrt(query_squares * squares[i])
-            out[start + i] = <f32>(dots[i] / norms) if norms != 0 else <f32>0
-        start += size
+        f64 squares = squares_of(query, down, dim)
+        f64 up = 256 / sqrt(squares) if squares != 0 else 0
+    scale_products(query, down, up, codes, inverse_norms, n, dim, out)
+
+
+cdef void e4m3_inverse_norms(
+    const u8 *codes, Py_ssize_t n, Py_ssize_t dim, f32 *out
+) noexcept nogil:
+    cdef:
+        f64 squares
+        Py_ssize_t i
+    for i in range(n):
+        squares = 0
+        add_squares(codes + i * dim, dim, &squares)
+        out[i] = <f32>(1 / (256 * sqrt(squares))) if squares != 0 else <f32>0
 
 
 def encode(
@@ -204,16 +196,29 @@ def decode_vector(bytes codes not None, f32 scale, f32 bias, out=None):
 
 
 def cosine_rows(
-    const f32[::1] query,       # IN
-    const u8[:, ::1] codes,     # IN
-    f32[::1] out,               # OUT
+    const f32[::1] query,           # IN
+    const u8[:, ::1] codes,         # IN
+    const f32[::1] inverse_norms,   # IN: of the codes
+    f32[::1] out,                   # OUT
 ):
     """Write the cosine of the query with each decoded row; 0 where either is zero."""
     cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
     agree("a row of codes", dim, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
+    agree("inverse_norms", inverse_norms.shape[0], "codes", n)
     with nogil:
-        e4m3_cosine_rows(&query[0], &codes[0, 0], n, dim, &out[0])
+        e4m3_cosine_rows(&query[0], &codes[0, 0], &inverse_norms[0], n, dim, &out[0])
+
+
+def inverse_norms(
+    const u8[:, ::1] codes,     # IN
+    f32[::1] out,               # OUT
+):
+    """Write one over the length of each row of codes' values, 0 for a length of 0."""
+    cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
+    agree("out", out.shape[0], "codes", n)
+    with nogil:
+        e4m3_inverse_norms(&codes[0, 0], n, dim, &out[0])
 
 
 def dot_rows(

@@ -11,11 +11,26 @@ from cgcython.search.scan import Scan, invalid
 BLOCK = 1 << 15  # rows whose distances stay in the second cache
 
 
-class Float8Scan(Scan):
-    """E4M3 codes, whose scale a cosine does not need."""
+class NormedScan(Scan):
+    """Rows whose lengths are measured once: no query changes them."""
 
-    def __init__(self, codes, scales):
+    def _norms(self):
+        """Return one over the length of what each row decodes to, 0 for a length of 0."""
+        if self._inverse_norms is None:
+            self._inverse_norms = self._measured()
+        return self._inverse_norms
+
+    def _norms_of(self, rows):
+        """Return those of some rows, where they were measured."""
+        return None if self._inverse_norms is None else self._inverse_norms[rows]
+
+
+class Float8Scan(NormedScan):
+    """E4M3 codes, whose scale a cosine does not need; lengths are those of the codes' values."""
+
+    def __init__(self, codes, scales, inverse_norms=None):
         self.codes, self.scales = codes, scales
+        self._inverse_norms = inverse_norms
 
     @classmethod
     def of(cls, quantized, dim):
@@ -32,14 +47,14 @@ class Float8Scan(Scan):
 
     def arrays(self):
         """Return the arrays that a file keeps of this scan."""
-        return {"codes": self.codes, "scales": self.scales}
+        return {"codes": self.codes, "scales": self.scales, "inverse_norms": self._norms()}
 
     def __len__(self):
         return len(self.codes)
 
     def take(self, rows):
         """Return the scan of some rows."""
-        return Float8Scan(self.codes[rows], self.scales[rows])
+        return Float8Scan(self.codes[rows], self.scales[rows], self._norms_of(rows))
 
     def vectors(self, rows):
         """Return what some rows decode to."""
@@ -52,16 +67,23 @@ class Float8Scan(Scan):
         return as_vector(query, self.codes.shape[1])
 
     def _directed(self):
-        return np.any(self.codes & 0x7F, axis=1)
+        return self._norms() > 0
 
     def _prepare(self, query, metric):
+        if metric == "cosine":
+            self._norms()
         return as_vector(query, self.codes.shape[1])
+
+    def _measured(self):
+        norms = np.empty(len(self), np.float32)
+        kernels.e4m3.inverse_norms(self.codes, norms)
+        return norms
 
     def _score(self, query, metric, rows, out):
         if metric == "dot":
             kernels.e4m3.dot_rows(query, self.codes[rows], self.scales[rows], out)
         else:
-            kernels.e4m3.cosine_rows(query, self.codes[rows], out)
+            kernels.e4m3.cosine_rows(query, self.codes[rows], self._inverse_norms[rows], out)
 
 
 class DecodedScan(Scan):
@@ -162,7 +184,7 @@ class BinaryScan(Scan):
             np.subtract(1, some, out=some)
 
 
-class PQ8Scan(Scan):
+class PQ8Scan(NormedScan):
     """Codes of one codebook, scored by its tables: the score of what they decode to."""
 
     def __init__(self, codes, codebook, inverse_norms=None):
@@ -192,8 +214,7 @@ class PQ8Scan(Scan):
 
     def take(self, rows):
         """Return the scan of some rows."""
-        norms = self._inverse_norms
-        return PQ8Scan(self.codes[rows], self.codebook, None if norms is None else norms[rows])
+        return PQ8Scan(self.codes[rows], self.codebook, self._norms_of(rows))
 
     def vectors(self, rows):
         """Return what some rows decode to."""
@@ -224,12 +245,6 @@ class PQ8Scan(Scan):
             return tables, np.linalg.norm(query.astype(np.float64))
         self._norms()
         return tables, 1.0
-
-    def _norms(self):
-        """Return one over the length of what each row decodes to, 0 for a length of 0."""
-        if self._inverse_norms is None:  # no query changes them
-            self._inverse_norms = self._measured()
-        return self._inverse_norms
 
     def _measured(self):
         norms = np.empty(len(self), np.float32)

@@ -18,7 +18,7 @@ from cgcython.search.loading import KEY
 from cgcython.tensors import DTYPES, read_tensors
 
 FOLDER = "columns"
-FORMAT, VERSION = "cgcython-column", 1
+FORMAT, VERSION = "cgcython-column", 2
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _KINDS = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
 _ALIGNMENT = 64

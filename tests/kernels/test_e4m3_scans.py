@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from e4m3_calls import LENGTHS, decode, decode_rows, encode_rows, rows
+from e4m3_calls import LENGTHS, cosine_rows, decode, decode_rows, encode_rows, rows
 
 from cgcython.kernels import dispatch
 
@@ -18,25 +18,23 @@ def test_scans_equal_decoding_first(kernel, dim):
     tolerance = 1e-6 * max(1, np.abs(decoded).sum())
     kernel("e4m3").dot_rows(query, codes, scales, out)
     np.testing.assert_allclose(out, decoded @ query, atol=tolerance)
-    kernel("e4m3").cosine_rows(query, codes, out)
+    out = cosine_rows(kernel, query, codes)
     norms = np.sqrt((decoded**2).sum(axis=1) * (query.astype(float) ** 2).sum())
     np.testing.assert_allclose(out, decoded @ query / np.maximum(norms, 1e-30), atol=1e-6)
 
 
 @pytest.mark.parametrize("magnitude", [1, 1e-38, 1e-36, 1e-30, 1e18, 3e38])
 def test_cosines_do_not_depend_on_magnitude(kernel, magnitude):
-    codes, out = encode_rows(kernel, rows(1, 200))[0], np.empty(1, F32)
-    kernel("e4m3").cosine_rows(decode(kernel, codes[0], magnitude / 448), codes, out)
+    codes = encode_rows(kernel, rows(1, 200))[0]
+    out = cosine_rows(kernel, decode(kernel, codes[0], magnitude / 448), codes)
     # Where the query is subnormal it has few bits itself.
     np.testing.assert_allclose(out, 1, atol=1e-6 if magnitude > 1e-35 else 2e-3)
 
 
 def test_a_zero_side_has_cosine_zero(kernel):
-    codes, out = np.array([[0, 0], [0x80, 0], [0x38, 0]], U8), np.empty(3, F32)
-    kernel("e4m3").cosine_rows(np.array([1, 0], F32), codes, out)
-    assert out.tolist() == [0, 0, 1]
-    kernel("e4m3").cosine_rows(np.zeros(2, F32), codes, out)
-    assert out.tolist() == [0, 0, 0]
+    codes = np.array([[0, 0], [0x80, 0], [0x38, 0]], U8)
+    assert cosine_rows(kernel, np.array([1, 0], F32), codes).tolist() == [0, 0, 1]
+    assert cosine_rows(kernel, np.zeros(2, F32), codes).tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("code", range(256))
@@ -45,7 +43,7 @@ def test_scans_know_every_code(kernel, code):
     query, value = np.array([0, 2, 0], F32), decode(kernel, codes[0])[1]
     kernel("e4m3").dot_rows(query, codes, np.array([4], F32), out)
     np.testing.assert_array_equal(out, value * 8)
-    kernel("e4m3").cosine_rows(query, codes, out)
+    out = cosine_rows(kernel, query, codes)
     np.testing.assert_allclose(out, value / np.sqrt(value**2 + 2), rtol=1e-6)
 
 
@@ -57,7 +55,7 @@ def test_scans_take_long_rows_in_parts(kernel, dim):
     out = np.empty(259, F32)
     kernel("e4m3").dot_rows(query, codes, np.ones(259, F32), out)
     np.testing.assert_allclose(out, values @ query, atol=1e-6 * (values @ np.abs(query)).max())
-    kernel("e4m3").cosine_rows(query, codes, out)
+    out = cosine_rows(kernel, query, codes)
     norms = np.linalg.norm(values, axis=1) * np.linalg.norm(query)
     np.testing.assert_allclose(out, values @ query / norms, atol=1e-6)
 
@@ -70,7 +68,7 @@ def test_scans_return_the_same_bits_on_every_level_with_fma(dim):
         module, out = dispatch.load("e4m3", level), np.empty((2, 9), F32)
         codes, scales = encode_rows(lambda _, module=module: module, values)
         module.dot_rows(query, codes, scales, out[0])
-        module.cosine_rows(query, codes, out[1])
+        out[1] = cosine_rows(lambda _, module=module: module, query, codes)
         found.append(out)
     assert all(np.array_equal(found[0], other) for other in found)
 
@@ -84,13 +82,23 @@ def test_products_survive_what_their_sums_would_not(kernel, magnitude):
 
 
 def test_scans_check_their_shapes(kernel):
-    codes, out = np.zeros((2, 3), U8), np.zeros(2, F32)
+    codes, out, scan = np.zeros((2, 3), U8), np.zeros(2, F32), kernel("e4m3")
     with pytest.raises(ValueError, match="a row of codes holds 3, query holds 4"):
-        kernel("e4m3").cosine_rows(np.zeros(4, F32), codes, out)
+        scan.cosine_rows(np.zeros(4, F32), codes, out, out)
     with pytest.raises(ValueError, match="out holds 1, codes holds 2"):
-        kernel("e4m3").cosine_rows(np.zeros(3, F32), codes, out[:1])
+        scan.cosine_rows(np.zeros(3, F32), codes, out, out[:1])
+    with pytest.raises(ValueError, match="inverse_norms holds 1, codes holds 2"):
+        scan.cosine_rows(np.zeros(3, F32), codes, out[:1], out)
     with pytest.raises(ValueError, match="scales holds 1, codes holds 2"):
-        kernel("e4m3").dot_rows(np.zeros(3, F32), codes, out[:1], out)
+        scan.dot_rows(np.zeros(3, F32), codes, out[:1], out)
+    with pytest.raises(ValueError, match="out holds 1, codes holds 2"):
+        scan.inverse_norms(codes, out[:1])
+
+
+def test_lengths_are_those_of_the_codes(kernel):
+    codes, out = np.array([[0x38, 0x38], [0x80, 0], [0x01, 0], [0x7E, 0x7F]], U8), np.empty(4, F32)
+    kernel("e4m3").inverse_norms(codes, out)
+    np.testing.assert_array_equal(out, np.array([2**-0.5, 0, 512, np.nan], F32))
 
 
 def test_one_vector_decodes_into_memory_that_fits(kernel):

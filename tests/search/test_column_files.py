@@ -108,7 +108,7 @@ def test_a_file_that_is_not_right_is_made_anew(path, memories, loads, damage, em
     if damage == "flip":
         data[-3] ^= 16
     elif damage == "later":
-        data = data.replace(b'\\"version\\": 1', b'\\"version\\": 2')
+        data = data.replace(b'\\"version\\": 2', b'\\"version\\": 3')
     elif damage == "foreign":
         others = [one for one in FIXED if one != embedder]
         data = column_path(path, ModelId.parse(others[0])).read_bytes()

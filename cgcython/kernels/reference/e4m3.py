@@ -79,12 +79,20 @@ def decode_vector(codes, scale, bias, out=None):
     return values
 
 
-def cosine_rows(query, codes, out):
+def cosine_rows(query, codes, inverse_norms, out):
     """Write the cosine of the query with each decoded row; 0 where either is zero."""
     _check_scan(query, codes, out)
+    agree("inverse_norms", inverse_norms.shape[0], "codes", codes.shape[0])
     rows, query = VALUES[codes].astype(np.float64), query.astype(np.float64)
-    norms = np.sqrt((rows**2).sum(axis=1)) * np.sqrt((query**2).sum())
-    out[:] = np.divide(rows @ query, norms, out=np.zeros(len(rows)), where=norms != 0)
+    norm = np.sqrt((query**2).sum())
+    out[:] = rows @ query * inverse_norms / (norm or 1)
+
+
+def inverse_norms(codes, out):
+    """Write one over the length of each row of codes' values, 0 for a length of 0."""
+    agree("out", out.shape[0], "codes", codes.shape[0])
+    norms = np.sqrt((VALUES[codes].astype(np.float64) ** 2).sum(axis=1))
+    out[:] = np.divide(1, norms, out=np.zeros(len(norms)), where=norms != 0)
 
 
 def dot_rows(query, codes, scales, out):
