@@ -100,7 +100,7 @@ def kill_once(path, kind, start, sync, rng):
 def kills(folder, kind, sync, tries, rng):
     """Return (acknowledged operations, lost records, wrong records, notes) of many kills."""
     path = Path(folder) / "store"
-    in_child(_create, path)
+    in_child(create, path)
     state, start, lost, wrong, notes = dict.fromkeys(NUMBERS), 0, 0, 0, []
     for _ in range(tries):
         count = kill_once(path, kind, start, sync, rng)
@@ -108,20 +108,29 @@ def kills(folder, kind, sync, tries, rng):
             state = after(kind, state, i)
         start += count
         seen = in_child(look, path, NUMBERS)
-        if seen.refused:
-            return start, lost + len(NUMBERS), wrong, [seen.refused]
         following = after(kind, state, start)  # the one write that was not acknowledged
+        more_lost, more_wrong = misses(seen, state, following)
+        lost, wrong = lost + more_lost, wrong + more_wrong
+        if seen.refused:
+            return start, lost, wrong, [seen.refused]
         if seen.state == following:
             state, start = following, start + 1
-        gone = [n for n in NUMBERS if seen.state[n] not in (state[n], following[n])]
-        mixed = seen.state not in (state, following)
-        wrong += sum(seen.state[n] is not None for n in gone) + (mixed and not gone)
-        lost += sum(seen.state[n] is None for n in gone)
         notes += _backups(path, notes)
     return start, lost, wrong, notes
 
 
-def _create(path):
+def misses(seen, state, following):
+    """Return how many records are lost and how many wrong, in neither state or in both of them."""
+    if seen.refused:
+        return len(NUMBERS), 0
+    gone = [n for n in NUMBERS if seen.state[n] not in (state[n], following[n])]
+    mixed = seen.state not in (state, following)
+    lost = sum(seen.state[n] is None for n in gone)
+    return lost, len(gone) - lost + (mixed and not gone)
+
+
+def create(path):
+    """Make an empty store."""
     RecordStore.open(path, CODEBOOKS, PROFILE).close()
 
 

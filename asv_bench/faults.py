@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 
 from fault_damage import DAMAGES, FILES, damages, stores
+from fault_disks import NotMounted, full_disk, read_only_folder
 from fault_kills import KINDS, kills
 from fault_world import in_child
 
@@ -43,6 +44,7 @@ def _faults(tries, rng):
                 _, lost, wrong, notes = kills(folder, kind, durability == "sync", tries, rng)
             lost += len(notes)
             yield f"killed: {kind}, {durability}", Counter(tries=tries, lost=lost, wrong=wrong)
+    yield from _disks(tries, rng)
     with tempfile.TemporaryDirectory() as folder:
         state = in_child(stores, folder)
         for source in ("killed", "closed"):
@@ -51,6 +53,24 @@ def _faults(tries, rng):
                     counts = damages(folder, source, file, damage, tries, rng, state, _say)
                     if counts["tries"]:
                         yield f"{damage}: {file}, {source}", counts
+
+
+def _disks(tries, rng):
+    faults = {
+        "full disk, killed": lambda folder: full_disk(folder, True, rng),
+        "full disk, closed": lambda folder: full_disk(folder, False, rng),
+        "read-only folder, killed": lambda folder: read_only_folder(folder, rng),
+    }
+    for name, fault in faults.items():
+        counts = Counter()
+        try:
+            for _ in range(tries):
+                with tempfile.TemporaryDirectory() as folder:
+                    counts += fault(folder)
+        except NotMounted as error:
+            _say(f"{name}: not tried, for nothing can be mounted here: {error}")
+        else:
+            yield name, counts
 
 
 def _say(message):

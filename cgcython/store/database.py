@@ -6,6 +6,7 @@ raises.
 """
 
 import logging
+import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from weakref import WeakSet
 from cgcython.errors import StoreUnavailable
 from cgcython.store import recovery, settings
 from cgcython.store.acknowledged import Acknowledged
+from cgcython.store.links import linked
 from cgcython.store.tables import Frozen, Tables, raise_error
 from cgcython.store.whole import whole_folder
 
@@ -40,30 +42,51 @@ class Database(Tables):
         self.read_only, self._frozen = read_only, WeakSet()
         self._write_options = rocksdict.WriteOptions()
         self._write_options.sync = sync
-        reach = recovery.reach_of(self.path)
-        names = self._names = require_ours(self.path)
-        # RocksDB's messages of a follower go to a folder of its own, gone with the database.
-        self._own = tempfile.TemporaryDirectory(prefix="cgcython-follow-") if follow else None
-        self._rdict = recovery.recover(self.path, self._open, self._first_log)
-        self._acknowledged = None
+        with self.errors():
+            reach = recovery.reach_of(self.path)
+            names = self._names = require_ours(self.path)
+        self._own = self._folder_of_its_own(follow)
+        self._rdict = self._acknowledged = None
         try:
-            self._resume(reach, sync)
+            with self.errors():
+                self._rdict = recovery.recover(self.path, self._open, self._first_log)
+                self._resume(reach, sync)
         except BaseException:
-            self._rdict.close()
+            self._abandon()
             raise
         self._families = {name: self._rdict.get_column_family(name) for name in names}
         self._handles = {name: self._rdict.get_column_family_handle(name) for name in names}
+
+    def _folder_of_its_own(self, follow):
+        """Return a temporary folder that is gone with the database, or None.
+
+        A follower's has the messages of RocksDB; it is all of the database that a reader opens
+        where rocksdict could not write a file.
+        """
+        self._follow, self._at = follow, self.path
+        if follow:
+            return tempfile.TemporaryDirectory(prefix="cgcython-follow-")
+        if self.read_only and not os.access(self.path, os.W_OK):
+            folder = linked(self.path)
+            self._at = Path(folder.name)
+            return folder
+
+    def _abandon(self):
+        if self._rdict is not None:
+            self._rdict.close()
+        if self._own is not None:
+            self._own.cleanup()
 
     def _open(self, strict, read_only=None):
         modes = rocksdict.DBRecoveryMode
         mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
         read_only = self.read_only if read_only is None else read_only
         with self.errors():
-            return _open(self.path, mode, self._access(read_only), self._names)
+            return _open(self._at, mode, self._access(read_only), self._names)
 
     def _access(self, read_only):
         access = rocksdict.AccessType
-        if self._own is not None:
+        if self._follow:
             return access.secondary(self._own.name)
         return access.read_only(False) if read_only else access.read_write()
 
@@ -121,7 +144,7 @@ class Database(Tables):
     def catch_up(self):
         """See what another process wrote; iterators and frozen families stay as they are."""
         self.require_open()
-        if self._own is None:
+        if not self._follow:
             raise StoreUnavailable(
                 path=self.path, reason="only one opened with follow=True follows"
             )
@@ -216,8 +239,6 @@ def create(path, meta):
 def _creating(path):
     try:
         yield
-    except OSError as error:
-        raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
     except Exception as error:
         raise_error(error, path)
 

@@ -16,6 +16,19 @@ except ImportError:  # an optional extra
     rocksdict = None
 
 _CHUNK = 256
+_FULL = (
+    "its disk is full ({message}); free some of it, then close the store and open it again: "
+    "what was acknowledged is kept"
+)
+_FORBIDDEN = "it cannot be written ({message}); open it with read_only=True or make it writable"
+# In this order: a lock that cannot be opened is held by nobody.
+_REMEDIES = {
+    "No space left": _FULL,
+    "quota exceeded": _FULL,
+    "Permission denied": _FORBIDDEN,
+    "Read-only file system": _FORBIDDEN,
+    "LOCK": "another process has it open; close it there, or open it here with read_only=True",
+}
 
 
 class Tables:
@@ -155,13 +168,22 @@ class Frozen(Tables):
 
 
 def raise_error(error, path, where=None):
-    """Raise StorageCorruption or StoreUnavailable for an error of RocksDB, others as they are."""
-    # rocksdict raises bare Exception, and DbClosedError.
-    if not (type(error) is Exception or isinstance(error, rocksdict.DbClosedError)):
+    """Raise StorageCorruption or StoreUnavailable for an error of RocksDB or of the system.
+
+    Others are raised as they are.
+    """
+    # rocksdict raises bare Exception, DbClosedError, and OSError for a file of its own.
+    known = type(error) is Exception or isinstance(error, (OSError, rocksdict.DbClosedError))
+    if not known:
         raise error
     message = str(error)
     if message.startswith("Corruption") or "No such file" in message:
         raise StorageCorruption(where=where or f"store {path}", reason=message) from error
-    if "LOCK" in message:
-        message = "another process has it open; close it there, or open it here with read_only=True"
-    raise StoreUnavailable(path=path, reason=message) from error
+    raise StoreUnavailable(path=path, reason=_with_remedy(message)) from error
+
+
+def _with_remedy(message):
+    for sign, remedy in _REMEDIES.items():
+        if sign in message:
+            return remedy.format(message=message)
+    return message

@@ -16,7 +16,9 @@ def whole_folder(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise StoreUnavailable(path=path, reason=f"cannot be created: {error}") from error
+        raise StoreUnavailable(
+            path=path, reason=f"cannot be created: {error}; choose another folder"
+        ) from error
     try:
         yield scratch / "database"
         os.rename(scratch / "database", path)

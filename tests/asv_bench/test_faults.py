@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "asv_bench"))
 fault_damage = pytest.importorskip("fault_damage")
+fault_disks = pytest.importorskip("fault_disks")
 fault_kills = pytest.importorskip("fault_kills")
 fault_world = pytest.importorskip("fault_world")
 
@@ -25,6 +26,35 @@ def test_damage_is_named_or_refused(tmp_path):
     assert found["refused"] + found["named"] > 0
     assert not found["lost"]
     assert not found["wrong"]
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_full_disk_loses_nothing(tmp_path, killed):
+    found = mounted(fault_disks.full_disk, tmp_path, killed, random.Random(3))
+    assert +found == Counter(tries=1, named=1)
+
+
+def test_a_folder_that_cannot_be_written_is_read(tmp_path):
+    found = mounted(fault_disks.read_only_folder, tmp_path, random.Random(4))
+    assert +found == Counter(tries=1, named=1)
+
+
+def mounted(fault, *arguments):
+    try:
+        return fault(*arguments)
+    except fault_disks.NotMounted as error:
+        pytest.skip(f"nothing can be mounted here: {error}")
+
+
+def test_what_is_mounted_is_gone_after_a_failure(tmp_path):
+    def fail(folder):
+        with fault_disks.small_disk(folder) as disk:
+            (disk / "file").touch()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        mounted(fail, tmp_path)
+    assert not (tmp_path / "disk/file").exists()
 
 
 def test_a_loss_and_a_wrong_value_are_counted():

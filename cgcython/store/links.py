@@ -1,0 +1,22 @@
+"""Links to the files of a store, to read it where nothing can be written.
+
+rocksdict writes a file of its own beside every database that it opens, to read as well.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cgcython.store import acknowledged
+
+# RocksDB and rocksdict make their own of these.
+_LEFT_OUT = ("LOG", "LOCK", "rocksdict-config.json", acknowledged.NAME)
+
+
+def linked(path):
+    """Return a temporary folder of links to the files of a database as they are now."""
+    folder = tempfile.TemporaryDirectory(prefix="cgcython-read-")
+    for one in Path(path).resolve().iterdir():
+        if not one.name.startswith(_LEFT_OUT):
+            os.symlink(one, Path(folder.name, one.name))
+    return folder
