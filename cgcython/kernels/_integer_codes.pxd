@@ -8,6 +8,15 @@ from libc.math cimport ceil, ldexp, log2, rintf
 from libc.string cimport memset
 from cgcython.kernels._integer_tiles cimport DIMS, offset_of, widen
 from cgcython.kernels._types cimport f32, f64, i32, i64, u8
+from cgcython.kernels._vector cimport LANES
+
+cdef extern from "_levels.h" nogil:
+    enum:
+        TRIED "CG_TRIED"
+    void level_sums "cg_level_sums"(
+        const i32 *numbers, Py_ssize_t n, const f32 *inverses, int highest, i32 *dots,
+        i32 *squares,
+    )
 
 cdef enum:
     FINE = 32767        # the peak of a token in whole numbers
@@ -54,35 +63,9 @@ cdef inline f32 encode8(const f32 *values, Py_ssize_t n, f32 peak, u8 *codes) no
 
 
 cdef inline i32 widths_in(i32 number, f32 inverse, i32 highest) noexcept nogil:
-    """The whole widths in a magnitude, no more than the highest.
-
-    Half a unit more is never so near a whole number of widths that roundings could cross it.
-    """
+    """The whole widths in a magnitude, no more than the highest, as level_sums counts them."""
     cdef i32 size = number if number >= 0 else -number
     return min(<i32>((<f32>size + <f32>0.5) * inverse), highest)
-
-
-cdef inline f64 closeness(
-    const i32 *numbers, Py_ssize_t n, i32 width, i32 highest, f64 *scale
-) noexcept nogil:
-    """The squared cosine of levels and token, but for the token's length."""
-    cdef:
-        i64 dot = 0, squares = 0
-        i32 level, size, part_dot, part_squares
-        f32 inverse = 1 / <f32>width
-        Py_ssize_t k, start = 0
-    while start < n:
-        part_dot, part_squares = 0, 0
-        for k in range(start, min(start + BLOCK, n)):
-            size = numbers[k] if numbers[k] >= 0 else -numbers[k]
-            level = 2 * widths_in(size, inverse, highest) + 1
-            part_dot += level * size
-            part_squares += level * level
-        dot += part_dot
-        squares += part_squares
-        start += BLOCK
-    scale[0] = <f64>dot / <f64>squares
-    return <f64>dot * <f64>dot / <f64>squares
 
 
 cdef inline i32 width_of(i64 sizes, Py_ssize_t n, int bits, int step) noexcept nogil:
@@ -122,24 +105,45 @@ cdef inline void pack_levels(
         start += BLOCK
 
 
-cdef inline f32 encode_levels(
-    i32 *numbers, Py_ssize_t n, f32 peak, int bits, u8 *codes
+cdef inline i32 best_width(
+    const i32 *numbers, Py_ssize_t n, int bits, f64 *scale
 ) noexcept nogil:
-    """Write the codes of a token as whole numbers up to FINE, and return their scale."""
+    """The width whose levels have the largest squared cosine with a token, and their scale."""
     cdef:
-        i64 sizes = 0
-        i32 width = 1, tried
-        int step, highest = (1 << (bits - 1)) - 1
-        f64 best = -1, found, scale = 0, tried_scale = 0
+        i32 sizes = 0, best = 1
+        i32[TRIED] widths, dots, squares
+        f32[TRIED] inverses
+        f64 highest = -1, dot, square
+        int step = 0, i
         Py_ssize_t k
     for k in range(n):
         sizes += numbers[k] if numbers[k] >= 0 else -numbers[k]
-    for step in range(STEPS):
-        tried = width_of(sizes, n, bits, step)
-        found = closeness(numbers, n, tried, highest, &tried_scale)
-        if found > best:
-            best, width, scale = found, tried, tried_scale
-    pack_levels(numbers, n, width, bits, codes)
+    while step < STEPS:
+        for i in range(TRIED):
+            widths[i] = width_of(sizes, n, bits, step + i)
+            inverses[i] = 1 / <f32>widths[i]
+        level_sums(numbers, n, inverses, (1 << (bits - 1)) - 1, dots, squares)
+        for i in range(TRIED):  # a level is 2q + 1
+            dot, square = <f64>(2 * <i64>dots[i] + sizes), <f64>(4 * <i64>squares[i] + n)
+            if dot * dot / square > highest:
+                highest, best, scale[0] = dot * dot / square, widths[i], dot / square
+        step += TRIED
+    return best
+
+
+cdef inline f32 encode_levels(
+    i32 *numbers, Py_ssize_t n, f32 peak, int bits, u8 *codes
+) noexcept nogil:
+    """Write the codes of a token as whole numbers up to FINE, and return their scale.
+
+    Behind the n numbers there is room up to a whole vector.
+    """
+    cdef:
+        f64 scale = 0
+        Py_ssize_t k
+    for k in range(n, (n + LANES - 1) // LANES * LANES):
+        numbers[k] = 0
+    pack_levels(numbers, n, best_width(numbers, n, bits, &scale), bits, codes)
     return <f32>(scale * peak / FINE)
 
 

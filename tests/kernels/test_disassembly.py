@@ -35,6 +35,8 @@ HOT = [
     ("coverage", "cg_lower", 5),
     ("tokens", "entropies_of", 60),
     ("tokens", "tokens_score", 8),
+    ("token_records", "cg_turn_block", 85),
+    ("token_records", "encode_turned", 110),
     ("maxsim", "cg_finish", 50),
     ("maxsim", "copy_tile", 45),
     ("maxsim_bf16", "cg_finish_pairs", 90),
