@@ -20,9 +20,11 @@ static const float cg_signs[4][16] = {
     {1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1},
     {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1},
 };
-#define CG_MEET(pass, partners) x = x * cg_load(cg_signs[pass]) + (cg_vf)(partners)
+#define CG_MEET(pass, partners) \
+    if (size > 1 << pass) x = x * cg_load(cg_signs[pass]) + (cg_vf)(partners)
 
-CG_INLINE cg_vf cg_turn_lanes(cg_vf x) {
+/* Turn the blocks of `size` values in a vector, or the passes inside it of a larger block. */
+CG_INLINE cg_vf cg_turn_lanes(cg_vf x, const int size) {
 #if defined(__AVX512F__)
     CG_MEET(0, _mm512_permute_ps((__m512)x, 0xB1));
     CG_MEET(1, _mm512_permute_ps((__m512)x, 0x4E));
@@ -44,7 +46,7 @@ CG_INLINE void cg_turn_vectors(const int n, const int inside, float *x, ptrdiff_
     cg_vf v[CG_HELD];
     CG_UNROLL for (int i = 0; i < n; i++) {
         v[i] = cg_load(x + i * step);
-        if (inside) v[i] = cg_turn_lanes(v[i]);
+        if (inside) v[i] = cg_turn_lanes(v[i], CG_LANES);
     }
     CG_UNROLL for (int half = 1; half < n; half *= 2)
         CG_UNROLL for (int i = 0; i < n; i++)
@@ -54,6 +56,18 @@ CG_INLINE void cg_turn_vectors(const int n, const int inside, float *x, ptrdiff_
                 v[i + half] = a - b;
             }
     CG_UNROLL for (int i = 0; i < n; i++) cg_store(x + i * step, v[i]);
+}
+
+/* Turn all blocks of `size` values in n whole vectors; a block is shorter than a vector. */
+static void cg_turn_short(float *x, ptrdiff_t n, ptrdiff_t size) {
+#define CG_CALL(SIZE) \
+    for (ptrdiff_t i = 0; i < n; i++, x += CG_LANES) cg_store(x, cg_turn_lanes(cg_load(x), SIZE))
+    switch (size) {
+    case 2: CG_CALL(2); return;
+    case 4: CG_CALL(4); return;
+    case 8: CG_CALL(8); return;
+    }
+#undef CG_CALL
 }
 
 /* Turn a block of `size` values, a power of two and at least one vector. */

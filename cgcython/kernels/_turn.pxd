@@ -7,10 +7,11 @@ from cgcython.kernels._vector cimport LANES
 
 cdef extern from "_turn.h" nogil:
     void turn_block "cg_turn_block"(f32 *x, Py_ssize_t size)
+    void turn_short "cg_turn_short"(f32 *x, Py_ssize_t n, Py_ssize_t size)
 
 
 cdef inline void butterflies(f32 *x, Py_ssize_t size) noexcept nogil:
-    """Transform one block shorter than a vector in place; twice is `size` times the block."""
+    """Transform one block in place; twice is `size` times the block."""
     cdef:
         Py_ssize_t half = 1, start, k
         f32 a, b
@@ -32,6 +33,9 @@ cdef inline void turn(const f32 *values, Py_ssize_t dim, bint back, f32 *out) no
     for k in range(dim):
         out[k] = values[k] * factor
     k = 0
+    if size < LANES:  # whole vectors of blocks, then those that fill none
+        k = dim // LANES * LANES
+        turn_short(out, dim // LANES, size)
     while k < dim:
         if size >= LANES:
             turn_block(out + k, size)
