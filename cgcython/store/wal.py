@@ -19,6 +19,7 @@ _BATCH = struct.Struct("<QI")  # what a batch begins with: sequence number, chan
 _RECYCLABLE = range(5, 9)  # these types carry a u32 log number, covered by the checksum
 _BEGINNING = {1, 2, 5, 6}  # a whole batch, or the first fragment of one
 _END = {1, 4, 5, 8}  # a whole batch, or the last fragment of one
+_FOLLOWED = {2, 3, 6, 7}  # fragments that others follow
 # Kinds of changes: of a key in a family; of one in the first family, and notes.
 _PUT, _DELETE, _PLAIN = 5, 4, {0, 3}
 _CASTAGNOLI = 0x82F63B78
@@ -55,19 +56,25 @@ def fragments(log):
 
 
 def unfinished_bytes(log):
-    """Return the length of the unfinished fragment that ends a log, 0 when it is whole.
+    """Return the length of the unfinished batch that ends a log, 0 when it is whole.
 
-    Returns None where the last fragment is damaged rather than unfinished. Fragments before it
-    are not checked: RocksDB does that in every mode that raises.
+    It may be cut off within a fragment or behind one that others were to follow. Returns None where
+    the last fragment is damaged rather than unfinished. Fragments before it are not checked:
+    RocksDB does that in every mode that raises.
     """
-    last = None
-    for last in fragments(log):  # noqa: B007
-        pass
-    if last is None or last.end <= len(log):
+    last, batch, is_open = None, 0, False
+    for last in fragments(log):
+        batch = last.at if last.kind in _BEGINNING or not is_open else batch
+        is_open = last.kind not in _END
+    if last is None or (last.end <= len(log) and last.kind not in _FOLLOWED):
         return 0
-    tail = log[last.at + _HEAD.size - 1 :]
-    whole_head = len(log) - last.at >= _HEAD.size
-    return None if whole_head and _matches_somewhere(tail, last.checksum) else len(log) - last.at
+    tail = log[last.at + _HEAD.size - 1 : last.end]
+    if last.end <= len(log):
+        damaged = _crc(tail) != last.checksum
+    else:
+        whole_head = len(log) - last.at >= _HEAD.size
+        damaged = whole_head and _matches_somewhere(tail, last.checksum)
+    return None if damaged else len(log) - batch
 
 
 def gap(logs):
@@ -155,12 +162,20 @@ def _varint(batch, at):
 
 
 def _matches_somewhere(tail, masked):
+    return masked in _crcs(tail)
+
+
+def _crc(tail):
+    *_, crc = _crcs(tail)
+    return crc
+
+
+def _crcs(tail):
+    """Yield the masked checksum of the first byte, of the first two, and so on."""
     crc = 0xFFFFFFFF
     for byte in tail:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-        if _masked(crc ^ 0xFFFFFFFF) == masked:
-            return True
-    return False
+        yield _masked(crc ^ 0xFFFFFFFF)
 
 
 def _masked(crc):

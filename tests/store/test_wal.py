@@ -31,6 +31,14 @@ def test_a_log_cut_anywhere_is_unfinished_or_whole(log):
         assert wal.unfinished_bytes(log[: end - unfinished]) == 0
 
 
+def test_a_log_cut_between_the_fragments_of_a_batch_is_unfinished(log):
+    (first,) = [one for one in wal.fragments(log) if one.kind == 2]
+    assert wal.unfinished_bytes(log[: first.end]) == first.end - first.at
+    damaged = bytearray(log[: first.end])
+    damaged[first.end - 100] ^= 1
+    assert wal.unfinished_bytes(bytes(damaged)) is None
+
+
 def test_batches_follow_each_other_in_a_log_and_from_one_to_the_next(log):
     cut = _last_head(log)
     assert wal.gap([("a", log)]) is None
