@@ -125,7 +125,8 @@ def tally(seen, state):
     if seen.refused:
         named = "store" in seen.refused or "record" in seen.refused
         return Counter({"refused" if named else "lost": 1})
-    counts = Counter(lost=seen.unverified)
+    # A record that was deleted has nothing that `check` could miss.
+    counts = Counter(lost=sum(state[number] is not None for number in seen.unverified))
     for number, expected in state.items():
         found = seen.state[number]
         if found == NAMED:

@@ -67,12 +67,12 @@ def record_id(number):
 class Look(NamedTuple):
     """What a reader sees: a refusal to open, or for each record its content, None, NAMED or WRONG.
 
-    `unverified` is the number of NAMED records that `check` does not name.
+    `unverified` lists the NAMED records that `check` does not name.
     """
 
     refused: str | None
     state: dict
-    unverified: int
+    unverified: list
 
 
 def look(path, numbers, read_only=False):
@@ -80,7 +80,7 @@ def look(path, numbers, read_only=False):
     try:
         store = RecordStore.open(path, create=False, read_only=read_only)
     except QuantizationError as error:
-        return Look(str(error), {}, 0)
+        return Look(str(error), {}, [])
     with store:
         state = {number: _found(store, record_id(number)) for number in numbers}
         for number in _wrong_in_column(store, state):
@@ -88,7 +88,7 @@ def look(path, numbers, read_only=False):
         problems = store.check().problems
         # Whatever does not read is named by `check` as well.
         named = [number for number in numbers if state[number] == NAMED]
-        return Look(None, state, sum(record_id(number) not in problems for number in named))
+        return Look(None, state, [one for one in named if record_id(one) not in problems])
 
 
 def _found(store, one):

@@ -58,6 +58,6 @@ def test_what_is_mounted_is_gone_after_a_failure(tmp_path):
 
 
 def test_a_loss_and_a_wrong_value_are_counted():
-    seen = fault_world.Look(None, {0: None, 1: 5, 2: fault_world.WRONG}, 1)
+    seen = fault_world.Look(None, {0: None, 1: 5, 2: fault_world.WRONG}, [0])
     found = fault_damage.tally(seen, {0: 4, 1: 4, 2: 4})
     assert found - Counter(unhurt=1) == Counter(lost=2, wrong=2)
