@@ -22,7 +22,7 @@ def test_it_prints_a_line_per_mix_and_number_of_threads(capsys):
 
 
 def test_it_compares_graphs_with_scans(capsys):
-    arguments = ["--records", "2000", "--queries", "2", "--approximate", "--embedders", "E9"]
+    arguments = ["--records", "2000", "--queries", "40", "--approximate", "--embedders", "E9"]
     assert loaded().main(arguments) == 0
     line = capsys.readouterr().out.splitlines()[1].split()
     assert (line[0], float(line[1]) >= 0.8) == ("E9", True)
