@@ -16,6 +16,8 @@ from cgcython.kernels import dispatch
 
 REGISTERS = {"v3": "%ymm", "v4": "%zmm", "v4n": "%zmm", "v4x": "%zmm"}
 LEVELS = [level for level in dispatch.available() if level in REGISTERS]
+# Without wide permutations there is no screen of codes, and sums of table entries are scalar.
+SCALAR = {("v3", "adc")}
 HOT = [
     ("e4m3", "e4m3_encode", 40),
     ("e4m3", "encode_times", 20),
@@ -71,6 +73,8 @@ def whole_vectors(family, level, name):
 @pytest.mark.parametrize(("family", "name", "least"), HOT, ids=lambda value: str(value))
 @pytest.mark.parametrize("level", LEVELS)
 def test_hot_loops_keep_their_width(family, name, least, level):
+    if (level, family) in SCALAR:
+        pytest.skip("scalar at this level")
     assert whole_vectors(family, level, name) >= least
 
 
