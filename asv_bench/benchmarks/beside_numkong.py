@@ -49,7 +49,7 @@ def decode_as_fast(rows):
 
 
 @beside("numkong")
-@at_least(1.1)
+@at_least(1.1, v4=0.9, v4n=0.9)
 def track_decode_in_cache():
     return decode_as_fast(4096)
 
