@@ -85,16 +85,15 @@ class Memory(Searcher):
         if model_id is ModelId.HDC:
             codes = self._noisy(columns["codes"][rows], 12)
             return BinaryScan(codes, BinaryCodec(model_id.dimension()))
-        codes = self._noisy(columns["codes"][rows], 24, nan=0x7F)
+        codes = self._noisy(columns["codes"][rows], 24)
         return Float8Scan(codes, columns["scales"][rows])
 
-    def _noisy(self, codes, places, nan=None):
-        """Return codes of which a few of each row are drawn anew."""
+    def _noisy(self, codes, places):
+        """Return codes of which a few of each row are another row's."""
         rows = np.arange(len(codes))
         for _ in range(places):
             columns = self.rng.integers(0, codes.shape[1], len(codes))
-            fresh = self.rng.integers(0, 256, len(codes), np.uint8)
-            codes[rows, columns] = fresh if nan is None else np.where(fresh & 0x7F == nan, 0, fresh)
+            codes[rows, columns] = codes[self.rng.permutation(rows), columns]
         return codes
 
     def queries(self, mix, count):

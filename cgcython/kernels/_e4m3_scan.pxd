@@ -5,10 +5,13 @@ from cgcython.kernels._vector cimport SLACK, aligned
 
 cdef extern from "_e4m3_scan.h" nogil:
     int SCAN_ROWS "CG_SCAN_ROWS"
-    # Adds products times 2**-8; where x is NULL, squares times 2**-16.
-    void scan_rows "cg_scan_rows"(
-        const f32 *x, const u8 *codes, Py_ssize_t step, Py_ssize_t n, int rows, f64 *out
+    # Add products times 2**-8, or squares times 2**-16. The first returns False where a code is not
+    # a normal number, and adds nothing.
+    bint scan_normals "cg_scan_normals"(
+        const f32 *x, const u8 *codes, Py_ssize_t step, Py_ssize_t n, f64 *out
     )
+    void scan_row "cg_scan_row"(const f32 *x, const u8 *codes, Py_ssize_t n, f64 *out)
+    void scan_squares "cg_scan_squares"(const u8 *codes, Py_ssize_t n, f64 *out)
     void lay_out "cg_lay_out"(const f32 *x, f32 factor, Py_ssize_t n, f32 *place)
 
 cdef enum:
@@ -20,19 +23,21 @@ cdef enum:
 cdef inline void add_products(
     const f32 *panel, const u8 *codes, Py_ssize_t n, Py_ssize_t dim, Py_ssize_t width, f64 *out
 ) noexcept nogil:
-    """Add the products of the panel and `width` codes of each row."""
-    cdef Py_ssize_t i = 0
-    while i + SCAN_ROWS <= n:
-        scan_rows(panel, codes + i * dim, dim, width, SCAN_ROWS, out + i)
-        i += SCAN_ROWS
+    """Add the products of the panel and `width` codes of each row.
+
+    Codes of embeddings are normal numbers but for one in some thousands; where zeros are many,
+    trying would cost more than it saves.
+    """
+    cdef Py_ssize_t i = 0, j, failures = n // (4 * SCAN_ROWS)
     while i < n:
-        scan_rows(panel, codes + i * dim, dim, width, 1, out + i)
-        i += 1
-
-
-cdef inline void add_squares(const u8 *codes, Py_ssize_t n, f64 *out) noexcept nogil:
-    """Add the sum of the squares of n values, times 2**-16."""
-    scan_rows(NULL, codes, n, n, 1, out)
+        if failures > 0 and i + SCAN_ROWS <= n:
+            if scan_normals(panel, codes + i * dim, dim, width, out + i):
+                i += SCAN_ROWS
+                continue
+            failures -= 1
+        for j in range(i, min(i + SCAN_ROWS, n)):
+            scan_row(panel, codes + j * dim, width, out + j)
+        i += SCAN_ROWS
 
 
 cdef inline void scale_products(

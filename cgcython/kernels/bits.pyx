@@ -15,11 +15,13 @@ cdef extern from "_bits.h" nogil:
     u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold, vu *peak)
     void signs64 "cg_signs64"(u64 bits, f32 *values)
     u64 count_differing "cg_hamming"(const u8 *a, const u8 *b, Py_ssize_t n)
+    void prefetch "__builtin_prefetch"(const void *p)
 
 np.import_array()
 
 cdef enum:
     SCAN = 256  # codes whose distances are known before any of them is looked at
+    AHEAD = 4096  # bytes: the processor itself stops reading ahead at each page
 
 
 cdef bint bits_pack(const f32 *values, Py_ssize_t n, f32 threshold, u8 *packed) noexcept nogil:
@@ -64,13 +66,31 @@ cdef u64 bits_hamming(const u8 *a, const u8 *b, Py_ssize_t n) noexcept nogil:
 cdef void bits_hamming_rows(
     const u8 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t width, u32 *distances
 ) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, line
     if width == 128:  # the length is a constant to the compiler here: nothing is left to loop over
         for i in range(n):
+            prefetch(codes + i * 128 + AHEAD)
+            prefetch(codes + i * 128 + AHEAD + 64)
             distances[i] = <u32>count_differing(query, codes + i * 128, 128)
     else:
         for i in range(n):
+            for line in range(0, width, 64):
+                prefetch(codes + i * width + AHEAD + line)
             distances[i] = <u32>count_differing(query, codes + i * width, width)
+
+
+cdef void bits_agreement_rows(
+    const u8 *query, const u8 *codes, Py_ssize_t n, Py_ssize_t width, Py_ssize_t num_bits, f32 *out
+) noexcept nogil:
+    cdef:
+        Py_ssize_t start = 0, i, rows
+        u32[SCAN] distances
+    while start < n:
+        rows = min(<Py_ssize_t>SCAN, n - start)
+        bits_hamming_rows(query, codes + start * width, rows, width, distances)
+        for i in range(rows):
+            out[start + i] = 1 - <f32>distances[i] / <f32>num_bits
+        start += rows
 
 
 cdef void bits_hamming_topk(
@@ -211,6 +231,22 @@ def hamming_rows(
     agree("distances", distances.shape[0], "codes", n)
     with nogil:
         bits_hamming_rows(&query[0], &codes[0, 0], n, width, &distances[0])
+
+
+def agreement_rows(
+    const u8[::1] query,        # IN
+    const u8[:, ::1] codes,     # IN
+    Py_ssize_t num_bits,
+    f32[::1] out,               # OUT
+):
+    """Write the part of num_bits that the query and each row of codes agree in."""
+    cdef Py_ssize_t n = codes.shape[0], width = codes.shape[1]
+    agree("a row of codes", width, "query", query.shape[0])
+    agree("out", out.shape[0], "codes", n)
+    if num_bits < 1 or width != (num_bits + 7) // 8:
+        raise ValueError(f"a row of codes holds {width} bytes for {num_bits} bits")
+    with nogil:
+        bits_agreement_rows(&query[0], &codes[0, 0], n, width, num_bits, &out[0])
 
 
 def hamming_topk(

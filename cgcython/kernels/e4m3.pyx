@@ -9,7 +9,7 @@ cimport numpy as np
 from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
 from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
-from cgcython.kernels._e4m3_scan cimport add_squares, scale_products, squares_of
+from cgcython.kernels._e4m3_scan cimport scale_products, scan_squares, squares_of
 from cgcython.kernels._finite cimport first_nonfinite, power_of
 from cgcython.kernels._stream cimport is_streamed
 from cgcython.kernels._types cimport f32, f64, u8
@@ -88,7 +88,7 @@ cdef void e4m3_inverse_norms(
         Py_ssize_t i
     for i in range(n):
         squares = 0
-        add_squares(codes + i * dim, dim, &squares)
+        scan_squares(codes + i * dim, dim, &squares)
         out[i] = <f32>(1 / (256 * sqrt(squares))) if squares != 0 else <f32>0
 
 

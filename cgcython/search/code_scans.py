@@ -8,8 +8,6 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.search.scan import Scan, invalid
 
-BLOCK = 1 << 15  # rows whose distances stay in the second cache
-
 
 class NormedScan(Scan):
     """Rows whose lengths are measured once: no query changes them."""
@@ -174,14 +172,7 @@ class BinaryScan(Scan):
         return np.frombuffer(self.codec.encode(query).data, np.uint8)
 
     def _score(self, query, metric, rows, out):
-        codes, dim = self.codes[rows], np.float32(self.codec.dim)
-        distances = np.empty(min(BLOCK, len(codes)), np.uint32)
-        for start in range(0, len(codes), BLOCK):
-            some = out[start : start + BLOCK]
-            found = distances[: len(some)]
-            kernels.bits.hamming_rows(query, codes[start : start + BLOCK], found)
-            np.divide(found, dim, out=some, dtype=np.float32, casting="same_kind")
-            np.subtract(1, some, out=some)
+        kernels.bits.agreement_rows(query, self.codes[rows], self.codec.dim, out)
 
 
 class PQ8Scan(NormedScan):

@@ -69,6 +69,17 @@ def hamming_rows(query, codes, distances):
     distances[:] = np.bitwise_count(codes ^ query).sum(axis=1)
 
 
+def agreement_rows(query, codes, num_bits, out):
+    """Write the part of num_bits that the query and each row of codes agree in."""
+    agree("a row of codes", codes.shape[1], "query", query.shape[0])
+    agree("out", out.shape[0], "codes", codes.shape[0])
+    if num_bits < 1 or codes.shape[1] != (num_bits + 7) // 8:
+        raise ValueError(f"a row of codes holds {codes.shape[1]} bytes for {num_bits} bits")
+    distances = np.empty(len(codes), np.uint32)
+    hamming_rows(query, codes, distances)
+    out[:] = 1 - distances.astype(np.float32) / np.float32(num_bits)
+
+
 def hamming_topk(query, codes, ids, distances):
     """Write the nearest rows of codes by (distance, index), ascending."""
     agree("distances", distances.shape[0], "ids", ids.shape[0])
