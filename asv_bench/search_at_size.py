@@ -4,9 +4,7 @@
     python asv_bench/search_at_size.py --records 100000 --approximate --embedders E1,E8,E9
     python asv_bench/search_at_size.py --records 1000000 --files
 
-Codes are those of vectors around random centres, drawn once and made distinct by noise in the codes
-themselves, so that a million records take seconds to make. Each query is one of the records with
-noise. Every line is a mix of embedders on so many threads; rounds alternate between the lines.
+Records are those of benchmarks/columns.py; each query is one of them with noise. Every line is a mix of embedders on so many threads; rounds alternate between the lines.
 With --approximate a line tells of each embedder's graph beside the scan; with --files, how long it
 takes to map a column that was saved and to search it once.
 """
@@ -19,91 +17,14 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
+from benchmarks.columns import RandomColumns
 
-from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
-from cgcython.codecs.binary import BinaryCodec
-from cgcython.router import QuantizationRouter
-from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
+from cgcython import ModelId
 from cgcython.search.column_files import column_path, load_parts, save_parts
 from cgcython.search.columns import Column
 from cgcython.search.graphs import Graph
-from cgcython.search.loading import KEY
-from cgcython.search.store import Searcher
 
 MIXES = ("E1,E7,E9", "E1,E8,E9", "E1,E2,E9")
-CENTRES, DRAWN = 500, 1 << 14
-KINDS = {
-    PQ8Scan: lambda scan: (PQ8Scan, scan.codebook.embedding_dim, scan.codebook.codebook_id),
-    BinaryScan: lambda scan: (BinaryScan, scan.codec.dim, scan.codec.threshold),
-    Float8Scan: lambda scan: (Float8Scan, scan.codes.shape[1]),
-}
-
-
-class Memory(Searcher):
-    """Columns without a store."""
-
-    def __init__(self, records, seed=0):
-        rng = np.random.default_rng(seed)
-        self.keys = np.sort(rng.integers(0, 256, (records, 16), np.uint8).view(KEY)[:, 0])
-        self.drawn, self.rng, self.columns, self.graphs = {}, rng, {}, {}
-        books = {one: self._book(one) for one in (ModelId.SEMANTIC, ModelId.CODE)}
-        self.router = QuantizationRouter(books, Profile.named("default"))
-        self._columns = self
-        for one in sorted({ModelId.parse(name) for mix in MIXES for name in mix.split(",")}):
-            scan = self._scan(one, books, records)
-            scan.key = KINDS[type(scan)](scan)
-            self.columns[one] = Column.of([(self.keys, scan)])
-
-    def get(self, model_id):
-        """Return the column of an embedder, as Columns do."""
-        return self.columns[model_id]
-
-    def graph(self, model_id, num_threads):
-        """Return the column and the graph of an embedder, as Columns do."""
-        return self.columns[model_id], self.graphs.get(model_id)
-
-    def vectors(self, model_id, count=DRAWN):
-        """Return vectors around centres."""
-        if model_id not in self.drawn:
-            centres = self.rng.standard_normal((CENTRES, model_id.dimension()), np.float32)
-            chosen = centres[self.rng.integers(0, CENTRES, DRAWN)]
-            noise = self.rng.standard_normal(chosen.shape, np.float32)
-            self.drawn[model_id] = chosen + 0.7 * noise
-        return self.drawn[model_id][:count]
-
-    def _book(self, model_id):
-        samples = self.vectors(model_id, 4096).reshape(4096, 8, -1)
-        rows = self.rng.choice(4096, 256, replace=False)
-        return PQ8Codebook(samples[rows].transpose(1, 0, 2).copy())
-
-    def _scan(self, model_id, books, records):
-        vectors, rows = self.vectors(model_id), self.rng.integers(0, DRAWN, records)
-        if model_id in books:
-            codes = books[model_id].encode(vectors)[rows]
-            return PQ8Scan(self._noisy(codes, 2), books[model_id])
-        columns = self.router.quantize_batch(model_id, vectors).columns
-        if model_id is ModelId.HDC:
-            codes = self._noisy(columns["codes"][rows], 12)
-            return BinaryScan(codes, BinaryCodec(model_id.dimension()))
-        codes = self._noisy(columns["codes"][rows], 24)
-        return Float8Scan(codes, columns["scales"][rows])
-
-    def _noisy(self, codes, places):
-        """Return codes of which a few of each row are another row's."""
-        rows = np.arange(len(codes))
-        for _ in range(places):
-            columns = self.rng.integers(0, codes.shape[1], len(codes))
-            codes[rows, columns] = codes[self.rng.permutation(rows), columns]
-        return codes
-
-    def queries(self, mix, count):
-        """Return fingerprints that are like some of the records."""
-        rows = self.rng.integers(0, DRAWN, count)
-        near = 0.3 * self.rng.standard_normal(2048).astype(np.float32)
-        return [
-            Fingerprint({one: self.vectors(one)[row] + near[: one.dimension()] for one in mix})
-            for row in rows
-        ]
 
 
 def timed(call):
@@ -184,7 +105,8 @@ def main(arguments=None):
     parser.add_argument("--embedders", default="E1,E8,E9", help="with --approximate")
     parser.add_argument("--files", action="store_true")
     args = parser.parse_args(arguments)
-    memory, made = timed(partial(Memory, args.records))
+    embedders = {name for mix in MIXES for name in mix.split(",")}
+    memory, made = timed(partial(RandomColumns, args.records, embedders))
     print(f"{args.records:,} records made in {made / 1e3:.1f} s", file=sys.stderr)
     if args.approximate:
         print_graphs(memory, args)

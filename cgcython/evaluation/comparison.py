@@ -222,4 +222,4 @@ def _manifest_bytes(parts):
 def _fuse(rankings):
     orders = [np.argsort(memories) for memories, _ in rankings]
     ascending = [Ranking(ids[at], scores[at]) for (ids, scores), at in zip(rankings, orders)]
-    return [int(key) for key, _ in fuse(ascending, metrics.CUTOFF)]
+    return [int(key) for key in fuse(ascending, metrics.CUTOFF)]

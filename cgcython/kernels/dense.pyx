@@ -10,10 +10,13 @@ from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_o
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._product cimport product_rows
 from cgcython.kernels._turn cimport turn
-from cgcython.kernels._types cimport f32, f64, i32, i64
+from cgcython.kernels._types cimport f32, f64, i32, i64, u32
 from cgcython.kernels._vector cimport (
     LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
 )
+
+cdef extern from *:
+    int lowest_bit "__builtin_ctz"(unsigned int bits) nogil
 
 cdef enum:
     NAN_RANK = -2147483648
@@ -214,21 +217,69 @@ def cosine_rows(
         dense_cosine_rows(&query[0], &rows[0, 0], n, dim, &out[0])
 
 
+cdef inline void count_above_four(
+    const f32 *scores, Py_ssize_t n, const f32 *limits, i64 *counts
+) noexcept nogil:
+    """Add how many scores are above each of four limits, all of which meet a score at once."""
+    cdef:
+        f32 a = limits[0], b = limits[1], c = limits[2], d = limits[3]
+        i32 above_a = 0, above_b = 0, above_c = 0, above_d = 0
+        Py_ssize_t i
+    for i in range(n):
+        above_a += scores[i] > a
+        above_b += scores[i] > b
+        above_c += scores[i] > c
+        above_d += scores[i] > d
+    counts[0] += above_a
+    counts[1] += above_b
+    counts[2] += above_c
+    counts[3] += above_d
+
+
 cdef void dense_count_above(
     const f32 *scores, Py_ssize_t n, const f32 *limits, Py_ssize_t m, i64 *counts
 ) noexcept nogil:
     cdef:
         Py_ssize_t start = 0, i, j, size
-        i32 count
+        f32[4] last
+        i64[4] last_counts
     memset(counts, 0, m * sizeof(i64))
+    for i in range(4):
+        last[i] = limits[min(m // 4 * 4 + i, m - 1)]
+    memset(last_counts, 0, sizeof(last_counts))
     while start < n:
         size = min(<Py_ssize_t>COUNTED, n - start)
-        for j in range(m):
-            count = 0
-            for i in range(size):
-                count += scores[start + i] > limits[j]
-            counts[j] += count
+        j = 0
+        while j + 4 <= m:
+            count_above_four(scores + start, size, limits + j, counts + j)
+            j += 4
+        if j < m:
+            count_above_four(scores + start, size, last, last_counts)
         start += size
+    for i in range(m % 4):
+        counts[m - m % 4 + i] = last_counts[i]
+
+
+cdef Py_ssize_t dense_rows_above(
+    const f32 *scores, Py_ssize_t n, f32 least, i64 *rows, Py_ssize_t room
+) noexcept nogil:
+    """Write the first rows that there is room for; return how many there are."""
+    cdef:
+        Py_ssize_t i = 0, count = 0
+        vf limit = set_all(least)
+        u32 found
+    while i < n:
+        if i + LANES <= n:
+            found = above(load(scores + i), limit)
+        else:
+            found = scores[i] > least
+        while found:
+            if count < room:
+                rows[count] = i + lowest_bit(found)
+            count += 1
+            found &= found - 1
+        i += LANES if i + LANES <= n else 1
+    return count
 
 
 def count_above(
@@ -242,6 +293,23 @@ def count_above(
     if m:
         with nogil:
             dense_count_above(&scores[0], n, &limits[0], m, &counts[0])
+
+
+def rows_above(
+    const f32[::1] scores,      # IN
+    f32 least,
+    i64[::1] rows,              # OUT
+):
+    """Write which scores are above `least`, ascending, and return how many.
+
+    Only as many as `rows` holds are written; none is above NaN, and NaN is above none.
+    """
+    cdef Py_ssize_t count
+    with nogil:
+        count = dense_rows_above(
+            &scores[0], scores.shape[0], least, &rows[0], rows.shape[0]
+        )
+    return count
 
 
 def top_k(

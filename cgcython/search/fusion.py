@@ -1,7 +1,7 @@
 """Reciprocal rank fusion: one ranking of documents out of several.
 
-Only the best of each ranking are looked at, as deep as can decide. The rank that one of them has
-in another ranking is bounded first, and counted over all scores only where that can still matter.
+Only the best of each ranking are looked at, as deep as can decide. Of some thousands of each the
+ranks are known; what ranks below weighs so little that counting it over all scores seldom matters.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from cgcython.errors import InvalidInput
 
 RANK_OFFSET = 60
 MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
-SOME = 1 << 15  # scores that are counted first: few enough to cost nothing
+KNOWN = 1 << 13  # documents of a ranking, about, whose ranks are known: sorting them costs little
+ROUNDING = 1 + 1e-12  # sums in another order differ by less
 NOWHERE = -np.inf  # the score of a row that does not rank
 
 
@@ -31,13 +32,13 @@ class Ranking(NamedTuple):
 
 
 def fuse(rankings, k):
-    """Return the k best (key, sum of weight / (60 + rank)) over rankings, best first.
+    """Return the keys of the k best by their sum of weight / (60 + rank) over rankings, best first.
 
     Ranks count from 1, and equal scores share one; a ranking without a document adds nothing to
     it; weights of 0 or less are ignored; equal sums are in the order of keys.
 
     >>> fuse([Ranking(np.array([b"a", b"b"]), np.array([0.5, 0.9]))], k=1)
-    [(b'b', 0.01639344262295082)]
+    [b'b']
     """
     if not isinstance(k, (int, np.integer)) or k < 1:
         raise InvalidInput(what="k", expected="1 or more", actual=k)
@@ -45,18 +46,21 @@ def fuse(rankings, k):
     if not rankings:
         return []
     depth = deciding_depth([one.weight for one in rankings], k)
-    tops = [_Top.of(one, depth) for one in rankings]
+    tops = [_Top(one, depth) for one in rankings]
     keys = np.unique(np.concatenate([top.keys for top in tops]))
     parts = np.stack([top.parts(keys) for top in tops])
-    below = np.array([[top.part_below] for top in tops])
-    keys, parts = _hopeful(keys, parts, below, k)
-    keys, parts = _hopeful(keys, parts, np.stack([top.bounds(keys) for top in tops]), k)
-    for top, part in zip(tops, parts):
-        unknown = np.isnan(part)
-        part[unknown] = top.counted_parts(keys[unknown])
-    fused = sum(parts)
-    order = np.argsort(-fused, kind="stable")[:k]
-    return list(zip(keys[order].tolist(), fused[order].tolist()))
+    hopeful = _hopeful(*_between(parts, [top.part_below for top in tops]), k)
+    keys = keys[hopeful]
+    scores, below = [top.scores_of(keys) for top in tops], [top.least for top in tops]
+    parts = np.stack([top.known_parts(one) for top, one in zip(tops, scores)])
+    hopeful = _hopeful(*_between(parts, below), k)
+    keys, parts = keys[hopeful], parts[:, hopeful]
+    undecided = _undecided(*_between(parts, below))
+    for top, part, one in zip(tops, parts, scores):
+        unknown = undecided & np.isnan(part)
+        part[unknown] = top.counted_parts(one[hopeful][unknown])
+    order = np.argsort(-np.nansum(parts, axis=0), kind="stable")[:k]
+    return keys[order].tolist()
 
 
 def deciding_depth(weights, k):
@@ -68,69 +72,71 @@ def deciding_depth(weights, k):
     return int(sum(weights) * (RANK_OFFSET + k) / max(weights)) - RANK_OFFSET + 1
 
 
-def _hopeful(keys, parts, bounds, k):
-    """Return the keys that may be among the k best, and their parts.
+def _between(parts, below):
+    """Return what sums are at least and at most, where an unknown part, NaN, is at most `below`."""
+    most = np.where(np.isnan(parts), np.array(below)[:, None], parts).sum(axis=0)
+    return np.nansum(parts, axis=0), most * ROUNDING
 
-    An unknown part, NaN, is at most its bound.
-    """
-    if len(keys) <= k:
-        return keys, parts
-    least = np.nan_to_num(parts).sum(axis=0)
-    most = np.where(np.isnan(parts), bounds, parts).sum(axis=0)
-    # Sums in another order differ by a rounding; what is within it stays.
-    hopeful = most * (1 + 1e-12) >= np.partition(least, len(least) - k)[len(least) - k]
-    return keys[hopeful], parts[:, hopeful]
+
+def _hopeful(least, most, k):
+    """Return which may be among the k best."""
+    if len(least) <= k:
+        return np.ones(len(least), bool)
+    return most >= np.partition(least, len(least) - k)[len(least) - k]
+
+
+def _undecided(least, most):
+    """Return which sums may be on either side of another."""
+    order = np.argsort(-most)
+    least, most = least[order], most[order]
+    found = np.zeros(len(order), bool)
+    found[order[:-1]] = most[1:] >= least[:-1]
+    found[order[1:]] |= np.minimum.accumulate(least)[:-1] <= most[1:]
+    return found
 
 
 class _Top:
-    """The best of a ranking, in the order of keys, with exact ranks."""
+    """The `depth` best of a ranking and what ties with them, in the order of keys.
 
-    def __init__(self, ranking, rows):
+    What ranks below them adds `part_below` at most, what is not among the known ones `least`.
+    """
+
+    def __init__(self, ranking, depth):
         self.ranking = ranking
-        keys, scores = ranking.keys[rows], ranking.scores[rows]
-        order = np.argsort(keys, kind="stable")
-        self.keys, self.scores = keys[order], scores[order]
+        rows = _best_rows(ranking.scores, depth)
+        scores = ranking.scores[rows]
         self.ascending = np.sort(scores)
-        self.part_below = ranking.weight / (RANK_OFFSET + 1 + len(rows))
-
-    @classmethod
-    def of(cls, ranking, depth):
-        """Return the best `depth` documents, and those that tie with the last."""
-        scores = ranking.scores
-        least = NOWHERE if depth >= len(scores) else _nth_best(scores, depth)
-        if least == NOWHERE:
-            return cls(ranking, np.flatnonzero(scores > NOWHERE))
-        return cls(ranking, np.flatnonzero(scores >= least))
+        best = rows if depth >= len(rows) else rows[scores >= self.ascending[-depth]]
+        order = np.argsort(ranking.keys[best], kind="stable")
+        self.keys, self.scores = ranking.keys[best][order], ranking.scores[best][order]
+        self.part_below, self.least = self._part(len(best)), self._part(len(rows))
 
     def parts(self, keys):
         """Return what the ranking adds to the sum of each key, NaN where it is not of the best."""
         if not len(self.keys):
             return np.full(len(keys), np.nan)
         rows = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        better = len(rows) and self._better(self.scores[rows])
-        return np.where(self.keys[rows] == keys, self._part(better), np.nan)
+        return np.where(self.keys[rows] == keys, self._known(self.scores[rows]), np.nan)
 
-    def _better(self, scores):
-        return len(self.ascending) - np.searchsorted(self.ascending, scores, side="right")
+    def known_parts(self, scores):
+        """Return what the ranking adds to the sum of each score's key, NaN where unknown."""
+        floor = self.ascending[0] if len(self.ascending) else np.inf
+        known = np.where(scores >= floor, self._known(scores), np.nan)
+        return np.where(scores > NOWHERE, known, 0.0)
+
+    def _known(self, scores):
+        better = len(self.ascending) - np.searchsorted(self.ascending, scores, side="right")
+        return self._part(better)
 
     def _part(self, better):
         return self.ranking.weight / (RANK_OFFSET + 1 + better)
 
-    def bounds(self, keys):
-        """Return what the ranking adds at most to keys: some of the scores bound their ranks."""
-        some = self.ranking.scores[:SOME]
-        scores = self._scores(keys)
-        better = np.maximum(_count_above(some, scores), len(self.keys))
-        return np.where(scores > NOWHERE, self._part(better), 0.0)
+    def counted_parts(self, scores):
+        """Return what the ranking adds to the sums of the keys of scores that rank."""
+        return self._part(_count_above(self.ranking.scores, scores))
 
-    def counted_parts(self, keys):
-        """Return what the ranking adds to the sum of keys."""
-        parts, scores = np.zeros(len(keys)), self._scores(keys)
-        ranked = scores > NOWHERE
-        parts[ranked] = self._part(_count_above(self.ranking.scores, scores[ranked]))
-        return parts
-
-    def _scores(self, keys):
+    def scores_of(self, keys):
+        """Return the score of each key, NOWHERE where it has none."""
         rows, known = (self.ranking.find or self._find)(keys)
         return np.where(known, self.ranking.scores[rows], NOWHERE).astype(self.ranking.scores.dtype)
 
@@ -139,12 +145,26 @@ class _Top:
         return rows, self.ranking.keys[rows] == keys
 
 
-def _nth_best(scores, n):
-    if scores.dtype == np.float32 and n <= len(scores) // 64:
-        ids, best = np.empty(n, np.int64), np.empty(n, np.float32)
-        kernels.dense.top_k(scores, ids, best)
-        return best[-1]
-    return np.partition(scores, len(scores) - n)[len(scores) - n]
+def _best_rows(scores, depth):
+    """Return the rows that rank, or about KNOWN of the best: `depth` or more, and all that tie."""
+    wanted = max(KNOWN, 2 * depth)
+    if len(scores) > 4 * wanted:
+        some = scores[:: wanted // 64]  # the 64th best of them is about the best `wanted` of all
+        rows = _rows_from(scores, np.partition(some, len(some) - 64)[len(some) - 64], 4 * wanted)
+        if rows is not None and depth <= len(rows):
+            return rows
+        least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
+        return _rows_from(scores, least, len(scores))
+    return _rows_from(scores, NOWHERE, len(scores))
+
+
+def _rows_from(scores, least, most):
+    """Return the rows that rank, with `least` or more; None where they are more than `most`."""
+    if scores.dtype != np.float32:
+        return np.flatnonzero((scores > NOWHERE) & (scores >= least))
+    rows = np.empty(most, np.int64)
+    count = kernels.dense.rows_above(scores, np.nextafter(least, NOWHERE, dtype=np.float32), rows)
+    return rows[:count] if count <= most else None
 
 
 def _count_above(scores, some):

@@ -264,6 +264,27 @@ def test_scores_above_limits_are_counted(kernel, n):
     assert counts.tolist() == [int((scores > limit).sum()) for limit in limits]
 
 
+@pytest.mark.parametrize("m", range(10))
+def test_any_number_of_limits_is_counted(kernel, m):
+    scores, limits = rows(1, 5000)[0], rows(1, 10)[0][:m]
+    counts = np.full(m, -1, np.int64)
+    kernel("dense").count_above(scores, limits, counts)
+    assert counts.tolist() == [int((scores > limit).sum()) for limit in limits]
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 63, 64, 65, 1000])
+@pytest.mark.parametrize("least", [-np.inf, -9, -0.0, 0.5, 9, np.inf, np.nan])
+def test_rows_above_are_those_of_numpy_as_far_as_there_is_room(kernel, n, least):
+    scores = rows(1, 1000)[0][:n].round(1)
+    scores[::7], scores[3::50] = np.nan, -np.inf
+    expected = np.flatnonzero(scores > np.float32(least))
+    for room in (0, 1, n // 3, n):
+        found = np.full(room, -1, np.int64)
+        assert kernel("dense").rows_above(scores, least, found) == len(expected)
+        assert found[: len(expected)].tolist() == expected[:room].tolist()
+        assert (found[len(expected) :] == -1).all()
+
+
 def test_counts_are_as_many_as_limits(kernel):
     with pytest.raises(ValueError, match="counts holds 2, limits holds 3"):
         kernel("dense").count_above(np.zeros(4, F32), np.zeros(3, F32), np.zeros(2, np.int64))

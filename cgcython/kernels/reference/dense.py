@@ -47,6 +47,16 @@ def count_above(scores, limits, counts):
     counts[:] = [np.count_nonzero(scores > limit) for limit in limits]
 
 
+def rows_above(scores, least, rows):
+    """Write which scores are above `least`, ascending, and return how many.
+
+    Only as many as `rows` holds are written; none is above NaN, and NaN is above none.
+    """
+    found = np.flatnonzero(scores > np.float32(least))
+    rows[: len(found)] = found[: len(rows)]
+    return len(found)
+
+
 def project(values, mean, rotation, out):
     """Write (values - mean) @ rotation for each row."""
     _check_product(values, rotation, out)
