@@ -4,9 +4,10 @@
     python asv_bench/search_at_size.py --records 100000 --approximate --embedders E1,E8,E9
     python asv_bench/search_at_size.py --records 1000000 --files
 
-Records are those of benchmarks/columns.py; each query is one of them with noise. Every line is a mix of embedders on so many threads; rounds alternate between the lines.
-With --approximate a line tells of each embedder's graph beside the scan; with --files, how long it
-takes to map a column that was saved and to search it once.
+Records are those of benchmarks/columns.py; each query is one of them with noise. Every line is a
+mix of embedders on so many threads; rounds alternate between the lines. With --approximate a line
+tells of each embedder's graph beside the scan; with --files, how long it takes to map a column that
+was saved and to search it once.
 """
 
 import argparse

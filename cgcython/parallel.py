@@ -36,6 +36,14 @@ def split_weighted(function, weights, num_threads=1):
     return _run(function, [0, *inner.tolist(), len(weights)])
 
 
+def each(function, items, num_threads=1):
+    """Return what a function returns for each item, some at the same time."""
+    found = split_rows(
+        lambda *rows: [function(items[i]) for i in range(*rows)], len(items), num_threads
+    )
+    return [one for some in found for one in some]
+
+
 def require_threads(num_threads):
     """Return a number of threads. Raises InvalidInput unless it is one."""
     if not isinstance(num_threads, int) or num_threads < 1:

@@ -7,7 +7,7 @@ from cgcython import ModelId
 from .columns import RandomColumns
 from .gates import target_us
 
-RECORDS = 1 << 18  # 138 MB of codes, more than any cache
+RECORDS = 1 << 19  # 276 MB of codes, more than any cache
 EMBEDDERS = ("E1", "E8", "E9")
 PER_MILLION = RECORDS / 1e6
 

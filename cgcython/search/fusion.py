@@ -11,6 +11,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.errors import InvalidInput
+from cgcython.parallel import each
 
 RANK_OFFSET = 60
 MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
@@ -31,7 +32,7 @@ class Ranking(NamedTuple):
     find: Callable | None = None
 
 
-def fuse(rankings, k):
+def fuse(rankings, k, num_threads=1):
     """Return the keys of the k best by their sum of weight / (60 + rank) over rankings, best first.
 
     Ranks count from 1, and equal scores share one; a ranking without a document adds nothing to
@@ -46,12 +47,13 @@ def fuse(rankings, k):
     if not rankings:
         return []
     depth = deciding_depth([one.weight for one in rankings], k)
-    tops = [_Top(one, depth) for one in rankings]
+    tops = each(lambda one: _Top(one, depth), rankings, num_threads)
     keys = np.unique(np.concatenate([top.keys for top in tops]))
     parts = np.stack([top.parts(keys) for top in tops])
     hopeful = _hopeful(*_between(parts, [top.part_below for top in tops]), k)
     keys = keys[hopeful]
-    scores, below = [top.scores_of(keys) for top in tops], [top.least for top in tops]
+    scores = each(lambda top: top.scores_of(keys), tops, num_threads)
+    below = [top.least for top in tops]
     parts = np.stack([top.known_parts(one) for top, one in zip(tops, scores)])
     hopeful = _hopeful(*_between(parts, below), k)
     keys, parts = keys[hopeful], parts[:, hopeful]

@@ -112,7 +112,7 @@ class Searcher:
                 ranking = view.rank(how.metric, how.num_threads)
             views.append(view)
             rankings.append(ranking)
-        return views, np.array(fuse(rankings, depth), KEY)
+        return views, np.array(fuse(rankings, depth, how.num_threads), KEY)
 
     def _require_open(self):
         """Raise where records can no longer be read."""
