@@ -25,6 +25,7 @@ MOST_LEVELS = 32  # of lists and objects in each other, so that no reader's stac
 _EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
 _ENTRY, _U32 = struct.Struct("<BI"), struct.Struct("<I")
+_RESIDUE = crc32(_U32.pack(crc32(b"")))  # of any bytes that end in their own checksum
 
 
 class RecordInfo(NamedTuple):
@@ -102,7 +103,12 @@ class Manifest(NamedTuple):
 
         Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
         """
-        manifest, end = cls.read(data, where)
+        try:
+            manifest, end = cls.read(data, where)
+        except UnsupportedVersion as error:
+            if crc32(data) != _RESIDUE:  # so is whatever a later release writes
+                raise _damaged(where, f"{error.reason}, and its checksum differs") from None
+            raise
         if end != len(data):
             raise _damaged(where, f"{len(data) - end} bytes follow the manifest")
         return manifest

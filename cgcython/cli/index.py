@@ -1,12 +1,13 @@
 """Keep the columns of a store in files, so that searches of later processes map them.
 
 Columns are derived from the records, follow later writes by the store's journal and may be deleted
-at any time. --graphs adds an HNSW graph per embedder for `search --approximate`. Sparse vectors and
-tokens have neither.
+at any time. Those of sparse vectors and tokens take as much room as the records, so they are made
+when named. --graphs adds an HNSW graph per dense embedder for `search --approximate`.
 
 example:
   cgcython index memories
   cgcython index memories --embedders E1,E9 --graphs --threads 2
+  cgcython index memories --embedders E6,E12
 """
 
 from cgcython.base import QuantizationMethod
@@ -16,13 +17,13 @@ from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.search import FingerprintStore
 
-WITHOUT = (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING)
+LARGE = (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING)
 
 
 def add_arguments(parser):
     parser.add_argument("store", metavar="STORE", help="folder of a store; nobody else writes it")
     parser.add_argument(
-        "--embedders", type=options.embedders, metavar="E1,E9", help="only these (default all)"
+        "--embedders", type=options.embedders, metavar="E1,E9", help="default: the dense ones"
     )
     parser.add_argument("--graphs", action="store_true", help="also build HNSW graphs")
     options.add_threads(parser)
@@ -32,7 +33,8 @@ def add_arguments(parser):
 def run(args):
     with FingerprintStore.open(args.store, create=False) as store:
         wanted = _wanted(store.profile, args.embedders)
-        with progress(len(store) * len(wanted) * args.graphs or None, "record", "index") as bar:
+        graphs = args.graphs * sum(store.profile[one].method not in LARGE for one in wanted)
+        with progress(len(store) * graphs or None, "record", "index") as bar:
             files = store.save_columns(
                 wanted, graphs=args.graphs, num_threads=args.threads, progress=bar.advance
             )
@@ -45,11 +47,9 @@ def run(args):
 
 
 def _wanted(profile, embedders):
-    able = [one for one, row in profile.items() if row.method not in WITHOUT]
     if embedders is None:
-        return able
-    unable = set(embedders) - set(able)
+        return [one for one, row in profile.items() if row.method not in LARGE]
+    unable = set(embedders) - set(profile)
     if unable:
-        names = ", ".join(one.short for one in sorted(unable))
-        raise UsageError(f"{names}: not of this store, or sparse or tokens, which have no files")
+        raise UsageError(f"{', '.join(one.short for one in sorted(unable))}: not of this store")
     return embedders

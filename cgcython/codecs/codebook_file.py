@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from cgcython.base import ModelId
-from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput
+from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
 
 FORMAT, VERSION = "cgcython-pq8", "1"
 TENSORS = ("centroids", "mean", "rotation")
@@ -62,12 +62,16 @@ def to_bytes(tensors, facts):
 def from_bytes(data, where="bytes"):
     """Return the arrays and the facts of the bytes of a codebook file.
 
-    Raises CodebookCorrupt unless they are what `to_bytes` wrote.
+    Raises CodebookCorrupt unless they are what `to_bytes` wrote, UnsupportedVersion for those of
+    another release.
     """
     try:
         tensors, facts = load(bytes(data)), _facts(data)
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CodebookCorrupt(where=where, reason=f"no safetensors: {error}") from None
+    if facts.get("format") == FORMAT and facts.get("version") != VERSION:
+        reason = f"its version is {facts.get('version')!r}, this release reads {VERSION!r}"
+        raise UnsupportedVersion(where=f"codebook {where}", reason=reason)
     reason = _objection(tensors, facts)
     if reason:
         raise CodebookCorrupt(where=where, reason=reason)
@@ -83,8 +87,6 @@ def _facts(data):
 def _objection(tensors, facts):
     if facts.get("format") != FORMAT:
         return f"its format is {facts.get('format')!r}, not {FORMAT!r}"
-    if facts.get("version") != VERSION:
-        return f"its version is {facts.get('version')!r}, this release reads {VERSION!r}"
     if set(tensors) not in ({"centroids"}, set(TENSORS)):
         return f"it holds {', '.join(sorted(tensors))}"
     if any(array.dtype != np.float32 for array in tensors.values()):

@@ -14,13 +14,21 @@ from safetensors import SafetensorError
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.files import write_whole
 from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
+from cgcython.search.list_scans import CodedTokenScan, InvertedScan, TokenScan, TurnedTokenScan
 from cgcython.search.loading import KEY
 from cgcython.tensors import DTYPES, read_tensors
 
 FOLDER = "columns"
-FORMAT, VERSION = "cgcython-column", 2
+FORMAT, VERSION = "cgcython-column", 3
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_KINDS = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
+_CODES = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
+_LISTS = {
+    "sparse": InvertedScan,
+    "tokens_e4m3": CodedTokenScan,
+    "tokens_turned": TurnedTokenScan,
+    "tokens_f32": TokenScan,
+}
+_KINDS = _CODES | _LISTS
 _ALIGNMENT = 64
 
 
@@ -78,6 +86,11 @@ def _crc(array):
     return crc32(memoryview(array).cast("B")) if array.size else 0
 
 
+def is_of_codes(scan):
+    """Return whether the rows of a scan are equally long codes: its file is small, and quick."""
+    return isinstance(scan, tuple(_CODES.values()))
+
+
 def save_parts(path, model_id, parts, position):
     """Write the (keys, scan) parts of a column; returns False for kinds that have no file."""
     if any(type(scan) not in _KINDS.values() for _, scan in parts):
@@ -108,7 +121,10 @@ def load_parts(path, model_id, find_codebook):
         }
         keys = columns.pop("keys").reshape(-1).view(KEY)
         kind = _KINDS[name]
-        scan = _MAKERS[name](columns, find_codebook, *shared)
+        if name in _LISTS:
+            scan = kind.from_arrays(columns, *shared)
+        else:
+            scan = _MAKERS[name](columns, find_codebook, *shared)
         scan.key = (kind, *shared)
         parts.append((keys, scan))
     return parts, about["position"]

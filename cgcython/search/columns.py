@@ -4,7 +4,13 @@ import threading
 
 import numpy as np
 
-from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
+from cgcython.search.column_files import (
+    column_path,
+    graph_path,
+    is_of_codes,
+    load_parts,
+    save_parts,
+)
 from cgcython.search.fusion import NOWHERE
 from cgcython.search.graphs import Graph
 from cgcython.search.loading import CHUNK, KEY, Loader, joined, whole_keys
@@ -107,7 +113,7 @@ class Column:
         for start, stop, scan in zip(self.starts, self.starts[1:], self.scans):
             rows = np.flatnonzero(alive[start:stop])
             if len(rows):
-                part = scan if len(rows) == stop - start else scan.take(rows)
+                part = scan if len(rows) == stop - start else scan.without_others(rows)
                 part.key = scan.key
                 found.append((self.row_keys[start:stop][rows], part))
         return joined(found)
@@ -217,13 +223,13 @@ class Columns:
         return saved
 
     def save_what_pays(self):
-        """Save the large columns that have no file, or one that much was changed since."""
+        """Save the large columns of codes that have no file, or one that much was changed since."""
         with self._reading:
             self.save([one for one in list(self._columns) if self._saving_pays(one)])
 
     def _saving_pays(self, model_id):
         column = self.get(model_id)
-        if len(column) < CHUNK:
+        if len(column) < CHUNK or not all(map(is_of_codes, column.scans)):
             return False
         if model_id not in self._saved:
             return True

@@ -14,15 +14,15 @@ from cgcython.search.scan import Scan, invalid
 from cgcython.similarity import PreparedQuery
 
 MANY_POSTINGS = 250_000  # half a millisecond
+_POSTINGS = ("list_starts", "list_rows", "list_weights")
 
 
 class SparseScan(Scan):
     """Non-zeros of many vectors in rows: indptr, indices, weights."""
 
-    def __init__(self, indptr, indices, weights, dim):
+    def __init__(self, indptr, indices, weights, dim, norms=None):
         self.indptr, self.indices, self.weights, self.dim = indptr, indices, weights, dim
-        self.norms = np.empty(len(indptr) - 1, np.float32)
-        kernels.sparse_products.norms(indptr, weights, self.norms)
+        self.norms = self._measured() if norms is None else norms
 
     @classmethod
     def of(cls, quantized, dim):
@@ -50,13 +50,21 @@ class SparseScan(Scan):
 
     def take(self, rows):
         """Return the scan of some rows."""
+        return SparseScan(*self._taken(rows), self.dim)
+
+    def _taken(self, rows):
         spans = [slice(self.indptr[row], self.indptr[row + 1]) for row in rows]
         indptr = np.cumsum([0, *(span.stop - span.start for span in spans)], dtype=np.int64)
         indices, weights = (
             np.concatenate([column[:0], *(column[span] for span in spans)])
             for column in (self.indices, self.weights)
         )
-        return SparseScan(indptr, indices, weights, self.dim)
+        return indptr, indices, weights
+
+    def _measured(self):
+        norms = np.empty(len(self.indptr) - 1, np.float32)
+        kernels.sparse_products.norms(self.indptr, self.weights, norms)
+        return norms
 
     def _directed(self):
         return self.norms > 0
@@ -90,6 +98,24 @@ class InvertedScan(SparseScan):
     The rows stay, because a few of them are scored faster than found in the lists.
     """
 
+    @classmethod
+    def from_arrays(cls, arrays, dim):
+        """Return the scan of the `arrays` of another, which are used as they are."""
+        postings = tuple(arrays[name] for name in _POSTINGS)
+        rows = (arrays[name] for name in ("indptr", "indices", "weights"))
+        scan = cls(*rows, dim, arrays["norms"])
+        scan.postings = postings
+        return scan
+
+    def arrays(self):
+        """Return the arrays that a file keeps of this scan."""
+        rows = {name: getattr(self, name) for name in ("indptr", "indices", "weights", "norms")}
+        return {**rows, **dict(zip(_POSTINGS, self.postings))}
+
+    def without_others(self, rows):
+        """Return the scan of some rows for as many queries as this one."""
+        return InvertedScan(*self._taken(rows), self.dim)
+
     @cached_property
     def postings(self):
         """Return where the list of each index begins, and the lists: rows and weights."""
@@ -118,11 +144,43 @@ class InvertedScan(SparseScan):
 class _TokenScan(Scan):
     """Documents of tokens; the score is MaxSim, whatever the metric."""
 
+    ARRAYS = ("values", "starts", "counts")
+
     def __init__(self, values, starts, counts, dim):
         self.values, self.starts, self.counts, self.dim = values, starts, counts, dim
 
     def __len__(self):
         return len(self.starts)
+
+    @classmethod
+    def from_arrays(cls, arrays, *shared):
+        """Return the scan of the `arrays` of another, which are used as they are."""
+        return cls(*(arrays[name] for name in cls.ARRAYS), *shared)
+
+    def arrays(self):
+        """Return the arrays that a file keeps of this scan."""
+        packed = self.packed()
+        return {name: getattr(packed, name) for name in self.ARRAYS}
+
+    def packed(self):
+        """Return the scan without what lies between its documents: those that are gone, say."""
+        sizes = self.counts * (self.dim if self.values.ndim == 1 else 1)
+        if sizes.sum() == len(self.values):
+            return self
+        spans = [slice(*span) for span in zip(self.starts, self.starts + sizes)]
+        packed = {
+            name: np.concatenate([column[:0], *(column[span] for span in spans)])
+            for name in self.ARRAYS
+            if name not in ("starts", "counts")
+            for column in [getattr(self, name)]
+        }
+        return self.from_arrays(
+            {**packed, "starts": np.cumsum(sizes) - sizes, "counts": self.counts}, *self._shared()
+        )
+
+    def _shared(self):
+        """Return what all documents have in common."""
+        return (self.dim,)
 
     def take(self, rows):
         """Return the scan of some rows."""
@@ -146,7 +204,7 @@ class _TokenScan(Scan):
 
 
 class CodedTokenScan(_TokenScan):
-    """Tokens as E4M3 codes, scored inside their payloads."""
+    """Tokens as E4M3 codes, whose scales no cosine needs."""
 
     @classmethod
     def of(cls, quantized, dim):
@@ -156,7 +214,7 @@ class CodedTokenScan(_TokenScan):
         data, offsets = _concatenated(quantized)
         originals, counts = _token_counts(quantized)
         # The bitmap of kept positions and a scale per token stand before the codes.
-        return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim)
+        return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim).packed()
 
     def _directed(self):
         spans = zip(self.starts, self.starts + self.counts * self.dim)
@@ -172,6 +230,8 @@ class TurnedTokenScan(_TokenScan):
     Queries are met with up to 15 bits a value, so scores are those of what the codes decode to
     within sqrt(dim) / 65024: 0.0002 for 128 values.
     """
+
+    ARRAYS = ("values", "norms", "starts", "counts")
 
     def __init__(self, values, norms, starts, counts, dim, bits):
         super().__init__(values, starts, counts, dim)
@@ -213,6 +273,9 @@ class TurnedTokenScan(_TokenScan):
         first = scans[0]
         return cls(values, norms, np.concatenate(starts), counts, first.dim, first.bits)
 
+    def _shared(self):
+        return self.dim, self.bits
+
     def like(self, query, stored):
         """Return the MaxSim of every row with the query as a record of these bits would hold it.
 
@@ -241,7 +304,7 @@ class TurnedTokenScan(_TokenScan):
 class TokenScan(_TokenScan):
     """Tokens as float32 rows."""
 
-    def __init__(self, values, starts, counts, dim, norms=None):
+    def __init__(self, values, starts, counts, dim):
         super().__init__(values, starts, counts, dim)
         self.norms = np.empty(len(values), np.float32)
         kernels.maxsim.inverse_norms(values, self.norms)

@@ -29,6 +29,10 @@ class Scan:
         """Return how many threads a query is worth."""
         return num_threads
 
+    def without_others(self, rows):
+        """Return the scan of some rows for as many queries as this one; `take` is for one."""
+        return self.take(rows)
+
     def like(self, query, stored):
         """Return the cosine of every row with `stored`, the query as a record would hold it.
 

@@ -138,8 +138,9 @@ scores={<ModelId.HDC: 8>: 1.0})])
         """Write the columns of some embedders, or those that were searched, and return the files.
 
         They lie in the folder `columns` of the store, are mapped when it is searched again, and may
-        be deleted at any time. Sparse vectors and tokens have none. Closing a store saves large
-        columns by itself, where they have no file or one of long ago. Graphs that were built are
+        be deleted at any time. Closing a store saves large columns by itself, where they have no
+        file or one of long ago, but not those of sparse vectors and tokens, which take as much room
+        as the records. Graphs that were built are
         saved too; `graphs` builds those of `embedders`, and `progress` is called with the number of
         records added at a time.
         """

@@ -13,7 +13,12 @@ from pathlib import Path
 from uuid import UUID
 
 from cgcython.base import ModelId, Profile
-from cgcython.errors import QuantizationError, StorageCorruption, StoreUnavailable
+from cgcython.errors import (
+    QuantizationError,
+    StorageCorruption,
+    StoreUnavailable,
+    UnsupportedVersion,
+)
 from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
 from cgcython.store import acknowledged, beside, database, opening, remains, trash, wal
@@ -32,10 +37,11 @@ def repair(path, out=None, *, keep_parts=False, dry_run=False, profile=None, pro
 
     The new store takes the place of the damaged one, which stays beside it as
     `PATH.damaged-<time>`; with `out` it is written there and the damaged one stays. A sound store
-    is left as it is. `keep_parts` keeps the sound sections of damaged records too. `dry_run` writes
-    nothing. `profile` is needed where the store has lost its own. `progress` is called with the
-    number of records of each batch. Close the store first: raises StoreUnavailable while another
-    process has it open.
+    is left as it is, and so is one that holds a record of a later release: UnsupportedVersion names
+    it. `keep_parts` keeps the sound sections of damaged records too. `dry_run` writes nothing.
+    `profile` is needed where the store has lost its own. `progress` is called with the number of
+    records of each batch. Close the store first: raises StoreUnavailable while another process has
+    it open.
     """
     path, out = Path(path), out and Path(out)
     if not database.exists(path):
@@ -165,6 +171,9 @@ class _Repair:
                 raise manifest
             head, reasons = Manifest.from_bytes(manifest or b"", where), {}
             sections = self._sections(key, head.checksums, reasons)
+        except UnsupportedVersion as error:  # nothing is wrong with it
+            error.ids = (UUID(bytes=key),)
+            raise
         except StorageCorruption as error:
             sections = self._sections(key, dict.fromkeys(ModelId), {})
             head = Manifest.now({one: section_crc(part) for one, part in sections.items()})
@@ -191,7 +200,10 @@ class _Repair:
                 if section is None:
                     reasons[model_id] = f"{model_id.short} is missing"
                     continue
-                read_section(section, model_id, model_id.short, crc)
+                where = f"{model_id.short} of record {UUID(bytes=key)}"
+                read_section(section, model_id, where, crc)
+            except UnsupportedVersion:
+                raise
             except StorageCorruption as error:
                 reasons[model_id] = f"{model_id.short} is damaged ({error.reason})"
             else:
@@ -205,7 +217,10 @@ class _Repair:
         if value is None:
             return  # restored or purged
         try:
-            QuantizedFingerprint.from_bytes(trash.unpack(value, "trash")[1], "trash")
+            where = f"record {UUID(bytes=key)} in the trash"
+            QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
+        except UnsupportedVersion:
+            raise
         except StorageCorruption as error:
             self._lose(key, f"in the trash: {error.reason}")
         else:

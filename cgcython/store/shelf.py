@@ -8,10 +8,11 @@ from cgcython.base import ModelId, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import by_embedder
-from cgcython.errors import CodebookCorrupt, CodebookMissing
+from cgcython.errors import CodebookCorrupt, CodebookMissing, UnsupportedVersion
 
 _ID = struct.Struct(">I")
 CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
+_UNREADABLE = CodebookMissing, CodebookCorrupt, UnsupportedVersion
 
 
 class CodebookShelf:
@@ -83,15 +84,18 @@ class CodebookShelf:
         return sorted(gone)
 
     def codebook(self, codebook_id):
-        """Return the codebook of an id; raises CodebookMissing and CodebookCorrupt."""
+        """Return the codebook of an id.
+
+        Raises CodebookMissing, CodebookCorrupt and UnsupportedVersion.
+        """
         found = self._loaded.get(codebook_id)
         if found is None:
             found = self._loaded[codebook_id] = self._read(codebook_id)
         return found
 
     def _read(self, codebook_id):
-        where = f"codebook {codebook_id:#010x} of store {self._files.path}"
-        data = self._files.get("meta", CODEBOOK + _ID.pack(codebook_id), where)
+        where = f"{codebook_id:#010x} of store {self._files.path}"
+        data = self._files.get("meta", CODEBOOK + _ID.pack(codebook_id), f"codebook {where}")
         if data is None:
             raise CodebookMissing(path=self._files.path, codebook_id=codebook_id)
         return PQ8Codebook.from_bytes(data, where=where)
@@ -99,11 +103,11 @@ class CodebookShelf:
     def current(self):
         """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`.
 
-        One that is missing or damaged is left out: it is named when it is needed.
+        One that is missing, damaged or of a later release is left out: it is named when needed.
         """
         found = {}
         for model_id, ids in self._generations.items():
-            with suppress(CodebookMissing, CodebookCorrupt):
+            with suppress(*_UNREADABLE):
                 found[model_id] = self.codebook(ids[-1])
         return found
 
@@ -111,7 +115,7 @@ class CodebookShelf:
         """Return the ids of the codebooks that are there and whole, read anew."""
         sound = set()
         for codebook_id in {one for ids in self._generations.values() for one in ids}:
-            # The records that need a missing or damaged one are named instead.
-            with suppress(CodebookMissing, CodebookCorrupt):
+            # The records that need another one are named instead.
+            with suppress(*_UNREADABLE):
                 sound.add(self._read(codebook_id).codebook_id)
         return sound

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from cgcython import frames
 from cgcython.base import ModelId
-from cgcython.errors import InvalidQuantizedData, StorageCorruption
+from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import PQ8Metadata
 
@@ -91,7 +91,7 @@ class _Stretch:
                 self._list(key, manifest)
             except StorageCorruption as error:
                 self.unknown.add(key)
-                report.add(key, f"its manifest is damaged ({error.reason})")
+                report.add(key, f"its manifest is {told(error)}")
             else:
                 report.stored_bytes += len(manifest)
 
@@ -139,11 +139,11 @@ class _Column:
         try:
             found, (_, _, _, metadata) = frames.read_section(section, self._short)
         except (StorageCorruption, InvalidQuantizedData) as error:
-            return f"damaged ({error.reason})"
+            return told(error)
         if found is not self._model_id or section_crc(section) != crc:
             return "another record's"
         if type(metadata) is PQ8Metadata and metadata.codebook_id not in codebook_ids:
-            return f"coded with the codebook {metadata.codebook_id:#010x}, which is missing"
+            return f"coded with the codebook {metadata.codebook_id:#010x}, which cannot be read"
 
     def _upto(self, stretch):
         """Yield the (key, section) of a stretch, and those before it."""
@@ -167,7 +167,7 @@ class _Column:
                 section = self._database.get("sections", self._prefix + key)
             except StorageCorruption as error:
                 if stretch.listed[self._model_id].pop(key, None) is not None:
-                    self._add(key, f"damaged ({error.reason})")
+                    self._add(key, told(error))
                 continue
             if section is not None:
                 yield key, section
@@ -186,6 +186,12 @@ class _Column:
     def _scan(self, key):
         # Within a generator, so that damage is raised where the rows are taken.
         yield from self._database.scan("sections", self._prefix, self._prefix + key)
+
+
+def told(error):
+    """Return what is wrong with something that could not be read."""
+    of_another = isinstance(error, UnsupportedVersion)
+    return f"{'of another release' if of_another else 'damaged'} ({error.reason})"
 
 
 def manifests(database):

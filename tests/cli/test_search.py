@@ -93,5 +93,5 @@ def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work)
     }
     words = work / "corpus.npz", "-k", 1, "--json"
     assert hits(search(*words, "--approximate")) == hits(search(*words))
-    assert cli("index", work / "store", "--embedders", "E6").code == 2
+    assert cli("index", work / "store", "--embedders", "E7").code == 2
     assert cli("index", work / "none").code == 5

@@ -20,6 +20,7 @@ from cgcython.errors import (
     InvalidQuantizedData,
     NonFiniteValue,
     RecallLossExceeded,
+    UnsupportedVersion,
 )
 
 RNG = np.random.default_rng(30)
@@ -204,16 +205,18 @@ def test_a_codebook_for_another_dimension_is_refused(tmp_path):
         PQ8Codebook.load(tmp_path / "book", embedding_dim=768)
 
 
+def with_header(**changes):
+    good = ROTATED.to_bytes()
+    length = int.from_bytes(good[:8], "little")
+    header = json.loads(good[8 : 8 + length])
+    text = json.dumps({**header, "__metadata__": {**header["__metadata__"], **changes}}).encode()
+    return len(text).to_bytes(8, "little") + text + good[8 + length :]
+
+
 def damaged():
     good = ROTATED.to_bytes()
     length = int.from_bytes(good[:8], "little")
     header = json.loads(good[8 : 8 + length])
-
-    def with_header(**changes):
-        facts = {**header["__metadata__"], **changes}
-        text = json.dumps({**header, "__metadata__": facts}).encode()
-        return len(text).to_bytes(8, "little") + text + good[8 + length :]
-
     nan = {"centroids": np.full((8, 256, 5), np.nan, np.float32)}
     yield "empty", b""
     yield "truncated", good[:-1]
@@ -221,8 +224,6 @@ def damaged():
     yield "header only", good[: 8 + length]
     yield "huge header", b"\xff" * 7 + b"\x7f" + good[8:]
     yield "another format", save({"centroids": CENTROIDS})
-    yield "another version", with_header(version="2")
-    yield "no version", with_header(version="")
     yield "another id", with_header(id="7")
     yield "text for a number", with_header(id="seven")
     yield "another dim", with_header(dim="40")
@@ -237,6 +238,12 @@ def test_damaged_files_are_refused(data, tmp_path):
     (tmp_path / "book").write_bytes(data)
     with pytest.raises(CodebookCorrupt, match="book"):
         PQ8Codebook.load(tmp_path / "book")
+
+
+@pytest.mark.parametrize("version", ["2", ""])
+def test_other_versions_are_refused_by_name(version):
+    with pytest.raises(UnsupportedVersion, match=f"its version is '{version}', .* reads '1'"):
+        PQ8Codebook.from_bytes(with_header(version=version))
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path):

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from zlib import crc32
 
-from cgcython.errors import CodebookCorrupt, CodebookMissing, QuantizationError, StoreUnavailable
+from cgcython.errors import (
+    CodebookCorrupt,
+    CodebookMissing,
+    QuantizationError,
+    StoreUnavailable,
+    UnsupportedVersion,
+)
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 
 BATCH = 512
@@ -111,7 +117,7 @@ class _Run:
         """Return the record of one memory, or None once its error is noted."""
         try:
             return Fingerprint(one.embeddings).encode(self.router, self.budget_bytes)
-        except (CodebookMissing, CodebookCorrupt):
+        except (CodebookMissing, CodebookCorrupt, UnsupportedVersion):
             raise  # this is about all of them
         except QuantizationError as error:
             return self._fail(one, error)
