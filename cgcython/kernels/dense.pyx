@@ -269,6 +269,9 @@ cdef Py_ssize_t dense_rows_above(
         vf limit = set_all(least)
         u32 found
     while i < n:
+        if i + 4 * LANES <= n and not any_above(scores + i, limit):
+            i += 4 * LANES
+            continue
         if i + LANES <= n:
             found = above(load(scores + i), limit)
         else:

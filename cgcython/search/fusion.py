@@ -58,9 +58,12 @@ def fuse(rankings, k, num_threads=1):
     hopeful = _hopeful(*_between(parts, below), k)
     keys, parts = keys[hopeful], parts[:, hopeful]
     undecided = _undecided(*_between(parts, below))
-    for top, part, one in zip(tops, parts, scores):
-        unknown = undecided & np.isnan(part)
-        part[unknown] = top.counted_parts(one[hopeful][unknown])
+
+    def count(i):
+        unknown = undecided & np.isnan(parts[i])
+        parts[i, unknown] = tops[i].counted_parts(scores[i][hopeful][unknown])
+
+    each(count, range(len(tops)), num_threads)
     order = np.argsort(-np.nansum(parts, axis=0), kind="stable")[:k]
     return keys[order].tolist()
 

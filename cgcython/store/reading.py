@@ -157,10 +157,22 @@ class RecordReader:
 
     def ids(self, prefix=""):
         """Return an iterator over the ids in order that begin with some bytes, or with text."""
+        return (UUID(bytes=key) for key, _ in self._manifests_from(prefix))
+
+    def infos(self, prefix=""):
+        """Yield (id, RecordInfo) in the order of ids, of those that begin so; reads no sections.
+
+        Raises StorageCorruption, naming the id, at a damaged record.
+        """
+        for key, manifest in self._manifests_from(prefix):
+            with naming(key):
+                info = Manifest.from_bytes(manifest, f"record {name_of(key)}").info
+            yield UUID(bytes=key), info
+
+    def _manifests_from(self, prefix):
         digits = prefix_digits(prefix)
-        whole = bytes.fromhex(digits[: len(digits) & ~1])
-        rows = self._files.scan("records", whole)
-        return (UUID(bytes=key) for key, _ in rows if key.hex().startswith(digits))
+        rows = self._files.scan("records", bytes.fromhex(digits[: len(digits) & ~1]))
+        return ((key, manifest) for key, manifest in rows if key.hex().startswith(digits))
 
     def __len__(self):
         return sum(1 for _ in self._files.scan("records"))

@@ -171,6 +171,28 @@ def test_many_are_deleted_at_once(store, memories):
     assert store.delete_many([]) == 0
 
 
+def test_infos_are_those_of_each_record_in_order(store, memories):
+    for i in (3, 1, 2):
+        store.store(UUID(int=i), memories.make(i), metadata={"number": i} if i > 1 else None)
+    found = list(store.infos())
+    assert found == [(UUID(int=i), store.info(UUID(int=i))) for i in (1, 2, 3)]
+    assert [info.metadata for _, info in found] == [{}, {"number": 2}, {"number": 3}]
+    assert list(store.infos("01")) == []
+    with store.snapshot() as view:
+        store.delete(UUID(int=2))
+        assert list(view.infos()) == found
+
+
+def test_infos_name_a_damaged_record(store, memories):
+    store.store_many((UUID(int=i), memories.make(i)) for i in (1, 2, 3))
+    store._files.write([("records", UUID(int=2).bytes, b"CGFP\x01garbage")])
+    infos = store.infos()
+    assert next(infos)[0] == UUID(int=1)
+    with pytest.raises(StorageCorruption, match=str(UUID(int=2))) as caught:
+        next(infos)
+    assert caught.value.ids == (UUID(int=2),)
+
+
 def test_ids_are_listed_by_how_they_begin(store, memories):
     ids = [UUID(f"{start}0000-0000-4000-8000-000000000000") for start in ("0a00", "0ab0", "0ab1")]
     store.store_many((one, memories.make(1, ["E9"])) for one in ids)
