@@ -35,22 +35,22 @@ typedef __m128i cg_vc;
 #endif
 
 /* The upper byte of normal numbers by the half of a code that holds its sign and most of its
-   exponent, whose bias becomes 112 more; and how both bytes differ for sizes of 0 to 7, those below
-   the normal numbers. */
+   exponent, whose bias becomes 112 more; and how both bytes differ for sizes below 8, which are
+   below the normal numbers, by twice the size: a place of 128 or more changes nothing. */
 CG_INLINE cg_vc cg_upper_of(cg_vc half) {
     const __m128i bytes = _mm_setr_epi8(
         0x38, 0x39, 0x3A, 0x3B, 0x3C, 0x3D, 0x3E, 0x3F, 0xB8 - 256, 0xB9 - 256, 0xBA - 256,
         0xBB - 256, 0xBC - 256, 0xBD - 256, 0xBE - 256, 0xBF - 256);
     return CG_CODES(shuffle_epi8)(CG_EACH(bytes), half);
 }
-CG_INLINE cg_vc cg_upper_change(cg_vc size) {
-    const __m128i bytes = _mm_setr_epi8(0x38, 15, 15, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
-    return CG_CODES(shuffle_epi8)(CG_EACH(bytes), size);
+CG_INLINE cg_vc cg_upper_change(cg_vc place) {
+    const __m128i bytes = _mm_setr_epi8(0x38, 0, 15, 0, 15, 0, 15, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    return CG_CODES(shuffle_epi8)(CG_EACH(bytes), place);
 }
-CG_INLINE cg_vc cg_lower_change(cg_vc size) {
-    const __m128i bytes = _mm_setr_epi8(0, 0x10, 0xA0 - 256, 0xF0 - 256, 0x40, 0x70, 0x20, 0x10,
-                                        0, 0, 0, 0, 0, 0, 0, 0);
-    return CG_CODES(shuffle_epi8)(CG_EACH(bytes), size);
+CG_INLINE cg_vc cg_lower_change(cg_vc place) {
+    const __m128i bytes = _mm_setr_epi8(0, 0, 0x10, 0, 0xA0 - 256, 0, 0xF0 - 256, 0, 0x40, 0,
+                                        0x70, 0, 0x20, 0, 0x10, 0);
+    return CG_CODES(shuffle_epi8)(CG_EACH(bytes), place);
 }
 
 typedef struct { cg_v16 even, odd; } cg_sums; /* of the products of one row */
@@ -65,56 +65,42 @@ CG_INLINE cg_four cg_joined(cg_vc lower, cg_vc upper) {
     return r;
 }
 
-/* The values of codes; raises `top` to their sizes. */
+/* The values of codes; raises `top` to twice their sizes. Few constants: the registers hold the sums
+   of two rows beside them. */
+#define CG_TWICE_NAN 0xFE
 CG_INLINE cg_four cg_values_of(cg_vc codes, cg_vc *top) {
     const cg_vc mask = CG_CODES(set1_epi8)(-16);
-    cg_vc size = codes & CG_CODES(set1_epi8)(0x7F);
-    cg_vc few = CG_CODES(min_epu8)(size, CG_CODES(set1_epi8)(8));
-    cg_vc half = CG_WITHOUT(mask, CG_CODES(srli_epi16)(codes, 4));
-    *top = CG_CODES(max_epu8)(*top, size);
-    return cg_joined((CG_CODES(slli_epi16)(codes, 4) & mask) ^ cg_lower_change(few),
-                     cg_upper_of(half) ^ cg_upper_change(few));
-}
-
-/* The same of normal numbers only, a fifth faster. Raises `top` to CG_NOT_NORMAL or above where
-   there is another. One mask serves everything: the registers hold the sums of two rows and little
-   more. */
-#define CG_NOT_NORMAL 0xEE /* twice the size of NaN, less 16; twice sizes below 8 wrap to more */
-CG_INLINE cg_four cg_normals_of(cg_vc codes, cg_vc *top) {
-    const cg_vc mask = CG_CODES(set1_epi8)(-16);
     cg_vc twice = CG_CODES(add_epi8)(codes, codes);
+    cg_vc place = CG_CODES(adds_epu8)(twice, CG_CODES(set1_epi8)(0x70));
     cg_vc half = CG_WITHOUT(mask, CG_CODES(srli_epi16)(codes, 4));
-    *top = CG_CODES(max_epu8)(*top, CG_CODES(add_epi8)(twice, mask));
-    return cg_joined(CG_CODES(slli_epi16)(codes, 4) & mask, cg_upper_of(half));
+    *top = CG_CODES(max_epu8)(*top, twice);
+    return cg_joined((CG_CODES(slli_epi16)(codes, 4) & mask) ^ cg_lower_change(place),
+                     cg_upper_of(half) ^ cg_upper_change(place));
 }
-
-/* What codes meet, and which: each a constant where it is called. */
-typedef enum { CG_NORMALS, CG_ALL, CG_SQUARES } cg_meeting;
 
 /* Adds the products of 64 codes and what was laid out, or themselves. */
-CG_INLINE void cg_scan_codes(const uint8_t *codes, const float *x, cg_meeting how, cg_sums *sums,
+CG_INLINE void cg_scan_codes(const uint8_t *codes, const float *x, int squares, cg_sums *sums,
                              cg_vc *top) {
     cg_vc some;
     cg_four r;
 #define CG_ADD(i, j, half) \
     sums->half.v##i = sums->half.v##i + r.v##j * \
-        (how == CG_SQUARES ? r.v##j : cg_load(x + i * CG_VECTOR_BYTES + j * CG_LANES));
+        (squares ? r.v##j : cg_load(x + i * CG_VECTOR_BYTES + j * CG_LANES));
 #define CG_DO(i) \
     memcpy(&some, codes + i * CG_VECTOR_BYTES, sizeof some); \
-    r = (how == CG_NORMALS ? cg_normals_of : cg_values_of)(some, top); \
+    r = cg_values_of(some, top); \
     CG_ADD(i, 0, even) CG_ADD(i, 1, odd) CG_ADD(i, 2, even) CG_ADD(i, 3, odd)
     CG_PARTS(CG_DO)
 #undef CG_DO
 #undef CG_ADD
 }
 
-/* Whether one byte is `least` or more. */
-CG_INLINE int cg_reaches(cg_vc top, int least) {
-    cg_vc limit = CG_CODES(set1_epi8)(least);
+CG_INLINE int cg_holds_nan(cg_vc top) {
 #if defined(__AVX512F__)
-    return _mm512_cmpge_epu8_mask(top, limit) != 0;
+    return _mm512_cmpeq_epi8_mask(top, _mm512_set1_epi8(CG_TWICE_NAN - 256)) != 0;
 #else
-    return CG_CODES(movemask_epi8)(CG_CODES(cmpeq_epi8)(CG_CODES(max_epu8)(top, limit), top)) != 0;
+    const cg_vc nan = CG_CODES(set1_epi8)(CG_TWICE_NAN - 256);
+    return CG_CODES(movemask_epi8)(CG_CODES(cmpeq_epi8)(top, nan)) != 0;
 #endif
 }
 
@@ -126,9 +112,9 @@ CG_INLINE float cg_sum_of(cg_sums sums) {
 }
 
 /* Adds to `out` what a vector that was laid out and n codes of each of some rows, `step` apart, sum
-   up to. Returns 0 and adds nothing where a code is none of those that may meet it. */
+   up to, or their squares. Returns 0 and adds nothing where a code is NaN. */
 CG_INLINE int cg_meet_rows(const float *x, const uint8_t *codes, long step, long n, int rows,
-                           cg_meeting how, double *out) {
+                           int squares, double *out) {
     cg_v16 none = cg_set16(0);
     cg_sums sums[CG_SCAN_ROWS];
     cg_vc top = {0};
@@ -139,37 +125,42 @@ CG_INLINE int cg_meet_rows(const float *x, const uint8_t *codes, long step, long
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
             __builtin_prefetch(codes + i * step + k + ahead);
-            cg_scan_codes(codes + i * step + k, x ? x + k : x, how, &sums[i], &top);
+            cg_scan_codes(codes + i * step + k, squares ? x : x + k, squares, &sums[i], &top);
         }
     if (k < n)
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
-            uint8_t last[CG_SCAN_CODES];
-            memset(last, how == CG_SQUARES ? 0 : 8, sizeof last); /* 8 is normal, and meets 0 */
+            uint8_t last[CG_SCAN_CODES] = {0};
             memcpy(last, codes + i * step + k, n - k);
-            cg_scan_codes(last, x ? x + k : x, how, &sums[i], &top);
+            cg_scan_codes(last, squares ? x : x + k, squares, &sums[i], &top);
         }
-    if (cg_reaches(top, how == CG_NORMALS ? CG_NOT_NORMAL : 0x7F)) return 0;
+    if (cg_holds_nan(top)) return 0;
 #pragma GCC unroll 4
     for (int i = 0; i < rows; i++) out[i] += cg_sum_of(sums[i]);
     return 1;
 }
 
-/* CG_SCAN_ROWS rows, products times 2**-8, where all codes are normal numbers; returns whether. */
-static __attribute__((noinline)) int cg_scan_normals(const float *x, const uint8_t *codes,
-                                                     long step, long n, double *out) {
-    return cg_meet_rows(x, codes, step, n, CG_SCAN_ROWS, CG_NORMALS, out);
+/* Adds to `out` the products of a vector that was laid out and n codes of each of `count` rows, times
+   2**-8; NaN where a code is. */
+static void cg_scan_rows(const float *x, const uint8_t *codes, long step, long n, long count,
+                         double *out) {
+    long i = 0, end = 0;
+    while (i < count) {
+        if (i >= end && i + CG_SCAN_ROWS <= count) {
+            if (cg_meet_rows(x, codes + i * step, step, n, CG_SCAN_ROWS, 0, out + i)) {
+                i += CG_SCAN_ROWS;
+                continue;
+            }
+            end = i + CG_SCAN_ROWS; /* one of them holds NaN: each by itself */
+        }
+        if (!cg_meet_rows(x, codes + i * step, step, n, 1, 0, out + i)) out[i] = NAN;
+        i++;
+    }
 }
 
-/* One row, products times 2**-8; NaN where a code is. */
-static __attribute__((noinline)) void cg_scan_row(const float *x, const uint8_t *codes, long n,
-                                                  double *out) {
-    if (!cg_meet_rows(x, codes, n, n, 1, CG_ALL, out)) *out = NAN;
-}
-
-/* One row's squares, times 2**-16; NaN where a code is. */
-static __attribute__((noinline)) void cg_scan_squares(const uint8_t *codes, long n, double *out) {
-    if (!cg_meet_rows(NULL, codes, n, n, 1, CG_SQUARES, out)) *out = NAN;
+/* Adds to `out` the squares of n codes, times 2**-16; NaN where a code is. */
+static void cg_scan_squares(const uint8_t *codes, long n, double *out) {
+    if (!cg_meet_rows(NULL, codes, n, n, 1, 1, out)) *out = NAN;
 }
 
 /* Lays out n floats times a factor as the values of codes come, up to whole blocks with zeros. */
