@@ -81,6 +81,10 @@ class Realistic:
             columns = list(pool.map(lambda one: self._column(one, batch), PROFILE))
         return [Fingerprint(dict(zip(PROFILE, row))) for row in zip(*columns)]
 
+    def dense(self, model_id, batch):
+        """Return the embeddings [BATCH, dim] of a dense embedder in a batch."""
+        return self._column(model_id, batch)
+
     def _prepare(self):
         """Make what the threads share, before they start."""
         return self._tables, self._token_noise, self._bm25

@@ -2,10 +2,12 @@
 
     python asv_bench/search_at_size.py --records 1000000 --threads 1,2
     python asv_bench/search_at_size.py --records 100000 --approximate --embedders E1,E8,E9
+    python asv_bench/search_at_size.py --records 1000000 --approximate --realistic shared/data
     python asv_bench/search_at_size.py --records 1000000 --files
 
-Records are those of benchmarks/columns.py; each query is one of them with noise. Every line is a
-mix of embedders on so many threads; rounds alternate between the lines. With --approximate a line
+Records are those of benchmarks/columns.py, and each query is one of them with noise; or, with
+--realistic, both are real sentence vectors with parts of others and noise. Every line is a mix of
+embedders on so many threads; rounds alternate between the lines. With --approximate a line
 tells of each embedder's graph beside the scan; with --files, how long it takes to map a column that
 was saved and to search it once.
 """
@@ -18,14 +20,43 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
-from benchmarks.columns import RandomColumns
+from benchmarks.columns import DRAWN, RandomColumns
+from realistic import BATCH, Realistic
 
-from cgcython import ModelId
+from cgcython import Fingerprint, ModelId
 from cgcython.search.column_files import column_path, load_parts, save_parts
 from cgcython.search.columns import Column
 from cgcython.search.graphs import Graph
 
 MIXES = ("E1,E7,E9", "E1,E8,E9", "E1,E2,E9")
+
+
+class RealisticColumns(RandomColumns):
+    """Columns of what realistic.py makes, every record another."""
+
+    def __init__(self, records, embedders, folder):
+        self._made, self._batches = Realistic(Path(folder)), max(1, records // BATCH)
+        super().__init__(self._batches * BATCH, embedders)
+
+    def vectors(self, model_id, count=DRAWN):
+        """Return embeddings of the first batches."""
+        batches = range(-(-count // BATCH))
+        return np.concatenate([self._made.dense(model_id, one) for one in batches])[:count]
+
+    def _scan(self, model_id, books, records):
+        found = [
+            self.encoded(model_id, books, self._made.dense(model_id, one))
+            for one in range(self._batches)
+        ]
+        return type(found[0]).joined(found)
+
+    def queries(self, mix, count):
+        """Return fingerprints of batches that are not stored."""
+        batches = range(self._batches, self._batches - (-count // BATCH))
+        rows = {
+            one: np.concatenate([self._made.dense(one, batch) for batch in batches]) for one in mix
+        }
+        return [Fingerprint({one: rows[one][i] for one in mix}) for i in range(count)]
 
 
 def timed(call):
@@ -105,9 +136,15 @@ def main(arguments=None):
     parser.add_argument("--approximate", action="store_true")
     parser.add_argument("--embedders", default="E1,E8,E9", help="with --approximate")
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--realistic", metavar="DATA", help="the folder of the real embeddings")
     args = parser.parse_args(arguments)
     embedders = {name for mix in MIXES for name in mix.split(",")}
-    memory, made = timed(partial(RandomColumns, args.records, embedders))
+    if args.approximate:
+        embedders = set(args.embedders.split(","))
+    make = partial(RandomColumns, args.records, embedders)
+    if args.realistic:
+        make = partial(RealisticColumns, args.records, embedders, args.realistic)
+    memory, made = timed(make)
     print(f"{args.records:,} records made in {made / 1e3:.1f} s", file=sys.stderr)
     if args.approximate:
         print_graphs(memory, args)

@@ -15,6 +15,7 @@ from cgcython.search.loading import KEY
 from cgcython.search.store import Searcher
 
 CENTRES, DRAWN = 500, 1 << 14
+EXCHANGED = {PQ8Scan: 2, BinaryScan: 12, Float8Scan: 24}  # codes of a row
 KINDS = {
     PQ8Scan: lambda scan: (PQ8Scan, scan.codebook.embedding_dim, scan.codebook.codebook_id),
     BinaryScan: lambda scan: (BinaryScan, scan.codec.dim, scan.codec.threshold),
@@ -60,16 +61,19 @@ class RandomColumns(Searcher):
         return PQ8Codebook(samples[rows].transpose(1, 0, 2).copy())
 
     def _scan(self, model_id, books, records):
-        vectors, rows = self.vectors(model_id), self.rng.integers(0, DRAWN, records)
+        drawn = self.encoded(model_id, books, self.vectors(model_id))
+        scan = drawn.take(self.rng.integers(0, DRAWN, records))
+        scan.codes = self._noisy(scan.codes, EXCHANGED[type(scan)])
+        return scan
+
+    def encoded(self, model_id, books, vectors):
+        """Return the scan of some vectors."""
         if model_id in books:
-            codes = books[model_id].encode(vectors)[rows]
-            return PQ8Scan(self._noisy(codes, 2), books[model_id])
+            return PQ8Scan(books[model_id].encode(vectors), books[model_id])
         columns = self.router.quantize_batch(model_id, vectors).columns
         if model_id is ModelId.HDC:
-            codes = self._noisy(columns["codes"][rows], 12)
-            return BinaryScan(codes, BinaryCodec(model_id.dimension()))
-        codes = self._noisy(columns["codes"][rows], 24)
-        return Float8Scan(codes, columns["scales"][rows])
+            return BinaryScan(columns["codes"], BinaryCodec(model_id.dimension()))
+        return Float8Scan(columns["codes"], columns["scales"])
 
     def _noisy(self, codes, places):
         """Return codes of which a few of each row are another row's."""

@@ -68,8 +68,13 @@ def _add_ways(parser):
     )
     parser.add_argument(
         "--approximate",
-        action="store_true",
-        help="let HNSW graphs propose what to score (the extra ann; see cgcython index --graphs)",
+        nargs="?",
+        type=options.positive,
+        const=True,
+        default=False,
+        metavar="N",
+        help="let HNSW graphs propose what to score, N records at least "
+        "(the extra ann; see cgcython index --graphs)",
     )
 
 

@@ -37,7 +37,7 @@ class _How(NamedTuple):
 
     metric: str
     among: np.ndarray | None
-    approximate: bool
+    approximate: int
     num_threads: int
 
 
@@ -71,7 +71,8 @@ class Searcher:
         those without it last. Only their records are read for that, where it was never searched.
 
         `approximate` lets each dense embedder rank only what an HNSW graph finds near the query,
-        by the same scores; the graph is built when first asked for (the extra `ann`). Sparse
+        by the same scores; the graph is built when first asked for (the extra `ann`). A number in
+        place of True makes it find so many at least: it misses less and takes longer. Sparse
         vectors, tokens, dot products and `among` are scanned exactly all the same.
         """
         self._require_open()
@@ -79,6 +80,8 @@ class Searcher:
         rerank = None if rerank is None else ModelId.parse(rerank)
         wanted, rerank_weight = weights_of(query, embedders, weights or {}, rerank)
         depth = k if rerank is None else k * whole("oversample", oversample)
+        if not isinstance(approximate, bool):
+            approximate = whole("approximate", approximate)
         how = _How(metric, None if among is None else keys_of(among), approximate, num_threads)
         both = self._as_asked_and_stored(query, [*wanted, *({rerank} - {None})])
         views, found = self._fused(both, wanted, depth, how)
@@ -103,6 +106,7 @@ class Searcher:
             column, graph = self._columns.get(model_id), None
             if graphs:
                 column, graph = self._columns.graph(model_id, how.num_threads)
+                deep = max(deep, how.approximate)
             view = View(column, model_id, weight, *both[model_id])
             if how.among is not None:
                 ranking = view.rank_some(how.among, how.metric, how.num_threads)

@@ -28,6 +28,13 @@ def test_it_compares_graphs_with_scans(script, capsys):
     assert (line[0], float(line[1]) >= 0.8) == ("E9", True)
 
 
+def test_it_takes_realistic_records(script, data, capsys):
+    arguments = ["--records", "2048", "--queries", "20", "--approximate", "--embedders", "E8,E9"]
+    assert script.main([*arguments, "--realistic", str(data)]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [(line[0], float(line[1]) >= 0.9) for line in lines] == [("E8", True), ("E9", True)]
+
+
 def test_it_times_files(script, capsys):
     assert script.main(["--records", "2000", "--files"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]

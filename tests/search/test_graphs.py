@@ -49,6 +49,23 @@ def test_nearly_all_found_are_as_near_as_those_of_a_scan(store, name):
     assert near_enough >= 0.95 * 10 * len(QUERIES)
 
 
+def test_a_graph_finds_as_many_as_it_is_asked_to(store, monkeypatch):
+    asked = []
+    nearest = Graph.nearest
+    monkeypatch.setattr(
+        Graph, "nearest", lambda *args: asked.append(found := nearest(*args)) or found
+    )
+    for number in (True, 300, COUNT + 1):
+        store.search(QUERIES[0], 10, "E8", approximate=number)
+    assert [len(found) for found in asked] == [graphs.LEAST_FOUND, 300, COUNT]
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "many"])
+def test_what_a_graph_is_asked_for_is_a_whole_number(store, number):
+    with pytest.raises(InvalidInput, match="approximate: expected 1 or more"):
+        store.search(QUERIES[0], approximate=number)
+
+
 def test_hits_of_several_graphs_are_those_of_scans_with_their_scores(store):
     same = 0
     for query in QUERIES:
