@@ -142,8 +142,8 @@ CG_INLINE int cg_meet_rows(const float *x, const uint8_t *codes, long step, long
 
 /* Adds to `out` the products of a vector that was laid out and n codes of each of `count` rows, times
    2**-8; NaN where a code is. */
-static void cg_scan_rows(const float *x, const uint8_t *codes, long step, long n, long count,
-                         double *out) {
+CG_INLINE void cg_scan_rows(const float *x, const uint8_t *codes, long step, long n, long count,
+                            double *out) {
     long i = 0, end = 0;
     while (i < count) {
         if (i >= end && i + CG_SCAN_ROWS <= count) {
@@ -159,7 +159,7 @@ static void cg_scan_rows(const float *x, const uint8_t *codes, long step, long n
 }
 
 /* Adds to `out` the squares of n codes, times 2**-16; NaN where a code is. */
-static void cg_scan_squares(const uint8_t *codes, long n, double *out) {
+CG_INLINE void cg_scan_squares(const uint8_t *codes, long n, double *out) {
     if (!cg_meet_rows(NULL, codes, n, n, 1, 1, out)) *out = NAN;
 }
 
