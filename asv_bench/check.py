@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 REFERENCE = {
     "multiply-adds": ("limits.track_fma_rate", 250),
     "reads": ("limits.track_read_bandwidth", 42),
+    "reads by two": ("limits.track_read_bandwidth_of_two_cores", 84),
 }
 LEEWAY = 1.5
 RETRIES = 2

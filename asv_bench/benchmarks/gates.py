@@ -17,7 +17,8 @@ def target_us(microseconds, bound="multiply-adds", **by_level):
     """Name the time on the reference core (check.py); a level may have its own.
 
     The limit is LEEWAY times that, scaled by the multiply-add rate measured in the same run or,
-    where the bound is "reads", by the bandwidth if that is further from the reference's.
+    where the bound is "reads" or "reads by two" cores, by the bandwidth if that is further from the
+    reference's.
     """
     seconds = by_level.get(kernels.level, microseconds) * 1e-6
     return _attribute("target", seconds, "seconds", bound=bound)

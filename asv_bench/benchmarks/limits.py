@@ -5,6 +5,7 @@ from time import perf_counter
 import numpy as np
 
 from cgcython import kernels
+from cgcython.parallel import split_rows
 
 ROUNDS = 100_000  # about a millisecond, shorter than a time slice
 LARGE = np.ones(1 << 25, np.float32)  # 128 MiB, more than any cache
@@ -40,5 +41,14 @@ def track_read_bandwidth():
     return LARGE.nbytes / fastest(lambda: kernels.limits.read(LARGE), 5) / 1e9
 
 
+def track_read_bandwidth_of_two_cores():
+    """Reads of two cores at once."""
+
+    def read(start, stop):
+        kernels.limits.read(LARGE[start:stop])
+
+    return LARGE.nbytes / fastest(lambda: split_rows(read, len(LARGE), 2), 5) / 1e9
+
+
 track_fma_rate.unit = "GFLOP/s"
-track_read_bandwidth.unit = "GB/s"
+track_read_bandwidth.unit = track_read_bandwidth_of_two_cores.unit = "GB/s"

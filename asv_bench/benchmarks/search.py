@@ -27,6 +27,6 @@ class Fused:
     def time_three_embedders(self):
         columns().search(self.query)
 
-    @target_us(14_000 * PER_MILLION, bound="reads")
+    @target_us(14_000 * PER_MILLION, bound="reads by two")
     def time_three_embedders_on_two_threads(self):
         columns().search(self.query, num_threads=2)

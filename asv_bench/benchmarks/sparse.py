@@ -58,7 +58,7 @@ def dots_by_scipy():
     return MATRIX @ QUERY[: MATRIX.shape[1]]
 
 
-@at_least(1.5, v4=0.9, v4n=0.9)
+@at_least(1.5, v3=1.2, v4=0.9, v4n=0.9)
 def track_dots_against_scipy_csr():
     dots()
     np.testing.assert_allclose(DOTS, dots_by_scipy(), rtol=1e-5)

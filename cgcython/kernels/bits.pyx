@@ -27,12 +27,14 @@ cdef enum:
 cdef bint bits_pack(const f32 *values, Py_ssize_t n, f32 threshold, u8 *packed) noexcept nogil:
     """Write the bits; return whether all values are finite."""
     cdef:
-        Py_ssize_t i = 0
+        Py_ssize_t i = 0, line
         u64 bits
         f32[64] last
         vf least = set_all(threshold)
         vu peak = set_all_u(0)
     while i + 64 <= n:
+        for line in range(4):
+            prefetch(<const u8 *>(values + i + 16 * line) + AHEAD)
         bits = turn_bytes(at_least64(values + i, least, &peak))
         memcpy(packed + i // 8, &bits, 8)
         i += 64
