@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-# Targets were set on one core of these rates, GFLOP/s and GB/s; on another they scale with its own.
+# Targets were set on cores of these rates, GFLOP/s and GB/s; on another they scale with its own.
 REFERENCE = {
     "multiply-adds": ("limits.track_fma_rate", 250),
     "reads": ("limits.track_read_bandwidth", 42),

@@ -68,13 +68,14 @@ def _add_ways(parser):
     )
     parser.add_argument(
         "--approximate",
-        nargs="?",
+        action="store_true",
+        help="let HNSW graphs propose what to score (the extra ann; see cgcython index --graphs)",
+    )
+    parser.add_argument(
+        "--candidates",
         type=options.positive,
-        const=True,
-        default=False,
         metavar="N",
-        help="let HNSW graphs propose what to score, N records at least "
-        "(the extra ann; see cgcython index --graphs)",
+        help="as --approximate, N records of each graph at least",
     )
 
 
@@ -133,7 +134,7 @@ def _among(path):
 def _results(store, queries, args, explainer):
     """Yield (row, hits, matches) of every query, and the explanations of the best hits."""
     how = {"metric": args.metric, "among": _among(args.among), "oversample": args.oversample}
-    how |= {"approximate": args.approximate, "num_threads": args.threads}
+    how |= {"approximate": args.candidates or args.approximate, "num_threads": args.threads}
     with progress(queries.num_memories, "query", "search") as bar:
         for row, query in enumerate(queries.fingerprints(0, queries.num_memories)):
             wanted = [one for one in args.embedders or query if one in query]

@@ -80,7 +80,7 @@ class Searcher:
         rerank = None if rerank is None else ModelId.parse(rerank)
         wanted, rerank_weight = weights_of(query, embedders, weights or {}, rerank)
         depth = k if rerank is None else k * whole("oversample", oversample)
-        if not isinstance(approximate, bool):
+        if not isinstance(approximate, (bool, np.bool_)):
             approximate = whole("approximate", approximate)
         how = _How(metric, None if among is None else keys_of(among), approximate, num_threads)
         both = self._as_asked_and_stored(query, [*wanted, *({rerank} - {None})])
@@ -144,9 +144,8 @@ scores={<ModelId.HDC: 8>: 1.0})])
         They lie in the folder `columns` of the store, are mapped when it is searched again, and may
         be deleted at any time. Closing a store saves large columns by itself, where they have no
         file or one of long ago, but not those of sparse vectors and tokens, which take as much room
-        as the records. Graphs that were built are
-        saved too; `graphs` builds those of `embedders`, and `progress` is called with the number of
-        records added at a time.
+        as the records. Graphs that were built are saved too; `graphs` builds those of `embedders`,
+        and `progress` is called with the number of records added at a time.
         """
         if self._files.read_only:
             raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")

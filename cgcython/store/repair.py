@@ -24,6 +24,7 @@ from cgcython.manifest import Manifest, section_crc
 from cgcython.store import acknowledged, beside, database, opening, remains, trash, wal
 from cgcython.store.journal import Journal
 from cgcython.store.losses import RepairReport
+from cgcython.store.reading import naming
 from cgcython.store.salvage import salvage
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 from cgcython.store.verify import ids_of_sections, manifests
@@ -82,7 +83,8 @@ class _Repair:
             self._note_missing_codebooks(meta)
             self._copy_records(files)
             for key, value in {**dict(self._rows("trash")), **self._later_trash}.items():
-                self._copy_trashed(files, key, value)
+                with naming(key):
+                    self._copy_trashed(files, key, value)
             Journal(files).reset()
             files.flush()
         finally:
@@ -150,7 +152,8 @@ class _Repair:
     def _copy_records(self, files):
         puts, count = [], 0
         for key, manifest in _rows(self._source):
-            puts += self._record(key, manifest)
+            with naming(key):
+                puts += self._record(key, manifest)
             count += 1
             if count == BATCH:
                 files.write(puts)
@@ -171,8 +174,7 @@ class _Repair:
                 raise manifest
             head, reasons = Manifest.from_bytes(manifest or b"", where), {}
             sections = self._sections(key, head.checksums, reasons)
-        except UnsupportedVersion as error:  # nothing is wrong with it
-            error.ids = (UUID(bytes=key),)
+        except UnsupportedVersion:  # nothing is wrong with it
             raise
         except StorageCorruption as error:
             sections = self._sections(key, dict.fromkeys(ModelId), {})

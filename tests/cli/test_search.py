@@ -92,6 +92,9 @@ def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work)
         f"{one}{rest}.safetensors" for one in ("E1", "E8") for rest in ("", "-graph")
     }
     words = work / "corpus.npz", "-k", 1, "--json"
-    assert hits(search(*words, "--approximate")) == hits(search(*words))
+    exact = hits(search(*words))
+    assert hits(search("--approximate", *words)) == exact
+    assert hits(search("--candidates", 40, *words)) == exact
+    assert search(*words, "--candidates", 0).code == 2
     assert cli("index", work / "store", "--embedders", "E7").code == 2
     assert cli("index", work / "none").code == 5

@@ -28,6 +28,31 @@ def distances(kernel, query, rows):
     return out
 
 
+@pytest.mark.parametrize("dim", [1, 7, 20, 64, 1000, 1024, 1031])
+def test_agreement_is_one_less_the_part_of_bits_that_differ(kernel, dim):
+    rng = np.random.default_rng(dim)
+    bits = rng.integers(0, 2, (600, dim)).astype(np.uint8)
+    codes, out = np.packbits(bits, axis=1), np.empty(600, np.float32)
+    kernel("bits").agreement_rows(codes[3], codes, dim, out)
+    differing = (bits != bits[3]).sum(axis=1).astype(np.float32)
+    np.testing.assert_array_equal(out, 1 - differing / np.float32(dim))
+
+
+@pytest.mark.parametrize(
+    ("width", "rows", "num_bits", "message"),
+    [
+        (3, 5, 24, "out holds 5, codes holds 4"),
+        (2, 4, 24, "a row of codes holds 3, query holds 2"),
+        (3, 4, 16, "a row of codes holds 3 bytes for 16 bits"),
+        (3, 4, 0, "a row of codes holds 3 bytes for 0 bits"),
+    ],
+)
+def test_agreement_is_of_arrays_that_fit(kernel, width, rows, num_bits, message):
+    query, codes = np.zeros(width, np.uint8), np.zeros((4, 3), np.uint8)
+    with pytest.raises(ValueError, match=message):
+        kernel("bits").agreement_rows(query, codes, num_bits, np.empty(rows, np.float32))
+
+
 def nearest(kernel, query, rows, k):
     ids, found = np.empty(k, np.int64), np.empty(k, np.uint32)
     kernel("bits").hamming_topk(query, rows, ids, found)

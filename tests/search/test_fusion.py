@@ -33,10 +33,9 @@ def test_a_ranking_without_a_document_adds_nothing():
 
 
 def test_ranks_count_from_one():
-    # a and d: 1/61 + 1/64, more than 1/62 + 1/63 of b and c
-    one = ranking({b"a": 4.0, b"b": 3.0, b"c": 2.0, b"d": 1.0})
-    two = ranking({b"a": 1.0, b"b": 2.0, b"c": 3.0, b"d": 4.0})
-    assert fuse([one, two], k=4) == by_definition([one, two], 4)
+    # 1.033 / 63 of the third is more than 1 / 61 of the first; 1.033 / 62 is less than 1 / 60
+    one, two = ranking({b"a": 1.0}), ranking({b"b": 1.0, b"x": 3.0, b"y": 2.0}, 1.033)
+    assert fuse([one, two], k=4) == [b"x", b"y", b"b", b"a"]
 
 
 def test_equal_scores_share_a_rank_and_come_in_the_order_of_keys():

@@ -86,8 +86,9 @@ def test_a_record_of_a_later_release_is_named_and_the_others_are_read(path, make
 def test_a_repair_leaves_it_alone(path, make):
     make(path)
     before = sorted(one.name for one in path.parent.iterdir())
-    with pytest.raises(UnsupportedVersion, match=str(LATER)):
+    with pytest.raises(UnsupportedVersion, match=str(LATER)) as caught:
         repair(path)
+    assert caught.value.ids == (LATER,)
     assert sorted(one.name for one in path.parent.iterdir()) == before
     with RecordStore.open(path) as store:
         assert list(store) == [SOUND, LATER]
