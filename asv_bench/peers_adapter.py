@@ -8,7 +8,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
-from cgcython.search.list_scans import MANY_POSTINGS
+from cgcython.search.sparse_scans import MANY_POSTINGS
 
 OURS = {"name": "cgcython", "needs": "cgcython"}
 

@@ -14,8 +14,9 @@ from safetensors import SafetensorError
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.files import write_whole
 from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
-from cgcython.search.list_scans import CodedTokenScan, InvertedScan, TokenScan, TurnedTokenScan
 from cgcython.search.loading import KEY
+from cgcython.search.sparse_scans import InvertedScan
+from cgcython.search.token_scans import CodedTokenScan, TokenScan, TurnedTokenScan
 from cgcython.tensors import DTYPES, read_tensors
 
 FOLDER = "columns"

@@ -55,3 +55,9 @@ def _any(embedding):
 def invalid(quantized, reason):
     """Return the error of records that no encoder wrote."""
     return InvalidQuantizedData(method=quantized[0].method, reason=reason)
+
+
+def concatenated(quantized):
+    """Return the data of records one after the other, and where each begins and ends."""
+    data = np.frombuffer(b"".join(one.data for one in quantized), np.uint8)
+    return data, np.cumsum([0, *(len(one.data) for one in quantized)], dtype=np.int64)

@@ -7,12 +7,8 @@ embeddings (dot products when asked for), 1 - distance / bits for binary ones, M
 
 from cgcython.base import QuantizationMethod
 from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.list_scans import (
-    CodedTokenScan,
-    InvertedScan,
-    TokenScan,
-    TurnedTokenScan,
-)
+from cgcython.search.sparse_scans import InvertedScan
+from cgcython.search.token_scans import CodedTokenScan, TokenScan, TurnedTokenScan
 
 
 def scan_key(quantized):

@@ -12,7 +12,7 @@ from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import DimensionMismatch, InvalidInput, InvalidQuantizedData
 from cgcython.metadata import BinaryMetadata, Float8Metadata
 from cgcython.records import QuantizedEmbedding, SparseVector
-from cgcython.search import list_scans
+from cgcython.search import sparse_scans, token_scans
 from cgcython.search.scans import join, make_scan, scan_key
 from cgcython.similarity import max_sim
 
@@ -140,7 +140,7 @@ def test_small_token_codes_score_as_what_they_decode_to(layout, dim):
     documents = [rows[start : start + n] for start, n in ((0, 9), (9, 0), (9, 1), (10, 40))]
     records = [codec.encode(one) for one in documents]
     scan = scan_of(records)
-    assert type(scan) is list_scans.TurnedTokenScan
+    assert type(scan) is token_scans.TurnedTokenScan
     expected = [max_sim(query, codec.decode(one)) for one in records]
     np.testing.assert_allclose(scan.scores(query), expected, rtol=0, atol=dim**0.5 / 65024)
     assert not scan.scores(rows[:0]).any()
@@ -217,7 +217,7 @@ def test_sparse_rows_score_alike_by_row_and_by_inverted_lists():
 
 @pytest.mark.parametrize("least", [0, 250_000])
 def test_inverted_lists_score_alike_on_threads(monkeypatch, least):
-    monkeypatch.setattr(list_scans, "MANY_POSTINGS", least)
+    monkeypatch.setattr(sparse_scans, "MANY_POSTINGS", least)
     query, scan = sparse(25), scan_of([SparseCodec(300).encode(sparse(nnz)) for nnz in range(30)])
-    assert isinstance(scan, list_scans.InvertedScan)
+    assert isinstance(scan, sparse_scans.InvertedScan)
     np.testing.assert_array_equal(scan.scores(query, num_threads=3), scan.scores(query))
