@@ -17,11 +17,9 @@ from cgcython.kernels._vector cimport (
 
 cdef extern from *:
     int lowest_bit "__builtin_ctz"(unsigned int bits) nogil
-    void prefetch "__builtin_prefetch"(const void *p) nogil
 
 cdef enum:
     NAN_RANK = -2147483648
-    AHEAD = 1024  # values: the processor itself stops reading ahead at each page
     COUNTED = 4096  # scores that stay in the first cache for all limits
 
 # Sums of squares between these have lost nothing to under- or overflow.
@@ -43,10 +41,8 @@ cdef f32 dense_dot(const f32 *a, const f32 *b, Py_ssize_t n) noexcept nogil:
 cdef void dense_dot_rows(
     const f32 *query, const f32 *rows, Py_ssize_t n, Py_ssize_t dim, f32 *out
 ) noexcept nogil:
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t i
     for i in range(n):
-        for k in range(0, dim, 16):
-            prefetch(rows + i * dim + k + AHEAD)
         out[i] = dense_dot(query, rows + i * dim, dim)
 
 
