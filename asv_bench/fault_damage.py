@@ -8,7 +8,8 @@ from pathlib import Path
 from fault_world import CODEBOOKS, NAMED, POOL, PROFILE, WRONG, Died, content, in_child, look
 from fault_world import record_id as rid
 
-from cgcython.store import RecordStore, acknowledged
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import acknowledged
 
 NUMBERS = range(60)
 PAGE = 4096

@@ -24,7 +24,7 @@ from store_rates import BATCH, GETS, TURN, encoded_records, median_us, print_rat
 
 from cgcython import ModelId
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.store import settings
+from cgcython.store.keepers.rocksdb import settings
 
 ONE = ModelId.HDC
 MIB = 1 << 20

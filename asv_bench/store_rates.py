@@ -27,7 +27,8 @@ import rocksdict
 from realistic import Realistic
 
 from cgcython import ModelId
-from cgcython.store import RecordStore, settings
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import settings
 
 BATCH, TURN = 256, 2048
 GETS = 1000

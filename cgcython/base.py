@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from cgcython.errors import InvalidInput
 
@@ -64,6 +65,9 @@ class ModelId(IntEnum):
     def dimension(self, profile=None):
         """Return the number of values (vocabulary size, values per token) under a profile."""
         return Profile.named(profile)[self].dimension
+
+
+EmbedderName: TypeAlias = ModelId | str | int  # whatever ModelId.parse takes
 
 
 def _plain(name):

@@ -193,3 +193,14 @@ class StoreUnavailable(QuantizationError):
     code = "EMB-E019"
     facts = ("path", "reason")
     sentence = "store {path}: {reason}"
+
+
+class UsageError(QuantizationError):
+    """Arguments make no sense together; nothing was read or written."""
+
+    code = "EMB-E022"
+    facts = ("reason",)
+    sentence = "{reason}"
+
+    def __init__(self, reason=None):
+        super().__init__(reason=reason)

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -31,3 +32,16 @@ def write_whole(path, data):
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def written_whole(path):
+    """Yield a temporary path beside `path` that takes its place when the block succeeds."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ EXAMPLES = (
     errors.BudgetExceeded(budget_bytes=10, smallest_bytes=12),
     errors.InvalidInput(what="k", expected="1 or more", actual=0),
     errors.StoreUnavailable(path="here", reason="it is locked"),
+    errors.UsageError("name the embedder, as in E1=docs.npy"),
 )
 CODES = {
     "DimensionMismatch": "EMB-E005",

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "errors base arrays parallel files tensors metadata frames manifest records kernels "
+    "types errors base arrays parallel files tensors metadata frames manifest records kernels "
     "token_array similarity codecs interchange embedders router fingerprint store search "
-    "evaluation cli"
+    "corpus evaluation cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(

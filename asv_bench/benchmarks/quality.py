@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from cgcython import PQ8Codebook
-from cgcython.cli.columns import DenseColumn, SparseColumn
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import CodebookWarning
+from cgcython.corpus.columns import DenseColumn, SparseColumn
 from cgcython.evaluation import limits
 from cgcython.evaluation.methods import compare_methods, dense_methods, sparse_methods
 

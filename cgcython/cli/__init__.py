@@ -11,7 +11,8 @@ import sys
 import warnings
 
 from cgcython import __version__, errors
-from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, UsageError, exit_code
+from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
+from cgcython.errors import UsageError
 
 COMMANDS = {
     "train": "learn the codebook of a PQ embedder from example embeddings",

@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from cgcython.cli import options
-from cgcython.cli.failures import OK, UsageError
-from cgcython.cli.output import print_json, print_table, written_whole
-from cgcython.cli.pieces import Pieces
+from cgcython.cli.failures import OK
+from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.cli.sources import open_source
+from cgcython.corpus.assembling import Pieces
+from cgcython.corpus.reading import open_source
+from cgcython.errors import UsageError
+from cgcython.files import written_whole
 from cgcython.tensors import write_tensors
 
 SUFFIXES = (".npz", ".safetensors")

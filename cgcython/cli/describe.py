@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
-from cgcython.cli.failures import UsageError
-from cgcython.cli.sources import ShardSource, open_source
-from cgcython.cli.tally import float32_bytes
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
 from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
-from cgcython.errors import InvalidInput
+from cgcython.corpus.byte_counts import float32_bytes
+from cgcython.corpus.reading import ShardSource, open_source
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import MAGIC as RECORD
 from cgcython.manifest import MAGIC as FINGERPRINT

@@ -13,11 +13,12 @@ import argparse
 
 from cgcython.base import Profile, QuantizationMethod
 from cgcython.cli import options
-from cgcython.cli.failures import LIMIT, OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import say
+from cgcython.corpus.corpus import open_corpus
 from cgcython.embedders import Codebooks
+from cgcython.errors import UsageError
 from cgcython.evaluation.drift import drift
 from cgcython.router import DRIFT_TOLERANCE
 

@@ -13,10 +13,10 @@ import time
 
 from cgcython.cli import options
 from cgcython.cli.failures import OK
-from cgcython.cli.inputs import open_corpus
-from cgcython.cli.output import print_json
+from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.cli.sinks import ShardSink, StoreSink
+from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.writing import ShardSink, StoreSink
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 
 
@@ -54,7 +54,7 @@ def run(args):
     if args.json:
         print_json({"skipped": sink.skipped, "seconds": round(seconds, 6), **tally.as_dict()})
         return OK
-    tally.print()
+    _print_bytes(tally)
     say(
         f"{tally.memories} memories encoded in {seconds:.2f} s "
         f"({1e6 * seconds / max(1, tally.memories):.0f} us each), {sink.skipped} skipped"
@@ -70,3 +70,19 @@ def _encode(corpus, sink):
             sink.write(corpus, start, stop)
             bar.advance(stop - start)
     return time.perf_counter() - started
+
+
+def _print_bytes(counts):
+    """Print bytes per embedding and per memory."""
+    rows = [
+        [one.short, line.method, line.memories, *_bytes_each(line, line.memories)]
+        for one, line in sorted(counts.lines.items())
+    ]
+    rows.append(["memory", "all", counts.memories, *_bytes_each(counts, counts.memories)])
+    print_table(["", "method", "count", "bytes each", "as float32", "ratio"], rows)
+
+
+def _bytes_each(counts, number):
+    stored, plain = counts.stored_bytes, counts.float32_bytes
+    number = number or 1
+    return [f"{stored / number:.0f}", f"{plain / number:.0f}", f"{plain / (stored or 1):.1f}"]

@@ -14,15 +14,16 @@ example:
 
 from cgcython.base import Profile
 from cgcython.cli import options
-from cgcython.cli.failures import OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import OK
 from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.cli.sources import open_store
+from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.reading import open_store
 from cgcython.embedders.ladder import LADDER
+from cgcython.errors import UsageError
 from cgcython.evaluation.comparison import Contender, compare
-from cgcython.evaluation.sides import Codes, Stored
+from cgcython.evaluation.representations import Codes, Stored
 from cgcython.router import QuantizationRouter
 
 HEADERS = (

@@ -15,14 +15,14 @@ import argparse
 
 from cgcython.base import Profile
 from cgcython.cli import options, plots
-from cgcython.cli.columns import DenseColumn, SparseColumn
-from cgcython.cli.failures import LIMIT, OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.training import SUBVECTORS
-from cgcython.errors import DimensionMismatch
+from cgcython.corpus.columns import DenseColumn, SparseColumn
+from cgcython.corpus.corpus import open_corpus
+from cgcython.errors import DimensionMismatch, UsageError
 from cgcython.evaluation.folds import COPIES
 from cgcython.evaluation.methods import (
     compare_methods,

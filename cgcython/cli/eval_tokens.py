@@ -14,12 +14,12 @@ import numpy as np
 
 from cgcython.base import ModelId, Profile
 from cgcython.cli import options
-from cgcython.cli.failures import LIMIT, OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.errors import InvalidInput
+from cgcython.corpus.corpus import open_corpus
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.tokens import HALF, compare_tokens, plan
 from cgcython.token_array import TokenArray
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from cgcython.base import ModelId
 from cgcython.cli import plots
-from cgcython.cli.failures import UsageError
-from cgcython.cli.inputs import row_id
-from cgcython.errors import InvalidInput
+from cgcython.corpus.corpus import row_id
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.search.explanation import explain
 
 MOST_PANELS = 24

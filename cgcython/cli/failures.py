@@ -6,10 +6,6 @@ OK, LIMIT, USAGE, BAD_DATA, CODEBOOK, STORE = range(6)
 INTERRUPTED = 130
 
 
-class UsageError(Exception):
-    """The arguments make no sense together; nothing was read or written."""
-
-
 def exit_code(error):
     """Return the exit code of an error: the first family below that it belongs to.
 
@@ -20,7 +16,7 @@ def exit_code(error):
 
 
 _FAMILIES = (
-    (UsageError, USAGE),
+    (errors.UsageError, USAGE),
     ((errors.RecallLossExceeded, errors.BudgetExceeded), LIMIT),
     ((errors.CodebookMissing, errors.CodebookCorrupt), CODEBOOK),
     ((errors.StorageCorruption, errors.StoreUnavailable), STORE),

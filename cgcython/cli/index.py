@@ -12,9 +12,10 @@ example:
 
 from cgcython.base import QuantizationMethod
 from cgcython.cli import options
-from cgcython.cli.failures import OK, UsageError
+from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
 
 LARGE = (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING)

@@ -13,7 +13,7 @@ from cgcython.cli.describe import describe, describe_record, require_record
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.cli.sources import open_store
+from cgcython.corpus.reading import open_store
 
 
 def add_arguments(parser):

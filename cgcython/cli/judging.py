@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 
-from cgcython.cli.failures import UsageError
-from cgcython.cli.files import ONLY, open_arrays
-from cgcython.cli.inputs import open_corpus
-from cgcython.cli.specs import split_file
 from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.corpus.array_files import ONLY, open_arrays
+from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.specs import split_file
+from cgcython.errors import UsageError
 from cgcython.evaluation.comparison import Contender, compare
 from cgcython.evaluation.metrics import judgements
-from cgcython.evaluation.sides import Codes
+from cgcython.evaluation.representations import Codes
 
 
 def read_judgements(text, num_queries, num_memories):

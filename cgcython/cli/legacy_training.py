@@ -3,12 +3,11 @@
 import numpy as np
 
 from cgcython.base import QuantizationMethod
-from cgcython.cli.failures import UsageError
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import train_smallest
 from cgcython.embedders.codebooks import Codebooks
-from cgcython.errors import RecallLossExceeded
+from cgcython.errors import RecallLossExceeded, UsageError
 
 SAMPLES = 20_000
 

@@ -22,16 +22,17 @@ from pathlib import Path
 
 from cgcython.base import Profile
 from cgcython.cli import options
-from cgcython.cli.failures import BAD_DATA, OK, UsageError
-from cgcython.cli.legacy_folder import open_folder
+from cgcython.cli.failures import BAD_DATA, OK
 from cgcython.cli.legacy_training import require_codebooks
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.errors import InvalidInput
+from cgcython.corpus.legacy_folder import open_folder
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.losses import LossSamples
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
-from cgcython.store import RecordStore, database
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import database
 from cgcython.store.migration import InPlace, LegacyDatabase, migrate, require_all_there
 
 

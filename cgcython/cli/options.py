@@ -4,7 +4,7 @@ import argparse
 import os
 
 from cgcython.base import ModelId, Profile
-from cgcython.cli.specs import HELP
+from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 
 

@@ -1,9 +1,6 @@
 """Data for stdout: aligned tables for people, stable JSON for programs."""
 
 import json
-import os
-from contextlib import contextmanager
-from pathlib import Path
 
 
 def print_json(value):
@@ -50,16 +47,3 @@ def change_cells(change):
         f"{100 * change.drop:.2f}",
         f"{100 * low:.1f}..{100 * high:.1f}",
     ]
-
-
-@contextmanager
-def written_whole(path):
-    """Yield a temporary path beside `path` that takes its place when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

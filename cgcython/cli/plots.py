@@ -3,8 +3,8 @@
 from itertools import pairwise
 from pathlib import Path
 
-from cgcython.cli.failures import UsageError
-from cgcython.cli.output import written_whole
+from cgcython.errors import UsageError
+from cgcython.files import written_whole
 
 KINDS = (".png", ".svg")
 

@@ -18,11 +18,12 @@ from cgcython.base import ModelId
 from cgcython.cli import options
 from cgcython.cli.explain import Explainer, draw, print_heat_map
 from cgcython.cli.explain import add_arguments as add_explain
-from cgcython.cli.failures import OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.cli.sources import open_searcher
+from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.reading import open_searcher
+from cgcython.errors import UsageError
 from cgcython.fingerprint import Fingerprint
 
 

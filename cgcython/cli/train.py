@@ -19,15 +19,15 @@ import argparse
 
 from cgcython.base import Profile, QuantizationMethod
 from cgcython.cli import options, plots
-from cgcython.cli.failures import OK, UsageError
-from cgcython.cli.inputs import open_corpus
+from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
-from cgcython.errors import RecallLossExceeded
+from cgcython.corpus.corpus import open_corpus
+from cgcython.errors import RecallLossExceeded, UsageError
 
 AUTO = "auto"
 HEADERS = ("bytes", "loss", "top 10 kept", "Recall@10 drop", "chosen")

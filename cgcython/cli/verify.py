@@ -11,11 +11,11 @@ example:
 """
 
 from cgcython.cli import options
-from cgcython.cli.failures import OK, STORE, UsageError
+from cgcython.cli.failures import OK, STORE
 from cgcython.cli.output import print_json
 from cgcython.cli.progress import progress, say
-from cgcython.cli.sources import ShardSource, open_source
-from cgcython.errors import StorageCorruption
+from cgcython.corpus.reading import ShardSource, open_source
+from cgcython.errors import StorageCorruption, UsageError
 from cgcython.store import repair, shards
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from cgcython.base import ModelId
 from cgcython.evaluation import metrics
 from cgcython.evaluation.ranking import Ranked, rank
-from cgcython.evaluation.sides import Exact
+from cgcython.evaluation.representations import Exact
 from cgcython.manifest import Manifest
 from cgcython.search.fusion import Ranking, fuse
 

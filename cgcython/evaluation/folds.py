@@ -12,7 +12,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
-from cgcython.evaluation.sides import Block, timed
+from cgcython.evaluation.representations import Block, timed
 from cgcython.search.code_scans import PQ8Scan
 
 COPIES = 3  # of the corpus's rows beside those of other texts

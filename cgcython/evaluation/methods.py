@@ -15,7 +15,7 @@ from cgcython.evaluation import limits
 from cgcython.evaluation.comparison import Change, Judge, Loss
 from cgcython.evaluation.folds import Folded, require_enough, train_folds
 from cgcython.evaluation.ranking import rank
-from cgcython.evaluation.sides import Codes, Exact, near
+from cgcython.evaluation.representations import Codes, Exact, near
 
 FLOAT32 = "float32"
 MIXED, IN_DOMAIN = "mixed", "in-domain"

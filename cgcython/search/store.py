@@ -9,11 +9,11 @@ import numpy as np
 from cgcython.base import ModelId
 from cgcython.errors import QuantizationError, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
-from cgcython.search.asking import keys_of, weights_of, whole
+from cgcython.search.arguments import keys_of, weights_of, whole
 from cgcython.search.columns import Columns
 from cgcython.search.fusion import NOWHERE, deciding_depth, fuse
 from cgcython.search.loading import KEY, whole_keys
-from cgcython.search.views import View
+from cgcython.search.query_column import View
 from cgcython.store.records import RecordStore
 
 _LOGGER = logging.getLogger(__name__)

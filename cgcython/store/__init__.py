@@ -2,9 +2,9 @@
 
 from cgcython.manifest import RecordInfo
 from cgcython.store.generations import Reencoded
-from cgcython.store.losses import RepairReport
 from cgcython.store.records import RecordStore
 from cgcython.store.repair import repair
+from cgcython.store.repair_report import RepairReport
 from cgcython.store.statistics import StoreStatistics
 from cgcython.store.verify import VerifyReport
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from cgcython.base import Profile
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
-from cgcython.store import database
 from cgcython.store.journal import Journal
+from cgcython.store.keepers.rocksdb import database
 
 FORMAT = b"cgcython store "
 VERSION = 2

@@ -21,11 +21,12 @@ from cgcython.errors import (
 )
 from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
-from cgcython.store import acknowledged, beside, database, opening, remains, trash, wal
+from cgcython.store import opening, trash
 from cgcython.store.journal import Journal
-from cgcython.store.losses import RepairReport
+from cgcython.store.keepers.rocksdb import acknowledged, database, remains, wal, working_copy
+from cgcython.store.keepers.rocksdb.salvage import salvage
 from cgcython.store.reading import naming
-from cgcython.store.salvage import salvage
+from cgcython.store.repair_report import RepairReport
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 from cgcython.store.verify import ids_of_sections, manifests
 
@@ -49,9 +50,9 @@ def repair(path, out=None, *, keep_parts=False, dry_run=False, profile=None, pro
         raise StoreUnavailable(path=path, reason="there is no store; check the path")
     if out is not None and out.exists():
         raise StoreUnavailable(path=out, reason="it exists; choose a new folder")
-    with beside.locked(path), beside.scratch(out or path) as scratch:
+    with working_copy.locked(path), working_copy.scratch(out or path) as scratch:
         problem = _problem(path)
-        copy = beside.copied(path, scratch / "copy")
+        copy = working_copy.copied(path, scratch / "copy")
         source = salvage(copy, rebuild=remains.is_cut_off(path))
         try:
             report = _Repair(source, path, keep_parts, progress).run(scratch / "new", profile)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cgcython.cli.inputs import row_id
+from cgcython.corpus.corpus import row_id
 from cgcython.store import RecordStore, shards
 
 

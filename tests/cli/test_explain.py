@@ -9,7 +9,7 @@ import pytest
 
 from cgcython import TokenArray, token_alignments
 from cgcython.cli.explain import read_names, shade
-from cgcython.cli.inputs import row_id
+from cgcython.corpus.corpus import row_id
 
 
 @pytest.fixture(scope="module")

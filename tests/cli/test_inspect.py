@@ -2,7 +2,7 @@
 
 import pytest
 
-from cgcython.cli.inputs import row_id
+from cgcython.corpus.corpus import row_id
 from cgcython.store import RecordStore, shards
 
 BOOK = "models/pq8_codebooks/Semantic_codebook.safetensors"

@@ -9,8 +9,9 @@ import pytest
 from cgcython import __version__, errors
 from cgcython.base import ModelId
 from cgcython.cli import COMMANDS, main
-from cgcython.cli.failures import UsageError, exit_code
+from cgcython.cli.failures import exit_code
 from cgcython.codecs.codebook_file import train_command
+from cgcython.errors import UsageError
 
 CODES = {
     1: [errors.RecallLossExceeded(), errors.BudgetExceeded()],

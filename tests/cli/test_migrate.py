@@ -8,8 +8,8 @@ import pytest
 from legacy import legacy_value, write_legacy
 
 from cgcython.base import ModelId, Profile
-from cgcython.cli.inputs import open_corpus
 from cgcython.cli.legacy_training import sample
+from cgcython.corpus.corpus import open_corpus
 from cgcython.store import RecordStore
 
 COUNT = 40

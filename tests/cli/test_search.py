@@ -6,7 +6,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from cgcython.cli.inputs import row_id
+from cgcython.corpus.corpus import row_id
 
 
 @pytest.fixture

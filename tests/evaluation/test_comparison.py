@@ -3,9 +3,9 @@
 import numpy as np
 
 from cgcython.base import ModelId, Profile
-from cgcython.cli.columns import DenseColumn, SparseColumn, TokenColumn
+from cgcython.corpus.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.evaluation.comparison import Change, Contender, compare
-from cgcython.evaluation.sides import Codes, Stored
+from cgcython.evaluation.representations import Codes, Stored
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.records import SparseVector
 from cgcython.router import QuantizationRouter

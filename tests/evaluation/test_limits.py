@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from cgcython import PQ8Codebook
-from cgcython.cli.columns import DenseColumn, SparseColumn
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.measures import cosine_losses
+from cgcython.corpus.columns import DenseColumn, SparseColumn
 from cgcython.evaluation import limits, metrics
 from cgcython.evaluation.folds import samples
 from cgcython.evaluation.methods import (

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cgcython.cli.columns import DenseColumn, SparseColumn
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.corpus.columns import DenseColumn, SparseColumn
 from cgcython.errors import InvalidInput
 from cgcython.evaluation import folds, limits, ranking
 from cgcython.evaluation.folds import Folded, require_enough, samples, train_folds

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from cgcython.base import ModelId
-from cgcython.cli.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
+from cgcython.corpus.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.evaluation import ranking
 from cgcython.evaluation.comparison import Contender, compare
 from cgcython.evaluation.ranking import Tops, rank
-from cgcython.evaluation.sides import Codes, Exact
+from cgcython.evaluation.representations import Codes, Exact
 
 RNG = np.random.default_rng(4)
 E8 = ModelId.GRAPH

@@ -11,7 +11,8 @@ import pytest
 
 from cgcython.errors import StoreUnavailable
 from cgcython.search import FingerprintStore
-from cgcython.store import RecordStore, acknowledged
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import acknowledged
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "asv_bench"))
 fault_disks = pytest.importorskip("fault_disks")

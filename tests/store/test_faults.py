@@ -16,8 +16,9 @@ import pytest
 
 from cgcython.base import ModelId
 from cgcython.errors import CodebookMissing, StorageCorruption, StoreUnavailable
-from cgcython.store import RecordStore, acknowledged
-from cgcython.store.database import Database
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import acknowledged
+from cgcython.store.keepers.rocksdb.database import Database
 
 COUNT = 120
 # Opening a database waits for the disk several times: in memory, hundreds of openings take seconds.

@@ -16,7 +16,8 @@ from cgcython.errors import (
     StoreUnavailable,
 )
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.store import RecordStore, whole
+from cgcython.store import RecordStore
+from cgcython.store.keepers.rocksdb import whole
 
 ONE, TWO, THREE = (UUID(int=i) for i in (1, 2, 3))
 

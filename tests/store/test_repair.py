@@ -12,8 +12,9 @@ import pytest
 
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store import RecordStore, acknowledged, database, repair
+from cgcython.store import RecordStore, repair
 from cgcython.store.journal import Journal
+from cgcython.store.keepers.rocksdb import acknowledged, database
 
 COUNT = 40
 MEMORY = next((one for one in [Path("/dev/shm")] if os.access(one, os.W_OK)), None)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
-from cgcython.store import database
-from cgcython.store.foreign import Foreign, list_families
+from cgcython.store.keepers.rocksdb import database
+from cgcython.store.keepers.rocksdb.foreign import Foreign, list_families
 from cgcython.store.migration.legacy_values import LegacyRecord, decode_value
 
 PREFIX = "emb_"  # followed by the number of the embedder, 0 to 12

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store import database
-from cgcython.store.foreign import is_store
+from cgcython.store.keepers.rocksdb import database
+from cgcython.store.keepers.rocksdb.foreign import is_store
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 

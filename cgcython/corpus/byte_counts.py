@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from cgcython.base import QuantizationMethod
-from cgcython.cli.output import print_table
 
 
 @dataclass
@@ -66,21 +65,6 @@ class Tally:
             "largest_bytes": self.largest,
             "embedders": {one.short: vars(line) for one, line in sorted(self.lines.items())},
         }
-
-    def print(self):
-        """Print bytes per embedding and per memory."""
-        rows = [
-            [one.short, line.method, line.memories, *_each(line, line.memories)]
-            for one, line in sorted(self.lines.items())
-        ]
-        rows.append(["memory", "all", self.memories, *_each(self, self.memories)])
-        print_table(["", "method", "count", "bytes each", "as float32", "ratio"], rows)
-
-
-def _each(counts, number):
-    stored, plain = counts.stored_bytes, counts.float32_bytes
-    number = number or 1
-    return [f"{stored / number:.0f}", f"{plain / number:.0f}", f"{plain / (stored or 1):.1f}"]
 
 
 def float32_bytes(batch):

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from cgcython.store import acknowledged
+from cgcython.store.keepers.rocksdb import acknowledged
 
 # RocksDB and rocksdict make their own of these.
 _LEFT_OUT = ("LOG", "LOCK", "rocksdict-config.json", acknowledged.NAME)

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
-from cgcython.store import acknowledged
-from cgcython.store.database import Database, create
+from cgcython.store.keepers.rocksdb import acknowledged
+from cgcython.store.keepers.rocksdb.database import Database, create
 
 
 def write_some(path, sync=False):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cgcython.store import wal
-from cgcython.store.database import Database, create
+from cgcython.store.keepers.rocksdb import wal
+from cgcython.store.keepers.rocksdb.database import Database, create
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from cgcython.base import ModelId, Profile
-from cgcython.cli.failures import UsageError
-from cgcython.cli.inputs import open_corpus, row_id
-from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.corpus.corpus import open_corpus, row_id
+from cgcython.errors import DimensionMismatch, InvalidInput, UsageError
 
 PROFILE = Profile.from_toml(
     """

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgcython.base import ModelId
-from cgcython.cli.failures import UsageError
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, UsageError
 
 IDS = "ids"
 SUFFIXES = (".npy", ".npz", ".safetensors")

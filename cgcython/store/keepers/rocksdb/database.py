@@ -13,11 +13,11 @@ from pathlib import Path
 from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store import recovery, settings
-from cgcython.store.acknowledged import Acknowledged
-from cgcython.store.links import linked
-from cgcython.store.tables import Frozen, Tables, raise_error
-from cgcython.store.whole import whole_folder
+from cgcython.store.keepers.rocksdb import recovery, settings
+from cgcython.store.keepers.rocksdb.acknowledged import Acknowledged
+from cgcython.store.keepers.rocksdb.read_only_links import linked
+from cgcython.store.keepers.rocksdb.tables import Frozen, Tables, raise_error
+from cgcython.store.keepers.rocksdb.whole import whole_folder
 
 try:
     import rocksdict

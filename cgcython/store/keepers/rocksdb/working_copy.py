@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store import acknowledged
+from cgcython.store.keepers.rocksdb import acknowledged
 
 
 def copied(path, copy):

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cgcython.base import ModelId
-from cgcython.cli.columns import kind_of
-from cgcython.cli.failures import UsageError
-from cgcython.cli.files import ONLY, open_arrays
-from cgcython.cli.specs import IDS, Spec
-from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.corpus.array_files import ONLY, open_arrays
+from cgcython.corpus.columns import kind_of
+from cgcython.corpus.specs import IDS, Spec
+from cgcython.errors import InvalidInput, QuantizationError, UsageError
 
 ROWS = "rows"
 NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")

@@ -6,15 +6,15 @@ from zlib import crc32
 import numpy as np
 
 from cgcython.base import Profile, QuantizationMethod
-from cgcython.cli.failures import UsageError
-from cgcython.cli.output import written_whole
-from cgcython.cli.tally import Tally
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.corpus.byte_counts import Tally
 from cgcython.embedders.ladder import LADDER
-from cgcython.errors import BudgetExceeded, QuantizationError
+from cgcython.errors import BudgetExceeded, QuantizationError, UsageError
+from cgcython.files import written_whole
 from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
-from cgcython.store import RecordStore, database, shards
+from cgcython.store import RecordStore, shards
+from cgcython.store.keepers.rocksdb import database
 
 
 class Sink:

@@ -4,8 +4,8 @@ import logging
 from pathlib import Path
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.database import FAMILIES, exists
-from cgcython.store.tables import Tables, raise_error
+from cgcython.store.keepers.rocksdb.database import FAMILIES, exists
+from cgcython.store.keepers.rocksdb.tables import Tables, raise_error
 
 try:
     import rocksdict

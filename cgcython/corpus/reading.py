@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcython.base import Profile
-from cgcython.cli.failures import UsageError
+from cgcython.errors import UsageError
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.search.shards import ShardSearcher
-from cgcython.store import database, shards
+from cgcython.store import shards
+from cgcython.store.keepers.rocksdb import database
 
 CHUNK = 1024
 

@@ -6,12 +6,11 @@ from uuid import UUID
 import numpy as np
 
 from cgcython.base import ModelId
-from cgcython.cli.columns import kind_of
-from cgcython.cli.failures import UsageError
-from cgcython.cli.files import open_arrays
-from cgcython.cli.inputs import ROWS, open_corpus
-from cgcython.cli.specs import IDS, SUFFIXES
-from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.corpus.array_files import open_arrays
+from cgcython.corpus.columns import kind_of
+from cgcython.corpus.corpus import ROWS, open_corpus
+from cgcython.corpus.specs import IDS, SUFFIXES
+from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector
 from cgcython.store.migration import LegacyRecord
 

@@ -2,7 +2,7 @@
 
 from cgcython.errors import StorageCorruption
 from cgcython.manifest import MAGIC
-from cgcython.store import recovery, wal
+from cgcython.store.keepers.rocksdb import recovery, wal
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cgcython.errors import StorageCorruption
-from cgcython.store import wal
-from cgcython.store.acknowledged import read_reach
+from cgcython.store.keepers.rocksdb import wal
+from cgcython.store.keepers.rocksdb.acknowledged import read_reach
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store import settings
-from cgcython.store.database import require_ours
-from cgcython.store.tables import Tables
+from cgcython.store.keepers.rocksdb import settings
+from cgcython.store.keepers.rocksdb.database import require_ours
+from cgcython.store.keepers.rocksdb.tables import Tables
 
 try:
     import rocksdict

@@ -1,0 +1,33 @@
+"""Names for the kinds of values that annotations speak of."""
+
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[Any]
+Float32Array: TypeAlias = NDArray[np.float32]
+Float64Array: TypeAlias = NDArray[np.float64]
+UInt8Array: TypeAlias = NDArray[np.uint8]
+UInt32Array: TypeAlias = NDArray[np.uint32]
+Int64Array: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+StrPath: TypeAlias = str | PathLike[str]
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+Progress: TypeAlias = Callable[[int], object]  # told how many more are done
+
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "BoolArray",
+    "BytesLike",
+    "Float32Array",
+    "Float64Array",
+    "Int64Array",
+    "Progress",
+    "StrPath",
+    "UInt8Array",
+    "UInt32Array",
+]
