@@ -6,6 +6,7 @@ import fractions
 import ml_dtypes
 import numpy as np
 import pytest
+from tensor_stand_in import Tensor, needing_gradient
 
 from cgcython.arrays import as_matrix, as_tokens, as_vector
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
@@ -63,6 +64,15 @@ def test_takes_memory_mapped_files(tmp_path):
 
 def test_float32_arrays_are_not_copied():
     assert np.shares_memory(as_vector(VALUES), VALUES)
+
+
+@pytest.mark.parametrize("kind", ["float32", ml_dtypes.bfloat16, "float16", "float64", "int32"])
+@pytest.mark.parametrize("form", [Tensor, needing_gradient])
+def test_takes_tensors_alone_and_in_lists(form, kind):
+    tensor = form(np.arange(6).astype(kind))
+    np.testing.assert_array_equal(as_vector(tensor), range(6))
+    rows = [tensor[:3], tensor[3:]]
+    np.testing.assert_array_equal(as_matrix(rows), [[0, 1, 2], [3, 4, 5]])
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16", "float64", "int32"])

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
+from tensor_stand_in import Tensor, needing_gradient
 
 from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, TokenArray, TokenEmbeddings
 
@@ -108,7 +108,7 @@ def test_a_whole_array_of_documents_is_shared():
     tokens = TokenArray.from_list(documents)
     assert tokens == TokenArray.from_list(list(documents))
     assert np.shares_memory(tokens.values, documents)
-    assert TokenArray.from_list(torch.from_numpy(documents)) == tokens
+    assert TokenArray.from_list(Tensor(documents)) == tokens
     with pytest.raises(DimensionMismatch):
         TokenArray.from_list(documents, dim=4)
 
@@ -166,9 +166,9 @@ def test_norms_of_a_selection_are_those_of_the_whole():
 
 def test_what_late_interaction_models_return_is_taken():
     rows = np.arange(12, dtype=F32).reshape(2, 3, 2)
-    tensors = TokenArray.from_list([torch.from_numpy(one).requires_grad_() for one in rows])
+    tensors = TokenArray.from_list(list(map(needing_gradient, rows)))
     assert tensors == TokenArray.from_list(list(rows))
-    assert TokenArray.from_padded(torch.from_numpy(rows), torch.tensor([3, 3])) == tensors
+    assert TokenArray.from_padded(Tensor(rows), Tensor([3, 3])) == tensors
 
 
 def test_matrices_of_another_kind_are_refused():
