@@ -3,7 +3,6 @@
 A record is a manifest and one section per embedder.
 """
 
-import struct
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -23,7 +22,6 @@ from cgcython.manifest import Manifest, section_crc, size_of
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 
 DEFAULT_BUDGET_BYTES = 20_000
-_SECTION_HEAD = struct.Struct("<BBII")
 
 
 class _Parts(Mapping):
@@ -249,7 +247,7 @@ class QuantizedFingerprint(_Parts):
         manifest, at = Manifest.read(data, where)
         sections = {}
         for model_id in manifest.checksums:
-            end = at + _section_length(data, at, where)
+            end = at + frames.section_length(data, at, where)
             sections[model_id], at = data[at:end], end
         if at != len(data):
             raise _damaged(where, f"{len(data) - at} bytes follow the last section")
@@ -266,15 +264,6 @@ class QuantizedFingerprint(_Parts):
         )
         record.__dict__["head"] = manifest
         return record
-
-
-def _section_length(data, at, where):
-    if len(data) < at + _SECTION_HEAD.size:
-        raise _damaged(where, "a section is missing")
-    length = frames.OVERHEAD + _SECTION_HEAD.unpack_from(data, at)[3]
-    if len(data) < at + length:
-        raise _damaged(where, f"a section of {length} bytes is cut off at {len(data) - at}")
-    return length
 
 
 def read_section(section, model_id, where, crc=None):

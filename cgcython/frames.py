@@ -11,6 +11,8 @@ from math import isfinite
 from typing import NamedTuple
 from zlib import crc32
 
+import numpy as np
+
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.errors import (
     InvalidInput,
@@ -186,6 +188,81 @@ def read_section(section, where="quantized embedding"):
     metadata = _metadata_of(layout, dimension, layout.fields.unpack_from(section, _HEAD.size), data)
     _require_consistent(layout, dimension, metadata, data)
     return _EMBEDDERS[embedder], (layout.method, dimension, data, metadata)
+
+
+class SectionMatrix(NamedTuple):
+    """Equally long sections of one layout and dimension, part by part.
+
+    `fields` is a structured array [n] of the metadata that sections of the layout store, such as
+    `fields["scale"]`; `data` is u8 [n, bytes of data]. Both are read-only and may be strided.
+    """
+
+    layout: Layout
+    dimension: int
+    fields: np.ndarray
+    data: np.ndarray
+
+
+def are_whole(sections):
+    """Return whether each of some sections ends in its own checksum."""
+    return set(map(crc32, sections)) <= {_RESIDUE}
+
+
+def layout_number(section):
+    """Return the number of a section's layout."""
+    return section[1]
+
+
+def data_start(number, fields=None):
+    """Return where the data begin in sections of a layout.
+
+    Given a number of `fields`, return instead where the metadata after so many of them begin.
+
+    >>> data_start(1), data_start(1, fields=0)
+    (18, 10)
+    """
+    layout = _BY_NUMBER[number]
+    if fields is None:
+        return layout.head.size
+    return struct.calcsize(_HEAD.format + layout.fields.format.removeprefix("<")[:fields])
+
+
+def as_matrix(sections):
+    """Return the SectionMatrix of one or more sections, or None where their heads differ.
+
+    Checksums and contents are not looked at.
+    """
+    first = sections[0]
+    _, number, dimension, length = _HEAD.unpack_from(first)
+    layout = _BY_NUMBER.get(number)
+    if layout is None or length < layout.fields.size or len(first) != OVERHEAD + length:
+        return None
+    if set(map(len, sections)) != {len(first)}:
+        return None
+    matrix = np.frombuffer(b"".join(sections), np.uint8).reshape(len(sections), len(first))
+    if np.any(matrix[:, : _HEAD.size] != matrix[0, : _HEAD.size]):
+        return None
+    fields = _fields(layout, matrix[:, _HEAD.size : layout.head.size])
+    return SectionMatrix(layout, dimension, fields, matrix[:, layout.head.size : -_U32.size])
+
+
+def _fields(layout, stored):
+    formats, names = layout.fields.format.removeprefix("<"), layout.kind._fields[layout.stored]
+    dtype = np.dtype([(name, "<" + one) for name, one in zip(names, formats)])
+    return np.ndarray(len(stored), dtype, np.ascontiguousarray(stored))
+
+
+def section_length(data, start, where):
+    """Return the length of the section that begins at a position of some bytes.
+
+    Raises StorageCorruption, naming `where`, when it is cut off.
+    """
+    if len(data) < start + _HEAD.size:
+        raise _damaged(where, "a section is missing")
+    length = OVERHEAD + _HEAD.unpack_from(data, start)[3]
+    if len(data) < start + length:
+        raise _damaged(where, f"a section of {length} bytes is cut off at {len(data) - start}")
+    return length
 
 
 def overhead(method, layout=None):
