@@ -11,7 +11,9 @@ Array: TypeAlias = NDArray[Any]
 Float32Array: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
 UInt8Array: TypeAlias = NDArray[np.uint8]
+UInt16Array: TypeAlias = NDArray[np.uint16]
 UInt32Array: TypeAlias = NDArray[np.uint32]
+Int8Array: TypeAlias = NDArray[np.int8]
 Int64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 StrPath: TypeAlias = str | PathLike[str]
@@ -25,9 +27,11 @@ __all__ = [
     "BytesLike",
     "Float32Array",
     "Float64Array",
+    "Int8Array",
     "Int64Array",
     "Progress",
     "StrPath",
     "UInt8Array",
+    "UInt16Array",
     "UInt32Array",
 ]

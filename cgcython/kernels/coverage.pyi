@@ -1,16 +1,20 @@
-import numpy as np
+"""Types of token selection by facility location and of Ward clustering; OUT arrays are written."""
+
+from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt32Array
 
 def cover_scratch(tokens: int, dim: int) -> int: ...
-def cover(values: np.ndarray, kept: np.ndarray, gains: np.ndarray, scratch: np.ndarray) -> None: ...
+def cover(
+    values: Float32Array, kept: UInt32Array, gains: Float32Array, scratch: UInt8Array
+) -> None: ...
 def cover_documents(
-    values: np.ndarray,
-    offsets: np.ndarray,
-    kept: np.ndarray,
-    kept_offsets: np.ndarray,
-    gains: np.ndarray,
-    scratch: np.ndarray,
+    values: Float32Array,
+    offsets: Int64Array,
+    kept: UInt32Array,
+    kept_offsets: Int64Array,
+    gains: Float32Array,
+    scratch: UInt8Array,
 ) -> None: ...
 def cluster_scratch(tokens: int, dim: int) -> int: ...
 def cluster(
-    values: np.ndarray, labels: np.ndarray, num_clusters: int, scratch: np.ndarray
+    values: Float32Array, labels: UInt32Array, num_clusters: int, scratch: UInt8Array
 ) -> None: ...

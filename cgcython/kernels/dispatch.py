@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 from importlib.util import find_spec
+from types import ModuleType
 
 FAMILIES = tuple(
     (
@@ -17,7 +18,7 @@ VARIABLE = "CGCYTHON_LEVEL"
 _PACKAGE = "cgcython.kernels"
 
 
-def load(family, level):
+def load(family: str, level: str) -> ModuleType:
     """Return the module of one family at one level.
 
     Raises ImportError when this level was not built.
@@ -25,23 +26,24 @@ def load(family, level):
     return importlib.import_module(f"{_PACKAGE}.{level}.{family}")
 
 
-def available():
+def available() -> list[str]:
     """Return the levels that were built and that this processor runs, slowest first."""
     return [level for level in ("reference", *_runs()) if _is_built(level)]
 
 
-def _runs():
+def _runs() -> list[str]:
     try:
-        return importlib.import_module(f"{_PACKAGE}._cpu").levels()
+        cpu = importlib.import_module(f"{_PACKAGE}._cpu")
     except ImportError:
         return []
+    return list(cpu.levels())
 
 
-def _is_built(level):
+def _is_built(level: str) -> bool:
     return all(find_spec(f"{_PACKAGE}.{level}.{family}") for family in FAMILIES)
 
 
-def use(level):
+def use(level: str) -> None:
     """Bind every family of `cgcython.kernels` to one level, for Python and for cimport."""
     if level not in LEVELS:
         raise ValueError(f"{VARIABLE} is {level!r}, expected one of {', '.join(LEVELS)}")
@@ -56,15 +58,15 @@ def use(level):
         setattr(package, family, module)
         # cimport looks here; compiled callers keep the level they were imported under.
         sys.modules[f"{_PACKAGE}.{family}"] = module
-    package.level = level
+    vars(package)["level"] = level
 
 
-def use_best():
+def use_best() -> None:
     """Bind the level that CGCYTHON_LEVEL names, or else the fastest."""
     use(os.environ.get(VARIABLE) or _best())
 
 
-def _best():
+def _best() -> str:
     best = available()[-1]
     if best == "reference":
         warnings.warn(

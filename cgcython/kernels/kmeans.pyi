@@ -1,11 +1,10 @@
 """Types of the k-means steps; sums, counts and distances are read and written."""
 
-import numpy as np
-from numpy.typing import NDArray
+from cgcython.types import Float32Array, Float64Array, Int64Array, UInt8Array
 
-F32 = NDArray[np.float32]
-
-def shrink_distances(values: F32, centre: F32, distances: F32) -> None: ...
+def shrink_distances(
+    values: Float32Array, centre: Float32Array, distances: Float32Array
+) -> None: ...
 def accumulate(
-    values: F32, codes: NDArray[np.uint8], sums: NDArray[np.float64], counts: NDArray[np.int64]
+    values: Float32Array, codes: UInt8Array, sums: Float64Array, counts: Int64Array
 ) -> None: ...

@@ -1,31 +1,33 @@
-import numpy as np
+"""Types of late interaction on float32 and E4M3 tokens; OUT arrays are written."""
 
-def pack_query(tokens: np.ndarray, packed: np.ndarray) -> int: ...
-def inverse_norms(values: np.ndarray, out: np.ndarray) -> None: ...
-def inverse_norms_codes(codes: np.ndarray, out: np.ndarray) -> None: ...
+from cgcython.types import Float32Array, Int64Array, UInt8Array
+
+def pack_query(tokens: Float32Array, packed: Float32Array) -> int: ...
+def inverse_norms(values: Float32Array, out: Float32Array) -> None: ...
+def inverse_norms_codes(codes: UInt8Array, out: Float32Array) -> None: ...
 def score(
-    packed: np.ndarray,
+    packed: Float32Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    values: Float32Array,
+    norms: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> None: ...
 def score_codes(
-    packed: np.ndarray,
+    packed: Float32Array,
     num_query: int,
-    data: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    data: UInt8Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> None: ...
 def align(
-    packed: np.ndarray,
+    packed: Float32Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    best: np.ndarray,
-    cosines: np.ndarray,
+    values: Float32Array,
+    norms: Float32Array,
+    best: Int64Array,
+    cosines: Float32Array,
 ) -> None: ...
 def pair(query: object, document: object) -> float | None: ...

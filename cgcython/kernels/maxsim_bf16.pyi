@@ -1,24 +1,26 @@
-import numpy as np
+"""Types of late interaction on bfloat16 tokens; OUT arrays are written."""
 
-def encode(values: np.ndarray, halves: np.ndarray) -> int: ...
-def decode(halves: np.ndarray, values: np.ndarray) -> None: ...
-def pack_query(tokens: np.ndarray, packed: np.ndarray) -> int: ...
-def inverse_norms(values: np.ndarray, out: np.ndarray) -> None: ...
+from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt16Array
+
+def encode(values: Float32Array, halves: UInt16Array) -> int: ...
+def decode(halves: UInt16Array, values: Float32Array) -> None: ...
+def pack_query(tokens: Float32Array, packed: UInt16Array) -> int: ...
+def inverse_norms(values: UInt16Array, out: Float32Array) -> None: ...
 def score(
-    packed: np.ndarray,
+    packed: UInt16Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    values: UInt16Array,
+    norms: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> None: ...
 def score_codes(
-    packed: np.ndarray,
+    packed: UInt16Array,
     num_query: int,
-    codes: np.ndarray,
-    norms: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    codes: UInt8Array,
+    norms: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> None: ...

@@ -1,14 +1,16 @@
-import numpy as np
+"""Types of late interaction on product-quantization codes; OUT arrays are written."""
 
-def tables(packed: np.ndarray, codebook: np.ndarray, out: np.ndarray) -> None: ...
-def squares(codebook: np.ndarray, out: np.ndarray) -> None: ...
-def inverse_norms(squares: np.ndarray, codes: np.ndarray, out: np.ndarray) -> None: ...
+from cgcython.types import Float32Array, Float64Array, Int64Array, UInt8Array
+
+def tables(packed: Float32Array, codebook: Float32Array, out: Float32Array) -> None: ...
+def squares(codebook: Float32Array, out: Float64Array) -> None: ...
+def inverse_norms(squares: Float64Array, codes: UInt8Array, out: Float32Array) -> None: ...
 def score(
-    tables: np.ndarray,
+    tables: Float32Array,
     num_query: int,
-    codes: np.ndarray,
-    norms: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    codes: UInt8Array,
+    norms: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> None: ...

@@ -1,47 +1,49 @@
-import numpy as np
+"""Types of the screen of late interaction; OUT arrays are written."""
+
+from cgcython.types import Float32Array, Int8Array, Int64Array, UInt8Array
 
 def pays() -> bool: ...
 def lines(dim: int) -> int: ...
 def encode_rows(
-    values: np.ndarray, norms: np.ndarray, codes: np.ndarray, bounds: np.ndarray
+    values: Float32Array, norms: Float32Array, codes: UInt8Array, bounds: Float32Array
 ) -> None: ...
-def pack_query(packed: np.ndarray, rows: np.ndarray, numbers: np.ndarray) -> None: ...
+def pack_query(packed: Float32Array, rows: Float32Array, numbers: Int8Array) -> None: ...
 def score(
-    packed: np.ndarray,
-    rows: np.ndarray,
-    numbers: np.ndarray,
+    packed: Float32Array,
+    rows: Float32Array,
+    numbers: Int8Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    codes: np.ndarray,
-    bounds: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    sums: np.ndarray,
+    values: Float32Array,
+    norms: Float32Array,
+    codes: UInt8Array,
+    bounds: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    sums: Float32Array,
 ) -> int: ...
 def bound(
-    packed: np.ndarray,
-    rows: np.ndarray,
-    numbers: np.ndarray,
+    packed: Float32Array,
+    rows: Float32Array,
+    numbers: Int8Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    codes: np.ndarray,
-    bounds: np.ndarray,
-    starts: np.ndarray,
-    counts: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
+    values: Float32Array,
+    norms: Float32Array,
+    codes: UInt8Array,
+    bounds: Float32Array,
+    starts: Int64Array,
+    counts: Int64Array,
+    lower: Float32Array,
+    upper: Float32Array,
 ) -> None: ...
 def align(
-    packed: np.ndarray,
-    rows: np.ndarray,
-    numbers: np.ndarray,
+    packed: Float32Array,
+    rows: Float32Array,
+    numbers: Int8Array,
     num_query: int,
-    values: np.ndarray,
-    norms: np.ndarray,
-    codes: np.ndarray,
-    bounds: np.ndarray,
-    best: np.ndarray,
-    cosines: np.ndarray,
+    values: Float32Array,
+    norms: Float32Array,
+    codes: UInt8Array,
+    bounds: Float32Array,
+    best: Int64Array,
+    cosines: Float32Array,
 ) -> None: ...

@@ -1,12 +1,6 @@
-"""Types of the sparse kernels; OUT arrays are written, all others are read."""
+"""Types of the sparse kernels; OUT arrays are written."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
-U8 = NDArray[np.uint8]
-U32 = NDArray[np.uint32]
+from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt32Array
 
 CANONICAL: int
 COMPACT_F16: int
@@ -20,17 +14,41 @@ BAD_INDEX: int
 BAD_WEIGHT: int
 
 def size(nnz: int, dimension: int, layout: int) -> int: ...
-def encode(indices: U32, weights: F32, dimension: int, layout: int, data: U8) -> bool: ...
-def decode(data: U8 | bytes, dimension: int, layout: int, indices: U32, weights: F32) -> int: ...
+def encode(
+    indices: UInt32Array, weights: Float32Array, dimension: int, layout: int, data: UInt8Array
+) -> bool: ...
+def decode(
+    data: UInt8Array | bytes,
+    dimension: int,
+    layout: int,
+    indices: UInt32Array,
+    weights: Float32Array,
+) -> int: ...
 def encode_vector(
     indices: object, weights: object, dimension: int, layout: int
 ) -> bytes | None: ...
-def decode_vector(data: bytes, nnz: int, dimension: int, layout: int) -> tuple[U32, F32] | None: ...
-def fits_half(indptr: I64, weights: F32, fits: U8) -> None: ...
-def measure_rows(indptr: I64, dimension: int, layouts: U8, offsets: I64) -> None: ...
+def decode_vector(
+    data: bytes, nnz: int, dimension: int, layout: int
+) -> tuple[UInt32Array, Float32Array] | None: ...
+def fits_half(indptr: Int64Array, weights: Float32Array, fits: UInt8Array) -> None: ...
+def measure_rows(
+    indptr: Int64Array, dimension: int, layouts: UInt8Array, offsets: Int64Array
+) -> None: ...
 def encode_rows(
-    indptr: I64, indices: U32, weights: F32, dimension: int, layouts: U8, data: U8, offsets: I64
+    indptr: Int64Array,
+    indices: UInt32Array,
+    weights: Float32Array,
+    dimension: int,
+    layouts: UInt8Array,
+    data: UInt8Array,
+    offsets: Int64Array,
 ) -> int: ...
 def decode_rows(
-    data: U8, offsets: I64, layouts: U8, dimension: int, indptr: I64, indices: U32, weights: F32
+    data: UInt8Array,
+    offsets: Int64Array,
+    layouts: UInt8Array,
+    dimension: int,
+    indptr: Int64Array,
+    indices: UInt32Array,
+    weights: Float32Array,
 ) -> int: ...

@@ -1,24 +1,32 @@
-"""Types of the sparse products; OUT arrays are written, all others are read."""
+"""Types of the sparse products; OUT arrays are written."""
 
-import numpy as np
-from numpy.typing import NDArray
+from cgcython.types import Float32Array, Int64Array, UInt32Array
 
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
-U32 = NDArray[np.uint32]
-
-def dot_pair(indices_a: U32, weights_a: F32, indices_b: U32, weights_b: F32) -> float: ...
-def dot_rows(query: F32, indptr: I64, indices: U32, weights: F32, out: F32) -> None: ...
-def norms(indptr: I64, weights: F32, out: F32) -> None: ...
+def dot_pair(
+    indices_a: UInt32Array, weights_a: Float32Array, indices_b: UInt32Array, weights_b: Float32Array
+) -> float: ...
+def dot_rows(
+    query: Float32Array,
+    indptr: Int64Array,
+    indices: UInt32Array,
+    weights: Float32Array,
+    out: Float32Array,
+) -> None: ...
+def norms(indptr: Int64Array, weights: Float32Array, out: Float32Array) -> None: ...
 def invert(
-    indptr: I64, indices: U32, weights: F32, starts: I64, docs: U32, placed: F32
+    indptr: Int64Array,
+    indices: UInt32Array,
+    weights: Float32Array,
+    starts: Int64Array,
+    docs: UInt32Array,
+    placed: Float32Array,
 ) -> None: ...
 def score_postings(
-    query_indices: U32,
-    query_weights: F32,
-    starts: I64,
-    docs: U32,
-    weights: F32,
+    query_indices: UInt32Array,
+    query_weights: Float32Array,
+    starts: Int64Array,
+    docs: UInt32Array,
+    weights: Float32Array,
     first: int,
-    out: F32,
+    out: Float32Array,
 ) -> None: ...

@@ -1,12 +1,6 @@
-"""Types of the token record kernels; OUT arrays are written, all others are read."""
+"""Types of the token record kernels; OUT arrays are written."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-F32 = NDArray[np.float32]
-I64 = NDArray[np.int64]
-U8 = NDArray[np.uint8]
-U32 = NDArray[np.uint32]
+from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt32Array
 
 CANONICAL: int
 COMPACT_E4M3: int
@@ -16,10 +10,22 @@ COMPACT_INT2: int
 WIDEST_TURNED: int
 
 def is_sound(values: object, dim: int) -> bool: ...
-def encode(values: F32, kept: U32, importance: F32 | None, layout: int) -> bytes | None: ...
+def encode(
+    values: Float32Array, kept: UInt32Array, importance: Float32Array | None, layout: int
+) -> bytes | None: ...
 def decode(
-    data: bytes | U8, n: int, count: int, dim: int, layout: int, out: F32 | None = None
-) -> F32 | None: ...
+    data: bytes | UInt8Array,
+    n: int,
+    count: int,
+    dim: int,
+    layout: int,
+    out: Float32Array | None = None,
+) -> Float32Array | None: ...
 def decode_rows(
-    data: U8, offsets: I64, originals: U32, edges: I64, layout: int, values: F32
+    data: UInt8Array,
+    offsets: Int64Array,
+    originals: UInt32Array,
+    edges: Int64Array,
+    layout: int,
+    values: Float32Array,
 ) -> int: ...

@@ -1,0 +1,22 @@
+"""The families of kernels, bound to the level that runs."""
+
+from cgcython.kernels import adc as adc
+from cgcython.kernels import bits as bits
+from cgcython.kernels import coverage as coverage
+from cgcython.kernels import dense as dense
+from cgcython.kernels import dispatch as dispatch
+from cgcython.kernels import e4m3 as e4m3
+from cgcython.kernels import kmeans as kmeans
+from cgcython.kernels import limits as limits
+from cgcython.kernels import maxsim as maxsim
+from cgcython.kernels import maxsim_bf16 as maxsim_bf16
+from cgcython.kernels import maxsim_integers as maxsim_integers
+from cgcython.kernels import maxsim_pq as maxsim_pq
+from cgcython.kernels import maxsim_screen as maxsim_screen
+from cgcython.kernels import pq as pq
+from cgcython.kernels import sparse as sparse
+from cgcython.kernels import sparse_products as sparse_products
+from cgcython.kernels import token_records as token_records
+from cgcython.kernels import tokens as tokens
+
+level: str

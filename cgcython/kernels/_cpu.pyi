@@ -1,0 +1,3 @@
+"""Types of the levels that this processor runs."""
+
+def levels() -> list[str]: ...
