@@ -1,13 +1,18 @@
 """Ranges cover all rows in order, whatever their weights."""
 
+import _thread
+import threading
+import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgcython import parallel
 from cgcython.errors import InvalidInput
-from cgcython.parallel import split_rows, split_weighted
+from cgcython.parallel import each, split_rows, split_weighted
 
 
 def span(start, stop):
@@ -39,3 +44,52 @@ def test_rows_are_split_by_their_number():
 def test_threads_are_counted_from_one(split, num_threads):
     with pytest.raises(InvalidInput, match="num_threads"):
         split(span, 3 if split is split_rows else [1, 1, 1], num_threads)
+
+
+def test_threads_are_any_whole_number():
+    assert each(str, [1, 2, 3], num_threads=np.int64(2)) == ["1", "2", "3"]
+    with pytest.raises(InvalidInput, match="num_threads"):
+        split_rows(span, 3, True)
+
+
+@given(rows=st.integers(0, 99), num_threads=st.integers(1, 4), first=st.integers(1, 50))
+def test_pieces_cover_all_rows_in_order(rows, num_threads, first):
+    pieces = split_rows(span, rows, num_threads, first)
+    assert (pieces[0][0], pieces[-1][1]) == (0, rows)
+    assert all(one[1] == two[0] for one, two in pairwise(pieces))
+
+
+def test_a_piece_takes_about_as_long_as_one_is_to_take(monkeypatch):
+    monkeypatch.setattr(parallel, "PIECE_SECONDS", 0.01)
+    pieces = split_rows(lambda a, b: time.sleep((b - a) * 1e-3) or b - a, 100, first=4)
+    assert max(pieces) <= 12  # of a millisecond each
+    assert sum(pieces) == 100
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_ctrl_c_is_answered_between_pieces_and_ends_all_threads(num_threads):
+    running, late = set(), []
+
+    def work(start, stop):
+        running.add(start)
+        time.sleep(0.01)
+        running.discard(start)
+        late.append(threading.current_thread())
+        if start == 0:
+            _thread.interrupt_main()
+
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        split_rows(work, 3000, num_threads, first=1)
+    assert time.perf_counter() - began < 1
+    assert not running
+    assert len(late) < 100
+
+
+def test_the_error_of_the_first_range_is_raised_whichever_comes_first():
+    def fail(start, stop):
+        time.sleep(0.05 if start < 50 else 0)
+        raise ValueError(start)
+
+    with pytest.raises(ValueError, match=r"^0$"):
+        split_rows(fail, 100, 2)
