@@ -1,47 +1,64 @@
 """Files that appear whole or not at all."""
 
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cgcython.types import BytesLike, StrPath
 
-def write_whole(path, data):
-    """Write bytes, or several one after the other, durably; a failure leaves what was there.
 
+@contextmanager
+def written_whole(path: StrPath) -> Iterator[Path]:
+    """Yield the path of an empty file that takes the place of `path` when the block succeeds.
+
+    The content is on the disk before it is seen under its name; a failure leaves what was there.
+    Folders are made where they are missing. The file keeps the mode of the one that it replaces; a
+    new one has what the umask allows.
+
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder, "new", "file"), b"bytes")
+    ...     with written_whole(Path(folder, "new", "file")) as temporary:
+    ...         _ = temporary.write_bytes(b"bytes")
     ...     Path(folder, "new", "file").read_bytes()
     b'bytes'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(handle, "wb") as file:
-            file.writelines(data if isinstance(data, list) else [data])
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def written_whole(path):
-    """Yield a temporary path beside `path` that takes its place when the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{path.suffix}")
+    temporary = _empty_file_beside(path)
     try:
         yield temporary
-        temporary.replace(path)
+        _flush(temporary)
+        os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+    _flush(path.parent)
+
+
+def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
+    """Write bytes, or several one after the other, as `written_whole` does."""
+    with written_whole(path) as temporary, open(temporary, "wb") as file:
+        file.writelines(data if isinstance(data, list) else [data])
+
+
+def _empty_file_beside(path: Path) -> Path:
+    """Return a new file in the folder of `path`; writers of files tell the format by its suffix."""
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        if path.exists():
+            os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
+    finally:
+        os.close(handle)
+    return temporary
+
+
+def _flush(path: Path) -> None:
+    """Wait until what was written to a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
