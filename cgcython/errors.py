@@ -1,5 +1,8 @@
 """What can go wrong, each with its facts as attributes and one sentence that names the remedy."""
 
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
 
 class QuantizationError(Exception):
     """Base of every error this package raises on purpose.
@@ -9,10 +12,11 @@ class QuantizationError(Exception):
     """
 
     code = "EMB-E000"
-    facts = ()
+    facts: tuple[str, ...] = ()
     sentence = ""
+    model_id: int | str | None
 
-    def __init__(self, *, model_id=None, **facts):
+    def __init__(self, *, model_id: int | str | None = None, **facts: object) -> None:
         unknown = facts.keys() - set(self.facts)
         if unknown:
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
@@ -21,38 +25,42 @@ class QuantizationError(Exception):
             setattr(self, name, facts.get(name))
         super().__init__()
 
-    def about(self, model_id):
+    def about(self, model_id: int | str | None) -> Self:
         """Name the embedder, unless a lower layer did, and return this error."""
         self.model_id = model_id if self.model_id is None else self.model_id
         return self
 
-    def __str__(self):
+    def _template(self) -> str:
+        """Return the sentence with the names of facts in braces."""
+        return self.sentence
+
+    def __str__(self) -> str:
         about = "" if self.model_id is None else f"{_shown(self.model_id)}: "
         facts = {name: _shown(value) for name, value in vars(self).items()}
-        return f"[{self.code}] {about}{self.sentence.format(**facts)}"
+        return f"[{self.code}] {about}{self._template().format(**facts)}"
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         facts = {"model_id": self.model_id, **{name: getattr(self, name) for name in self.facts}}
         shown = (f"{name}={value!r}" for name, value in facts.items() if value is not None)
         return f"{type(self).__name__}({', '.join(shown)})"
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
         return _rebuild, (type(self), vars(self).copy())
 
 
 class _Unknown:
     """A fact that was not given: it prints in any format, a percentage among them."""
 
-    def __format__(self, _):
+    def __format__(self, _: str) -> str:
         return "None"
 
 
-def _shown(fact):
+def _shown(fact: object) -> object:
     # An embedder has a label, such as `E9 Hdc`.
     return _Unknown() if fact is None else getattr(fact, "label", fact)
 
 
-def _rebuild(kind, attributes):
+def _rebuild(kind: type[QuantizationError], attributes: dict[str, Any]) -> QuantizationError:
     error = kind()
     vars(error).update(attributes)
     return error
@@ -63,12 +71,15 @@ class DimensionMismatch(QuantizationError):
 
     code = "EMB-E005"
     facts = ("expected", "actual", "what")
+    expected: int
+    actual: int
+    what: str
     sentence = (
         "expected {expected} {what}, got {actual}; "
         "pass the embedder's own output or choose another profile"
     )
 
-    def __init__(self, *, what="values", **facts):
+    def __init__(self, *, what: str = "values", **facts: Any) -> None:
         super().__init__(what=what, **facts)
 
 
@@ -80,9 +91,12 @@ class StorageCorruption(QuantizationError):
 
     code = "EMB-E010"
     facts = ("where", "reason", "ids")
+    where: object
+    reason: object
+    ids: tuple[Any, ...]
     sentence = "{where} is damaged: {reason}; restore it from a backup or encode it again"
 
-    def __init__(self, *, ids=(), **facts):
+    def __init__(self, *, ids: Iterable[Any] = (), **facts: Any) -> None:
         super().__init__(ids=tuple(ids), **facts)
 
 
@@ -103,10 +117,12 @@ class CodebookMissing(QuantizationError):
 
     code = "EMB-E011"
     facts = ("path", "codebook_id", "command")
+    path: object
+    codebook_id: int | None
+    command: str | None
 
-    @property
-    def sentence(self):
-        """What is missing: a file, or the codebook that made some codes."""
+    def _template(self) -> str:
+        """Say what is missing: a file, or the codebook that made some codes."""
         if self.codebook_id is not None:
             return (
                 "codebook {codebook_id:#010x}, which made these codes, is not at hand; "
@@ -120,6 +136,9 @@ class RecallLossExceeded(QuantizationError):
 
     code = "EMB-E012"
     facts = ("method", "measured_loss", "max_loss")
+    method: object
+    measured_loss: float
+    max_loss: float
     sentence = (
         "{method} loses {measured_loss:.2%}, more than the {max_loss:.2%} allowed; "
         "use more subvectors or more training data, or force it"
@@ -131,10 +150,13 @@ class InvalidQuantizedData(QuantizationError):
 
     code = "EMB-E013"
     facts = ("method", "expected_bytes", "actual_bytes", "reason")
+    method: object
+    expected_bytes: int | None
+    actual_bytes: int | None
+    reason: str | None
 
-    @property
-    def sentence(self):
-        """What is wrong: the number of bytes, their content, or both."""
+    def _template(self) -> str:
+        """Say what is wrong: the number of bytes, their content, or both."""
         has_bytes = self.expected_bytes is not None
         length = "expected {expected_bytes} bytes, got {actual_bytes}" if has_bytes else None
         wrong = ", ".join(filter(None, (length, self.reason and "{reason}")))
@@ -146,6 +168,10 @@ class SparseTooDense(QuantizationError):
 
     code = "EMB-E014"
     facts = ("expected_sparsity", "nnz", "total", "actual_pct")
+    expected_sparsity: float
+    nnz: int
+    total: int
+    actual_pct: float
     sentence = (
         "{nnz} of {total} values are non-zero ({actual_pct:.6g} %), "
         "more than {expected_sparsity} %; drop the smallest weights or use a dense method"
@@ -157,6 +183,8 @@ class NonFiniteValue(QuantizationError):
 
     code = "EMB-E015"
     facts = ("index", "value")
+    index: int
+    value: float
     sentence = "value {index} is {value}; embeddings must be finite float32 numbers"
 
 
@@ -165,6 +193,8 @@ class MethodMismatch(QuantizationError):
 
     code = "EMB-E016"
     facts = ("expected", "actual")
+    expected: object
+    actual: object
     sentence = "expected {expected}, got {actual}; let QuantizationRouter choose the codec"
 
 
@@ -173,6 +203,8 @@ class BudgetExceeded(QuantizationError):
 
     code = "EMB-E017"
     facts = ("budget_bytes", "smallest_bytes")
+    budget_bytes: int
+    smallest_bytes: int
     sentence = (
         "the smallest layout takes {smallest_bytes} bytes, the budget is {budget_bytes}; "
         "raise budget_bytes or keep fewer tokens"
@@ -184,6 +216,9 @@ class InvalidInput(QuantizationError, ValueError):
 
     code = "EMB-E018"
     facts = ("what", "expected", "actual")
+    what: str
+    expected: str
+    actual: object
     sentence = "{what}: expected {expected}, got {actual}"
 
 
@@ -192,6 +227,8 @@ class StoreUnavailable(QuantizationError):
 
     code = "EMB-E019"
     facts = ("path", "reason")
+    path: object
+    reason: object
     sentence = "store {path}: {reason}"
 
 
@@ -200,7 +237,8 @@ class UsageError(QuantizationError):
 
     code = "EMB-E022"
     facts = ("reason",)
+    reason: str | None
     sentence = "{reason}"
 
-    def __init__(self, reason=None):
+    def __init__(self, reason: str | None = None) -> None:
         super().__init__(reason=reason)
