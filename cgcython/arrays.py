@@ -1,16 +1,21 @@
 """Turns what callers have into finite, contiguous float32 arrays, or says what is wrong with it."""
 
 import math
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
+from cgcython.types import Array, ArrayLike, Float32Array, Scalar, TokensLike
 
 F32 = np.dtype(np.float32)
 CACHE_LINE = 64
 
 
-def aligned_empty(shape, dtype=F32):
+def aligned_empty(shape: Sequence[int], dtype: DTypeLike = F32) -> Array:
     """Return an array for a kernel's inner loop to read: it begins on a cache line.
 
     numpy aligns to 16 bytes, and a vector that lies on two lines costs two reads.
@@ -25,14 +30,14 @@ def aligned_empty(shape, dtype=F32):
     return space[start : start + size].view(dtype).reshape(shape)
 
 
-def aligned_copy(array):
+def aligned_copy(array: NDArray[Scalar]) -> NDArray[Scalar]:
     """Return a copy of an array that begins on a cache line."""
     copy = aligned_empty(array.shape, array.dtype)
     copy[...] = array
     return copy
 
 
-def as_vector(values, dim=None):
+def as_vector(values: ArrayLike, dim: int | None = None) -> Float32Array:
     """Return values as a float32 vector of `dim` numbers, all finite.
 
     Takes whatever numpy.asarray takes, torch CPU tensors and ml_dtypes arrays. Raises
@@ -44,25 +49,26 @@ def as_vector(values, dim=None):
     return _checked(values, ("values",), (dim,))
 
 
-def as_matrix(values, dim=None, finite=True):
+def as_matrix(values: ArrayLike, dim: int | None = None, finite: bool = True) -> Float32Array:
     """Return values as a float32 matrix [n, dim], all finite; errors as in `as_vector`.
 
-    `finite=False` leaves that check to a kernel that reads every value anyway.
+    An array without values, of whatever shape, has no rows. `finite=False` leaves that check to
+    a kernel that reads every value anyway.
     """
-    values = _or_empty(values, dim)
-    return _checked(values, ("rows", "values per row"), (None, dim), finite)
+    rows = _or_empty(values, dim)
+    return _checked(rows, ("rows", "values per row"), (None, dim), finite)
 
 
-def as_tokens(tokens, dim=None, finite=True):
+def as_tokens(tokens: TokensLike, dim: int | None = None, finite: bool = True) -> Float32Array:
     """Return a token matrix [n, dim]: a matrix, a list of vectors or a TokenEmbeddings.
 
-    `finite` as in `as_matrix`.
+    Empty ones and `finite` as in `as_matrix`.
     """
-    tokens = _or_empty(getattr(tokens, "embeddings", tokens), dim)
-    return _checked(tokens, ("tokens", "values per token"), (None, dim), finite)
+    rows = _or_empty(getattr(tokens, "embeddings", tokens), dim)
+    return _checked(rows, ("tokens", "values per token"), (None, dim), finite)
 
 
-def as_float32(values):
+def as_float32(values: ArrayLike) -> Float32Array:
     """Return values as an aligned, contiguous float32 array of the same shape.
 
     What overflows becomes infinite; use `require_finite` to refuse that.
@@ -72,11 +78,13 @@ def as_float32(values):
         if flags.c_contiguous and flags.aligned:
             return values
     try:
-        array = np.asarray(_without_tensors(values))
-        with np.errstate(over="ignore", invalid="ignore"):
+        array = np.asarray(_without_tensors(unmasked(values, "embedding")))
+        with np.errstate(all="ignore"):  # what is too small becomes subnormal or zero
             # "same_kind" refuses complex numbers, text, dates and objects.
-            array = array.astype(F32, casting="same_kind", copy=False)
-        return np.require(array, requirements=["C", "A"])
+            narrow = array.astype(np.float32, casting="same_kind", copy=False)
+        return np.require(narrow, requirements=["C", "A"])
+    except InvalidInput:
+        raise
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InvalidInput(
             what="embedding",
@@ -85,7 +93,49 @@ def as_float32(values):
         ) from None
 
 
-def require_finite(array):
+def as_integers(values: ArrayLike, what: str) -> Array:
+    """Return whole numbers as an array of an integer type; of nothing, an empty one.
+
+    Raises InvalidInput, which names `what`, for anything else.
+
+    >>> as_integers([1.0, 2.0], "rows")
+    Traceback (most recent call last):
+    cgcython.errors.InvalidInput: [EMB-E018] rows: expected whole numbers, got float64
+    """
+    try:
+        array = np.asarray(unmasked(values, what))
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        actual = f"{type(values).__name__}: {error}"
+        raise InvalidInput(what=what, expected="whole numbers", actual=actual) from None
+    if array.size == 0:
+        return array.astype(np.int64, casting="unsafe")
+    if array.dtype.kind not in "ui":
+        raise InvalidInput(what=what, expected="whole numbers", actual=array.dtype)
+    return array
+
+
+def unmasked(values: Any, what: str) -> Any:
+    """Return values, which numpy would strip of their masks.
+
+    Raises InvalidInput where a masked array, alone or in lists, has a masked entry.
+    """
+    if "numpy.ma" in sys.modules:  # else there are no masked arrays
+        _require_unmasked(values, what)
+    return values
+
+
+def _require_unmasked(values: Any, what: str) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        place = int(np.argmax(np.ma.getmaskarray(values)))
+        expected = "values without masked ones; fill them, as array.filled(0) does"
+        raise InvalidInput(what=what, expected=expected, actual=f"value {place} masked")
+    if isinstance(values, (list, tuple)):
+        for one in values:
+            if not isinstance(one, (int, float)):
+                _require_unmasked(one, what)
+
+
+def require_finite(array: Float32Array) -> None:
     """Raise NonFiniteValue at the first NaN or infinity of an array, in C order."""
     finite = np.isfinite(array)
     if not finite.all():
@@ -93,13 +143,16 @@ def require_finite(array):
         raise NonFiniteValue(index=index, value=float(np.ravel(array)[index]))
 
 
-def _or_empty(values, dim):
-    """Return no rows of `dim` values for an empty list, whose rows have no length."""
-    is_empty = isinstance(values, (list, tuple)) and not len(values)
+def _or_empty(values: Any, dim: int | None) -> Any:
+    """Return no rows of `dim` values for a list or vector without values, as JSON has them."""
+    if isinstance(values, (list, tuple)):
+        is_empty = not len(values)
+    else:
+        is_empty = getattr(values, "shape", None) == (0,)
     return np.empty((0, dim or 0), F32) if is_empty else values
 
 
-def _without_tensors(values):
+def _without_tensors(values: Any) -> Any:
     """Return torch tensors, alone or in a list, as what numpy.asarray takes."""
     if isinstance(values, (list, tuple)) and values and hasattr(values[0], "detach"):
         return [_without_tensors(value) for value in values]
@@ -109,7 +162,9 @@ def _without_tensors(values):
     return values.float() if values.is_floating_point() else values
 
 
-def _checked(values, axes, shape, finite=True):
+def _checked(
+    values: ArrayLike, axes: Sequence[str], shape: Sequence[int | None], finite: bool = True
+) -> Float32Array:
     array = as_float32(values)
     if array.ndim != len(shape):
         raise DimensionMismatch(

@@ -5,7 +5,6 @@ so that Ctrl-C is answered soon however many rows a call has; the other threads 
 end of their pieces.
 """
 
-import operator
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -14,7 +13,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from cgcython.errors import InvalidInput
+from cgcython.checks import require_whole
 from cgcython.types import ArrayLike
 
 PIECE_SECONDS = 0.04
@@ -64,15 +63,9 @@ def each(function: Callable[[Item], T], items: Sequence[Item], num_threads: int 
     return [one for some in found for one in some]
 
 
-def require_threads(num_threads: int) -> int:
+def require_threads(num_threads: object) -> int:
     """Return a number of threads. Raises InvalidInput unless it is a whole one from 1 on."""
-    try:
-        number = operator.index(num_threads)
-    except TypeError:
-        number = 0
-    if number < 1 or isinstance(num_threads, (bool, np.bool_)):
-        raise InvalidInput(what="num_threads", expected="1 or more", actual=num_threads)
-    return number
+    return require_whole(num_threads, "num_threads", least=1)
 
 
 def _run(function: Callable[[int, int], T], edges: list[int], first: int) -> list[T]:

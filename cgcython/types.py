@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,17 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 StrPath: TypeAlias = str | PathLike[str]
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 Progress: TypeAlias = Callable[[int], object]  # told how many more are done
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class HasEmbeddings(Protocol):
+    """A token matrix in an object of its own, as TokenEmbeddings is."""
+
+    @property
+    def embeddings(self) -> Array: ...
+
+
+TokensLike: TypeAlias = ArrayLike | HasEmbeddings  # a matrix [tokens, dim] or a list of vectors
 
 __all__ = [
     "Array",
@@ -27,10 +38,13 @@ __all__ = [
     "BytesLike",
     "Float32Array",
     "Float64Array",
+    "HasEmbeddings",
     "Int8Array",
     "Int64Array",
     "Progress",
+    "Scalar",
     "StrPath",
+    "TokensLike",
     "UInt8Array",
     "UInt16Array",
     "UInt32Array",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tensor_stand_in import Tensor, needing_gradient
 
-from cgcython.arrays import as_matrix, as_tokens, as_vector
+from cgcython.arrays import as_integers, as_matrix, as_tokens, as_vector
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
 from cgcython.records import TokenEmbeddings
 
@@ -152,3 +152,54 @@ def test_tokens_may_be_vectors_matrices_or_token_embeddings():
     rows = [VALUES, VALUES + 1]
     for tokens in (rows, np.stack(rows), TokenEmbeddings(rows), [list(row) for row in rows]):
         np.testing.assert_array_equal(as_tokens(tokens, dim=16), np.stack(rows))
+
+
+def test_a_vector_without_values_is_no_tokens_as_json_has_them():
+    assert as_tokens(np.array([])).shape == (0, 0)
+    assert as_matrix(np.array([]), dim=4).shape == (0, 4)
+
+
+MASKED = np.ma.masked_greater(VALUES, 1.5)  # from value 15 on
+
+
+@pytest.mark.parametrize(
+    ("take", "values"),
+    [
+        (as_vector, MASKED),
+        (as_vector, MASKED.astype(np.float64)),
+        (as_vector, [*VALUES[:15].tolist(), np.ma.masked]),
+        (as_matrix, MASKED[None]),
+        (as_tokens, [VALUES, MASKED]),
+        (as_tokens, [VALUES.tolist(), [*VALUES[:15].tolist(), np.ma.masked]]),
+        (lambda values: as_integers(values, "rows"), np.ma.masked_greater([0, 9, 1], 5)),
+    ],
+)
+def test_masked_values_are_named_and_never_taken(take, values):
+    with pytest.raises(InvalidInput, match=r"value (0|1|15) masked"):
+        take(values)
+
+
+def test_an_array_that_masks_nothing_is_an_array():
+    np.testing.assert_array_equal(as_vector(np.ma.array(VALUES, mask=False)), VALUES)
+
+
+def test_what_is_too_small_for_float32_underflows_whatever_numpy_is_told():
+    with np.errstate(all="raise"):
+        assert as_vector([1e-300, 1e-40, 1.0]).tolist() == [0.0, np.float32(1e-40), 1.0]
+
+
+@pytest.mark.parametrize("kind", ["u1", "i8", ">i4", "u8"])
+def test_integers_of_any_type_are_integers(kind):
+    assert as_integers(np.array([3, 1], kind), "rows").tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("values", [[1.0], [None], "12", [[1], [1, 2]], {1}, [True], [2**70]])
+def test_what_is_no_integer_is_named(values):
+    with pytest.raises(InvalidInput, match="rows: expected whole numbers"):
+        as_integers(values, "rows")
+
+
+@pytest.mark.parametrize("values", [[], np.array([]), ()])
+def test_no_values_are_no_integers(values):
+    found = as_integers(values, "rows")
+    assert (found.dtype, found.size) == (np.int64, 0)

@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "types errors base arrays parallel files tensors metadata frames manifest records kernels "
-    "token_array similarity codecs interchange embedders router fingerprint store search "
+    "types errors checks base arrays parallel files tensors metadata frames manifest records "
+    "kernels token_array similarity codecs interchange embedders router fingerprint store search "
     "corpus evaluation cli"
 ).split()
 FACES = {"__init__", "__main__"}

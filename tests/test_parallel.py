@@ -36,11 +36,12 @@ def test_two_ranges_differ_by_no_more_than_the_row_between_them(weights):
 
 def test_rows_are_split_by_their_number():
     assert split_rows(span, 7, 2) == [(0, 3), (3, 7)]
+    assert split_rows(span, 7, np.int64(2)) == [(0, 3), (3, 7)]
     assert split_rows(span, 0, 4) == [(0, 0)]
 
 
 @pytest.mark.parametrize("split", [split_rows, split_weighted])
-@pytest.mark.parametrize("num_threads", [0, 1.0, "2"])
+@pytest.mark.parametrize("num_threads", [0, 1.0, "2", True])
 def test_threads_are_counted_from_one(split, num_threads):
     with pytest.raises(InvalidInput, match="num_threads"):
         split(span, 3 if split is split_rows else [1, 1, 1], num_threads)

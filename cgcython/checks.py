@@ -1,0 +1,60 @@
+"""Checks of single arguments that stand at many doors: whole and real numbers."""
+
+import math
+from operator import index
+
+from cgcython.errors import InvalidInput
+
+
+def require_whole(value: object, what: str, least: int = 0, most: int | None = None) -> int:
+    """Return a whole number as an int; numpy's are taken, booleans are not.
+
+    Raises InvalidInput unless it is one, from `least` to `most`.
+
+    >>> require_whole(3.0, "k")
+    Traceback (most recent call last):
+    cgcython.errors.InvalidInput: [EMB-E018] k: expected 0 or more, got 3.0
+    """
+    number = None if isinstance(value, bool) else _index(value)
+    if number is None or number < least or (most is not None and number > most):
+        expected = f"{least} or more" if most is None else f"{least} to {most}"
+        raise InvalidInput(what=what, expected=expected, actual=_shown(value))
+    return number
+
+
+def require_real(
+    value: object, what: str, least: float = -math.inf, most: float = math.inf
+) -> float:
+    """Return a number as a float; text and NaN are none.
+
+    Raises InvalidInput unless it is one, from `least` to `most`.
+    """
+    number = math.nan if isinstance(value, (str, bytes, bytearray)) else _float(value)
+    if not least <= number <= most:
+        raise InvalidInput(what=what, expected=_range(least, most), actual=_shown(value))
+    return number
+
+
+def _index(value: object) -> int | None:
+    try:
+        return index(value)  # type: ignore[arg-type]  # what is no integer raises
+    except TypeError:
+        return None
+
+
+def _float(value: object) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(most):
+        return "a number" if math.isinf(least) else f"a number, {least:g} or more"
+    return f"a number from {least:g} to {most:g}"
+
+
+def _shown(value: object) -> object:
+    """Return what a message shows of a value that may be of any kind and size."""
+    return value if isinstance(value, (int, float)) else f"{value!r:.60}"
