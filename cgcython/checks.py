@@ -1,6 +1,7 @@
-"""Checks of single arguments that stand at many doors: whole and real numbers."""
+"""Checks of single arguments that stand at many doors: numbers and choices."""
 
 import math
+from collections.abc import Iterable
 from operator import index
 
 from cgcython.errors import InvalidInput
@@ -35,6 +36,14 @@ def require_real(
     return number
 
 
+def require_choice(value: object, what: str, choices: Iterable[str]) -> str:
+    """Return a text that is one of some choices. Raises InvalidInput for any other."""
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        raise InvalidInput(what=what, expected=" or ".join(known), actual=_shown(value))
+    return value
+
+
 def _index(value: object) -> int | None:
     try:
         return index(value)  # type: ignore[arg-type]  # what is no integer raises
@@ -57,4 +66,6 @@ def _range(least: float, most: float) -> str:
 
 def _shown(value: object) -> object:
     """Return what a message shows of a value that may be of any kind and size."""
+    if isinstance(value, str):
+        return f"{value:.60}"
     return value if isinstance(value, (int, float)) else f"{value!r:.60}"

@@ -29,6 +29,25 @@ class HasEmbeddings(Protocol):
     def embeddings(self) -> Array: ...
 
 
+class CodebookLike(Protocol):
+    """What tokens know of a product-quantization codebook; `PQ8Codebook` is one."""
+
+    @property
+    def codebook_id(self) -> int: ...
+    @property
+    def embedding_dim(self) -> int: ...
+    @property
+    def num_subvectors(self) -> int: ...
+    @property
+    def centroids(self) -> Float32Array: ...  # [M, ksub, dsub]
+    @property
+    def rotation(self) -> Float32Array | None: ...  # [dim, M * dsub]
+    @property
+    def mean(self) -> Float32Array | None: ...  # [dim]
+    def encode(self, rows: ArrayLike, *, num_threads: int = 1) -> UInt8Array: ...
+    def decode(self, codes: ArrayLike, *, num_threads: int = 1) -> Float32Array: ...
+
+
 TokensLike: TypeAlias = ArrayLike | HasEmbeddings  # a matrix [tokens, dim] or a list of vectors
 
 __all__ = [
@@ -36,6 +55,7 @@ __all__ = [
     "ArrayLike",
     "BoolArray",
     "BytesLike",
+    "CodebookLike",
     "Float32Array",
     "Float64Array",
     "HasEmbeddings",

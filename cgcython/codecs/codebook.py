@@ -21,7 +21,7 @@ from cgcython.errors import (
     RecallLossExceeded,
 )
 from cgcython.files import write_whole
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch, squared_norms
 from cgcython.parallel import split_rows
 
 
@@ -229,13 +229,8 @@ class PQ8Codebook:
     @cached_property
     def _norms(self):
         """The squared length of what codes decode to, as a table and a constant."""
-        norms = (self.centroids.astype(np.float64) ** 2).sum(axis=2)
-        if self.rotation is None:
-            return norms.astype(np.float32), 0.0
-        mean = self.mean.astype(np.float64)
-        parts = (mean @ self.rotation).reshape(self.num_subvectors, 1, -1)
-        norms += 2 * (self.centroids * parts).sum(axis=2)
-        return norms.astype(np.float32), float(mean @ mean)
+        table, constant = squared_norms(self.centroids, self.mean, self.rotation)
+        return table.astype(np.float32), constant
 
     def save(self, path, *, force=False):
         """Write the codebook to a safetensors file, whole or not at all.

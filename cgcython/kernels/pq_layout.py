@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcython.arrays import aligned_copy, aligned_empty
+from cgcython.types import Float32Array, Float64Array
 
 NUM_CENTROIDS = 256
 STRIP = 64  # columns side by side; a multiple of every level's vector
@@ -68,6 +69,23 @@ def prepare(centroids, mean=None, rotation=None):
         forward_strips=_strips(rotation),
         back_strips=_strips(rotation.T),
     )
+
+
+def squared_norms(
+    centroids: Float32Array, mean: Float32Array | None, rotation: Float32Array | None
+) -> tuple[Float64Array, float]:
+    """Return (table [M, 256], constant) whose sum over a vector's codes is its squared length.
+
+    Codes decode to mean + rotated centroids: the product of the two parts also depends on one
+    code at a time.
+    """
+    centroids = centroids.astype(np.float64)
+    table = (centroids**2).sum(axis=2)
+    if mean is None or rotation is None:
+        return table, 0.0
+    exact = mean.astype(np.float64)
+    parts = (exact @ rotation).reshape(len(centroids), 1, -1)
+    return table + 2 * (centroids * parts).sum(axis=2), float(exact @ exact)
 
 
 def scratch(prepared):

@@ -163,7 +163,7 @@ class TurnedTokenScan(_TokenScan):
         return np.array([np.any(np.isfinite(self.norms[a:b])) for a, b in spans], bool)
 
     def _sum(self, query, starts, counts, sums):
-        packed, count = query.turned_numbers, query.count
+        packed, count = query.hadamard_integers, query.count
         kernels.maxsim_integers.score(
             packed, count, self.values, self.bits, self.norms, starts, counts, sums
         )

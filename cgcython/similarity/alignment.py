@@ -1,14 +1,15 @@
 """Which document token each query token met, and how strongly."""
 
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens
-from cgcython.similarity.query import PreparedQuery
+from cgcython.similarity.query import PreparedQuery, QueryLike
 from cgcython.similarity.scorers import require_dim
 from cgcython.token_array import TokenArray
+from cgcython.types import Float32Array, TokensLike
 
 
 class TokenAlignment(NamedTuple):
@@ -22,23 +23,29 @@ class TokenAlignment(NamedTuple):
     similarity: float
 
 
-def token_alignments(query, document):
+@overload
+def token_alignments(query: QueryLike, document: TokenArray) -> list[list[TokenAlignment]]: ...
+@overload
+def token_alignments(query: QueryLike, document: TokensLike) -> list[TokenAlignment]: ...
+def token_alignments(
+    query: QueryLike, document: TokensLike | TokenArray
+) -> list[TokenAlignment] | list[list[TokenAlignment]]:
     """Return each query token's best match; the lowest index where several are equally good.
 
     For a TokenArray, of any precision, the result has one list per document: `take` the documents
-    of interest, for codes are decoded.
+    of interest, for codes are decoded. Raises DimensionMismatch, NonFiniteValue or InvalidInput.
 
     >>> token_alignments([[1, 0], [0, 0]], [[0, 1], [2, 0]])
     [TokenAlignment(query_token_idx=0, doc_token_idx=1, similarity=1.0), \
 TokenAlignment(query_token_idx=1, doc_token_idx=-1, similarity=0.0)]
     """
+    prepared = PreparedQuery.of(query)
     if isinstance(document, TokenArray):
-        query = PreparedQuery.of(query)
-        return [_alignments(query, one) for one in document.dequantize()]
-    return _alignments(PreparedQuery.of(query), as_tokens(document))
+        return [_alignments(prepared, one) for one in document.dequantize()]
+    return _alignments(prepared, as_tokens(document))
 
 
-def _alignments(query, values):
+def _alignments(query: PreparedQuery, values: Float32Array) -> list[TokenAlignment]:
     if not query.count or not len(values):
         return []
     require_dim(query.dim, values.shape[1])

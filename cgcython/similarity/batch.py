@@ -1,73 +1,125 @@
 """One or many queries against many documents."""
 
+from collections.abc import Callable, Iterable
+from typing import TypeAlias, overload
+
 import numpy as np
 
 from cgcython import kernels
-from cgcython.errors import InvalidInput
+from cgcython.checks import require_choice, require_whole
+from cgcython.parallel import require_threads
 from cgcython.similarity import scorers
-from cgcython.similarity.query import PreparedQuery
+from cgcython.similarity.query import PreparedQuery, QueryLike
 from cgcython.similarity.skipping import contenders
 from cgcython.token_array import TokenArray
+from cgcython.types import Float32Array, Int64Array, TokensLike
+
+DocumentsLike: TypeAlias = TokenArray | Iterable[TokensLike]  # or an array [documents, tokens, dim]
+Best: TypeAlias = tuple[Int64Array, Float32Array]  # ids and scores, best first
 
 
-def max_sim_batch(query, documents, reduction="mean", k=None, num_threads=1):
+@overload
+def max_sim_batch(
+    query: QueryLike | TokenArray,
+    documents: DocumentsLike,
+    reduction: str = "mean",
+    k: None = None,
+    num_threads: int = 1,
+) -> Float32Array: ...
+@overload
+def max_sim_batch(
+    query: QueryLike | TokenArray,
+    documents: DocumentsLike,
+    reduction: str = "mean",
+    *,
+    k: int,
+    num_threads: int = 1,
+) -> Best: ...
+@overload
+def max_sim_batch(
+    query: QueryLike | TokenArray,
+    documents: DocumentsLike,
+    reduction: str,
+    k: int,
+    num_threads: int = 1,
+) -> Best: ...
+def max_sim_batch(
+    query: QueryLike | TokenArray,
+    documents: DocumentsLike,
+    reduction: str = "mean",
+    k: int | None = None,
+    num_threads: int = 1,
+) -> Float32Array | Best:
     """Return the scores of many documents as float32, or the best `k` as (ids, scores).
 
     `documents` is a TokenArray, of any precision and scored where it lies, or a list of matrices.
     `query` is a token matrix or PreparedQuery; for a TokenArray of queries each result has one
     row per query. `reduction` is "mean" as in `max_sim`, or "sum": ColBERT's, never clamped. A
-    document scores the same whichever batch it is in and however many threads score it.
+    document scores the same whichever batch it is in and however many threads score it. Raises
+    DimensionMismatch, NonFiniteValue or InvalidInput.
 
     >>> documents = TokenArray.from_list([[[0, 1]], [[1, 0], [0, 1]], [[1, 1]]])
     >>> max_sim_batch([[1, 0], [0, 1]], documents, reduction="sum", k=2)
     (array([1, 2]), array([2.       , 1.4142135], dtype=float32))
     """
-    if reduction not in ("mean", "sum"):
-        raise InvalidInput(what="reduction", expected="mean or sum", actual=reduction)
-    if not isinstance(documents, TokenArray):
-        documents = TokenArray.from_list(documents)
+    reduce = _REDUCTIONS[require_choice(reduction, "reduction", _REDUCTIONS)]
+    k, threads = None if k is None else require_whole(k, "k"), require_threads(num_threads)
+    array = documents if isinstance(documents, TokenArray) else TokenArray.from_list(documents)
     if isinstance(query, TokenArray):
-        query.require_values()
-        rows = [max_sim_batch(one, documents, reduction, k, num_threads) for one in query]
-        if k is None:
-            return np.array(rows, np.float32).reshape(len(query), len(documents))
-        return tuple(np.array(column) for column in zip(*rows))
-    prepared, reduce = PreparedQuery.of(query), mean if reduction == "mean" else _sum
-    is_selective = k is not None and 0 < require_count(k) < len(documents)
-    is_screened = documents.screen is not None and kernels.maxsim_screen.pays()
-    if is_selective and is_screened and prepared.count and documents.num_tokens:
-        return _best(prepared, documents, k, reduce, num_threads)
-    scores = reduce(scorers.sums(prepared, documents, num_threads), prepared.count)
-    return scores if k is None else top_k(scores, k)
+        return _of_many(query, array, reduction, k, threads)
+    prepared = PreparedQuery.of(query)
+    if k is None:
+        return reduce(scorers.sums(prepared, array, threads), prepared.count)
+    return _best(prepared, array, k, reduce, threads)
 
 
-def _best(query, documents, k, reduce, num_threads):
-    """Return what `top_k` finds in the scores of all, from those that can be among them."""
-    ids = contenders(query, documents, k, reduce, num_threads)
+def _of_many(
+    queries: TokenArray, documents: TokenArray, reduction: str, k: int | None, num_threads: int
+) -> Float32Array | Best:
+    queries.require_values()
+    if k is None:
+        scores = np.empty((len(queries), len(documents)), np.float32)
+        for row, query in enumerate(queries):
+            scores[row] = max_sim_batch(query, documents, reduction, num_threads=num_threads)
+        return scores
+    shape = len(queries), min(k, len(documents))
+    ids, best = np.empty(shape, np.int64), np.empty(shape, np.float32)
+    for row, query in enumerate(queries):
+        ids[row], best[row] = max_sim_batch(query, documents, reduction, k, num_threads)
+    return ids, best
+
+
+def _best(
+    query: PreparedQuery, documents: TokenArray, k: int, reduce: "Reduction", num_threads: int
+) -> Best:
+    """Return the `k` best documents: where a screen pays, from those that can be among them."""
+    is_selective = 0 < k < len(documents) and query.count > 0 and documents.num_tokens > 0
+    screen = documents.screen if kernels.maxsim_screen.pays() else None
+    if screen is None or not is_selective:
+        return top_k(reduce(scorers.sums(query, documents, num_threads), query.count), k)
+    ids = contenders(query, documents, screen, k, reduce, num_threads)
     sums = scorers.sums(query, documents.take(ids), num_threads)
     found, best = top_k(reduce(sums, query.count), k)
     return ids[found], best
 
 
-def _sum(sums, count):
+def _sum(sums: Float32Array, count: int) -> Float32Array:
     return sums
 
 
-def mean(sums, count):
+def mean(sums: Float32Array, count: int) -> Float32Array:
     """Return sums over `count` query tokens as means from 0 to 1."""
-    return np.clip(sums / np.float32(max(count, 1)), 0, 1)
+    means: Float32Array = sums / np.float32(max(count, 1))
+    return means.clip(0, 1)
 
 
-def top_k(scores, k):
+Reduction: TypeAlias = Callable[[Float32Array, int], Float32Array]
+_REDUCTIONS: dict[str, Reduction] = {"mean": mean, "sum": _sum}
+
+
+def top_k(scores: Float32Array, k: int) -> Best:
     """Return (ids, scores) of the `k` highest scores, descending; ties keep the lower index."""
-    k = min(require_count(k), len(scores))
+    k = min(require_whole(k, "k"), len(scores))
     ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
     kernels.dense.top_k(scores, ids, best)
     return ids, best
-
-
-def require_count(k):
-    """Return a number of documents; raises InvalidInput unless it is whole and not negative."""
-    if not isinstance(k, (int, np.integer)) or k < 0:
-        raise InvalidInput(what="k", expected="0 or more", actual=k)
-    return k

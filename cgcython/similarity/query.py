@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from cgcython import kernels
 from cgcython.arrays import aligned_empty, as_tokens
 from cgcython.token_array import lookup
 from cgcython.token_array.precisions import turn
+from cgcython.types import CodebookLike, Float32Array, Int8Array, TokensLike, UInt16Array
 
 LANES = 32  # query tokens side by side in a packed query
 
@@ -17,60 +19,63 @@ LANES = 32  # query tokens side by side in a packed query
 class PreparedQuery:
     """Query tokens that are packed when first scored, and once; `PreparedQuery.of(tokens)`.
 
-    Documents of bfloat16 and E4M3 meet a query in bfloat16, those of whole numbers (int8, int4,
+    Documents of bfloat16 and E4M3 meet a query in bfloat16, those of integers (int8, int4,
     int2, sign) one of 8 bits a value. A `fine` query is float32 for E4M3 and has up to 15 bits for
-    whole numbers, at about half the speed.
+    integers, at about half the speed.
     """
 
-    tokens: np.ndarray
+    tokens: Float32Array
     fine: bool = False
 
     @classmethod
-    def of(cls, tokens, fine=False):
-        """Return the query of a token matrix, list of vectors or TokenEmbeddings."""
-        return tokens if isinstance(tokens, cls) else cls(as_tokens(tokens), fine)
+    def of(cls, tokens: "QueryLike", fine: bool = False) -> "PreparedQuery":
+        """Return the query of a token matrix, list of vectors or TokenEmbeddings.
+
+        Raises DimensionMismatch, NonFiniteValue or InvalidInput.
+        """
+        return tokens if isinstance(tokens, PreparedQuery) else cls(as_tokens(tokens), fine)
 
     @property
-    def count(self):
+    def count(self) -> int:
         """The number of tokens."""
         return len(self.tokens)
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """The number of values per token."""
-        return self.tokens.shape[1]
+        return int(self.tokens.shape[1])
 
     @cached_property
-    def packed(self):
+    def packed(self) -> Float32Array:
         """The tokens at unit length, as the kernel of float32 documents reads them."""
         packed = aligned_empty((-(-self.count // LANES), self.dim, LANES))
         kernels.maxsim.pack_query(self.tokens, packed)
         return packed
 
     @cached_property
-    def halves(self):
+    def halves(self) -> UInt16Array:
         """The tokens at unit length in bfloat16."""
         packed = aligned_empty((-(-self.count // LANES), (self.dim + 1) // 2, 2 * LANES), np.uint16)
         kernels.maxsim_bf16.pack_query(self.tokens, packed)
         return packed
 
     @cached_property
-    def whole_numbers(self):
-        """The tokens as whole numbers, as the kernel of small codes reads them."""
-        return self._as_whole_numbers(self.tokens)
+    def integers(self) -> Int8Array:
+        """The tokens as integers, as the kernel of int8 and sign codes reads them."""
+        return self._as_integers(self.tokens)
 
     @cached_property
-    def turned_numbers(self):
-        """The tokens as codes of int4 and int2 meet them."""
-        return self._as_whole_numbers(turn(self.tokens))
+    def hadamard_integers(self) -> Int8Array:
+        """The tokens after a Hadamard rotation, as integers: as int4 and int2 codes are made."""
+        return self._as_integers(turn(self.tokens))
 
-    def _as_whole_numbers(self, tokens):
+    def _as_integers(self, tokens: Float32Array) -> Int8Array:
         lines = kernels.maxsim_integers.lines(self.dim, 2 if self.fine else 1)
         packed = aligned_empty((-(-self.count // LANES), lines, 4 * LANES), np.int8)
         kernels.maxsim_integers.pack_query(tokens, packed)
         return packed
 
-    def tables(self, codebook):
+    def tables(self, codebook: CodebookLike) -> Float32Array:
         """Return the dots of the tokens with all centroids, found once for each codebook."""
         known = self._tables
         if codebook.codebook_id not in known:
@@ -78,14 +83,17 @@ class PreparedQuery:
         return known[codebook.codebook_id]
 
     @cached_property
-    def _tables(self):
+    def _tables(self) -> dict[int, Float32Array]:
         return {}
 
     @cached_property
-    def screened(self):
-        """The unit tokens as rows, and as whole numbers that a screen of float32 tokens meets."""
+    def screened(self) -> tuple[Float32Array, Int8Array]:
+        """The unit tokens as rows, and as integers that a screen of float32 tokens meets."""
         blocks, dim = self.packed.shape[:2]
         rows = aligned_empty((blocks * LANES, dim))
         numbers = aligned_empty((blocks, kernels.maxsim_screen.lines(dim), 4 * LANES), np.int8)
         kernels.maxsim_screen.pack_query(self.packed, rows, numbers)
         return rows, numbers
+
+
+QueryLike: TypeAlias = TokensLike | PreparedQuery

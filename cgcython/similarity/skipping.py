@@ -1,25 +1,38 @@
 """Skips documents that an int8 copy proves not to be among the best; what remains is exact."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_weighted
 from cgcython.similarity import scorers
+from cgcython.similarity.query import PreparedQuery
+from cgcython.token_array import TokenArray
+from cgcython.token_array.screen import Screen
+from cgcython.types import Float32Array, Int64Array
 
 
-def contenders(query, documents, k, reduce, num_threads=1):
+def contenders(
+    query: PreparedQuery,
+    documents: TokenArray,
+    screen: Screen,
+    k: int,
+    reduce: Callable[[Float32Array, int], Float32Array],
+    num_threads: int = 1,
+) -> Int64Array:
     """Return the ids, ascending, of all documents whose float32 score can be among the best k.
 
     `reduce(sums, count)` turns sums into scores and never changes their order.
     """
     scorers.require_dim(query.dim, documents.dim)
     lower, upper = np.zeros((2, len(documents)), np.float32)
-    arguments = scorers.screened(query, documents)
+    arguments = scorers.screened(query, documents, screen)
 
-    def bound(start, stop):
+    def bound(start: int, stop: int) -> None:
         rows = slice(start, stop)
-        which = documents.starts[rows], documents.counts[rows], lower[rows], upper[rows]
-        kernels.maxsim_screen.bound(*arguments, *which)
+        starts, counts = documents.starts[rows], documents.counts[rows]
+        kernels.maxsim_screen.bound(*arguments, starts, counts, lower[rows], upper[rows])
 
     split_weighted(bound, documents.counts + scorers.PER_DOCUMENT, num_threads)
     sure = np.partition(reduce(lower, query.count), -k)[-k]

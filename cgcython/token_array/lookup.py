@@ -7,26 +7,24 @@ is the same for all tokens, or depends on one code at a time, and so goes into t
 import numpy as np
 
 from cgcython import kernels
+from cgcython.kernels.pq_layout import squared_norms
+from cgcython.types import Array, CodebookLike, Float32Array, Float64Array
 
 
-def squares(codebook):
+def squares(codebook: CodebookLike) -> Float64Array:
     """Return what each code adds to the squared length of a token [subvectors, 256]."""
     power, centroids = _in_range(codebook)
-    centroids = centroids.astype(np.float64)
-    found = (centroids**2).sum(axis=2)
-    if codebook.rotation is not None:
-        mean = power * codebook.mean.astype(np.float64)
-        parts = (mean @ codebook.rotation).reshape(len(centroids), 1, -1)
-        found += 2 * (centroids * parts).sum(axis=2)
-        found[0] += mean @ mean
-    return found
+    mean = None if codebook.mean is None else power * codebook.mean
+    table, constant = squared_norms(centroids, mean, codebook.rotation)
+    table[0] += constant
+    return table
 
 
-def dots(codebook, packed):
+def dots(codebook: CodebookLike, packed: Float32Array) -> Float32Array:
     """Return what each code adds to the dots with a query that maxsim.pack_query packed."""
     power, centroids = _in_range(codebook)
-    from_mean = 0
-    if codebook.rotation is not None:
+    from_mean: Array = np.zeros(1, np.float32)
+    if codebook.rotation is not None and codebook.mean is not None:
         from_mean = (power * codebook.mean @ packed)[:, None]
         packed = np.matmul(codebook.rotation.T, packed)
     tables = np.empty((len(packed), *centroids.shape[:2], packed.shape[2]), np.float32)
@@ -35,7 +33,7 @@ def dots(codebook, packed):
     return tables
 
 
-def _in_range(codebook):
+def _in_range(codebook: CodebookLike) -> tuple[np.float32, Float32Array]:
     """Return (power, centroids): times the power of two that takes the largest between 1 and 2."""
     peak = np.abs(codebook.centroids).max(initial=0)
     power = np.float32(2.0 ** np.clip(1 - np.frexp(peak)[1], -126, 126))

@@ -59,7 +59,8 @@ def test_symmetric_is_the_average_of_both_directions():
 
 
 def test_empty_sides_give_zero_and_no_alignments(level):
-    for query, document in (([], [[1, 0]]), ([[1, 0]], []), ([], [])):
+    nothing = np.array([])  # as JSON has it
+    for query, document in (([], [[1, 0]]), ([[1, 0]], nothing), (nothing, [[1, 0]]), ([], [])):
         assert max_sim(query, document) == 0.0
         assert symmetric_max_sim(query, document) == 0.0
         assert approximate_max_sim(query, document, 0.5) == 0.0
@@ -207,6 +208,19 @@ def test_many_queries_score_as_one_by_one():
         assert row.tolist() == max_sim_batch(query, documents()).tolist()
     ids, best = max_sim_batch(queries, documents(), k=2)
     assert ids.shape == best.shape == (3, 2)
+
+
+def test_no_queries_have_no_scores_and_no_best():
+    found = TokenArray.from_list(documents())
+    assert max_sim_batch(found[:0], found).shape == (0, len(COUNTS))
+    ids, best = max_sim_batch(found[:0], found, k=3)
+    assert (ids.shape, ids.dtype, best.shape, best.dtype) == ((0, 3), np.int64, (0, 3), F32)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, "0.5", None])
+def test_a_threshold_is_a_number(threshold):
+    with pytest.raises(InvalidInput, match="min_score_threshold: expected a number"):
+        approximate_max_sim([[1, 0]], [[1, 0]], threshold)
 
 
 def test_the_best_documents_come_first_and_ties_keep_the_lower_index(level):

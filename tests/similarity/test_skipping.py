@@ -74,8 +74,8 @@ def test_few_documents_contend():
     documents = topics + 0.3 * rng.standard_normal((50, 20, 64))
     tokens = TokenArray.from_list(documents).with_screen()
     query = PreparedQuery.of(documents[7] + 0.3 * rng.standard_normal((20, 64)))
-    assert contenders(query, tokens, 1, mean).tolist() == [7]
-    assert len(contenders(query, tokens, 5, mean)) < 15
+    assert contenders(query, tokens, tokens.screen, 1, mean).tolist() == [7]
+    assert len(contenders(query, tokens, tokens.screen, 5, mean)) < 15
 
 
 def test_arguments_are_checked_with_a_screen_too():
