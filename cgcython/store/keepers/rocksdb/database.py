@@ -8,7 +8,7 @@ raises.
 import logging
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from weakref import WeakSet
 
@@ -77,12 +77,12 @@ class Database(Tables):
         if self._own is not None:
             self._own.cleanup()
 
-    def _open(self, strict, read_only=None):
+    def _open(self, strict, read_only=None, folder=None):
         modes = rocksdict.DBRecoveryMode
         mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
         read_only = self.read_only if read_only is None else read_only
         with self.errors():
-            return _open(self._at, mode, self._access(read_only), self._names)
+            return _open(folder or self._at, mode, self._access(read_only), self._names)
 
     def _access(self, read_only):
         access = rocksdict.AccessType
@@ -90,10 +90,12 @@ class Database(Tables):
             return access.secondary(self._own.name)
         return access.read_only(False) if read_only else access.read_write()
 
-    def _first_log(self):
-        rdict = self._open(strict=False, read_only=True)
-        number = rdict.property_int_value("rocksdb.min-log-number-to-keep")
-        rdict.close()
+    def _first_log(self, without=()):
+        """Return the number of the oldest log that is needed; some are not read for that."""
+        with linked(self.path, without) if without else nullcontext(self._at) as folder:
+            rdict = self._open(strict=False, read_only=True, folder=folder)
+            number = rdict.property_int_value("rocksdb.min-log-number-to-keep")
+            rdict.close()
         return number
 
     def _resume(self, reach, sync):

@@ -13,10 +13,10 @@ from cgcython.store.keepers.rocksdb import acknowledged
 _LEFT_OUT = ("LOG", "LOCK", "rocksdict-config.json", acknowledged.NAME)
 
 
-def linked(path):
-    """Return a temporary folder of links to the files of a database as they are now."""
+def linked(path, without=()):
+    """Return a temporary folder of links to the files of a database, but some, as they are now."""
     folder = tempfile.TemporaryDirectory(prefix="cgcython-read-")
     for one in Path(path).resolve().iterdir():
-        if not one.name.startswith(_LEFT_OUT):
+        if not one.name.startswith(_LEFT_OUT) and one.name not in without:
             os.symlink(one, Path(folder.name, one.name))
     return folder

@@ -7,7 +7,7 @@ must follow each other (wal.py), and reach as far as was acknowledged (acknowled
 
 import logging
 import mmap
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cgcython.errors import StorageCorruption
@@ -28,10 +28,12 @@ def reach_of(path):
 def recover(path, opened, first_log):
     """Return the database that `opened(strict)` opens, when its logs are whole or interrupted.
 
-    `first_log()` is the number of the oldest log that is needed. Raises StorageCorruption.
+    `first_log(without)` is the number of the oldest log that is needed, found without reading
+    some. Raises StorageCorruption.
     """
     with ExitStack() as stack:
         logs = [(log, _mapped(log, stack)) for log in _logs(path)]
+        _require_whole(path, logs, first_log)
         _require_contiguous(path, logs, first_log)
         try:
             return opened(True)
@@ -61,6 +63,19 @@ def _number(log):
 def _mapped(log, stack):
     with open(log, "rb") as file:
         return stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _require_whole(path, logs, first_log):
+    """Raise StorageCorruption for a damaged log that is needed, before RocksDB reads it."""
+    damaged = {log: at for log, content in logs if (at := wal.damaged_at(content)) is not None}
+    if not damaged:
+        return
+    with suppress(StorageCorruption):  # then all are needed
+        first = first_log([log.name for log in damaged])
+        damaged = {log: at for log, at in damaged.items() if _number(log) >= first}
+    for log, at in damaged.items():
+        reason = f"its log {log.name} is damaged at byte {at} of {log.stat().st_size}"
+        raise StorageCorruption(where=f"store {path}", reason=reason)
 
 
 def _require_contiguous(path, logs, first_log):

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.keepers.rocksdb import settings
+from cgcython.store.keepers.rocksdb import settings, wal
 from cgcython.store.keepers.rocksdb.database import require_ours
 from cgcython.store.keepers.rocksdb.tables import Tables
 
@@ -18,9 +18,13 @@ def salvage(path, rebuild=False):
     """Return what can be read of a damaged database, as Tables.
 
     It changes the files: give it a copy. Whatever of the log can be read is read, whatever is
-    behind damage too. Where the catalogue is of no use, or with `rebuild`, RocksDB makes one of the
-    tables.
+    behind damage too; RocksDB, which may loop for ever on damage, gets a log without it. Where the
+    catalogue is of no use, or with `rebuild`, RocksDB makes one of the tables.
     """
+    for log in Path(path).glob("*.log"):
+        content = log.read_bytes()
+        if wal.damaged_at(content) is not None:
+            log.write_bytes(wal.without_damage(content))
     if not rebuild:
         with suppress(StorageCorruption, StoreUnavailable):
             return Salvaged(path)

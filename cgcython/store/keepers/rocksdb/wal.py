@@ -7,52 +7,143 @@ length leaves a match.
 
 Every recovery takes zeros for the padding of a block, and a log that is gone for one that was not
 needed. The batches tell: each begins with the sequence number that follows the one before.
+
+A log is read whole before RocksDB reads it: its reader loops for ever on some that had bytes put
+in.
 """
 
 import struct
 from itertools import pairwise
 from typing import NamedTuple
 
+try:
+    from crc32c import crc32c
+except ImportError:  # an optional extra, as the database is
+    crc32c = None
+
 BLOCK_BYTES = 32 * 1024
+SEARCHED_BYTES = 2 * BLOCK_BYTES  # behind damage, for the next whole fragment
 _HEAD = struct.Struct("<IHB")  # masked crc32c of type and payload, length, type
 _BATCH = struct.Struct("<QI")  # what a batch begins with: sequence number, changes
+_FULL, _FIRST, _MIDDLE, _LAST = range(1, 5)
 _RECYCLABLE = range(5, 9)  # these types carry a u32 log number, covered by the checksum
+_KINDS = {*range(1, 9)}
 _BEGINNING = {1, 2, 5, 6}  # a whole batch, or the first fragment of one
 _END = {1, 4, 5, 8}  # a whole batch, or the last fragment of one
 _FOLLOWED = {2, 3, 6, 7}  # fragments that others follow
 # Kinds of changes: of a key in a family; of one in the first family, and notes.
 _PUT, _DELETE, _PLAIN = 5, 4, {0, 3}
-_CASTAGNOLI = 0x82F63B78
 
 
 class Fragment(NamedTuple):
-    """A fragment of a block: where it lies in the log, and where its payload is."""
+    """A fragment of a block: its place in the log, that of its payload, and whether it is whole."""
 
     at: int
     checksum: int
     kind: int
     start: int
     end: int
+    whole: bool
 
 
 def fragments(log):
-    """Yield the fragments of a log; the last one may end behind the end of the log."""
-    at = 0
+    """Yield the fragments of a log; the last one may end behind the end of the log.
+
+    Behind one that is not whole the next begins where it says or, if none does, where the next
+    whole one is found: bytes were put in or taken out, and from there on no block is in its place.
+    """
+    at, block = 0, BLOCK_BYTES
     while at < len(log):
-        left = BLOCK_BYTES - at % BLOCK_BYTES
-        if left < _HEAD.size:
-            at += left  # a block ends in padding where no head fits
+        one = _fragment(log, at, block)
+        if one is None:  # padding
+            at += BLOCK_BYTES - at % BLOCK_BYTES
             continue
-        if len(log) - at < _HEAD.size:
-            yield Fragment(at, 0, 0, at, at + _HEAD.size)
-            return
-        checksum, length, kind = _HEAD.unpack_from(log, at)
-        if not (length or kind):
-            at += left  # zeros are padding too
+        following, is_padding = one.end, block != BLOCK_BYTES and not one.kind
+        if not one.whole and not _goes_on(log, one.end, block):
+            found = _next_whole(log, at + 1)
+            if found is not None:
+                following, block = found, len(log)
+        if not is_padding:
+            yield one._replace(end=min(one.end, following)) if following < len(log) else one
+        at = following
+
+
+def _fragment(log, at, block):
+    """Return the fragment that begins at a place, None for the padding of a block of some size."""
+    left = block - at % block
+    if left < _HEAD.size and block == BLOCK_BYTES:
+        return None  # a block ends in padding where no head fits
+    if len(log) - at < _HEAD.size:
+        return Fragment(at, 0, 0, at, at + _HEAD.size, False)
+    checksum, length, kind = _HEAD.unpack_from(log, at)
+    if not (length or kind) and block == BLOCK_BYTES:
+        return None  # zeros are padding too
+    start = at + _HEAD.size + 4 * (kind in _RECYCLABLE)
+    end = start + length
+    fits = kind in _KINDS and end <= len(log) and end - at <= left
+    whole = fits and _crc(log[at + _HEAD.size - 1 : end]) == checksum
+    return Fragment(at, checksum, kind, start, end, whole)
+
+
+def _goes_on(log, at, block):
+    """Return whether a whole fragment, or padding, is at a place."""
+    if at >= len(log):
+        return False
+    one = _fragment(log, at, block)
+    return one is None or one.whole
+
+
+def _next_whole(log, start):
+    """Return where the next whole fragment begins, whatever blocks say; None if none is near."""
+    for at in range(start, min(len(log) - _HEAD.size, start + SEARCHED_BYTES)):
+        if log[at + _HEAD.size - 1] in _KINDS and _fragment(log, at, len(log)).whole:
+            return at
+    return None
+
+
+def damaged_at(log):
+    """Return where a log is damaged; None where it is whole or ends in an unfinished batch.
+
+    RocksDB's own reader may loop for ever on a damaged one, which nothing can interrupt.
+    """
+    before = None
+    for one in fragments(log):
+        if before is not None and not before.whole:
+            return before.at
+        before = one
+    if before is None or before.whole or before.end > len(log):
+        return None
+    return before.at
+
+
+def without_damage(log):
+    """Return a log of the whole batches of another, as RocksDB would have written them."""
+    found = bytearray()
+    for batch in _whole_batches(log):
+        rest, kinds = memoryview(batch), (_FULL, _FIRST)
+        while rest or kinds[0] == _FULL:
+            left = BLOCK_BYTES - len(found) % BLOCK_BYTES
+            if left < _HEAD.size:
+                found += bytes(left)
+                left = BLOCK_BYTES
+            part, rest = rest[: left - _HEAD.size], rest[left - _HEAD.size :]
+            framed = bytes([kinds[bool(rest)]]) + part
+            found += _HEAD.pack(_crc(framed), len(part), framed[0]) + part
+            kinds = _LAST, _MIDDLE
+    return bytes(found)
+
+
+def _whole_batches(log):
+    batch = None
+    for one in fragments(log):
+        if one.kind in _BEGINNING:
+            batch = b""
+        if batch is None:
             continue
-        start = at + _HEAD.size + 4 * (kind in _RECYCLABLE)
-        yield Fragment(at, checksum, kind, start, start + length)
-        at = start + length
+        batch = batch + log[one.start : one.end] if one.whole else None
+        if batch is not None and one.kind in _END:
+            yield batch
+            batch = None
 
 
 def unfinished_bytes(log):
@@ -155,6 +246,8 @@ def _varint(batch, at):
     value = shift = 0
     while True:
         byte, at = batch[at], at + 1
+        if shift >= 64:
+            raise IndexError
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
@@ -162,30 +255,18 @@ def _varint(batch, at):
 
 
 def _matches_somewhere(tail, masked):
-    return masked in _crcs(tail)
+    """Return whether the first bytes of a tail, some or all, have a checksum."""
+    crc = 0
+    for at in range(len(tail)):
+        crc = crc32c(tail[at : at + 1], crc)
+        if _masked(crc) == masked:
+            return True
+    return False
 
 
-def _crc(tail):
-    *_, crc = _crcs(tail)
-    return crc
-
-
-def _crcs(tail):
-    """Yield the masked checksum of the first byte, of the first two, and so on."""
-    crc = 0xFFFFFFFF
-    for byte in tail:
-        crc = _TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-        yield _masked(crc ^ 0xFFFFFFFF)
+def _crc(framed):
+    return _masked(crc32c(framed))
 
 
 def _masked(crc):
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _row(value):
-    for _ in range(8):
-        value = value >> 1 ^ _CASTAGNOLI * (value & 1)
-    return value
-
-
-_TABLE = [_row(value) for value in range(256)]

@@ -87,8 +87,32 @@ def _last_head(log):
     return max(at for at in range(len(log) - 400, len(log)) if wal.unfinished_bytes(log[:at]) == 0)
 
 
-def test_the_checksum_is_crc32c():
-    crc = 0xFFFFFFFF
-    for byte in b"123456789":
-        crc = wal._TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
-    assert crc ^ 0xFFFFFFFF == 0xE3069283
+def test_whole_and_unfinished_logs_are_not_damaged(log):
+    for end in [*range(len(log) - 2000, len(log) + 1, 17), len(log)]:
+        assert wal.damaged_at(log[:end]) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 28, 4096])
+@pytest.mark.parametrize("at", [3, 100, 3000, 33_000, -300, -30])
+def test_bytes_put_in_or_taken_out_are_damage_before_the_rest_is_found(log, size, at):
+    at, put_in = at % len(log), (bytes(range(1, 256)) * 17)[:size]
+    for damaged in (log[:at] + put_in + log[at:], log[:at] + log[at + size :]):
+        assert wal.damaged_at(damaged) is not None or wal.unfinished_bytes(damaged) != 0
+        kept = wal.without_damage(damaged)
+        assert wal.damaged_at(kept) is None
+        assert wal.unfinished_bytes(kept) == 0
+
+
+def test_what_is_whole_of_a_damaged_log_is_kept_batch_by_batch(log):
+    assert wal.without_damage(log) == log
+    second = 7 + int.from_bytes(log[4:6], "little")
+    damaged = log[: second + 20] + b"!" + log[second + 20 :]
+    assert list(wal.changes(wal.without_damage(damaged))) == [
+        one for i, one in enumerate(wal.changes(log)) if i != 1
+    ]
+
+
+def test_a_number_of_any_length_ends():
+    assert list(wal.changes(wal.without_damage(b""))) == []
+    with pytest.raises(IndexError):
+        wal._varint(b"\xff" * 100, 0)
