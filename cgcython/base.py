@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
+from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
@@ -68,6 +69,7 @@ class ModelId(IntEnum):
 
 
 EmbedderName: TypeAlias = ModelId | str | int  # whatever ModelId.parse takes
+ProfileName: TypeAlias = "Profile | str | PathLike[str]"  # whatever Profile.named takes
 
 
 def _plain(name):

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "types checksums errors checks base arrays parallel files tensors metadata frames manifest "
-    "records kernels token_array similarity codecs interchange embedders router fingerprint "
-    "store search corpus evaluation cli"
+    "types checksums errors checks base arrays parallel files folders tensors metadata frames "
+    "manifest records kernels token_array similarity codecs interchange embedders router "
+    "fingerprint store search corpus evaluation cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(
@@ -46,3 +46,10 @@ def test_every_folder_and_module_is_a_layer():
 def test_the_reader_of_imports_sees_them_all():
     text = "from cgcython.store cimport x\nimport cgcython.cli\nfrom cgcython import kernels, base"
     assert list(imported_layers(text)) == ["store", "cli", "kernels", "base"]
+
+
+def test_only_its_own_wing_names_the_database():
+    wing = PACKAGE / "store" / "keepers" / "rocksdb"
+    others = [path for path in SOURCES if wing not in path.parents]
+    names = re.compile(r"rocksdict|RocksDB|keepers\.rocksdb\.|keepers\.rocksdb import \w+ as")
+    assert [path.name for path in others if names.search(path.read_text())] == []

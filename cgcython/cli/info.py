@@ -20,9 +20,10 @@ from cgcython.cli import options
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.kernels import dispatch
+from cgcython.store.keepers.rocksdb import PACKAGE
 
 EXTRAS = {
-    "store": "rocksdict",
+    "store": PACKAGE,
     "progress": "tqdm",
     "plot": "matplotlib",
     "bench": "asv",

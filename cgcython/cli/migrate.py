@@ -1,6 +1,6 @@
 """Turn float32 embeddings of an earlier system into a store.
 
-SOURCE is a RocksDB with a column family of little-endian float32 values per embedder (emb_0 to
+SOURCE is a database with a column family of little-endian float32 values per embedder (emb_0 to
 emb_12, or --family) under 16-byte UUIDs, or a folder of .npy, .npz or .safetensors files. With
 --store the same as SOURCE the store takes the place of the database, which is kept beside it as
 PATH.legacy-TIME until --delete-source. A run that was stopped goes on with --resume. A dry run
@@ -32,12 +32,14 @@ from cgcython.evaluation.losses import LossSamples
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
-from cgcython.store.keepers.rocksdb import database
 from cgcython.store.migration import InPlace, LegacyDatabase, migrate, require_all_there
+from cgcython.store.opening import has_database
 
 
 def add_arguments(parser):
-    parser.add_argument("source", metavar="SOURCE", help="a RocksDB or a folder of arrays")
+    parser.add_argument(
+        "source", metavar="SOURCE", help=f"a {LegacyDatabase.KIND} or a folder of arrays"
+    )
     parser.add_argument("--store", required=True, metavar="PATH", help="made when missing")
     options.add_models(parser)
     parser.add_argument(
@@ -89,8 +91,9 @@ def run(args):
     place = InPlace(args.store) if _is_same(args.source, args.store) else None
     if place is None and args.delete_source:
         raise UsageError("--delete-source is for migrations in place, where SOURCE is --store")
-    if place is not None and Path(args.source).is_dir() and not _has_database(place):
-        raise UsageError(f"{args.source}: only a RocksDB migrates in place; choose another --store")
+    if place is not None and Path(args.source).is_dir() and not place.has_database():
+        reason = f"only a {LegacyDatabase.KIND} migrates in place; choose another --store"
+        raise UsageError(f"{args.source}: {reason}")
     if place is not None and place.is_done():
         say(f"cgcython: {args.store} is a store already")
         return _deleted(place, args)
@@ -110,15 +113,11 @@ def _is_same(source, store):
     return Path(source).resolve() == Path(store).resolve()
 
 
-def _has_database(place):
-    return any(map(database.exists, (place.path, place.building)))
-
-
 def _migrate(args, target):
     """Return the report, the losses and what else is to be told of a migration into a folder."""
     started = time.perf_counter()
     with ExitStack() as stack:
-        there = database.exists(target)
+        there = has_database(target)
         store = _open(args, target) if there else None
         profile = store.profile if store else Profile.named(args.profile)
         if store:
@@ -156,11 +155,11 @@ def _open(args, target):
 
 def _open_source(args, profile):
     if not Path(args.source).is_dir():
-        raise UsageError(f"{args.source}: no such folder; name a RocksDB or a folder of arrays")
-    if database.exists(args.source):
+        raise UsageError(f"{args.source}: no such folder; name a database or a folder of arrays")
+    if has_database(args.source):
         return LegacyDatabase(args.source, profile, dict(args.family))
     if args.family:
-        raise UsageError(f"--family is for a RocksDB, and {args.source} is a folder of arrays")
+        raise UsageError(f"--family is for a database, and {args.source} is a folder of arrays")
     return open_folder(args.source, profile)
 
 

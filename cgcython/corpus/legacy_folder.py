@@ -19,7 +19,7 @@ def open_folder(path, profile):
     """Return the LegacyColumns or LegacyFiles of a folder; raises what opening an input does."""
     paths = sorted(one for one in Path(path).iterdir() if one.suffix in SUFFIXES)
     if not paths:
-        raise UsageError(f"{path}: neither a RocksDB database nor {', '.join(SUFFIXES)} files")
+        raise UsageError(f"{path}: neither a database nor {', '.join(SUFFIXES)} files")
     named = [one for one in paths if _uuid(one.stem)]
     if not named:
         return LegacyColumns(paths, profile)

@@ -13,7 +13,7 @@ from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
-from cgcython.store.keepers.rocksdb import database
+from cgcython.store.opening import has_database
 
 CHUNK = 1024
 
@@ -47,7 +47,7 @@ def open_source(path):
     """Yield the StoreSource or ShardSource of a folder."""
     if shards.shard_paths(path):
         yield ShardSource(path)
-    elif Path(path).is_dir() and not database.exists(path):
+    elif Path(path).is_dir() and not has_database(path):
         raise UsageError(f"{path}: neither a store nor a folder of shards")
     else:
         with open_store(path) as store:

@@ -14,7 +14,7 @@ from cgcython.files import written_whole
 from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore, shards
-from cgcython.store.keepers.rocksdb import database
+from cgcython.store.opening import has_database
 
 
 class Sink:
@@ -43,7 +43,7 @@ class StoreSink(Sink):
     def __init__(self, args):
         super().__init__(args)
         # A new store is made only after the inputs were read.
-        self._store = self._open() if database.exists(args.store) else None
+        self._store = self._open() if has_database(args.store) else None
         self.profile = self._store.profile if self._store else Profile.named(args.profile)
 
     def _open(self):

@@ -1,4 +1,4 @@
-"""Keeps records: a RocksDB store and columnar shards."""
+"""Keeps records: in stores, and in columnar shards."""
 
 from cgcython.manifest import RecordInfo
 from cgcython.store.generations import Reencoded
@@ -6,7 +6,7 @@ from cgcython.store.records import RecordStore
 from cgcython.store.repair import repair
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.statistics import StoreStatistics
-from cgcython.store.verify import VerifyReport
+from cgcython.store.verify_report import VerifyReport
 
 __all__ = [
     "RecordInfo",

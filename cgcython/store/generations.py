@@ -1,19 +1,29 @@
 """Moves records from earlier codebooks to a new one, while both are in use."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from cgcython.base import ModelId, QuantizationMethod
+from cgcython import frames
+from cgcython.base import EmbedderName, ModelId, QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput, StorageCorruption
-from cgcython.fingerprint import QuantizedFingerprint, frames
+from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import PQ8Metadata
+from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.similarity import cosine_similarity
 from cgcython.store import trash
+from cgcython.store.deleting import RecordDeleter
 from cgcython.store.ids import name_of
 from cgcython.store.journal import mask_of
-from cgcython.store.writing import BATCH, RecordWriter
+from cgcython.store.keepers.rocksdb import Put
+from cgcython.store.shelf import Codebooks
+from cgcython.store.writing import BATCH
+from cgcython.types import Progress
+
+_Encoded: TypeAlias = tuple[bytes, QuantizedEmbedding]  # a record's key, and one section of it
 
 
 class Reencoded(NamedTuple):
@@ -27,15 +37,22 @@ class Reencoded(NamedTuple):
     max_loss: float
 
 
-class GenerationWriter(RecordWriter):
-    """A RecordWriter whose embedders change their codebooks."""
+class GenerationWriter(RecordDeleter):
+    """A writer whose embedders change their codebooks."""
 
-    def use_codebooks(self, codebooks):
+    def use_codebooks(self, codebooks: Codebooks) -> None:
         """Encode with other codebooks from now on; records keep those they were made with."""
         self._shelf.add(codebooks)
         self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
 
-    def reencode(self, model_id, codebook, *, batch_size=BATCH, progress=None):
+    def reencode(
+        self,
+        model_id: EmbedderName,
+        codebook: PQ8Codebook,
+        *,
+        batch_size: int = BATCH,
+        progress: Progress | None = None,
+    ) -> Reencoded:
         """Move the records of an embedder to a codebook, and return a Reencoded of how it went.
 
         Codes of other codebooks are decoded and encoded anew; later records are encoded with the
@@ -43,45 +60,49 @@ class GenerationWriter(RecordWriter):
         all is done: after an interruption, the same call goes on. `progress` is called with the
         size of each batch. Raises StorageCorruption naming damaged records, which stay.
         """
-        model_id = ModelId.parse(model_id)
-        if self.profile[model_id].method is not QuantizationMethod.PQ8:
-            actual = f"{model_id.short}, kept as {self.profile[model_id].method}"
+        wanted = ModelId.parse(model_id)
+        if self.profile[wanted].method is not QuantizationMethod.PQ8:
+            actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
-        self.use_codebooks({model_id: codebook})
-        losses, moved = [], None
-        while moved != 0:  # one that was encoded before and written since comes in the next round
-            moved = 0
-            for batch in self._earlier(model_id, codebook.codebook_id, batch_size):
-                found = self._move(model_id, codebook, batch)
+        self.use_codebooks({wanted: codebook})
+        losses: list[float] = []
+        before = -1
+        while len(losses) != before:  # a record written meanwhile is moved in the next round
+            before = len(losses)
+            for batch in self._earlier(wanted, codebook.codebook_id, batch_size):
+                found = self._move(wanted, codebook, batch)
                 losses += found
-                moved += len(found)
                 if progress is not None:
                     progress(len(found))
         mean = sum(losses) / len(losses) if losses else 0.0
         return Reencoded(len(losses), mean, max(losses, default=0.0))
 
-    def _earlier(self, model_id, codebook_id, batch_size):
-        """Yield lists of (key, QuantizedEmbedding) that another codebook made."""
+    def _earlier(
+        self, model_id: ModelId, codebook_id: int, batch_size: int
+    ) -> Iterator[list[_Encoded]]:
+        """Yield batches of what another codebook made; damage is raised behind what is sound."""
         rows = self._rows_of_others(model_id, codebook_id)
-        damage = None
-        while batch := list(islice(rows, batch_size)):
-            if isinstance(batch[-1], StorageCorruption):
-                damage = batch.pop()
+        while True:
+            batch: list[_Encoded] = []
+            try:
+                batch.extend(islice(rows, batch_size))
+            except StorageCorruption:
+                yield batch
+                raise
+            if not batch:
+                return
             yield batch
-        if damage is not None:  # by now, all that is sound has moved
-            raise damage
 
-    def _rows_of_others(self, model_id, codebook_id):
-        try:
-            for key, quantized in self.scan(model_id):
-                if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
-                    yield key, quantized
-        except StorageCorruption as error:
-            yield error
+    def _rows_of_others(self, model_id: ModelId, codebook_id: int) -> Iterator[_Encoded]:
+        for key, quantized in self.scan(model_id):
+            if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
+                yield key, quantized
 
-    def _move(self, model_id, codebook, batch):
+    def _move(self, model_id: ModelId, codebook: PQ8Codebook, batch: list[_Encoded]) -> list[float]:
         """Write a batch with a codebook; return the loss of each record that was still there."""
-        puts, changes, losses = [], {}, []
+        puts: list[Put] = []
+        changes: dict[bytes, int] = {}
+        losses: list[float] = []
         with self._writing:
             for (key, quantized), manifest in zip(batch, self._manifests([k for k, _ in batch])):
                 before = section_crc(frames.write_section(quantized, model_id))
@@ -103,7 +124,7 @@ class GenerationWriter(RecordWriter):
                 self.journal.write(puts, [], changes)
         return losses
 
-    def drop_codebooks(self):
+    def drop_codebooks(self) -> list[int]:
         """Remove the codebooks that no record needs and no embedder encodes with.
 
         Returns their ids. Records in the trash count as records; writes wait meanwhile.
@@ -121,5 +142,5 @@ class GenerationWriter(RecordWriter):
             return self._shelf.drop(needed)
 
 
-def _codebook_ids(quantized):
+def _codebook_ids(quantized: Iterable[QuantizedEmbedding]) -> set[int]:
     return {one.metadata.codebook_id for one in quantized if isinstance(one.metadata, PQ8Metadata)}

@@ -1,13 +1,17 @@
 """Names of records: UUIDs, kept as their 16 bytes."""
 
+from typing import TypeAlias
 from uuid import UUID
 
 from cgcython.errors import InvalidInput
+from cgcython.types import BytesLike
+
+RecordId: TypeAlias = UUID | BytesLike | str
 
 _ZERO = str(UUID(int=0))
 
 
-def as_key(record_id):
+def as_key(record_id: RecordId) -> bytes:
     """Return the 16 bytes of a UUID, of 16 bytes or of canonical text.
 
     >>> as_key("00000000-0000-0000-0000-0000000000ff").hex()
@@ -21,14 +25,14 @@ def as_key(record_id):
         parsed = UUID(record_id) if isinstance(record_id, str) else None
     except ValueError:
         parsed = None
-    if parsed is None or str(parsed) != record_id.lower():
+    if parsed is None or str(parsed) != str(record_id).lower():
         raise InvalidInput(
             what="id", expected="a UUID, 16 bytes or a UUID's text", actual=repr(record_id)
         )
     return parsed.bytes
 
 
-def name_of(key):
+def name_of(key: bytes) -> str:
     """Return the canonical text of an id's 16 bytes, faster than by a UUID.
 
     >>> name_of(bytes(range(16)))
@@ -38,7 +42,7 @@ def name_of(key):
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
-def prefix_digits(prefix):
+def prefix_digits(prefix: BytesLike | str) -> str:
     """Return the hexadecimal digits with which ids begin that begin with bytes or text.
 
     >>> prefix_digits("00000000-0000-4"), prefix_digits(b"\\xff")
@@ -55,7 +59,7 @@ def prefix_digits(prefix):
     return text.replace("-", "")
 
 
-def _is_uuid(text):
+def _is_uuid(text: str) -> bool:
     try:
         return str(UUID(text)) == text
     except ValueError:

@@ -6,11 +6,14 @@ columns of a search, an index) notes the position it has seen, and asks later wh
 
 import os
 import struct
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
+from typing import TypeAlias
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderName, ModelId
 from cgcython.errors import StorageCorruption
+from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
 _FLOOR = b"journal/floor"
@@ -19,19 +22,22 @@ _CHANGE = struct.Struct("<16sH")
 # Below the counter are random bits: two copies of a store that were written to apart share
 # counters, but not positions.
 _RANDOM_BITS, _RESET_STEP = 24, 1 << 32
+_End: TypeAlias = tuple[int, int]  # a position, and how many changes were ever noted up to it
 
 
 class Journal:
-    """Says which records changed since a position; a writer adds to it with each batch."""
+    """Says which records changed since a position."""
 
-    def __init__(self, files):
-        self._files, self._end = files, None
+    def __init__(self, files: Tables) -> None:
+        self._files = files
 
-    def position(self):
+    def position(self) -> int:
         """Return the position of the last write: a number that only grows."""
-        return (self._end or self._read_end())[0]
+        return self._read_end()[0]
 
-    def changes_since(self, position, model_id=None):
+    def changes_since(
+        self, position: int, model_id: EmbedderName | None = None
+    ) -> list[bytes] | None:
         """Return the sorted keys that changed after a position, of one embedder when given.
 
         Returns None when the journal cannot tell: it no longer reaches back that far, its entries
@@ -43,7 +49,7 @@ class Journal:
         # In this order: a truncation in between then makes the position unknown.
         rows = self._files.scan("journal", start=_KEY.pack(position))
         is_floor = position == self._floor()[0]
-        changed = set()
+        changed: set[bytes] = set()
         try:
             for key, value in rows:
                 if key == _KEY.pack(position):
@@ -56,13 +62,41 @@ class Journal:
             return None
         return sorted(changed) if is_floor else None
 
-    def truncate(self, upto):
+    def _read_end(self) -> _End:
+        row = self._files.last("journal") if self._files.has("journal") else None
+        return self._floor() if row is None else _end_of(*row)
+
+    def _floor(self) -> _End:
+        """Return position and changes of the last entry that was forgotten."""
+        found = self._files.get("meta", _FLOOR)
+        if found is None:
+            return 0, 0
+        position, changes = _ENDS.unpack(found)
+        return position, changes
+
+
+class WritableJournal(Journal):
+    """A Journal to which each batch of a writer adds an entry."""
+
+    _files: Database
+
+    def __init__(self, files: Database) -> None:
+        super().__init__(files)
+        self._end: _End | None = None
+
+    def position(self) -> int:
+        """Return the position of the last write: a number that only grows."""
+        return (self._end or self._read_end())[0]
+
+    def truncate(self, upto: int) -> None:
         """Forget the entries up to a position; those after it stay."""
         row = self._files.last("journal", _KEY.pack(upto))
         if row is not None:
-            self._forget(row[0], (*_KEY.unpack(row[0]), *_TOTAL.unpack_from(row[1])))
+            self._forget(row[0], _end_of(*row))
 
-    def write(self, puts, deletes, changes):
+    def write(
+        self, puts: Iterable[Put], deletes: Iterable[Delete], changes: Mapping[bytes, int]
+    ) -> None:
         """Write to the database, and that it changed `{key: mask of embedders}`, all or nothing.
 
         The caller holds the lock of writers.
@@ -79,17 +113,17 @@ class Journal:
         if counter % 1024 == 0:
             self._shorten(end[1])
 
-    def reset(self, puts=()):
+    def reset(self, puts: Iterable[Put] = ()) -> None:
         """Begin anew, so that no earlier position is known; `puts` are written with it."""
         counter = (self._floor()[0] >> _RANDOM_BITS) + _RESET_STEP
         self._forget(b"\xff" * _KEY.size, (_position(counter), 0), puts)
 
-    def _forget(self, last, floor, puts=()):
+    def _forget(self, last: bytes, floor: _End, puts: Iterable[Put] = ()) -> None:
         put = ("meta", _FLOOR, _ENDS.pack(*floor))
         self._files.write([*puts, put], ranges=[("journal", b"", last + b"\0")])
         self._end = None
 
-    def _shorten(self, total):
+    def _shorten(self, total: int) -> None:
         """Cut to KEPT_CHANGES once there are twice as many; a bisection finds where."""
         floor, forgotten = self._floor()
         if total - forgotten <= 2 * KEPT_CHANGES:
@@ -104,17 +138,8 @@ class Journal:
                 low = middle + 1
         self.truncate((low << _RANDOM_BITS) - 1)
 
-    def _read_end(self):
-        row = self._files.last("journal") if self._files.has("journal") else None
-        return self._floor() if row is None else (*_KEY.unpack(row[0]), *_TOTAL.unpack_from(row[1]))
 
-    def _floor(self):
-        """Return (position, changes ever noted) of the last entry that was forgotten."""
-        found = self._files.get("meta", _FLOOR)
-        return (0, 0) if found is None else _ENDS.unpack(found)
-
-
-def mask_of(model_ids):
+def mask_of(model_ids: Iterable[ModelId]) -> int:
     """Return the bits of embedders.
 
     >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))
@@ -123,16 +148,20 @@ def mask_of(model_ids):
     return sum(1 << model_id for model_id in model_ids)
 
 
-def _position(counter):
+def _end_of(key: bytes, entry: bytes) -> _End:
+    return int.from_bytes(key, "big"), int.from_bytes(entry[: _TOTAL.size], "little")
+
+
+def _position(counter: int) -> int:
     return counter << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "little")
 
 
-def _changed(entry, wanted):
+def _changed(entry: bytes, wanted: int | None) -> list[bytes]:
     """Return the keys of an entry: all, or those of an embedder's bit."""
     changes = _CHANGE.iter_unpack(entry[_TOTAL.size :])
     return [key for key, mask in changes if wanted is None or mask & wanted]
 
 
 @lru_cache
-def _packed(count):
+def _packed(count: int) -> struct.Struct:
     return struct.Struct("<" + count * _CHANGE.format.removeprefix("<"))

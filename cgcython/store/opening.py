@@ -1,28 +1,45 @@
 """Opens or makes the database of a store: its format version and its profile."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
-from cgcython.base import Profile
+from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
-from cgcython.store.journal import Journal
-from cgcython.store.keepers.rocksdb import database
+from cgcython.store.journal import WritableJournal
+from cgcython.store.keepers import rocksdb
+from cgcython.store.keepers.rocksdb import Database
+from cgcython.types import StrPath
 
 FORMAT = b"cgcython store "
 VERSION = 2
 READS = (1, VERSION)
 
 
-def open_files(path, profile, read_only, create, sync, follow=False):
+def has_database(path: StrPath) -> bool:
+    """Return whether a folder has a database, a store's or another, whatever state it is in."""
+    return rocksdb.exists(path)
+
+
+def open_files(
+    path: StrPath,
+    profile: ProfileName | None,
+    *,
+    read_only: bool,
+    create: bool,
+    sync: bool = False,
+    follow: bool = False,
+) -> tuple[Database, Profile]:
     """Return the Database in a folder, made when there is none, and the profile it was made with.
 
     Raises StoreUnavailable and StorageCorruption.
     """
     path = Path(path)
-    if not database.exists(path):
+    if not rocksdb.exists(path):
         if read_only or not create:
             raise StoreUnavailable(path=path, reason="there is no store; check the path")
-        database.create(path, meta_of(Profile.named(profile)))
-    files = database.Database(path, read_only, sync, follow)
+        rocksdb.create(path, meta_of(Profile.named(profile)))
+    files = Database(path, read_only, sync, follow)
     try:
         found = _profile(files, profile)
         if _version(files) != VERSION and not read_only:
@@ -33,17 +50,18 @@ def open_files(path, profile, read_only, create, sync, follow=False):
         raise
 
 
-def meta_of(profile):
+def meta_of(profile: Profile) -> dict[bytes, bytes]:
+    """Return what a store keeps about itself: its format version and its profile."""
     return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
 
 
-def _upgrade(files):
+def _upgrade(files: Database) -> None:
     """Bring a store of an earlier format to this one: its records stay as they are."""
     files.add_families()
-    Journal(files).reset([("meta", b"format", FORMAT + str(VERSION).encode())])
+    WritableJournal(files).reset([("meta", b"format", FORMAT + str(VERSION).encode())])
 
 
-def _version(files):
+def _version(files: Database) -> int:
     """Return the format version of a store, or raise StoreUnavailable for one not read here."""
     form = files.get("meta", b"format") or b""
     for version in READS:
@@ -57,15 +75,15 @@ def _version(files):
     )
 
 
-def _profile(files, wanted):
+def _profile(files: Database, wanted: ProfileName | None) -> Profile:
     """Return the profile a store was made with.
 
     Raises StoreUnavailable for a format this release does not read and for another profile.
     """
     _version(files)
     try:
-        found = Profile.from_toml(files.get("meta", b"profile").decode())
-    except (InvalidInput, UnicodeDecodeError, AttributeError) as error:
+        found = Profile.from_toml((files.get("meta", b"profile") or b"").decode())
+    except (InvalidInput, UnicodeDecodeError) as error:
         raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
     if wanted is not None and Profile.named(wanted) != found:
         raise StoreUnavailable(

@@ -1,17 +1,25 @@
 """A store of fingerprints: quantized bytes under their ids, nothing else beside them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 from uuid import UUID
 
+from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput
 from cgcython.router import QuantizationRouter
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
+from cgcython.store.keepers.rocksdb import Database
 from cgcython.store.opening import open_files
 from cgcython.store.reading import RecordReader
-from cgcython.store.shelf import CodebookShelf
-from cgcython.store.statistics import statistics
+from cgcython.store.shelf import Codebooks, CodebookShelf
+from cgcython.store.statistics import StoreStatistics, statistics
 from cgcython.store.verify import verify
+from cgcython.store.verify_report import VerifyReport
+from cgcython.types import Progress, StrPath
 
 DURABILITIES = {"wal": False, "sync": True}
 
@@ -23,22 +31,22 @@ class RecordStore(GenerationWriter):
     `follow=True`, and come up to date by `catch_up`.
     """
 
-    def __init__(self, files, shelf, profile):
+    def __init__(self, files: Database, shelf: CodebookShelf, profile: Profile) -> None:
         router = QuantizationRouter(shelf.current(), profile=profile)
         super().__init__(files, shelf, profile, router)
 
     @classmethod
     def open(
         cls,
-        path,
-        codebooks=None,
-        profile=None,
+        path: StrPath,
+        codebooks: Codebooks | None = None,
+        profile: ProfileName | None = None,
         *,
-        read_only=False,
-        follow=False,
-        create=True,
-        durability="wal",
-    ):
+        read_only: bool = False,
+        follow: bool = False,
+        create: bool = True,
+        durability: str = "wal",
+    ) -> Self:
         """Open the store in a folder, made when there is none.
 
         A write returns once it is in the log and handed to the operating system: it survives the
@@ -52,28 +60,46 @@ class RecordStore(GenerationWriter):
         if durability not in DURABILITIES:
             expected = " or ".join(map(repr, DURABILITIES))
             raise InvalidInput(what="durability", expected=expected, actual=repr(durability))
-        sync = DURABILITIES[durability]
-        files, profile = open_files(path, profile, read_only or follow, create, sync, follow)
+        files, found = open_files(
+            path,
+            profile,
+            read_only=read_only or follow,
+            create=create,
+            sync=DURABILITIES[durability],
+            follow=follow,
+        )
         try:
-            shelf = CodebookShelf(files, profile)
+            shelf = CodebookShelf(files, found)
             shelf.add(codebooks)
-            return cls(files, shelf, profile)
+            return cls(files, shelf, found)
         except BaseException:
             files.close()
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self):
+    def __repr__(self) -> str:
+        """Return the path, about how many records there are, and how the store was opened."""
+        name = f"{type(self).__name__}({str(self.path)!r}"
+        if not self._files.is_open:
+            return f"{name}, closed)"
+        return f"{name}, about {self._files.estimated_keys('records')} records, {self._how()})"
+
+    def _how(self) -> str:
+        if self._files.read_only:
+            return "follow=True" if self._files.follows else "read_only=True"
+        return f"durability={'sync' if self._files.is_sync else 'wal'!r}"
+
+    def close(self) -> None:
         """Give the folder back to other processes."""
         self._files.close()
 
     @contextmanager
-    def snapshot(self):
+    def snapshot(self) -> Iterator[RecordReader]:
         """Yield a RecordReader of the store at this moment, while writes go on.
 
         Its `journal.position()` is that of the moment.
@@ -85,14 +111,14 @@ class RecordStore(GenerationWriter):
         finally:
             frozen.close()
 
-    def check(self, progress=None):
+    def check(self, progress: Progress | None = None) -> VerifyReport:
         """Read every record, section and codebook and return the VerifyReport of what was found.
 
         `progress` is called with 1 for each record.
         """
         return verify(self._files, self._shelf.check(), progress)
 
-    def verify(self, progress=None):
+    def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Return the report of `check` when all is well.
 
         Raises StorageCorruption naming the records, all of them in its `ids`, when something is
@@ -102,7 +128,7 @@ class RecordStore(GenerationWriter):
         report.require_ok(self.path)
         return report
 
-    def backup(self, path):
+    def backup(self, path: StrPath) -> None:
         """Write a copy of the store, as it is now, to a new folder, whole or not at all.
 
         Writes may go on meanwhile. The copy is a store: to restore it, open it, or copy it to
@@ -110,17 +136,17 @@ class RecordStore(GenerationWriter):
         """
         self._files.backup(path)
 
-    def compact(self):
+    def compact(self) -> int:
         """Rewrite the files without what was replaced or deleted, and return the bytes freed."""
         before = self._files.disk_bytes()
         self._files.compact()
         return before - self._files.disk_bytes()
 
-    def statistics(self, exact=False):
+    def statistics(self, exact: bool = False) -> StoreStatistics:
         """Return the StoreStatistics: estimates from a sample at once, or, `exact`, all counted."""
         return statistics(self._files, self._shelf.generations(), exact)
 
-    def catch_up(self):
+    def catch_up(self) -> list[UUID] | None:
         """See what the writing process wrote since; for a store opened with `follow=True`.
 
         Returns the ids that changed, in order, or None where the journal cannot tell.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 
 @dataclass
@@ -13,13 +14,13 @@ class RepairReport:
     """
 
     records: int = 0
-    lost: dict = field(default_factory=dict)
-    partial: dict = field(default_factory=dict)
-    losses: list = field(default_factory=list)
+    lost: dict[UUID, list[str]] = field(default_factory=dict)
+    partial: dict[UUID, list[str]] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
     path: Path | None = None
     damaged: Path | None = None
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether nothing was lost."""
         return not (self.lost or self.partial or self.losses)

@@ -2,40 +2,52 @@
 
 import os
 import struct
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from typing import Any, TypeAlias
 
-from cgcython.base import ModelId, QuantizationMethod
+from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import by_embedder
 from cgcython.errors import CodebookCorrupt, CodebookMissing, UnsupportedVersion
+from cgcython.store.keepers.rocksdb import Database, Put
+from cgcython.types import StrPath
+
+Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a folder
 
 _ID = struct.Struct(">I")
 CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
 _UNREADABLE = CodebookMissing, CodebookCorrupt, UnsupportedVersion
 
 
+def codebook_keys(meta: Mapping[bytes, bytes]) -> list[bytes]:
+    """Return the keys of the codebooks that the generations among some rows of `meta` name."""
+    ids = b"".join(value for key, value in meta.items() if key.startswith(GENERATIONS))
+    return [CODEBOOK + ids[at : at + _ID.size] for at in range(0, len(ids), _ID.size)]
+
+
 class CodebookShelf:
     """Adds codebooks to a database and reads them; an embedder's newest one encodes."""
 
-    def __init__(self, files, profile):
+    def __init__(self, files: Database, profile: Profile) -> None:
         self._files, self._profile = files, profile
-        self._loaded = {}
-        self._generations = {}
+        self._loaded: dict[int, PQ8Codebook] = {}
+        self._generations: dict[ModelId, list[int]] = {}
         self.reload()
 
-    def reload(self):
+    def reload(self) -> None:
         """Read again which codebooks there are."""
         for key, value in self._files.scan("meta", GENERATIONS):
             found = [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
             self._generations[ModelId(key[len(GENERATIONS)])] = found
 
-    def add(self, codebooks):
+    def add(self, codebooks: Codebooks | None) -> None:
         """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
 
         A read-only database is left alone: they serve until it is closed.
         """
-        puts = []
+        puts: list[Put] = []
         for model_id, codebook in self._given(codebooks).items():
             codebook_id = codebook.codebook_id
             ids = self._generations.setdefault(model_id, [])
@@ -49,7 +61,7 @@ class CodebookShelf:
         if puts and not self._files.read_only:
             self._files.write(puts)
 
-    def _given(self, codebooks):
+    def _given(self, codebooks: Codebooks | None) -> dict[ModelId, PQ8Codebook]:
         if codebooks is None:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
@@ -62,17 +74,18 @@ class CodebookShelf:
             if path.exists()
         }
 
-    def embedders(self):
+    def embedders(self) -> list[ModelId]:
         """Return the embedders that have a codebook."""
         return list(self._generations)
 
-    def generations(self):
+    def generations(self) -> dict[ModelId, list[int]]:
         """Return the ids of the codebooks of each embedder, oldest first."""
         return {model_id: list(ids) for model_id, ids in self._generations.items()}
 
-    def drop(self, needed):
+    def drop(self, needed: Collection[int]) -> list[int]:
         """Remove all codebooks but those of some ids, and return the ids that are gone."""
-        puts, gone = [], set()
+        puts: list[Put] = []
+        gone: set[int] = set()
         for model_id, ids in self._generations.items():
             gone.update(one for one in ids if one not in needed)
             ids[:] = [one for one in ids if one in needed]
@@ -83,7 +96,7 @@ class CodebookShelf:
             self._files.write(puts, deletes)
         return sorted(gone)
 
-    def codebook(self, codebook_id):
+    def codebook(self, codebook_id: int) -> PQ8Codebook:
         """Return the codebook of an id.
 
         Raises CodebookMissing, CodebookCorrupt and UnsupportedVersion.
@@ -93,14 +106,14 @@ class CodebookShelf:
             found = self._loaded[codebook_id] = self._read(codebook_id)
         return found
 
-    def _read(self, codebook_id):
+    def _read(self, codebook_id: int) -> PQ8Codebook:
         where = f"{codebook_id:#010x} of store {self._files.path}"
         data = self._files.get("meta", CODEBOOK + _ID.pack(codebook_id), f"codebook {where}")
         if data is None:
             raise CodebookMissing(path=self._files.path, codebook_id=codebook_id)
         return PQ8Codebook.from_bytes(data, where=where)
 
-    def current(self):
+    def current(self) -> dict[ModelId, PQ8Codebook]:
         """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`.
 
         One that is missing, damaged or of a later release is left out: it is named when needed.
@@ -111,7 +124,7 @@ class CodebookShelf:
                 found[model_id] = self.codebook(ids[-1])
         return found
 
-    def check(self):
+    def check(self) -> set[int]:
         """Return the ids of the codebooks that are there and whole, read anew."""
         sound = set()
         for codebook_id in {one for ids in self._generations.values() for one in ids}:

@@ -1,12 +1,14 @@
 """Says what a store holds and how much room it takes: estimated at once, or counted."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption
 from cgcython.frames import LAYOUTS
+from cgcython.store.keepers.rocksdb import Tables
 
 SAMPLE = 256  # records; as ids are random, the first ones are a sample
 _NAMES = {layout.number: f"{layout.method.value} {layout.name or ''}".strip() for layout in LAYOUTS}
@@ -35,14 +37,16 @@ class StoreStatistics(NamedTuple):
     database_bytes: int
     trashed: int
     trash_bytes: int
-    parts: list
-    codebooks: dict
+    parts: list[Part]
+    codebooks: dict[ModelId, list[int]]
 
 
-def statistics(files, codebooks, exact):
+def statistics(
+    files: Tables, codebooks: Mapping[ModelId, list[int]], exact: bool
+) -> StoreStatistics:
     """Return the StoreStatistics of a database; exact ones read all of it."""
     limit = None if exact else SAMPLE
-    records = _tally(files, "records", b"", limit)
+    records = _tally(files, "records", limit)
     total = records[0] if exact else _estimate(files, "records", records[0])
     share = total / records[0] if records[0] else 0
     parts, last = [], _last_key(files, limit)
@@ -50,7 +54,7 @@ def statistics(files, codebooks, exact):
         for number, (count, size) in _layouts(files, model_id, last).items():
             name = _NAMES.get(number, f"layout {number}")
             parts.append(Part(model_id, name, round(count * share), round(size * share)))
-    trashed = _tally(files, "trash", b"", limit) if files.has("trash") else (0, 0)
+    trashed = _tally(files, "trash", limit) if files.has("trash") else (0, 0)
     trash_count = trashed[0] if exact else _estimate(files, "trash", trashed[0])
     trash_share = trash_count / trashed[0] if trashed[0] else 0
     return StoreStatistics(
@@ -61,31 +65,31 @@ def statistics(files, codebooks, exact):
         trashed=trash_count,
         trash_bytes=round(trashed[1] * trash_share),
         parts=parts,
-        codebooks=codebooks,
+        codebooks=dict(codebooks),
     )
 
 
-def _tally(files, family, prefix, limit):
+def _tally(files: Tables, family: str, limit: int | None) -> tuple[int, int]:
     """Return how many values there are, up to a limit, and their bytes."""
-    sizes = [len(value) for _, value in islice(files.scan(family, prefix), limit)]
+    sizes = [len(value) for _, value in islice(files.scan(family), limit)]
     return len(sizes), sum(sizes)
 
 
-def _estimate(files, family, seen):
+def _estimate(files: Tables, family: str, seen: int) -> int:
     """Return about how many keys a family has; exact where no more than a sample."""
     return seen if seen < SAMPLE else max(seen, files.estimated_keys(family))
 
 
-def _last_key(files, limit):
+def _last_key(files: Tables, limit: int | None) -> bytes:
     if limit is None:
         return b"\xff" * 16
     keys = [key for key, _ in islice(files.scan("records"), limit)]
     return keys[-1] if keys else b""
 
 
-def _layouts(files, model_id, last):
+def _layouts(files: Tables, model_id: ModelId, last: bytes) -> dict[int, tuple[int, int]]:
     """Return `{layout number: (sections, bytes)}` of the records up to a key."""
-    found = defaultdict(lambda: (0, 0))
+    found: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for key, section in files.scan("sections", bytes([model_id])):
         if key[1:] > last:
             break

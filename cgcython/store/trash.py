@@ -11,20 +11,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def pack(record):
+def pack(record: bytes) -> bytes:
     """Return the value that keeps the bytes of a record deleted now."""
     return _DELETED.pack(microseconds()) + record
 
 
-def unpack(value, where):
+def unpack(value: bytes, where: str) -> tuple[int, bytes]:
     """Return (microseconds since 1970 when it was deleted, bytes of the record)."""
     if len(value) < _DELETED.size:
         reason = f"{len(value)} bytes are fewer than the {_DELETED.size} of a time"
         raise StorageCorruption(where=where, reason=reason)
-    return _DELETED.unpack_from(value)[0], value[_DELETED.size :]
+    (deleted,) = _DELETED.unpack_from(value)
+    return deleted, value[_DELETED.size :]
 
 
-def microseconds(moment=None):
+def microseconds(moment: datetime | int | None = None) -> int:
     """Return a moment, an aware datetime or already microseconds since 1970; by default now.
 
     >>> microseconds(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
@@ -41,7 +42,7 @@ def microseconds(moment=None):
     return moment
 
 
-def seconds_to_microseconds(duration):
+def seconds_to_microseconds(duration: timedelta | float) -> int:
     """Return a duration, a timedelta or a number of seconds, in microseconds.
 
     >>> seconds_to_microseconds(1.5), seconds_to_microseconds(timedelta(days=1))

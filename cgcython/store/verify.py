@@ -5,60 +5,26 @@ that memory does not grow with the store. A damaged block ends a scan: each key 
 then asked for alone, which names those in the block, and the next stretch scans again.
 """
 
-import heapq
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, islice
-from uuid import UUID
 
 from cgcython import frames
 from cgcython.base import ModelId
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import PQ8Metadata
+from cgcython.store.around_damage import Listed, manifests
+from cgcython.store.keepers.rocksdb import Row, Tables
+from cgcython.store.verify_report import VerifyReport
+from cgcython.types import Progress
 
 STRETCH = 1024  # records
 OTHERS = ("journal", "trash", "meta")
 
 
-@dataclass
-class VerifyReport:
-    """What a store holds, and what is wrong with it: `problems` lists reasons by record id.
-
-    What belongs to no record is listed under its name.
-    """
-
-    records: int = 0
-    sections: int = 0
-    stored_bytes: int = 0
-    problems: dict = field(default_factory=dict)
-
-    @property
-    def ok(self):
-        """Whether nothing is wrong."""
-        return not self.problems
-
-    @property
-    def ids(self):
-        """The records that something is wrong with."""
-        return [one for one in self.problems if isinstance(one, UUID)]
-
-    def add(self, key, reason):
-        """Note what is wrong with the record of a key, or with a part of that name."""
-        one = UUID(bytes=key) if isinstance(key, bytes) else key
-        self.problems.setdefault(one, []).append(reason)
-
-    def require_ok(self, path):
-        """Raise StorageCorruption, naming the records, unless nothing is wrong."""
-        if self.ok:
-            return
-        names, ids = list(self.problems), self.ids
-        named = "; ".join(f"{one}: {', '.join(self.problems[one])}" for one in names[:3])
-        more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
-        what = f"{len(ids)} records " if ids else ""
-        raise StorageCorruption(where=f"store {path}", reason=f"{what}({named}{more})", ids=ids)
-
-
-def verify(database, codebook_ids, progress=None):
+def verify(
+    database: Tables, codebook_ids: Collection[int], progress: Progress | None = None
+) -> VerifyReport:
     """Return the VerifyReport of a database that holds these codebooks.
 
     `progress` is called with the number of records of each stretch.
@@ -81,42 +47,43 @@ def verify(database, codebook_ids, progress=None):
 class _Stretch:
     """Some manifests in the order of their keys: what they list, by embedder."""
 
-    def __init__(self, rows, report):
+    def __init__(self, rows: list[Listed], report: VerifyReport) -> None:
         self.keys, self.last = {key for key, _ in rows}, rows[-1][0]
-        self.unknown = set()  # whose manifest is damaged: what it listed cannot be told
-        self.listed = {model_id: {} for model_id in ModelId}
+        self.unknown: set[bytes] = set()  # whose manifest is damaged: what it listed cannot be told
+        self.listed: dict[ModelId, dict[bytes, int]] = {model_id: {} for model_id in ModelId}
         for key, manifest in rows:
             report.records += 1
             try:
-                self._list(key, manifest)
+                report.stored_bytes += self._list(key, manifest)
             except StorageCorruption as error:
                 self.unknown.add(key)
                 report.add(key, f"its manifest is {told(error)}")
-            else:
-                report.stored_bytes += len(manifest)
 
-    def unlisted(self, key):
+    def unlisted(self, key: bytes) -> str | None:
         """Return what is wrong with a section that no manifest lists, or nothing."""
         if key in self.unknown:
             return None
         return "left over from an earlier record" if key in self.keys else "of no record"
 
-    def _list(self, key, manifest):
+    def _list(self, key: bytes, manifest: bytes | StorageCorruption) -> int:
+        """Note the sections that a manifest lists, and return its size."""
         if isinstance(manifest, StorageCorruption):
             raise manifest
         for model_id, crc in Manifest.from_bytes(manifest).checksums.items():
             self.listed[model_id][key] = crc
+        return len(manifest)
 
 
 class _Column:
     """The sections of one embedder, taken in the order of ids beside the manifests."""
 
-    def __init__(self, database, model_id, report):
+    def __init__(self, database: Tables, model_id: ModelId, report: VerifyReport) -> None:
         self._database, self._model_id, self._report = database, model_id, report
         self._prefix, self._short = bytes([model_id]), model_id.short
-        self._rows, self._next = self._scan(b""), []
+        self._rows: Iterator[Row] = self._scan(b"")
+        self._next: list[Row] = []
 
-    def check(self, stretch, codebook_ids):
+    def check(self, stretch: _Stretch, codebook_ids: Collection[int]) -> None:
         """Take the sections of a stretch and note what is wrong with them."""
         listed, count, size = stretch.listed[self._model_id], 0, 0
         for key, section in self._upto(stretch):
@@ -134,7 +101,7 @@ class _Column:
         self._report.sections += count
         self._report.stored_bytes += size
 
-    def _reason(self, section, crc, codebook_ids):
+    def _reason(self, section: bytes, crc: int, codebook_ids: Collection[int]) -> str | None:
         """Return what is wrong with a section that its manifest lists, or nothing."""
         try:
             found, (_, _, _, metadata) = frames.read_section(section, self._short)
@@ -144,8 +111,9 @@ class _Column:
             return "another record's"
         if type(metadata) is PQ8Metadata and metadata.codebook_id not in codebook_ids:
             return f"coded with the codebook {metadata.codebook_id:#010x}, which cannot be read"
+        return None
 
-    def _upto(self, stretch):
+    def _upto(self, stretch: _Stretch) -> Iterator[Row]:
         """Yield the (key, section) of a stretch, and those before it."""
         last, at = stretch.last, b""
         try:
@@ -161,7 +129,7 @@ class _Column:
             yield from self._each(sorted(key for key in stretch.keys if key > at), stretch)
             self._rows, self._next = self._scan(last + b"\0"), []
 
-    def _each(self, keys, stretch):
+    def _each(self, keys: Iterable[bytes], stretch: _Stretch) -> Iterator[Row]:
         for key in keys:
             try:
                 section = self._database.get("sections", self._prefix + key)
@@ -172,7 +140,7 @@ class _Column:
             if section is not None:
                 yield key, section
 
-    def take_orphans(self):
+    def take_orphans(self) -> None:
         """Note the sections that are left as belonging to no record."""
         try:
             for key, _ in chain(self._next, self._rows):
@@ -180,69 +148,21 @@ class _Column:
         except StorageCorruption as error:
             self._report.add(f"the end of {self._short}", f"damaged ({error.reason})")
 
-    def _add(self, key, reason):
+    def _add(self, key: bytes, reason: str) -> None:
         self._report.add(key, f"{self._short} is {reason}")
 
-    def _scan(self, key):
+    def _scan(self, key: bytes) -> Iterator[Row]:
         # Within a generator, so that damage is raised where the rows are taken.
         yield from self._database.scan("sections", self._prefix, self._prefix + key)
 
 
-def told(error):
+def told(error: StorageCorruption | InvalidQuantizedData) -> str:
     """Return what is wrong with something that could not be read."""
     of_another = isinstance(error, UnsupportedVersion)
     return f"{'of another release' if of_another else 'damaged'} ({error.reason})"
 
 
-def manifests(database):
-    """Yield (key, manifest) in the order of keys; for one that cannot be read, the error.
-
-    Behind a damaged block the sections' keys tell which ids lie in it.
-    """
-    start, whole = b"", False
-    while not whole:
-        try:
-            for row in database.scan("records", start=start):
-                start = row[0] + b"\0"
-                yield row
-            whole = True
-        except StorageCorruption:
-            keys = islice(ids_of_sections(database, start), STRETCH)
-            whole = True
-            for start in keys:
-                row = _row(database, start)
-                if row is not None:
-                    yield row
-                whole = False
-            start += b"\0"
-
-
-def _row(database, key):
-    try:
-        manifest = database.get("records", key)
-    except StorageCorruption as error:
-        manifest = error
-    return None if manifest is None else (key, manifest)
-
-
-def ids_of_sections(database, start=b""):
-    """Yield the ids from `start` on that have a section, ascending, each once."""
-    last = None
-    for key in heapq.merge(*(_keys(database, bytes([one]), start) for one in ModelId)):
-        if key != last:
-            last = key
-            yield key
-
-
-def _keys(database, prefix, start):
-    try:
-        for key, _ in database.scan("sections", prefix, prefix + start):
-            yield key[1:]
-    except StorageCorruption:
-        return  # the same records have sections of other embedders
-
-
-def _read_all(database, family, report):
+def _read_all(database: Tables, family: str, report: VerifyReport) -> None:
     if not database.has(family):
         return
     try:

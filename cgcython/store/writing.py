@@ -1,10 +1,12 @@
 """Writes the records of a store: whole, in part, and away; every batch all or nothing."""
 
 import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
-from uuid import UUID
+from typing import Any, TypeAlias, TypeVar
 
-from cgcython.base import ModelId
+from cgcython.base import ModelId, Profile
 from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
@@ -13,11 +15,22 @@ from cgcython.fingerprint import (
     encode_all,
 )
 from cgcython.manifest import Manifest
+from cgcython.router import QuantizationRouter
 from cgcython.store import trash
-from cgcython.store.ids import as_key, name_of
-from cgcython.store.journal import Journal, mask_of
+from cgcython.store.ids import RecordId, as_key
+from cgcython.store.journal import WritableJournal, mask_of
+from cgcython.store.keepers.rocksdb import Database, Delete, Put
 from cgcython.store.reading import RecordReader, naming
+from cgcython.store.shelf import CodebookShelf
+from cgcython.types import Progress
 
+Embeddings: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or values by the names of embedders
+Item: TypeAlias = (
+    tuple[RecordId, Embeddings] | tuple[RecordId, Embeddings, Mapping[str, Any] | None]
+)
+_Before: TypeAlias = Manifest | StorageCorruption | None  # of the record that was there
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 BATCH = 256
 PREFIXES = [bytes([model_id]) for model_id in ModelId]
 
@@ -25,19 +38,24 @@ PREFIXES = [bytes([model_id]) for model_id in ModelId]
 class RecordWriter(RecordReader):
     """A RecordReader that writes too, one batch after the other."""
 
-    def __init__(self, files, shelf, profile, router):
-        super().__init__(files, shelf, profile, router, Journal(files))
+    _files: Database
+    journal: WritableJournal
+
+    def __init__(
+        self, files: Database, shelf: CodebookShelf, profile: Profile, router: QuantizationRouter
+    ) -> None:
+        super().__init__(files, shelf, profile, router, WritableJournal(files))
         self._writing = threading.Lock()
 
     def store(
         self,
-        record_id,
-        fingerprint,
-        budget_bytes=DEFAULT_BUDGET_BYTES,
+        record_id: RecordId,
+        fingerprint: Embeddings,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
         *,
-        metadata=None,
-        timestamp=None,
-    ):
+        metadata: Mapping[str, Any] | None = None,
+        timestamp: datetime | int | None = None,
+    ) -> None:
         """Keep a fingerprint under an id, replacing what was there.
 
         A record that is replaced keeps when it was created, and its `metadata` (a JSON object)
@@ -49,20 +67,20 @@ class RecordWriter(RecordReader):
 
     def store_many(
         self,
-        items,
+        items: Iterable[Item],
         *,
-        num_threads=1,
-        batch_size=BATCH,
-        budget_bytes=DEFAULT_BUDGET_BYTES,
-        progress=None,
-    ):
+        num_threads: int = 1,
+        batch_size: int = BATCH,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+        progress: Progress | None = None,
+    ) -> int:
         """Keep (id, fingerprint) pairs and return their number.
 
         An item may have metadata as its third part. Each batch is written all or nothing;
         `progress` is called with the size of each.
         """
-        items, count = iter(items), 0
-        while batch := list(islice(items, batch_size)):
+        rows, count = iter(items), 0
+        while batch := list(islice(rows, batch_size)):
             fingerprints = [item[1] for item in batch]
             quantized = self.encode(fingerprints, num_threads, budget_bytes)
             self.store_quantized(
@@ -74,19 +92,30 @@ class RecordWriter(RecordReader):
                 progress(len(batch))
         return count
 
-    def encode(self, fingerprints, num_threads=1, budget_bytes=DEFAULT_BUDGET_BYTES):
+    def encode(
+        self,
+        fingerprints: Iterable[Embeddings],
+        num_threads: int = 1,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+    ) -> list[QuantizedFingerprint]:
         """Return the QuantizedFingerprints that this store would keep, each within the budget.
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
-        fingerprints = [Fingerprint.of(one) for one in fingerprints]
+        memories = [Fingerprint.of(one) for one in fingerprints]
         try:
-            return encode_all(fingerprints, self.router, budget_bytes, num_threads)
+            return encode_all(memories, self.router, budget_bytes, num_threads)
         except QuantizationError:
             # A batch does not know its rows; the first one that fails alone says it better.
-            return list(_each(lambda one: one.encode(self.router, budget_bytes), fingerprints))
+            return list(_each(lambda one: one.encode(self.router, budget_bytes), memories))
 
-    def store_quantized(self, items, *, metadata=None, timestamp=None):
+    def store_quantized(
+        self,
+        items: Iterable[tuple[RecordId, QuantizedFingerprint]],
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        timestamp: datetime | int | None = None,
+    ) -> None:
         """Keep (id, QuantizedFingerprint) pairs, all or nothing; arguments as in `store`.
 
         New records carry their times and metadata with them; those that are replaced keep theirs
@@ -94,7 +123,9 @@ class RecordWriter(RecordReader):
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
         records = {as_key(record_id): quantized for record_id, quantized in items}
-        puts, deletes, changes = [], [], {}
+        puts: list[Put] = []
+        deletes: list[Delete] = []
+        changes: dict[bytes, int] = {}
         with self._writing:
             for key, before in zip(records, self._manifests(list(records))):
                 quantized, mask = records[key], 0
@@ -104,13 +135,20 @@ class RecordWriter(RecordReader):
                     puts.append(("sections", PREFIXES[model_id] + key, section))
                     mask |= 1 << model_id
                 if before is not None:
-                    kept = _embedders(before)
-                    deletes += _section_keys(key, kept - quantized.keys())
+                    kept = embedders_of(before)
+                    deletes += section_keys(key, kept - quantized.keys())
                     mask |= mask_of(kept)
                 changes[key] = mask
             self.journal.write(puts, deletes, changes)
 
-    def update(self, record_id, embeddings, *, metadata=None, timestamp=None):
+    def update(
+        self,
+        record_id: RecordId,
+        embeddings: Embeddings,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        timestamp: datetime | int | None = None,
+    ) -> bool:
         """Replace some embeddings of a record and return whether there is such a record.
 
         `embeddings` is `{ModelId: value}`; None takes an embedder away. The other sections are
@@ -118,11 +156,18 @@ class RecordWriter(RecordReader):
         """
         given = {ModelId.parse(key): value for key, value in dict(embeddings).items()}
         wanted = {key: value for key, value in given.items() if value is not None}
-        sections = Fingerprint(wanted).encode(self.router, None).sections
-        sections |= dict.fromkeys(given.keys() - wanted.keys())
+        encoded = Fingerprint(wanted).encode(self.router, None).sections
+        sections: dict[ModelId, bytes | None] = dict.fromkeys(given)
+        sections.update(encoded)
         return self._update(as_key(record_id), sections, metadata, timestamp)
 
-    def _update(self, key, sections, metadata=None, timestamp=None):
+    def _update(
+        self,
+        key: bytes,
+        sections: Mapping[ModelId, bytes | None],
+        metadata: Mapping[str, Any] | None,
+        timestamp: datetime | int | None,
+    ) -> bool:
         """Write sections, None for one to remove, into the record of a key."""
         with self._writing, naming(key):
             manifest = self._manifest(key)
@@ -130,110 +175,35 @@ class RecordWriter(RecordReader):
                 return False
             moment = trash.microseconds(timestamp)
             head = manifest.replaced(sections).with_info(updated=moment, metadata=metadata)
-            puts, gone = [("records", key, head.to_bytes())], []
+            puts: list[Put] = [("records", key, head.to_bytes())]
+            gone: list[ModelId] = []
             for model_id, section in sections.items():
                 if section is None:
                     gone.append(model_id)
                 else:
                     puts.append(("sections", PREFIXES[model_id] + key, section))
-            self.journal.write(puts, _section_keys(key, gone), {key: mask_of(sections)})
+            self.journal.write(puts, section_keys(key, gone), {key: mask_of(sections)})
         return True
 
-    def delete(self, record_id, soft=False):
-        """Remove a record and return whether there was one.
-
-        `soft` moves it to the trash, from where `restore` brings it back until `purge`; without,
-        one under this id leaves the trash too.
-        """
-        return self.delete_many([record_id], soft) == 1
-
-    def delete_many(self, record_ids, soft=False):
-        """Remove records, all or nothing, and return how many there were; `soft` as in `delete`."""
-        keys, found = list(dict.fromkeys(map(as_key, record_ids))), 0
-        puts, deletes, changes = [], [], {}
-        with self._writing:
-            for key, before in zip(keys, self._manifests(keys)):
-                if before is None:
-                    if not soft and self._in_trash(key):
-                        deletes.append(("trash", key))
-                        found += 1
-                    continue
-                if soft:
-                    puts.append(("trash", key, self._trashed(key, before)))
-                else:
-                    deletes.append(("trash", key))
-                kept = _embedders(before)
-                deletes += [("records", key), *_section_keys(key, kept)]
-                changes[key] = mask_of(kept)
-            if puts or deletes:
-                self.journal.write(puts, deletes, changes)
-        return found + len(changes)
-
-    def _in_trash(self, key):
-        return self._files.get("trash", key) is not None
-
-    def _trashed(self, key, manifest):
-        with naming(key):
-            if isinstance(manifest, StorageCorruption):
-                raise manifest
-            return trash.pack(self._record_bytes(key, manifest))
-
-    def restore(self, record_id):
-        """Bring a record back from the trash and return whether one came.
-
-        None comes where another was stored under the id since. Raises StorageCorruption, naming
-        the id, for a damaged one.
-        """
-        key = as_key(record_id)
-        where = f"record {name_of(key)} in the trash"
-        with self._writing, naming(key):
-            value = self._files.get("trash", key, where)
-            if value is None or self._files.get("records", key) is not None:
-                return False
-            record = QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
-            puts = [("records", key, record.manifest)]
-            for model_id, section in record.sections.items():
-                puts.append(("sections", PREFIXES[model_id] + key, section))
-            self.journal.write(puts, [("trash", key)], {key: mask_of(record)})
-        return True
-
-    def purge(self, older_than=0):
-        """Empty the trash of what was deleted longer ago, and return how many that were.
-
-        `older_than`, a timedelta or seconds, is the window in which records can be restored.
-        """
-        before = trash.microseconds() - trash.seconds_to_microseconds(older_than)
-        with self._writing:
-            gone = [("trash", key) for key, deleted in self._trash() if deleted <= before]
-            for start in range(0, len(gone), BATCH):
-                self._files.write(deletes=gone[start : start + BATCH])
-        return len(gone)
-
-    def trash(self):
-        """Return `{id: microseconds since 1970 when it was deleted}` of what can be restored."""
-        return {UUID(bytes=key): deleted for key, deleted in self._trash()}
-
-    def _trash(self):
-        if self._files.has("trash"):
-            for key, value in self._files.scan("trash"):
-                yield key, trash.unpack(value, f"record {name_of(key)} in the trash")[0]
-
-    def _manifests(self, keys):
+    def _manifests(self, keys: list[bytes]) -> list[_Before]:
         """Return the Manifest of each key, None for an unknown one, the error of a damaged one."""
         try:
             found = self._files.get("records", keys)
         except StorageCorruption:  # of one or more of them
             return [self._manifest_or_error(key) for key in keys]
-        return [value and self._manifest_or_error(key, value) for key, value in zip(keys, found)]
+        return [
+            None if value is None else self._manifest_or_error(key, value)
+            for key, value in zip(keys, found)
+        ]
 
-    def _manifest_or_error(self, key, value=None):
+    def _manifest_or_error(self, key: bytes, value: bytes | None = None) -> _Before:
         try:
             return self._manifest(key) if value is None else Manifest.from_bytes(value)
         except StorageCorruption as error:
             return error
 
 
-def _each(function, items):
+def _each(function: Callable[[_Given], _Made], items: Iterable[_Given]) -> Iterator[_Made]:
     """Yield the result for each item, noting on an error which one it is about."""
     for number, item in enumerate(items):
         try:
@@ -243,7 +213,12 @@ def _each(function, items):
             raise
 
 
-def _head(quantized, before, metadata, moment):
+def _head(
+    quantized: QuantizedFingerprint,
+    before: _Before,
+    metadata: Mapping[str, Any] | None,
+    moment: int | None,
+) -> bytes:
     """Return the framed manifest of a record that comes in the place of another, or of None."""
     head = quantized.head
     if isinstance(before, Manifest):
@@ -256,12 +231,13 @@ def _head(quantized, before, metadata, moment):
     return head.with_info(moment, moment, metadata).to_bytes()
 
 
-def _embedders(manifest):
+def embedders_of(manifest: _Before) -> set[ModelId]:
     """Return the embedders that may have a section: all, where the manifest is damaged."""
     if isinstance(manifest, StorageCorruption):
         return set(ModelId)
-    return set() if manifest is None else manifest.checksums.keys()
+    return set() if manifest is None else set(manifest.checksums)
 
 
-def _section_keys(key, model_ids):
+def section_keys(key: bytes, model_ids: Collection[ModelId]) -> list[Delete]:
+    """Return where the sections of some embedders of a record lie."""
     return [("sections", PREFIXES[model_id] + key) for model_id in model_ids]

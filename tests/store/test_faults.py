@@ -17,8 +17,7 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.errors import CodebookMissing, StorageCorruption, StoreUnavailable
 from cgcython.store import RecordStore
-from cgcython.store.keepers.rocksdb import acknowledged
-from cgcython.store.keepers.rocksdb.database import Database
+from cgcython.store.keepers.rocksdb import Database, acknowledged
 
 COUNT = 120
 # Opening a database waits for the disk several times: in memory, hundreds of openings take seconds.
@@ -322,6 +321,7 @@ def test_ids_behind_a_damaged_block_of_manifests_are_found(flushed, copy):
 
 def test_a_stretch_after_a_damaged_one_is_scanned_again(flushed, copy, monkeypatch):
     monkeypatch.setattr("cgcython.store.verify.STRETCH", 7)
+    monkeypatch.setattr("cgcython.store.around_damage.ASKED", 7)
     path = copy(flushed)
     table = largest_table(path)
     flip(table, table.stat().st_size // 2)

@@ -8,7 +8,7 @@ import pytest
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store import RecordStore
-from cgcython.store.keepers.rocksdb.database import Database
+from cgcython.store.keepers.rocksdb import Database
 
 GOLDEN = Path(__file__).parents[1] / "golden/v1/store"
 ONE = UUID(int=1)

@@ -1,5 +1,6 @@
 """A store gives back what it was given, under the id it was given, or nothing."""
 
+import os
 import subprocess
 import sys
 from uuid import UUID, uuid4
@@ -17,7 +18,6 @@ from cgcython.errors import (
 )
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.store import RecordStore
-from cgcython.store.keepers.rocksdb import whole
 
 ONE, TWO, THREE = (UUID(int=i) for i in (1, 2, 3))
 
@@ -234,7 +234,7 @@ def test_a_failed_backup_leaves_nothing(store, tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr(whole.os, "rename", fail)
+    monkeypatch.setattr(os, "rename", fail)
     with pytest.raises(OSError, match="disk full"):
         store.backup(tmp_path / "copy")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
@@ -255,3 +255,14 @@ def test_without_rocksdict_the_error_names_the_extra(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "pip install cgcython[store]" in done.stderr
     assert "StoreUnavailable" in done.stderr
+
+
+def test_a_store_shows_what_it_is(store, memories, tmp_path):
+    store.store_many((UUID(int=number), memories.make(number)) for number in range(3))
+    assert repr(store) == f"RecordStore('{store.path}', about 3 records, durability='wal')"
+    with RecordStore.open(store.path, read_only=True) as reader:
+        assert repr(reader).endswith("about 3 records, read_only=True)")
+    with RecordStore.open(store.path, follow=True) as follower:
+        assert repr(follower).endswith("about 3 records, follow=True)")
+    store.close()
+    assert repr(store) == f"RecordStore('{store.path}', closed)"

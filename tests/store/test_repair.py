@@ -13,8 +13,8 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store import RecordStore, repair
-from cgcython.store.journal import Journal
-from cgcython.store.keepers.rocksdb import acknowledged, database
+from cgcython.store.journal import WritableJournal
+from cgcython.store.keepers.rocksdb import Database, acknowledged
 
 COUNT = 40
 MEMORY = next((one for one in [Path("/dev/shm")] if os.access(one, os.W_OK)), None)
@@ -51,7 +51,7 @@ def copy(made, folder):
 def damaged(copy):
     """Return a store with one damaged and one missing section."""
     path = copy("closed")
-    files = database.Database(path)
+    files = Database(path)
     e9 = bytes([ModelId.HDC])
     files.write([("sections", e9 + BAD.bytes, b"rubbish")], [("sections", e9 + GONE.bytes)])
     files.close()
@@ -207,7 +207,7 @@ def test_writes_that_were_cut_off_are_counted(copy, memories):
 
 def test_a_lost_profile_has_to_be_named(copy, memories):
     path = copy("closed")
-    files = database.Database(path)
+    files = Database(path)
     files.write(deletes=[("meta", b"profile")])
     files.close()
     with pytest.raises(StorageCorruption, match="--profile"):
@@ -218,7 +218,7 @@ def test_a_lost_profile_has_to_be_named(copy, memories):
 
 def test_an_interrupted_repair_leaves_the_store_untouched(damaged, monkeypatch):
     before = listing(damaged)
-    monkeypatch.setattr(Journal, "reset", lambda _: 1 / 0)
+    monkeypatch.setattr(WritableJournal, "reset", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         repair(damaged)
     assert listing(damaged) == before

@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.store import RecordStore, repair
-from cgcython.store.keepers.rocksdb.database import Database
+from cgcython.store.keepers.rocksdb import Database
 from cgcython.store.shelf import CODEBOOK
 
 SOUND, LATER = UUID(int=1), UUID(int=2)

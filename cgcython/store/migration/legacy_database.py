@@ -1,13 +1,16 @@
-"""A RocksDB of the old shape: a column family of float32 values per embedder, keyed by UUID."""
+"""A database of the old system: a family of float32 values per embedder, keyed by UUID."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
-from cgcython.store.keepers.rocksdb import database
-from cgcython.store.keepers.rocksdb.foreign import Foreign, list_families
-from cgcython.store.migration.legacy_values import LegacyRecord, decode_value
+from cgcython.store.keepers.rocksdb import NAME, Foreign, Row
+from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue, decode_value
+from cgcython.store.records import RecordStore
+from cgcython.types import StrPath
 
 PREFIX = "emb_"  # followed by the number of the embedder, 0 to 12
 KEY_BYTES = 16
@@ -21,33 +24,41 @@ class LegacyDatabase:
     Raises StoreUnavailable, InvalidInput and StorageCorruption.
     """
 
-    def __init__(self, path, profile, families=None):
-        self.path, self.profile = Path(path), profile
-        if not database.exists(path):
-            reason = "there is no RocksDB database; check the path"
-            raise StoreUnavailable(path=self.path, reason=reason)
-        found = list_families(path)
-        self.families = _matched(found, families or {}, self.path)
-        self._files = Foreign(path)
-        mapped = {name for one, name in self.families.items() if one in profile}
-        self.unknown = [name for name in sorted(found - mapped) if self._files.holds(name)]
+    KIND = NAME  # what such a database is called
 
-    def __enter__(self):
+    def __init__(
+        self,
+        path: StrPath,
+        profile: Profile,
+        families: Mapping[EmbedderName, str] | None = None,
+    ) -> None:
+        self.path, self.profile = Path(path), profile
+        self._files = Foreign(path)
+        try:
+            self.families = _matched(self._files.names, families or {}, self.path)
+            mapped = {name for one, name in self.families.items() if one in profile}
+            others = [name for name in self._files.names if name not in mapped]
+            self.unknown = [name for name in others if self._files.holds(name)]
+        except BaseException:
+            self._files.close()
+            raise
+
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._files.close()
 
     @property
-    def embedders(self):
+    def embedders(self) -> list[ModelId]:
         """The embedders that have a family."""
         return list(self.families)
 
-    def facts(self):
+    def facts(self) -> dict[str, str]:
         """Return what makes a later run the same one."""
         return {one.short: name for one, name in self.families.items()}
 
-    def records(self, after=b""):
+    def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
         """Yield a LegacyRecord for each key above `after`.
 
         A damaged block of a family costs those of its records that other families do not name;
@@ -61,9 +72,10 @@ class LegacyDatabase:
                 name = f"family {column.name} ({model_id.short})"
                 yield LegacyRecord(b"\xff" * 17, name, None, {}, 0, column.damage)
 
-    def _record(self, key, columns):
+    def _record(self, key: bytes, columns: Mapping[ModelId, "_Family"]) -> LegacyRecord:
         name = str(UUID(bytes=key)) if len(key) == KEY_BYTES else f"key 0x{key.hex()}"
-        embeddings, size, error = {}, 0, None
+        embeddings: dict[ModelId, LegacyValue] = {}
+        size, error = 0, None
         for model_id, column in columns.items():
             try:
                 value = column.take(key)
@@ -77,25 +89,27 @@ class LegacyDatabase:
             error = InvalidInput(what="key", expected="the 16 bytes of a UUID", actual=actual)
         return LegacyRecord(key, name, key if error is None else None, embeddings, size, error)
 
-    def values(self, model_id):
+    def values(self, model_id: ModelId) -> Iterator[LegacyValue]:
         """Yield the embeddings of one embedder that are sound, to train on."""
         column = _Family(self._files, self.families[model_id], b"")
         while column.key is not None:
             try:
-                yield decode_value(column.take(column.key), self.profile[model_id])
+                value = column.take(column.key)
+                if value is not None:
+                    yield decode_value(value, self.profile[model_id])
             except QuantizationError:
                 continue  # the migration itself says what is wrong with it
 
-    def __len__(self):
-        """Return about how many memories there are, as RocksDB estimates."""
-        return max(map(self._files.estimated_count, self.families.values()), default=0)
+    def __len__(self) -> int:
+        """Return about how many memories there are, as the database estimates."""
+        return max(map(self._files.estimated_keys, self.families.values()), default=0)
 
-    def keys(self):
+    def keys(self) -> Iterator[bytes]:
         """Yield the key of every memory, in order."""
         return (one.place for one in self.records())
 
 
-def require_all_there(source, store):
+def require_all_there(source: LegacyDatabase, store: RecordStore) -> None:
     """Raise StoreUnavailable where a memory of a legacy database is not in a store."""
     for one in source.records():
         if one.key is None or one.key not in store:
@@ -106,10 +120,12 @@ def require_all_there(source, store):
 class _Family:
     """One family, taken in the order of keys; behind a damaged block each key is asked for."""
 
-    def __init__(self, files, name, after):
+    def __init__(self, files: Foreign, name: str, after: bytes) -> None:
         self.name, self._files = name, files
-        self.key = self.damage = self._value = None
-        self._rows = iter(())
+        self.key: bytes | None = None
+        self.damage: StorageCorruption | None = None
+        self._value: bytes | None = None
+        self._rows: Iterator[Row] = iter(())
         try:
             self._rows = files.scan(name, start=after)
             self._advance()
@@ -118,7 +134,7 @@ class _Family:
         except StorageCorruption as error:
             self.damage = error
 
-    def take(self, key):
+    def take(self, key: bytes) -> bytes | None:
         """Return the value of a key, None without one; raises StorageCorruption for its block."""
         if self.damage is not None:
             return self._files.get(self.name, key, f"family {self.name}")
@@ -128,20 +144,21 @@ class _Family:
         self._advance()
         return value
 
-    def _advance(self):
+    def _advance(self) -> None:
         try:
-            self.key, self._value = next(self._rows, (None, None))
+            row = next(self._rows, None)
+            self.key, self._value = (None, None) if row is None else row
         except StorageCorruption as error:
             self.damage, self.key = error, None
 
 
-def _matched(found, given, path):
+def _matched(found: list[str], given: Mapping[EmbedderName, str], path: Path) -> dict[ModelId, str]:
     """Return `{ModelId: family}` of given names and of those that speak for themselves."""
     for name in given.values():
         if name not in found:
-            raise InvalidInput(what="family", expected=", ".join(sorted(found)), actual=name)
+            raise InvalidInput(what="family", expected=", ".join(found), actual=name)
     matched = {ModelId.parse(one): name for one, name in given.items()}
-    for name in sorted(found - set(matched.values())):
+    for name in found:
         model_id = _named(name)
         if model_id is not None and matched.setdefault(model_id, name) != name:
             if model_id in map(ModelId.parse, given):
@@ -150,12 +167,12 @@ def _matched(found, given, path):
             actual = f"{matched[model_id]} and {name}"
             raise InvalidInput(what="families", expected=expected, actual=actual)
     if not matched:
-        reason = f"none of its families ({', '.join(sorted(found))}) has an embedder's name"
+        reason = f"none of its families ({', '.join(found)}) has an embedder's name"
         raise StoreUnavailable(path=path, reason=f"{reason}; say which are, as in E1=name")
     return dict(sorted(matched.items()))
 
 
-def _named(name):
+def _named(name: str) -> ModelId | None:
     number = name.removeprefix(PREFIX)
     try:
         is_numbered = number != name and number.isdecimal()

@@ -5,13 +5,16 @@ other. A sparse embedding is its vocabulary written out as such a vector, or the
 system's own sparse codec writes: u32 count, then u32 index and f32 weight each.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import QuantizationMethod
+from cgcython.base import Embedder, ModelId, QuantizationMethod
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
 from cgcython.records import SparseVector
+from cgcython.types import Float32Array
+
+LegacyValue: TypeAlias = Float32Array | SparseVector  # a vector, a token matrix or a sparse one
 
 _PAIR = np.dtype([("index", "<u4"), ("weight", "<f4")])
 _COUNT = np.dtype("<u4")
@@ -23,12 +26,12 @@ class LegacyRecord(NamedTuple):
     place: bytes  # its own in the source; ascending, so that a later run can go on after it
     name: str  # its id as text, or what the source calls it
     key: bytes | None  # the 16 bytes of its id
-    embeddings: dict  # ModelId -> float32 vector, SparseVector or token matrix
+    embeddings: dict[ModelId, LegacyValue]
     float32_bytes: int
     error: QuantizationError | None = None
 
 
-def decode_value(value, embedder):
+def decode_value(value: bytes, embedder: Embedder) -> LegacyValue:
     """Return the embedding that an embedder's legacy bytes hold.
 
     Raises DimensionMismatch and InvalidInput; what is not finite is refused where it is encoded.
@@ -49,8 +52,8 @@ def decode_value(value, embedder):
     return values.reshape(-1, embedder.dimension)
 
 
-def _sparse(value, dimension):
-    """A vector takes 4 times the dimension; so many bytes of pairs would be half of them full."""
+def _sparse(value: bytes, dimension: int) -> SparseVector:
+    """Read pairs, or a vector: 4 times its dimension, which pairs reach only when half are full."""
     count = int(np.frombuffer(value, _COUNT, 1)[0]) if len(value) >= _COUNT.itemsize else -1
     if len(value) != 4 * dimension and len(value) == _COUNT.itemsize + count * _PAIR.itemsize:
         pairs = np.frombuffer(value, _PAIR, count, _COUNT.itemsize)
@@ -61,14 +64,14 @@ def _sparse(value, dimension):
     return SparseVector(indices, values[indices], dimension)
 
 
-def _floats(value):
+def _floats(value: bytes) -> Float32Array:
     if len(value) % 4:
         expected = "whole float32 values of 4 bytes"
         raise InvalidInput(what="legacy value", expected=expected, actual=f"{len(value)} bytes")
     return np.frombuffer(value, "<f4").astype(np.float32, copy=False)
 
 
-def _of_dimension(values, dimension):
+def _of_dimension(values: Float32Array, dimension: int) -> Float32Array:
     if len(values) != dimension:
         raise DimensionMismatch(expected=dimension, actual=len(values))
     return values

@@ -5,10 +5,13 @@ killed has stored everything before its mark, and what it stored after it is kno
 """
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any, Protocol
 from zlib import crc32
 
+from cgcython.base import ModelId
 from cgcython.errors import (
     CodebookCorrupt,
     CodebookMissing,
@@ -17,11 +20,26 @@ from cgcython.errors import (
     UnsupportedVersion,
 )
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
+from cgcython.router import QuantizationRouter
+from cgcython.store.keepers.rocksdb import Put
+from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
+from cgcython.store.records import RecordStore
+from cgcython.types import Progress
 
 BATCH = 512
 _PREFIX = b"migration/"
 _MARK = _PREFIX + b"mark"
 _LEFT = {"failed": _PREFIX + b"failed/", "skipped": _PREFIX + b"skipped/"}
+
+
+class Source(Protocol):
+    """Memories of the old system."""
+
+    def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
+        """Yield those behind a place, in the order of their places."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what makes a later run the same one, as JSON keeps it."""
 
 
 @dataclass
@@ -36,38 +54,42 @@ class MigrationReport:
     already_there: int = 0
     float32_bytes: int = 0
     stored_bytes: int = 0
-    skipped: dict = field(default_factory=dict)
-    failed: dict = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def migrate(
-    source,
-    router,
-    store=None,
+    source: Source,
+    router: QuantizationRouter,
+    store: RecordStore | None = None,
     *,
-    resume=False,
-    strict=False,
-    num_threads=1,
-    budget_bytes=DEFAULT_BUDGET_BYTES,
-    dry_run=False,
-    watch=None,
-    progress=None,
-):
+    resume: bool = False,
+    strict: bool = False,
+    num_threads: int = 1,
+    budget_bytes: int = DEFAULT_BUDGET_BYTES,
+    dry_run: bool = False,
+    watch: Callable[[list[dict[ModelId, LegacyValue]], list[QuantizedFingerprint]], object]
+    | None = None,
+    progress: Progress | None = None,
+) -> MigrationReport:
     """Encode every memory of a source, keep it in a store, and return the MigrationReport.
 
-    A source has `records(after)`, LegacyRecords in the order of their places, and `facts()`.
     A store that holds records is refused unless `resume`, which leaves those alone and goes on
     where the same source was left; a dry run writes nothing and needs no store. `strict` raises
     the first error of a memory instead of noting it. `watch(memories, records)` sees what was
     encoded, `progress` is called with the number of memories that were dealt with.
     """
     run = _Run(router, store, strict, num_threads, budget_bytes)
-    marks = None if dry_run else _Marks(store, source.facts(), run.report, resume)
+    marks = None
+    if store is not None and not dry_run:
+        marks = _Marks(store, source.facts(), run.report, resume)
     rows = source.records(marks.after if marks else b"")
     while batch := list(islice(rows, BATCH)):
         kept, records = run.encode(batch)
-        if not dry_run and records:
-            store.store_quantized(zip([one.key for one in kept], records))
+        if marks is not None and store is not None and records:
+            store.store_quantized(
+                (one.key, record) for one, record in zip(kept, records) if one.key is not None
+            )
         run.count(kept, records)
         if watch is not None:
             watch([one.embeddings for one in kept], records)
@@ -83,28 +105,39 @@ def migrate(
 class _Run:
     """Encodes batches and notes in a report what cannot be."""
 
-    def __init__(self, router, store, strict, num_threads, budget_bytes):
+    def __init__(
+        self,
+        router: QuantizationRouter,
+        store: RecordStore | None,
+        strict: bool,
+        num_threads: int,
+        budget_bytes: int,
+    ) -> None:
         self.router, self.store, self.strict = router, store, strict
         self.num_threads, self.budget_bytes = num_threads, budget_bytes
         self.report = MigrationReport()
 
-    def encode(self, batch):
+    def encode(
+        self, batch: list[LegacyRecord]
+    ) -> tuple[list[LegacyRecord], list[QuantizedFingerprint]]:
         """Return those of some LegacyRecords that are new and sound, and their records."""
-        kept = []
+        kept: list[LegacyRecord] = []
         for one in batch:
             if one.error is not None:
                 self._fail(one, one.error)
             elif not one.embeddings:
                 self.report.skipped[one.name] = "it has no embedding of the profile's embedders"
-            elif self.store is not None and one.key in self.store:
+            elif self.store is not None and one.key is not None and one.key in self.store:
                 self.report.already_there += 1
             else:
                 kept.append(one)
-        found = self._encoded_at_once(kept) or [self._encoded(one) for one in kept]
+        found: Iterable[QuantizedFingerprint | None] | None = self._encoded_at_once(kept)
+        if found is None:
+            found = map(self._encoded, kept)
         sound = [(one, record) for one, record in zip(kept, found) if record is not None]
         return [one for one, _ in sound], [record for _, record in sound]
 
-    def _encoded_at_once(self, kept):
+    def _encoded_at_once(self, kept: list[LegacyRecord]) -> list[QuantizedFingerprint] | None:
         """Return the records of all, or None where one of them cannot be encoded."""
         try:
             memories = [Fingerprint(one.embeddings) for one in kept]
@@ -113,22 +146,23 @@ class _Run:
         except QuantizationError:
             return None
 
-    def _encoded(self, one):
+    def _encoded(self, one: LegacyRecord) -> QuantizedFingerprint | None:
         """Return the record of one memory, or None once its error is noted."""
         try:
             return Fingerprint(one.embeddings).encode(self.router, self.budget_bytes)
         except (CodebookMissing, CodebookCorrupt, UnsupportedVersion):
             raise  # this is about all of them
         except QuantizationError as error:
-            return self._fail(one, error)
+            self._fail(one, error)
+            return None
 
-    def _fail(self, one, error):
+    def _fail(self, one: LegacyRecord, error: QuantizationError) -> None:
         if self.strict:
             error.add_note(f"(legacy memory {one.name})")
             raise error
         self.report.failed[one.name] = str(error)
 
-    def count(self, kept, records):
+    def count(self, kept: list[LegacyRecord], records: list[QuantizedFingerprint]) -> None:
         """Count memories that were dealt with."""
         self.report.migrated += len(kept)
         self.report.float32_bytes += sum(one.float32_bytes for one in kept)
@@ -138,7 +172,9 @@ class _Run:
 class _Marks:
     """How far a migration has come, and what it could not take along, kept in its store."""
 
-    def __init__(self, store, facts, report, resume):
+    def __init__(
+        self, store: RecordStore, facts: dict[str, Any], report: MigrationReport, resume: bool
+    ) -> None:
         self._files, self._report = store._files, report
         self._facts = crc32(json.dumps(facts, sort_keys=True).encode())
         self.after, self._noted = b"", dict.fromkeys(_LEFT, 0)
@@ -148,10 +184,9 @@ class _Marks:
             reason = "it holds records already; go on with resume, which leaves those alone"
             raise StoreUnavailable(path=store.path, reason=reason)
 
-    def _read(self):
+    def _read(self) -> None:
         """Take up the report of the same source; another one begins anew, by ids."""
-        mark = self._files.get("meta", _MARK)
-        mark = {} if mark is None else json.loads(mark)
+        mark: dict[str, Any] = json.loads(self._files.get("meta", _MARK) or b"{}")
         if mark.get("facts") != self._facts:
             return
         self.after = bytes.fromhex(mark["after"])
@@ -162,12 +197,12 @@ class _Marks:
                 left[key[len(prefix) :].decode()] = reason.decode()
             self._noted[kind] = len(left)
 
-    def note(self, place):
+    def note(self, place: bytes) -> None:
         """Write down that everything up to a place was dealt with."""
         report = self._report
         done = report.migrated + report.already_there
         mark = {"facts": self._facts, "after": place.hex(), "done": done}
-        puts = [("meta", _MARK, json.dumps(mark).encode())]
+        puts: list[Put] = [("meta", _MARK, json.dumps(mark).encode())]
         for kind, prefix in _LEFT.items():
             left = getattr(report, kind)
             for name in islice(reversed(left), len(left) - self._noted[kind]):  # the new ones
@@ -175,7 +210,7 @@ class _Marks:
             self._noted[kind] = len(left)
         self._files.write(puts)
 
-    def clear(self):
+    def clear(self) -> None:
         """Leave no trace of the migration in the store."""
         keys = [key for key, _ in self._files.scan("meta", _PREFIX)]
         self._files.write(deletes=[("meta", key) for key in keys])

@@ -1,15 +1,15 @@
 """Puts a store where a legacy database lies, so that at every moment one of the two is there."""
 
 import ctypes
-import fcntl
 import os
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store.keepers.rocksdb import database
-from cgcython.store.keepers.rocksdb.foreign import is_store
+from cgcython.store.keepers.rocksdb import is_store, locked
+from cgcython.store.opening import has_database
+from cgcython.types import StrPath
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -21,32 +21,29 @@ class InPlace:
     database becomes `PATH.legacy-` and the time.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: StrPath) -> None:
         self.path = Path(path).resolve()  # the folder itself, where the path is a link to it
         self.building = self.path.with_name(f"{self.path.name}.migrating")
 
-    def is_done(self):
+    def has_database(self) -> bool:
+        """Return whether there is a database in one of the two places."""
+        return has_database(self.path) or has_database(self.building)
+
+    def is_done(self) -> bool:
         """Return whether the path is a store, once an interrupted exchange is completed."""
         if not self.path.exists() and is_store(self.building):
             os.rename(self.building, self.path)  # between the two renames of `_exchange`
         if not is_store(self.path):
             return False
-        if database.exists(self.building) and not is_store(self.building):
+        if has_database(self.building) and not is_store(self.building):
             self._keep_legacy(self.building)
         return True
 
-    @contextmanager
-    def locked(self):
-        """Keep other processes from writing to the legacy database, as RocksDB would."""
-        with open(self.path / "LOCK", "a") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                reason = "another process has it open; close it there before it is migrated"
-                raise StoreUnavailable(path=self.path, reason=reason) from None
-            yield
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other processes from writing to the legacy database; raises StoreUnavailable."""
+        return locked(self.path)
 
-    def finish(self):
+    def finish(self) -> Path:
         """Exchange the finished, closed store and the legacy database; return where that is."""
         _sync(self.building)
         if _exchange(self.building, self.path):
@@ -56,11 +53,11 @@ class InPlace:
         _sync(self.path.parent)
         return kept
 
-    def legacy(self):
+    def legacy(self) -> list[Path]:
         """Return the legacy databases that earlier migrations kept, oldest first."""
         return sorted(self.path.parent.glob(f"{self.path.name}.legacy-*"))
 
-    def _keep_legacy(self, path):
+    def _keep_legacy(self, path: Path) -> Path:
         stem = f"{self.path.name}.legacy-{time.strftime('%Y%m%dT%H%M%S')}"
         kept = self.path.with_name(stem)
         if kept.exists():
@@ -70,7 +67,7 @@ class InPlace:
         return kept
 
 
-def _exchange(one, other):
+def _exchange(one: Path, other: Path) -> bool:
     """Exchange two folders at once; return False where the system has no call for that."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = os.fsencode(one), os.fsencode(other)
@@ -80,7 +77,7 @@ def _exchange(one, other):
     return True
 
 
-def _sync(folder):
+def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -22,6 +22,7 @@ from uuid import UUID
 from zlib import crc32
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
+from cgcython.types import StrPath
 
 NAME = "ACKNOWLEDGED"
 MAGIC, VERSION = b"CGAK", 1
@@ -41,7 +42,7 @@ class Reach(NamedTuple):
     catalogue_bytes: int
     boot_id: bytes
 
-    def require_catalogue(self, path):
+    def require_catalogue(self, path: Path) -> None:
         """Raise StorageCorruption for a catalogue that is shorter, or older, than it was."""
         number = _catalogue(path)
         if number is None:
@@ -56,7 +57,7 @@ class Reach(NamedTuple):
                 certain=self._same_machine(),
             )
 
-    def require_sequence(self, path, sequence):
+    def require_sequence(self, path: Path, sequence: int) -> None:
         """Raise StorageCorruption when changes are missing up to a sequence number."""
         if sequence < self.sequence:
             self._missing(
@@ -66,10 +67,10 @@ class Reach(NamedTuple):
                 certain=self._same_machine() or bool(self.flags & SYNCED),
             )
 
-    def _same_machine(self):
+    def _same_machine(self) -> bool:
         return bool(self.flags & CLOSED) or self.boot_id == _boot_id()
 
-    def _missing(self, path, reason, certain):
+    def _missing(self, path: Path, reason: str, certain: bool) -> None:
         if certain:
             raise StorageCorruption(where=f"store {path}", reason=reason)
         _LOGGER.warning(
@@ -83,17 +84,17 @@ class Reach(NamedTuple):
 class Acknowledged:
     """Notes how far the writes of this process reach; `note` after each of them."""
 
-    def __init__(self, path, sequence, sync):
+    def __init__(self, path: StrPath, sequence: int, sync: bool) -> None:
         self._path, self._flags = Path(path), SYNCED * sync
         self._number = _catalogue(path) or 0
-        self._catalogue = self._file = None
+        self._catalogue: int | None = None
         with suppress(OSError):  # a store of RocksDB's own making may lack them
             self._catalogue = os.open(_catalogue_path(path, self._number), os.O_RDONLY)
         self._file = os.open(self._path / NAME, os.O_RDWR | os.O_CREAT, 0o644)
         self._boot_id = _boot_id()
         self.note(sequence)
 
-    def note(self, sequence, flags=0):
+    def note(self, sequence: int, flags: int = 0) -> None:
         """Note a sequence number that was acknowledged."""
         length = os.fstat(self._catalogue).st_size if self._catalogue is not None else 0
         fields = self._flags | flags, sequence, self._number, length, self._boot_id
@@ -101,7 +102,7 @@ class Acknowledged:
         with suppress(OSError):  # the write itself is safe; what was noted before still holds
             os.pwrite(self._file, body + _CRC.pack(crc32(body)), 0)
 
-    def close(self, sequence, clean=True):
+    def close(self, sequence: int, clean: bool = True) -> None:
         """Note the end of the session, clean when it wrote its tables, and wait for the disk."""
         self.note(sequence, CLOSED * clean)
         with suppress(OSError):
@@ -111,7 +112,7 @@ class Acknowledged:
                 os.close(one)
 
 
-def read_reach(path):
+def read_reach(path: StrPath) -> Reach | None:
     """Return the Reach that was noted in a folder, or None where nothing was, or nothing sound.
 
     Raises UnsupportedVersion.
@@ -132,20 +133,20 @@ def read_reach(path):
     return None
 
 
-def _catalogue(path):
+def _catalogue(path: StrPath) -> int | None:
     """Return the number of the catalogue that CURRENT names, or None."""
     try:
         found = re.fullmatch(rb"MANIFEST-(\d+)\n", (Path(path) / "CURRENT").read_bytes())
     except OSError:
         return None
-    return found and int(found[1])
+    return None if found is None else int(found[1])
 
 
-def _catalogue_path(path, number):
+def _catalogue_path(path: StrPath, number: int) -> Path:
     return Path(path) / f"MANIFEST-{number:06}"
 
 
-def _boot_id():
+def _boot_id() -> bytes:
     try:
         return UUID(_BOOT_ID.read_text().strip()).bytes
     except (OSError, ValueError):  # another system: a machine that never stops

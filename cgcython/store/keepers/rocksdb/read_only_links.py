@@ -5,6 +5,7 @@ rocksdict writes a file of its own beside every database that it opens, to read 
 
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from cgcython.store.keepers.rocksdb import acknowledged
@@ -13,10 +14,10 @@ from cgcython.store.keepers.rocksdb import acknowledged
 _LEFT_OUT = ("LOG", "LOCK", "rocksdict-config.json", acknowledged.NAME)
 
 
-def linked(path, without=()):
+def linked(path: Path, without: Collection[str] = ()) -> tempfile.TemporaryDirectory[str]:
     """Return a temporary folder of links to the files of a database, but some, as they are now."""
     folder = tempfile.TemporaryDirectory(prefix="cgcython-read-")
-    for one in Path(path).resolve().iterdir():
+    for one in path.resolve().iterdir():
         if not one.name.startswith(_LEFT_OUT) and one.name not in without:
             os.symlink(one, Path(folder.name, one.name))
     return folder

@@ -5,19 +5,38 @@ one drops those. Neither notices a log that was cut off, or zeros in one. So the
 must follow each other (wal.py), and reach as far as was acknowledged (acknowledged.py).
 """
 
+from __future__ import annotations
+
 import logging
 import mmap
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import wal
-from cgcython.store.keepers.rocksdb.acknowledged import read_reach
+from cgcython.store.keepers.rocksdb.acknowledged import Reach, read_reach
+
+if TYPE_CHECKING:
+    from rocksdict import Rdict
+
+_Logs: TypeAlias = list[tuple[Path, mmap.mmap]]
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def reach_of(path):
+class Opener(Protocol):
+    """Opens the database of a folder."""
+
+    def open(self, strict: bool) -> Rdict:
+        """Open it in RocksDB's strict recovery, or in its tolerant one."""
+
+    def first_log(self, without: Collection[str] = ()) -> int:
+        """Return the number of the oldest log that is needed; some are not read for that."""
+
+
+def reach_of(path: Path) -> Reach | None:
     """Return the Reach noted in a folder, or None; raises StorageCorruption for a cut catalogue."""
     reach = read_reach(path)
     if reach is not None:
@@ -25,23 +44,22 @@ def reach_of(path):
     return reach
 
 
-def recover(path, opened, first_log):
-    """Return the database that `opened(strict)` opens, when its logs are whole or interrupted.
+def recover(path: Path, opener: Opener) -> Rdict:
+    """Return the opened database, when its logs are whole or end in an interrupted write.
 
-    `first_log(without)` is the number of the oldest log that is needed, found without reading
-    some. Raises StorageCorruption.
+    Raises StorageCorruption.
     """
     with ExitStack() as stack:
         logs = [(log, _mapped(log, stack)) for log in _logs(path)]
-        _require_whole(path, logs, first_log)
-        _require_contiguous(path, logs, first_log)
+        _require_whole(path, logs, opener)
+        _require_contiguous(path, logs, opener)
         try:
-            return opened(True)
+            return opener.open(strict=True)
         except StorageCorruption:
             unfinished = _unfinished_bytes([content for _, content in logs])
             if not unfinished:
                 raise
-            database = opened(False)
+            database = opener.open(strict=False)
             _LOGGER.warning(
                 "store %s: its log ends in an unfinished write of %d bytes, which is dropped; "
                 "a process that was killed while writing leaves that",
@@ -51,45 +69,46 @@ def recover(path, opened, first_log):
     return database
 
 
-def _logs(path):
+def _logs(path: Path) -> list[Path]:
     logs = [log for log in Path(path).glob("*.log") if log.stem.isdigit() and log.stat().st_size]
     return sorted(logs, key=_number)
 
 
-def _number(log):
+def _number(log: Path) -> int:
     return int(log.stem)
 
 
-def _mapped(log, stack):
+def _mapped(log: Path, stack: ExitStack) -> mmap.mmap:
     with open(log, "rb") as file:
         return stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _require_whole(path, logs, first_log):
+def _require_whole(path: Path, logs: _Logs, opener: Opener) -> None:
     """Raise StorageCorruption for a damaged log that is needed, before RocksDB reads it."""
     damaged = {log: at for log, content in logs if (at := wal.damaged_at(content)) is not None}
     if not damaged:
         return
     with suppress(StorageCorruption):  # then all are needed
-        first = first_log([log.name for log in damaged])
+        first = opener.first_log([log.name for log in damaged])
         damaged = {log: at for log, at in damaged.items() if _number(log) >= first}
     for log, at in damaged.items():
         reason = f"its log {log.name} is damaged at byte {at} of {log.stat().st_size}"
         raise StorageCorruption(where=f"store {path}", reason=reason)
 
 
-def _require_contiguous(path, logs, first_log):
+def _require_contiguous(path: Path, logs: _Logs, opener: Opener) -> None:
     if wal.gap(logs) is None:
         return
-    first = first_log()  # older logs may be gone, for they are not needed
+    first = opener.first_log()  # older logs may be gone, for they are not needed
     gap = wal.gap([(log, content) for log, content in logs if _number(log) >= first])
     if gap is not None:
-        before, after, changes = gap
-        where = before.name if before == after else f"{before.name} and {after.name}"
-        reason = f"{abs(changes)} changes of keys are missing in its log, in {where}"
+        before, after = gap.before.name, gap.after.name
+        where = before if before == after else f"{before} and {after}"
+        reason = f"{abs(gap.changes)} changes of keys are missing in its log, in {where}"
         raise StorageCorruption(where=f"store {path}", reason=reason)
 
 
-def _unfinished_bytes(logs):
+def _unfinished_bytes(logs: list[mmap.mmap]) -> int:
+    """Return the length of the unfinished write that the last log ends in, 0 for damage too."""
     *older, last = [wal.unfinished_bytes(log) for log in logs] or [0]
-    return 0 if any(tail != 0 for tail in older) else last
+    return 0 if last is None or any(tail != 0 for tail in older) else last

@@ -1,17 +1,20 @@
 """How RocksDB is told to keep a store, and how to read what is left of a damaged one."""
 
+from __future__ import annotations
+
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-try:
-    import rocksdict
-except ImportError:  # an optional extra
-    rocksdict = None
+from cgcython.store.keepers.rocksdb.library import rocksdict
+
+if TYPE_CHECKING:
+    from rocksdict import Options
 
 _MIB = 1 << 20
 
 
-def tracking():
+def tracking() -> Options:
     """Return options that note in the catalogue which logs are needed, and how long they are.
 
     rocksdict sets them from a file only.
@@ -33,7 +36,8 @@ _TRACKING = """
 """
 
 
-def options(given=None):
+def options(given: Options | None = None) -> Options:
+    """Return the options of a store's tables; with `given`, those are completed."""
     options = given or rocksdict.Options(raw_mode=True)
     options.create_if_missing(False)
     options.set_paranoid_checks(True)
@@ -47,7 +51,7 @@ def options(given=None):
     return options
 
 
-def salvaging():
+def salvaging() -> Options:
     """Return options that read what there is, whatever is damaged beside it."""
     found = options()
     found.set_paranoid_checks(False)

@@ -13,13 +13,15 @@ in.
 """
 
 import struct
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from mmap import mmap
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
-try:
-    from crc32c import crc32c
-except ImportError:  # an optional extra, as the database is
-    crc32c = None
+from cgcython.store.keepers.rocksdb.library import crc32c
+
+Log: TypeAlias = bytes | mmap
 
 BLOCK_BYTES = 32 * 1024
 SEARCHED_BYTES = 2 * BLOCK_BYTES  # behind damage, for the next whole fragment
@@ -35,6 +37,14 @@ _FOLLOWED = {2, 3, 6, 7}  # fragments that others follow
 _PUT, _DELETE, _PLAIN = 5, 4, {0, 3}
 
 
+class Gap(NamedTuple):
+    """Between two logs, which may be the same one, so many changes are missing."""
+
+    before: Path
+    after: Path
+    changes: int
+
+
 class Fragment(NamedTuple):
     """A fragment of a block: its place in the log, that of its payload, and whether it is whole."""
 
@@ -46,7 +56,7 @@ class Fragment(NamedTuple):
     whole: bool
 
 
-def fragments(log):
+def fragments(log: Log) -> Iterator[Fragment]:
     """Yield the fragments of a log; the last one may end behind the end of the log.
 
     Behind one that is not whole the next begins where it says or, if none does, where the next
@@ -68,7 +78,7 @@ def fragments(log):
         at = following
 
 
-def _fragment(log, at, block):
+def _fragment(log: Log, at: int, block: int) -> Fragment | None:
     """Return the fragment that begins at a place, None for the padding of a block of some size."""
     left = block - at % block
     if left < _HEAD.size and block == BLOCK_BYTES:
@@ -85,7 +95,7 @@ def _fragment(log, at, block):
     return Fragment(at, checksum, kind, start, end, whole)
 
 
-def _goes_on(log, at, block):
+def _goes_on(log: Log, at: int, block: int) -> bool:
     """Return whether a whole fragment, or padding, is at a place."""
     if at >= len(log):
         return False
@@ -93,15 +103,17 @@ def _goes_on(log, at, block):
     return one is None or one.whole
 
 
-def _next_whole(log, start):
+def _next_whole(log: Log, start: int) -> int | None:
     """Return where the next whole fragment begins, whatever blocks say; None if none is near."""
     for at in range(start, min(len(log) - _HEAD.size, start + SEARCHED_BYTES)):
-        if log[at + _HEAD.size - 1] in _KINDS and _fragment(log, at, len(log)).whole:
-            return at
+        if log[at + _HEAD.size - 1] in _KINDS:
+            one = _fragment(log, at, len(log))
+            if one is not None and one.whole:
+                return at
     return None
 
 
-def damaged_at(log):
+def damaged_at(log: Log) -> int | None:
     """Return where a log is damaged; None where it is whole or ends in an unfinished batch.
 
     RocksDB's own reader may loop for ever on a damaged one, which nothing can interrupt.
@@ -116,7 +128,7 @@ def damaged_at(log):
     return before.at
 
 
-def without_damage(log):
+def without_damage(log: Log) -> bytes:
     """Return a log of the whole batches of another, as RocksDB would have written them."""
     found = bytearray()
     for batch in _whole_batches(log):
@@ -133,8 +145,8 @@ def without_damage(log):
     return bytes(found)
 
 
-def _whole_batches(log):
-    batch = None
+def _whole_batches(log: Log) -> Iterator[bytes]:
+    batch: bytes | None = None
     for one in fragments(log):
         if one.kind in _BEGINNING:
             batch = b""
@@ -146,7 +158,7 @@ def _whole_batches(log):
             batch = None
 
 
-def unfinished_bytes(log):
+def unfinished_bytes(log: Log) -> int | None:
     """Return the length of the unfinished batch that ends a log, 0 when it is whole.
 
     It may be cut off within a fragment or behind one that others were to follow. Returns None where
@@ -168,19 +180,19 @@ def unfinished_bytes(log):
     return None if damaged else len(log) - batch
 
 
-def gap(logs):
-    """Return the names of two logs and the number of changes missing between them, or None.
+def gap(logs: Iterable[tuple[Path, Log]]) -> Gap | None:
+    """Return the first gap between the batches of logs, or None.
 
-    `logs` are (name, content) in the order they were written; the two may be the same.
+    `logs` are (path, content) in the order they were written.
     """
-    batches = ((name, *batch) for name, log in logs for batch in _batches(log))
+    batches = ((path, *batch) for path, log in logs for batch in _batches(log))
     for (before, sequence, count), (after, following, _) in pairwise(batches):
         if following != sequence + count:
-            return before, after, following - sequence - count
+            return Gap(before, after, following - sequence - count)
     return None
 
 
-def last_sequence(log):
+def last_sequence(log: Log) -> int:
     """Return the sequence number of the last change whose batch begins in a log, or 0."""
     last = 0
     for sequence, count in _batches(log):
@@ -188,13 +200,13 @@ def last_sequence(log):
     return last
 
 
-def _batches(log):
+def _batches(log: Log) -> Iterator[tuple[int, int]]:
     """Yield sequence number and number of changes of each batch that begins in a log.
 
     They may lie in several fragments: a block that is nearly full holds the first few bytes, or
     the head of a fragment alone.
     """
-    head = None
+    head: bytes | None = None
     for one in fragments(log):
         if one.kind in _BEGINNING:
             head = b""
@@ -206,7 +218,7 @@ def _batches(log):
             head = None
 
 
-def changes(log):
+def changes(log: Log) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Yield (family number, key, value or None) of what a log puts and deletes.
 
     Damaged batches are read as far as they make sense: to say whom they were about.
@@ -219,7 +231,7 @@ def changes(log):
             yield from _changes(batch)
 
 
-def _changes(batch):
+def _changes(batch: bytes) -> Iterator[tuple[int, bytes, bytes | None]]:
     at = _BATCH.size
     try:
         while at < len(batch):
@@ -235,14 +247,14 @@ def _changes(batch):
         return  # cut off
 
 
-def _string(batch, at):
+def _string(batch: bytes, at: int) -> tuple[bytes, int]:
     length, at = _varint(batch, at)
     if at + length > len(batch):
         raise IndexError
     return batch[at : at + length], at + length
 
 
-def _varint(batch, at):
+def _varint(batch: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte, at = batch[at], at + 1
@@ -254,7 +266,7 @@ def _varint(batch, at):
             return value, at
 
 
-def _matches_somewhere(tail, masked):
+def _matches_somewhere(tail: bytes, masked: int) -> bool:
     """Return whether the first bytes of a tail, some or all, have a checksum."""
     crc = 0
     for at in range(len(tail)):
@@ -264,9 +276,9 @@ def _matches_somewhere(tail, masked):
     return False
 
 
-def _crc(framed):
+def _crc(framed: bytes) -> int:
     return _masked(crc32c(framed))
 
 
-def _masked(crc):
+def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF

@@ -6,8 +6,7 @@ import shutil
 import pytest
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
-from cgcython.store.keepers.rocksdb import acknowledged
-from cgcython.store.keepers.rocksdb.database import Database, create
+from cgcython.store.keepers.rocksdb import Database, acknowledged, create
 
 
 def write_some(path, sync=False):

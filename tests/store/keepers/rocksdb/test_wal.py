@@ -2,8 +2,7 @@
 
 import pytest
 
-from cgcython.store.keepers.rocksdb import wal
-from cgcython.store.keepers.rocksdb.database import Database, create
+from cgcython.store.keepers.rocksdb import Database, create, wal
 
 
 @pytest.fixture(scope="module")

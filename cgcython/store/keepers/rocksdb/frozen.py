@@ -1,0 +1,99 @@
+"""Reads column families as they were at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, overload
+
+from cgcython.errors import StorageCorruption
+from cgcython.store.keepers.rocksdb.failures import translated
+from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables, Row, Tables, last_row, walk
+
+if TYPE_CHECKING:
+    from rocksdict import RdictIter
+
+_CHUNK = 256
+
+
+class Frozen(Tables):
+    """The column families of a database as they were at one moment, while others write on.
+
+    Each is an iterator made at that moment, which sees no later write. (Those of rocksdict's own
+    Snapshot do see them.) Readers take turns with it. Sizes are those of now.
+    """
+
+    read_only = True
+    _families: dict[str, RdictIter]
+
+    def __init__(self, database: LiveTables, families: dict[str, RdictIter]) -> None:
+        self.path, self._database, self._families = database.path, database, families
+        self._turn = Lock()
+
+    @overload
+    def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...
+    @overload
+    def get(
+        self, family: str, key: list[bytes], where: str | None = None
+    ) -> list[bytes | None]: ...
+    def get(
+        self, family: str, key: bytes | list[bytes], where: str | None = None
+    ) -> bytes | list[bytes | None] | None:
+        """Return the value of a key, or None; for a list of keys, the list of that."""
+        if isinstance(key, list):
+            return [self.get(family, one, where) for one in key]
+        with translated(self.path, where), self._turn:
+            rows = self._families[family]
+            rows.seek(key)
+            if rows.valid():
+                found: bytes = rows.value()
+                return found if rows.key() == key else None
+            rows.status()
+        return None
+
+    def scan(self, family: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[Row]:
+        """Return an iterator over (key, value) in the order of keys; errors as in Tables."""
+        self.require_open()
+        return self._walk_in_turns(family, prefix, max(prefix, start))
+
+    def _walk_in_turns(self, family: str, prefix: bytes, start: bytes) -> Iterator[Row]:
+        while True:
+            rows, damage = self._chunk(family, prefix, start)
+            yield from rows
+            if damage is not None:
+                raise damage
+            if len(rows) < _CHUNK:
+                return
+            start = rows[-1][0] + b"\0"
+
+    def _chunk(
+        self, family: str, prefix: bytes, start: bytes
+    ) -> tuple[list[Row], StorageCorruption | None]:
+        """Return the next rows, and what ended them, if that was damage."""
+        found: list[Row] = []
+        try:
+            with translated(self.path), self._turn:
+                rows = self._families[family]
+                rows.seek(start)
+                found.extend(islice(walk(rows, prefix, self.path), _CHUNK))
+        except StorageCorruption as error:
+            return found, error
+        return found, None
+
+    def last(self, family: str, upto: bytes | None = None) -> Row | None:
+        """Return the last (key, value), given a key the last one up to it, or None."""
+        with translated(self.path), self._turn:
+            return last_row(self._families[family], upto)
+
+    def estimated_keys(self, family: str) -> int:
+        """Return about how many keys a family has now."""
+        return self._database.estimated_keys(family)
+
+    def disk_bytes(self) -> int:
+        """Return the bytes of the files of the database now."""
+        return self._database.disk_bytes()
+
+    def close(self) -> None:
+        """Let the database forget the moment."""
+        self._families = GivenBack(self.path)

@@ -1,0 +1,208 @@
+"""Copies what is good of a damaged store into a new one, and notes what is lost and why.
+
+A record is kept when its manifest and all its sections are whole and belong together, and when no
+later change of it lies in a damaged log.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+from typing import TypeAlias
+from uuid import UUID
+
+from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion
+from cgcython.fingerprint import QuantizedFingerprint, read_section
+from cgcython.manifest import Manifest, section_crc
+from cgcython.store import opening, trash
+from cgcython.store.around_damage import ids_of_sections, manifests
+from cgcython.store.journal import WritableJournal
+from cgcython.store.keepers.rocksdb import Database, Put, Row, Salvaged, create
+from cgcython.store.reading import naming
+from cgcython.store.repair_report import RepairReport
+from cgcython.store.shelf import CODEBOOK, GENERATIONS, codebook_keys
+from cgcython.types import Progress
+
+BATCH = 256
+_OWN = {b"format", b"profile", b"journal/floor"}  # of the new store
+_Found: TypeAlias = bytes | StorageCorruption | None  # a manifest, what is wrong with it, or none
+_Reasons: TypeAlias = dict[ModelId | str, str]
+
+
+class Rescue:
+    """One rescue of a store: what is read from `source` is checked, and written anew."""
+
+    def __init__(
+        self, source: Salvaged, path: Path, keep_parts: bool, progress: Progress | None
+    ) -> None:
+        self._source, self._path = source, path
+        self._keep_parts, self._progress = keep_parts, progress
+        self._report = RepairReport()
+        self._later = source.last_changes()
+
+    def run(self, new: Path, profile: ProfileName | None) -> RepairReport:
+        """Write the new store and return the report."""
+        self._report.losses += self._source.missing_changes()
+        meta = self._meta()
+        create(new, opening.meta_of(self._profile(meta, profile)))
+        files = Database(new)
+        try:
+            kept = [("meta", key, value) for key, value in meta.items() if key not in _OWN]
+            files.write(kept)
+            self._note_missing_codebooks(meta)
+            self._copy_records(files)
+            for key, value in {**dict(self._rows("trash")), **self._later.trash}.items():
+                if value is not None:  # otherwise it was restored or purged
+                    with naming(key):
+                        self._copy_trashed(files, key, value)
+            WritableJournal(files).reset()
+            files.flush()
+        finally:
+            files.close()
+        return self._report
+
+    def _meta(self) -> dict[bytes, bytes]:
+        """Return the rows of `meta`; behind a damaged block, those whose keys are known."""
+        found = dict(self._rows("meta"))
+        known = [b"profile", *(GENERATIONS + bytes([model_id]) for model_id in ModelId)]
+        self._add_known(found, known)
+        self._add_known(found, codebook_keys(found))
+        return found
+
+    def _note_missing_codebooks(self, meta: Mapping[bytes, bytes]) -> None:
+        for key in codebook_keys(meta):
+            if key not in meta:
+                number = int.from_bytes(key[len(CODEBOOK) :], "big")
+                self._report.losses.append(
+                    f"the codebook {number:#010x}; open the store with it in `codebooks`"
+                )
+
+    def _add_known(self, found: dict[bytes, bytes], keys: Iterable[bytes]) -> None:
+        for key in keys:
+            with suppress(StorageCorruption):
+                value = found.get(key) or self._source.get("meta", key)
+                if value is not None:
+                    found[key] = value
+
+    def _profile(self, meta: Mapping[bytes, bytes], given: ProfileName | None) -> Profile:
+        try:
+            return Profile.from_toml(meta[b"profile"].decode())
+        except (KeyError, QuantizationError, UnicodeDecodeError):
+            if given is None:
+                reason = "it is gone; name the one the store was made with (profile=, --profile)"
+                where = f"profile of store {self._path}"
+                raise StorageCorruption(where=where, reason=reason) from None
+            return Profile.named(given)
+
+    def _rows(self, family: str) -> Iterator[Row]:
+        """Yield the rows of a family that can be read, and note when that is not all."""
+        try:
+            yield from self._source.scan(family)
+        except StorageCorruption as error:
+            self._report.losses.append(f"a part of the family {family} ({error.reason})")
+
+    def _copy_records(self, files: Database) -> None:
+        puts: list[Put] = []
+        count = 0
+        for key, manifest in _rows(self._source):
+            with naming(key):
+                puts += self._record(key, manifest)
+            count += 1
+            if count == BATCH:
+                files.write(puts)
+                if self._progress is not None:
+                    self._progress(count)
+                puts, count = [], 0
+        files.write(puts)
+
+    def _record(self, key: bytes, manifest: _Found) -> list[Put]:
+        """Return what to write for a record, nothing for one that is lost."""
+        where = f"record {UUID(bytes=key)}"
+        if key in self._later.records:  # where a log is damaged, the database may lag behind it
+            manifest = self._later.records[key]
+            if manifest is None:
+                return []
+        reasons: _Reasons = {}
+        try:
+            if isinstance(manifest, StorageCorruption):
+                raise manifest
+            whole = manifest or b""
+            head = Manifest.from_bytes(whole, where)
+            sections = self._sections(key, head.checksums, reasons)
+        except UnsupportedVersion:  # nothing is wrong with it
+            raise
+        except StorageCorruption as error:
+            sections = self._sections(key, dict.fromkeys(ModelId), {})
+            head = Manifest.now({one: section_crc(part) for one, part in sections.items()})
+            reasons = {"manifest": f"its manifest is damaged ({error.reason})"}
+        if reasons:
+            return self._damaged(key, head, sections, reasons)
+        self._report.records += 1
+        return _puts(key, whole, sections)
+
+    def _damaged(
+        self, key: bytes, head: Manifest, sections: Mapping[ModelId, bytes], reasons: _Reasons
+    ) -> list[Put]:
+        """Return what to write of a record that is not whole: its sound sections, where wanted."""
+        if not (self._keep_parts and sections):
+            self._lose(key, *reasons.values())
+            return []
+        self._report.partial[UUID(bytes=key)] = list(reasons.values())
+        gone: dict[ModelId, bytes | None] = {
+            one: None for one in head.checksums if one not in sections
+        }
+        return _puts(key, head.replaced(gone).to_bytes(), sections)
+
+    def _sections(
+        self, key: bytes, checksums: Mapping[ModelId, int | None], reasons: _Reasons
+    ) -> dict[ModelId, bytes]:
+        """Return the sound sections, and put into `reasons` what is wrong with the others."""
+        found: dict[ModelId, bytes] = {}
+        for model_id, crc in checksums.items():
+            try:
+                section = self._source.get("sections", bytes([model_id]) + key)
+                if section is None:
+                    reasons[model_id] = f"{model_id.short} is missing"
+                    continue
+                where = f"{model_id.short} of record {UUID(bytes=key)}"
+                read_section(section, model_id, where, crc)
+            except UnsupportedVersion:
+                raise
+            except StorageCorruption as error:
+                reasons[model_id] = f"{model_id.short} is damaged ({error.reason})"
+            else:
+                found[model_id] = section
+        return found
+
+    def _lose(self, key: bytes, *reasons: str) -> None:
+        self._report.lost.setdefault(UUID(bytes=key), []).extend(reasons)
+
+    def _copy_trashed(self, files: Database, key: bytes, value: bytes) -> None:
+        where = f"record {UUID(bytes=key)} in the trash"
+        try:
+            QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
+        except UnsupportedVersion:
+            raise
+        except StorageCorruption as error:
+            self._lose(key, f"in the trash: {error.reason}")
+        else:
+            files.write([("trash", key, value)])
+
+
+def _rows(source: Salvaged) -> Iterator[tuple[bytes, _Found]]:
+    """Yield (key, manifest) of all manifests, None where only sections are left."""
+    orphans: Iterator[tuple[bytes, _Found]] = ((key, None) for key in ids_of_sections(source))
+    last = None
+    for key, manifest in heapq.merge(manifests(source), orphans, key=itemgetter(0)):
+        if key != last:
+            last = key
+            yield key, manifest
+
+
+def _puts(key: bytes, manifest: bytes, sections: Mapping[ModelId, bytes]) -> list[Put]:
+    puts = [("sections", bytes([one]) + key, section) for one, section in sections.items()]
+    return [("records", key, manifest), *puts]
