@@ -41,12 +41,16 @@ _MODULES = {
     "store": "RecordStore VerifyReport",
     "search.code_index": "CodeIndex",
     "search.store": "FingerprintStore Hit",
+    "corpus.corpus": "Corpus",
+    "corpus.opening": "open_corpus",
+    "corpus.shard_writing": "ShardWriter",
+    "corpus.writing": "StoreWriter",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
@@ -54,5 +58,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})

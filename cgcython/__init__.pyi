@@ -15,6 +15,10 @@ from cgcython.codecs.token_selection import PrunedEmbeddings as PrunedEmbeddings
 from cgcython.codecs.token_selection import TokenPruningConfig as TokenPruningConfig
 from cgcython.codecs.token_selection import TokenPruningQuantizer as TokenPruningQuantizer
 from cgcython.codecs.training import CodebookWarning as CodebookWarning
+from cgcython.corpus.corpus import Corpus as Corpus
+from cgcython.corpus.opening import open_corpus as open_corpus
+from cgcython.corpus.shard_writing import ShardWriter as ShardWriter
+from cgcython.corpus.writing import StoreWriter as StoreWriter
 from cgcython.embedders import BinaryEncoder as BinaryEncoder
 from cgcython.embedders import Codebooks as Codebooks
 from cgcython.embedders import Float8E4M3Encoder as Float8E4M3Encoder

@@ -16,8 +16,7 @@ from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.corpus.assembling import Pieces
-from cgcython.corpus.reading import open_source
+from cgcython.corpus.reading import decoded_arrays, open_reader
 from cgcython.errors import UsageError
 from cgcython.files import written_whole
 from cgcython.tensors import write_tensors
@@ -39,8 +38,8 @@ def run(args):
     out = Path(args.out)
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: expected a file ending in {' or '.join(SUFFIXES)}")
-    with open_source(args.source) as source:
-        arrays = _decoded(source, args)
+    with open_reader(args.source) as reader, progress(len(reader), "memory", "decode") as bar:
+        arrays = decoded_arrays(reader, args.embedders, args.threads, bar.advance)
     with written_whole(out) as path:
         if out.suffix == ".npz":
             np.savez(path, **arrays)
@@ -53,22 +52,3 @@ def run(args):
         rows = [[name, array.dtype, list(array.shape)] for name, array in arrays.items()]
         print_table(["array", "type", "shape"], rows)
     return OK
-
-
-def _decoded(source, args):
-    """Return the arrays of all memories, `E1`, `E6.indptr`, ... and `ids`."""
-    pieces, ids = {}, []
-    with progress(len(source), "memory", "decode") as bar:
-        for chunk in source.decoded(args.embedders, args.threads):
-            for model_id, rows, values in chunk.columns:
-                pieces.setdefault(model_id, Pieces()).add(values, rows + len(ids))
-            ids.extend(chunk.ids)
-            bar.advance(len(chunk.ids))
-    missing = set(args.embedders or ()) - pieces.keys()
-    if missing:
-        names = ", ".join(one.short for one in sorted(missing))
-        raise UsageError(f"{args.source} has no {names}, which --embedders asks for")
-    arrays = {}
-    for model_id, one in sorted(pieces.items()):
-        arrays |= one.arrays(model_id.short, len(ids))
-    return arrays | {"ids": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16)}

@@ -10,7 +10,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
 from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
 from cgcython.corpus.byte_counts import float32_bytes
-from cgcython.corpus.reading import ShardSource, open_source
+from cgcython.corpus.reading import ShardReader, open_reader
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import MAGIC as RECORD
@@ -45,8 +45,8 @@ def describe(path, bar):
     if (path / FOLDER).is_dir() and not shards.shard_paths(path):
         books = sorted((path / FOLDER).glob("*_codebook.safetensors"))
         return Description("models", {"codebooks": len(books)}, [_codebook(one) for one in books])
-    with open_source(path) as source:
-        return _shard_folder(source) if isinstance(source, ShardSource) else _store(source, bar)
+    with open_reader(path) as source:
+        return _shard_folder(source) if isinstance(source, ShardReader) else _store(source, bar)
 
 
 def describe_record(record, kind="record"):

@@ -16,7 +16,7 @@ from cgcython.cli import options
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import say
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.embedders import Codebooks
 from cgcython.errors import UsageError
 from cgcython.evaluation.drift import drift
@@ -58,7 +58,7 @@ def run(args):
         if profile[model_id].method is not QuantizationMethod.PQ8:
             method = profile[model_id].method
             raise UsageError(f"{model_id.short} is kept as {method}, which knows no training")
-        values = source.column.values
+        values = source.embeddings.values
         found[model_id.short] = drift(codebooks[model_id], values, args.tolerance, args.threads)
     if args.json:
         print_json({one: {**f._asdict(), "drifted": f.drifted} for one, f in found.items()})

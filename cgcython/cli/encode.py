@@ -15,8 +15,9 @@ from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.corpus.corpus import open_corpus
-from cgcython.corpus.writing import ShardSink, StoreSink
+from cgcython.corpus.opening import open_corpus
+from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
+from cgcython.corpus.writing import StoreWriter
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 
 
@@ -37,9 +38,9 @@ def add_arguments(parser):
     parser.add_argument(
         "--shard-size",
         type=options.positive,
-        default=65536,
+        default=SHARD_SIZE,
         metavar="N",
-        help="memories per shard (default 65536)",
+        help=f"memories per shard (default {SHARD_SIZE})",
     )
     options.add_profile(parser)
     options.add_threads(parser)
@@ -47,42 +48,45 @@ def add_arguments(parser):
 
 
 def run(args):
-    with StoreSink(args) if args.store else ShardSink(args) as sink:
-        corpus = open_corpus(args.inputs, sink.profile)
-        seconds = _encode(corpus, sink)
-    tally = sink.tally
+    started = time.perf_counter()
+    with _writer(args) as writer:
+        corpus = open_corpus(args.inputs, writer.profile)
+        with progress(corpus.num_memories, "memory", "encode") as bar:
+            counts = writer.write_all(corpus, bar.advance)
+    seconds = time.perf_counter() - started
     if args.json:
-        print_json({"skipped": sink.skipped, "seconds": round(seconds, 6), **tally.as_dict()})
+        print_json({"skipped": writer.skipped, "seconds": round(seconds, 6), **counts.as_dict()})
         return OK
-    _print_bytes(tally)
+    _print_bytes(counts)
     say(
-        f"{tally.memories} memories encoded in {seconds:.2f} s "
-        f"({1e6 * seconds / max(1, tally.memories):.0f} us each), {sink.skipped} skipped"
+        f"{counts.memories} memories encoded in {seconds:.2f} s "
+        f"({1e6 * seconds / max(1, counts.memories):.0f} us each), {writer.skipped} skipped"
     )
     return OK
 
 
-def _encode(corpus, sink):
-    started = time.perf_counter()
-    with progress(corpus.num_memories, "memory", "encode") as bar:
-        for start in range(0, max(1, corpus.num_memories), sink.chunk):
-            stop = min(start + sink.chunk, corpus.num_memories)
-            sink.write(corpus, start, stop)
-            bar.advance(stop - start)
-    return time.perf_counter() - started
+def _writer(args):
+    shared = {
+        "codebooks": args.models,
+        "profile": args.profile,
+        "budget_bytes": args.budget,
+        "num_threads": args.threads,
+    }
+    if args.store:
+        return StoreWriter(args.store, resume=args.resume, **shared)
+    return ShardWriter(args.out, shard_size=args.shard_size, **shared)
 
 
 def _print_bytes(counts):
     """Print bytes per embedding and per memory."""
     rows = [
-        [one.short, line.method, line.memories, *_bytes_each(line, line.memories)]
-        for one, line in sorted(counts.lines.items())
+        [one.short, share.method, share.memories, *_bytes_each(share)]
+        for one, share in sorted(counts.embedders.items())
     ]
-    rows.append(["memory", "all", counts.memories, *_bytes_each(counts, counts.memories)])
+    rows.append(["memory", "all", counts.memories, *_bytes_each(counts)])
     print_table(["", "method", "count", "bytes each", "as float32", "ratio"], rows)
 
 
-def _bytes_each(counts, number):
-    stored, plain = counts.stored_bytes, counts.float32_bytes
-    number = number or 1
+def _bytes_each(counts):
+    stored, plain, number = counts.stored_bytes, counts.float32_bytes, counts.memories or 1
     return [f"{stored / number:.0f}", f"{plain / number:.0f}", f"{plain / (stored or 1):.1f}"]

@@ -18,7 +18,7 @@ from cgcython.cli.failures import OK
 from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import open_store
 from cgcython.embedders.ladder import LADDER
 from cgcython.errors import UsageError
@@ -76,14 +76,14 @@ def run(args):
 def _contenders(corpus, router, args, store=None):
     found = []
     for model_id, source in corpus.items():
-        if not len(source.column):
+        if not len(source.embeddings):
             raise UsageError(f"{model_id.short} has no embeddings to evaluate")
-        memories = source.memories(0, len(source.column))
+        memories = source.memories(0, len(source.embeddings))
         codec = router.encoders[router.profile[model_id].method].compact_codec(model_id, args.step)
         side = Codes(codec)
         if store is not None:
             side = Stored(codec, router, _fetch(store, corpus, model_id, memories))
-        found.append(Contender(model_id, source.column, memories, side, args.metric))
+        found.append(Contender(model_id, source.embeddings, memories, side, args.metric))
     return found
 
 

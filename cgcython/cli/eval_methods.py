@@ -21,7 +21,7 @@ from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.training import SUBVECTORS
 from cgcython.corpus.columns import DenseColumn, SparseColumn
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.errors import DimensionMismatch, UsageError
 from cgcython.evaluation.folds import COPIES
 from cgcython.evaluation.methods import (
@@ -89,20 +89,20 @@ def run(args):
     model_id, source = _only(corpus, args.input)
     if model_id not in queries:
         raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
-    methods = _methods(args, source.column)
+    methods = _methods(args, source.embeddings)
     asked = queries[model_id]
     relevant = read_judgements(args.qrels, queries.num_memories, corpus.num_memories)
     if relevant is not None:
-        relevant = [relevant[query] for query in asked.memories(0, len(asked.column)).tolist()]
+        relevant = [relevant[query] for query in asked.memories(0, len(asked.embeddings)).tolist()]
     with progress(None, "run", "eval methods") as bar:
         rows = list(
             compare_methods(
                 model_id.short,
-                source.column,
+                source.embeddings,
                 methods,
-                [asked.column[row] for row in range(len(asked.column))],
+                [asked.embeddings[row] for row in range(len(asked.embeddings))],
                 relevant,
-                memories=source.memories(0, len(source.column)),
+                memories=source.memories(0, len(source.embeddings)),
                 metric=args.metric,
                 num_threads=args.threads,
                 hear=bar.at,
@@ -114,7 +114,7 @@ def run(args):
 
 def _only(corpus, specs):
     """Return the one embedder of a corpus and its source."""
-    if len(corpus) != 1 or not len(next(iter(corpus.values())).column):
+    if len(corpus) != 1 or not len(next(iter(corpus.values())).embeddings):
         found = ", ".join(one.short for one in corpus) or "none"
         raise UsageError(f"{' '.join(specs)}: expected embeddings of one embedder, got {found}")
     return next(iter(corpus.items()))

@@ -18,7 +18,7 @@ from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import change_cells, print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.tokens import HALF, compare_tokens, plan
 from cgcython.token_array import TokenArray
@@ -85,9 +85,9 @@ def run(args):
 def _tokens(specs, profile):
     """Return the tokens of all texts, which every memory has, and the number of texts."""
     corpus = open_corpus(specs, profile)
-    if E12 not in corpus or not len(corpus[E12].column):
+    if E12 not in corpus or not len(corpus[E12].embeddings):
         raise UsageError(f"{' '.join(specs)}: no tokens; name them as E12=FILE:values,offsets")
-    texts = corpus[E12].column.batch(0, len(corpus[E12].column))
+    texts = corpus[E12].embeddings.batch(0, len(corpus[E12].embeddings))
     memories = corpus[E12].memories(0, len(texts))
     placed = [np.empty((0, profile[E12].dimension), np.float32)] * corpus.num_memories
     for memory, text in zip(memories.tolist(), texts):

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.corpus.array_files import ONLY, open_arrays
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.specs import split_file
 from cgcython.errors import UsageError
 from cgcython.evaluation.comparison import Contender, compare
@@ -35,12 +35,12 @@ def judge(args, profile):
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--judged {' '.join(args.judged)} is not of {args.embedder.short}")
     source = corpus[args.embedder]
-    memories = source.memories(0, len(source.column))
+    memories = source.memories(0, len(source.embeddings))
     asked = queries.fingerprints(0, queries.num_memories)
     relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
 
     def facts(codebook):
-        one = Contender(args.embedder, source.column, memories, Codes(PQ8Codec(codebook)))
+        one = Contender(args.embedder, source.embeddings, memories, Codes(PQ8Codec(codebook)))
         (row,) = compare([one], asked, relevant, args.threads)
         if row.recall10 is None:
             raise UsageError(f"--qrels {args.qrels} judge no query of --queries")

@@ -119,18 +119,19 @@ def _migrate(args, target):
     with ExitStack() as stack:
         there = has_database(target)
         store = _open(args, target) if there else None
-        profile = store.profile if store else Profile.named(args.profile)
-        if store:
+        profile = Profile.named(args.profile) if store is None else store.profile
+        if store is not None:
             stack.enter_context(store)
         source = stack.enter_context(_open_source(args, profile))
         if args.strict and source.unknown:
             actual = ", ".join(source.unknown)
             expected = "only those of the profile's embedders, or --family"
             raise InvalidInput(what="families", expected=expected, actual=actual)
-        require_codebooks(args, source, profile, store.router.codebooks if store else None)
-        if not args.dry_run and not store:
+        known = None if store is None else store.router.codebooks
+        require_codebooks(args, source, profile, known)
+        if not args.dry_run and store is None:
             store = stack.enter_context(_open(args, target))
-        router = store.router if store else QuantizationRouter(args.models, profile)
+        router = QuantizationRouter(args.models, profile) if store is None else store.router
         losses = LossSamples(router, args.loss_every)
         with progress(len(source), "memory", "migrate") as bar:
             report = migrate(

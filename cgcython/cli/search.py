@@ -21,7 +21,7 @@ from cgcython.cli.explain import add_arguments as add_explain
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import open_searcher
 from cgcython.errors import UsageError
 from cgcython.fingerprint import Fingerprint

@@ -26,7 +26,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
 
 AUTO = "auto"
@@ -123,7 +123,7 @@ def _samples(args, profile):
     corpus = open_corpus([spec], profile)
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--input {args.input} is not of {args.embedder.short}")
-    return corpus[args.embedder].column.values
+    return corpus[args.embedder].embeddings.values
 
 
 def _train(args, rows, judge):

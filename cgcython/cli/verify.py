@@ -14,7 +14,7 @@ from cgcython.cli import options
 from cgcython.cli.failures import OK, STORE
 from cgcython.cli.output import print_json
 from cgcython.cli.progress import progress, say
-from cgcython.corpus.reading import ShardSource, open_source
+from cgcython.corpus.reading import ShardReader, open_reader
 from cgcython.errors import StorageCorruption, UsageError
 from cgcython.store import repair, shards
 
@@ -41,8 +41,8 @@ def run(args):
         return _repair(args)
     if args.out or args.dry_run or args.keep_parts or args.profile:
         raise UsageError("--out, --dry-run, --keep-parts and --profile belong to --repair")
-    with open_source(args.source) as source, progress(_count(source), "memory", "verify") as bar:
-        check = _check_shards if isinstance(source, ShardSource) else _check_store
+    with open_reader(args.source) as source, progress(_count(source), "memory", "verify") as bar:
+        check = _check_shards if isinstance(source, ShardReader) else _check_store
         counts, problems = check(source, bar)
     if args.json:
         print_json({"ok": not problems, **counts, "damaged": problems})

@@ -1,7 +1,10 @@
-"""Arrays of a .npy, .npz or .safetensors file, by name; mapped where the format allows it."""
+"""The arrays of a .npy, .npz or .safetensors file, by name; mapped where the format allows it."""
 
+import lzma
+import tokenize
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,27 @@ from safetensors import SafetensorError
 
 from cgcython.errors import InvalidInput
 from cgcython.tensors import read_tensors
+from cgcython.types import Array, StrPath
 
 ONLY = ""  # the name of the one array in a .npy file
-DAMAGE = (ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error)
+# What numpy, zipfile and safetensors raise at content that is not what it claims to be.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    RuntimeError,  # an encrypted archive, a compression that zipfile does not know
+    SyntaxError,
+    tokenize.TokenError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+    SafetensorError,
+)
 
 
-def open_arrays(path):
+def open_arrays(path: StrPath) -> Mapping[str, Array]:
     """Return a mapping from names to the arrays of a file.
 
     Raises InvalidInput when it is not what its suffix says, FileNotFoundError when it is missing.
@@ -24,39 +42,65 @@ def open_arrays(path):
         raise FileNotFoundError(f"{path}: no such file")
     try:
         return _READERS[path.suffix](path)
-    except (*DAMAGE, SafetensorError) as error:
+    except _DAMAGE as error:
         raise _unreadable(path, error) from None
 
 
-def _unreadable(path, error):
+def _unreadable(path: Path, error: Exception) -> InvalidInput:
     return InvalidInput(what=str(path), expected=f"a {path.suffix} file", actual=error)
 
 
-def _npy(path):
-    return {ONLY: np.load(path, mmap_mode="r", allow_pickle=False)}
+def _npy(path: Path) -> Mapping[str, Array]:
+    found = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(found, np.ndarray):
+        found.close()
+        raise ValueError("an archive; name it .npz")
+    return {ONLY: found}
 
 
-def _safetensors(path):
-    return read_tensors(path)[0]
+def _safetensors(path: Path) -> Mapping[str, Array]:
+    arrays, _ = read_tensors(path)
+    return arrays
 
 
-class _Archive(dict):
-    """Reads each array of an .npz when it is first asked for, and once."""
+class _Archive(Mapping[str, Array]):
+    """The arrays of an .npz file, each read when it is first asked for, and once."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("one array, not an archive")
-        super().__init__(dict.fromkeys(archive.files))
+            raise ValueError("one array; name it .npy")
         self._path, self._archive = path, archive
+        self._read: dict[str, Array] = {}
 
-    def __getitem__(self, name):
-        if super().__getitem__(name) is None:
-            try:
-                self[name] = self._archive[name]
-            except DAMAGE as error:
-                raise _unreadable(self._path, error) from None
-        return super().__getitem__(name)
+    def __getitem__(self, name: str) -> Array:
+        if name not in self:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = self._array(name)
+        return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._archive.files
+
+    def _array(self, name: str) -> Array:
+        try:
+            found = self._archive[name]
+            if not isinstance(found, np.ndarray):
+                raise ValueError(f"{name} in it is no array")
+            return found
+        except _DAMAGE as error:
+            raise _unreadable(self._path, error) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._archive.files)
+
+    def __len__(self) -> int:
+        return len(self._archive.files)
 
 
-_READERS = {".npy": _npy, ".npz": _Archive, ".safetensors": _safetensors}
+_READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
+    ".npy": _npy,
+    ".npz": _Archive,
+    ".safetensors": _safetensors,
+}

@@ -1,40 +1,50 @@
-"""Puts decoded embeddings of one embedder back together as arrays that `encode` reads."""
+"""Puts embeddings of one embedder together as the arrays that `open_corpus` reads."""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from cgcython.corpus.columns import Embedding
 from cgcython.records import SparseVector
+from cgcython.types import Array, Int64Array
 
 
-class Pieces:
-    """Embeddings in the order of their memories."""
+class ColumnAssembler:
+    """Collects the embeddings of one embedder, in the order of their memories."""
 
-    def __init__(self):
-        self._rows, self._values = [], []
+    def __init__(self) -> None:
+        self._rows: list[Int64Array] = []
+        self._embeddings: list[Embedding] = []
 
-    def add(self, values, rows):
-        """Add some embeddings: a matrix, or a list of SparseVector or of token matrices."""
+    def add(self, embeddings: Iterable[Embedding], rows: Sequence[int] | Int64Array) -> None:
+        """Add the rows of a matrix, SparseVectors or token matrices, and each one's memory."""
         self._rows.append(np.asarray(rows, np.int64))
-        self._values.extend(values)
+        self._embeddings.extend(embeddings)
 
-    def arrays(self, name, num_memories):
-        """Return the named arrays; `rows` is left out where every memory has the embedder."""
+    def arrays(self, name: str, num_memories: int) -> dict[str, Array]:
+        """Return the arrays by name, such as `E1`, or `E6.indptr`, `E6.indices`, `E6.weights`.
+
+        `E1.rows` is among them only where some of the memories have no such embedding.
+        """
         rows = np.concatenate(self._rows)
-        whole = len(rows) == num_memories
-        return self._columns(name) | ({} if whole else {f"{name}.rows": rows})
+        if len(rows) == num_memories:
+            return self._columns(name)
+        return self._columns(name) | {f"{name}.rows": rows}
 
-    def _columns(self, name):
-        values = self._values
-        if isinstance(values[0], SparseVector):
+    def _columns(self, name: str) -> dict[str, Array]:
+        sparse = [one for one in self._embeddings if isinstance(one, SparseVector)]
+        if sparse:
             return {
-                f"{name}.indptr": _offsets(one.nnz for one in values),
-                f"{name}.indices": np.concatenate([one.indices for one in values]),
-                f"{name}.weights": np.concatenate([one.weights for one in values]),
+                f"{name}.indptr": _offsets(one.nnz for one in sparse),
+                f"{name}.indices": np.concatenate([one.indices for one in sparse]),
+                f"{name}.weights": np.concatenate([one.weights for one in sparse]),
             }
-        if values[0].ndim == 2:
-            offsets = _offsets(map(len, values))
-            return {f"{name}.values": np.concatenate(values), f"{name}.offsets": offsets}
-        return {name: np.stack(values)}
+        dense = [one for one in self._embeddings if not isinstance(one, SparseVector)]
+        if dense[0].ndim == 2:
+            offsets = _offsets(map(len, dense))
+            return {f"{name}.values": np.concatenate(dense), f"{name}.offsets": offsets}
+        return {name: np.stack(dense)}
 
 
-def _offsets(lengths):
+def _offsets(lengths: Iterable[int]) -> Int64Array:
     return np.cumsum([0, *lengths], dtype=np.int64)

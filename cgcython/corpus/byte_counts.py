@@ -6,8 +6,8 @@ from cgcython.base import QuantizationMethod
 
 
 @dataclass
-class Line:
-    """One embedder's share."""
+class EmbedderBytes:
+    """The bytes of one embedder's embeddings, encoded and as float32."""
 
     method: str
     memories: int = 0
@@ -21,30 +21,33 @@ class Line:
         self.float32_bytes += float32_bytes
 
 
-class Tally:
-    """Bytes per embedder and per memory."""
+class ByteCounts:
+    """The bytes of encoded memories, by embedder and in all.
+
+    `stored_bytes` has the framing of records too; `largest` is the largest memory.
+    """
 
     def __init__(self):
-        self.lines = {}
+        self.embedders = {}
         self.memories = self.stored_bytes = self.largest = 0
 
     def add_records(self, records):
         """Count QuantizedFingerprints, framing included in the total."""
         for record in records:
             for model_id, one in record.items():
-                self._line(model_id, one.method).add(1, one.size_bytes, one.original_bytes)
+                self._embedder(model_id, one.method).add(1, one.size_bytes, one.original_bytes)
             self._add_memory(record.size_bytes)
 
     def add_batches(self, batches, sizes):
         """Count QuantizedBatches `{ModelId: batch}` and the bytes of each memory in all of them."""
         for model_id, batch in batches.items():
-            line = self._line(model_id, batch.method)
-            line.add(len(batch), batch.nbytes, float32_bytes(batch))
+            counts = self._embedder(model_id, batch.method)
+            counts.add(len(batch), batch.nbytes, float32_bytes(batch))
         for size in sizes:
             self._add_memory(int(size))
 
-    def _line(self, model_id, method):
-        return self.lines.setdefault(model_id, Line(method.value))
+    def _embedder(self, model_id, method):
+        return self.embedders.setdefault(model_id, EmbedderBytes(method.value))
 
     def _add_memory(self, size):
         self.memories += 1
@@ -54,7 +57,7 @@ class Tally:
     @property
     def float32_bytes(self):
         """What all of it would take as float32."""
-        return sum(line.float32_bytes for line in self.lines.values())
+        return sum(one.float32_bytes for one in self.embedders.values())
 
     def as_dict(self):
         """Return the counts for JSON."""
@@ -63,7 +66,9 @@ class Tally:
             "stored_bytes": self.stored_bytes,
             "float32_bytes": self.float32_bytes,
             "largest_bytes": self.largest,
-            "embedders": {one.short: vars(line) for one, line in sorted(self.lines.items())},
+            "embedders": {
+                one.short: vars(counts) for one, counts in sorted(self.embedders.items())
+            },
         }
 
 

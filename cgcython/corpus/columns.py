@@ -1,12 +1,14 @@
 """One embedder's inputs as arrays: dense rows, sparse rows or token matrices."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from cgcython.base import QuantizationMethod
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.records import SparseVector
+from cgcython.types import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,10 @@ class TokenColumn:
     def batch(self, start, stop):
         """Return the token matrices start to stop as the batch encoders take them."""
         return [np.ascontiguousarray(self[i], np.float32) for i in range(start, stop)]
+
+
+Column: TypeAlias = DenseColumn | SparseColumn | TokenColumn
+Embedding: TypeAlias = Array | SparseVector
 
 
 def kind_of(method):

@@ -1,21 +1,26 @@
-"""A corpus: the columns of several embedders over one numbering of memories."""
+"""A corpus: the embeddings of several embedders over one numbering of memories."""
 
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from zlib import crc32
 
 import numpy as np
 
-from cgcython.base import ModelId
-from cgcython.corpus.array_files import ONLY, open_arrays
-from cgcython.corpus.columns import kind_of
-from cgcython.corpus.specs import IDS, Spec
-from cgcython.errors import InvalidInput, QuantizationError, UsageError
+from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.corpus.columns import Column, Embedding
+from cgcython.corpus.specs import IDS
+from cgcython.errors import InvalidInput
+from cgcython.types import Array, Int64Array
 
-ROWS = "rows"
+Origin: TypeAlias = Path | Mapping[str, Array]  # a file, or arrays in memory
+Stamp: TypeAlias = list[str | int]
 NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
 
 
-def row_id(row):
+def row_id(row: int) -> bytes:
     """Return the id of a memory that came without one: a UUID of its row number, always the same.
 
     >>> row_id(0).hex()
@@ -25,84 +30,136 @@ def row_id(row):
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """One embedder's column and the memories its rows belong to; None means all, in order."""
+class CorpusColumn:
+    """The embeddings of one embedder, and the memory of each.
 
-    column: object
-    rows: np.ndarray | None
+    `rows` has the number of each one's memory, ascending; None means that every memory has one.
+    """
+
+    embeddings: Column
+    rows: Int64Array | None = None
 
     @property
-    def num_memories(self):
-        """The smallest number of memories that has room for these rows."""
+    def num_memories(self) -> int:
+        """The smallest number of memories that has room for these embeddings."""
         if self.rows is None:
-            return len(self.column)
+            return len(self.embeddings)
         return int(self.rows[-1]) + 1 if len(self.rows) else 0
 
-    def within(self, start, stop):
-        """Return the range of own rows that belong to memories start to stop."""
+    def within(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the range of embeddings that belong to memories start to stop."""
         if self.rows is None:
-            return min(start, len(self.column)), min(stop, len(self.column))
-        return tuple(np.searchsorted(self.rows, (start, stop)).tolist())
+            return min(start, len(self.embeddings)), min(stop, len(self.embeddings))
+        first, last = np.searchsorted(self.rows, (start, stop)).tolist()
+        return first, last
 
-    def memories(self, start, stop):
-        """Return the memories that own rows start to stop belong to."""
+    def memories(self, start: int, stop: int) -> Int64Array:
+        """Return the memories of embeddings start to stop."""
         return np.arange(start, stop) if self.rows is None else self.rows[start:stop]
 
 
-class Corpus(dict):
-    """`ModelId -> Source` over memories 0 to `len(corpus.ids)`."""
+class Corpus(Mapping[ModelId, CorpusColumn]):
+    """`ModelId -> CorpusColumn` over memories 0 to `num_memories`, as `open_corpus` makes one.
 
-    def __init__(self, sources, ids=None, paths=()):
-        super().__init__(sorted(sources.items()))
-        self.paths = paths
+    `profile` is the table that its dimensions were checked against, `origins` where its arrays are.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[ModelId, CorpusColumn],
+        ids: Array | None = None,
+        profile: Profile | None = None,
+        origins: Sequence[Origin] = (),
+    ) -> None:
+        self._columns = dict(sorted(columns.items()))
+        self.profile, self.origins = Profile.named(profile), origins
         num_memories = max((one.num_memories for one in self.values()), default=0)
-        self.ids = Ids(num_memories, ids)
+        self.ids = MemoryIds(num_memories, ids)
         self._require_whole_columns(num_memories)
 
-    def _require_whole_columns(self, num_memories):
-        for model_id, source in self.items():
-            if source.rows is None and len(source.column) != num_memories:
+    def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
+        return self._columns[ModelId.parse(embedder)]
+
+    def __iter__(self) -> Iterator[ModelId]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def __contains__(self, embedder: object) -> bool:
+        try:
+            return ModelId.parse(embedder) in self._columns
+        except InvalidInput:
+            return False
+
+    def __repr__(self) -> str:
+        embedders = ", ".join(one.short for one in self)
+        return f"Corpus(memories={self.num_memories}, embedders=[{embedders}])"
+
+    def _require_whole_columns(self, num_memories: int) -> None:
+        for model_id, column in self.items():
+            if column.rows is None and len(column.embeddings) != num_memories:
                 raise InvalidInput(
                     what=f"{model_id.short}",
                     expected=f"{num_memories} rows, or {model_id.short}.rows (@ROWS)",
-                    actual=f"{len(source.column)} rows",
+                    actual=f"{len(column.embeddings)} rows",
                 )
 
     @property
-    def num_memories(self):
+    def num_memories(self) -> int:
         """How many memories have at least one embedder or an id."""
         return len(self.ids)
 
-    def fingerprints(self, start, stop):
+    def ranges(self, size: int) -> Iterator[tuple[int, int]]:
+        """Yield (start, stop) of `size` memories at a time, until all were named."""
+        for start in range(0, self.num_memories, size):
+            yield start, min(start + size, self.num_memories)
+
+    def fingerprints(self, start: int, stop: int) -> list[dict[ModelId, Embedding]]:
         """Return one `{ModelId: embedding}` for each of memories start to stop."""
-        found = [{} for _ in range(start, stop)]
-        for model_id, source in self.items():
-            first, last = source.within(start, stop)
-            for own, memory in zip(range(first, last), source.memories(first, last).tolist()):
-                found[memory - start][model_id] = source.column[own]
+        found: list[dict[ModelId, Embedding]] = [{} for _ in range(start, stop)]
+        for model_id, column in self.items():
+            first, last = column.within(start, stop)
+            for own, memory in zip(range(first, last), column.memories(first, last).tolist()):
+                found[memory - start][model_id] = column.embeddings[own]
         return found
 
+    def stamps(self) -> list[Stamp]:
+        """Return what tells these inputs from others: of files name, size and time."""
+        return [_stamp(one) for one in self.origins]
 
-class Ids:
+
+def _stamp(origin: Origin) -> Stamp:
+    if isinstance(origin, Path):
+        about = origin.stat()
+        return [origin.name, about.st_size, about.st_mtime_ns]
+    checksum = 0
+    for name, array in origin.items():
+        checksum = crc32(f"{name} {array.dtype} {array.shape}\n".encode(), checksum)
+        checksum = crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, checksum)
+    return ["arrays", checksum]
+
+
+class MemoryIds:
     """The 16-byte ids of memories, given or made from row numbers."""
 
-    def __init__(self, count, given=None):
+    def __init__(self, count: int, given: Array | None = None) -> None:
         self._given = None if given is None else _as_bytes(given)
-        self._count = count if given is None else len(given)
+        self._count = count if self._given is None else len(self._given)
         if self._count < count:
             raise InvalidInput(what=IDS, expected=f"{count} ids", actual=self._count)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice) -> list[bytes]:
         """Return the ids of a slice of memories, each as 16 bytes."""
         if self._given is not None:
             return self._given[rows]
         return [row_id(row) for row in range(self._count)[rows]]
 
 
-def _as_bytes(given):
+def _as_bytes(given: Array) -> list[bytes]:
     if given.dtype == np.uint8 and given.shape[1:] == (16,):
         ids = [row.tobytes() for row in given]
     elif given.dtype.kind in "US" and given.ndim == 1:
@@ -116,97 +173,8 @@ def _as_bytes(given):
     return ids
 
 
-def _uuid(text):
+def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
         raise InvalidInput(what=IDS, expected="a UUID", actual=repr(text)) from None
-
-
-def open_corpus(specs, profile):
-    """Return the corpus that input specs name, its dimensions checked against a profile.
-
-    Raises UsageError, InvalidInput, DimensionMismatch; each error names its input.
-    """
-    sources, ids, paths = {}, None, []
-    for text in specs:
-        spec = Spec.parse(text)
-        arrays = open_arrays(spec.path)
-        paths.append(spec.path)
-        try:
-            for target, parts in _named_parts(spec, arrays):
-                if target == IDS:
-                    ids = parts[0]
-                elif target in sources:
-                    raise InvalidInput(what=target.short, expected="one input", actual="two")
-                else:
-                    sources[target] = _source(target, parts, profile)
-        except QuantizationError as error:
-            error.add_note(f"({text})")
-            raise
-    return Corpus(sources, ids, paths)
-
-
-def _named_parts(spec, arrays):
-    """Yield (embedder or "ids", its arrays by part name or position)."""
-    if spec.arrays or spec.rows or spec.target == IDS or ONLY in arrays:
-        yield spec.target, _listed(spec, arrays)
-        return
-    found = {}
-    for name in arrays:
-        embedder, _, part = name.partition(".")
-        target = IDS if name == IDS else _embedder(embedder, name)
-        if spec.target in (None, target):
-            found.setdefault(target, {})[part or 0] = arrays[name]
-    if not found:
-        have = ", ".join(arrays) or "none"
-        raise InvalidInput(what="arrays", expected="names such as E1, E6.indptr", actual=have)
-    yield from found.items()
-
-
-def _listed(spec, arrays):
-    if spec.target is None:
-        raise UsageError(f"{spec.path}: name the embedder, as in E1={spec.path}")
-    names = spec.arrays or (next(iter(arrays), ONLY),)
-    parts = {position: _array(arrays, name) for position, name in enumerate(names)}
-    return parts | ({ROWS: _array(arrays, spec.rows)} if spec.rows else {})
-
-
-def _embedder(name, whole):
-    try:
-        return ModelId.parse(name)
-    except InvalidInput:
-        expected = "a name such as E1, E6.indptr or ids; or say which, as in E1=FILE:ARRAY"
-        raise InvalidInput(what="array", expected=expected, actual=repr(whole)) from None
-
-
-def _array(arrays, name):
-    if name not in arrays:
-        have = ", ".join(arrays) or "none"
-        raise InvalidInput(what="array", expected=f"one of {have}", actual=repr(name))
-    return arrays[name]
-
-
-def _source(model_id, parts, profile):
-    embedder = profile[model_id]
-    kind = kind_of(embedder.method)
-    rows = parts.pop(ROWS, None)
-    arrays = [parts.pop(name, parts.pop(i, None)) for i, name in enumerate(kind.parts)]
-    if parts or any(array is None for array in arrays):
-        expected = ", ".join(kind.parts)
-        raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual="others")
-    column = kind(*arrays)
-    column.check_dimension(embedder.dimension)
-    return Source(column, None if rows is None else _checked_rows(rows, len(column)))
-
-
-def _checked_rows(rows, count):
-    rows = np.asarray(rows)
-    ascending = rows.dtype.kind in "iu" and rows.ndim == 1 and np.all(rows[1:] > rows[:-1])
-    if not ascending or len(rows) != count or (count and rows[0] < 0):
-        raise InvalidInput(
-            what=ROWS,
-            expected=f"{count} memory numbers, strictly ascending",
-            actual=f"{rows.dtype} {list(rows.shape)}",
-        )
-    return rows.astype(np.int64)

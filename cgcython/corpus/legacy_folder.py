@@ -8,7 +8,7 @@ import numpy as np
 from cgcython.base import ModelId
 from cgcython.corpus.array_files import open_arrays
 from cgcython.corpus.columns import kind_of
-from cgcython.corpus.corpus import ROWS, open_corpus
+from cgcython.corpus.opening import ROWS, open_corpus
 from cgcython.corpus.specs import IDS, SUFFIXES
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector

@@ -1,5 +1,6 @@
-"""What `encode` wrote, opened again: a store or a folder of shards."""
+"""Reads what a corpus was encoded into: a store, or a folder of shards."""
 
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -7,33 +8,45 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcython.base import Profile
+from cgcython.base import ModelId, Profile
+from cgcython.corpus.assembling import ColumnAssembler
+from cgcython.corpus.columns import Embedding
 from cgcython.errors import UsageError
+from cgcython.records import QuantizedBatch
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
 from cgcython.store.opening import has_database
+from cgcython.types import Array, Int64Array, Progress, StrPath
 
 CHUNK = 1024
 
 
-class Chunk(NamedTuple):
-    """Some memories: their ids (16 bytes each), and (embedder, rows, embeddings) columns."""
+class DecodedColumn(NamedTuple):
+    """The embeddings of one embedder, and the place of each one's memory in a chunk."""
 
-    ids: list
-    columns: list
+    model_id: ModelId
+    rows: Int64Array
+    embeddings: list[Embedding]
+
+
+class DecodedChunk(NamedTuple):
+    """Some memories: their ids (16 bytes each) and their embeddings, embedder by embedder."""
+
+    ids: list[bytes]
+    columns: list[DecodedColumn]
 
 
 @contextmanager
-def open_store(path):
+def open_store(path: StrPath) -> Iterator[FingerprintStore]:
     """Yield the store in a folder, which must be one, for reading."""
     with FingerprintStore.open(path, read_only=True) as store:
         yield store
 
 
 @contextmanager
-def open_searcher(path):
+def open_searcher(path: StrPath) -> Iterator[FingerprintStore | ShardSearcher]:
     """Yield what can be searched in a folder: a store, or shards."""
     if shards.shard_paths(path):
         yield ShardSearcher(path)
@@ -43,68 +56,109 @@ def open_searcher(path):
 
 
 @contextmanager
-def open_source(path):
-    """Yield the StoreSource or ShardSource of a folder."""
+def open_reader(path: StrPath) -> Iterator["StoreReader | ShardReader"]:
+    """Yield the StoreReader or ShardReader of a folder; raises UsageError where it is neither."""
     if shards.shard_paths(path):
-        yield ShardSource(path)
+        yield ShardReader(path)
     elif Path(path).is_dir() and not has_database(path):
         raise UsageError(f"{path}: neither a store nor a folder of shards")
     else:
         with open_store(path) as store:
-            yield StoreSource(store)
+            yield StoreReader(store)
 
 
-class StoreSource:
-    """The records of a store."""
+class StoreReader:
+    """Decodes the records of a store."""
 
-    def __init__(self, store):
+    def __init__(self, store: FingerprintStore) -> None:
         self.store = store
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.store)
 
-    def decoded(self, embedders, num_threads):
-        """Yield Chunks; raises StorageCorruption at a damaged record."""
+    def decoded(
+        self, embedders: Collection[ModelId] | None, num_threads: int
+    ) -> Iterator[DecodedChunk]:
+        """Yield all memories in chunks, with some embedders or, None, with all.
+
+        Raises StorageCorruption at a damaged record.
+        """
         ids = iter(self.store)
         while some := list(islice(ids, CHUNK)):
-            memories = self.store.retrieve_many(some, num_threads)
-            found = {}
-            for row, memory in enumerate(memories):
-                for model_id in memory:
-                    rows, values = found.setdefault(model_id, ([], []))
-                    rows.append(row)
-                    values.append(memory[model_id])
-            wanted = [one for one in found if embedders is None or one in embedders]
-            columns = [(one, np.array(found[one][0]), found[one][1]) for one in wanted]
-            yield Chunk([one.bytes for one in some], columns)
+            found: dict[ModelId, tuple[list[int], list[Embedding]]] = {}
+            for row, memory in enumerate(self.store.retrieve_many(some, num_threads)):
+                for model_id, embedding in memory.items():
+                    if embedders is None or model_id in embedders:
+                        rows, embeddings = found.setdefault(model_id, ([], []))
+                        rows.append(row)
+                        embeddings.append(embedding)
+            columns = [
+                DecodedColumn(model_id, np.array(rows, np.int64), embeddings)
+                for model_id, (rows, embeddings) in found.items()
+            ]
+            yield DecodedChunk([one.bytes for one in some], columns)
 
 
-class ShardSource:
-    """The columns of a folder of shards."""
+class ShardReader:
+    """Decodes the columns of a folder of shards."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: StrPath) -> None:
         self.paths = shards.shard_paths(folder)
         profile = Path(folder) / shards.PROFILE
-        self.profile = Profile.named(str(profile))
-        self.router = QuantizationRouter(folder, str(profile))
+        self.profile = Profile.named(profile)
+        self.router = QuantizationRouter(folder, profile)
 
-    def __len__(self):
-        return shards.read_facts(self.paths[0])["memories"]
+    def __len__(self) -> int:
+        return int(shards.read_facts(self.paths[0])["memories"])
 
-    def decoded(self, embedders, num_threads):
-        """Yield Chunks; raises StorageCorruption at a damaged shard."""
+    def decoded(
+        self, embedders: Collection[ModelId] | None, num_threads: int
+    ) -> Iterator[DecodedChunk]:
+        """Yield all memories in chunks, with some embedders or, None, with all.
+
+        Raises StorageCorruption at a damaged shard.
+        """
         for path in self.paths:
-            shard = shards.read_shard(path)
-            columns = []
+            shard, columns = shards.read_shard(path), []
             for model_id, (batch, rows) in shard.parts.items():
                 if embedders is None or model_id in embedders:
-                    values = self._values(batch, num_threads)
                     rows = np.arange(len(batch)) if rows is None else np.asarray(rows)
-                    columns.append((model_id, rows, values))
-            yield Chunk([one.tobytes() for one in shard.ids], columns)
+                    embeddings = self._decoded(batch, num_threads)
+                    columns.append(DecodedColumn(model_id, rows, embeddings))
+            yield DecodedChunk([one.tobytes() for one in shard.ids], columns)
 
-    def _values(self, batch, num_threads):
+    def _decoded(self, batch: QuantizedBatch, num_threads: int) -> list[Embedding]:
         if "offsets" not in batch.columns:
-            return self.router.dequantize_batch(batch, num_threads)
+            return list(self.router.dequantize_batch(batch, num_threads))
         codec = self.router.encoders[batch.method].decoder(batch)
         return [codec.decode(codec.row(batch, i)) for i in range(len(batch))]
+
+
+def decoded_arrays(
+    reader: StoreReader | ShardReader,
+    embedders: Collection[ModelId] | None = None,
+    num_threads: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Array]:
+    """Return the arrays of all memories, `E1`, `E6.indptr`, ... and `ids`, as `open_corpus` reads.
+
+    Of pruned tokens those that were kept come back. `progress` is called with the number of
+    memories of each chunk. Raises StorageCorruption, and UsageError for an embedder that no memory
+    has.
+    """
+    assemblers: dict[ModelId, ColumnAssembler] = {}
+    ids: list[bytes] = []
+    for chunk in reader.decoded(embedders, num_threads):
+        for model_id, rows, embeddings in chunk.columns:
+            assembler = assemblers.setdefault(model_id, ColumnAssembler())
+            assembler.add(embeddings, rows + len(ids))
+        ids.extend(chunk.ids)
+        if progress is not None:
+            progress(len(chunk.ids))
+    missing = set(embedders or ()) - assemblers.keys()
+    if missing:
+        raise UsageError(f"no memory has {', '.join(one.short for one in sorted(missing))}")
+    arrays: dict[str, Array] = {}
+    for model_id, assembler in sorted(assemblers.items()):
+        arrays |= assembler.arrays(model_id.short, len(ids))
+    return arrays | {"ids": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16)}

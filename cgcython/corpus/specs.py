@@ -4,8 +4,10 @@ FILE                                        arrays named by embedder, as `E1`, `
 EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS]  arrays of any name, for one embedder
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput, UsageError
@@ -17,6 +19,8 @@ HELP = (
     "E12.values, E12.offsets, E12.rows, ids; or EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS], "
     "for example E1=docs.npy or E6=bm25.npz:indptr,indices,weights"
 )
+_END_OF_PATH = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=[:@]|$)")
+_NAMES = re.compile(r"(?::(?P<arrays>[^@]*))?(?:@(?P<rows>.*))?")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Spec:
     rows: str | None = None
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text: str) -> "Spec":
         """Return the spec that `text` spells.
 
         >>> spec = Spec.parse("E12=tokens.npz:values,offsets@index")
@@ -43,7 +47,33 @@ class Spec:
         return cls(_target(name, text), _checked(path, text), arrays, rows)
 
 
-def _target(name, text):
+class FileSpec(NamedTuple):
+    """A file, the arrays of it that are meant, and the one that has the rows."""
+
+    path: Path
+    arrays: tuple[str, ...]
+    rows: str | None
+
+
+def split_file(text: str) -> FileSpec:
+    """Return the parts of `FILE[:ARRAY,...][@ROWS]`.
+
+    A path may hold `:` and `@` too: it ends with a suffix of SUFFIXES, where there are several
+    with the one that makes it a file.
+
+    >>> split_file("me@host/tokens.npz:values,offsets")[1:]
+    (('values', 'offsets'), None)
+    """
+    ends = [match.end() for match in _END_OF_PATH.finditer(text)] or [len(text)]
+    end = next((end for end in reversed(ends) if Path(text[:end]).is_file()), ends[0])
+    names = _NAMES.fullmatch(text, end)
+    if names is None:
+        return FileSpec(Path(text), (), None)
+    arrays = (names["arrays"] or "").split(",")
+    return FileSpec(Path(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
+
+
+def _target(name: str, text: str) -> ModelId | str:
     if name == IDS:
         return IDS
     try:
@@ -52,20 +82,7 @@ def _target(name, text):
         raise UsageError(f"{text!r}: {error}") from None
 
 
-def split_file(text):
-    """Return path, arrays and rows of `FILE[:ARRAY,...][@ROWS]`.
-
-    >>> split_file("tokens.npz:values,offsets")[1]
-    ('values', 'offsets')
-    """
-    if Path(text).exists():
-        return Path(text), (), None
-    text, _, rows = text.partition("@")
-    path, _, arrays = text.rpartition(":") if ":" in text else (text, "", "")
-    return Path(path), tuple(filter(None, arrays.split(","))), rows or None
-
-
-def _checked(path, text):
+def _checked(path: Path, text: str) -> Path:
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{text!r}: expected a file ending in {', '.join(SUFFIXES)}")
     return path

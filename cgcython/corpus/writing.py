@@ -1,184 +1,206 @@
-"""Where `encode` puts codes: records of a store, or shards of columns."""
+"""Encodes the memories of a corpus into a store."""
 
-from pathlib import Path
-from zlib import crc32
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import compress
+from types import TracebackType
+from typing import NoReturn, Self, TypeAlias
 
-import numpy as np
-
-from cgcython.base import Profile, QuantizationMethod
-from cgcython.codecs.codebook_file import codebook_path
-from cgcython.corpus.byte_counts import Tally
-from cgcython.embedders.ladder import LADDER
-from cgcython.errors import BudgetExceeded, QuantizationError, UsageError
-from cgcython.files import written_whole
-from cgcython.fingerprint import Fingerprint
+from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.corpus.byte_counts import ByteCounts
+from cgcython.corpus.corpus import Corpus
+from cgcython.embedders import Codebooks
+from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.router import QuantizationRouter
-from cgcython.store import RecordStore, shards
+from cgcython.store import RecordStore
 from cgcython.store.opening import has_database
+from cgcython.types import Progress, StrPath
+
+CodebookSource: TypeAlias = Mapping[EmbedderName, PQ8Codebook] | StrPath
 
 
-class Sink:
-    """What both have in common: a tally, a number of skipped memories, a profile."""
+class CorpusWriter(ABC):
+    """Encodes the memories of a corpus, `chunk` at a time, and counts their bytes.
 
-    def __init__(self, args):
-        self.args, self.tally, self.skipped = args, Tally(), 0
+    `counts` has what was written, `skipped` how many memories had been written before. `profile` is
+    that of the corpus unless another was given.
+    """
 
-    def name_memory(self, corpus, start, stop, router, error):
+    chunk: int
+
+    def __init__(
+        self,
+        codebooks: CodebookSource | None,
+        profile: Profile | StrPath | None,
+        budget_bytes: int | None,
+        num_threads: int,
+    ) -> None:
+        self.profile = None if profile is None else Profile.named(profile)
+        self.budget_bytes, self.num_threads = budget_bytes, num_threads
+        self.counts, self.skipped = ByteCounts(), 0
+        self._codebooks = codebooks
+        self._router: QuantizationRouter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the writer holds open; what was written stays."""
+
+    def write_all(self, corpus: Corpus, progress: Progress | None = None) -> ByteCounts:
+        """Write every memory of a corpus and return the counts.
+
+        `progress` is called with the number of memories of each chunk that is done. Raises what
+        encoding raises, with a note that names the memory; the chunks before it are written.
+        """
+        for start, stop in list(corpus.ranges(self.chunk)) or [(0, 0)]:
+            self.write(corpus, start, stop)
+            if progress is not None:
+                progress(stop - start)
+        return self.counts
+
+    @abstractmethod
+    def write(self, corpus: Corpus, start: int, stop: int) -> None:
+        """Write memories start to stop, one of the `corpus.ranges(writer.chunk)`."""
+
+    def _router_for(self, corpus: Corpus) -> QuantizationRouter:
+        """Return the router that encodes a corpus, which must be of the writer's profile."""
+        if self.profile is None:
+            self.profile = corpus.profile
+        if corpus.profile != self.profile:
+            expected = "that of the writer: open_corpus(..., profile=writer.profile)"
+            raise InvalidInput(what="profile", expected=expected, actual="another")
+        if self._router is None:
+            self._router = self._new_router()
+        return self._router
+
+    def _new_router(self) -> QuantizationRouter:
+        return QuantizationRouter(self._codebooks, self.profile)
+
+    def _raise_named(
+        self, corpus: Corpus, start: int, stop: int, error: QuantizationError
+    ) -> NoReturn:
         """Raise the error of the first memory of a range that cannot be encoded, named."""
-        for at in range(start, stop):
+        router = self._router_for(corpus)
+        for memory in range(start, stop):
             try:
-                (one,) = corpus.fingerprints(at, at + 1)
-                Fingerprint(one).encode(router, self.args.budget)
+                (one,) = corpus.fingerprints(memory, memory + 1)
+                Fingerprint(one).encode(router, self.budget_bytes)
             except QuantizationError as found:
-                found.add_note(f"(memory {at})")
+                found.add_note(f"(memory {memory})")
                 raise found from None
         raise error
 
 
-class StoreSink(Sink):
-    """Stores memories as records; each chunk is written all or nothing."""
+class StoreWriter(CorpusWriter):
+    """Encodes a corpus into a store: each memory one checked record under its id.
+
+    The store is made once the first memories are encoded, unless it exists: then its own profile
+    holds. `codebooks`, a mapping or the folder of `pq8_codebooks/`, are kept in the store, which
+    goes on with those that it has for other embedders. An id that the store has is written again;
+    with `resume` it is skipped. Each chunk is written all or nothing. `budget_bytes` is what a
+    record may take.
+
+    Raises StoreUnavailable and StorageCorruption of the store, and what encoding raises.
+    """
 
     chunk = 1024
 
-    def __init__(self, args):
-        super().__init__(args)
-        # A new store is made only after the inputs were read.
-        self._store = self._open() if has_database(args.store) else None
-        self.profile = self._store.profile if self._store else Profile.named(args.profile)
+    def __init__(
+        self,
+        path: StrPath,
+        codebooks: CodebookSource | None = None,
+        *,
+        profile: Profile | StrPath | None = None,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+        num_threads: int = 1,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(codebooks, profile, budget_bytes, num_threads)
+        self.path, self.resume = path, resume
+        self._store: RecordStore | None = None
+        if has_database(path):
+            self._store = RecordStore.open(path, profile=profile)
+            self.profile = self._store.profile
 
-    def _open(self):
-        return RecordStore.open(self.args.store, self.args.models, self.args.profile)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def close(self) -> None:
+        """Close the store."""
         if self._store is not None:
             self._store.close()
 
-    def write(self, corpus, start, stop):
-        """Store a range of memories."""
-        self._store = self._store or self._open()
-        store, args = self._store, self.args
+    def write(self, corpus: Corpus, start: int, stop: int) -> None:
+        """Store memories start to stop, all or nothing."""
+        router = self._router_for(corpus)
         ids = corpus.ids[start:stop]
-        keep = [not (args.resume and one in store) for one in ids]
-        self.skipped += keep.count(False)
+        wanted = [not (self.resume and self._has(one)) for one in ids]
         try:
-            memories = [
-                Fingerprint(one) for one, new in zip(corpus.fingerprints(start, stop), keep) if new
-            ]
-            records = store.encode(memories, args.threads, args.budget)
-        except QuantizationError as error:
-            self.name_memory(corpus, start, stop, store.router, error)
-        store.store_quantized(zip([one for one, new in zip(ids, keep) if new], records))
-        self.tally.add_records(records)
-
-
-class ShardSink(Sink):
-    """Writes one shard for each range of memories, with codebooks and profile beside them."""
-
-    def __init__(self, args):
-        super().__init__(args)
-        self.profile = Profile.named(args.profile)
-        self.folder, self.chunk = Path(args.out), args.shard_size
-        self._router = QuantizationRouter(args.models, args.profile)
-        self._facts = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
-
-    def write(self, corpus, start, stop):
-        """Write the shard of a range, unless a finished one of the same making is there."""
-        if self._facts is None:
-            self._facts = self._prepare(corpus)
-        path = shards.shard_path(self.folder, start // self.chunk)
-        ids = np.frombuffer(b"".join(corpus.ids[start:stop]), np.uint8).reshape(-1, 16)
-        facts = {**self._facts, "first": start, "ids_crc32": crc32(ids.data)}
-        if path.exists():
-            self._require_same(path, facts)
-            self.skipped += stop - start
-            return
-        parts, sizes = self._within_budget(corpus, start, stop)
-        shards.write_shard(path, shards.Shard(ids, parts, facts))
-        self.tally.add_batches({one: part.batch for one, part in parts.items()}, sizes)
-
-    def _prepare(self, corpus):
-        """Write what decoding needs beside the shards; return what makes shards the same."""
-        books = {
-            one: self._router.codebooks[one]
-            for one in corpus
-            if self.profile[one].method is QuantizationMethod.PQ8
-        }
-        for model_id, book in books.items():
-            book.save(codebook_path(self.folder, model_id.title), force=True)
-        with written_whole(self.folder / shards.PROFILE) as path:
-            path.write_text(self.profile.to_toml())
-        return {
-            "memories": corpus.num_memories,
-            "shard_size": self.chunk,
-            "inputs": [[one.name, *_stamp(one)] for one in corpus.paths],
-            "codebooks": {one.short: book.codebook_id for one, book in books.items()},
-        }
-
-    def _require_same(self, path, facts):
-        if shards.read_facts(path) != facts:
-            raise UsageError(
-                f"{path} was made from other inputs or codebooks; "
-                "choose another --out or delete the old shards"
+            memories = compress(corpus.fingerprints(start, stop), wanted)
+            records = encode_all(
+                list(map(Fingerprint, memories)), router, self.budget_bytes, self.num_threads
             )
+        except QuantizationError as error:
+            self._raise_named(corpus, start, stop, error)
+        self._store_records(router, zip(compress(ids, wanted), records))
+        self.skipped += wanted.count(False)
+        self.counts.add_records(records)
 
-    def _within_budget(self, corpus, start, stop):
-        """Return the parts of a shard in the finest layouts in which every memory fits, and sizes.
+    def _has(self, key: bytes) -> bool:
+        return self._store is not None and key in self._store
 
-        A shard keeps all its tokens in one layout.
+    def _new_router(self) -> QuantizationRouter:
+        if self._store is None:
+            return super()._new_router()
+        kept, given = self._store.router.codebooks, Codebooks(self._codebooks, self.profile)
+        return QuantizationRouter(_all_of(kept) | _all_of(given), self.profile)
+
+    def _store_records(
+        self, router: QuantizationRouter, records: Iterable[tuple[bytes, QuantizedFingerprint]]
+    ) -> None:
+        is_new = self._store is None
+        store = self._ready_store(router)
+        try:
+            store.store_quantized(records)
+        except BaseException:
+            if is_new:
+                remove_if_empty(store)
+                self._store = None
+            raise
+
+    def _ready_store(self, router: QuantizationRouter) -> RecordStore:
+        """Return the store, made where there was none, with the codebooks that it is to keep.
+
+        It stays as it was until the first memories are encoded.
         """
-        parts = {}
-        for step in range(len(LADDER)):
-            parts = self._encode(corpus, start, stop, step, parts)
-            sizes = _sizes(parts, stop - start)
-            largest = int(sizes.max(initial=0))
-            if largest <= self.args.budget:
-                return parts, sizes
-        error = BudgetExceeded(budget_bytes=self.args.budget, smallest_bytes=largest)
-        error.add_note(f"(memory {start + int(sizes.argmax())})")
-        raise error
-
-    def _encode(self, corpus, start, stop, step, parts):
-        """Return the parts at a step of the ladder; those that keep their layout as they are."""
-        found = {}
-        for model_id, source in corpus.items():
-            before, layout = parts.get(model_id), _layout_at(step, self.profile[model_id].method)
-            if before is not None and before.batch.shared.get("layout") == layout:
-                found[model_id] = before
-                continue
-            first, last = source.within(start, stop)
-            column = source.column.batch(first, last)
-            try:
-                batch = self._router.quantize_batch(
-                    model_id, column, self.args.threads, compact=True, step=step
-                )
-            except QuantizationError as error:
-                self.name_memory(corpus, start, stop, self._router, error)
-            rows = None if source.rows is None else source.memories(first, last) - start
-            found[model_id] = shards.ShardPart(batch, rows)
-        return found
+        if self._store is None:
+            self._store = RecordStore.open(self.path, _all_of(router.codebooks), self.profile)
+        elif self._codebooks is not None:
+            self._store.use_codebooks(_all_of(router.codebooks))
+        self._codebooks = None
+        return self._store
 
 
-def _layout_at(step, method):
-    return LADDER[step].layouts.get(method)
+def remove_if_empty(store: RecordStore) -> None:
+    """Close a store, and remove what it is made of where it has no record."""
+    is_empty = next(iter(store), None) is None
+    store.close()
+    if is_empty:
+        for one in store.path.iterdir():
+            one.unlink()
+        with suppress(OSError):  # a mount point, or the working folder of another process
+            store.path.rmdir()
 
 
-def _sizes(parts, memories):
-    """Return the bytes of each memory of a shard."""
-    sizes = np.zeros(memories, np.int64)
-    for batch, rows in parts.values():
-        sizes[slice(None) if rows is None else rows] += shards.row_bytes(batch)
-    return sizes
-
-
-def _stamp(path):
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+def _all_of(codebooks: Codebooks) -> dict[ModelId, PQ8Codebook]:
+    return {model_id: codebooks[model_id] for model_id in codebooks}

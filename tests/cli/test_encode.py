@@ -116,6 +116,19 @@ def test_bad_inputs_make_no_store(encode, work, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_a_failed_first_run_keeps_no_later_run_from_working(encode, work, tmp_path, target):
+    words = target, tmp_path / "t"
+    assert encode(bad_memory(tmp_path, 13, np.inf), *words).code == 3
+    assert not (tmp_path / "t").exists()
+    assert encode(work / "corpus.npz", *words).json["memories"] == 40
+
+
+def test_a_store_without_records_is_encoded_into(encode, work, tmp_path):
+    RecordStore.open(tmp_path / "s", profile=str(work / "profile.toml")).close()
+    assert encode(work / "corpus.npz", "--store", tmp_path / "s").json["memories"] == 40
+
+
 def test_a_missing_codebook_names_the_command(cli, work, tmp_path):
     place = "--models", tmp_path, "--profile", work / "profile.toml"
     result = cli("encode", work / "corpus.npz", *place, "--out", tmp_path / "out")

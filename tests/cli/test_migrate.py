@@ -9,7 +9,7 @@ from legacy import legacy_value, write_legacy
 
 from cgcython.base import ModelId, Profile
 from cgcython.cli.legacy_training import sample
-from cgcython.corpus.corpus import open_corpus
+from cgcython.corpus.opening import open_corpus
 from cgcython.store import RecordStore
 
 COUNT = 40
@@ -84,6 +84,11 @@ def test_a_store_with_records_needs_resume(move, old, tmp_path):
     assert result.code == 5
     assert "resume" in result.err
     assert move(old, "--store", tmp_path / "s", "--resume").json["already_there"] == COUNT
+
+
+def test_a_store_without_records_is_migrated_into(move, old, work, tmp_path):
+    RecordStore.open(tmp_path / "s", profile=str(work / "profile.toml")).close()
+    assert move(old, "--store", tmp_path / "s").json["migrated"] == COUNT
 
 
 def test_bad_memories_are_listed_and_exit_with_3(move, corpus, tmp_path):

@@ -7,8 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from cgcython.base import ModelId, Profile
-from cgcython.corpus.corpus import open_corpus, row_id
-from cgcython.errors import DimensionMismatch, InvalidInput, UsageError
+from cgcython.corpus.corpus import row_id
+from cgcython.corpus.opening import open_corpus
+from cgcython.errors import DimensionMismatch, InvalidInput
 
 PROFILE = Profile.from_toml(
     """
@@ -50,15 +51,10 @@ def test_a_file_may_name_its_arrays_by_embedder(npz):
 def test_safetensors_read_like_npz(npz, tmp_path):
     save_file({"Semantic": DENSE, **SPARSE, **TOKENS}, tmp_path / "corpus.safetensors")
     for one, other in zip(read(npz).values(), read(tmp_path / "corpus.safetensors").values()):
-        for part in one.column.parts:
-            np.testing.assert_array_equal(getattr(one.column, part), getattr(other.column, part))
-
-
-def test_npy_and_safetensors_are_mapped(tmp_path):
-    np.save(tmp_path / "a.npy", DENSE)
-    save_file({"E1": DENSE}, tmp_path / "a.safetensors")
-    for spec in (f"E1={tmp_path}/a.npy", tmp_path / "a.safetensors"):
-        assert isinstance(read(spec)[ModelId.SEMANTIC].column.values, np.memmap)
+        for part in one.embeddings.parts:
+            np.testing.assert_array_equal(
+                getattr(one.embeddings, part), getattr(other.embeddings, part)
+            )
 
 
 def test_foreign_names_are_listed_after_the_file(tmp_path):
@@ -128,37 +124,34 @@ def test_another_dimension_names_the_input(tmp_path):
     assert "x.npy" in caught.value.__notes__[0]
 
 
-@pytest.mark.parametrize("text", ["E14=x.npy", "E1=x.csv", "x.txt", "=x.npy"])
-def test_bad_specs_are_usage_errors(text):
-    with pytest.raises(UsageError):
-        read(text)
-
-
 def test_two_inputs_for_one_embedder_are_refused(npz):
     with pytest.raises(InvalidInput, match="E1: expected one input"):
         read(npz, f"E1={npz}:Semantic")
 
 
-@pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors"])
-@pytest.mark.parametrize("text", [b"", b"no arrays at all, whatever the name says"])
-def test_files_that_are_something_else_are_refused(tmp_path, suffix, text):
-    path = tmp_path / f"x.{suffix}"
-    path.write_bytes(text)
-    with pytest.raises(InvalidInput, match=f"a .{suffix} file"):
-        read(f"E1={path}")
+def test_arrays_in_memory_are_inputs_too(npz):
+    with np.load(npz) as arrays:
+        corpus = open_corpus(dict(arrays), PROFILE)
+    assert corpus.num_memories == 3
+    np.testing.assert_array_equal(corpus["E1"].embeddings.values, DENSE)
+    both = open_corpus([SPARSE, {ModelId.SEMANTIC: DENSE.tolist()}], PROFILE)
+    assert list(both) == [ModelId.SEMANTIC, ModelId.SPARSE]
 
 
-def test_a_damaged_archive_is_refused(tmp_path):
-    path = tmp_path / "x.npz"
-    np.savez_compressed(path, E1=DENSE)
-    damaged = bytearray(path.read_bytes())
-    damaged[60] ^= 0xFF
-    path.write_bytes(damaged)
-    with pytest.raises(InvalidInput):
-        read(path)
+def test_one_input_needs_no_list(npz):
+    assert list(open_corpus(npz, PROFILE)) == list(open_corpus(str(npz), PROFILE)) == list(PROFILE)
 
 
-def test_pickles_are_refused(tmp_path):
-    np.save(tmp_path / "x.npy", np.array([{}], object), allow_pickle=True)
-    with pytest.raises(InvalidInput):
-        read(f"E1={tmp_path}/x.npy")
+def test_a_corpus_is_a_mapping_by_any_name(npz):
+    corpus = read(npz)
+    assert corpus["Semantic"] is corpus[ModelId.SEMANTIC]
+    assert ("E1" in corpus, "E9" in corpus, "nonsense" in corpus) == (True, False, False)
+    assert repr(corpus) == "Corpus(memories=3, embedders=[E1, E6, E12])"
+    assert list(corpus.ranges(2)) == [(0, 2), (2, 3)]
+
+
+def test_stamps_tell_inputs_from_others(npz, tmp_path):
+    assert read(npz).stamps() == read(npz).stamps()
+    one, other = (open_corpus({"E1": DENSE + i}, PROFILE).stamps() for i in (0, 1))
+    assert one == open_corpus({"E1": DENSE.copy()}, PROFILE).stamps()
+    assert one != other

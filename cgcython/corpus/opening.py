@@ -1,0 +1,136 @@
+"""Opens a corpus: finds the arrays of each embedder in files and mappings, and checks them."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from cgcython.base import ModelId, Profile
+from cgcython.corpus.array_files import ONLY, open_arrays
+from cgcython.corpus.columns import kind_of
+from cgcython.corpus.corpus import Corpus, CorpusColumn
+from cgcython.corpus.specs import IDS, Spec
+from cgcython.errors import InvalidInput, QuantizationError, UsageError
+from cgcython.types import Array, ArrayLike, Int64Array, StrPath
+
+ROWS = "rows"
+Input: TypeAlias = StrPath | Mapping[str, ArrayLike] | Mapping[ModelId, ArrayLike]
+_Parts: TypeAlias = dict[str | int, Array]  # one embedder's arrays by part, or by position
+
+
+def open_corpus(
+    inputs: Input | Iterable[Input], profile: Profile | StrPath | None = None
+) -> Corpus:
+    """Return the corpus that inputs name, its dimensions checked against a profile.
+
+    An input is a file whose arrays are named by embedder (`E1`, `E6.indptr`, `E12.values`,
+    `ids`), a mapping of such names to arrays, or text such as `E1=docs.npy` or
+    `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. Row i of each array is
+    memory i. Files are mapped, and read while they are encoded.
+
+    Raises UsageError, InvalidInput, DimensionMismatch and FileNotFoundError, which name the input.
+
+    >>> open_corpus({"E8": np.zeros((5, 384)), "E9": np.zeros((5, 1024))})
+    Corpus(memories=5, embedders=[E8, E9])
+    """
+    chosen = Profile.named(profile)
+    columns: dict[ModelId, CorpusColumn] = {}
+    ids, origins = None, []
+    for one in [inputs] if isinstance(inputs, (str, os.PathLike, Mapping)) else inputs:
+        try:
+            spec, arrays = _opened(one)
+            origins.append(arrays if isinstance(one, Mapping) else spec.path)
+            for target, parts in _parts_by_target(spec, arrays):
+                if not isinstance(target, ModelId):
+                    ids = parts[0]
+                elif target in columns:
+                    raise InvalidInput(what=target.short, expected="one input", actual="two")
+                else:
+                    columns[target] = _column(target, parts, chosen)
+        except QuantizationError as error:
+            if not isinstance(one, Mapping):
+                error.add_note(f"({os.fspath(one)})")
+            raise
+    return Corpus(columns, ids, chosen, origins)
+
+
+def _opened(one: Input) -> tuple[Spec, Mapping[str, Array]]:
+    """Return what an input means, and its arrays."""
+    if isinstance(one, Mapping):
+        return Spec(None, Path()), {_name(key): np.asarray(array) for key, array in one.items()}
+    spec = Spec.parse(os.fspath(one))
+    return spec, open_arrays(spec.path)
+
+
+def _name(key: str | ModelId) -> str:
+    return key.short if isinstance(key, ModelId) else str(key)
+
+
+def _parts_by_target(
+    spec: Spec, arrays: Mapping[str, Array]
+) -> Iterator[tuple[ModelId | str, _Parts]]:
+    """Yield (embedder or "ids", its arrays by part name or position)."""
+    if spec.arrays or spec.rows or spec.target == IDS or ONLY in arrays:
+        yield _listed(spec, arrays)
+        return
+    found: dict[ModelId | str, _Parts] = {}
+    for name in arrays:
+        embedder, _, part = name.partition(".")
+        target = IDS if name == IDS else _embedder(embedder, name)
+        if spec.target in (None, target):
+            found.setdefault(target, {})[part or 0] = arrays[name]
+    if not found:
+        have = ", ".join(arrays) or "none"
+        raise InvalidInput(what="arrays", expected="names such as E1, E6.indptr", actual=have)
+    yield from found.items()
+
+
+def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[ModelId | str, _Parts]:
+    if spec.target is None:
+        raise UsageError(f"{spec.path}: name the embedder, as in E1={spec.path}")
+    names = spec.arrays or (next(iter(arrays), ONLY),)
+    parts: _Parts = {position: _array(arrays, name) for position, name in enumerate(names)}
+    if spec.rows:
+        parts[ROWS] = _array(arrays, spec.rows)
+    return spec.target, parts
+
+
+def _embedder(name: str, whole: str) -> ModelId:
+    try:
+        return ModelId.parse(name)
+    except InvalidInput:
+        expected = "a name such as E1, E6.indptr or ids; or say which, as in E1=FILE:ARRAY"
+        raise InvalidInput(what="array", expected=expected, actual=repr(whole)) from None
+
+
+def _array(arrays: Mapping[str, Array], name: str) -> Array:
+    if name not in arrays:
+        have = ", ".join(arrays) or "none"
+        raise InvalidInput(what="array", expected=f"one of {have}", actual=repr(name))
+    return arrays[name]
+
+
+def _column(model_id: ModelId, parts: _Parts, profile: Profile) -> CorpusColumn:
+    embedder = profile[model_id]
+    kind = kind_of(embedder.method)
+    rows = parts.pop(ROWS, None)
+    arrays = [parts.pop(name, parts.pop(i, None)) for i, name in enumerate(kind.parts)]
+    if parts or any(array is None for array in arrays):
+        expected = ", ".join(kind.parts)
+        raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual="others")
+    column = kind(*arrays)
+    column.check_dimension(embedder.dimension)
+    return CorpusColumn(column, None if rows is None else _checked_rows(rows, len(column)))
+
+
+def _checked_rows(rows: Array, count: int) -> Int64Array:
+    ascending = rows.dtype.kind in "iu" and rows.ndim == 1 and np.all(rows[1:] > rows[:-1])
+    if not ascending or len(rows) != count or (count and rows[0] < 0):
+        raise InvalidInput(
+            what=ROWS,
+            expected=f"{count} memory numbers, strictly ascending",
+            actual=f"{rows.dtype} {list(rows.shape)}",
+        )
+    return rows.astype(np.int64)
