@@ -1,16 +1,20 @@
 """Every embedder's codes beside float32 on the same queries, alone and fused."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 
 from cgcython.base import ModelId
 from cgcython.evaluation import metrics
-from cgcython.evaluation.ranking import Ranked, rank
+from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
 from cgcython.evaluation.representations import Exact
 from cgcython.manifest import Manifest
 from cgcython.search.fusion import Ranking, fuse
+from cgcython.types import Array, Float32Array, Float64Array, Int64Array, Progress
+
+Judged: TypeAlias = Mapping[int, int] | None  # the gain of each relevant memory, if they are known
 
 FUSED = "fused"
 FUSED_DEPTH = 1000  # documents of each ranking that are fused; one below adds at most 1/1061
@@ -26,7 +30,7 @@ class Change:
     interval: tuple[float, float]
 
     @classmethod
-    def of(cls, base, new):
+    def of(cls, base: Array, new: Array) -> Self | None:
         """Return the change of one value per query, or None where float32 found nothing."""
         if not np.any(base):
             return None
@@ -44,12 +48,12 @@ class Loss:
     max: float
 
     @classmethod
-    def of(cls, losses):
+    def of(cls, losses: Array) -> Self:
         """Return the summary of the losses of single embeddings."""
         return cls(float(losses.mean()), float(np.percentile(losses, 99)), float(losses.max()))
 
     @classmethod
-    def mean_of(cls, losses):
+    def mean_of(cls, losses: "Sequence[Loss]") -> Self:
         """Return the mean of the Loss of several runs, and the largest of all."""
         mean, p99, _ = np.mean([(one.mean, one.p99, one.max) for one in losses], axis=0).tolist()
         return cls(mean, p99, max(one.max for one in losses))
@@ -72,7 +76,7 @@ class Row:
     ndcg10: Change | None
     recall10: Change | None
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
         return asdict(self)
 
@@ -80,74 +84,101 @@ class Row:
 class Judge:
     """Collects one contender's rankings, query by query, as float32 and as codes."""
 
-    def __init__(self, memories):
+    def __init__(self, memories: Int64Array) -> None:
         """`memories` are the numbers of those that can be found, ascending."""
         self._memories = memories
-        self.overlaps, self._ndcg, self._recall = [], [], []
+        self.overlaps: list[float] = []
+        self._ndcg: list[list[float]] = []
+        self._recall: list[list[float]] = []
 
-    def see(self, exact, coded, relevant):
+    def see(self, exact: Sequence[int], coded: Sequence[int], relevant: Judged) -> None:
         """Note the rankings of memories that one query got; relevant ones elsewhere are ignored."""
         self.overlaps.append(metrics.overlap(exact, coded))
-        relevant = {one: gain for one, gain in (relevant or {}).items() if self._has(one)}
-        if relevant:
-            self._ndcg.append([metrics.ndcg(one, relevant) for one in (exact, coded)])
-            self._recall.append([metrics.recall(one, relevant) for one in (exact, coded)])
+        known = {one: gain for one, gain in (relevant or {}).items() if self._has(one)}
+        if known:
+            self._ndcg.append([metrics.ndcg(one, known) for one in (exact, coded)])
+            self._recall.append([metrics.recall(one, known) for one in (exact, coded)])
 
-    def _has(self, memory):
-        place = np.searchsorted(self._memories, memory)
-        return place < len(self._memories) and self._memories[place] == memory
+    def _has(self, memory: int) -> bool:
+        place = int(np.searchsorted(self._memories, memory))
+        return place < len(self._memories) and int(self._memories[place]) == memory
 
-    def overlap(self):
+    def overlap(self) -> float | None:
         """Return the mean part of float32's top 10 that the codes found; None without queries."""
         return float(np.mean(self.overlaps)) if self.overlaps else None
 
-    def per_query(self):
+    def per_query(self) -> tuple[Float64Array, Float64Array]:
         """Return (float32, codes) values [queries, 2] of nDCG@10 and Recall@10."""
         return np.reshape(self._ndcg, (-1, 2)), np.reshape(self._recall, (-1, 2))
 
-    def changes(self):
+    def changes(self) -> tuple[Change | None, Change | None]:
         """Return nDCG@10 and Recall@10 over the judged queries; None without any."""
         if not self._ndcg:
             return None, None
-        return tuple(Change.of(*one.T) for one in self.per_query())
+        ndcg, recall = self.per_query()
+        return Change.of(*ndcg.T), Change.of(*recall.T)
 
 
 @dataclass(frozen=True, eq=False)
 class Contender:
-    """One embedder's documents and the side that has their codes.
+    """One embedder's documents, and the representation that has their codes.
 
     `column` is what `ranking.rank` takes; `memories` are the numbers of its rows in the corpus,
     ascending.
     """
 
     model_id: ModelId
-    column: Any
-    memories: np.ndarray
-    side: Any
+    column: Column
+    memories: Int64Array
+    coded: Representation
     metric: str = "cosine"
 
-    def ranked(self, queries, k=metrics.CUTOFF, num_threads=1, advance=lambda rows: None):
+    def ranked(
+        self,
+        queries: Sequence[Embedding],
+        k: int = metrics.CUTOFF,
+        num_threads: int = 1,
+        advance: Progress = lambda rows: None,
+    ) -> tuple[Ranked, Ranked]:
         """Return the Ranked documents as float32 and as codes."""
-        options = {"k": k, "metric": self.metric, "num_threads": num_threads, "advance": advance}
-        sides = Exact(self.side.method), self.side
-        return tuple(rank(side, self.column, queries, **options) for side in sides)
+
+        def ranking(documents: Representation) -> Ranked:
+            return rank(
+                documents,
+                self.column,
+                queries,
+                k=k,
+                metric=self.metric,
+                num_threads=num_threads,
+                advance=advance,
+            )
+
+        return ranking(Exact(self.coded.method)), ranking(self.coded)
 
 
 @dataclass(frozen=True)
-class _Met:
-    """A contender with its rankings, of float32 and of codes, and the place of each query."""
+class _Ranked:
+    """A contender with its rankings by float32 and by codes, and the place of each query."""
 
     contender: Contender
-    asked: dict
-    sides: tuple[Ranked, Ranked]
+    places: dict[int, int]
+    exact: Ranked
+    coded: Ranked
 
-    def rankings(self, number):
-        """Return one query's (memories, scores) of both sides, best first."""
-        tops = (side.tops[self.asked[number]] for side in self.sides)
-        return [(self.contender.memories[rows], scores) for rows, scores in tops]
+    def rankings(self, number: int) -> Iterator[tuple[Int64Array, Float32Array]]:
+        """Yield one query's (memories, scores), best first, by float32 and then by codes."""
+        for ranked in (self.exact, self.coded):
+            rows, scores = ranked.tops[self.places[number]]
+            yield self.contender.memories[rows], scores
 
 
-def compare(contenders, queries, judgements=None, num_threads=1, advance=lambda rows: None):
+def compare(
+    contenders: Sequence[Contender],
+    queries: Sequence[Mapping[ModelId, Embedding]],
+    judgements: Sequence[Judged] | None = None,
+    num_threads: int = 1,
+    advance: Progress = lambda rows: None,
+) -> list[Row]:
     """Return a Row for each contender and, with several, one for their reciprocal rank fusion.
 
     `queries` are mappings `ModelId -> embedding`; `judgements` one `{memory: gain}` for each.
@@ -156,50 +187,51 @@ def compare(contenders, queries, judgements=None, num_threads=1, advance=lambda 
     """
     k = metrics.CUTOFF if len(contenders) == 1 else FUSED_DEPTH
     relevant = judgements or [None] * len(queries)
-    met = []
+    all_ranked = []
     for one in contenders:
-        asked = [i for i, query in enumerate(queries) if one.model_id in query]
-        mine = [queries[i][one.model_id] for i in asked]
-        places = {number: place for place, number in enumerate(asked)}
-        met.append(_Met(one, places, one.ranked(mine, k, num_threads, advance)))
-    rows = [_row(one, relevant) for one in met]
-    return rows + ([_fused(met, relevant)] if len(rows) > 1 else [])
+        numbers = [i for i, query in enumerate(queries) if one.model_id in query]
+        mine = [queries[i][one.model_id] for i in numbers]
+        places = {number: place for place, number in enumerate(numbers)}
+        all_ranked.append(_Ranked(one, places, *one.ranked(mine, k, num_threads, advance)))
+    rows = [_row(one, relevant) for one in all_ranked]
+    return rows + ([_fused(all_ranked, relevant)] if len(rows) > 1 else [])
 
 
-def _row(met, relevant):
-    one, count = met.contender, len(met.contender.column)
+def _row(ranked: _Ranked, relevant: Sequence[Judged]) -> Row:
+    one, count = ranked.contender, len(ranked.contender.column)
     judge = Judge(one.memories)
-    for number in met.asked:
-        tops = [ids[: metrics.CUTOFF].tolist() for ids, _ in met.rankings(number)]
-        judge.see(*tops, relevant[number])
-    exact, coded = met.sides
+    for number in ranked.places:
+        exact, coded = (ids[: metrics.CUTOFF].tolist() for ids, _ in ranked.rankings(number))
+        judge.see(exact, coded, relevant[number])
+    losses = ranked.coded.losses
     return Row(
         one.model_id.short,
-        one.side.method.value,
-        ", ".join(sorted(coded.layouts)) or None,
+        one.coded.method.value,
+        ", ".join(sorted(ranked.coded.layouts)) or None,
         count,
         len(judge.overlaps),
-        coded.num_bytes / count,
-        exact.num_bytes / count,
-        one.side.encode_us,
-        Loss.of(coded.losses),
+        ranked.coded.num_bytes / count,
+        ranked.exact.num_bytes / count,
+        one.coded.encode_us,
+        None if losses is None else Loss.of(losses),
         judge.overlap(),
         *judge.changes(),
     )
 
 
-def _fused(met, relevant):
+def _fused(all_ranked: Sequence[_Ranked], relevant: Sequence[Judged]) -> Row:
     memories, parts = np.unique(
-        np.concatenate([one.contender.memories for one in met]), return_counts=True
+        np.concatenate([one.contender.memories for one in all_ranked]), return_counts=True
     )
     judge = Judge(memories)
     for number, gains in enumerate(relevant):
-        found = [one.rankings(number) for one in met if number in one.asked]
+        found = [one.rankings(number) for one in all_ranked if number in one.places]
         if found:
-            judge.see(*(_fuse(side) for side in zip(*found)), gains)
+            exact, coded = (_fuse(rankings) for rankings in zip(*found))
+            judge.see(exact, coded, gains)
     framing = sum(map(_manifest_bytes, parts.tolist()))
-    plain = sum(one.sides[0].num_bytes for one in met)
-    framed = sum(one.sides[1].framed_bytes for one in met)
+    plain = sum(one.exact.num_bytes for one in all_ranked)
+    framed = sum(one.coded.framed_bytes for one in all_ranked)
     return Row(
         FUSED,
         "rrf",
@@ -215,11 +247,13 @@ def _fused(met, relevant):
     )
 
 
-def _manifest_bytes(parts):
+def _manifest_bytes(parts: int) -> int:
     return len(Manifest(dict.fromkeys(list(ModelId)[:parts], 0)).to_bytes())
 
 
-def _fuse(rankings):
-    orders = [np.argsort(memories) for memories, _ in rankings]
-    ascending = [Ranking(ids[at], scores[at]) for (ids, scores), at in zip(rankings, orders)]
+def _fuse(rankings: Iterable[tuple[Int64Array, Float32Array]]) -> list[int]:
+    ascending = []
+    for memories, scores in rankings:
+        order = np.argsort(memories)
+        ascending.append(Ranking(memories[order], scores[order]))
     return [int(key) for key in fuse(ascending, metrics.CUTOFF)]

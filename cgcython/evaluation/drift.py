@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
 from cgcython.codecs.samples import as_source, some_rows
 from cgcython.errors import InvalidInput
 from cgcython.router import DRIFT_TOLERANCE
+from cgcython.types import ArrayLike, UInt8Array
 
 MOST_ROWS = 10_000
 MOST_NEIGHBOURS = 1000  # rows among which neighbours are sought: as many as training holds out
@@ -26,12 +28,18 @@ class Drift(NamedTuple):
     tolerance: float
 
     @property
-    def drifted(self):
+    def drifted(self) -> bool:
         """Whether the loss has risen beyond the tolerance, and not by chance."""
         return self.interval[0] > self.trained_loss * (1 + self.tolerance)
 
 
-def drift(codebook, rows, tolerance=DRIFT_TOLERANCE, num_threads=1, seed=0):
+def drift(
+    codebook: PQ8Codebook,
+    rows: ArrayLike,
+    tolerance: float = DRIFT_TOLERANCE,
+    num_threads: int = 1,
+    seed: int = 0,
+) -> Drift:
     """Return the Drift of embeddings [n, dim] against what a codebook's training measured.
 
     Of more than 10,000 rows some are taken, by seed. Raises InvalidInput for fewer than two rows
@@ -47,23 +55,23 @@ def drift(codebook, rows, tolerance=DRIFT_TOLERANCE, num_threads=1, seed=0):
     source = as_source(rows)
     if len(source) < 2:
         raise InvalidInput(what="rows", expected="2 or more", actual=len(source))
-    rows = some_rows(source, MOST_ROWS, seed)
-    codes = codebook.encode(rows, num_threads=num_threads)
+    sample = some_rows(source, MOST_ROWS, seed)
+    codes = codebook.encode(sample, num_threads=num_threads)
     decoded = codebook.decode(codes, num_threads=num_threads)
-    losses = cosine_losses(rows, decoded)
+    losses = cosine_losses(sample, decoded)
     return Drift(
-        len(rows),
+        len(sample),
         float(losses.mean()),
         mean_interval(losses),
         float(trained),
-        float(neighbours_kept(rows[:MOST_NEIGHBOURS], decoded[:MOST_NEIGHBOURS]).mean()),
+        float(neighbours_kept(sample[:MOST_NEIGHBOURS], decoded[:MOST_NEIGHBOURS]).mean()),
         codebook.metadata.get("held_out_recall10"),
         _unused(codes),
         tolerance,
     )
 
 
-def _unused(codes):
+def _unused(codes: UInt8Array) -> float:
     """Return which part of all centroids no row is near to."""
     used = sum(len(np.unique(column)) for column in codes.T)
-    return 1 - used / (256 * codes.shape[1])
+    return 1 - used / (256 * len(codes.T))

@@ -5,6 +5,9 @@ other folds, three times each beside rows of other texts where there are some: w
 has a general sample and some of the own kind.
 """
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 import numpy as np
 
 from cgcython.base import QuantizationMethod
@@ -14,8 +17,16 @@ from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
 from cgcython.evaluation.representations import Block, timed
 from cgcython.search.code_scans import PQ8Scan
+from cgcython.types import Array, Float32Array
 
 COPIES = 3  # of the corpus's rows beside those of other texts
+
+
+class Rows(Protocol):
+    """Rows that need not be in memory: some are read by their numbers, as by an array."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 class Folded:
@@ -23,14 +34,15 @@ class Folded:
 
     method = QuantizationMethod.PQ8
 
-    def __init__(self, books):
-        self.books, self.encode_us = books, None
+    def __init__(self, books: Sequence[PQ8Codebook]) -> None:
+        self.books = books
+        self.encode_us: float | None = None
 
-    def asked(self, queries):
-        """Return the queries as this side takes them."""
+    def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
+        """Return the queries, which the scans take as they are."""
         return queries
 
-    def block(self, documents, first, num_threads=1):
+    def block(self, documents: Float32Array, first: int, num_threads: int = 1) -> Block:
         """Return the Block of rows [n, dim] that begin at row `first` of the corpus."""
         decoded, scans = np.empty_like(documents), []
         for fold, book in enumerate(self.books):
@@ -45,7 +57,16 @@ class Folded:
         return Block(scans, num_bytes, cosine_losses(documents, decoded))
 
 
-def train_folds(column, others, size, *, folds=2, seed=0, rotation="opq", num_threads=1):
+def train_folds(
+    column: Rows,
+    others: Rows | None,
+    size: int,
+    *,
+    folds: int = 2,
+    seed: int = 0,
+    rotation: str | None = "opq",
+    num_threads: int = 1,
+) -> list[PQ8Codebook]:
     """Return the codebooks of all folds of a column; `others` are rows of other texts, or None."""
     found = []
     for fold in range(folds):
@@ -57,21 +78,23 @@ def train_folds(column, others, size, *, folds=2, seed=0, rotation="opq", num_th
     return found
 
 
-def samples(column, others, fold, folds=2, seed=0):
+def samples(
+    column: Rows, others: Rows | None, fold: int, folds: int = 2, seed: int = 0
+) -> Float32Array:
     """Return the rows that a fold's codebook is trained on; of very many some, by seed."""
     own = np.flatnonzero(np.arange(len(column)) % folds != fold)
     given = 0 if others is None else len(others)
     total = given + len(own) * (COPIES if given else 1)
-    picked = np.arange(total)
+    picked: Array = np.arange(total)
     if total > MAX_SAMPLES:
         picked = np.sort(np.random.default_rng(seed).permutation(total)[:MAX_SAMPLES])
     mine = np.asarray(column[own[(picked[picked >= given] - given) % len(own)]], np.float32)
-    if not given:
+    if others is None or not given:
         return mine
     return np.concatenate([np.asarray(others[picked[picked < given]], np.float32), mine])
 
 
-def require_enough(column, others, folds):
+def require_enough(column: Rows, others: Rows | None, folds: int) -> None:
     """Raise InvalidInput, before any work, where a fold leaves too few rows to train on."""
     own = len(column) - -(-len(column) // folds)
     count = own + (0 if others is None else len(others))

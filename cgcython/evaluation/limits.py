@@ -2,6 +2,34 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
+
+
+class Spread(Protocol):
+    """The losses of many embeddings, as fractions."""
+
+    @property
+    def mean(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+
+
+class Drop(Protocol):
+    """By which part a metric fell."""
+
+    @property
+    def drop(self) -> float: ...
+
+
+class Row(Protocol):
+    """What a comparison found; None where it could not be measured."""
+
+    @property
+    def overlap10(self) -> float | None: ...
+    @property
+    def ndcg10(self) -> Drop | None: ...
+    @property
+    def recall10(self) -> Drop | None: ...
 
 
 @dataclass(frozen=True)
@@ -14,14 +42,14 @@ class Limit:
     recall10: float = inf
     overlap10: float = 0.0
 
-    def missed(self, row):
-        """Return a sentence for each part of the limit that a row goes beyond."""
-        loss = getattr(row, "loss", None)
+    def missed(self, row: Row, loss: Spread | None = None) -> tuple[str, ...]:
+        """Return a sentence for each part of the limit that a row, or its loss, goes beyond."""
+        ndcg10, recall10 = row.ndcg10, row.recall10
         figures = [
-            ("mean loss", loss and loss.mean, self.loss),
-            ("largest loss", loss and loss.max, self.max_loss),
-            ("nDCG@10 drop", row.ndcg10 and row.ndcg10.drop, self.ndcg10),
-            ("Recall@10 drop", row.recall10 and row.recall10.drop, self.recall10),
+            ("mean loss", None if loss is None else loss.mean, self.loss),
+            ("largest loss", None if loss is None else loss.max, self.max_loss),
+            ("nDCG@10 drop", None if ndcg10 is None else ndcg10.drop, self.ndcg10),
+            ("Recall@10 drop", None if recall10 is None else recall10.drop, self.recall10),
         ]
         found = [
             f"{name} {100 * figure:.3g} % > {100 * most:.3g} %"
@@ -40,7 +68,7 @@ PLAIN_PQ, ROTATED_PQ = "plain PQ", "rotated PQ"
 
 # By method and, where codes come in several sizes, bytes. PQ is that of `folds.py`: other texts
 # and three times the other half of the corpus, the mean of seeds 0 to 4.
-METHODS = {
+METHODS: dict[tuple[str, int | None], Limit] = {
     (FLOAT8, None): Limit(loss=0.0004, max_loss=0.0006, overlap10=0.985),
     (PROJECTED, None): Limit(recall10=0.08),
     (PROJECTED_ASKED, None): Limit(recall10=0.055),
@@ -64,6 +92,6 @@ TOKENS = {
 }
 
 
-def method_limit(method, num_bytes):
+def method_limit(method: str, num_bytes: int | None) -> Limit:
     """Return the Limit of a method's codes, one that holds always where there is none."""
     return METHODS.get((method, None)) or METHODS.get((method, num_bytes)) or Limit()

@@ -1,11 +1,16 @@
 """What the embeddings of many memories lose, kept for some of them while they are encoded."""
 
 from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from cgcython.errors import InvalidInput
+from cgcython.base import ModelId
+from cgcython.checks import require_whole
 from cgcython.evaluation.comparison import Loss
+from cgcython.fingerprint import QuantizedFingerprint
+from cgcython.router import QuantizationRouter
 
 MEASURED_ALL = 1000  # of the first memories; a small corpus is measured whole
 
@@ -16,13 +21,17 @@ class LossSamples:
     They are those of `cgcython eval`: 1 - cosine of what decodes, for tokens 1 - MaxSim.
     """
 
-    def __init__(self, router, every=64):
-        if not isinstance(every, int) or every < 1:
-            raise InvalidInput(what="every", expected="1 or more", actual=every)
-        self._router, self._every = router, every
-        self._losses, self._codecs, self._seen = {}, {}, 0
+    def __init__(self, router: QuantizationRouter, every: int = 64) -> None:
+        self._router, self._every = router, require_whole(every, "every", least=1)
+        self._losses: dict[ModelId, array[float]] = {}
+        self._codecs: dict[ModelId, Any] = {}
+        self._seen = 0
 
-    def add(self, memories, records):
+    def add(
+        self,
+        memories: Iterable[Mapping[ModelId, Any]],
+        records: Iterable[QuantizedFingerprint],
+    ) -> None:
         """Measure some of these `{ModelId: embedding}` against their QuantizedFingerprints."""
         for memory, record in zip(memories, records):
             if self._seen < MEASURED_ALL or self._seen % self._every == 0:
@@ -32,13 +41,13 @@ class LossSamples:
                     self._losses.setdefault(model_id, array("f")).append(loss)
             self._seen += 1
 
-    def _codec(self, model_id):
+    def _codec(self, model_id: ModelId) -> Any:
         if model_id not in self._codecs:
             encoder = self._router.encoders[self._router.profile[model_id].method]
             self._codecs[model_id] = encoder.compact_codec(model_id)
         return self._codecs[model_id]
 
-    def summary(self):
+    def summary(self) -> dict[ModelId, tuple[Loss, int]]:
         """Return `{ModelId: (Loss, number of samples)}`."""
         return {
             one: (Loss.of(np.frombuffer(losses, np.float32)), len(losses))

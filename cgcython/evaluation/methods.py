@@ -1,8 +1,9 @@
 """Every method that suits a kind of embedding, beside float32: the table of all choices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.sizes import sizes_of
 from cgcython.codecs.sparse import LAYOUTS, SparseCodec
 from cgcython.evaluation import limits
-from cgcython.evaluation.comparison import Change, Judge, Loss
-from cgcython.evaluation.folds import Folded, require_enough, train_folds
-from cgcython.evaluation.ranking import rank
-from cgcython.evaluation.representations import Codes, Exact, near
+from cgcython.evaluation.comparison import Change, Judge, Judged, Loss
+from cgcython.evaluation.folds import Folded, Rows, require_enough, train_folds
+from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
+from cgcython.evaluation.representations import Block, Codes, Exact, near
+from cgcython.types import Array, Float32Array, Int64Array
 
 FLOAT32 = "float32"
 MIXED, IN_DOMAIN = "mixed", "in-domain"
@@ -24,14 +26,14 @@ PROJECTED_BITS, PROJECTIONS = 1024, 10
 
 @dataclass(frozen=True)
 class Method:
-    """A way to code: a function for each run that makes its side; runs differ by seed."""
+    """A way to code: for each run a function that makes its representation; runs differ by seed."""
 
     name: str
-    runs: tuple[Callable, ...]
+    runs: tuple[Callable[[], Representation], ...]
     training: str | None = None
     size: int | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         return " ".join(str(part) for part in (self.name, self.size, self.training) if part)
 
 
@@ -51,7 +53,7 @@ class MethodRow:
     recall10: Change | None
     missed: tuple[str, ...] = ()
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
         return asdict(self)
 
@@ -59,48 +61,50 @@ class MethodRow:
 class AskedAsFloat(Codes):
     """Codes that meet a float query as what they decode to: of sign bits, +1 and -1."""
 
-    def block(self, documents, first, num_threads=1):
+    def block(self, documents: Float32Array, first: int, num_threads: int = 1) -> Block:
+        """Return the Block of documents: bytes of codes, scans of what these decode to."""
         found = super().block(documents, first, num_threads)
         batch = self.codec.encode_batch(documents, num_threads)
         return found._replace(scans=near(self.codec.decode_batch(batch, num_threads)))
 
 
 class Projected:
-    """A side of Gaussian projections of documents and queries; losses would be of these."""
+    """Gaussian projections of documents and queries; losses would be those of projections."""
 
-    def __init__(self, side, dim, seed):
-        self.side, self.method = side, side.method
+    def __init__(self, projected: Representation, dim: int, seed: int) -> None:
+        self.projected, self.method = projected, projected.method
         rng = np.random.default_rng(seed)
         self.projection = rng.standard_normal((dim, PROJECTED_BITS)).astype(np.float32)
 
     @property
-    def encode_us(self):
+    def encode_us(self) -> float | None:
         """What encoding takes once projected."""
-        return self.side.encode_us
+        return self.projected.encode_us
 
-    def asked(self, queries):
+    def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
         """Return the projected queries."""
         return [np.asarray(query, np.float32) @ self.projection for query in queries]
 
-    def block(self, documents, first, num_threads=1):
+    def block(self, documents: Float32Array, first: int, num_threads: int = 1) -> Block:
         """Return the Block of the projected documents."""
-        found = self.side.block(documents @ self.projection, first, num_threads)
+        found = self.projected.block(documents @ self.projection, first, num_threads)
         return found._replace(losses=None)
 
 
-def sparse_methods(dim):
+def sparse_methods(dim: int) -> list[Method]:
     """Return the Methods of sparse vectors: their layouts."""
     return [Method(one, (partial(Codes, SparseCodec(dim, one)),)) for one in LAYOUTS]
 
 
-def dense_methods(dim):
+def dense_methods(dim: int) -> list[Method]:
     """Return the Methods of vectors that need no training."""
     signs, wide = BinaryCodec(dim), BinaryCodec(PROJECTED_BITS)
 
-    def projected(kind):
-        return tuple(
-            lambda seed=seed: Projected(kind(wide), dim, seed) for seed in range(PROJECTIONS)
-        )
+    def projected(kind: type[Codes]) -> tuple[Callable[[], Representation], ...]:
+        def make(seed: int) -> Representation:
+            return Projected(kind(wide), dim, seed)
+
+        return tuple(partial(make, seed) for seed in range(PROJECTIONS))
 
     return [
         Method(limits.FLOAT8, (partial(Codes, Float8Codec(dim)),)),
@@ -112,86 +116,122 @@ def dense_methods(dim):
 
 
 def trained_methods(
-    column, others, *, sizes=None, folds=2, seeds=5, in_domain=False, num_threads=1
-):
+    column: Rows,
+    others: Rows | None,
+    *,
+    sizes: Sequence[int] | None = None,
+    folds: int = 2,
+    seeds: int = 5,
+    in_domain: bool = False,
+    num_threads: int = 1,
+) -> list[Method]:
     """Return the Methods of product quantization, of all sizes unless some are given.
 
     `others` are rows of other texts; without any, and beside them if `in_domain`, codebooks are
     trained on the other folds alone. Raises InvalidInput where these are too few.
     """
-    kinds = {MIXED: others} if others is not None else {}
+    kinds: dict[str, Rows | None] = {MIXED: others} if others is not None else {}
     kinds |= {IN_DOMAIN: None} if in_domain or others is None else {}
     for rows in kinds.values():
         require_enough(column, rows, folds)
 
-    def runs(rows, size, rotation):
-        options = {"folds": folds, "rotation": rotation, "num_threads": num_threads}
-        return tuple(
-            lambda seed=seed: Folded(train_folds(column, rows, size, seed=seed, **options))
-            for seed in range(seeds)
-        )
-
+    train = partial(_trained, column, folds=folds, num_threads=num_threads)
     return [
-        Method(name, runs(rows, size, rotation), training, size)
+        Method(
+            name,
+            tuple(partial(train, rows, size, rotation, seed) for seed in range(seeds)),
+            training,
+            size,
+        )
         for training, rows in kinds.items()
         for name, rotation in ((limits.PLAIN_PQ, None), (limits.ROTATED_PQ, "opq"))
         for size in sizes or sizes_of(len(column[0]))
     ]
 
 
-def compare_methods(
-    embedder,
-    column,
-    methods,
-    queries,
-    relevant=None,
+def _trained(
+    column: Rows,
+    others: Rows | None,
+    size: int,
+    rotation: str | None,
+    seed: int,
     *,
-    memories=None,
-    metric="cosine",
-    num_threads=1,
-    hear=lambda done, total, what: None,
-):
+    folds: int,
+    num_threads: int,
+) -> Representation:
+    """Return the codes of the codebooks of all folds, which are trained now."""
+    options = {"folds": folds, "seed": seed, "num_threads": num_threads}
+    return Folded(train_folds(column, others, size, rotation=rotation, **options))
+
+
+def compare_methods(
+    embedder: str,
+    column: Column,
+    methods: Sequence[Method],
+    queries: Sequence[Embedding],
+    relevant: Sequence[Judged] | None = None,
+    *,
+    memories: Int64Array | None = None,
+    metric: str = "cosine",
+    num_threads: int = 1,
+    hear: Callable[[int, int, str], object] = lambda done, total, what: None,
+) -> Iterator[MethodRow]:
     """Yield a MethodRow for float32 and for each of the methods.
 
     `queries` are embeddings, `relevant` one `{memory: gain}` for each; `memories` the numbers of
     the rows, ascending, where they are not 0, 1, 2... `hear(done, total, what)` is told of each run
     before it begins.
     """
-    memories = np.arange(len(column)) if memories is None else memories
-    options = {"metric": metric, "num_threads": num_threads}
+    numbers = np.arange(len(column)) if memories is None else memories
     total, done = 1 + sum(len(method.runs) for method in methods), 0
-    is_dense = isinstance(column[0], np.ndarray)
-    kind = QuantizationMethod.FLOAT8_E4M3 if is_dense else QuantizationMethod.SPARSE_NATIVE
+
+    def run(documents: Representation) -> Ranked:
+        return rank(documents, column, queries, metric=metric, num_threads=num_threads)
+
     hear(done, total, FLOAT32)
-    exact = rank(Exact(kind), column, queries, **options)
-    judged = _judge(memories, exact, exact, relevant)
+    exact = run(Exact(_exact_method(column)))
+    judged = _judge(numbers, exact, exact, relevant)
     yield _row(embedder, Method(FLOAT32, ()), column, None, [(exact, judged)])
     for method in methods:
-        found = []
+        found, encode_us = [], None
         for make in method.runs:
             done += 1
             hear(done, total, str(method))
-            side = make()
-            ranked = rank(side, column, queries, **options)
-            found.append((ranked, _judge(memories, exact, ranked, relevant)))
-        yield _row(embedder, method, column, side.encode_us, found)
+            documents = make()
+            ranked, encode_us = run(documents), documents.encode_us
+            found.append((ranked, _judge(numbers, exact, ranked, relevant)))
+        yield _row(embedder, method, column, encode_us, found)
     hear(total, total, "done")
 
 
-def _judge(memories, exact, coded, relevant):
+def _exact_method(column: Column) -> QuantizationMethod:
+    """Return a method whose embeddings are of the column's kind; Exact encodes nothing."""
+    is_dense = isinstance(column[0], np.ndarray)
+    return QuantizationMethod.FLOAT8_E4M3 if is_dense else QuantizationMethod.SPARSE_NATIVE
+
+
+def _judge(
+    memories: Int64Array, exact: Ranked, coded: Ranked, relevant: Sequence[Judged] | None
+) -> Judge:
     judge = Judge(memories)
     for number in range(len(exact.tops)):
-        tops = (memories[side.tops[number][0]].tolist() for side in (exact, coded))
-        judge.see(*tops, relevant and relevant[number])
+        one, other = (memories[ranked.tops[number][0]].tolist() for ranked in (exact, coded))
+        judge.see(one, other, relevant[number] if relevant else None)
     return judge
 
 
-def _row(embedder, method, column, encode_us, runs):
+def _row(
+    embedder: str,
+    method: Method,
+    column: Column,
+    encode_us: float | None,
+    runs: Sequence[tuple[Ranked, Judge]],
+) -> MethodRow:
     """Return the MethodRow of one or more (Ranked, Judge) runs."""
     losses = [Loss.of(ranked.losses) for ranked, _ in runs if ranked.losses is not None]
     judges = [judge for _, judge in runs]
-    changes = [_mean_change(values) for values in zip(*(one.per_query() for one in judges))]
-    overlaps = [one.overlap() for one in judges if one.overlaps]
+    ndcg10, recall10 = zip(*(one.per_query() for one in judges))
+    overlaps = [found for one in judges if (found := one.overlap()) is not None]
     row = MethodRow(
         embedder,
         method.name,
@@ -201,13 +241,14 @@ def _row(embedder, method, column, encode_us, runs):
         encode_us,
         Loss.mean_of(losses) if losses else None,
         float(np.mean(overlaps)) if overlaps else None,
-        *changes,
+        _mean_change(ndcg10),
+        _mean_change(recall10),
     )
     limit = limits.method_limit(method.name, method.size)
-    return replace(row, missed=() if method.training == IN_DOMAIN else limit.missed(row))
+    return replace(row, missed=() if method.training == IN_DOMAIN else limit.missed(row, row.loss))
 
 
-def _mean_change(values):
+def _mean_change(values: Sequence[Array]) -> Change | None:
     """Return the Change to the mean of some runs, from their (float32, codes) columns."""
     base, new = np.mean(values, axis=0).T
     return Change.of(base, new) if len(base) else None

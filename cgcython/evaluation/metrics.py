@@ -4,16 +4,20 @@ The definitions are those of trec_eval with exponential gain: nDCG@k = sum of
 (2**gain - 1) / log2(rank + 1) over the best k, divided by the same sum of the ideal order.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import numpy as np
 
 from cgcython import kernels
+from cgcython.arrays import as_integers
 from cgcython.codecs.measures import DRAWS
 from cgcython.errors import InvalidInput
+from cgcython.types import Array, ArrayLike, Int64Array
 
 CUTOFF = 10
 
 
-def judgements(rows, num_queries, num_documents):
+def judgements(rows: ArrayLike, num_queries: int, num_documents: int) -> list[dict[int, int]]:
     """Return one `{document: gain}` per query from rows of (query, document, gain).
 
     Gains of zero or less are not relevant and left out. Raises InvalidInput for rows that name
@@ -22,45 +26,43 @@ def judgements(rows, num_queries, num_documents):
     >>> judgements([[0, 7, 4], [0, 3, 0], [1, 2, 1]], num_queries=2, num_documents=8)
     [{7: 4}, {2: 1}]
     """
-    rows = np.asarray(rows)
-    if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "ui":
-        raise InvalidInput(
-            what="judgements",
-            expected="whole numbers [n, 3]: query, document, gain",
-            actual=f"{rows.dtype} {list(rows.shape)}",
-        )
+    table = as_integers(rows, "judgements")
+    if table.ndim != 2 or table.shape[1] != 3:
+        expected, actual = "[n, 3]: query, document, gain", list(table.shape)
+        raise InvalidInput(what="judgements", expected=expected, actual=actual)
     for name, column, count in (("query", 0, num_queries), ("document", 1, num_documents)):
-        if len(rows) and not (rows[:, column].min() >= 0 and rows[:, column].max() < count):
-            raise InvalidInput(
-                what=f"judgements name a {name}",
-                expected=f"0 to {count - 1}",
-                actual=f"{rows[:, column].min()} to {rows[:, column].max()}",
-            )
-    relevant = [{} for _ in range(num_queries)]
-    for query, document, gain in rows.tolist():
+        _require_below(table[:, column], count, f"judgements name a {name}")
+    relevant: list[dict[int, int]] = [{} for _ in range(num_queries)]
+    for query, document, gain in table.tolist():
         if gain > 0:
             relevant[query][document] = gain
     return relevant
 
 
-def top(scores, k=CUTOFF):
+def _require_below(numbers: Array, count: int, what: str) -> None:
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < count):
+        actual = f"{numbers.min()} to {numbers.max()}"
+        raise InvalidInput(what=what, expected=f"0 to {count - 1}", actual=actual)
+
+
+def top(scores: ArrayLike, k: int = CUTOFF) -> Int64Array:
     """Return the positions of the k best scores, best first, the lower one on ties.
 
     >>> top([0.1, 0.9, 0.9, 0.3], k=3)
     array([1, 2, 3])
     """
-    scores = np.ascontiguousarray(scores, np.float32)
-    k = min(k, len(scores))
-    ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
-    kernels.dense.top_k(scores, ids, best)
+    values = np.ascontiguousarray(scores, np.float32)
+    count = min(k, len(values))
+    ids, best = np.empty(count, np.int64), np.empty(count, np.float32)
+    kernels.dense.top_k(values, ids, best)
     return ids
 
 
-def _discounted(gains):
+def _discounted(gains: Array) -> float:
     return float(np.sum((2.0**gains - 1) / np.log2(np.arange(2, len(gains) + 2))))
 
 
-def ndcg(ranking, relevant, k=CUTOFF):
+def ndcg(ranking: Sequence[int], relevant: Mapping[int, int], k: int = CUTOFF) -> float:
     """Return nDCG@k of ranked positions, given the gains of the relevant ones.
 
     >>> round(ndcg([5, 7, 1], {7: 2, 5: 1}), 3)
@@ -71,7 +73,7 @@ def ndcg(ranking, relevant, k=CUTOFF):
     return _discounted(gains) / _discounted(ideal)
 
 
-def recall(ranking, relevant, k=CUTOFF):
+def recall(ranking: Sequence[int], relevant: Mapping[int, int], k: int = CUTOFF) -> float:
     """Return the part of the relevant positions among the first k.
 
     >>> recall([5, 7, 1], {7: 2, 9: 1})
@@ -80,7 +82,7 @@ def recall(ranking, relevant, k=CUTOFF):
     return sum(int(one) in relevant for one in ranking[:k]) / len(relevant)
 
 
-def overlap(expected, actual):
+def overlap(expected: Sequence[int], actual: Iterable[int]) -> float:
     """Return the part of the expected ranking that the actual one also holds.
 
     >>> overlap([1, 2, 3, 4], [4, 3, 9, 8])
@@ -89,19 +91,22 @@ def overlap(expected, actual):
     return len(set(map(int, expected)) & set(map(int, actual))) / max(1, len(expected))
 
 
-def relative_drop(base, new):
+def relative_drop(base: ArrayLike, new: ArrayLike) -> float:
     """Return by which part the mean of `new` lies below the mean of `base`.
 
     >>> relative_drop([1.0, 0.5], [0.75, 0.375])
     0.25
     """
-    return 1 - float(np.mean(new)) / float(np.mean(base))
+    return 1 - float(np.asarray(new).mean()) / float(np.asarray(base).mean())
 
 
-def drop_interval(base, new, draws=DRAWS, seed=0):
+def drop_interval(
+    base: ArrayLike, new: ArrayLike, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
     """Return the 95 % interval of the relative drop, by a paired bootstrap over queries."""
-    base, new = np.asarray(base, np.float64), np.asarray(new, np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(base), (draws, len(base)))
-    means = base[picks].mean(1)
-    drops = 1 - new[picks].mean(1)[means > 0] / means[means > 0]
-    return tuple(np.percentile(drops, [2.5, 97.5]).tolist())
+    before, after = np.asarray(base, np.float64), np.asarray(new, np.float64)
+    picks = np.random.default_rng(seed).integers(0, len(before), (draws, len(before)))
+    means = before[picks].mean(1)
+    drops = 1 - after[picks].mean(1)[means > 0] / means[means > 0]
+    low, high = np.percentile(drops, [2.5, 97.5]).tolist()
+    return low, high

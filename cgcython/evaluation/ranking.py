@@ -3,12 +3,19 @@
 Memory is one block of documents, the best documents of each query, and one loss per document.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from cgcython.base import QuantizationMethod
 from cgcython.evaluation import metrics
+from cgcython.evaluation.representations import Block
 from cgcython.parallel import split_rows
+from cgcython.records import SparseVector
+from cgcython.types import Array, Float32Array, Int64Array, Progress
+
+Embedding: TypeAlias = Array | SparseVector  # a vector [dim], non-zeros or tokens [n, dim]
 
 BLOCK_BYTES = 1 << 24  # of float32 documents
 MOST_ROWS = 1 << 14
@@ -16,17 +23,44 @@ SAMPLED = 64
 QUERIES = 64  # whose scores of a block are held at a time
 
 
+class Column(Protocol):
+    """One embedder's documents."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Embedding: ...
+    def batch(self, start: int, stop: int) -> Any:
+        """Return documents start to stop as a codec encodes many of them."""
+
+
+class Representation(Protocol):
+    """Documents as float32 or as codes of some kind: what they lose, and what scores them."""
+
+    @property
+    def method(self) -> QuantizationMethod: ...
+    @property
+    def encode_us(self) -> float | None:
+        """The µs that encoding one document took; None where nothing is encoded."""
+
+    def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
+        """Return queries as the scans of a Block take them."""
+
+    def block(self, documents: Any, first: int, num_threads: int = 1) -> Block:
+        """Return the Block of documents from number `first` on, which a column's `batch` has."""
+
+
 class Tops:
     """The k best of the documents that each query has met, best first, the lower on ties."""
 
-    def __init__(self, num_queries, k=metrics.CUTOFF):
+    def __init__(self, num_queries: int, k: int = metrics.CUTOFF) -> None:
         self.k = k
-        self._found = [(np.empty(0, np.int64), np.empty(0, np.float32))] * num_queries
+        self._found: list[tuple[Int64Array, Float32Array]] = [
+            (np.empty(0, np.int64), np.empty(0, np.float32))
+        ] * num_queries
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._found)
 
-    def see(self, query, first, scores):
+    def see(self, query: int, first: int, scores: Float32Array) -> None:
         """Note the scores of documents numbered from `first`, above all that were seen."""
         ids, best = self._found[query]
         rows = metrics.top(scores, self.k)
@@ -34,67 +68,68 @@ class Tops:
         order = np.argsort(-best, kind="stable")[: self.k]
         self._found[query] = ids[order], best[order]
 
-    def __getitem__(self, query):
+    def __getitem__(self, query: int) -> tuple[Int64Array, Float32Array]:
         """Return the documents and the scores of a query."""
         return self._found[query]
 
 
 class Ranked(NamedTuple):
-    """What ranking a corpus by a side came to."""
+    """What ranking a corpus by one of its representations came to."""
 
     tops: Tops
-    losses: np.ndarray | None
+    losses: Array | None
     num_bytes: int
     framed_bytes: int
-    layouts: frozenset
+    layouts: frozenset[str]
 
 
 def rank(
-    side,
-    column,
-    queries,
+    documents: Representation,
+    column: Column,
+    queries: Sequence[Any],
     *,
-    k=metrics.CUTOFF,
-    metric="cosine",
-    num_threads=1,
-    advance=lambda rows: None,
-):
-    """Return the Ranked documents of a column, as a side has them, for a list of queries.
+    k: int = metrics.CUTOFF,
+    metric: str = "cosine",
+    num_threads: int = 1,
+    advance: Progress = lambda rows: None,
+) -> Ranked:
+    """Return the Ranked documents of a column, as one of its representations has them.
 
-    A column has a length, `column[row]`, and `column.batch(start, stop)` as encoders take it.
     `advance(rows)` is called after each block.
     """
     tops, blocks = Tops(len(queries), k), []
-    asked = side.asked(queries)
+    asked = documents.asked(queries)
     for start, stop in ranges(column):
-        block = side.block(column.batch(start, stop), start, num_threads)
-        _score(block.scans, asked, metric, tops, (start, stop), num_threads)
-        blocks.append(block._replace(scans=()))
+        block = documents.block(column.batch(start, stop), start, num_threads)
+        see = _shown(block, asked, metric, tops, start, stop)
+        split_rows(see, len(queries), num_threads)
+        blocks.append(block._replace(scans=[]))
         advance(stop - start)
     return _sum(tops, blocks)
 
 
-def _score(scans, queries, metric, tops, edges, num_threads):
-    """Show the documents between two edges to all queries, some queries at a time.
+def _shown(
+    block: Block, queries: Sequence[Any], metric: str, tops: Tops, first: int, last: int
+) -> Callable[[int, int], None]:
+    """Return `score(start, stop)`, which shows documents first to last to a range of queries.
 
     A scan meets several queries before the next one does, while its rows are at hand.
     """
-    first, last = edges
 
-    def score(start, stop):
+    def score(start: int, stop: int) -> None:
         scores = np.empty((min(QUERIES, stop - start), last - first), np.float32)
         for begin in range(start, stop, QUERIES):
             some = range(begin, min(begin + QUERIES, stop))
-            for rows, scan in scans:
+            for rows, scan in block.scans:
                 for row, number in enumerate(some):
                     scores[row, rows] = scan.scores(queries[number], metric)
             for row, number in enumerate(some):
                 tops.see(number, first, scores[row])
 
-    split_rows(score, len(queries), num_threads)
+    return score
 
 
-def _sum(tops, blocks):
+def _sum(tops: Tops, blocks: list[Block]) -> Ranked:
     losses = [block.losses for block in blocks if block.losses is not None]
     return Ranked(
         tops,
@@ -105,18 +140,18 @@ def _sum(tops, blocks):
     )
 
 
-def ranges(column):
+def ranges(column: Column) -> Iterator[tuple[int, int]]:
     """Yield the (start, stop) of blocks of about 16 MB of float32."""
     step = max(1, min(MOST_ROWS, int(BLOCK_BYTES / max(1.0, _row_bytes(column)))))
     for start in range(0, len(column), step):
         yield start, min(start + step, len(column))
 
 
-def _row_bytes(column):
+def _row_bytes(column: Column) -> float:
     """Return the float32 bytes of a row, on the average of some."""
     rows = range(0, len(column), max(1, len(column) // SAMPLED))
     return float(np.mean([_size(column[row]) for row in rows] or [1]))
 
 
-def _size(row):
+def _size(row: Embedding) -> int:
     return 4 * row.size if isinstance(row, np.ndarray) else 8 * row.nnz

@@ -35,6 +35,8 @@ class Block(NamedTuple):
 class Exact:
     """Documents as float32, scored by the scans that score codes once they are decoded."""
 
+    encode_us: float | None = None
+
     def __init__(self, method):
         self.method = method
 

@@ -1,6 +1,8 @@
 """What ranking loses when documents keep some of their tokens, at some precision."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +12,11 @@ from cgcython.codecs.token_selection import (
     TokenPruningQuantizer,
 )
 from cgcython.evaluation import limits, metrics
-from cgcython.evaluation.comparison import Change, Judge
+from cgcython.evaluation.comparison import Change, Judge, Judged
 from cgcython.similarity import max_sim_batch
 from cgcython.token_array import TokenArray
 from cgcython.token_array.precisions import PRECISIONS
+from cgcython.types import Float32Array
 
 ALL, POOLED, COVERED = "all", "pooled", ImportanceScoringMethod.COVERAGE.value
 CODED = ("e4m3", "int8", "int4", "int2", "sign")
@@ -31,17 +34,17 @@ class TokenRow:
     queries: int
     tokens_each: float
     bytes_per_token: float
-    overlap10: float
+    overlap10: float | None
     ndcg10: Change | None
     recall10: Change | None
     missed: tuple[str, ...] = ()
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
         return asdict(self)
 
 
-def plan(attention):
+def plan(attention: Float32Array | None) -> list[tuple[str, str]]:
     """Return the (tokens, precision) pairs that are compared, in order."""
     methods = [one.value for one in ImportanceScoringMethod]
     if attention is None:
@@ -55,16 +58,16 @@ def plan(attention):
 
 
 def compare_tokens(
-    documents,
-    queries,
-    relevant=None,
+    documents: TokenArray,
+    queries: TokenArray,
+    relevant: Sequence[Judged] | None = None,
     *,
-    compression=HALF,
-    attention=None,
-    norms=None,
-    num_threads=1,
-    advance=lambda: None,
-):
+    compression: float = HALF,
+    attention: Float32Array | None = None,
+    norms: Float32Array | None = None,
+    num_threads: int = 1,
+    advance: Callable[[], object] = lambda: None,
+) -> list[TokenRow]:
     """Return a TokenRow for each way to keep and code the tokens of a TokenArray.
 
     `queries` is a TokenArray; `relevant` one `{document: gain}` for each. `attention` and
@@ -72,7 +75,7 @@ def compare_tokens(
     normalised. `advance` is called after each of the `plan`.
     """
 
-    def rank(tokens):
+    def rank(tokens: TokenArray) -> list[list[int]]:
         scores = max_sim_batch(queries, tokens, "sum", num_threads=num_threads)
         return [metrics.top(one).tolist() for one in scores]
 
@@ -80,8 +83,9 @@ def compare_tokens(
     for name, precision in plan(attention):
         if name not in kept:
             weights = attention if name == "attention" else None
-            values = documents if norms is None or name not in BY_LENGTH else _at(documents, norms)
-            kept[name] = select(values, name, compression, weights, num_threads)
+            lengths = norms if name in BY_LENGTH else None
+            tokens = documents if lengths is None else _at(documents, lengths)
+            kept[name] = select(tokens, name, compression, weights, num_threads)
         coded = kept[name].quantize(precision, num_threads=num_threads)
         judge = Judge(np.arange(len(documents)))
         for one, other, gains in zip(exact, rank(coded), relevant or [None] * len(queries)):
@@ -91,23 +95,30 @@ def compare_tokens(
     return rows
 
 
-def select(documents, name, compression, attention=None, num_threads=1):
+def select(
+    documents: TokenArray,
+    name: str,
+    compression: float,
+    attention: Float32Array | None = None,
+    num_threads: int = 1,
+) -> TokenArray:
     """Return the tokens that a scoring method keeps of each document, or the pooled ones."""
     method = ImportanceScoringMethod.COVERAGE if name == POOLED else ImportanceScoringMethod(name)
     quantizer = TokenPruningQuantizer(TokenPruningConfig(compression, 1, method))
+    weights = None
     if attention is not None:
         spans = zip(documents.starts.tolist(), documents.counts.tolist())
-        attention = [attention[start : start + count] for start, count in spans]
-    pruned = quantizer.prune_batch(documents, attention, name == POOLED, num_threads)
+        weights = [attention[start : start + count] for start, count in spans]
+    pruned = quantizer.prune_batch(documents, weights, name == POOLED, num_threads)
     return TokenArray.from_list([one.embeddings for one in pruned], documents.dim)
 
 
-def _at(documents, norms):
+def _at(documents: TokenArray, norms: Float32Array) -> TokenArray:
     """Return the documents' tokens at other lengths."""
     return TokenArray(documents.values * norms[:, None], documents.offsets)
 
 
-def _row(name, coded, judge, compression):
+def _row(name: str, coded: TokenArray, judge: Judge, compression: float) -> TokenRow:
     ndcg10, recall10 = judge.changes()
     sizes = coded.values.shape[1] * coded.values.itemsize + (4 if coded.scales is not None else 0)
     row = TokenRow(

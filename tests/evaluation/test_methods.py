@@ -137,6 +137,8 @@ def test_sparse_layouts_lose_what_their_weights_do():
 
 
 def test_what_goes_beyond_a_limit_is_named(dense):
-    found = Limit(loss=1e-5, recall10=-1, overlap10=1.1).missed(dense["float8"])
+    found = Limit(loss=1e-5, recall10=-1, overlap10=1.1).missed(
+        dense["float8"], dense["float8"].loss
+    )
     assert [one.split(" ")[0] for one in found] == ["mean", "Recall@10", "top10"]
-    assert Limit().missed(dense["float8"]) == ()
+    assert Limit().missed(dense["float8"], dense["float8"].loss) == ()
