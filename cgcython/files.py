@@ -27,8 +27,10 @@ def written_whole(path: StrPath) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _empty_file_beside(path)
+    # Writers of files tell the format by its suffix.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
+        _create(temporary, path)
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
@@ -43,16 +45,14 @@ def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
         file.writelines(data if isinstance(data, list) else [data])
 
 
-def _empty_file_beside(path: Path) -> Path:
-    """Return a new file in the folder of `path`; writers of files tell the format by its suffix."""
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+def _create(temporary: Path, path: Path) -> None:
+    """Make a new file, with the mode of the one that it will replace."""
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         if path.exists():
             os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
     finally:
         os.close(handle)
-    return temporary
 
 
 def _flush(path: Path) -> None:

@@ -12,6 +12,7 @@ import warnings
 
 from cgcython import __version__, errors
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
+from cgcython.cli.interruption import never_forgotten
 from cgcython.errors import UsageError
 
 COMMANDS = {
@@ -46,13 +47,15 @@ def main(argv=None):
     """Run one command and return its exit code; errors become one line on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        args = parser_for(argv).parse_args(argv)
+        with warnings.catch_warnings(), never_forgotten():
+            warnings.simplefilter("default")
+            warnings.showwarning = _warn
+            return _run(parser_for(argv).parse_args(argv))
     except SystemExit as stop:  # argparse has printed the help or the mistake
         return stop.code or OK
-    with warnings.catch_warnings():
-        warnings.simplefilter("default")
-        warnings.showwarning = _warn
-        return _run(args)
+    except KeyboardInterrupt:
+        print("cgcython: interrupted; run it again to go on", file=sys.stderr)
+        return INTERRUPTED
 
 
 def parser_for(argv):
@@ -92,9 +95,6 @@ def _run(args):
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except KeyboardInterrupt:
-        print("cgcython: interrupted; run it again to go on", file=sys.stderr)
-        return INTERRUPTED
     except (UsageError, errors.QuantizationError, OSError) as error:
         if args.debug:
             raise
