@@ -1,4 +1,4 @@
-"""Scaled E4M3 codes: of usual rows by a factor, of tiny ones by a power of two; and back."""
+"""Scaled E4M3 codes: of usual rows by one factor, of tiny ones by two; and back."""
 from libc.math cimport NAN, frexp, ldexp
 from libc.string cimport memcpy, memset
 from cgcython.kernels._e4m3 cimport encode_four, load_e4m3
@@ -8,6 +8,7 @@ from cgcython.kernels._vector cimport LANES, set_all, store, vf
 
 cdef enum:
     BLOCK = 64  # a multiple of four vectors at every level
+    LEAST_STEPS = 16  # of the smallest float in a scale that is rounded, by 3 % at most
 
 
 cdef inline void encode_times(
@@ -28,29 +29,33 @@ cdef inline void encode_times(
         memcpy(codes + i, last_codes, n - i)
 
 
-cdef inline int exponent_of_scale(f32 peak) noexcept nogil:
-    """Return ceil(log2(peak / 448)), at least that of the smallest float."""
+cdef inline f32 small_scale(f32 peak) noexcept nogil:
+    """Return peak / 448, or the power of two above where a float so small has too few bits."""
     cdef:
         int exponent
-        bint is_power = frexp(<f64>peak / 448, &exponent) == 0.5
-    return max(exponent - is_power, -149)
+        f64 scale = <f64>peak / 448
+        bint is_power = frexp(scale, &exponent) == 0.5
+    if scale >= LEAST_STEPS * 2.0 ** -149:
+        return <f32>scale
+    return <f32>ldexp(1, max(exponent - is_power, -149))
 
 
 cdef inline f32 encode_small(
     const f32 *values, f32 peak, u8 *codes, Py_ssize_t n
 ) noexcept nogil:
-    """Scale a tiny row by a power of two, so that a subnormal scale divides exactly."""
+    """Scale a tiny row in two steps, the first by a power of two: one factor would overflow."""
     cdef:
-        int power = exponent_of_scale(peak)
+        f32 scale = small_scale(peak)
+        f32 factor = <f32>(2.0 ** -64 / <f64>scale)
         Py_ssize_t i = 0, k, width
         f32[BLOCK] raised
     while i < n:
         width = min(BLOCK, n - i)
         for k in range(width):
             raised[k] = values[i + k] * <f32>(2.0 ** 64)
-        encode_times(raised, <f32>ldexp(1, -64 - power), codes + i, width)
+        encode_times(raised, factor, codes + i, width)
         i += BLOCK
-    return <f32>ldexp(1, power)
+    return scale
 
 
 cdef inline f32 encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -61,7 +66,7 @@ cdef inline f32 encode_scaled(const f32 *values, u8 *codes, Py_ssize_t n) noexce
     if size > LARGEST:
         return NAN
     memcpy(&peak, &size, sizeof(peak))
-    # Below it, 448 / peak overflows or the scale is too coarse.
+    # Below it, 448 / peak may overflow.
     if peak >= <f32>(2.0 ** -118):
         encode_times(values, 448 / peak, codes, n)
         return peak / 448

@@ -62,6 +62,17 @@ def test_tiny_and_huge_vectors_keep_their_shape(level, size):
     assert codec.loss(values, decoded) <= (0.003 if size > 1e-42 else 0.02)
 
 
+@pytest.mark.parametrize(
+    ("size", "part"), [(1e-36, 1e-6), (1e-38, 1e-4), (1e-40, 4e-3), (1e-41, 0.04)]
+)
+def test_a_tiny_peak_comes_back_as_well_as_float32_can_hold_its_scale(level, size, part):
+    values = np.full(40, size, np.float32)
+    codec = Float8Codec(40)
+    np.testing.assert_allclose(codec.decode(codec.encode(values)), values, rtol=part)
+    batch = codec.encode_batch(np.stack([values, -values]))
+    np.testing.assert_allclose(codec.decode_batch(batch), [values, -values], rtol=part)
+
+
 def test_values_far_below_the_peak_become_zero(level):
     codec = Float8Codec(3)
     decoded = codec.decode(codec.encode([3e38, 1e-38, -1.0]))

@@ -18,8 +18,8 @@ MAGNITUDES = np.where(CODES < 8, CODES * 2.0**-9, (8 + CODES % 8) * 2.0 ** (CODE
 MIDPOINTS = (MAGNITUDES[:-1] + MAGNITUDES[1:]) / 2
 PEAK = np.float32(448)
 VALUES = np.concatenate([MAGNITUDES, [np.nan], -MAGNITUDES, [-np.nan]]).astype(np.float32)
-# Below this peak 448 / peak would overflow, or the scale would lose bits as a subnormal.
-SMALL_PEAK = np.float32(2.0**-118)
+SMALL_PEAK = np.float32(2.0**-118)  # below it 448 / peak may overflow
+SMALLEST = 2.0**-149  # of float32; a scale of fewer than 16 of them is a power of two
 
 
 def encode(values, codes):
@@ -121,8 +121,17 @@ def _encode_scaled(row):
     if peak == 0:
         return np.float32(1), _codes(row)
     if peak < SMALL_PEAK:
-        # A power of two, so that a subnormal scale is exact and so is the division by it.
-        fraction, exponent = math.frexp(float(peak) / 448)
-        exponent = max(-149, exponent - (fraction == 0.5))
-        return np.float32(2.0**exponent), _codes(row.astype(np.float64) * 2.0**-exponent)
-    return peak / PEAK, _codes(row * (PEAK / peak))
+        scale = _small_scale(float(peak) / 448)
+        raised = row * np.float32(2.0**64)
+        return scale, _codes(raised * np.float32(2.0**-64 / float(scale)))
+    with np.errstate(under="ignore"):
+        return peak / PEAK, _codes(row * (PEAK / peak))
+
+
+def _small_scale(scale):
+    """Return the scale of a tiny row in float32: the power of two above where it has few bits."""
+    if scale < 16 * SMALLEST:
+        fraction, exponent = math.frexp(scale)
+        scale = 2.0 ** max(-149, exponent - (fraction == 0.5))
+    with np.errstate(under="ignore"):
+        return np.float32(scale)
