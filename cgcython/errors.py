@@ -232,6 +232,16 @@ class StoreUnavailable(QuantizationError):
     sentence = "store {path}: {reason}"
 
 
+class FileUnavailable(QuantizationError, OSError):
+    """A file is not there, or the system does not let us read it."""
+
+    code = "EMB-E020"
+    facts = ("path", "reason")
+    path: str
+    reason: str
+    sentence = "{path}: {reason}; pass the path of a file that this package wrote"
+
+
 class UsageError(QuantizationError):
     """Arguments make no sense together; nothing was read or written."""
 

@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
-from math import isfinite
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from cgcython import strict_json
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 
 MAGIC, VERSION = b"CGFP", 2
 MOST_METADATA_BYTES = 1 << 16
-MOST_LEVELS = 32  # of lists and objects in each other, so that no reader's stack decides
 _EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
 _ENTRY, _U32 = struct.Struct("<BI"), struct.Struct("<I")
@@ -185,49 +184,16 @@ def to_text(metadata):
 
 
 def _parsed(text):
-    """Return the object of a JSON text; raises ValueError, or RecursionError, for all else."""
+    """Return the object of a JSON text; raises ValueError for all else."""
     if len(text) > MOST_METADATA_BYTES:
         raise ValueError(f"{len(text)} bytes")
-    value = json.loads(
-        text.decode(),
-        object_pairs_hook=_object,
-        parse_float=_finite,
-        parse_constant=_finite,
-    )
-    if type(value) is not dict:
-        raise ValueError(f"{type(value).__name__} instead of an object")
-    level, levels = [value], 0
-    while level:
-        levels += 1
-        level = [one for parent in level for one in _children(parent)]
-    if levels > MOST_LEVELS:
-        raise ValueError(f"objects and lists more than {MOST_LEVELS} deep")
-    return value
-
-
-def _object(pairs):
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object that has a key twice")
-    return found
-
-
-def _finite(text):
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"the number {text}")
-    return number
-
-
-def _children(value):
-    values = value.values() if type(value) is dict else value
-    return [one for one in values if type(one) in (dict, list)]
+    return strict_json.parse_object(text)
 
 
 def _require_metadata(text, where):
     try:
         _parsed(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise _damaged(where, f"its metadata is {error}") from None
 
 

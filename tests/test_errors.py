@@ -25,6 +25,7 @@ EXAMPLES = (
     errors.BudgetExceeded(budget_bytes=10, smallest_bytes=12),
     errors.InvalidInput(what="k", expected="1 or more", actual=0),
     errors.StoreUnavailable(path="here", reason="it is locked"),
+    errors.FileUnavailable(path="a.safetensors", reason="No such file or directory"),
     errors.UsageError("name the embedder, as in E1=docs.npy"),
 )
 CODES = {

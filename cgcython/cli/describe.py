@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError, safe_open
-
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
 from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
@@ -17,6 +15,7 @@ from cgcython.frames import MAGIC as RECORD
 from cgcython.manifest import MAGIC as FINGERPRINT
 from cgcython.records import QuantizedEmbedding
 from cgcython.store import shards
+from cgcython.tensors import Malformed, read_tensors
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PART = ("embedder", "method", "layout", "memories", "stored_bytes", "float32_bytes")
@@ -96,9 +95,8 @@ def _record_file(path):
 
 def _safetensors(path):
     try:
-        with safe_open(path, framework="numpy") as file:
-            form = (file.metadata() or {}).get("format", "")
-    except SafetensorError as error:
+        form = read_tensors(path).texts.get("format", "")
+    except Malformed as error:
         raise InvalidInput(what=str(path), expected="a .safetensors file", actual=error) from None
     if form == CODEBOOK:
         return Description("codebook", _codebook(path), [])

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 
 from cgcython.errors import InvalidInput
 from cgcython.tensors import read_tensors
 from cgcython.types import Array, StrPath
 
 ONLY = ""  # the name of the one array in a .npy file
-# What numpy, zipfile and safetensors raise at content that is not what it claims to be.
+# What numpy, zipfile and our reader raise at content that is not what it claims to be.
 _DAMAGE = (
     ValueError,
     TypeError,
@@ -28,7 +27,6 @@ _DAMAGE = (
     lzma.LZMAError,
     zipfile.BadZipFile,
     zlib.error,
-    SafetensorError,
 )
 
 

@@ -5,23 +5,17 @@ the CRC-32 of every array. It appears whole or not at all. A reader believes not
 missing, damaged, of another version or of another store: it makes the data anew instead.
 """
 
-import json
-from zlib import crc32
-
 import numpy as np
-from safetensors import SafetensorError
 
 from cgcython.codecs.binary import BinaryCodec
-from cgcython.files import write_whole
 from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
 from cgcython.search.loading import KEY
 from cgcython.search.sparse_scans import InvertedScan
 from cgcython.search.token_scans import CodedTokenScan, TokenScan, TurnedTokenScan
-from cgcython.tensors import DTYPES, read_tensors
+from cgcython.tensors import read_arrays, write_arrays
 
 FOLDER = "columns"
 FORMAT, VERSION = "cgcython-column", 3
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _CODES = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
 _LISTS = {
     "sparse": InvertedScan,
@@ -30,7 +24,6 @@ _LISTS = {
     "tokens_f32": TokenScan,
 }
 _KINDS = _CODES | _LISTS
-_ALIGNMENT = 64
 
 
 def column_path(folder, model_id):
@@ -47,44 +40,6 @@ def column_path(folder, model_id):
 def graph_path(folder, model_id):
     """Return the file of an embedder's graph in the folder of a store."""
     return folder / FOLDER / f"{model_id.short}-graph.safetensors"
-
-
-def write_arrays(path, arrays, about):
-    """Write arrays and what is to know about them; no array is copied for it."""
-    arrays = {name: np.ascontiguousarray(one) for name, one in arrays.items()}
-    # Wide numbers first, so that all of them lie at multiples of their width.
-    arrays = dict(sorted(arrays.items(), key=lambda item: -item[1].itemsize))
-    header, end = {}, 0
-    for name, array in arrays.items():
-        start, end = end, end + array.nbytes
-        dtype = _NAMES[array.dtype.str]
-        header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [start, end]}
-    text = json.dumps({**about, "crc32": {name: _crc(one) for name, one in arrays.items()}})
-    metadata = {"about": text, "crc32": str(crc32(text.encode()))}
-    head = json.dumps({"__metadata__": metadata, **header}).encode()
-    head += b" " * (-(8 + len(head)) % _ALIGNMENT)
-    views = [memoryview(one).cast("B") for one in arrays.values() if one.size]
-    write_whole(path, [len(head).to_bytes(8, "little"), head, *views])
-
-
-def read_arrays(path, form, version):
-    """Return (arrays mapped and checked, what is to know about them), or None: see above."""
-    try:
-        arrays, metadata = read_tensors(path)
-        if str(crc32(metadata["about"].encode())) != metadata["crc32"]:
-            return None
-        about = json.loads(metadata["about"])
-        if (about["format"], about["version"]) != (form, version):
-            return None
-        if about["crc32"] != {name: _crc(one) for name, one in arrays.items()}:
-            return None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return None
-    return arrays, about
-
-
-def _crc(array):
-    return crc32(memoryview(array).cast("B")) if array.size else 0
 
 
 def is_of_codes(scan):

@@ -9,8 +9,8 @@ import numpy as np
 
 from cgcython.errors import InvalidInput
 from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.column_files import read_arrays, write_arrays
 from cgcython.search.loading import KEY
+from cgcython.tensors import read_arrays, write_arrays
 
 try:
     from usearch.index import Index

@@ -1,0 +1,95 @@
+"""Files of this package: each says what kind it is, and carries the CRC-32 of all it holds."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
+
+from cgcython import checksums, strict_json
+from cgcython.errors import UnsupportedVersion
+from cgcython.tensors.damage import MALFORMED, Malformed
+from cgcython.tensors.reading import Tensors, read_tensors
+from cgcython.tensors.writing import write_tensors
+from cgcython.types import Array, StrPath
+
+
+class FileKind(NamedTuple):
+    """A kind of file: the texts `format` and `version`, and others that have a checksum.
+
+    The text `crc32` is a JSON object with the checksum of each array and of these texts.
+    """
+
+    format: str
+    version: str
+    texts: tuple[str, ...]
+
+    def write(self, path: StrPath, arrays: Mapping[str, Array], texts: Mapping[str, str]) -> None:
+        """Write arrays and texts, with their checksums, whole or not at all."""
+        found = {name: checksums.of_array(one) for name, one in arrays.items()}
+        found |= {key: checksums.crc32(texts[key].encode()) for key in self.texts}
+        crcs = strict_json.to_text(dict(sorted(found.items())))
+        own = {"format": self.format, "version": self.version, "crc32": crcs}
+        write_tensors(path, arrays, {**texts, **own})
+
+    def read(self, path: StrPath, verified: Collection[str] | None = None) -> Tensors:
+        """Return what a file of this kind holds.
+
+        The checksums of texts are compared, and those of `verified` arrays, by default of all.
+        Raises Malformed, UnsupportedVersion or OSError.
+        """
+        arrays, texts = read_tensors(path)
+        self._require_own(path, texts)
+        missing = set(self.texts) - texts.keys()
+        if missing:
+            raise Malformed(f"it has no text {', '.join(sorted(missing))}")
+        expected = strict_json.parse_object(texts["crc32"])
+        found = {key: checksums.crc32(texts[key].encode()) for key in self.texts}
+        names = arrays if verified is None else arrays.keys() & set(verified)
+        found |= {name: checksums.of_array(arrays[name]) for name in names}
+        require_checksums(expected, found)
+        return Tensors(arrays, {key: texts[key] for key in self.texts})
+
+    def _require_own(self, path: StrPath, texts: Mapping[str, str]) -> None:
+        if texts.get("format") != self.format:
+            raise Malformed(f"its format is {texts.get('format')!r:.40}, not {self.format!r}")
+        if texts.get("version") != self.version:
+            reason = f"it has version {texts.get('version'):.40}, this release reads {self.version}"
+            raise UnsupportedVersion(where=str(path), reason=reason)
+        unknown = texts.keys() - {"format", "version", "crc32", *self.texts}
+        if unknown or "crc32" not in texts:
+            raise Malformed(f"its texts are {', '.join(sorted(texts)):.80}")
+
+
+def write_arrays(path: StrPath, arrays: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Write arrays and what is to know about them, which `read_arrays` gives back.
+
+    `about` is an object for JSON with the keys `format` and `version`.
+    """
+    crcs = {name: checksums.of_array(arrays[name]) for name in sorted(arrays)}
+    text = strict_json.to_text({**about, "crc32": crcs})
+    texts = {"about": text, "crc32": str(checksums.crc32(text.encode()))}
+    write_tensors(path, arrays, texts)
+
+
+def read_arrays(
+    path: StrPath, form: str, version: int
+) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """Return what `write_arrays` wrote, the arrays mapped and all checksums compared.
+
+    Returns None where the file is missing, damaged, of another format or of another version.
+    """
+    try:
+        arrays, texts = read_tensors(path)
+        about = strict_json.parse_object(texts["about"])
+        crcs = {name: checksums.of_array(one) for name, one in arrays.items()}
+        is_sound = texts["crc32"] == str(checksums.crc32(texts["about"].encode()))
+        is_sound = is_sound and about["crc32"] == crcs
+        is_known = (about["format"], about["version"]) == (form, version)
+    except (OSError, *MALFORMED):
+        return None
+    return (arrays, about) if is_sound and is_known else None
+
+
+def require_checksums(expected: Mapping[str, Any], found: Mapping[str, int]) -> None:
+    """Raise Malformed at the first name whose checksum is another one."""
+    for name, checksum in found.items():
+        if expected.get(name) != checksum:
+            raise Malformed(f"the checksum of {name} differs")

@@ -1,0 +1,78 @@
+"""Reads safetensors files: the header checked, the arrays mapped where they lie."""
+
+import os
+import stat
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from cgcython.tensors.damage import Malformed
+from cgcython.tensors.header import DTYPES, START, Entry, Header, parse, parse_length
+from cgcython.types import Array, BytesLike, StrPath, UInt8Array
+
+
+class Tensors(NamedTuple):
+    """The arrays of a file by name, read-only, and its texts by key."""
+
+    arrays: dict[str, Array]
+    texts: dict[str, str]
+
+
+def read_tensors(path: StrPath) -> Tensors:
+    """Return what a safetensors file holds, the arrays mapped and not read yet.
+
+    The file is opened once, so that one which is replaced meanwhile is read as it was. One that is
+    cut short *after* it was mapped cannot be noticed by who reads the arrays: the system ends the
+    process (SIGBUS). `require_whole` tells it before; this package replaces its files whole and
+    never shortens them. Raises Malformed for any other file, OSError where it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Malformed("it is no regular file")
+        length = parse_length(file.read(START), found.st_size)
+        header = parse(_exactly(file, length), found.st_size - START - length)
+        data: UInt8Array = np.empty(0, np.uint8)
+        if found.st_size > START + length:
+            data = np.memmap(file, np.uint8, "r", shape=(found.st_size,))
+    return _tensors(header, data, START + length)
+
+
+def from_bytes(data: BytesLike) -> Tensors:
+    """Return what the bytes of a safetensors file hold; the arrays lie in these bytes."""
+    whole = bytes(data)
+    length = parse_length(whole[:START], len(whole))
+    header = parse(whole[START : START + length], len(whole) - START - length)
+    return _tensors(header, np.frombuffer(whole, np.uint8), START + length)
+
+
+def require_whole(array: Array) -> None:
+    """Raise Malformed if the file in which an array is mapped was cut short since.
+
+    Whoever reads the array then would be ended by the system. Arrays in memory are always whole.
+    """
+    owner: object = array
+    while owner is not None and not isinstance(owner, np.memmap):
+        owner = getattr(owner, "base", None)
+    mapped = getattr(owner, "_mmap", None)
+    if mapped is not None and mapped.size() < len(mapped):
+        raise Malformed(f"it was cut short to {mapped.size()} of {len(mapped)} bytes")
+
+
+def _exactly(file: BinaryIO, length: int) -> bytes:
+    text = file.read(length)
+    if len(text) != length:
+        raise Malformed(f"its header ends after {len(text)} of {length} bytes")
+    return text
+
+
+def _tensors(header: Header, data: UInt8Array, start: int) -> Tensors:
+    arrays = {name: _view(data, start, one) for name, one in header.entries.items()}
+    return Tensors(arrays, header.texts)
+
+
+def _view(data: UInt8Array, start: int, one: Entry) -> Array:
+    dtype = np.dtype(DTYPES[one.dtype])
+    if one.start == one.stop:
+        return np.empty(one.shape, dtype)
+    return data[start + one.start : start + one.stop].view(dtype).reshape(one.shape)
