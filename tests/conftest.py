@@ -12,9 +12,6 @@ from cgcython.kernels import dispatch
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
 
-# Scripts of an outside package, which a test runs where that package is built.
-collect_ignore = ["outside"]
-
 
 @pytest.fixture(params=dispatch.available())
 def kernel(request):

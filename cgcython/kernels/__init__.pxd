@@ -4,6 +4,7 @@ They follow the level that is bound when the importing module loads.
 """
 from cgcython.kernels.adc cimport *
 from cgcython.kernels.bits cimport *
+from cgcython.kernels.coverage cimport *
 from cgcython.kernels.dense cimport *
 from cgcython.kernels.e4m3 cimport *
 from cgcython.kernels.kmeans cimport *
@@ -11,6 +12,8 @@ from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.maxsim_bf16 cimport *
 from cgcython.kernels.maxsim_integers cimport *
 from cgcython.kernels.maxsim_pq cimport *
+from cgcython.kernels.maxsim_screen cimport *
+from cgcython.kernels.pq cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *
 from cgcython.kernels.token_records cimport *

@@ -46,16 +46,16 @@ CG_INLINE __m512i cg_entries(const __m512i table[4], __m512i codes) {
 
 #if CG_SCREENS
 /* passed[b] = the rows of block b whose saturated sums of entries are below limit. */
-static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t parts, int limit,
+static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t M, int limit,
                       uint64_t *passed) {
     __m512i sums[CG_SCREEN_BLOCKS], table[4];
     _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++)
         sums[b] = _mm512_setzero_si512();
-    for (ptrdiff_t m = 0; m < parts; m++) {
+    for (ptrdiff_t m = 0; m < M; m++) {
         _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
             table[i] = _mm512_loadu_si512(tables + m * 256 + i * 64);
         _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++) {
-            const uint8_t *codes = blocks + (b * parts + m) * CG_BLOCK;
+            const uint8_t *codes = blocks + (b * M + m) * CG_BLOCK;
             __m512i entries = cg_entries(table, _mm512_loadu_si512(codes));
             sums[b] = _mm512_adds_epu8(sums[b], entries);
         }
@@ -64,9 +64,9 @@ static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t pa
         passed[b] = _mm512_cmplt_epu8_mask(sums[b], _mm512_set1_epi8((char)limit));
 }
 #else
-static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t parts, int limit,
+static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t M, int limit,
                       uint64_t *passed) {
-    (void)tables, (void)blocks, (void)parts, (void)limit;
+    (void)tables, (void)blocks, (void)M, (void)limit;
     for (int b = 0; b < CG_SCREEN_BLOCKS; b++) passed[b] = ~(uint64_t)0;
 }
 #endif

@@ -12,21 +12,21 @@ cdef extern from "_adc.h" nogil:
         SCREENS "CG_SCREENS"
         SCREEN_BLOCKS "CG_SCREEN_BLOCKS"
     void screen_rows "cg_screen"(
-        const u8 *tables, const u8 *blocks, Py_ssize_t parts, int limit, u64 *passed
+        const u8 *tables, const u8 *blocks, Py_ssize_t M, int limit, u64 *passed
     )
 
 cdef enum:
-    CENTROIDS = 256
-    MAX_PARTS = 64  # with more, what rounding down loses lets too many rows pass
+    KSUB = 256
+    MAX_M = 64  # with more, what rounding down loses lets too many rows pass
     STEPS = 254     # from the sum of all least entries to the worst of the best rows
     FEW = 192       # below so many steps the tables are rounded anew
 
 
 cdef struct Screen:
-    u8[MAX_PARTS * CENTROIDS] entries
-    double[MAX_PARTS] least
+    u8[MAX_M * KSUB] entries
+    double[MAX_M] least
     const f32 *table
-    Py_ssize_t parts
+    Py_ssize_t M
     double base    # sum of the least entries
     double margin  # above all rounding of a float32 sum
     double step
@@ -34,24 +34,24 @@ cdef struct Screen:
     int limit
 
 
-cdef inline bint set_up(Screen *screen, const f32 *table, Py_ssize_t parts) noexcept nogil:
+cdef inline bint set_up(Screen *screen, const f32 *table, Py_ssize_t M) noexcept nogil:
     """Fill all but the entries; return whether the sums of the table stay finite."""
     cdef:
         Py_ssize_t m, i
         double entry, widest, widths = 0
-    screen.table, screen.parts, screen.base, screen.step = table, parts, 0, 0
-    for m in range(parts):
-        screen.least[m], widest = table[m * CENTROIDS], 0
-        for i in range(CENTROIDS):
-            entry = table[m * CENTROIDS + i]
+    screen.table, screen.M, screen.base, screen.step = table, M, 0, 0
+    for m in range(M):
+        screen.least[m], widest = table[m * KSUB], 0
+        for i in range(KSUB):
+            entry = table[m * KSUB + i]
             if not fabs(entry) < 1e36:
                 return False
             screen.least[m] = min(screen.least[m], entry)
             widest = max(widest, fabs(entry))
         screen.base += screen.least[m]
         widths += widest
-    # Twice the bound of parts float32 additions, and never 0.
-    screen.margin = 2 * (parts + 1) * 2.0**-24 * widths + 1e-30
+    # Twice the bound of M float32 additions, and never 0.
+    screen.margin = 2 * (M + 1) * 2.0**-24 * widths + 1e-30
     return True
 
 
@@ -71,12 +71,12 @@ cdef inline void round_down(Screen *screen) noexcept nogil:
     cdef:
         double steps, per_step = (1 - 1e-12) / screen.step
         Py_ssize_t m, i
-    for m in range(screen.parts):
-        for i in range(CENTROIDS):
-            steps = (screen.table[m * CENTROIDS + i] - screen.least[m]) * per_step
-            screen.entries[m * CENTROIDS + i] = <u8><int>min(steps, 255.0)
+    for m in range(screen.M):
+        for i in range(KSUB):
+            steps = (screen.table[m * KSUB + i] - screen.least[m]) * per_step
+            screen.entries[m * KSUB + i] = <u8><int>min(steps, 255.0)
 
 
 cdef inline void passing(const Screen *screen, const u8 *blocks, u64 *passed) noexcept nogil:
     """Write one bit per row of SCREEN_BLOCKS blocks: whether it passes."""
-    screen_rows(screen.entries, blocks, screen.parts, screen.limit, passed)
+    screen_rows(screen.entries, blocks, screen.M, screen.limit, passed)

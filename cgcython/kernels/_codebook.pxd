@@ -3,34 +3,18 @@ from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport sqrtf
 from libc.string cimport memset
 cimport numpy as np
+from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._types cimport f32, i8
 
 cdef extern from "_pq.h" nogil:
     enum:
         STRIP "CG_STRIP"
-        CENTROIDS "CG_CENTROIDS"
+        KSUB "CG_KSUB"
 
 cdef enum:
-    MAX_PART = 4096    # values of a part, as pq_layout.prepare allows
-    MAX_WIDTH = 16384  # values of all parts
-    BOUNDS = 4         # of each part
-
-
-cdef struct Codebook:
-    const f32 *centroids
-    const f32 *centres
-    const i8 *codes
-    const f32 *scales
-    const f32 *half_norms
-    const f32 *bounds
-    f32 rounding           # the length of a part's error when its values become whole numbers
-    f32 most_steps         # of a value: sums of their products with codes stay within 32 bits
-    f32 column_norm
-    const f32 *mean        # NULL without a rotation, as are the next three
-    const f32 *rotation
-    const f32 *forward
-    const f32 *back
-    Py_ssize_t parts, part, width, dim
+    MAX_DSUB = 4096    # values of a subvector, as pq_layout.prepare allows
+    MAX_D_OUT = 16384  # values of all subvectors
+    BOUNDS = 4         # of each subvector
 
 
 cdef inline void *data_of(
@@ -67,16 +51,16 @@ cdef inline int require(bint fits) except -1:
     return 0
 
 
-cdef inline int read(object prepared, Codebook *book) except -1:
+cdef inline int read(object prepared, PQCodebook *book) except -1:
     """Fill book from a PreparedCodebook; every size the loops rely on is checked here."""
     cdef Py_ssize_t[5] shape
     if not PyTuple_Check(prepared) or PyTuple_GET_SIZE(prepared) != 11:
         raise ValueError("expected a PreparedCodebook; use pq_layout.prepare")
-    memset(book, 0, sizeof(Codebook))
+    memset(book, 0, sizeof(PQCodebook))
     book.centroids = floats_of(prepared, 0, 3, shape)
-    book.parts, book.part = shape[0], shape[2]
-    book.width = book.dim = book.parts * book.part
-    require(shape[1] == CENTROIDS and book.part <= MAX_PART and book.width <= MAX_WIDTH)
+    book.M, book.dsub = shape[0], shape[2]
+    book.d_out = book.dim = book.M * book.dsub
+    require(shape[1] == KSUB and book.dsub <= MAX_DSUB and book.d_out <= MAX_D_OUT)
     read_screen(prepared, book)
     book.column_norm = <object>PyTuple_GET_ITEM(prepared, 6)
     if <object>PyTuple_GET_ITEM(prepared, 8) is not None:
@@ -84,35 +68,35 @@ cdef inline int read(object prepared, Codebook *book) except -1:
     return 0
 
 
-cdef inline int read_screen(object prepared, Codebook *book) except -1:
+cdef inline int read_screen(object prepared, PQCodebook *book) except -1:
     cdef Py_ssize_t[5] shape
     book.centres = floats_of(prepared, 1, 2, shape)
-    require(shape[0] == book.parts and shape[1] == book.part)
+    require(shape[0] == book.M and shape[1] == book.dsub)
     book.codes = <const i8 *>data_of(prepared, 2, np.NPY_INT8, 5, shape)
-    require(shape[0] == book.parts and shape[1] * STRIP == CENTROIDS and shape[4] == 2)
-    require(shape[2] == pairs_of(book.part) and shape[3] == STRIP)
+    require(shape[0] == book.M and shape[1] * STRIP == KSUB and shape[4] == 2)
+    require(shape[2] == pairs_of(book.dsub) and shape[3] == STRIP)
     book.scales = floats_of(prepared, 3, 2, shape)
-    require(shape[0] == book.parts and shape[1] == CENTROIDS)
+    require(shape[0] == book.M and shape[1] == KSUB)
     book.half_norms = floats_of(prepared, 4, 2, shape)
-    require(shape[0] == book.parts and shape[1] == CENTROIDS)
+    require(shape[0] == book.M and shape[1] == KSUB)
     book.bounds = floats_of(prepared, 5, 2, shape)
-    require(shape[0] == book.parts and shape[1] == BOUNDS)
-    book.rounding = 0.51 * sqrtf(<f32>book.part)
-    book.most_steps = min(32767.0, 2.0**31 / (130 * (book.part + 1)))
+    require(shape[0] == book.M and shape[1] == BOUNDS)
+    book.rounding = 0.51 * sqrtf(<f32>book.dsub)
+    book.most_steps = min(32767.0, 2.0**31 / (130 * (book.dsub + 1)))
     return 0
 
 
-cdef inline int read_rotation(object prepared, Codebook *book) except -1:
+cdef inline int read_rotation(object prepared, PQCodebook *book) except -1:
     cdef Py_ssize_t[4] shape
     book.rotation = floats_of(prepared, 8, 2, shape)
     book.dim = shape[0]
-    require(shape[1] == book.width)
+    require(shape[1] == book.d_out)
     book.mean = floats_of(prepared, 7, 1, shape)
     require(shape[0] == book.dim)
     book.forward = floats_of(prepared, 9, 3, shape)
-    require(shape[0] * STRIP == padded(book.width) and shape[1] == book.dim and shape[2] == STRIP)
+    require(shape[0] * STRIP == padded(book.d_out) and shape[1] == book.dim and shape[2] == STRIP)
     book.back = floats_of(prepared, 10, 3, shape)
-    require(shape[0] * STRIP == padded(book.dim) and shape[1] == book.width and shape[2] == STRIP)
+    require(shape[0] * STRIP == padded(book.dim) and shape[1] == book.d_out and shape[2] == STRIP)
     return 0
 
 

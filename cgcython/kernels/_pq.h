@@ -9,7 +9,7 @@
 #include "_vector.h"
 
 #define CG_STRIP 64
-#define CG_CENTROIDS 256
+#define CG_KSUB 256
 #define CG_TILE 6 /* vectors */
 #if defined(__AVX512F__)
 #define CG_REGISTERS 4 /* columns of a tile, in vectors: 24 sums of 32 registers */

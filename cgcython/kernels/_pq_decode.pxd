@@ -1,29 +1,30 @@
 """Puts the centroids that codes name side by side, and turns them back."""
 from libc.string cimport memcpy
-from cgcython.kernels._codebook cimport CENTROIDS, STRIP, Codebook
+from cgcython.kernels._codebook cimport KSUB, STRIP
+from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._pq_rotation cimport BLOCK, rotate_back
 from cgcython.kernels._types cimport f32, u8
 
 
-cdef inline void gather(const Codebook *book, const u8 *codes, f32 *parts) noexcept nogil:
+cdef inline void gather(const PQCodebook *book, const u8 *codes, f32 *subvectors) noexcept nogil:
     cdef Py_ssize_t m
-    for m in range(book.parts):
+    for m in range(book.M):
         memcpy(
-            parts + m * book.part,
-            book.centroids + (m * CENTROIDS + codes[m]) * book.part,
-            book.part * sizeof(f32),
+            subvectors + m * book.dsub,
+            book.centroids + (m * KSUB + codes[m]) * book.dsub,
+            book.dsub * sizeof(f32),
         )
 
 
 cdef inline void decode_block(
-    const Codebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
+    const PQCodebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
 ) noexcept nogil:
     """Write up to BLOCK rows."""
     cdef Py_ssize_t v, strip
     for v in range(n):
         gather(
-            book, codes + v * book.parts,
-            rows + v * book.dim if book.mean == NULL else scratch + v * book.width,
+            book, codes + v * book.M,
+            rows + v * book.dim if book.mean == NULL else scratch + v * book.d_out,
         )
     if book.mean != NULL:
         strip = 0
@@ -33,12 +34,12 @@ cdef inline void decode_block(
 
 
 cdef inline void decode_all(
-    const Codebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
+    const PQCodebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
 ) noexcept nogil:
     cdef Py_ssize_t start = 0
     while start < n:
         decode_block(
-            book, codes + start * book.parts, min(<Py_ssize_t>BLOCK, n - start),
+            book, codes + start * book.M, min(<Py_ssize_t>BLOCK, n - start),
             rows + start * book.dim, scratch,
         )
         start += BLOCK

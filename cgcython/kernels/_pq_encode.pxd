@@ -1,4 +1,4 @@
-"""Finds the nearest centroid of each part of a vector, in three steps that never lose it.
+"""Finds the nearest centroid of each subvector in three steps that never lose it.
 
 Whole-number scores from 8-bit centroids rule most out, for how far off they can be is known.
 Float32 distances decide among the rest, and float64 where those are too close: it defines the
@@ -6,9 +6,8 @@ codes.
 """
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.string cimport memset
-from cgcython.kernels._codebook cimport (
-    BOUNDS, CENTROIDS, MAX_PART, Codebook, padded, pairs_of,
-)
+from cgcython.kernels._codebook cimport BOUNDS, KSUB, MAX_DSUB, padded, pairs_of
+from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._pq_rotation cimport BLOCK, TILE, UNIT, project, square_sum
 from cgcython.kernels._types cimport f32, i8, i16, i32, u8, u64
 
@@ -44,22 +43,23 @@ cdef extern from *:
     const f32 MOST_GUARD "cg_pq_most_guard"
 
 cdef enum:
-    WORDS = CENTROIDS // 64
+    WORDS = KSUB // 64
 
 
 cdef inline void ask(
-    const Codebook *book, Py_ssize_t m, const f32 *part, f32 error, Query *query, i16 *steps
+    const PQCodebook *book, Py_ssize_t m, const f32 *subvector, f32 error, Query *query, i16 *steps
 ) noexcept nogil:
-    """Write a part in whole steps, and how far the scores of these can be from the true ones.
+    """Write a subvector in whole steps, and how far the scores of these can be from the true ones.
 
-    With x the part from the centre, s the steps, c a centroid and c' its rounded form, x.c - s.c'
-    is at most |x| |c - c'| + |x - s| |c'|; each value of s is within 0.51 steps of that of x.
+    With x the subvector from the centre, s the steps, c a centroid and c' its rounded form,
+    x.c - s.c' is at most |x| |c - c'| + |x - s| |c'|; each value of s is within 0.51 steps of
+    that of x.
     """
     cdef:
-        const f32 *centre = book.centres + m * book.part
+        const f32 *centre = book.centres + m * book.dsub
         const f32 *bounds = book.bounds + m * BOUNDS
         f32 squares, length, guard, rounding = book.rounding
-        f32 peak = peak_of(part, centre, book.part, &squares)
+        f32 peak = peak_of(subvector, centre, book.dsub, &squares)
     query.inverse = min(FINEST, book.most_steps / peak)
     length = <f32>1.0001 * sqrtf(squares) * query.inverse
     guard = length * bounds[0] + (rounding + error * query.inverse) * bounds[1]
@@ -70,28 +70,28 @@ cdef inline void ask(
         query.slack = 32 * UNIT * (
             bounds[2] * query.inverse + ((length + rounding) * bounds[1] + guard) * bounds[3]
         ) + TINY
-    write_steps(part, centre, book.part, query.inverse if query.guard else 0, steps)
+    write_steps(subvector, centre, book.dsub, query.inverse if query.guard else 0, steps)
 
 
-cdef inline void encode_part(
-    const Codebook *book, Py_ssize_t m, Py_ssize_t n, const f32 *values, const f32 *parts,
+cdef inline void encode_subvector(
+    const PQCodebook *book, Py_ssize_t m, Py_ssize_t n, const f32 *values, const f32 *subvectors,
     Py_ssize_t stride, const f32 *errors, u8 *codes
 ) noexcept nogil:
     """Write code m of up to TILE rows."""
     cdef:
-        f32[TILE][CENTROIDS] lows
+        f32[TILE][KSUB] lows
         f32[TILE] limits
         Query[TILE] queries
-        i16[TILE * MAX_PART] steps
+        i16[TILE * MAX_DSUB] steps
         u64[WORDS] masks
-        Py_ssize_t v, pairs = pairs_of(book.part)
+        Py_ssize_t v, pairs = pairs_of(book.dsub)
         int code
-        const f32 *part = parts + m * book.part
+        const f32 *subvector = subvectors + m * book.dsub
     for v in range(n):
-        ask(book, m, part + v * stride, errors[v], &queries[v], steps + v * 2 * pairs)
+        ask(book, m, subvector + v * stride, errors[v], &queries[v], steps + v * 2 * pairs)
     screen(
-        <int>n, steps, 2 * pairs, queries, book.codes + m * CENTROIDS * 2 * pairs,
-        book.scales + m * CENTROIDS, book.half_norms + m * CENTROIDS, pairs, &lows[0][0], limits,
+        <int>n, steps, 2 * pairs, queries, book.codes + m * KSUB * 2 * pairs,
+        book.scales + m * KSUB, book.half_norms + m * KSUB, pairs, &lows[0][0], limits,
     )
     for v in range(n):
         code = -1
@@ -100,17 +100,17 @@ cdef inline void encode_part(
         else:
             memset(masks, 0xFF, sizeof(masks))
         if code < 0:
-            code = nearest(book, m, values + v * book.dim, part + v * stride, errors[v], masks)
-        codes[v * book.parts + m] = <u8>code
+            code = nearest(book, m, values + v * book.dim, subvector + v * stride, errors[v], masks)
+        codes[v * book.M + m] = <u8>code
 
 
 cdef inline int nearest(
-    const Codebook *book, Py_ssize_t m, const f32 *x, const f32 *part, f32 error, u64 *masks
+    const PQCodebook *book, Py_ssize_t m, const f32 *x, const f32 *subvector, f32 error, u64 *masks
 ) noexcept nogil:
     """Return the nearest of some centroids by float32 distances, or float64 where it is close."""
     cdef:
-        f32[CENTROIDS] distances
-        f32 least = INFINITY, relative = (book.part // 16 + 12) * UNIT
+        f32[KSUB] distances
+        f32 least = INFINITY, relative = (book.dsub // 16 + 12) * UNIT
         double reach, limit
         int word, i, count = 0, best = 0
         u64 left
@@ -120,14 +120,14 @@ cdef inline int nearest(
             i = 64 * word + lowest_bit(left)
             left &= left - 1
             distances[i] = distance_of(
-                part, book.centroids + (m * CENTROIDS + i) * book.part, book.part
+                subvector, book.centroids + (m * KSUB + i) * book.dsub, book.dsub
             )
             if distances[i] < least:
                 least = distances[i]
     reach = sqrt(<double>least) * (1 + relative) + 2 * error
     limit = reach * reach * (1 + 4 * relative) + TINY
     if not limit < HUGE:
-        return decide(book, m, x, part, masks)
+        return decide(book, m, x, subvector, masks)
     for word in range(WORDS):
         left = masks[word]
         while left:
@@ -138,26 +138,26 @@ cdef inline int nearest(
                 count += 1
             else:
                 masks[word] ^= <u64>1 << (i - 64 * word)
-    return best if count == 1 else decide(book, m, x, part, masks)
+    return best if count == 1 else decide(book, m, x, subvector, masks)
 
 
 cdef inline int decide(
-    const Codebook *book, Py_ssize_t m, const f32 *x, const f32 *part, const u64 *masks
+    const PQCodebook *book, Py_ssize_t m, const f32 *x, const f32 *subvector, const u64 *masks
 ) noexcept nogil:
     """Return the nearest of some centroids by the float64 distance, the lowest on ties."""
     cdef:
-        double[MAX_PART] exact
+        double[MAX_DSUB] exact
         double distance, difference, least = -1
         Py_ssize_t i, k
         int best = 0
         const f32 *centroid
-    exact_part(book, m, x, part, exact)
-    for i in range(CENTROIDS):
+    exact_subvector(book, m, x, subvector, exact)
+    for i in range(KSUB):
         if not masks[i // 64] >> (i % 64) & 1:
             continue
-        centroid = book.centroids + (m * CENTROIDS + i) * book.part
+        centroid = book.centroids + (m * KSUB + i) * book.dsub
         distance = 0
-        for k in range(book.part):
+        for k in range(book.dsub):
             difference = exact[k] - <double>centroid[k]
             distance += rounded(difference * difference)
         if least < 0 or distance < least:
@@ -165,41 +165,41 @@ cdef inline int decide(
     return best
 
 
-cdef inline void exact_part(
-    const Codebook *book, Py_ssize_t m, const f32 *x, const f32 *part, double *exact
+cdef inline void exact_subvector(
+    const PQCodebook *book, Py_ssize_t m, const f32 *x, const f32 *subvector, double *exact
 ) noexcept nogil:
-    """Write a part in float64, projected again where there is a rotation."""
+    """Write a subvector in float64, projected again where there is a rotation."""
     cdef Py_ssize_t i, k
     if book.mean == NULL:
-        for k in range(book.part):
-            exact[k] = part[k]
+        for k in range(book.dsub):
+            exact[k] = subvector[k]
         return
-    memset(exact, 0, book.part * sizeof(double))
+    memset(exact, 0, book.dsub * sizeof(double))
     for i in range(book.dim):
         add_scaled(
             <double>x[i] - <double>book.mean[i],
-            book.rotation + i * book.width + m * book.part, exact, book.part,
+            book.rotation + i * book.d_out + m * book.dsub, exact, book.dsub,
         )
 
 
 cdef inline void encode_block(
-    const Codebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+    const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
 ) noexcept nogil:
     """Write the codes of up to BLOCK finite rows."""
     cdef:
         f32[BLOCK] errors
-        const f32 *parts = values
+        const f32 *subvectors = values
         Py_ssize_t stride = book.dim, m, v
     memset(errors, 0, sizeof(errors))
     if book.mean != NULL:
         project(book, values, n, scratch, errors)
-        parts, stride = scratch, padded(book.width)
-    for m in range(book.parts):
+        subvectors, stride = scratch, padded(book.d_out)
+    for m in range(book.M):
         v = 0
         while v < n:
-            encode_part(
+            encode_subvector(
                 book, m, min(<Py_ssize_t>TILE, n - v), values + v * book.dim,
-                parts + v * stride, stride, errors + v, codes + v * book.parts,
+                subvectors + v * stride, stride, errors + v, codes + v * book.M,
             )
             v += TILE
 
@@ -216,7 +216,7 @@ cdef inline Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept
 
 
 cdef inline Py_ssize_t encode_all(
-    const Codebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+    const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
 ) noexcept nogil:
     """Write the codes of rows; return where the first non-finite value is, or -1."""
     cdef Py_ssize_t start = 0, size, bad
@@ -226,7 +226,7 @@ cdef inline Py_ssize_t encode_all(
         if bad >= 0:
             return start * book.dim + bad
         encode_block(
-            book, values + start * book.dim, size, codes + start * book.parts, scratch
+            book, values + start * book.dim, size, codes + start * book.M, scratch
         )
         start += BLOCK
     return -1

@@ -1,7 +1,8 @@
-"""Turns rows into the space of a codebook's parts and back: float32 sums of short chunks."""
+"""Turns rows into the space that a codebook quantizes, and back: float32 sums of short chunks."""
 from libc.math cimport sqrtf
 from libc.string cimport memcpy, memset
-from cgcython.kernels._codebook cimport STRIP, Codebook, padded
+from cgcython.kernels._codebook cimport STRIP, padded
+from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._types cimport f32
 
 cdef extern from "_pq.h" nogil:
@@ -14,7 +15,7 @@ cdef extern from "_pq.h" nogil:
     f32 square_sum "cg_square_sum"(const f32 *x, Py_ssize_t n)
 
 cdef enum:
-    BLOCK = 48         # rows at once: their parts stay in the second cache
+    BLOCK = 48         # rows at once: their subvectors stay in the second cache
     CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
 
 cdef extern from *:
@@ -25,17 +26,17 @@ cdef extern from *:
 
 
 cdef inline void project(
-    const Codebook *book, const f32 *values, Py_ssize_t n, f32 *parts, f32 *errors
+    const PQCodebook *book, const f32 *values, Py_ssize_t n, f32 *subvectors, f32 *errors
 ) noexcept nogil:
     """Write (x - mean) @ rotation of up to BLOCK rows, padded to strips.
 
-    `errors` bound how far each part of a row lies from its exact place.
+    `errors` bound how far each subvector of a row lies from its exact place.
     """
     cdef:
         Py_ssize_t start, size, i, v, strip
-        Py_ssize_t stride = padded(book.width)
+        Py_ssize_t stride = padded(book.d_out)
         f32[BLOCK][CHUNK] centred
-    memset(parts, 0, n * stride * sizeof(f32))
+    memset(subvectors, 0, n * stride * sizeof(f32))
     memset(errors, 0, n * sizeof(f32))
     start = 0
     while start < book.dim:
@@ -51,7 +52,7 @@ cdef inline void project(
                 multiply(
                     <int>min(<Py_ssize_t>TILE, n - v), centred[v], CHUNK,
                     book.forward + strip * book.dim + start * STRIP, size,
-                    parts + v * stride + strip, stride,
+                    subvectors + v * stride + strip, stride,
                 )
                 v += TILE
             strip += STRIP
@@ -60,16 +61,16 @@ cdef inline void project(
         errors[v] = projection_error(book, sqrtf(errors[v]))
 
 
-cdef inline f32 projection_error(const Codebook *book, f32 length) noexcept nogil:
-    """Bound the error of a part: sums of CHUNK products, then sums of those, in each column."""
+cdef inline f32 projection_error(const PQCodebook *book, f32 length) noexcept nogil:
+    """Bound a subvector's error: sums of CHUNK products, then sums of those, in each column."""
     return (
         1.1 * (CHUNK + book.dim / CHUNK + 5) * UNIT
-        * length * book.column_norm * sqrtf(<f32>book.part)
+        * length * book.column_norm * sqrtf(<f32>book.dsub)
     )
 
 
 cdef inline void rotate_back(
-    const Codebook *book, const f32 *parts, Py_ssize_t n, Py_ssize_t strip, f32 *rows
+    const PQCodebook *book, const f32 *subvectors, Py_ssize_t n, Py_ssize_t strip, f32 *rows
 ) noexcept nogil:
     """Write the values of rows in one strip of columns: the mean plus sums of CHUNK products."""
     cdef:
@@ -78,13 +79,13 @@ cdef inline void rotate_back(
     for v in range(n):
         memcpy(sums[v], book.mean + strip, size * sizeof(f32))
     start = 0
-    while start < book.width:
+    while start < book.d_out:
         v = 0
         while v < n:
             multiply(
-                <int>min(<Py_ssize_t>TILE, n - v), parts + v * book.width + start, book.width,
-                book.back + strip * book.width + start * STRIP,
-                min(<Py_ssize_t>CHUNK, book.width - start), sums[v], STRIP,
+                <int>min(<Py_ssize_t>TILE, n - v), subvectors + v * book.d_out + start, book.d_out,
+                book.back + strip * book.d_out + start * STRIP,
+                min(<Py_ssize_t>CHUNK, book.d_out - start), sums[v], STRIP,
             )
             v += TILE
         start += CHUNK

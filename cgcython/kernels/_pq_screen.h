@@ -1,4 +1,4 @@
-/* Whole-number scores of product quantization: 16-bit parts of vectors against 8-bit centroids.
+/* Whole-number scores of product quantization: 16-bit subvectors against 8-bit centroids.
 
    Centroids lie 64 side by side in pairs of values, so that one instruction multiplies pairs and
    adds them; sums of whole numbers are the same in any order, on every level. */
@@ -11,7 +11,7 @@
 
 typedef int16_t cg_vs __attribute__((vector_size(CG_VECTOR_BYTES / 2))); /* one per lane */
 
-/* One part of a vector as whole steps of 1 / inverse; scores are counted in these steps. */
+/* One subvector as whole steps of 1 / inverse; scores are counted in these steps. */
 typedef struct {
     float inverse;
     int32_t guard; /* how many steps of a centroid's scale its score may be too high */
@@ -141,7 +141,7 @@ CG_INLINE void cg_pq_screen_tile(int vectors, int registers, const int16_t *step
                                  float *lows, float *limits) {
     cg_vf least[CG_TILE];
     CG_UNROLL for (int v = 0; v < vectors; v++) least[v] = cg_set(3e38f);
-    for (int c = 0; c < CG_CENTROIDS; c += registers * CG_LANES) {
+    for (int c = 0; c < CG_KSUB; c += registers * CG_LANES) {
         const int8_t *columns = codes + 2 * (c / CG_STRIP * pairs * CG_STRIP + c % CG_STRIP);
         cg_vi sums[CG_TILE][CG_ROW_REGISTERS];
         CG_UNROLL for (int v = 0; v < vectors; v++)
@@ -153,7 +153,7 @@ CG_INLINE void cg_pq_screen_tile(int vectors, int registers, const int16_t *step
             CG_UNROLL for (int v = 0; v < vectors; v++) {
                 cg_vf dots = __builtin_convertvector(sums[v][r], cg_vf);
                 cg_vf low = half * queries[v].inverse - scale * dots;
-                cg_store(lows + v * CG_CENTROIDS + c + r * CG_LANES, low);
+                cg_store(lows + v * CG_KSUB + c + r * CG_LANES, low);
                 least[v] = cg_min(low + scale * (2.0f * queries[v].guard), least[v]);
             }
         }
@@ -170,13 +170,13 @@ static void cg_pq_screen(int vectors, const int16_t *steps, ptrdiff_t stride,
     else
         for (int v = 0; v < vectors; v++)
             cg_pq_screen_tile(1, CG_ROW_REGISTERS, steps + v * stride, stride, queries + v, codes,
-                              scales, half_norms, pairs, lows + v * CG_CENTROIDS, limits + v);
+                              scales, half_norms, pairs, lows + v * CG_KSUB, limits + v);
 }
 
 /* Sets a bit for each score of at most limit; returns the only such centroid, or -1. */
 CG_INLINE int cg_pq_passing(const float *scores, float limit, uint64_t *masks) {
     int count = 0, found = 0;
-    CG_UNROLL for (int i = 0; i < CG_CENTROIDS / 64; i++) {
+    CG_UNROLL for (int i = 0; i < CG_KSUB / 64; i++) {
         uint64_t mask = 0;
         CG_UNROLL for (int j = 0; j < 64; j += CG_LANES)
             mask |= cg_at_most(cg_load(scores + 64 * i + j), cg_set(limit)) << j;

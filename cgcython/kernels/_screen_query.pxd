@@ -4,19 +4,12 @@ from libc.string cimport memcpy
 from cgcython.kernels._integer_codes cimport encode8
 from cgcython.kernels._integer_query cimport pack_block, peak_of
 from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
+from cgcython.kernels._screen_arrays cimport ScreenQuery
 from cgcython.kernels._screen_tiles cimport QueryBlock, read_block, slack_of
 from cgcython.kernels._types cimport f32, f64, u8
 
 cdef enum:
     EXTRA = 5               # lines behind the numbers: sums, norms, steps, alphas, betas
-
-
-cdef struct ScreenQuery:
-    const f32 *packed
-    const f32 *rows
-    const i8 *numbers
-    Py_ssize_t count
-    Py_ssize_t dim
 
 
 cdef inline void quantise(

@@ -5,7 +5,7 @@ The tables of a query come from pq.dot_table and pq.distance_table.
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
 from cgcython.kernels._adc_screen cimport (
-    BLOCK, CENTROIDS, MAX_PARTS, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
+    BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
 from cgcython.kernels._types cimport f32, i64, u8, u64
 
@@ -24,21 +24,21 @@ cdef struct Best:
 
 
 cdef int require_scan(
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t parts, Py_ssize_t n, Py_ssize_t results
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t M, Py_ssize_t n, Py_ssize_t results
 ) except -1:
-    if columns != CENTROIDS or rows != parts:
-        raise ValueError(f"table is {(rows, columns)}, codes are {(n, parts)}")
+    if columns != KSUB or rows != M:
+        raise ValueError(f"table is {(rows, columns)}, codes are {(n, M)}")
     if results != n:
         raise ValueError(f"out holds {results}, codes {n} rows")
     return 0
 
 
-cdef inline f32 sum_of(const f32 *table, const u8 *codes, Py_ssize_t parts) noexcept nogil:
+cdef inline f32 sum_of(const f32 *table, const u8 *codes, Py_ssize_t M) noexcept nogil:
     cdef:
         f32 total = 0
         Py_ssize_t m
-    for m in range(parts):
-        total += table[m * CENTROIDS + codes[m]]
+    for m in range(M):
+        total += table[m * KSUB + codes[m]]
     return total
 
 
@@ -50,20 +50,20 @@ cdef inline f32 sum_of_eight(const f32 *table, const u8 *codes) noexcept nogil:
         Py_ssize_t m
     memcpy(&eight, codes, 8)
     for m in range(8):
-        total += table[m * CENTROIDS + (eight >> 8 * m & 0xFF)]
+        total += table[m * KSUB + (eight >> 8 * m & 0xFF)]
     return total
 
 
 cdef void adc_scan(
-    const f32 *table, const u8 *codes, f32 *out, Py_ssize_t n, Py_ssize_t parts
+    const f32 *table, const u8 *codes, f32 *out, Py_ssize_t n, Py_ssize_t M
 ) noexcept nogil:
     cdef Py_ssize_t i
-    if parts == 8:
+    if M == 8:
         for i in range(n):
             out[i] = sum_of_eight(table, codes + i * 8)
     else:
         for i in range(n):
-            out[i] = sum_of(table, codes + i * parts, parts)
+            out[i] = sum_of(table, codes + i * M, M)
 
 
 def scan(
@@ -72,11 +72,11 @@ def scan(
     f32[::1] out,             # OUT
 ):
     """Write the sum of each row's table entries, in order and in float32."""
-    cdef Py_ssize_t n = codes.shape[0], parts = codes.shape[1]
-    require_scan(table.shape[0], table.shape[1], parts, n, out.shape[0])
-    if n and parts:
+    cdef Py_ssize_t n = codes.shape[0], M = codes.shape[1]
+    require_scan(table.shape[0], table.shape[1], M, n, out.shape[0])
+    if n and M:
         with nogil:
-            adc_scan(&table[0, 0], &codes[0, 0], &out[0], n, parts)
+            adc_scan(&table[0, 0], &codes[0, 0], &out[0], n, M)
 
 
 def cosine(
@@ -92,19 +92,19 @@ def cosine(
     0 where the norm is 0.
     """
     cdef:
-        Py_ssize_t i, size, start = 0, n = codes.shape[0], parts = codes.shape[1]
+        Py_ssize_t i, size, start = 0, n = codes.shape[0], M = codes.shape[1]
         f32[SCAN] dot
         f32[SCAN] norm
         double square
-    require_scan(dots.shape[0], dots.shape[1], parts, n, out.shape[0])
-    require_scan(norms.shape[0], norms.shape[1], parts, n, out.shape[0])
-    if parts == 0:
+    require_scan(dots.shape[0], dots.shape[1], M, n, out.shape[0])
+    require_scan(norms.shape[0], norms.shape[1], M, n, out.shape[0])
+    if M == 0:
         return
     with nogil:
         while start < n:
             size = min(<Py_ssize_t>SCAN, n - start)
-            adc_scan(&dots[0, 0], &codes[start, 0], dot, size, parts)
-            adc_scan(&norms[0, 0], &codes[start, 0], norm, size, parts)
+            adc_scan(&dots[0, 0], &codes[start, 0], dot, size, M)
+            adc_scan(&norms[0, 0], &codes[start, 0], norm, size, M)
             for i in range(size):
                 square = norm_constant + norm[i]
                 out[start + i] = <f32>((dot_constant + dot[i]) / sqrt(square)) if square > 0 else 0
@@ -118,17 +118,17 @@ def topk(
     f32[::1] best,            # OUT
 ):
     """Write the k rows with the smallest sums, ascending, the lower row first on ties."""
-    cdef Py_ssize_t n = codes.shape[0], parts = codes.shape[1], k = ids.shape[0]
-    require_scan(table.shape[0], table.shape[1], parts, n, n)
+    cdef Py_ssize_t n = codes.shape[0], M = codes.shape[1], k = ids.shape[0]
+    require_scan(table.shape[0], table.shape[1], M, n, n)
     if best.shape[0] != k or k > n:
         raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
-    if k and parts:
+    if k and M:
         with nogil:
-            adc_topk(&table[0, 0], &codes[0, 0], n, parts, &ids[0], &best[0], k)
+            adc_topk(&table[0, 0], &codes[0, 0], n, M, &ids[0], &best[0], k)
 
 
 cdef void adc_topk(
-    const f32 *table, const u8 *codes, Py_ssize_t n, Py_ssize_t parts,
+    const f32 *table, const u8 *codes, Py_ssize_t n, Py_ssize_t M,
     i64 *ids, f32 *best, Py_ssize_t k
 ) noexcept nogil:
     cdef:
@@ -138,7 +138,7 @@ cdef void adc_topk(
     found.ids, found.sums, found.k, found.held = ids, best, k, 0
     while start < n:
         size = min(<Py_ssize_t>SCAN, n - start)
-        adc_scan(table, codes + start * parts, sums, size, parts)
+        adc_scan(table, codes + start * M, sums, size, M)
         for i in range(size):
             offer(&found, start + i, sums[i])
         start += SCAN
@@ -164,23 +164,23 @@ def block_codes(
     u8[:, :, ::1] blocks,    # OUT
 ):
     """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
-    cdef Py_ssize_t i, m, n = codes.shape[0], parts = codes.shape[1]
-    require_blocks(blocks.shape[0], blocks.shape[1], blocks.shape[2], n, parts)
-    if n and parts:
+    cdef Py_ssize_t i, m, n = codes.shape[0], M = codes.shape[1]
+    require_blocks(blocks.shape[0], blocks.shape[1], blocks.shape[2], n, M)
+    if n and M:
         with nogil:
-            memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, parts * BLOCK)
+            memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, M * BLOCK)
             for i in range(n):
-                for m in range(parts):
+                for m in range(M):
                     blocks[i // BLOCK, m, i % BLOCK] = codes[i, m]
 
 
 cdef int require_blocks(
-    Py_ssize_t blocks, Py_ssize_t columns, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t parts
+    Py_ssize_t blocks, Py_ssize_t columns, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t M
 ) except -1:
     cdef Py_ssize_t expected = n // BLOCK + (n % BLOCK != 0)
-    if n < 0 or blocks != expected or columns != parts or rows != BLOCK:
+    if n < 0 or blocks != expected or columns != M or rows != BLOCK:
         raise ValueError(
-            f"blocks are {(blocks, columns, rows)}, expected {(expected, parts, BLOCK)}"
+            f"blocks are {(blocks, columns, rows)}, expected {(expected, M, BLOCK)}"
         )
     return 0
 
@@ -193,25 +193,25 @@ def topk_blocks(
     f32[::1] best,               # OUT
 ):
     """Write what topk writes for the n codes that block_codes laid out."""
-    cdef Py_ssize_t parts = blocks.shape[1], k = ids.shape[0]
-    require_scan(table.shape[0], table.shape[1], parts, n, n)
-    require_blocks(blocks.shape[0], parts, blocks.shape[2], n, parts)
+    cdef Py_ssize_t M = blocks.shape[1], k = ids.shape[0]
+    require_scan(table.shape[0], table.shape[1], M, n, n)
+    require_blocks(blocks.shape[0], M, blocks.shape[2], n, M)
     if best.shape[0] != k or k > n:
         raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
-    if k and parts:
+    if k and M:
         with nogil:
-            adc_topk_blocks(&table[0, 0], &blocks[0, 0, 0], n, parts, &ids[0], &best[0], k)
+            adc_topk_blocks(&table[0, 0], &blocks[0, 0, 0], n, M, &ids[0], &best[0], k)
 
 
 cdef void adc_topk_blocks(
-    const f32 *table, const u8 *blocks, Py_ssize_t n, Py_ssize_t parts,
+    const f32 *table, const u8 *blocks, Py_ssize_t n, Py_ssize_t M,
     i64 *ids, f32 *best, Py_ssize_t k
 ) noexcept nogil:
     cdef:
         Py_ssize_t start = 0
         Screen screen
         Best found
-        bint screened = SCREENS and parts <= MAX_PARTS and set_up(&screen, table, parts)
+        bint screened = SCREENS and M <= MAX_M and set_up(&screen, table, M)
     found.ids, found.sums, found.k, found.held = ids, best, k, 0
     while start < n:
         if (
@@ -219,10 +219,10 @@ cdef void adc_topk_blocks(
             and n - start >= SCREEN_BLOCKS * BLOCK
         ):
             tighten(&screen, found.sums[k - 1])
-            offer_passing(&screen, blocks + start * parts, start, &found)
+            offer_passing(&screen, blocks + start * M, start, &found)
             start += SCREEN_BLOCKS * BLOCK
         else:
-            offer_block(table, blocks + start * parts, parts, start, n, &found)
+            offer_block(table, blocks + start * M, M, start, n, &found)
             start += BLOCK
 
 
@@ -242,29 +242,29 @@ cdef void offer_passing(
             offer(
                 found, start + b * BLOCK + lane,
                 lane_sum(
-                    screen.table, blocks + b * BLOCK * screen.parts + lane, screen.parts
+                    screen.table, blocks + b * BLOCK * screen.M + lane, screen.M
                 ),
             )
 
 
 cdef void offer_block(
-    const f32 *table, const u8 *block, Py_ssize_t parts, Py_ssize_t start, Py_ssize_t n,
+    const f32 *table, const u8 *block, Py_ssize_t M, Py_ssize_t start, Py_ssize_t n,
     Best *found
 ) noexcept nogil:
     """Offer the rows of one block."""
     cdef Py_ssize_t i
     for i in range(min(<Py_ssize_t>BLOCK, n - start)):
-        if parts == 8:  # the compiler unrolls what it knows
+        if M == 8:  # the compiler unrolls what it knows
             offer(found, start + i, lane_sum(table, block + i, 8))
         else:
-            offer(found, start + i, lane_sum(table, block + i, parts))
+            offer(found, start + i, lane_sum(table, block + i, M))
 
 
-cdef inline f32 lane_sum(const f32 *table, const u8 *lane, Py_ssize_t parts) noexcept nogil:
+cdef inline f32 lane_sum(const f32 *table, const u8 *lane, Py_ssize_t M) noexcept nogil:
     """Return the sum of a row of a block, in the order of sum_of."""
     cdef:
         f32 total = 0
         Py_ssize_t m
-    for m in range(parts):
-        total += table[m * CENTROIDS + lane[m * BLOCK]]
+    for m in range(M):
+        total += table[m * KSUB + lane[m * BLOCK]]
     return total

@@ -9,7 +9,7 @@ cdef uint64_t bits_hamming(const uint8_t *a, const uint8_t *b, Py_ssize_t n) noe
 cdef void bits_hamming_rows(
     const uint8_t *query, const uint8_t *codes, Py_ssize_t n, Py_ssize_t width, uint32_t *distances
 ) noexcept nogil
-# Writes the part of num_bits that agree.
+# Writes the fraction of num_bits that agree.
 cdef void bits_agreement_rows(
     const uint8_t *query, const uint8_t *codes, Py_ssize_t n, Py_ssize_t width,
     Py_ssize_t num_bits, float *out

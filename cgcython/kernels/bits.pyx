@@ -241,7 +241,7 @@ def agreement_rows(
     Py_ssize_t num_bits,
     f32[::1] out,               # OUT
 ):
-    """Write the part of num_bits that the query and each row of codes agree in."""
+    """Write the fraction of num_bits in which the query and each row of codes agree."""
     cdef Py_ssize_t n = codes.shape[0], width = codes.shape[1]
     agree("a row of codes", width, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)

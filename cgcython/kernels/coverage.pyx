@@ -1,6 +1,6 @@
-"""Some tokens for all: those that cover the others best, and clusters of those that are alike.
+"""Token selection by facility location, and Ward clustering of tokens.
 
-Cosines are whole numbers here, so that every level decides the same.
+Cosines are rounded to whole numbers first, so that every level takes the same decisions.
 """
 from cgcython.kernels._coverage cimport MOST_TOKENS, Cover, cover as cover_best, lay_out
 from cgcython.kernels._door cimport agree, check_offsets
@@ -8,14 +8,18 @@ from cgcython.kernels._types cimport f32, i64, u8, u32
 from cgcython.kernels._ward cimport Ward, cluster_tokens, lay_out_ward
 
 
-def cover_scratch(Py_ssize_t tokens, Py_ssize_t dim):
-    """Return how many bytes `cover` needs as scratch."""
+cdef Py_ssize_t coverage_cover_scratch(Py_ssize_t count, Py_ssize_t dim) noexcept nogil:
     cdef Cover c
-    return lay_out(&c, tokens, dim, NULL)
+    return lay_out(&c, count, dim, NULL)
 
 
-cdef void cover_text(
-    const f32 *values, Py_ssize_t n, Py_ssize_t dim, u32 *kept, f32 *gains, Py_ssize_t k,
+cdef Py_ssize_t coverage_cluster_scratch(Py_ssize_t count, Py_ssize_t dim) noexcept nogil:
+    cdef Ward w
+    return coverage_cover_scratch(count, dim) + lay_out_ward(&w, count, NULL)
+
+
+cdef void coverage_cover(
+    const f32 *tokens, Py_ssize_t count, Py_ssize_t dim, u32 *kept, f32 *gains, Py_ssize_t k,
     u8 *scratch
 ) noexcept nogil:
     cdef:
@@ -23,23 +27,40 @@ cdef void cover_text(
         Py_ssize_t i, at = 0
     if k == 0:
         return
-    lay_out(&c, n, dim, scratch)
-    cover_best(values, &c, k)
-    for i in range(n):
+    lay_out(&c, count, dim, scratch)
+    cover_best(tokens, &c, k)
+    for i in range(count):
         if c.gains[i] >= 0:
             kept[at], gains[at] = <u32>i, <f32>c.gains[i] * <f32>(1.0 / 32768)
             at += 1
 
 
+cdef void coverage_cluster(
+    const f32 *tokens, Py_ssize_t count, Py_ssize_t dim, u32 *labels, Py_ssize_t num_clusters,
+    u8 *scratch
+) noexcept nogil:
+    cdef:
+        Cover c
+        Ward w
+    if count:
+        lay_out(&c, count, dim, scratch)
+        lay_out_ward(&w, count, <u8 *>(c.gains + c.stride))
+        cluster_tokens(tokens, &c, &w, num_clusters, labels)
+
+
+def cover_scratch(Py_ssize_t tokens, Py_ssize_t dim):
+    """Return how many bytes `cover` needs as scratch."""
+    return coverage_cover_scratch(tokens, dim)
+
+
 cdef int check_cover(
     Py_ssize_t n, Py_ssize_t dim, Py_ssize_t k, const u8[::1] scratch
 ) except -1:
-    cdef Cover c
     if k > n:
         raise ValueError(f"kept holds {k}, values holds {n} rows")
     if n > MOST_TOKENS:
         raise ValueError(f"values holds {n} rows, cover takes {MOST_TOKENS}")
-    if scratch.shape[0] < lay_out(&c, n, dim, NULL):
+    if scratch.shape[0] < coverage_cover_scratch(n, dim):
         raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cover_scratch")
     return 0
 
@@ -59,7 +80,7 @@ def cover(
     agree("gains", gains.shape[0], "kept", k)
     check_cover(n, dim, k, scratch)
     with nogil:
-        cover_text(&values[0, 0], n, dim, &kept[0], &gains[0], k, &scratch[0])
+        coverage_cover(&values[0, 0], n, dim, &kept[0], &gains[0], k, &scratch[0])
 
 
 def cover_documents(
@@ -85,7 +106,7 @@ def cover_documents(
         )
     with nogil:
         for i in range(n):
-            cover_text(
+            coverage_cover(
                 &values[offsets[i], 0], offsets[i + 1] - offsets[i], dim,
                 &kept[kept_offsets[i]], &gains[kept_offsets[i]],
                 kept_offsets[i + 1] - kept_offsets[i], &scratch[0],
@@ -94,10 +115,7 @@ def cover_documents(
 
 def cluster_scratch(Py_ssize_t tokens, Py_ssize_t dim):
     """Return how many bytes `cluster` needs as scratch."""
-    cdef:
-        Cover c
-        Ward w
-    return lay_out(&c, tokens, dim, NULL) + lay_out_ward(&w, tokens, NULL)
+    return coverage_cluster_scratch(tokens, dim)
 
 
 def cluster(
@@ -111,21 +129,13 @@ def cluster(
     The two clusters whose merging moves centres least become one, the lower pair of equals,
     until so many are left. Only directions count.
     """
-    cdef:
-        Cover c
-        Ward w
-        Py_ssize_t n = values.shape[0], dim = values.shape[1], size
+    cdef Py_ssize_t n = values.shape[0], dim = values.shape[1]
     agree("labels", labels.shape[0], "values", n)
     if not min(n, 1) <= num_clusters <= n:
         raise ValueError(f"num_clusters is {num_clusters}, values holds {n} rows")
     if n > MOST_TOKENS:
         raise ValueError(f"values holds {n} rows, cluster takes {MOST_TOKENS}")
-    size = lay_out(&c, n, dim, NULL)
-    if scratch.shape[0] < size + lay_out_ward(&w, n, NULL):
+    if scratch.shape[0] < coverage_cluster_scratch(n, dim):
         raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cluster_scratch")
-    if n == 0:
-        return
     with nogil:
-        lay_out(&c, n, dim, &scratch[0])
-        lay_out_ward(&w, n, <u8 *>(c.gains + c.stride))
-        cluster_tokens(&values[0, 0], &c, &w, num_clusters, &labels[0])
+        coverage_cluster(&values[0, 0], n, dim, &labels[0], num_clusters, &scratch[0])

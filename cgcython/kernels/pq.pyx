@@ -1,11 +1,12 @@
-"""Product quantization: each part of a vector becomes the number of its nearest centroid.
+"""Product quantization: a code of 8 bits names the nearest centroid of each subvector.
 
+A vector is cut into M subvectors of dsub values; each of the M subspaces has ksub = 256 centroids.
 Whole-number and float32 screens rule centroids out by proven bounds and the float64 distance
 decides among those that are left, so that every level returns the codes of the definition.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
-from cgcython.kernels._codebook cimport CENTROIDS, MAX_WIDTH, Codebook, padded, read
+from cgcython.kernels._codebook cimport KSUB, MAX_D_OUT, padded, read
 from cgcython.kernels._door cimport plain_vector
 from cgcython.kernels._pq_decode cimport decode_all
 from cgcython.kernels._pq_encode cimport encode_all, encode_block, first_nonfinite
@@ -19,15 +20,53 @@ cdef extern from "_pq.h" nogil:
     f32 distance_of "cg_pq_distance"(const f32 *x, const f32 *y, Py_ssize_t n)
 
 
+cdef int pq_read(object prepared, PQCodebook *book) except -1:
+    return read(prepared, book)
+
+
+cdef Py_ssize_t pq_scratch(const PQCodebook *book) noexcept nogil:
+    return BLOCK * padded(max(book.d_out, book.dim)) if book.mean != NULL else 0
+
+
+cdef Py_ssize_t pq_encode(
+    const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+) noexcept nogil:
+    return encode_all(book, values, n, codes, scratch)
+
+
+cdef void pq_decode(
+    const PQCodebook *book, const u8 *codes, Py_ssize_t n, f32 *values, f32 *scratch
+) noexcept nogil:
+    decode_all(book, codes, n, values, scratch)
+
+
+cdef void pq_dot_table(const PQCodebook *book, const f32 *query, f32 *table) noexcept nogil:
+    cdef Py_ssize_t m, i
+    for m in range(book.M):
+        for i in range(KSUB):
+            table[m * KSUB + i] = dot_of(
+                query + m * book.dsub, book.centroids + (m * KSUB + i) * book.dsub, book.dsub
+            )
+
+
+cdef void pq_distance_table(const PQCodebook *book, const f32 *query, f32 *table) noexcept nogil:
+    cdef Py_ssize_t m, i
+    for m in range(book.M):
+        for i in range(KSUB):
+            table[m * KSUB + i] = distance_of(
+                query + m * book.dsub, book.centroids + (m * KSUB + i) * book.dsub, book.dsub
+            )
+
+
 cdef int require_rows(
-    const Codebook *book, Py_ssize_t n, Py_ssize_t dim, Py_ssize_t codes, Py_ssize_t parts,
+    const PQCodebook *book, Py_ssize_t n, Py_ssize_t dim, Py_ssize_t codes, Py_ssize_t M,
     Py_ssize_t scratch
 ) except -1:
     if dim != book.dim:
         raise ValueError(f"rows hold {dim} values, the codebook {book.dim}")
-    if codes != n or parts != book.parts:
-        raise ValueError(f"codes are {(codes, parts)}, expected {(n, book.parts)}")
-    if book.mean != NULL and scratch < BLOCK * padded(max(book.width, book.dim)):
+    if codes != n or M != book.M:
+        raise ValueError(f"codes are {(codes, M)}, expected {(n, book.M)}")
+    if scratch < pq_scratch(book):
         raise ValueError(f"scratch holds {scratch}; use pq_layout.scratch")
     return 0
 
@@ -43,15 +82,13 @@ def encode_rows(
     Where the return is not -1 the codes mean nothing.
     """
     cdef:
-        Codebook book
+        PQCodebook book
         Py_ssize_t n = values.shape[0], found = -1
     read(prepared, &book)
     require_rows(&book, n, values.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
     if n:
         with nogil:
-            found = encode_all(
-                &book, &values[0, 0], n, &codes[0, 0], &scratch[0] if book.mean != NULL else NULL
-            )
+            found = pq_encode(&book, &values[0, 0], n, &codes[0, 0], &scratch[0])
     return found
 
 
@@ -61,16 +98,16 @@ def encode_vector(object values, object prepared):
     That is when it is no finite, contiguous float32 ndarray [dim].
     """
     cdef:
-        Codebook book
-        f32[MAX_WIDTH] parts
+        PQCodebook book
+        f32[MAX_D_OUT] subvectors
         const f32 *x
         object codes
     read(prepared, &book)
     x = plain_vector(values, book.dim)
     if x is NULL or first_nonfinite(x, book.dim) >= 0:
         return None
-    codes = PyBytes_FromStringAndSize(NULL, book.parts)
-    encode_block(&book, x, 1, <u8 *>PyBytes_AS_STRING(codes), parts)
+    codes = PyBytes_FromStringAndSize(NULL, book.M)
+    encode_block(&book, x, 1, <u8 *>PyBytes_AS_STRING(codes), subvectors)
     return codes
 
 
@@ -82,26 +119,24 @@ def decode_rows(
 ):
     """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     cdef:
-        Codebook book
+        PQCodebook book
         Py_ssize_t n = out.shape[0]
     read(prepared, &book)
     require_rows(&book, n, out.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
     if n:
         with nogil:
-            decode_all(
-                &book, &codes[0, 0], n, &out[0, 0], &scratch[0] if book.mean != NULL else NULL
-            )
+            pq_decode(&book, &codes[0, 0], n, &out[0, 0], &scratch[0])
 
 
 def decode_vector(bytes codes not None, object prepared):
     """Return the vector of M bytes of codes."""
     cdef:
-        Codebook book
-        f32[MAX_WIDTH] scratch
+        PQCodebook book
+        f32[MAX_D_OUT] scratch
         object out
     read(prepared, &book)
-    if PyBytes_GET_SIZE(codes) != book.parts:
-        raise ValueError(f"codes hold {len(codes)}, the codebook {book.parts}")
+    if PyBytes_GET_SIZE(codes) != book.M:
+        raise ValueError(f"codes hold {len(codes)}, the codebook {book.M}")
     out = np.PyArray_EMPTY(1, <np.npy_intp *>&book.dim, np.NPY_FLOAT32, 0)
     decode_all(
         &book, <const u8 *>PyBytes_AS_STRING(codes), 1,
@@ -111,12 +146,12 @@ def decode_vector(bytes codes not None, object prepared):
 
 
 cdef int require_table(
-    const Codebook *book, Py_ssize_t values, Py_ssize_t rows, Py_ssize_t columns
+    const PQCodebook *book, Py_ssize_t values, Py_ssize_t rows, Py_ssize_t columns
 ) except -1:
-    if values != book.width:
-        raise ValueError(f"query holds {values}, the codebook {book.width}")
-    if rows != book.parts or columns != CENTROIDS:
-        raise ValueError(f"table is {(rows, columns)}, expected {(book.parts, CENTROIDS)}")
+    if values != book.d_out:
+        raise ValueError(f"query holds {values}, the codebook {book.d_out}")
+    if rows != book.M or columns != KSUB:
+        raise ValueError(f"table is {(rows, columns)}, expected {(book.M, KSUB)}")
     return 0
 
 
@@ -125,19 +160,12 @@ def dot_table(
     object prepared,
     f32[:, ::1] table,     # OUT
 ):
-    """Write the dot products [M, 256] of the parts of a projected query with the centroids."""
-    cdef:
-        Codebook book
-        Py_ssize_t m, i
+    """Write the dot products [M, 256] of a projected query's [d_out] subvectors with centroids."""
+    cdef PQCodebook book
     read(prepared, &book)
     require_table(&book, query.shape[0], table.shape[0], table.shape[1])
     with nogil:
-        for m in range(book.parts):
-            for i in range(CENTROIDS):
-                table[m, i] = dot_of(
-                    &query[m * book.part],
-                    book.centroids + (m * CENTROIDS + i) * book.part, book.part,
-                )
+        pq_dot_table(&book, &query[0], &table[0, 0])
 
 
 def distance_table(
@@ -145,16 +173,9 @@ def distance_table(
     object prepared,
     f32[:, ::1] table,     # OUT
 ):
-    """Write the squared distances [M, 256] of a projected query from the centroids."""
-    cdef:
-        Codebook book
-        Py_ssize_t m, i
+    """Write the squared distances [M, 256] from a projected query's subvectors to centroids."""
+    cdef PQCodebook book
     read(prepared, &book)
     require_table(&book, query.shape[0], table.shape[0], table.shape[1])
     with nogil:
-        for m in range(book.parts):
-            for i in range(CENTROIDS):
-                table[m, i] = distance_of(
-                    &query[m * book.part],
-                    book.centroids + (m * CENTROIDS + i) * book.part, book.part,
-                )
+        pq_distance_table(&book, &query[0], &table[0, 0])

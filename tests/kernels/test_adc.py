@@ -8,9 +8,9 @@ from cgcython.kernels import dispatch
 
 def test_scans_sum_in_order_so_that_all_levels_agree(kernel):
     rng = np.random.default_rng(15)
-    for parts in (1, 8, 13):
-        table = rng.standard_normal((parts, 256), np.float32)
-        codes = rng.integers(0, 256, (100, parts), np.uint8)
+    for M in (1, 8, 13):
+        table = rng.standard_normal((M, 256), np.float32)
+        codes = rng.integers(0, 256, (100, M), np.uint8)
         found, expected = np.empty((2, 100), np.float32)
         kernel("adc").scan(table, codes, found)
         dispatch.load("adc", "reference").scan(table, codes, expected)
@@ -25,13 +25,13 @@ def test_cosines_of_zero_vectors_are_zero(kernel):
 
 
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 1000, 5000])
-@pytest.mark.parametrize("parts", [8, 5])
+@pytest.mark.parametrize("M", [8, 5])
 @pytest.mark.parametrize("tied", [False, True])
-def test_top_rows_are_those_of_a_stable_sort(kernel, n, parts, tied):
-    rng = np.random.default_rng([n, parts])
-    table = rng.standard_normal((parts, 256), np.float32)
+def test_top_rows_are_those_of_a_stable_sort(kernel, n, M, tied):
+    rng = np.random.default_rng([n, M])
+    table = rng.standard_normal((M, 256), np.float32)
     table = np.round(table) if tied else table
-    codes = rng.integers(0, 256, (n, parts), np.uint8)
+    codes = rng.integers(0, 256, (n, M), np.uint8)
     sums, k = np.empty(n, np.float32), min(n, 10)
     kernel("adc").scan(table, codes, sums)
     ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
@@ -62,10 +62,10 @@ def test_blocks_hold_sixty_four_rows_side_by_side(kernel, n):
     assert not blocks.transpose(0, 2, 1).reshape(-1, 5)[n:].any()
 
 
-def tables(rng, parts):
+def tables(rng, M):
     """Return tables that screens find hard: tied, flat, negative, wide, endless."""
-    normal = rng.standard_normal((parts, 256), np.float32)
-    uneven = normal * np.geomspace(1, 1e-6, parts, dtype=np.float32)[:, None]
+    normal = rng.standard_normal((M, 256), np.float32)
+    uneven = normal * np.geomspace(1, 1e-6, M, dtype=np.float32)[:, None]
     endless = np.where(normal > 2.9, np.float32(np.inf), normal)
     near = (1000 + rng.integers(0, 3, normal.shape) * 2.0**-14).astype(np.float32)
     return [normal, normal**2, np.round(normal), 0 * normal, near, uneven, normal * 1e36,
@@ -73,11 +73,11 @@ def tables(rng, parts):
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (64, 7), (4700, 10), (20000, 10), (9999, 700)])
-@pytest.mark.parametrize("parts", [1, 5, 8, 24, 70])
-def test_blocks_give_the_rows_and_sums_of_the_plain_codes(kernel, n, k, parts):
-    rng = np.random.default_rng([n, parts])
-    codes = rng.integers(0, 256, (n, parts), np.uint8)
-    for table in tables(rng, parts):
+@pytest.mark.parametrize("M", [1, 5, 8, 24, 70])
+def test_blocks_give_the_rows_and_sums_of_the_plain_codes(kernel, n, k, M):
+    rng = np.random.default_rng([n, M])
+    codes = rng.integers(0, 256, (n, M), np.uint8)
+    for table in tables(rng, M):
         plain, screened = top(kernel, table, codes, k)
         assert plain == screened
 

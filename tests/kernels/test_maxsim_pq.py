@@ -14,8 +14,8 @@ def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape, dtype=F32)
 
 
-def random_codes(n, subspaces, seed=2):
-    return np.random.default_rng(seed).integers(0, 256, (n, subspaces)).astype(np.uint8)
+def random_codes(n, M, seed=2):
+    return np.random.default_rng(seed).integers(0, 256, (n, M)).astype(np.uint8)
 
 
 def decoded(codebook, codes):
@@ -57,14 +57,14 @@ def score(kernel, query, codebook, codes, starts=(0,), counts=None):
     return sums
 
 
-@pytest.mark.parametrize(("subspaces", "dim"), [(1, 1), (3, 5), (8, 16), (16, 8), (2, 130)])
-def test_tables_hold_the_dots_of_unit_query_tokens(kernel, subspaces, dim):
-    query, codebook = random(35, subspaces * dim), random(subspaces, 256, dim, seed=1)
+@pytest.mark.parametrize(("M", "dsub"), [(1, 1), (3, 5), (8, 16), (16, 8), (2, 130)])
+def test_tables_hold_the_dots_of_unit_query_tokens(kernel, M, dsub):
+    query, codebook = random(35, M * dsub), random(M, 256, dsub, seed=1)
     codebook /= np.abs(codebook).max() * F32(0.6)  # largest value between 1 and 2: no scale
     found, _ = tables(kernel, query, codebook)
-    parts = (query / np.linalg.norm(query, axis=1)[:, None]).reshape(35, subspaces, dim)
-    expected = np.einsum("qmd,mcd->qmc", parts, codebook)
-    lanes = found.transpose(0, 3, 1, 2).reshape(-1, subspaces, 256)
+    subvectors = (query / np.linalg.norm(query, axis=1)[:, None]).reshape(35, M, dsub)
+    expected = np.einsum("qmd,mcd->qmc", subvectors, codebook)
+    lanes = found.transpose(0, 3, 1, 2).reshape(-1, M, 256)
     np.testing.assert_allclose(lanes[:35], expected, atol=3e-6)
     assert not lanes[35:].any()
 
@@ -79,10 +79,10 @@ def test_codes_score_as_their_decoded_tokens(kernel, queries, count):
     np.testing.assert_allclose(found, [expected], atol=max(queries, 1) * TOLERANCE)
 
 
-@pytest.mark.parametrize(("subspaces", "dim"), [(1, 3), (5, 7), (16, 8), (32, 4), (64, 16)])
-def test_any_shape_of_codebook_scores_like_float64(kernel, subspaces, dim):
-    query, codebook = random(4, subspaces * dim), random(subspaces, 256, dim, seed=1)
-    codes = random_codes(40, subspaces)
+@pytest.mark.parametrize(("M", "dsub"), [(1, 3), (5, 7), (16, 8), (32, 4), (64, 16)])
+def test_any_shape_of_codebook_scores_like_float64(kernel, M, dsub):
+    query, codebook = random(4, M * dsub), random(M, 256, dsub, seed=1)
+    codes = random_codes(40, M)
     expected = expected_sum(query, decoded(codebook, codes))
     np.testing.assert_allclose(score(kernel, query, codebook, codes), [expected], atol=4e-6)
 
@@ -126,10 +126,10 @@ def test_a_document_scores_the_same_in_any_batch(kernel):
     assert together.tolist() == apart
 
 
-@pytest.mark.parametrize(("subspaces", "dim"), [(3, 5), (16, 8), (2, 130)])
-def test_levels_with_fma_return_the_same_bits(subspaces, dim):
-    query, codebook = random(40, subspaces * dim), random(subspaces, 256, dim, seed=1)
-    codes = random_codes(50, subspaces)
+@pytest.mark.parametrize(("M", "dsub"), [(3, 5), (16, 8), (2, 130)])
+def test_levels_with_fma_return_the_same_bits(M, dsub):
+    query, codebook = random(40, M * dsub), random(M, 256, dsub, seed=1)
+    codes = random_codes(50, M)
     results = {
         score(lambda name, at=level: dispatch.load(name, at), query, codebook, codes).tobytes()
         for level in FMA_LEVELS

@@ -7,19 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgcython.kernels import dispatch
-from cgcython.kernels.pq_layout import MAX_PART, prepare, scratch
+from cgcython.kernels.pq_layout import MAX_DSUB, prepare, scratch
 
-SHAPES = [(8, 1), (8, 3), (8, 48), (64, 6), (96, 2), (8, 128)]  # parts, values of each
-ROTATED = [(40, 8, 40), (136, 8, 64), (130, 2, 130)]  # values, parts, values after rotation
-
-
-def codebook(rng, parts, part, scale=1.0):
-    return prepare((rng.standard_normal((parts, 256, part)) * scale).astype(np.float32))
+SHAPES = [(8, 1), (8, 3), (8, 48), (64, 6), (96, 2), (8, 128)]  # M, dsub
+ROTATED = [(40, 8, 40), (136, 8, 64), (130, 2, 130)]  # dim, M, d_out
 
 
-def rotated(rng, dim, parts, width, scale=1.0):
-    centroids = rng.standard_normal((parts, 256, width // parts)) * scale
-    mean, matrix = rng.standard_normal(dim) * scale, rng.standard_normal((dim, width))
+def codebook(rng, M, dsub, scale=1.0):
+    return prepare((rng.standard_normal((M, 256, dsub)) * scale).astype(np.float32))
+
+
+def rotated(rng, dim, M, d_out, scale=1.0):
+    centroids = rng.standard_normal((M, 256, d_out // M)) * scale
+    mean, matrix = rng.standard_normal(dim) * scale, rng.standard_normal((dim, d_out))
     return prepare(centroids, mean, np.linalg.qr(matrix)[0])
 
 
@@ -45,26 +45,28 @@ def defined(rows, prepared):
 
 def nearest(rows, prepared):
     """The codes by numpy's float64 alone, in whatever order it sums."""
-    parts = rows.astype(np.float64)
+    subvectors = rows.astype(np.float64)
     if prepared.rotation is not None:
-        parts = (parts - prepared.mean) @ prepared.rotation.astype(np.float64)
-    parts = parts.reshape(len(rows), len(prepared.centroids), 1, prepared.centroids.shape[2])
-    return ((parts - prepared.centroids) ** 2).sum(axis=3).argmin(axis=2)
+        subvectors = (subvectors - prepared.mean) @ prepared.rotation.astype(np.float64)
+    subvectors = subvectors.reshape(
+        len(rows), len(prepared.centroids), 1, prepared.centroids.shape[2]
+    )
+    return ((subvectors - prepared.centroids) ** 2).sum(axis=3).argmin(axis=2)
 
 
-@pytest.mark.parametrize(("parts", "part"), SHAPES)
+@pytest.mark.parametrize(("M", "dsub"), SHAPES)
 @pytest.mark.parametrize("n", [0, 1, 5, 6, 50, 97])
-def test_codes_name_the_nearest_centroids(kernel, parts, part, n):
-    rng = np.random.default_rng([parts, part, n])
-    prepared = codebook(rng, parts, part)
+def test_codes_name_the_nearest_centroids(kernel, M, dsub, n):
+    rng = np.random.default_rng([M, dsub, n])
+    prepared = codebook(rng, M, dsub)
     rows = rows_of(rng, n, prepared)
     np.testing.assert_array_equal(encode(kernel, rows, prepared), nearest(rows, prepared))
 
 
-@pytest.mark.parametrize(("dim", "parts", "width"), ROTATED)
-def test_rotated_codes_name_the_nearest_centroids(kernel, dim, parts, width):
+@pytest.mark.parametrize(("dim", "M", "d_out"), ROTATED)
+def test_rotated_codes_name_the_nearest_centroids(kernel, dim, M, d_out):
     rng = np.random.default_rng(dim)
-    prepared = rotated(rng, dim, parts, width)
+    prepared = rotated(rng, dim, M, d_out)
     rows = rows_of(rng, 101, prepared)
     np.testing.assert_array_equal(encode(kernel, rows, prepared), nearest(rows, prepared))
 
@@ -108,9 +110,9 @@ def test_codes_hold_where_eight_bits_tell_centroids_poorly_apart(kernel, spread,
     np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
 
 
-@pytest.mark.parametrize("part", [1, 127, 505, MAX_PART])
-def test_sums_of_the_largest_whole_numbers_do_not_overflow(kernel, part):
-    signs = np.random.default_rng(part).choice([-1, 1], (2, 256, part))
+@pytest.mark.parametrize("dsub", [1, 127, 505, MAX_DSUB])
+def test_sums_of_the_largest_whole_numbers_do_not_overflow(kernel, dsub):
+    signs = np.random.default_rng(dsub).choice([-1, 1], (2, 256, dsub))
     prepared = prepare(signs)
     rows = np.concatenate(list(signs[:, [7, 250]]), axis=1).astype(np.float32)
     np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
@@ -155,9 +157,9 @@ def test_codes_equal_those_of_faiss(kernel):
 @given(st.data())
 def test_every_level_returns_the_codes_of_the_definition(data):
     values = st.floats(-4, 4, width=16)
-    seed, part = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(1, 5))
-    prepared = codebook(np.random.default_rng(seed), 8, part)
-    rows = data.draw(st.lists(st.lists(values, min_size=8 * part, max_size=8 * part), min_size=1))
+    seed, dsub = data.draw(st.integers(0, 2**32 - 1)), data.draw(st.integers(1, 5))
+    prepared = codebook(np.random.default_rng(seed), 8, dsub)
+    rows = data.draw(st.lists(st.lists(values, min_size=8 * dsub, max_size=8 * dsub), min_size=1))
     rows = np.array(rows, np.float32)
     for level in dispatch.available():
         codes = encode(lambda family, level=level: dispatch.load(family, level), rows, prepared)
@@ -181,8 +183,8 @@ def test_decoding_turns_back_and_adds_the_mean(kernel):
     rng = np.random.default_rng(9)
     prepared = rotated(rng, 136, 8, 64)
     codes = rng.integers(0, 256, (77, 8), np.uint8)
-    parts = prepared.centroids[np.arange(8), codes].reshape(77, -1).astype(np.float64)
-    expected = parts @ prepared.rotation.T + prepared.mean
+    rows = prepared.centroids[np.arange(8), codes].reshape(77, -1).astype(np.float64)
+    expected = rows @ prepared.rotation.T + prepared.mean
     # float32 sums of 64 products of numbers near 1
     np.testing.assert_allclose(decode(kernel, codes, prepared), expected, atol=1e-5)
 
@@ -297,6 +299,6 @@ def test_preparing_refuses_what_kernels_could_not_hold():
     with pytest.raises(ValueError, match="expected"):
         prepare(np.zeros((8, 255, 2)))
     with pytest.raises(ValueError, match="over"):
-        prepare(np.zeros((1, 256, MAX_PART + 1)))
+        prepare(np.zeros((1, 256, MAX_DSUB + 1)))
     with pytest.raises(ValueError, match="rotation is"):
         prepare(np.zeros((8, 256, 2)), np.zeros(20), np.zeros((20, 15)))

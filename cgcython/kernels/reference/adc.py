@@ -36,10 +36,10 @@ def topk(table, codes, ids, best):
 def block_codes(codes, blocks):
     """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
     _require_blocks(blocks, *codes.shape)
-    parts = codes.shape[1]
-    padded = np.zeros((len(blocks) * BLOCK, parts), np.uint8)
+    M = codes.shape[1]
+    padded = np.zeros((len(blocks) * BLOCK, M), np.uint8)
     padded[: len(codes)] = codes
-    blocks[...] = padded.reshape(len(blocks), BLOCK, parts).transpose(0, 2, 1)
+    blocks[...] = padded.reshape(len(blocks), BLOCK, M).transpose(0, 2, 1)
 
 
 def topk_blocks(table, blocks, n, ids, best):
@@ -49,8 +49,8 @@ def topk_blocks(table, blocks, n, ids, best):
     topk(table, codes[:n], ids, best)
 
 
-def _require_blocks(blocks, n, parts):
-    expected = -(-n // BLOCK), parts, BLOCK
+def _require_blocks(blocks, n, M):
+    expected = -(-n // BLOCK), M, BLOCK
     if n < 0 or blocks.shape != expected:
         raise ValueError(f"blocks are {blocks.shape}, expected {expected}")
 

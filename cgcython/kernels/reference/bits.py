@@ -70,7 +70,7 @@ def hamming_rows(query, codes, distances):
 
 
 def agreement_rows(query, codes, num_bits, out):
-    """Write the part of num_bits that the query and each row of codes agree in."""
+    """Write the fraction of num_bits in which the query and each row of codes agree."""
     agree("a row of codes", codes.shape[1], "query", query.shape[0])
     agree("out", out.shape[0], "codes", codes.shape[0])
     if num_bits < 1 or codes.shape[1] != (num_bits + 7) // 8:

@@ -1,4 +1,4 @@
-"""Some tokens for all, by definition: those that cover the others best, and clusters."""
+"""Token selection by facility location, and Ward clustering of tokens, by definition."""
 
 import numpy as np
 

@@ -6,23 +6,23 @@ from cgcython.kernels.reference.documents import LANES, check_documents
 
 
 def tables(packed, codebook, out):
-    """Write the dots of a packed query with all centroids: [blocks, subspaces, 256, 32].
+    """Write the dots of a packed query with all centroids: [blocks, M, 256, 32].
 
-    `packed` is what maxsim.pack_query wrote, `codebook` [subspaces, 256, dim of a subspace].
+    `packed` is what maxsim.pack_query wrote, `codebook` [M, 256, dsub].
     """
-    subspaces, centroids, dim = codebook.shape
+    M, ksub, dsub = codebook.shape
     _check(codebook, out.shape[1])
-    if packed.shape[1:] != (subspaces * dim, LANES):
-        raise ValueError(f"packed is {packed.shape}, expected (blocks, {subspaces * dim}, {LANES})")
-    if out.shape != (len(packed), subspaces, centroids, LANES):
+    if packed.shape[1:] != (M * dsub, LANES):
+        raise ValueError(f"packed is {packed.shape}, expected (blocks, {M * dsub}, {LANES})")
+    if out.shape != (len(packed), M, ksub, LANES):
         raise ValueError(f"out is {out.shape}, packed holds {len(packed)} blocks")
-    query = packed.reshape(len(packed), subspaces, dim, LANES).astype(np.float64)
+    query = packed.reshape(len(packed), M, dsub, LANES).astype(np.float64)
     with np.errstate(invalid="ignore"):  # centroids that are not finite
         out[:] = (codebook.astype(np.float64) * _scale(codebook)) @ query
 
 
 def squares(codebook, out):
-    """Write the squared length of each centroid as inverse_norms wants it: [subspaces, 256]."""
+    """Write the squared length of each centroid as inverse_norms wants it: [M, 256]."""
     _check(codebook, len(out))
     if out.shape[1] != codebook.shape[1]:
         raise ValueError(f"a row of out holds {out.shape[1]}, a code {codebook.shape[1]}")
@@ -71,8 +71,8 @@ def _scale(codebook):
     return 2.0 ** np.clip(1 - np.frexp(peak)[1], -126, 126)
 
 
-def _check(codebook, subspaces):
+def _check(codebook, M):
     if codebook.shape[1] != 256:
         raise ValueError(f"a subspace holds {codebook.shape[1]}, a code 256")
-    if len(codebook) != subspaces:
-        raise ValueError(f"the subspaces are {len(codebook)}, a token holds {subspaces}")
+    if len(codebook) != M:
+        raise ValueError(f"the subspaces are {len(codebook)}, a token holds {M}")

@@ -17,11 +17,11 @@ def encode_rows(values, prepared, codes, scratch):
     finite = np.isfinite(values)
     if not finite.all():
         return int(np.argmin(finite))
-    parts = _projected(values.astype(F64), prepared)
-    subvectors, _, width = prepared.centroids.shape
-    for m in range(subvectors):
-        part = parts[:, m * width : (m + 1) * width]
-        codes[:, m] = _distances(part, prepared.centroids[m].astype(F64)).argmin(axis=1)
+    projected = _projected(values.astype(F64), prepared)
+    M, _, dsub = prepared.centroids.shape
+    for m in range(M):
+        subvectors = projected[:, m * dsub : (m + 1) * dsub]
+        codes[:, m] = _distances(subvectors, prepared.centroids[m].astype(F64)).argmin(axis=1)
     return -1
 
 
@@ -35,10 +35,10 @@ def _projected(values, prepared):
     return sums
 
 
-def _distances(part, centroids):
-    sums = np.zeros((len(part), len(centroids)))
-    for k in range(part.shape[1]):
-        difference = part[:, k, None] - centroids[:, k]
+def _distances(subvectors, centroids):
+    sums = np.zeros((len(subvectors), len(centroids)))
+    for k in range(subvectors.shape[1]):
+        difference = subvectors[:, k, None] - centroids[:, k]
         sums += difference * difference
     return sums
 
@@ -66,12 +66,11 @@ def encode_vector(values, prepared):
 def decode_rows(codes, prepared, out, scratch):
     """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     _require_shapes(out, codes, prepared)
-    subvectors = np.arange(codes.shape[1])
-    width = codes.shape[1] * prepared.centroids.shape[2]
-    parts = prepared.centroids[subvectors, codes].reshape(len(codes), width)
+    M, _, dsub = prepared.centroids.shape
+    rows = prepared.centroids[np.arange(M), codes].reshape(len(codes), M * dsub)
     if prepared.rotation is not None:
-        parts = parts.astype(F64) @ prepared.rotation.T.astype(F64) + prepared.mean
-    out[...] = parts
+        rows = rows.astype(F64) @ prepared.rotation.T.astype(F64) + prepared.mean
+    out[...] = rows
 
 
 def decode_vector(codes, prepared):
@@ -82,23 +81,23 @@ def decode_vector(codes, prepared):
 
 
 def dot_table(query, prepared, table):
-    """Write the dot products [M, 256] of the parts of a projected query [d_out] with centroids."""
-    table[...] = np.einsum("md,mkd->mk", _parts(query, prepared, table), prepared.centroids)
+    """Write the dot products [M, 256] of a projected query's [d_out] subvectors with centroids."""
+    table[...] = np.einsum("md,mkd->mk", _subvectors(query, prepared, table), prepared.centroids)
 
 
 def distance_table(query, prepared, table):
-    """Write the squared distances [M, 256] of a projected query [d_out] from the centroids."""
-    parts = _parts(query, prepared, table)
-    table[...] = ((parts[:, None] - prepared.centroids) ** 2).sum(axis=2)
+    """Write the squared distances [M, 256] from a projected query's subvectors to centroids."""
+    subvectors = _subvectors(query, prepared, table)
+    table[...] = ((subvectors[:, None] - prepared.centroids) ** 2).sum(axis=2)
 
 
-def _parts(query, prepared, table):
-    subvectors, centroids, width = prepared.centroids.shape
-    if len(query) != subvectors * width:
-        raise ValueError(f"query holds {len(query)}, the codebook {subvectors * width}")
-    if table.shape != (subvectors, centroids):
-        raise ValueError(f"table is {table.shape}, expected {(subvectors, centroids)}")
-    return query.astype(F64).reshape(subvectors, width)
+def _subvectors(query, prepared, table):
+    M, ksub, dsub = prepared.centroids.shape
+    if len(query) != M * dsub:
+        raise ValueError(f"query holds {len(query)}, the codebook {M * dsub}")
+    if table.shape != (M, ksub):
+        raise ValueError(f"table is {table.shape}, expected {(M, ksub)}")
+    return query.astype(F64).reshape(M, dsub)
 
 
 def _require_shapes(values, codes, prepared):
