@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from cgcython import strict_json, tensors
 from cgcython.base import ModelId
+from cgcython.checks import require_real
 from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
 from cgcython.tensors import ArrayForm, Malformed, require_arrays, told_as_damage
@@ -22,6 +24,7 @@ TENSORS = {
 }
 TEXTS = ("format", "model", "sha256", "training", "version")  # the rest of the metadata is JSON
 OWN = ("format", "version", "sha256")  # what a file says of itself, not of its codebook
+COSTS = ("recall10_drop", "held_out_loss")  # what a codebook costs: the first that was measured
 FOLDER = "pq8_codebooks"
 
 
@@ -57,6 +60,22 @@ def contents_hash(arrays: Mapping[str, Float32Array]) -> str:
         digest.update(f"{name} {arrays[name].shape}\n".encode())
         digest.update(np.ascontiguousarray(arrays[name], "<f4").data)
     return digest.hexdigest()
+
+
+def checked_facts(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metadata of a codebook, read-only.
+
+    Raises InvalidInput where its costs are no numbers or what stands in a file as text is none.
+    """
+    facts = dict(metadata)
+    for name in COSTS:
+        if name in facts:
+            require_real(facts[name], f"codebook metadata {name}")
+    for name in TEXTS:
+        if not isinstance(facts.get(name, ""), str):
+            what = f"codebook metadata {name}"
+            raise InvalidInput(what=what, expected="text", actual=facts[name])
+    return MappingProxyType(facts)
 
 
 def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any]) -> bytes:
