@@ -165,14 +165,22 @@ def _without_tensors(values: Any) -> Any:
 def _checked(
     values: ArrayLike, axes: Sequence[str], shape: Sequence[int | None], finite: bool = True
 ) -> Float32Array:
+    if isinstance(values, np.ndarray):  # before a copy: a view may be larger than memory
+        _require_shape(values.shape, axes, shape)
     array = as_float32(values)
-    if array.ndim != len(shape):
-        raise DimensionMismatch(
-            expected=len(shape), actual=array.ndim, what="dimensions of the array"
-        )
-    for axis, expected, actual in zip(axes, shape, array.shape):
-        if expected is not None and expected != actual:
-            raise DimensionMismatch(expected=expected, actual=actual, what=axis)
+    _require_shape(array.shape, axes, shape)
     if finite:
         require_finite(array)
     return array
+
+
+def _require_shape(
+    found: tuple[int, ...], axes: Sequence[str], wanted: Sequence[int | None]
+) -> None:
+    if len(found) != len(wanted):
+        raise DimensionMismatch(
+            expected=len(wanted), actual=len(found), what="dimensions of the array"
+        )
+    for axis, expected, actual in zip(axes, wanted, found):
+        if expected is not None and expected != actual:
+            raise DimensionMismatch(expected=expected, actual=actual, what=axis)

@@ -123,6 +123,14 @@ def test_names_the_shape_it_wants_and_the_one_that_came(values, expected, actual
     assert (refusal.value.expected, refusal.value.actual) == (expected, actual)
 
 
+@pytest.mark.parametrize("kind", ["f4", "f8", "u1"])
+def test_a_view_larger_than_memory_is_refused_by_its_shape(kind):
+    huge = np.broadcast_to(np.zeros(1, kind), (2**45,))
+    for take in (lambda: as_vector(huge, dim=4), lambda: as_matrix(huge[:, None], dim=4)):
+        with pytest.raises(DimensionMismatch, match=r"got (1|35184372088832)"):
+            take()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39, -1e300])
 def test_names_the_first_value_that_float32_cannot_hold(value):
     values = np.zeros((3, 4))
