@@ -14,6 +14,10 @@ from cgcython.types import Array, ArrayLike, Float32Array, Scalar, TokensLike
 F32 = np.dtype(np.float32)
 CACHE_LINE = 64
 
+# Decorates doors behind which NumPy computes: as it does unless told otherwise, whatever the
+# program has told it (np.seterr). Python 3.11's threads begin so by themselves.
+usual_arithmetic = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+
 
 def aligned_empty(shape: Sequence[int], dtype: DTypeLike = F32) -> Array:
     """Return an array for a kernel's inner loop to read: it begins on a cache line.

@@ -6,6 +6,7 @@ from typing import TypeAlias, overload
 import numpy as np
 
 from cgcython import kernels
+from cgcython.arrays import usual_arithmetic
 from cgcython.checks import require_choice, require_whole
 from cgcython.parallel import require_threads
 from cgcython.similarity import scorers
@@ -43,6 +44,7 @@ def max_sim_batch(
     k: int,
     num_threads: int = 1,
 ) -> Best: ...
+@usual_arithmetic
 def max_sim_batch(
     query: QueryLike | TokenArray,
     documents: DocumentsLike,

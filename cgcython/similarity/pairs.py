@@ -5,7 +5,7 @@ from typing import overload
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_tokens, as_vector
+from cgcython.arrays import as_tokens, as_vector, usual_arithmetic
 from cgcython.checks import require_real
 from cgcython.similarity import scorers
 from cgcython.similarity.batch import max_sim_batch
@@ -54,6 +54,7 @@ def _mean(total: float, count: int) -> float:
 def symmetric_max_sim(a: TokensLike, b: TokenArray) -> Float32Array: ...
 @overload
 def symmetric_max_sim(a: TokensLike, b: TokensLike) -> float: ...
+@usual_arithmetic
 def symmetric_max_sim(a: TokensLike, b: TokensLike | TokenArray) -> float | Float32Array:
     """Return the average of `max_sim` in both directions.
 
