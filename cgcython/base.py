@@ -176,9 +176,10 @@ class Profile(Mapping):
     def from_toml(cls, text):
         """Return the profile of lines such as `E1 = { dimension = 384, method = "pq8" }`."""
         try:
-            rows = [_row(name, row) for name, row in tomllib.loads(text).items()]
-        except tomllib.TOMLDecodeError as error:
+            named = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # too many digits, too many brackets
             raise InvalidInput(what="profile", expected="TOML", actual=error) from None
+        rows = [_row(name, row) for name, row in named.items()]
         profile = cls(rows)
         if len(profile) != len(rows) or not rows:
             actual = f"{len(rows)} lines for {len(profile)} embedders"

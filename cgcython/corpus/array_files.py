@@ -87,7 +87,7 @@ class _Archive(Mapping[str, Array]):
             if not isinstance(found, np.ndarray):
                 raise ValueError(f"{name} in it is no array")
             return found
-        except _DAMAGE as error:
+        except (*_DAMAGE, OSError) as error:  # an offset before the file's beginning
             raise _unreadable(self._path, error) from None
 
     def __iter__(self) -> Iterator[str]:

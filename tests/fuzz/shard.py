@@ -1,0 +1,53 @@
+"""Shards of batch work, decoded and searched."""
+
+import tempfile
+from functools import cache
+
+from fuzz.mutations import change_tensors
+from fuzz.world import MEMORY, as_folder, files_in, memories
+
+from cgcython import Fingerprint, QuantizationError, ShardWriter, open_corpus
+from cgcython.corpus.reading import decoded_arrays, open_reader, open_searcher
+
+SHARD = "shard-00000.safetensors"
+mutate = change_tensors
+
+
+@cache
+def _sound():
+    """Return the files of a folder of one shard."""
+    made = memories()
+    some = [made.make(seed, tokens=2) for seed in range(3)]
+    sparse = [one["E6"] for one in some]
+    tokens = [one["E12"] for one in some[:2]]
+    arrays = {f"E{one}": [memory[f"E{one}"] for memory in some] for one in (1, 2, 9)}
+    arrays |= {
+        "E6.indptr": [0, 20, 40, 60],
+        "E6.indices": [index for one in sparse for index in one.indices.tolist()],
+        "E6.weights": [weight for one in sparse for weight in one.weights.tolist()],
+        "E12.values": [token for one in tokens for token in one.tolist()],
+        "E12.offsets": [0, 2, 4],
+        "E12.rows": [0, 2],
+    }
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        writer = ShardWriter(folder, made.codebooks, profile=made.profile)
+        writer.write_all(open_corpus(arrays, made.profile))
+        return files_in(folder)
+
+
+def seeds():
+    return [_sound()[SHARD]]
+
+
+def fuzz_one(data):
+    with as_folder({**_sound(), SHARD: data}) as folder:
+        try:
+            with open_reader(folder) as reader:
+                len(reader)
+                decoded_arrays(reader)
+            with open_searcher(folder) as searcher:
+                for embedder in ("E1", "E2", "E6", "E9", "E12"):
+                    query = memories().make(0, (embedder,), tokens=2)
+                    searcher.search(Fingerprint(query), k=2)
+        except QuantizationError:
+            pass
