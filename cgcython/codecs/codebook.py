@@ -1,10 +1,13 @@
-"""The codebook of a product quantizer: centroids, a rotation with its mean, an identity."""
+"""The codebook of a product quantizer: centroids, a rotation with its mean, an identity.
 
-from collections.abc import Mapping
+Names are those of faiss and of Jégou et al., Product quantization for nearest neighbor search
+(2011): M subvectors of dsub values, each with ksub = 256 centroids.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from cgcython.arrays import as_float32, as_matrix, as_vector, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.codecs import codebook_file, training
 from cgcython.codecs.base import output, require_finite_rows
+from cgcython.codecs.pq_tables import Norms, SearchTables, cosine_tables, norms_of
 from cgcython.errors import (
     CodebookCorrupt,
     DimensionMismatch,
@@ -21,125 +25,127 @@ from cgcython.errors import (
     RecallLossExceeded,
 )
 from cgcython.files import write_whole
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch, squared_norms
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, prepare, scratch
 from cgcython.parallel import split_rows
+from cgcython.tensors import Malformed, told_as_damage
+from cgcython.types import ArrayLike, BytesLike, Float32Array, StrPath, UInt8Array
 
 
-class SearchTables(NamedTuple):
-    """The cosine of one query with any decoded vector, as sums over its codes.
-
-    cosine = (dot_constant + sum of dots[m, code_m]) / sqrt(norm_constant + sum of norms[m, code_m])
-    """
-
-    dots: np.ndarray
-    norms: np.ndarray
-    dot_constant: float
-    norm_constant: float
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False, repr=False)
 class PQ8Codebook:
-    """256 centroids [M, 256, width / M] for each of M parts of a vector, one byte per part.
+    """The 256 centroids [M, ksub, dsub] of each of M subvectors of a vector, one byte for each.
 
-    With a rotation [dim, width] and a mean [dim], the parts are those of (x - mean) @ rotation.
+    With a rotation [dim, M * dsub] and a mean [dim], the subvectors are those of
+    (x - mean) @ rotation. `metadata` is what JSON can hold. All arrays are float32 and read-only.
+    Raises InvalidInput or NonFiniteValue for arrays that make no codebook.
 
     >>> book = PQ8Codebook(np.zeros((8, 256, 1)) + np.arange(256)[:, None])
     >>> book.quantize([0, 1, 2.4, 2.6, 255, 300, -9, 7]).hex()
     '00010203ffff0007'
     """
 
-    centroids: np.ndarray
-    rotation: np.ndarray | None = None
-    mean: np.ndarray | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    centroids: Float32Array
+    rotation: Float32Array | None
+    mean: Float32Array | None
+    metadata: Mapping[str, Any]
+    prepared: PreparedCodebook = field(init=False)  # the arrays as the kernels want them
 
-    method = QuantizationMethod.PQ8
-    num_centroids = NUM_CENTROIDS
+    method: ClassVar = QuantizationMethod.PQ8
+    num_centroids: ClassVar = NUM_CENTROIDS
 
-    def __post_init__(self):
-        if (self.rotation is None) != (self.mean is None):
-            raise InvalidInput(
-                what="codebook", expected="a rotation and a mean, or neither", actual="one of them"
-            )
-        for name in ("centroids", "rotation", "mean"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, _frozen(getattr(self, name)))
+    def __init__(
+        self,
+        centroids: ArrayLike,
+        rotation: ArrayLike | None = None,
+        mean: ArrayLike | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        if (rotation is None) != (mean is None):
+            expected = "a rotation and a mean, or neither"
+            raise InvalidInput(what="codebook", expected=expected, actual="one of them")
+        own = _frozen(centroids)
+        turn, centre = (None if one is None else _frozen(one) for one in (rotation, mean))
         try:
-            prepared = prepare(self.centroids, self.mean, self.rotation)
+            prepared = prepare(own, centre, turn)
         except ValueError as error:
             raise InvalidInput(what="codebook", expected="arrays that fit", actual=error) from None
-        object.__setattr__(self, "prepared", prepared)
-        object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
+        facts = codebook_file.checked_facts(metadata or {})
+        self.__dict__.update(
+            centroids=own, rotation=turn, mean=centre, metadata=facts, prepared=prepared
+        )
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, PQ8Codebook):
             return NotImplemented
         return self.sha256 == other.sha256
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return self.codebook_id
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"PQ8Codebook(embedding_dim={self.embedding_dim}, "
             f"num_subvectors={self.num_subvectors}, width={self.width}, "
             f"codebook_id={self.codebook_id:#010x})"
         )
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["PQ8Codebook"], tuple[object, ...]]:
         return PQ8Codebook, (self.centroids, self.rotation, self.mean, dict(self.metadata))
 
     @property
-    def embedding_dim(self):
+    def embedding_dim(self) -> int:
         """The number of values of an embedding."""
         return self.prepared.dim
 
     @property
-    def num_subvectors(self):
-        """The number of parts, and of bytes per embedding."""
-        return self.centroids.shape[0]
+    def num_subvectors(self) -> int:
+        """M, the number of subvectors, and of bytes per embedding."""
+        return len(self.centroids)
 
     @property
-    def width(self):
-        """The number of values after the rotation."""
-        return self.centroids.shape[0] * self.centroids.shape[2]
+    def width(self) -> int:
+        """M * dsub, the number of values after the rotation."""
+        return len(self.centroids) * int(self.centroids.shape[2])
 
     @property
-    def cost(self):
+    def cost(self) -> float | None:
         """The drop of Recall@10 where it was judged, else the held-out loss, else None."""
-        return self.metadata.get("recall10_drop", self.metadata.get("held_out_loss"))
+        return next(
+            (self.metadata[name] for name in codebook_file.COSTS if name in self.metadata), None
+        )
 
     @cached_property
-    def sha256(self):
+    def sha256(self) -> str:
         """The hash of the arrays, in hexadecimal."""
-        return codebook_file.contents_hash(self._tensors())
+        return codebook_file.contents_hash(self._arrays())
 
     @property
-    def codebook_id(self):
+    def codebook_id(self) -> int:
         """The number that codes carry: 32 bits of the hash, never 0."""
         return int(self.sha256[:8], 16) or 1
 
     @classmethod
     def train(
         cls,
-        samples,
-        num_subvectors=8,
-        seed=0,
-        rotation="opq",
+        samples: ArrayLike,
+        num_subvectors: int = 8,
+        seed: int = 0,
+        rotation: str | None = "opq",
         *,
-        width=None,
-        sample=None,
-        num_threads=1,
-        progress=None,
-        model="",
-    ):
+        width: int | None = None,
+        sample: int | None = None,
+        num_threads: int = 1,
+        progress: Callable[[int, int, float], object] | None = None,
+        model: str = "",
+    ) -> Self:
         """Return the codebook that suits samples [n, dim].
 
         Of more than `sample` (65,536) some are drawn, by seed; only these are read, so samples may
-        be a memory map of any size. `rotation` is "opq" (principal axes balanced over the parts,
-        then refined), "pca" (not refined) or None; `width` the number of values it keeps (chosen
-        on held-out samples unless given). `progress(step, steps, loss)` hears of each step. The
-        metadata holds the loss on held-out samples and how many of their ten nearest neighbours
+        be a memory map of any size. `rotation` is "opq" (principal axes balanced over the
+        subvectors, then refined), "pca" (not refined) or None; `width` the number of values it
+        keeps (chosen on held-out samples unless given). `progress(step, steps, loss)` is called
+        after each step. `model` names the embedder, the only one that the codebook then serves.
+        The metadata holds the loss on held-out samples and how many of their ten nearest neighbours
         the codes keep, with 95 % intervals. Ctrl-C ends the training with the best codebook so
         far, `interrupted` in its metadata. Raises InvalidInput below 256 samples; warns below 9984.
         """
@@ -155,60 +161,75 @@ class PQ8Codebook:
         )
         return cls(found.centroids, found.rotation, found.mean, {"model": model, **facts})
 
-    def with_facts(self, facts):
+    def with_facts(self, facts: Mapping[str, Any]) -> Self:
         """Return the same codebook with more metadata."""
         return replace(self, metadata={**self.metadata, **facts})
 
-    def quantize(self, values):
-        """Return the codes of one embedding, one byte per part."""
+    def quantize(self, values: ArrayLike) -> bytes:
+        """Return the codes of one embedding, one byte per subvector; errors as in `encode`."""
         codes = kernels.pq.encode_vector(values, self.prepared)
-        if codes is None:
-            codes = kernels.pq.encode_vector(as_vector(values, self.embedding_dim), self.prepared)
-        return codes
+        if codes is not None:
+            return codes
+        return self.encode(as_vector(values, self.embedding_dim)[None]).tobytes()
 
-    def dequantize(self, codes):
+    def dequantize(self, codes: BytesLike) -> Float32Array:
         """Return the embedding that codes stand for.
 
         Raises InvalidQuantizedData for any other number of bytes.
         """
         if len(codes) != self.num_subvectors:
-            raise InvalidQuantizedData(
-                method=self.method, expected_bytes=self.num_subvectors, actual_bytes=len(codes)
-            )
+            lengths = {"expected_bytes": self.num_subvectors, "actual_bytes": len(codes)}
+            raise InvalidQuantizedData(method=self.method, **lengths)
         return kernels.pq.decode_vector(bytes(codes), self.prepared)
 
-    def encode(self, rows, *, num_threads=1, out=None):
-        """Return the codes [n, M] of embeddings [n, dim]; raises NonFiniteValue."""
-        rows = as_matrix(rows, self.embedding_dim, finite=False)
-        codes = output(out, (len(rows), self.num_subvectors), np.uint8)
+    def encode(
+        self, rows: ArrayLike, *, num_threads: int = 1, out: UInt8Array | None = None
+    ) -> UInt8Array:
+        """Return the codes [n, M] of embeddings [n, dim], in `out` where it is given.
 
-        def encode_range(start, stop):
+        Raises DimensionMismatch, NonFiniteValue or InvalidInput.
+        """
+        matrix = as_matrix(rows, self.embedding_dim, finite=False)
+        codes = output(out, (len(matrix), self.num_subvectors), np.uint8)
+
+        def encode_range(start: int, stop: int) -> None:
             some, space = slice(start, stop), scratch(self.prepared)
-            first = kernels.pq.encode_rows(rows[some], self.prepared, codes[some], space)
-            require_finite_rows(first, rows[some], start)
+            first = kernels.pq.encode_rows(matrix[some], self.prepared, codes[some], space)
+            require_finite_rows(first, matrix[some], start)
 
-        split_rows(encode_range, len(rows), num_threads)
+        split_rows(encode_range, len(matrix), num_threads)
         return codes
 
-    def decode(self, codes, *, num_threads=1, out=None):
-        """Return the embeddings [n, dim] of codes [n, M]."""
-        codes = np.ascontiguousarray(codes)
-        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != self.num_subvectors:
-            raise InvalidInput(
-                what="codes",
-                expected=f"u8 [n, {self.num_subvectors}]",
-                actual=f"{codes.dtype} {codes.shape}",
-            )
-        rows = output(out, (len(codes), self.embedding_dim), np.float32)
+    def decode(
+        self, codes: ArrayLike, *, num_threads: int = 1, out: Float32Array | None = None
+    ) -> Float32Array:
+        """Return the embeddings [n, dim] of codes [n, M], in `out` where it is given.
 
-        def decode_range(start, stop):
+        Raises InvalidInput for codes of another length or type than uint8.
+        """
+        matrix = self.checked_codes(codes)
+        rows = output(out, (len(matrix), self.embedding_dim), np.float32)
+
+        def decode_range(start: int, stop: int) -> None:
             some, space = slice(start, stop), scratch(self.prepared)
-            kernels.pq.decode_rows(codes[some], self.prepared, rows[some], space)
+            kernels.pq.decode_rows(matrix[some], self.prepared, rows[some], space)
 
-        split_rows(decode_range, len(codes), num_threads)
+        split_rows(decode_range, len(matrix), num_threads)
         return rows
 
-    def search_tables(self, query):
+    def checked_codes(self, codes: ArrayLike) -> UInt8Array:
+        """Return codes [n, M] as they lie in memory for kernels; raises InvalidInput."""
+        expected = f"u8 [n, {self.num_subvectors}]"
+        try:
+            found = np.ascontiguousarray(codes)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(what="codes", expected=expected, actual=error) from None
+        if found.dtype != np.uint8 or found.ndim != 2 or found.shape[1] != self.num_subvectors:
+            actual = f"{found.dtype} {found.shape}"
+            raise InvalidInput(what="codes", expected=expected, actual=actual)
+        return found
+
+    def search_tables(self, query: ArrayLike) -> SearchTables:
         """Return the tables whose sums over codes are the cosine of query with what they decode to.
 
         >>> book = PQ8Codebook(np.arange(8.0 * 256).reshape(8, 256, 1))
@@ -217,22 +238,13 @@ class PQ8Codebook:
         >>> cosines.round(6)
         array([1.], dtype=float32)
         """
-        query = as_vector(query, self.embedding_dim).astype(np.float64)
-        query /= np.linalg.norm(query) or 1.0
-        dot_constant, parts = 0.0, query
-        if self.rotation is not None:
-            dot_constant, parts = float(query @ self.mean), query @ self.rotation
-        dots = np.empty((self.num_subvectors, NUM_CENTROIDS), np.float32)
-        kernels.pq.dot_table(parts.astype(np.float32), self.prepared, dots)
-        return SearchTables(dots, self._norms[0], dot_constant, self._norms[1])
+        return cosine_tables(self.prepared, self._norms, as_vector(query, self.embedding_dim))
 
     @cached_property
-    def _norms(self):
-        """The squared length of what codes decode to, as a table and a constant."""
-        table, constant = squared_norms(self.centroids, self.mean, self.rotation)
-        return table.astype(np.float32), constant
+    def _norms(self) -> Norms:
+        return norms_of(self.prepared)
 
-    def save(self, path, *, force=False):
+    def save(self, path: StrPath, *, force: bool = False) -> None:
         """Write the codebook to a safetensors file, whole or not at all.
 
         Raises RecallLossExceeded where its `cost` is over 5 %, unless forced.
@@ -243,7 +255,7 @@ class PQ8Codebook:
         write_whole(path, self.to_bytes())
 
     @classmethod
-    def load(cls, path, embedding_dim=None):
+    def load(cls, path: StrPath, embedding_dim: int | None = None) -> Self:
         """Return the codebook of a file that `save` wrote.
 
         Raises CodebookMissing, CodebookCorrupt, or DimensionMismatch where it is for embeddings
@@ -251,35 +263,35 @@ class PQ8Codebook:
         """
         return cls.from_bytes(codebook_file.read(path), embedding_dim, where=str(path))
 
-    def to_bytes(self):
-        """Return the bytes of the codebook's file."""
+    def to_bytes(self) -> bytes:
+        """Return the bytes of the codebook's file; equal codebooks and metadata, equal bytes."""
         own = {"dim": self.embedding_dim, "id": self.codebook_id}
-        return codebook_file.to_bytes(self._tensors(), {**self.metadata, **own})
+        return codebook_file.to_bytes(self._arrays(), {**self.metadata, **own})
 
     @classmethod
-    def from_bytes(cls, data, embedding_dim=None, *, where="bytes"):
+    def from_bytes(
+        cls, data: BytesLike, embedding_dim: int | None = None, *, where: str = "bytes"
+    ) -> Self:
         """Return the codebook of the bytes of a file; errors as in `load`."""
-        tensors, facts = codebook_file.from_bytes(data, where)
+        arrays, facts = codebook_file.from_bytes(data, where)
         claims = facts.pop("dim", None), facts.pop("id", None)
-        try:
-            book = cls(**tensors, metadata=facts)
-        except InvalidInput as error:
-            raise CodebookCorrupt(where=where, reason=str(error)) from None
-        if claims != (book.embedding_dim, book.codebook_id):
-            raise CodebookCorrupt(where=where, reason="its metadata are of another codebook")
+        with told_as_damage(where, CodebookCorrupt):
+            book = cls(**arrays, metadata=facts)
+            if claims != (book.embedding_dim, book.codebook_id):
+                raise Malformed("its metadata are of another codebook")
         if embedding_dim not in (None, book.embedding_dim):
             raise DimensionMismatch(
                 expected=embedding_dim, actual=book.embedding_dim, what="values in the codebook"
             )
         return book
 
-    def _tensors(self):
+    def _arrays(self) -> dict[str, Float32Array]:
         named = {"centroids": self.centroids, "rotation": self.rotation, "mean": self.mean}
         return {name: array for name, array in named.items() if array is not None}
 
 
-def _frozen(array):
-    array = np.array(as_float32(array), order="C")
-    require_finite(array)
-    array.flags.writeable = False
-    return array
+def _frozen(array: ArrayLike) -> Float32Array:
+    own = np.array(as_float32(array), order="C")
+    require_finite(own)
+    own.flags.writeable = False
+    return own

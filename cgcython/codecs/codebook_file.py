@@ -1,24 +1,34 @@
 """Keeps the arrays of a codebook in one safetensors file, and believes nothing it reads back."""
 
 import hashlib
-import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
+from cgcython import strict_json, tensors
 from cgcython.base import ModelId
+from cgcython.checks import require_real
 from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
+from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.tensors import ArrayForm, Malformed, require_arrays, told_as_damage
+from cgcython.types import BytesLike, Float32Array, StrPath
 
 FORMAT, VERSION = "cgcython-pq8", "1"
-TENSORS = ("centroids", "mean", "rotation")
+TENSORS = {
+    "centroids": ArrayForm("F32", ("M", NUM_CENTROIDS, "dsub")),
+    "mean": ArrayForm("F32", ("dim",), optional=True),
+    "rotation": ArrayForm("F32", ("dim", "width"), optional=True),
+}
 TEXTS = ("format", "model", "sha256", "training", "version")  # the rest of the metadata is JSON
 OWN = ("format", "version", "sha256")  # what a file says of itself, not of its codebook
+COSTS = ("recall10_drop", "held_out_loss")  # what a codebook costs: the first that was measured
 FOLDER = "pq8_codebooks"
 
 
-def codebook_path(models, title):
+def codebook_path(models: StrPath, title: str) -> Path:
     """Return where the codebook of the embedder with a title (`ModelId.title`) lives.
 
     >>> codebook_path("models", "Semantic").as_posix()
@@ -27,7 +37,7 @@ def codebook_path(models, title):
     return Path(models) / FOLDER / f"{title}_codebook.safetensors"
 
 
-def train_command(path):
+def train_command(path: StrPath) -> str | None:
     """Return the command that trains the codebook missing at a path, None for a stray path.
 
     >>> train_command("models/pq8_codebooks/Code_codebook.safetensors")
@@ -43,66 +53,79 @@ def train_command(path):
     return f"cgcython train {embedder} --input {embedder}=train.npy --models {path.parents[1]}"
 
 
-def contents_hash(tensors):
+def contents_hash(arrays: Mapping[str, Float32Array]) -> str:
     """Return the sha256 of named float32 arrays, shapes included, in hexadecimal."""
     digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(tensors[name], "<f4"))
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].shape}\n".encode())
+        digest.update(np.ascontiguousarray(arrays[name], "<f4").data)
     return digest.hexdigest()
 
 
-def to_bytes(tensors, facts):
-    """Return the bytes of a codebook file."""
-    facts = {"format": FORMAT, "version": VERSION, **facts, "sha256": contents_hash(tensors)}
-    texts = {key: v if key in TEXTS else json.dumps(v) for key, v in facts.items()}
-    return save({n: np.ascontiguousarray(a, "<f4") for n, a in tensors.items()}, metadata=texts)
+def checked_facts(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metadata of a codebook, read-only.
+
+    Raises InvalidInput where its costs are no numbers or what stands in a file as text is none.
+    """
+    facts = dict(metadata)
+    for name in COSTS:
+        if name in facts:
+            require_real(facts[name], f"codebook metadata {name}")
+    for name in TEXTS:
+        if not isinstance(facts.get(name, ""), str):
+            what = f"codebook metadata {name}"
+            raise InvalidInput(what=what, expected="text", actual=facts[name])
+    return MappingProxyType(facts)
 
 
-def from_bytes(data, where="bytes"):
+def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a codebook file.
+
+    Raises InvalidInput for facts that JSON does not have.
+    """
+    facts = {"format": FORMAT, "version": VERSION, **facts, "sha256": contents_hash(arrays)}
+    try:
+        texts = {key: v if key in TEXTS else strict_json.to_text(v) for key, v in facts.items()}
+    except (TypeError, ValueError) as error:
+        expected = "text, finite numbers, lists and objects"
+        raise InvalidInput(what="codebook metadata", expected=expected, actual=error) from None
+    return tensors.to_bytes(arrays, texts)
+
+
+def from_bytes(
+    data: BytesLike, where: str = "bytes"
+) -> tuple[dict[str, Float32Array], dict[str, Any]]:
     """Return the arrays and the facts of the bytes of a codebook file.
 
     Raises CodebookCorrupt unless they are what `to_bytes` wrote, UnsupportedVersion for those of
     another release.
     """
-    try:
-        tensors, facts = load(bytes(data)), _facts(data)
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CodebookCorrupt(where=where, reason=f"no safetensors: {error}") from None
-    if facts.get("format") == FORMAT and facts.get("version") != VERSION:
-        reason = f"its version is {facts.get('version')!r}, this release reads {VERSION!r}"
-        raise UnsupportedVersion(where=f"codebook {where}", reason=reason)
-    reason = _objection(tensors, facts)
-    if reason:
-        raise CodebookCorrupt(where=where, reason=reason)
-    return tensors, {key: fact for key, fact in facts.items() if key not in OWN}
+    with told_as_damage(where, CodebookCorrupt):
+        arrays, texts = tensors.from_bytes(data)
+        _require_own(texts, where)
+        arrays = require_arrays(arrays, TENSORS)
+        if ("mean" in arrays) != ("rotation" in arrays):
+            raise Malformed("it holds a mean or a rotation without the other")
+        if texts.get("sha256") != contents_hash(arrays):
+            raise Malformed("its sha256 does not match")
+        facts = {key: text for key, text in texts.items() if key not in OWN}
+        parsed = {k: v if k in TEXTS else strict_json.parse(v) for k, v in facts.items()}
+    return arrays, parsed
 
 
-def _facts(data):
-    length = int.from_bytes(data[:8], "little")
-    texts = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    return {key: text if key in TEXTS else json.loads(text) for key, text in texts.items()}
-
-
-def _objection(tensors, facts):
-    if facts.get("format") != FORMAT:
-        return f"its format is {facts.get('format')!r}, not {FORMAT!r}"
-    if set(tensors) not in ({"centroids"}, set(TENSORS)):
-        return f"it holds {', '.join(sorted(tensors))}"
-    if any(array.dtype != np.float32 for array in tensors.values()):
-        return "its arrays are not float32"
-    if facts.get("sha256") != contents_hash(tensors):
-        return "its sha256 does not match"
-    if not all(np.isfinite(array).all() for array in tensors.values()):
-        return "it holds numbers that are not finite"
-    return None
-
-
-def read(path):
-    """Return the bytes of a codebook file; raises CodebookMissing."""
+def read(path: StrPath) -> bytes:
+    """Return the bytes of a codebook file. Raises CodebookMissing or CodebookCorrupt."""
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise CodebookMissing(path=str(path), command=train_command(path)) from None
     except OSError as error:
         raise CodebookCorrupt(where=str(path), reason=error.strerror) from None
+
+
+def _require_own(texts: Mapping[str, str], where: str) -> None:
+    if texts.get("format") != FORMAT:
+        raise Malformed(f"its format is {texts.get('format')!r:.40}, not {FORMAT!r}")
+    if texts.get("version") != VERSION:
+        reason = f"its version is {texts.get('version')!r:.40}, this release reads {VERSION!r}"
+        raise UnsupportedVersion(where=f"codebook {where}", reason=reason)

@@ -52,7 +52,7 @@ def prepare(
     Raises ValueError where shapes disagree.
     """
     centroids = np.ascontiguousarray(centroids, np.float32)
-    if centroids.ndim != 3 or centroids.shape[1] != NUM_CENTROIDS:
+    if centroids.ndim != 3 or centroids.shape[1] != NUM_CENTROIDS or centroids.size == 0:
         raise ValueError(f"centroids are {centroids.shape}, expected [M, {NUM_CENTROIDS}, dsub]")
     if centroids.shape[2] > MAX_DSUB or centroids.shape[0] * centroids.shape[2] > MAX_D_OUT:
         raise ValueError(f"centroids are {centroids.shape}: over {MAX_DSUB} or {MAX_D_OUT} values")

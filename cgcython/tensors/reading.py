@@ -26,7 +26,7 @@ def read_tensors(path: StrPath) -> Tensors:
     process (SIGBUS). `require_whole` tells it before; this package replaces its files whole and
     never shortens them. Raises Malformed for any other file, OSError where it cannot be opened.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=_opened_at_once) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise Malformed("it is no regular file")
@@ -57,6 +57,11 @@ def require_whole(array: Array) -> None:
     mapped = getattr(owner, "_mmap", None)
     if mapped is not None and mapped.size() < len(mapped):
         raise Malformed(f"it was cut short to {mapped.size()} of {len(mapped)} bytes")
+
+
+def _opened_at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe would otherwise be waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _exactly(file: BinaryIO, length: int) -> bytes:

@@ -7,9 +7,13 @@ import pickle
 import faiss
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import mutated
 from safetensors.numpy import save
 
-from cgcython import kernels
+from cgcython import kernels, tensors
+from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.errors import (
@@ -20,6 +24,7 @@ from cgcython.errors import (
     InvalidQuantizedData,
     NonFiniteValue,
     RecallLossExceeded,
+    StorageCorruption,
     UnsupportedVersion,
 )
 
@@ -70,6 +75,8 @@ def test_a_codebook_is_frozen_and_survives_pickling(book):
     [
         (CENTROIDS[:, :255],),
         (CENTROIDS[0],),
+        (CENTROIDS[:0],),
+        (CENTROIDS[:, :, :0],),
         (CENTROIDS, ROTATION),
         (CENTROIDS, ROTATION[:, :39], MEAN),
         (CENTROIDS, ROTATION, MEAN[:63]),
@@ -241,9 +248,100 @@ def test_damaged_files_are_refused(data, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["2", ""])
-def test_other_versions_are_refused_by_name(version):
+def test_other_versions_are_refused_by_name(version, monkeypatch):
+    monkeypatch.setattr(codebook_file, "VERSION", version)
+    data = PLAIN.to_bytes()
+    monkeypatch.undo()
     with pytest.raises(UnsupportedVersion, match=f"its version is '{version}', .* reads '1'"):
-        PQ8Codebook.from_bytes(with_header(version=version))
+        PQ8Codebook.from_bytes(data)
+
+
+@pytest.mark.parametrize("book", BOOKS)
+def test_every_flipped_bit_of_the_header_is_told_or_changes_nothing(book):
+    data = book.to_bytes()
+    for bit in range(8 * (8 + int.from_bytes(data[:8], "little"))):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        try:
+            found = PQ8Codebook.from_bytes(flipped)
+        except StorageCorruption:
+            continue
+        assert (found, found.metadata) == (book, book.metadata)
+
+
+@given(st.data())
+def test_mutated_files_are_told_or_read_as_they_were(data):
+    good = data.draw(st.sampled_from(BOOKS)).to_bytes()
+    found = mutated(data, good)
+    try:
+        book = PQ8Codebook.from_bytes(found)
+    except StorageCorruption:
+        return
+    whole = PQ8Codebook.from_bytes(good)
+    assert (book, book.metadata) == (whole, whole.metadata)
+
+
+LIES = {
+    "an id in words": {"id": '"seven"'},
+    "a dimension that is true": {"dim": "true"},
+    "a cost in words": {"held_out_loss": '"little"'},
+    "a cost that is none": {"recall10_drop": "null"},
+    "deep JSON": {"x": "[" * 100_000},
+    "NaN": {"x": "NaN"},
+}
+
+
+@pytest.mark.parametrize("facts", LIES.values(), ids=LIES)
+def test_files_with_sound_checksums_and_odd_facts_are_refused(facts):
+    arrays, texts = tensors.from_bytes(PLAIN.to_bytes())
+    facts = {
+        key: v if isinstance(v, str) and key == "x" else json.dumps(v) for key, v in facts.items()
+    }
+    with pytest.raises(CodebookCorrupt):
+        PQ8Codebook.from_bytes(tensors.to_bytes(arrays, {**texts, **facts}))
+
+
+SHAPES = {
+    "float64": {"centroids": CENTROIDS.astype(np.float64)},
+    "255 centroids": {"centroids": CENTROIDS[:, :255]},
+    "no subvectors": {"centroids": CENTROIDS[:0]},
+    "empty subvectors": {"centroids": CENTROIDS[:, :, :0]},
+    "an infinity": {"centroids": np.where(CENTROIDS > 1, np.inf, CENTROIDS)},
+    "a mean alone": {"centroids": CENTROIDS, "mean": MEAN},
+    "a rotation alone": {"centroids": CENTROIDS, "rotation": ROTATION},
+    "a shorter mean": {"centroids": CENTROIDS, "rotation": ROTATION, "mean": MEAN[:63]},
+    "a narrower rotation": {"centroids": CENTROIDS, "rotation": ROTATION[:, :39], "mean": MEAN},
+    "another array": {"centroids": CENTROIDS, "more": MEAN},
+}
+
+
+@pytest.mark.parametrize("arrays", SHAPES.values(), ids=SHAPES)
+def test_files_with_sound_checksums_and_odd_arrays_are_refused(arrays):
+    texts = tensors.from_bytes(PLAIN.to_bytes()).texts
+    found = codebook_file.contents_hash(arrays)
+    dim = 64 if "mean" in arrays else arrays["centroids"][:, 0].size
+    texts = {**texts, "sha256": found, "id": str(int(found[:8], 16)), "dim": str(dim)}
+    with pytest.raises(CodebookCorrupt):
+        PQ8Codebook.from_bytes(tensors.to_bytes(arrays, texts))
+
+
+def test_a_file_of_an_earlier_release_is_read():
+    texts = tensors.from_bytes(PLAIN.to_bytes()).texts
+    found = PQ8Codebook.from_bytes(save({"centroids": CENTROIDS}, texts))
+    assert (found, found.metadata) == (PLAIN, PLAIN.metadata)
+
+
+def test_equal_codebooks_have_equal_bytes():
+    backwards = dict(reversed(PLAIN.metadata.items()))
+    assert PQ8Codebook(CENTROIDS, metadata=backwards).to_bytes() == PLAIN.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "facts", [{"x": float("nan")}, {"x": object()}, {"model": 7}, {"held_out_loss": "7"}]
+)
+def test_metadata_that_no_file_could_hold_are_refused(facts):
+    with pytest.raises(InvalidInput, match="codebook metadata"):
+        PQ8Codebook(CENTROIDS, metadata=facts).to_bytes()
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
