@@ -55,8 +55,8 @@ from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import DriftWarning as DriftWarning
 from cgcython.router import QuantizationRouter as QuantizationRouter
 from cgcython.search.code_index import CodeIndex as CodeIndex
+from cgcython.search.searcher import Hit as Hit
 from cgcython.search.store import FingerprintStore as FingerprintStore
-from cgcython.search.store import Hit as Hit
 from cgcython.similarity import PreparedQuery as PreparedQuery
 from cgcython.similarity import TokenAlignment as TokenAlignment
 from cgcython.similarity import approximate_max_sim as approximate_max_sim

@@ -16,6 +16,7 @@ UInt32Array: TypeAlias = NDArray[np.uint32]
 Int8Array: TypeAlias = NDArray[np.int8]
 Int64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
+KeyArray: TypeAlias = NDArray[np.bytes_]  # keys of records
 StrPath: TypeAlias = str | PathLike[str]
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 Progress: TypeAlias = Callable[[int], object]  # told how many more are done
@@ -61,6 +62,7 @@ __all__ = [
     "HasEmbeddings",
     "Int8Array",
     "Int64Array",
+    "KeyArray",
     "Progress",
     "Scalar",
     "StrPath",

@@ -10,17 +10,13 @@ from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.router import QuantizationRouter
 from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
-from cgcython.search.columns import Column
-from cgcython.search.loading import KEY
-from cgcython.search.store import Searcher
+from cgcython.search.column import Column
+from cgcython.search.keys import KEY
+from cgcython.search.loading import Part
+from cgcython.search.searcher import Searcher
 
 CENTRES, DRAWN = 500, 1 << 14
 EXCHANGED = {PQ8Scan: 2, BinaryScan: 12, Float8Scan: 24}  # codes of a row
-KINDS = {
-    PQ8Scan: lambda scan: (PQ8Scan, scan.codebook.embedding_dim, scan.codebook.codebook_id),
-    BinaryScan: lambda scan: (BinaryScan, scan.codec.dim, scan.codec.threshold),
-    Float8Scan: lambda scan: (Float8Scan, scan.codes.shape[1]),
-}
 
 
 class RandomColumns(Searcher):
@@ -35,8 +31,7 @@ class RandomColumns(Searcher):
         self._columns = self
         for one in sorted(map(ModelId.parse, embedders)):
             scan = self._scan(one, books, records)
-            scan.key = KINDS[type(scan)](scan)
-            self.columns[one] = Column.of([(self.keys, scan)])
+            self.columns[one] = Column.of([Part(self.keys, scan)])
 
     def get(self, model_id):
         """Return the column of an embedder, as Columns do."""
@@ -62,9 +57,10 @@ class RandomColumns(Searcher):
 
     def _scan(self, model_id, books, records):
         drawn = self.encoded(model_id, books, self.vectors(model_id))
-        scan = drawn.take(self.rng.integers(0, DRAWN, records))
-        scan.codes = self._noisy(scan.codes, EXCHANGED[type(scan)])
-        return scan
+        arrays = drawn.take(self.rng.integers(0, DRAWN, records)).arrays()
+        arrays["codes"] = self._noisy(arrays["codes"], EXCHANGED[type(drawn)])
+        arrays.pop("inverse_norms", None)  # those of the noisy codes are measured anew
+        return drawn.with_arrays(arrays)
 
     def encoded(self, model_id, books, vectors):
         """Return the scan of some vectors."""

@@ -13,7 +13,10 @@ from cgcython.arrays import as_matrix
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
-from cgcython.search.scans import DecodedScan, InvertedScan, TokenScan, make_scan, scan_key
+from cgcython.search.scans import make_scan, scan_key
+from cgcython.search.sparse_scans import InvertedScan
+from cgcython.search.token_scans import Float32TokenScan
+from cgcython.search.vector_scan import VectorScan
 
 NEAR_BYTES = 1 << 20
 ENOUGH_SECONDS, MOST_REPEATS = 0.2, 5
@@ -55,7 +58,7 @@ class Exact:
             case QuantizationMethod.TOKEN_PRUNING:
                 values = np.concatenate(documents)
                 counts = np.array([len(one) for one in documents], np.int64)
-                scan = TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
+                scan = Float32TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
                 num_bytes = values.nbytes
             case _:
                 return Block(near(as_matrix(documents)), documents.nbytes)
@@ -66,7 +69,7 @@ def near(values):
     """Return scans of few enough rows to stay in a core's cache while queries meet them."""
     step = max(1, NEAR_BYTES // max(1, values[:1].nbytes))
     parts = (slice(start, start + step) for start in range(0, len(values), step))
-    return [(rows, DecodedScan(values[rows])) for rows in parts]
+    return [(rows, VectorScan(values[rows])) for rows in parts]
 
 
 class Codes(Exact):

@@ -1,5 +1,6 @@
 """Finds fingerprints: exact scans over the codes of each embedder, fused by reciprocal rank."""
 
-from cgcython.search.store import FingerprintStore, Hit
+from cgcython.search.searcher import Hit
+from cgcython.search.store import FingerprintStore
 
 __all__ = ["FingerprintStore", "Hit"]

@@ -1,49 +1,126 @@
-"""What a search may be asked for: embedders and their weights, ids, a shortlist to order anew."""
+"""Checks what a search is asked for."""
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderName, ModelId
+from cgcython.checks import require_choice, require_real, require_whole
 from cgcython.errors import InvalidInput
-from cgcython.search.loading import KEY
-from cgcython.store.ids import as_key
+from cgcython.fingerprint import Fingerprint
+from cgcython.search.fusion import deciding_depth
+from cgcython.search.keys import keys_of
+from cgcython.search.scan import METRICS
+from cgcython.store.ids import RecordId
+from cgcython.types import KeyArray
+
+Embedders: TypeAlias = EmbedderName | Iterable[EmbedderName]
+Weights: TypeAlias = Mapping[Any, float]  # by embedder, in any of its names
+Query: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or embeddings by embedder
 
 
-def weights_of(query, embedders, weights, rerank=None):
-    """Return `{ModelId: weight}` of the embedders that rank, the heaviest 1, and `rerank`'s."""
+class Request(NamedTuple):
+    """What a search is asked for, checked.
+
+    `weights` are those of the embedders that rank, the heaviest 1. They find `shortlist` records,
+    of which `rerank`, where there is one, chooses the k best. Only `keys` rank, where given.
+    """
+
+    query: Fingerprint
+    k: int
+    weights: dict[ModelId, float]
+    rerank: ModelId | None
+    rerank_weight: float
+    shortlist: int
+    metric: str
+    keys: KeyArray | None
+    approximate: int
+    num_threads: int
+
+    @property
+    def embedders(self) -> list[ModelId]:
+        """Those that rank and the one that orders anew."""
+        return [*self.weights] if self.rerank is None else [*self.weights, self.rerank]
+
+    @property
+    def uses_graphs(self) -> bool:
+        """Whether graphs find the records: they know neither dot products nor filters."""
+        return self.approximate > 0 and self.keys is None and self.metric == "cosine"
+
+    @property
+    def depth(self) -> int:
+        """How many records each graph has to find for the best fused ones to be among them."""
+        return max(deciding_depth([*self.weights.values()], self.shortlist), self.approximate)
+
+
+def checked_request(
+    query: Query,
+    k: int,
+    embedders: Embedders | None,
+    weights: Weights | None,
+    metric: str,
+    among: Iterable[RecordId] | None,
+    rerank: EmbedderName | None,
+    oversample: int,
+    approximate: bool | int,
+    num_threads: int,
+) -> Request:
+    """Return the Request of the arguments of `Searcher.search`; raises InvalidInput."""
+    k, fingerprint = require_whole(k, "k", 1), Fingerprint.of(query)
+    last = None if rerank is None else ModelId.parse(rerank)
+    ranking, last_weight = _weights_of(fingerprint, embedders, weights or {}, last)
+    return Request(
+        fingerprint,
+        k,
+        weights=ranking,
+        rerank=last,
+        rerank_weight=last_weight,
+        shortlist=k if last is None else k * require_whole(oversample, "oversample", 1),
+        metric=require_choice(metric, "metric", METRICS),
+        keys=None if among is None else keys_of(among),
+        approximate=_least_proposed(approximate),
+        num_threads=num_threads,
+    )
+
+
+def _least_proposed(approximate: bool | int) -> int:
+    """Return how many records a graph has to find at least, 0 where none is asked."""
+    if isinstance(approximate, (bool, np.bool_)):
+        return int(approximate)
+    return require_whole(approximate, "approximate", 1)
+
+
+def _weights_of(
+    query: Fingerprint, embedders: Embedders | None, weights: Weights, rerank: ModelId | None
+) -> tuple[dict[ModelId, float], float]:
+    """Return the weight of each embedder that ranks, the heaviest 1, and that of `rerank`."""
     if not isinstance(weights, Mapping):
         actual = type(weights).__name__
         raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
-    weights = {ModelId.parse(name): weight for name, weight in weights.items()}
-    embedders = [embedders] if isinstance(embedders, (str, ModelId)) else embedders
-    wanted = query if embedders is None else [ModelId.parse(name) for name in embedders]
-    for model_id in {*wanted, *weights, *({rerank} - {None})} - set(query):
+    given = {ModelId.parse(one): _finite(weight) for one, weight in weights.items()}
+    wanted = _parsed(query if embedders is None else embedders)
+    for model_id in {*wanted, *given, *({rerank} - {None})} - set(query):
         have = ", ".join(one.short for one in query)
         raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
-    for weight in weights.values():
-        if not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
-            raise InvalidInput(what="weight", expected="a finite number", actual=weight)
-    wanted = {one: weights.get(one, 1.0) for one in wanted if one is not rerank}
-    if rerank is not None and not any(weight > 0 for weight in wanted.values()):
+    ranking = {one: given.get(one, 1.0) for one in wanted if one is not rerank}
+    if rerank is not None and not any(weight > 0 for weight in ranking.values()):
         expected = f"another embedder to find what {rerank.short} orders anew"
         raise InvalidInput(what="rerank", expected=expected, actual=f"{rerank.short} alone")
-    heaviest = max([0.0, *wanted.values()]) or 1.0  # as parts of it no sum overflows
-    ranking = {model_id: weight / heaviest for model_id, weight in wanted.items() if weight > 0}
-    return ranking, max(weights.get(rerank, 1.0), 0.0) / heaviest
+    heaviest = max([0.0, *ranking.values()]) or 1.0  # as parts of it no sum overflows
+    ranking = {one: weight / heaviest for one, weight in ranking.items() if weight > 0}
+    return ranking, max(given.get(rerank, 1.0), 0.0) / heaviest
 
 
-def keys_of(among):
-    """Return the keys of ids, ascending and each once."""
-    if isinstance(among, (str, bytes)) or not isinstance(among, Iterable):
-        actual = type(among).__name__
-        raise InvalidInput(what="among", expected="ids, in a set or a list", actual=actual)
-    return np.unique(np.array([as_key(one) for one in among], KEY))
+def _parsed(embedders: Embedders) -> list[ModelId]:
+    if isinstance(embedders, (str, int)):
+        return [ModelId.parse(embedders)]
+    return [ModelId.parse(one) for one in embedders]
 
 
-def whole(what, number):
-    """Return a whole number of 1 or more. Raises InvalidInput unless it is one."""
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
-        raise InvalidInput(what=what, expected="1 or more", actual=number)
-    return int(number)
+def _finite(weight: object) -> float:
+    number = require_real(weight, "weight")
+    if math.isinf(number):
+        raise InvalidInput(what="weight", expected="a finite number", actual=weight)
+    return number

@@ -1,243 +1,266 @@
 """Scans of equally long codes: float8, binary and product quantization."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
 import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_vector
+from cgcython.base import QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec
-from cgcython.codecs.float8 import Float8Codec
-from cgcython.search.scan import Scan, invalid
+from cgcython.codecs.codebook import PQ8Codebook, SearchTables
+from cgcython.frames import SectionMatrix
+from cgcython.records import QuantizedEmbedding
+from cgcython.search.row_scan import RowScan, code_matrix
+from cgcython.search.scan import DIM, ROWS, Embedding, FindCodebook, Forms, GraphSpace, invalid
+from cgcython.tensors import ArrayForm
+from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
+
+CODES = ArrayForm("U8", (ROWS, "bytes of a code"))
+ONE_EACH = ArrayForm("F32", (ROWS,))
 
 
-class NormedScan(Scan):
-    """Rows whose lengths are measured once: no query changes them."""
-
-    def _norms(self):
-        """Return one over the length of what each row decodes to, 0 for a length of 0."""
-        if self._inverse_norms is None:
-            self._inverse_norms = self._measured()
-        return self._inverse_norms
-
-    def _norms_of(self, rows):
-        """Return those of some rows, where they were measured."""
-        return None if self._inverse_norms is None else self._inverse_norms[rows]
-
-
-class Float8Scan(NormedScan):
+class Float8Scan(RowScan):
     """E4M3 codes, whose scale a cosine does not need; lengths are those of the codes' values."""
 
-    def __init__(self, codes, scales, inverse_norms=None):
-        self.codes, self.scales = codes, scales
-        self._inverse_norms = inverse_norms
+    method, name = QuantizationMethod.FLOAT8_E4M3, "float8"
+    kept: ClassVar[Forms] = {
+        "codes": ArrayForm("U8", (ROWS, DIM)),
+        "scales": ONE_EACH,
+        "inverse_norms": ONE_EACH,
+    }
+    is_fixed_length = True
+
+    def __init__(
+        self, codes: UInt8Array, scales: Float32Array, inverse_norms: Float32Array | None = None
+    ) -> None:
+        """`codes` are u8 [rows, dim], `scales` f32 [rows]; lengths are measured unless given."""
+        if inverse_norms is None:
+            inverse_norms = np.empty(len(codes), np.float32)
+            kernels.e4m3.inverse_norms(codes, inverse_norms)
+        self.codes, self.scales, self.inverse_norms = codes, scales, inverse_norms
 
     @classmethod
-    def of(cls, quantized, dim):
-        """Return the scan of records."""
-        codes = _matrix(quantized, dim)
-        if has_nan(codes):
+    def holds(cls, quantized: QuantizedEmbedding) -> bool:
+        return bool(quantized.metadata.bias == 0)
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        codes = code_matrix(quantized, quantized[0].original_dim)
+        if _has_nan(codes):
             raise invalid(quantized, "a code is NaN")
         return cls(codes, np.array([one.metadata.scale for one in quantized], np.float32))
 
     @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
-        return cls(_joined(scans, "codes"), _joined(scans, "scales"))
+    def of_sections(
+        cls, first: QuantizedEmbedding, sections: SectionMatrix, find_codebook: FindCodebook
+    ) -> Self | None:
+        codes, scales = np.ascontiguousarray(sections.data), sections.fields["scale"].copy()
+        if np.any(sections.fields["bias"]) or not np.isfinite(scales).all() or _has_nan(codes):
+            return None
+        return cls(codes, scales)
 
-    def arrays(self):
-        """Return the arrays that a file keeps of this scan."""
-        return {"codes": self.codes, "scales": self.scales, "inverse_norms": self._norms()}
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        return cls(**arrays)
 
-    def __len__(self):
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        return type(self)(**arrays)
+
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return Float8Scan(self.codes[rows], self.scales[rows], self._norms_of(rows))
+    @property
+    def shared(self) -> tuple[int]:
+        return (self.codes.shape[1],)
 
-    def vectors(self, rows):
-        """Return what some rows decode to."""
+    def graph_space(self) -> GraphSpace:
+        return GraphSpace(False, self.codes.shape[1])
+
+    def vectors(self, rows: Int64Array) -> Float32Array:
         values = np.empty((len(rows), self.codes.shape[1]), np.float32)
         kernels.e4m3.decode_rows(self.codes[rows], self.scales[rows], values)
         return values
 
-    def vector(self, query):
-        """Return a query as `vectors` has the rows."""
+    def vector(self, query: Embedding) -> Float32Array:
         return as_vector(query, self.codes.shape[1])
 
-    def _directed(self):
-        return self._norms() > 0
+    def _nonzero(self) -> BoolArray:
+        return self.inverse_norms > 0
 
-    def _prepare(self, query, metric):
-        if metric == "cosine":
-            self._norms()
+    def _prepare(self, query: Embedding, metric: str) -> Float32Array:
         return as_vector(query, self.codes.shape[1])
 
-    def _measured(self):
-        norms = np.empty(len(self), np.float32)
-        kernels.e4m3.inverse_norms(self.codes, norms)
-        return norms
-
-    def _score(self, query, metric, rows, out):
+    def _score(self, query: Float32Array, metric: str, rows: slice, out: Float32Array) -> None:
         if metric == "dot":
             kernels.e4m3.dot_rows(query, self.codes[rows], self.scales[rows], out)
         else:
-            kernels.e4m3.cosine_rows(query, self.codes[rows], self._inverse_norms[rows], out)
+            kernels.e4m3.cosine_rows(query, self.codes[rows], self.inverse_norms[rows], out)
 
 
-class DecodedScan(Scan):
-    """Vectors: of Float8 records with a bias, which this package reads but never writes."""
-
-    def __init__(self, values):
-        self.values = values
-
-    @classmethod
-    def of(cls, quantized, dim):
-        """Return the scan of records."""
-        return cls(np.stack([Float8Codec(dim).decode(one) for one in quantized]))
-
-    @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
-        return cls(_joined(scans, "values"))
-
-    def __len__(self):
-        return len(self.values)
-
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return DecodedScan(self.values[rows])
-
-    def vectors(self, rows):
-        """Return some rows."""
-        return self.values[rows]
-
-    def vector(self, query):
-        """Return a query as `vectors` has the rows."""
-        return as_vector(query, self.values.shape[1])
-
-    def _directed(self):
-        return np.any(self.values, axis=1)
-
-    def _prepare(self, query, metric):
-        return as_vector(query, self.values.shape[1])
-
-    def _score(self, query, metric, rows, out):
-        score = kernels.dense.dot_rows if metric == "dot" else kernels.dense.cosine_rows
-        score(query, self.values[rows], out)
-
-
-class BinaryScan(Scan):
+class BinaryScan(RowScan):
     """Sign bits; the score is the part of bits that agree, whatever the metric."""
 
-    def __init__(self, codes, codec):
+    method, name = QuantizationMethod.BINARY, "binary"
+    kept: ClassVar[Forms] = {"codes": CODES}
+    is_fixed_length, shared_fields = True, 1
+
+    def __init__(self, codes: UInt8Array, codec: BinaryCodec) -> None:
+        """`codes` are u8 [rows, bytes], packed as the codec packs a query."""
         self.codes, self.codec = codes, codec
 
     @classmethod
-    def of(cls, quantized, dim, threshold):
-        """Return the scan of records."""
-        codes = _matrix(quantized, (dim + 7) // 8)
-        if not kernels.bits.padding_is_zero(codes, dim):
-            raise invalid(quantized, "its padding bits are not zero")
-        return cls(codes, BinaryCodec(dim, threshold))
+    def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[int, float]:
+        return quantized.original_dim, quantized.metadata.threshold
 
     @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
-        return cls(_joined(scans, "codes"), scans[0].codec)
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        codec = BinaryCodec(*cls.shared_by(quantized[0]))
+        codes = code_matrix(quantized, codec.expected_size())
+        if not kernels.bits.padding_is_zero(codes, codec.dim):
+            raise invalid(quantized, "its padding bits are not zero")
+        return cls(codes, codec)
 
-    def arrays(self):
-        """Return the arrays that a file keeps of this scan."""
-        return {"codes": self.codes}
+    @classmethod
+    def of_sections(
+        cls, first: QuantizedEmbedding, sections: SectionMatrix, find_codebook: FindCodebook
+    ) -> Self | None:
+        codes = np.ascontiguousarray(sections.data)
+        if not kernels.bits.padding_is_zero(codes, first.original_dim):
+            return None
+        return cls(codes, BinaryCodec(*cls.shared_by(first)))
 
-    def __len__(self):
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        return cls(**arrays, codec=BinaryCodec(*shared))
+
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        return type(self)(**arrays, codec=self.codec)
+
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return BinaryScan(self.codes[rows], self.codec)
+    @property
+    def shared(self) -> tuple[int, float]:
+        return self.codec.dim, self.codec.threshold
 
-    def vectors(self, rows):
-        """Return the bits of some rows."""
+    def graph_space(self) -> GraphSpace:
+        return GraphSpace(True, *self.shared)
+
+    def vectors(self, rows: Int64Array) -> UInt8Array:
         return self.codes[rows]
 
-    def vector(self, query):
-        """Return a query's bits."""
-        return self._prepare(query, None)
+    def vector(self, query: Embedding) -> UInt8Array:
+        return self._prepare(query, "cosine")
 
-    def like(self, query, stored):
-        """Return the score of every row: the query is compared as it would be stored."""
-        return self.scores(query)
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
+        return self.scores(query)  # a query is compared as it would be stored, always
 
-    def _prepare(self, query, metric):
+    def _prepare(self, query: Embedding, metric: str) -> UInt8Array:
         return np.frombuffer(self.codec.encode(query).data, np.uint8)
 
-    def _score(self, query, metric, rows, out):
+    def _score(self, query: UInt8Array, metric: str, rows: slice, out: Float32Array) -> None:
         kernels.bits.agreement_rows(query, self.codes[rows], self.codec.dim, out)
 
 
-class PQ8Scan(NormedScan):
+class _PreparedTables(NamedTuple):
+    """A query as the codes of one codebook are scored: its tables, and a factor of dot products."""
+
+    tables: SearchTables
+    norm: float
+
+
+class PQ8Scan(RowScan):
     """Codes of one codebook, scored by its tables: the score of what they decode to."""
 
-    def __init__(self, codes, codebook, inverse_norms=None):
+    method, name = QuantizationMethod.PQ8, "pq8"
+    kept: ClassVar[Forms] = {"codes": CODES, "inverse_norms": ONE_EACH}
+    is_fixed_length, shared_fields = True, 2
+
+    def __init__(
+        self,
+        codes: UInt8Array,
+        codebook: PQ8Codebook,
+        inverse_norms: Float32Array | None = None,
+    ) -> None:
+        """`codes` are u8 [rows, M]; lengths of what they decode to are measured unless given."""
         self.codes, self.codebook = codes, codebook
-        self._inverse_norms = inverse_norms
+        self.inverse_norms = self._measured() if inverse_norms is None else inverse_norms
 
     @classmethod
-    def of(cls, quantized, codebook):
-        """Return the scan of records."""
+    def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[int, int]:
+        return quantized.original_dim, quantized.metadata.codebook_id
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
         first = quantized[0]
-        shape = first.original_dim, first.metadata.num_subvectors
-        if shape != (codebook.embedding_dim, codebook.num_subvectors):
-            raise invalid(quantized, f"its codebook is not for {shape[0]} values in {shape[1]}")
-        return cls(_matrix(quantized, codebook.num_subvectors), codebook)
+        codebook = find_codebook(first.metadata.codebook_id)
+        if not _fits(codebook, first):
+            reason = f"its codebook is for {codebook.embedding_dim} values"
+            raise invalid(quantized, f"{reason} in {codebook.num_subvectors} codes")
+        return cls(code_matrix(quantized, codebook.num_subvectors), codebook)
 
     @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
-        return cls(_joined(scans, "codes"), scans[0].codebook)
+    def of_sections(
+        cls, first: QuantizedEmbedding, sections: SectionMatrix, find_codebook: FindCodebook
+    ) -> Self | None:
+        codebook = find_codebook(first.metadata.codebook_id)
+        if not _fits(codebook, first):
+            return None
+        return cls(np.ascontiguousarray(sections.data), codebook)
 
-    def arrays(self):
-        """Return the arrays that a file keeps of this scan."""
-        return {"codes": self.codes, "inverse_norms": self._norms()}
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        return cls(**arrays, codebook=find_codebook(shared[1]))
 
-    def __len__(self):
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        return type(self)(**arrays, codebook=self.codebook)
+
+    def __len__(self) -> int:
         return len(self.codes)
 
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return PQ8Scan(self.codes[rows], self.codebook, self._norms_of(rows))
+    @property
+    def shared(self) -> tuple[int, int]:
+        return self.codebook.embedding_dim, self.codebook.codebook_id
 
-    def vectors(self, rows):
-        """Return what some rows decode to."""
+    def graph_space(self) -> GraphSpace:
+        return GraphSpace(False, self.codebook.embedding_dim)
+
+    def vectors(self, rows: Int64Array) -> Float32Array:
         return self.codebook.decode(self.codes[rows])
 
-    def vector(self, query):
-        """Return a query as `vectors` has the rows."""
+    def vector(self, query: Embedding) -> Float32Array:
         return as_vector(query, self.codebook.embedding_dim)
 
-    def twins(self, query):
+    def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the query's own codes.
 
         Codes are nearest by distance; by cosine, coarse ones of another record can be nearer.
         """
         wanted = np.frombuffer(self.codebook.quantize(query), np.uint8)
         first = np.uint64 if len(wanted) % 8 == 0 else np.uint8
-        rows = np.flatnonzero(self.codes.view(first)[:, 0] == wanted.view(first)[0])
-        return rows[np.all(self.codes[rows] == wanted, axis=1)]
+        rows = (self.codes.view(first)[:, 0] == wanted.view(first)[0]).nonzero()[0]
+        return rows[(self.codes[rows] == wanted).all(axis=1)]
 
-    def like(self, query, stored):
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
         """Return the cosine of every row with the query, coded by the codebook of these rows."""
         return self.scores(self.codebook.dequantize(self.codebook.quantize(query)))
 
-    def _prepare(self, query, metric):
+    def _prepare(self, query: Embedding, metric: str) -> _PreparedTables:
         query = as_vector(query, self.codebook.embedding_dim)
         tables = self.codebook.search_tables(query)
-        if metric == "dot":
-            return tables, np.linalg.norm(query.astype(np.float64))
-        self._norms()
-        return tables, 1.0
+        norm = float(np.linalg.norm(query.astype(np.float64))) if metric == "dot" else 1.0
+        return _PreparedTables(tables, norm)
 
-    def _measured(self):
+    def _measured(self) -> Float32Array:
+        """Return one over the length of what each row decodes to, 0 for a length of 0."""
         norms = np.empty(len(self), np.float32)
         tables = self.codebook.search_tables(np.zeros(self.codebook.embedding_dim, np.float32))
         kernels.adc.scan(tables.norms, self.codes, norms)
@@ -245,23 +268,20 @@ class PQ8Scan(NormedScan):
         np.sqrt(np.maximum(norms, 0, out=norms), out=norms)
         return np.divide(1, norms, out=norms, where=norms > 0)
 
-    def _score(self, prepared, metric, rows, out):
+    def _score(
+        self, prepared: _PreparedTables, metric: str, rows: slice, out: Float32Array
+    ) -> None:
         tables, norm = prepared
-        factors = norm if metric == "dot" else self._inverse_norms[rows]
+        factors = norm if metric == "dot" else self.inverse_norms[rows]
         kernels.adc.scan(tables.dots, self.codes[rows], out)
         np.add(out, np.float32(tables.dot_constant), out=out)
         np.multiply(out, factors, out=out, dtype=np.float32)
 
 
-def has_nan(codes):
-    """Return whether one of the E4M3 codes is NaN."""
+def _fits(codebook: PQ8Codebook, quantized: QuantizedEmbedding) -> bool:
+    shape = quantized.original_dim, quantized.metadata.num_subvectors
+    return shape == (codebook.embedding_dim, codebook.num_subvectors)
+
+
+def _has_nan(codes: UInt8Array) -> bool:
     return bool(np.any(codes & 0x7F == 0x7F))
-
-
-def _joined(scans, name):
-    return np.concatenate([getattr(scan, name) for scan in scans])
-
-
-def _matrix(quantized, width):
-    joined = b"".join(one.data for one in quantized)
-    return np.frombuffer(joined, np.uint8).reshape(len(quantized), width)

@@ -5,28 +5,26 @@ the CRC-32 of every array. It appears whole or not at all. A reader believes not
 missing, damaged, of another version or of another store: it makes the data anew instead.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
-from cgcython.codecs.binary import BinaryCodec
-from cgcython.search.code_scans import BinaryScan, Float8Scan, PQ8Scan
-from cgcython.search.loading import KEY
-from cgcython.search.sparse_scans import InvertedScan
-from cgcython.search.token_scans import CodedTokenScan, TokenScan, TurnedTokenScan
-from cgcython.tensors import read_arrays, write_arrays
+from cgcython.base import ModelId
+from cgcython.search.keys import KEY
+from cgcython.search.loading import Part
+from cgcython.search.scan import DIM, ROWS, FindCodebook
+from cgcython.search.scans import scan_named
+from cgcython.tensors import MALFORMED, Malformed, read_arrays, require_arrays, write_arrays
+from cgcython.types import Array
 
 FOLDER = "columns"
 FORMAT, VERSION = "cgcython-column", 3
-_CODES = {"float8": Float8Scan, "binary": BinaryScan, "pq8": PQ8Scan}
-_LISTS = {
-    "sparse": InvertedScan,
-    "tokens_e4m3": CodedTokenScan,
-    "tokens_turned": TurnedTokenScan,
-    "tokens_f32": TokenScan,
-}
-_KINDS = _CODES | _LISTS
+KEYS = "keys"
 
 
-def column_path(folder, model_id):
+def column_path(folder: Path, model_id: ModelId) -> Path:
     """Return the file of an embedder's column in the folder of a store.
 
     >>> from pathlib import Path
@@ -37,59 +35,68 @@ def column_path(folder, model_id):
     return folder / FOLDER / f"{model_id.short}.safetensors"
 
 
-def graph_path(folder, model_id):
+def graph_path(folder: Path, model_id: ModelId) -> Path:
     """Return the file of an embedder's graph in the folder of a store."""
     return folder / FOLDER / f"{model_id.short}-graph.safetensors"
 
 
-def is_of_codes(scan):
-    """Return whether the rows of a scan are equally long codes: its file is small, and quick."""
-    return isinstance(scan, tuple(_CODES.values()))
-
-
-def save_parts(path, model_id, parts, position):
-    """Write the (keys, scan) parts of a column; returns False for kinds that have no file."""
-    if any(type(scan) not in _KINDS.values() for _, scan in parts):
+def save_parts(path: Path, model_id: ModelId, parts: Sequence[Part], position: int) -> bool:
+    """Write the parts of a column; returns False where a scan has no name in files."""
+    if any(part.scan.name is None for part in parts):
         return False
-    arrays, kinds = {}, []
+    arrays: dict[str, Array] = {}
     for number, (keys, scan) in enumerate(parts):
-        columns = {"keys": keys.view(np.uint8).reshape(-1, KEY.itemsize), **scan.arrays()}
+        columns = {KEYS: keys.view(np.uint8).reshape(-1, KEY.itemsize), **scan.arrays()}
         arrays |= {f"{number}.{name}": one for name, one in columns.items()}
-        kind, *shared = scan.key
-        kinds.append([next(name for name, one in _KINDS.items() if one is kind), *shared])
-    about = {"format": FORMAT, "version": VERSION, "embedder": model_id.short}
-    write_arrays(path, arrays, {**about, "position": position, "parts": kinds})
+    about = {
+        "format": FORMAT,
+        "version": VERSION,
+        "embedder": model_id.short,
+        "position": position,
+        "parts": [[scan.name, *scan.shared] for _, scan in parts],
+    }
+    write_arrays(path, arrays, about)
     return True
 
 
-def load_parts(path, model_id, find_codebook):
-    """Return the (keys, scan) parts of a column and the position of the journal, or None."""
+def load_parts(
+    path: Path, model_id: ModelId, find_codebook: FindCodebook
+) -> tuple[list[Part], int] | None:
+    """Return the parts of a column and the position of the journal, or None: see above.
+
+    Raises CodebookMissing where the codebook of its codes is not at hand.
+    """
     found = read_arrays(path, FORMAT, VERSION)
-    if found is None or found[1]["embedder"] != model_id.short:
+    if found is None:
         return None
     arrays, about = found
-    parts = []
-    for number, (name, *shared) in enumerate(about["parts"]):
-        columns = {
-            key.partition(".")[2]: one
-            for key, one in arrays.items()
-            if key.partition(".")[0] == str(number)
-        }
-        keys = columns.pop("keys").reshape(-1).view(KEY)
-        kind = _KINDS[name]
-        if name in _LISTS:
-            scan = kind.from_arrays(columns, *shared)
-        else:
-            scan = _MAKERS[name](columns, find_codebook, *shared)
-        scan.key = (kind, *shared)
-        parts.append((keys, scan))
-    return parts, about["position"]
+    try:
+        if about["embedder"] != model_id.short:
+            return None
+        parts = [
+            _part(name, tuple(shared), _numbered(arrays, number), find_codebook)
+            for number, (name, *shared) in enumerate(about["parts"])
+        ]
+        return parts, int(about["position"])
+    except MALFORMED:
+        return None
 
 
-_MAKERS = {
-    "float8": lambda columns, _, dim: Float8Scan(**columns),
-    "binary": lambda columns, _, dim, threshold: BinaryScan(
-        **columns, codec=BinaryCodec(dim, threshold)
-    ),
-    "pq8": lambda columns, find, dim, codebook_id: PQ8Scan(**columns, codebook=find(codebook_id)),
-}
+def _numbered(arrays: Mapping[str, Array], number: int) -> dict[str, Array]:
+    """Return the arrays of a part by their own names."""
+    prefix = f"{number}."
+    return {
+        name.removeprefix(prefix): one for name, one in arrays.items() if name.startswith(prefix)
+    }
+
+
+def _part(
+    name: str, shared: tuple[Any, ...], arrays: dict[str, Array], find_codebook: FindCodebook
+) -> Part:
+    """Return a part of a column; raises Malformed where it is not what its scan declares."""
+    kind = scan_named(name)
+    if kind is None:
+        raise Malformed(f"no scan is named {name:.60}")
+    keys = arrays.pop(KEYS).reshape(-1).view(KEY)
+    arrays = require_arrays(arrays, kind.kept, {ROWS: len(keys), DIM: shared[0]})
+    return Part(keys, kind.from_arrays(arrays, shared, find_codebook))

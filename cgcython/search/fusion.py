@@ -1,23 +1,27 @@
 """Reciprocal rank fusion: one ranking of documents out of several.
 
-Only the best of each ranking are looked at, as deep as can decide. Of some thousands of each the
-ranks are known; what ranks below weighs so little that counting it over all scores seldom matters.
+Only the top of each ranking is examined, to the depth that can affect the result. The ranks of its
+best few thousand scores are known from sorting those alone. A document that ranks lower adds so
+little that its rank, which takes a pass over all scores, seldom has to be counted.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.errors import InvalidInput
 from cgcython.parallel import each
+from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray
 
 RANK_OFFSET = 60
 MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
 KNOWN = 1 << 13  # documents of a ranking, about, whose ranks are known: sorting them costs little
 ROUNDING = 1 + 1e-12  # sums in another order differ by less
-NOWHERE = -np.inf  # the score of a row that does not rank
+UNRANKED = -np.inf  # the score of a row that does not rank
+
+Find: TypeAlias = Callable[[KeyArray], tuple[Int64Array, BoolArray]]
 
 
 class Ranking(NamedTuple):
@@ -26,13 +30,13 @@ class Ranking(NamedTuple):
     `keys` ascend, or `find` returns the row of each of some keys and whether it has one.
     """
 
-    keys: np.ndarray  # [n]
-    scores: np.ndarray  # [n]
+    keys: KeyArray  # [n]
+    scores: Array  # [n]
     weight: float = 1.0
-    find: Callable | None = None
+    find: Find | None = None
 
 
-def fuse(rankings, k, num_threads=1):
+def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[bytes]:
     """Return the keys of the k best by their sum of weight / (60 + rank) over rankings, best first.
 
     Ranks count from 1, and equal scores share one; a ranking without a document adds nothing to
@@ -49,26 +53,23 @@ def fuse(rankings, k, num_threads=1):
     depth = deciding_depth([one.weight for one in rankings], k)
     tops = each(lambda one: _Top(one, depth), rankings, num_threads)
     keys = np.unique(np.concatenate([top.keys for top in tops]))
-    parts = np.stack([top.parts(keys) for top in tops])
-    hopeful = _hopeful(*_between(parts, [top.part_below for top in tops]), k)
-    keys = keys[hopeful]
-    scores = each(lambda top: top.scores_of(keys), tops, num_threads)
-    below = [top.least for top in tops]
-    parts = np.stack([top.known_parts(one) for top, one in zip(tops, scores)])
-    hopeful = _hopeful(*_between(parts, below), k)
-    keys, parts = keys[hopeful], parts[:, hopeful]
-    undecided = _undecided(*_between(parts, below))
+    scores = np.array(each(lambda top: top.scores_of(keys), tops, num_threads))
+    parts = np.array([top.parts(row) for top, row in zip(tops, scores)])
+    known = (scores >= np.array([[top.floor] for top in tops])) | (scores == UNRANKED)
+    hopeful = _hopeful(*_between(parts, known), k)
+    keys, scores, parts, known = keys[hopeful], *(x[:, hopeful] for x in (scores, parts, known))
+    missing = ~known & _undecided(*_between(parts, known))
 
-    def count(i):
-        unknown = undecided & np.isnan(parts[i])
-        parts[i, unknown] = tops[i].counted_parts(scores[i][hopeful][unknown])
+    def count(i: int) -> None:
+        parts[i, missing[i]] = tops[i].counted_parts(scores[i, missing[i]])
 
     each(count, range(len(tops)), num_threads)
-    order = np.argsort(-np.nansum(parts, axis=0), kind="stable")[:k]
-    return keys[order].tolist()
+    order = (-parts.sum(axis=0)).argsort(kind="stable")[:k]
+    found: list[bytes] = keys[order].tolist()
+    return found
 
 
-def deciding_depth(weights, k):
+def deciding_depth(weights: Sequence[float], k: int) -> int:
     """Return how many documents of each ranking decide the k best.
 
     The k best of the heaviest ranking get max(weights) / (60 + k) or more; whatever is below this
@@ -77,108 +78,98 @@ def deciding_depth(weights, k):
     return int(sum(weights) * (RANK_OFFSET + k) / max(weights)) - RANK_OFFSET + 1
 
 
-def _between(parts, below):
-    """Return what sums are at least and at most, where an unknown part, NaN, is at most `below`."""
-    most = np.where(np.isnan(parts), np.array(below)[:, None], parts).sum(axis=0)
-    return np.nansum(parts, axis=0), most * ROUNDING
+def _between(parts: Float64Array, known: BoolArray) -> tuple[Float64Array, Float64Array]:
+    """Return the least and the most that sums can be; parts that are not known are the most."""
+    return (parts * known).sum(axis=0), parts.sum(axis=0) * ROUNDING
 
 
-def _hopeful(least, most, k):
-    """Return which may be among the k best."""
+def _hopeful(least: Float64Array, most: Float64Array, k: int) -> BoolArray:
+    """Return which sums may be among the k best."""
     if len(least) <= k:
-        return np.ones(len(least), bool)
-    return most >= np.partition(least, len(least) - k)[len(least) - k]
+        return np.ones(len(least), np.bool_)
+    limit: float = np.partition(least, -k)[-k]
+    return most >= limit
 
 
-def _undecided(least, most):
+def _undecided(least: Float64Array, most: Float64Array) -> BoolArray:
     """Return which sums may be on either side of another."""
-    order = np.argsort(-most)
+    order = (-most).argsort()
     least, most = least[order], most[order]
-    found = np.zeros(len(order), bool)
+    found = np.zeros(len(order), np.bool_)
     found[order[:-1]] = most[1:] >= least[:-1]
     found[order[1:]] |= np.minimum.accumulate(least)[:-1] <= most[1:]
     return found
 
 
 class _Top:
-    """The `depth` best of a ranking and what ties with them, in the order of keys.
+    """The best scores of a ranking, whose ranks are known, and the keys of its `depth` best.
 
-    What ranks below them adds `part_below` at most, what is not among the known ones `least`.
+    Ties of the last are among the best too. Every score from `floor` on is known.
     """
 
-    def __init__(self, ranking, depth):
+    def __init__(self, ranking: Ranking, depth: int) -> None:
         self.ranking = ranking
         rows = _best_rows(ranking.scores, depth)
         scores = ranking.scores[rows]
         self.ascending = np.sort(scores)
+        self.floor = self.ascending[0] if len(rows) else np.inf
         best = rows if depth >= len(rows) else rows[scores >= self.ascending[-depth]]
-        order = np.argsort(ranking.keys[best], kind="stable")
-        self.keys, self.scores = ranking.keys[best][order], ranking.scores[best][order]
-        self.part_below, self.least = self._part(len(best)), self._part(len(rows))
+        self.keys = ranking.keys[best]
 
-    def parts(self, keys):
-        """Return what the ranking adds to the sum of each key, NaN where it is not of the best."""
-        if not len(self.keys):
-            return np.full(len(keys), np.nan)
-        rows = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[rows] == keys, self._known(self.scores[rows]), np.nan)
+    def scores_of(self, keys: KeyArray) -> Array:
+        """Return the score of each key, UNRANKED where it has none."""
+        rows, has_one = (self.ranking.find or self._find)(keys)
+        scores = self.ranking.scores[rows]
+        scores[~has_one] = UNRANKED
+        return scores
 
-    def known_parts(self, scores):
-        """Return what the ranking adds to the sum of each score's key, NaN where unknown."""
-        floor = self.ascending[0] if len(self.ascending) else np.inf
-        known = np.where(scores >= floor, self._known(scores), np.nan)
-        return np.where(scores > NOWHERE, known, 0.0)
-
-    def _known(self, scores):
-        better = len(self.ascending) - np.searchsorted(self.ascending, scores, side="right")
-        return self._part(better)
-
-    def _part(self, better):
-        return self.ranking.weight / (RANK_OFFSET + 1 + better)
-
-    def counted_parts(self, scores):
-        """Return what the ranking adds to the sums of the keys of scores that rank."""
-        return self._part(_count_above(self.ranking.scores, scores))
-
-    def scores_of(self, keys):
-        """Return the score of each key, NOWHERE where it has none."""
-        rows, known = (self.ranking.find or self._find)(keys)
-        return np.where(known, self.ranking.scores[rows], NOWHERE).astype(self.ranking.scores.dtype)
-
-    def _find(self, keys):
-        rows = np.minimum(np.searchsorted(self.ranking.keys, keys), len(self.ranking.keys) - 1)
+    def _find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
+        rows = np.minimum(self.ranking.keys.searchsorted(keys), len(self.ranking.keys) - 1)
         return rows, self.ranking.keys[rows] == keys
 
+    def parts(self, scores: Array) -> Float64Array:
+        """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""
+        better = len(self.ascending) - self.ascending.searchsorted(scores, side="right")
+        return self._part(better) * (scores > UNRANKED)
 
-def _best_rows(scores, depth):
+    def counted_parts(self, scores: Array) -> Float64Array:
+        """Return what the ranking adds to sums for each score that ranks."""
+        return self._part(_count_above(self.ranking.scores, scores))
+
+    def _part(self, better: Int64Array) -> Float64Array:
+        parts: Float64Array = self.ranking.weight / (RANK_OFFSET + 1 + better)
+        return parts
+
+
+def _best_rows(scores: Array, depth: int) -> Int64Array:
     """Return the rows that rank, or about KNOWN of the best: `depth` or more, and all that tie."""
     wanted = max(KNOWN, 2 * depth)
-    if len(scores) > 4 * wanted:
-        some = scores[:: wanted // 64]  # the 64th best of them is about the best `wanted` of all
-        rows = _rows_from(scores, np.partition(some, len(some) - 64)[len(some) - 64], 4 * wanted)
-        if rows is not None and depth <= len(rows):
-            return rows
-        least = np.partition(scores, len(scores) - wanted)[len(scores) - wanted]
-        return _rows_from(scores, least, len(scores))
-    return _rows_from(scores, NOWHERE, len(scores))
+    if len(scores) <= 4 * wanted:
+        return _rows_from(scores, UNRANKED)
+    some = scores[:: wanted // 64]  # the 64th best of them is about the best `wanted` of all
+    rows = _rows_from(scores, np.partition(some, -64)[-64], 4 * wanted)
+    if depth <= len(rows) < 4 * wanted:
+        return rows
+    return _rows_from(scores, np.partition(scores, -wanted)[-wanted])
 
 
-def _rows_from(scores, least, most):
-    """Return the rows that rank, with `least` or more; None where they are more than `most`."""
+def _rows_from(scores: Array, least: float, most: int | None = None) -> Int64Array:
+    """Return the rows that rank with `least` or more; of more than `most`, that many."""
     if scores.dtype != np.float32:
-        return np.flatnonzero((scores > NOWHERE) & (scores >= least))
-    rows = np.empty(most, np.int64)
-    count = kernels.dense.rows_above(scores, np.nextafter(least, NOWHERE, dtype=np.float32), rows)
-    return rows[:count] if count <= most else None
+        return ((scores > UNRANKED) & (scores >= least)).nonzero()[0][:most]
+    rows = np.empty(len(scores) if most is None else most, np.int64)
+    above = float(np.nextafter(np.float32(least), np.float32(UNRANKED)))
+    count = kernels.dense.rows_above(scores, above, rows)
+    return rows[:count]
 
 
-def _count_above(scores, some):
+def _count_above(scores: Array, some: Array) -> Int64Array:
     """Return how many scores are above each of some."""
     if not len(some):
         return np.empty(0, np.int64)
     if scores.dtype == np.float32 and len(some) <= MOST_COUNTS:
         counts = np.empty(len(some), np.int64)
-        kernels.dense.count_above(scores, np.ascontiguousarray(some), counts)
+        kernels.dense.count_above(scores, np.ascontiguousarray(some, np.float32), counts)
         return counts
     ascending = np.sort(scores)
-    return len(ascending) - np.searchsorted(ascending, some, side="right")
+    return len(ascending) - ascending.searchsorted(some, side="right")

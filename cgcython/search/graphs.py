@@ -5,12 +5,17 @@ themselves. It only proposes; whoever asks scores the candidates by the codes. L
 records in the order in which they were added, and are never used again.
 """
 
+from pathlib import Path
+from typing import Self
+
 import numpy as np
 
 from cgcython.errors import InvalidInput
-from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.loading import KEY
+from cgcython.search.column import Column
+from cgcython.search.keys import KEY
+from cgcython.search.scan import Embedding, GraphSpace, Scan
 from cgcython.tensors import read_arrays, write_arrays
+from cgcython.types import Array, Int64Array, KeyArray, Progress
 
 try:
     from usearch.index import Index
@@ -21,47 +26,51 @@ FORMAT, VERSION = "cgcython-graph", 1
 CHUNK = 1 << 14
 CONNECTIVITY, EXPANSION_ADD, LEAST_FOUND = 16, 64, 64
 FEW = 1 << 14  # records among which the least number of candidates finds what there is
-_DENSE = (Float8Scan, DecodedScan, PQ8Scan)
 
 
 class Graph:
     """The records of a column, near ones connected, in step with it by `update`."""
 
-    def __init__(self, bits, dim, position=None):
+    def __init__(self, bits: bool, dim: int, position: int = 0) -> None:
+        """`bits` are compared by Hamming distance; `position` is the journal's, of the column."""
         _require_usearch()
         self.bits, self.dim, self.position = bits, dim, position
         kind = {"metric": "hamming", "dtype": "b1"} if bits else {"metric": "cos", "dtype": "i8"}
         self._index = Index(
             ndim=dim, connectivity=CONNECTIVITY, expansion_add=EXPANSION_ADD, **kind
         )
-        self._keys, self._labels = np.empty(0, KEY), {}
+        self._keys: KeyArray = np.empty(0, KEY)
+        self._labels: dict[bytes, int] = {}
 
     @classmethod
-    def of(cls, column, num_threads=1, progress=None):
+    def of(
+        cls, column: Column, num_threads: int = 1, progress: Progress | None = None
+    ) -> Self | None:
         """Return the graph of a column, None of one whose rows cannot be compared in a graph.
 
         `progress` is called with the number of records added at a time.
         """
-        shape = _shape(column)
-        if shape is None:
+        space = _space(column)
+        if space is None:
             return None
-        graph = cls(*shape)
+        graph = cls(space.bits, space.dim)
         graph._add(column, column.rows, num_threads, progress)
         return graph
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._index)
 
     @property
-    def memory_bytes(self):
+    def memory_bytes(self) -> int:
         """The bytes of the graph itself, without what usearch reserves for more."""
-        return self._index.serialized_length
+        return int(self._index.serialized_length)
 
-    def fits(self, column):
+    def fits(self, column: Column) -> bool:
         """Return whether the rows of a column can be compared in this graph."""
-        return _shape(column) == (self.bits, self.dim)
+        space = _space(column)
+        return space is not None and (space.bits, space.dim) == (self.bits, self.dim)
 
-    def update(self, column, changed, num_threads=1):
+    def update(self, column: Column, changed: KeyArray, num_threads: int = 1) -> None:
         """Follow a column in which the records of some keys changed."""
         gone = [self._labels.pop(key) for key in changed.tolist() if key in self._labels]
         if gone:
@@ -69,7 +78,7 @@ class Graph:
         rows, known = column.find(changed)
         self._add(column, rows[known], num_threads)
 
-    def nearest(self, scan, query, count, num_threads=1):
+    def nearest(self, scan: Scan, query: Embedding, count: int, num_threads: int = 1) -> KeyArray:
         """Return the keys of about `count` records near a query, ascending; more in large graphs.
 
         The 64 that do for some thousand records miss a fourth of the best of a million.
@@ -79,10 +88,17 @@ class Graph:
         if not count:
             return np.empty(0, KEY)
         self._index.expansion_search = count
-        found = self._index.search(_coarse_query(scan, query), count, threads=num_threads)
+        coarse = _coarse(scan.vector(query)[None])[0]
+        found = self._index.search(coarse, count, threads=num_threads)
         return np.sort(self._keys[found.keys.astype(np.int64)])
 
-    def _add(self, column, rows, num_threads, progress=None):
+    def _add(
+        self,
+        column: Column,
+        rows: Int64Array,
+        num_threads: int,
+        progress: Progress | None = None,
+    ) -> None:
         for start in range(0, len(rows), CHUNK):
             some = rows[start : start + CHUNK]
             keys = column.row_keys[some]
@@ -93,7 +109,7 @@ class Graph:
             if progress is not None:
                 progress(len(some))
 
-    def save(self, path):
+    def save(self, path: Path) -> None:
         """Write the graph to a file, whole or not at all."""
         arrays = {
             "graph": np.frombuffer(self._index.save(), np.uint8),
@@ -104,7 +120,7 @@ class Graph:
         write_arrays(path, arrays, {"format": FORMAT, "version": VERSION, **about})
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: Path) -> Self | None:
         """Return the graph of a file; None of one that is missing, damaged or of another make."""
         found = read_arrays(path, FORMAT, VERSION)
         if found is None:
@@ -118,7 +134,7 @@ class Graph:
         return graph
 
 
-def _require_usearch():
+def _require_usearch() -> None:
     if Index is None:
         raise InvalidInput(
             what="approximate",
@@ -127,37 +143,22 @@ def _require_usearch():
         )
 
 
-def _shape(column):
-    """Return (whether sign bits, dimension) that all rows of a column share, or None."""
-    shapes = set()
-    for scan in column.scans:
-        if isinstance(scan, BinaryScan):
-            shapes.add((True, scan.codec.dim, scan.codec.threshold))
-        elif isinstance(scan, _DENSE):
-            shapes.add((False, scan.key[1], None))
-        else:
-            return None
-    return next(iter(shapes))[:2] if len(shapes) == 1 else None
+def _space(column: Column) -> GraphSpace | None:
+    """Return the space that all rows of a column share, or None."""
+    spaces = {scan.graph_space() for scan in column.scans}
+    return spaces.pop() if len(spaces) == 1 else None
 
 
-def _coarse_rows(column, rows):
+def _coarse_rows(column: Column, rows: Int64Array) -> Array:
     """Return what a graph keeps of some rows of a column, in their order."""
-    owners = np.searchsorted(column.starts, rows, side="right") - 1
-    found = None
-    for owner in set(owners.tolist()):
-        mine = owners == owner
-        some = column.scans[owner].vectors(rows[mine] - column.starts[owner])
-        some = _coarse(some)
-        found = np.empty((len(rows), some.shape[1]), some.dtype) if found is None else found
-        found[mine] = some
+    parts = [(mine, _coarse(scan.vectors(own_rows))) for scan, mine, own_rows in column.split(rows)]
+    found = np.empty((len(rows), *parts[0][1].shape[1:]), parts[0][1].dtype)
+    for mine, coarse in parts:
+        found[mine] = coarse
     return found
 
 
-def _coarse_query(scan, query):
-    return _coarse(scan.vector(query)[None])[0]
-
-
-def _coarse(vectors):
+def _coarse(vectors: Array) -> Array:
     """Return bits as they are, and vectors as whole numbers up to 127, which a cosine allows."""
     if vectors.dtype == np.uint8:
         return vectors

@@ -1,57 +1,84 @@
-"""One embedder's column as one query sees it: what it ranks, and how like its records are."""
+"""One embedder's column with one query's embedding: the ranking it gives, and the hits' scores."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from cgcython.base import ModelId
+from cgcython.search.column import Column
 from cgcython.search.fusion import Ranking
+from cgcython.search.graphs import Graph
+from cgcython.search.scan import Embedding
+from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 
 FEW = 8  # scoring one row in so many alone is faster than scoring all
 
 
-class View:
-    """A column and a query's embedding for it, as it is and as a record would hold it."""
+class QueryColumn:
+    """A column and a query's embedding for it: `query` as given, `stored` as a record holds it.
 
-    def __init__(self, column, model_id, weight, query, stored):
+    `weight` is that of the embedder. One of the three ways to rank is called before `report`.
+    """
+
+    def __init__(
+        self,
+        column: Column,
+        model_id: ModelId,
+        weight: float,
+        query: Embedding,
+        stored: Embedding,
+        metric: str,
+        num_threads: int = 1,
+    ) -> None:
         self.column, self.model_id, self.weight = column, model_id, weight
         self.query, self.stored = query, stored
-        self._scores, self._twins = None, (np.empty(0, np.int64), np.empty(0, np.float32))
+        self.metric, self.num_threads = metric, num_threads
+        self._scores: Float32Array | None = None  # of all rows, once they were scored
+        self._equal_rows, self._their_scores = _NO_ROWS, np.empty(0, np.float32)
 
-    def rank(self, metric, num_threads):
-        """Score every record and return the Ranking, in which the query's own bytes come first."""
-        self.metric, column = metric, self.column
-        self._scores = column.scores(self.query, metric, num_threads)
-        twins = column.twins(self.query)
-        self._twins = twins, self._scores[twins]
-        self._scores[twins] = np.inf
+    def rank(self) -> Ranking:
+        """Score every record and return the Ranking; the query's own bytes come first."""
+        column = self.column
+        self._scores = column.scores(self.query, self.metric, self.num_threads)
+        self._equal_rows = column.equal_rows(self.query)
+        self._their_scores = self._scores[self._equal_rows]
+        self._scores[self._equal_rows] = np.inf
         return Ranking(column.row_keys, self._scores, self.weight, column.find)
 
-    def rank_near(self, graph, depth, metric, num_threads):
+    def rank_near(self, graph: Graph, depth: int) -> Ranking:
         """Return the Ranking of about `depth` records that a graph finds near the query."""
-        near = graph.nearest(self.column.scans[0], self.query, depth, num_threads)
-        return self.rank_some(near, metric)
+        near = graph.nearest(self.column.scans[0], self.query, depth, self.num_threads)
+        return self.rank_some(near)
 
-    def rank_some(self, keys, metric, num_threads=1):
+    def rank_some(self, keys: KeyArray) -> Ranking:
         """Return the Ranking of those of some keys, which ascend, that have the embedder."""
-        self.metric = metric
         rows, known = self.column.find(keys)
         rows = rows[known]
         if len(rows) * FEW > len(self.column):
-            scores = self.column.scores(self.query, metric, num_threads)[rows]
+            scores = self.column.scores(self.query, self.metric, self.num_threads)[rows]
         else:
-            scores = self.column.scores_of(rows, self.query, metric)
-        scores[np.isin(rows, self.column.twins(self.query))] = np.inf
+            scores = self.column.scores_of(rows, self.query, self.metric)
+        scores[np.isin(rows, self.column.equal_rows(self.query))] = np.inf
         return Ranking(keys[known], scores, self.weight)
 
-    def report(self, keys, scores):
-        """Note the score of each key in `scores`; return which have one, and how like they are."""
+    def report(
+        self, keys: KeyArray, scores: Sequence[dict[ModelId, float]]
+    ) -> tuple[BoolArray, Float32Array]:
+        """Write the embedder's score of each key that has one into `scores`, a dict for each key.
+
+        Returns which keys have one, and how alike those records and the query are.
+        """
         rows, known = self.column.find(keys)
         rows = rows[known]
-        for i, score in zip(np.flatnonzero(known), self._scores_of(rows).tolist()):
+        for i, score in zip(known.nonzero()[0].tolist(), self._scores_of(rows).tolist()):
             scores[i][self.model_id] = score
-        return known, self.column.like(rows, self.query, self.stored)
+        return known, self.column.similarities(rows, self.query, self.stored)
 
-    def _scores_of(self, rows):
+    def _scores_of(self, rows: Int64Array) -> Float32Array:
         if self._scores is None:
             return self.column.scores_of(rows, self.query, self.metric)
-        twins, their_scores = self._twins
-        self._scores[twins] = their_scores
+        self._scores[self._equal_rows] = self._their_scores
         return self._scores[rows]
+
+
+_NO_ROWS = np.empty(0, np.int64)

@@ -1,63 +1,255 @@
-"""What all scans share: rows of codes that one query meets in one pass."""
+"""What every scan does and declares: rows of one method that a query is scored against.
+
+A scan holds records that one query can be scored against in one pass: of one method and
+dimension and, where the method has them, one codebook, threshold or layout. Scores are cosines for
+dense and sparse embeddings (dot products when asked for), 1 - distance / bits for binary ones,
+MaxSim for tokens.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
+from cgcython.base import QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput, InvalidQuantizedData
+from cgcython.frames import SectionMatrix
 from cgcython.parallel import require_threads, split_rows
+from cgcython.records import QuantizedEmbedding
+from cgcython.tensors import ArrayForm
+from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
 METRICS = ("cosine", "dot")
+ROWS, DIM = "rows", "dim"  # axes of kept arrays whose lengths are known
+
+Embedding: TypeAlias = Any  # a vector, SparseVector or token matrix: `_prepare` checks which
+Forms: TypeAlias = Mapping[str, ArrayForm]
+FindCodebook: TypeAlias = Callable[[int], PQ8Codebook]  # by id; raises CodebookMissing
 
 
-class Scan:
-    """Rows that can be scored; a subclass prepares the query and scores a slice of rows."""
+class ScanKey(NamedTuple):
+    """What records must share to be rows of one scan: its class, and what queries depend on.
 
-    def scores(self, query, metric="cosine", num_threads=1):
-        """Return the score of every row."""
+    `shared` are numbers and texts that JSON keeps, the dimension first.
+    """
+
+    kind: "type[Scan]"
+    shared: tuple[Any, ...]
+
+
+class GraphSpace(NamedTuple):
+    """What rows must share to be compared in one graph; `bits` are compared by Hamming distance."""
+
+    bits: bool
+    dim: int
+    threshold: float | None = None
+
+
+class Scan(ABC):
+    """Rows of one method, and how a query is scored against them.
+
+    A subclass that says which `method` it is for is registered when it is defined, and from then on
+    used by loading, column files, graphs and search. It declares these class attributes:
+
+    - `method`, and `layouts`, a part of the method's, where other scans hold the others;
+    - `name`, by which column files know it, and `kept`, the arrays that they hold, by name. Without
+      a name a column is read from the records again by each process;
+    - `is_fixed_length`: all rows are equally long codes. Then a large column is worth saving when
+      its store is closed, and records are read in bulk by `of_sections`;
+    - `shared_fields`: how many of the metadata of a section, from the first, all rows share.
+
+    It defines `of`, `joined`, `take`, `shared`, `__len__`, `_prepare` and `_score`; `from_arrays`
+    where it has a name. `graph_space`, `vectors` and `vector` let its rows be put in a graph.
+    """
+
+    method: ClassVar[QuantizationMethod]
+    layouts: ClassVar[Sequence[str] | None] = None
+    name: ClassVar[str | None] = None
+    kept: ClassVar[Forms] = {}
+    is_fixed_length: ClassVar[bool] = False
+    shared_fields: ClassVar[int] = 0
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "method" in vars(cls):
+            _register(cls)
+
+    # Which records: class methods that decide by one record.
+
+    @classmethod
+    def holds(cls, quantized: QuantizedEmbedding) -> bool:
+        """Return whether a record of the method is one that this scan holds."""
+        return cls.layouts is None or quantized.metadata.layout in cls.layouts
+
+    @classmethod
+    def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[Any, ...]:
+        """Return `shared` of the scan that holds a record; the dimension unless there is more."""
+        return (quantized.original_dim,)
+
+    # How it is made.
+
+    @classmethod
+    @abstractmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        """Return the scan of one or more records that have one `shared_by`.
+
+        Raises InvalidQuantizedData where a record is not as an encoder writes it, CodebookMissing.
+        """
+
+    @classmethod
+    def of_sections(
+        cls, first: QuantizedEmbedding, sections: SectionMatrix, find_codebook: FindCodebook
+    ) -> Self | None:
+        """Return the scan of equally long sections whose checksums are right, `first` decoded.
+
+        None where one is not as an encoder writes it: they are then read one by one, to name it.
+        """
+        return None
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        """Return the scan of another's `arrays()` and `shared`, used as they lie.
+
+        Names, dtypes and axes are those of `kept`.
+        """
+        raise NotImplementedError(f"{cls.__name__} has a name but no from_arrays")
+
+    @classmethod
+    @abstractmethod
+    def joined(cls, scans: Sequence[Self]) -> Self:
+        """Return the scan of the rows of several that have one `shared`."""
+
+    @abstractmethod
+    def take(self, rows: Int64Array) -> "Scan":
+        """Return a scan of some rows to score them once: laying them out anew would not pay."""
+
+    def subset(self, rows: Int64Array) -> "Scan":
+        """Return the scan of some rows for as many queries as this one."""
+        return self.take(rows)
+
+    # What it holds.
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @property
+    @abstractmethod
+    def shared(self) -> tuple[Any, ...]:
+        """What all rows have in common; see `ScanKey`."""
+
+    @property
+    def key(self) -> ScanKey:
+        """What each row shares with the others."""
+        return ScanKey(type(self), self.shared)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays that a file keeps, those of `kept`: attributes, unless overridden."""
+        return self._attributes()
+
+    def _attributes(self) -> dict[str, Array]:
+        return {name: getattr(self, name) for name in self.kept}
+
+    # How it scores.
+
+    def scores(
+        self, query: Embedding, metric: str = "cosine", num_threads: int = 1
+    ) -> Float32Array:
+        """Return the score of every row, f32 [rows].
+
+        Raises DimensionMismatch, and InvalidInput for a metric there is not.
+        """
         if metric not in METRICS:
             raise InvalidInput(what="metric", expected=" or ".join(METRICS), actual=metric)
         require_threads(num_threads)
         out = np.empty(len(self), np.float32)
         prepared = self._prepare(query, metric)
 
-        def score(start, stop):
+        def score(start: int, stop: int) -> None:
             self._score(prepared, metric, slice(start, stop), out[start:stop])
 
         split_rows(score, len(self), self._threads(prepared, num_threads))
         return out
 
-    def _threads(self, prepared, num_threads):
+    @abstractmethod
+    def _prepare(self, query: Embedding, metric: str) -> Any:
+        """Return what `_score` needs of a query, made once for all rows; checks the query."""
+
+    @abstractmethod
+    def _score(self, prepared: Any, metric: str, rows: slice, out: Float32Array) -> None:
+        """Write the scores of a range of rows to `out`, at the same time as other ranges."""
+
+    def _threads(self, prepared: Any, num_threads: int) -> int:
         """Return how many threads a query is worth."""
         return num_threads
 
-    def without_others(self, rows):
-        """Return the scan of some rows for as many queries as this one; `take` is for one."""
-        return self.take(rows)
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
+        """Return how alike each row and a query are when both are as records hold them, f32 [rows].
 
-    def like(self, query, stored):
-        """Return the cosine of every row with `stored`, the query as a record would hold it.
-
-        Nothing is like nothing: two zero embeddings score 1.
+        `stored` is the query as the record of another layout may hold it, decoded. Two zero
+        embeddings are equal: they score 1.
         """
         scores = self.scores(stored)
         if not _any(stored):
-            scores[~self._directed()] = 1
+            scores[~self._nonzero()] = 1
         return scores
 
-    def twins(self, query):
-        """Return the rows of what the query would be stored as, where scores may hide it."""
-        return np.empty(0, np.int64)
+    def _nonzero(self) -> BoolArray:
+        """Return whether each row has a value that is not zero."""
+        return np.ones(len(self), np.bool_)
+
+    def equal_rows(self, query: Embedding) -> Int64Array:
+        """Return the rows that hold what the query would be stored as, where scores may hide it."""
+        return _NO_ROWS
+
+    # What a graph needs.
+
+    def graph_space(self) -> GraphSpace | None:
+        """Return in which graph the rows can be put; None: in none."""
+        return None
+
+    def vectors(self, rows: Int64Array) -> Array:
+        """Return some rows as a graph compares them: f32 [n, dim], or packed bits u8."""
+        raise NotImplementedError(f"{type(self).__name__} has a graph_space but no vectors")
+
+    def vector(self, query: Embedding) -> Array:
+        """Return a query as `vectors` has the rows."""
+        raise NotImplementedError(f"{type(self).__name__} has a graph_space but no vector")
 
 
-def _any(embedding):
-    return np.any(getattr(embedding, "weights", embedding))
+_NO_ROWS = np.empty(0, np.int64)
 
 
-def invalid(quantized, reason):
+_REGISTERED: dict[str, type[Scan]] = {}  # by module and class, so that a reload replaces
+
+
+def _register(kind: type[Scan]) -> None:
+    where = f"{kind.__module__}.{kind.__qualname__}"
+    for other, one in _REGISTERED.items():
+        if kind.name is not None and one.name == kind.name and other != where:
+            raise TypeError(f"{where}: its name, {kind.name!r}, is that of {other} already")
+    _REGISTERED[where] = kind
+
+
+def registered() -> tuple[type[Scan], ...]:
+    """Return every scan class that says which method it is for, in the order of definition."""
+    return tuple(_REGISTERED.values())
+
+
+def _any(embedding: Embedding) -> bool:
+    return bool(np.any(getattr(embedding, "weights", embedding)))
+
+
+def invalid(quantized: Sequence[QuantizedEmbedding], reason: str) -> InvalidQuantizedData:
     """Return the error of records that no encoder wrote."""
     return InvalidQuantizedData(method=quantized[0].method, reason=reason)
 
 
-def concatenated(quantized):
+def concatenated(quantized: Sequence[QuantizedEmbedding]) -> tuple[UInt8Array, Int64Array]:
     """Return the data of records one after the other, and where each begins and ends."""
     data = np.frombuffer(b"".join(one.data for one in quantized), np.uint8)
     return data, np.cumsum([0, *(len(one.data) for one in quantized)], dtype=np.int64)

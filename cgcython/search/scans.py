@@ -1,61 +1,51 @@
-"""Scores one query against the codes of many records of one embedder, where the codes lie.
+"""Chooses the scan class of records among those that are registered, the package's own included."""
 
-A scan holds records that one query meets in one pass: of one method and dimension and, where
-the method has them, one codebook, threshold or layout. Scores are cosines for dense and sparse
-embeddings (dot products when asked for), 1 - distance / bits for binary ones, MaxSim for tokens.
-"""
+from collections.abc import Sequence
 
-from cgcython.base import QuantizationMethod
-from cgcython.search.code_scans import BinaryScan, DecodedScan, Float8Scan, PQ8Scan
-from cgcython.search.sparse_scans import InvertedScan
-from cgcython.search.token_scans import CodedTokenScan, TokenScan, TurnedTokenScan
+from cgcython.errors import InvalidInput
+from cgcython.records import QuantizedEmbedding
 
-
-def scan_key(quantized):
-    """Return what records must share to be in one scan: its class and what queries depend on."""
-    metadata, dim = quantized.metadata, quantized.original_dim
-    match quantized.method:
-        case QuantizationMethod.FLOAT8_E4M3:
-            return (Float8Scan if metadata.bias == 0 else DecodedScan), dim
-        case QuantizationMethod.BINARY:
-            return BinaryScan, dim, metadata.threshold
-        case QuantizationMethod.PQ8:
-            return PQ8Scan, dim, metadata.codebook_id
-        case QuantizationMethod.SPARSE_NATIVE:
-            return InvertedScan, dim
-        case QuantizationMethod.TOKEN_PRUNING:
-            return _token_key(metadata.layout, dim)
+# Defining a scan class registers it: these modules are imported for their classes.
+from cgcython.search import code_scans as code_scans
+from cgcython.search import sparse_scans as sparse_scans
+from cgcython.search import token_scans as token_scans
+from cgcython.search import vector_scan as vector_scan
+from cgcython.search.scan import FindCodebook, Scan, ScanKey, registered
 
 
-def _token_key(layout, dim):
-    match layout:
-        case "compact_e4m3":
-            return CodedTokenScan, dim
-        case "compact_int4":
-            return TurnedTokenScan, dim, 4
-        case "compact_int2":
-            return TurnedTokenScan, dim, 2
-    return TokenScan, dim
+def scan_class(quantized: QuantizedEmbedding) -> type[Scan]:
+    """Return the class that holds a record, the newest where several do. Raises InvalidInput."""
+    for kind in reversed(registered()):
+        if kind.method is quantized.method and kind.holds(quantized):
+            return kind
+    known = ", ".join(sorted({str(kind.method) for kind in registered()}))
+    layout = getattr(quantized.metadata, "layout", None)
+    raise InvalidInput(
+        what="record",
+        expected=f"of a method and layout that a Scan declares ({known}); import its package",
+        actual=f"{quantized.method} {layout or ''}".strip(),
+    )
 
 
-def make_scan(quantized, find_codebook):
-    """Return the scan of records that share their `scan_key`; codebooks are found by id.
+def scan_named(name: str) -> type[Scan] | None:
+    """Return the class that column files know by a name, or None."""
+    return next((kind for kind in registered() if kind.name == name), None)
+
+
+def scan_key(quantized: QuantizedEmbedding) -> ScanKey:
+    """Return what records must share with this one to be in one scan with it."""
+    kind = scan_class(quantized)
+    return ScanKey(kind, kind.shared_by(quantized))
+
+
+def make_scan(quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Scan:
+    """Return the scan of one or more records that share their `scan_key`.
 
     Raises InvalidQuantizedData when a record cannot be decoded, and CodebookMissing.
     """
-    key = scan_key(quantized[0])
-    kind, *shared = key
-    if kind is PQ8Scan:
-        shared = [find_codebook(shared[1])]
-    scan = kind.of(quantized, *shared)
-    scan.key = key
-    return scan
+    return scan_class(quantized[0]).of(quantized, find_codebook)
 
 
-def join(scans):
-    """Return the scan of the rows of several that share their key."""
-    if len(scans) == 1:
-        return scans[0]
-    joined = type(scans[0]).joined(scans)
-    joined.key = scans[0].key
-    return joined
+def join(scans: Sequence[Scan]) -> Scan:
+    """Return the scan of the rows of one or more that share their key."""
+    return scans[0] if len(scans) == 1 else type(scans[0]).joined(scans)

@@ -1,63 +1,112 @@
 """A folder of shards that can be searched, as a store can."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple, Self
 
-from cgcython.base import ModelId, Profile
+import numpy as np
+
+from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.frames import write_section
+from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search.columns import Columns
-from cgcython.search.store import Searcher
+from cgcython.search.keys import KEY
+from cgcython.search.searcher import Searcher
 from cgcython.store import shards
-from cgcython.store.ids import as_key
+from cgcython.store.ids import RecordId, as_key
+from cgcython.types import Int64Array, KeyArray, StrPath
 
 
 class _NothingChanges:
     """The journal of what is written once."""
 
-    def position(self):
+    def position(self) -> int:
         """Return the only position there is."""
         return 0
+
+    def changes_since(self, position: int, model_id: ModelId) -> list[bytes]:
+        """Return the keys that changed: none."""
+        return []
+
+
+class _Places(NamedTuple):
+    """The keys of all memories, ascending, and where each lies."""
+
+    keys: KeyArray
+    shards: Int64Array
+    rows: Int64Array
 
 
 class ShardSearcher(Searcher):
     """The columns of safetensors shards, read into memory when first searched."""
 
-    def __init__(self, folder):
-        self._paths = shards.shard_paths(folder)
-        profile = str(Path(folder) / shards.PROFILE)
+    def __init__(self, folder: StrPath) -> None:
+        self.path = Path(folder)
+        profile = str(self.path / shards.PROFILE)
         self.profile = Profile.named(profile)
         self.router = QuantizationRouter(folder, profile)
         self.journal = _NothingChanges()
+        self._paths = shards.shard_paths(folder)
         self._columns = Columns(self, self.router.codebooks.by_id)
 
+    def __repr__(self) -> str:
+        embedders = ", ".join(one.short for one in self.profile)
+        return f"ShardSearcher({str(self.path)!r}, shards={len(self._paths)}, {embedders})"
+
     @contextmanager
-    def snapshot(self):
+    def snapshot(self) -> Iterator[Self]:
         """Yield this searcher: shards are written once."""
         yield self
 
-    def scan(self, model_id):
-        """Yield (id, record) of all memories that have an embedder."""
-        for path in self._paths:
-            shard = shards.read_shard(path)
+    @cached_property
+    def _shards(self) -> list[shards.Shard]:
+        """The shards, mapped and checked."""
+        return [shards.read_shard(path) for path in self._paths]
+
+    def scan(self, model_id: ModelId) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
+        """Yield (key, QuantizedEmbedding) of all memories that have an embedder."""
+        for shard in self._shards:
             if model_id in shard.parts:
                 batch, rows = shard.parts[model_id]
                 ids = shard.ids if rows is None else shard.ids[rows]
                 codec = self.router.encoders[batch.method].decoder(batch)
                 yield from zip(map(bytes, ids), codec.rows(batch))
 
-    def sections(self, model_id, damaged):
-        """Yield (id, section) of all memories that have an embedder."""
+    def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, section) of all memories that have an embedder; none is damaged."""
         for key, quantized in self.scan(model_id):
             yield key, write_section(quantized, model_id)
 
-    def quantized(self, record_id, model_id):
-        """Return one embedder's record of a memory, or None; only tokens are kept for this."""
-        if model_id is not ModelId.LATE_INTERACTION:
-            return dict(self.scan(model_id)).get(as_key(record_id))
-        return self._tokens.get(as_key(record_id))
+    def quantized(self, record_id: RecordId, model_id: EmbedderName) -> QuantizedEmbedding | None:
+        """Return one embedder's part of a memory, or None where it has none."""
+        places, key = self._places, np.array(as_key(record_id), KEY)
+        at = int(places.keys.searchsorted(key, side="right")) - 1
+        if at < 0 or places.keys[at] != key:
+            return None
+        part = self._shards[places.shards[at]].parts.get(ModelId.parse(model_id))
+        row = None if part is None else _row_of(part, int(places.rows[at]))
+        if part is None or row is None:
+            return None
+        codec = self.router.encoders[part.batch.method].decoder(part.batch)
+        return codec.row(part.batch, row)
 
     @cached_property
-    def _tokens(self):
-        return dict(self.scan(ModelId.LATE_INTERACTION))
+    def _places(self) -> _Places:
+        """Where each memory lies; of those with the same id, the last one is found."""
+        ids = [shard.ids.reshape(-1).view(KEY) for shard in self._shards]
+        keys = np.concatenate([np.empty(0, KEY), *ids])
+        counts = [len(one) for one in ids]
+        rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, counts)])
+        order = keys.argsort(kind="stable")
+        return _Places(keys[order], np.repeat(np.arange(len(ids)), counts)[order], rows[order])
+
+
+def _row_of(part: shards.ShardPart, memory: int) -> int | None:
+    """Return the row of a memory of the shard in an embedder's batch, None where it has none."""
+    if part.rows is None:
+        return memory
+    row = int(part.rows.searchsorted(memory))
+    return row if row < len(part.rows) and part.rows[row] == memory else None

@@ -1,122 +1,165 @@
-"""Scans of sparse vectors, in rows and by inverted lists."""
+"""Scans of sparse vectors, by rows and by inverted lists."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from cgcython import kernels
+from cgcython.base import QuantizationMethod
 from cgcython.codecs.sparse import LAYOUTS, SparseCodec
 from cgcython.errors import DimensionMismatch
-from cgcython.records import QuantizedBatch
-from cgcython.search.scan import Scan, concatenated
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated
+from cgcython.tensors import ArrayForm
+from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt32Array
 
 MANY_POSTINGS = 250_000  # half a millisecond
-_POSTINGS = ("list_starts", "list_rows", "list_weights")
+NONZEROS = "non-zeros"
 
 
 class SparseScan(Scan):
-    """Non-zeros of many vectors in rows: indptr, indices, weights."""
+    """Non-zeros of many vectors in rows: indptr i64 [rows + 1], indices u32, weights f32."""
 
-    def __init__(self, indptr, indices, weights, dim, norms=None):
+    def __init__(
+        self,
+        indptr: Int64Array,
+        indices: UInt32Array,
+        weights: Float32Array,
+        dim: int,
+        norms: Float32Array | None = None,
+    ) -> None:
+        """`norms` are the lengths of the rows, f32 [rows], measured unless given."""
         self.indptr, self.indices, self.weights, self.dim = indptr, indices, weights, dim
         self.norms = self._measured() if norms is None else norms
 
     @classmethod
-    def of(cls, quantized, dim):
-        """Return the scan of records."""
-        codec, (data, offsets) = SparseCodec(dim), concatenated(quantized)
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        codec, (data, offsets) = SparseCodec(quantized[0].original_dim), concatenated(quantized)
         layouts = [LAYOUTS.index(one.metadata.layout) for one in quantized]
-        columns = {
+        columns: dict[str, Array] = {
             "data": data,
             "offsets": offsets,
             "nnz": np.array([one.metadata.nnz for one in quantized], np.uint32),
             "layouts": np.array(layouts, np.uint8),
         }
-        return cls(*codec.decode_batch(QuantizedBatch(codec.method, dim, columns)), dim)
+        batch = QuantizedBatch(codec.method, codec.dim, columns)
+        indptr, indices, weights = codec.decode_batch(batch)
+        return cls(indptr, indices, weights, codec.dim)
 
     @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
+    def joined(cls, scans: Sequence[Self]) -> Self:
         counts = np.concatenate([np.diff(scan.indptr) for scan in scans])
         indices = np.concatenate([scan.indices for scan in scans])
         weights = np.concatenate([scan.weights for scan in scans])
-        return cls(np.cumsum([0, *counts]), indices, weights, scans[0].dim)
+        norms = np.concatenate([scan.norms for scan in scans])
+        return cls(np.cumsum([0, *counts]), indices, weights, scans[0].dim, norms)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.norms)
 
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return SparseScan(*self._taken(rows), self.dim)
+    @property
+    def shared(self) -> tuple[int]:
+        return (self.dim,)
 
-    def _taken(self, rows):
+    def take(self, rows: Int64Array) -> "SparseScan":
+        return SparseScan(*self._taken(rows), self.dim, self.norms[rows])
+
+    def _taken(self, rows: Int64Array) -> tuple[Int64Array, UInt32Array, Float32Array]:
         spans = [slice(self.indptr[row], self.indptr[row + 1]) for row in rows]
         indptr = np.cumsum([0, *(span.stop - span.start for span in spans)], dtype=np.int64)
-        indices, weights = (
-            np.concatenate([column[:0], *(column[span] for span in spans)])
-            for column in (self.indices, self.weights)
-        )
+        indices = np.concatenate([self.indices[:0], *(self.indices[span] for span in spans)])
+        weights = np.concatenate([self.weights[:0], *(self.weights[span] for span in spans)])
         return indptr, indices, weights
 
-    def _measured(self):
+    def _measured(self) -> Float32Array:
         norms = np.empty(len(self.indptr) - 1, np.float32)
         kernels.sparse_products.norms(self.indptr, self.weights, norms)
         return norms
 
-    def _directed(self):
+    def _nonzero(self) -> BoolArray:
         return self.norms > 0
 
-    def _prepare(self, query, metric):
+    def _prepare(self, query: Embedding, metric: str) -> Any:
+        """Return the query's weights at their places among zeros, f32 [dim]."""
         dense = np.zeros(self.dim, np.float32)
         dense[query.indices] = self._query_weights(query, metric)
         return dense
 
-    def _query_weights(self, query, metric):
+    def _query_weights(self, query: Embedding, metric: str) -> Float32Array:
         if query.dimension != self.dim:
             raise DimensionMismatch(expected=self.dim, actual=query.dimension)
-        weights = query.weights.astype(np.float64)
-        length = 1 if metric == "dot" else np.linalg.norm(weights) or 1
+        weights: Float64Array = query.weights.astype(np.float64)
+        length = 1.0 if metric == "dot" else float(np.linalg.norm(weights)) or 1.0
         return (weights / length).astype(np.float32)
 
-    def _score(self, query, metric, rows, out):
-        self._dot(query, rows, out)
+    def _score(self, prepared: Any, metric: str, rows: slice, out: Float32Array) -> None:
+        self._dot(prepared, rows, out)
         if metric == "cosine":
             norms = self.norms[rows]
             np.divide(out, norms, out=out, where=norms > 0)
 
-    def _dot(self, query, rows, out):
+    def _dot(self, prepared: Any, rows: slice, out: Float32Array) -> None:
         indptr = self.indptr[rows.start : rows.stop + 1]
-        kernels.sparse_products.dot_rows(query, indptr, self.indices, self.weights, out)
+        kernels.sparse_products.dot_rows(prepared, indptr, self.indices, self.weights, out)
+
+
+class Postings(NamedTuple):
+    """The non-zeros by index: where the list of each begins, and the lists, rows and weights."""
+
+    list_starts: Int64Array  # [dim + 1]
+    list_rows: UInt32Array
+    list_weights: Float32Array
+
+
+class _PreparedTerms(NamedTuple):
+    """The non-zeros of a query, and the lists that it reads."""
+
+    indices: UInt32Array
+    weights: Float32Array
+    postings: Postings
 
 
 class InvertedScan(SparseScan):
-    """Non-zeros of vectors that many queries meet: also by index, so that a query reads its own.
+    """Non-zeros of vectors that are scored by many queries: also by index.
 
-    The rows stay, because a few of them are scored faster than found in the lists.
+    A query reads the lists of its own indices. The rows stay, because a few of them are scored
+    faster than found in the lists.
     """
 
+    method, name = QuantizationMethod.SPARSE_NATIVE, "sparse"
+    layouts = LAYOUTS
+    kept: ClassVar[Forms] = {
+        "indptr": ArrayForm("I64", ("rows + 1",)),
+        "indices": ArrayForm("U32", (NONZEROS,)),
+        "weights": ArrayForm("F32", (NONZEROS,)),
+        "norms": ArrayForm("F32", (ROWS,)),
+        "list_starts": ArrayForm("I64", ("dim + 1",)),
+        "list_rows": ArrayForm("U32", (NONZEROS,)),
+        "list_weights": ArrayForm("F32", (NONZEROS,)),
+    }
+
     @classmethod
-    def from_arrays(cls, arrays, dim):
-        """Return the scan of the `arrays` of another, which are used as they are."""
-        postings = tuple(arrays[name] for name in _POSTINGS)
-        rows = (arrays[name] for name in ("indptr", "indices", "weights"))
-        scan = cls(*rows, dim, arrays["norms"])
-        scan.postings = postings
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        indptr, indices, weights = arrays["indptr"], arrays["indices"], arrays["weights"]
+        scan = cls(indptr, indices, weights, shared[0], arrays["norms"])
+        scan.postings = Postings(*(arrays[name] for name in Postings._fields))
         return scan
 
-    def arrays(self):
-        """Return the arrays that a file keeps of this scan."""
+    def arrays(self) -> dict[str, Array]:
         rows = {name: getattr(self, name) for name in ("indptr", "indices", "weights", "norms")}
-        return {**rows, **dict(zip(_POSTINGS, self.postings))}
+        return {**rows, **self.postings._asdict()}
 
-    def without_others(self, rows):
-        """Return the scan of some rows for as many queries as this one."""
-        return InvertedScan(*self._taken(rows), self.dim)
+    def subset(self, rows: Int64Array) -> "InvertedScan":
+        return InvertedScan(*self._taken(rows), self.dim, self.norms[rows])
 
     @cached_property
-    def postings(self):
-        """Return where the list of each index begins, and the lists: rows and weights."""
-        postings = (
+    def postings(self) -> Postings:
+        """The inverted lists, laid out when first used."""
+        postings = Postings(
             np.empty(self.dim + 1, np.int64),
             np.empty_like(self.indices),
             np.empty_like(self.weights),
@@ -124,15 +167,15 @@ class InvertedScan(SparseScan):
         kernels.sparse_products.invert(self.indptr, self.indices, self.weights, *postings)
         return postings
 
-    def _prepare(self, query, metric):
-        weights = self._query_weights(query, metric)
-        return query.indices, weights, *self.postings
+    def _prepare(self, query: Embedding, metric: str) -> _PreparedTerms:
+        return _PreparedTerms(query.indices, self._query_weights(query, metric), self.postings)
 
-    def _threads(self, prepared, num_threads):
-        """One where a thread would take longer to start than the lists to read."""
-        terms, starts = prepared[0], prepared[2]
-        postings = int((starts[1:][terms] - starts[:-1][terms]).sum())
-        return num_threads if postings >= MANY_POSTINGS else 1
+    def _threads(self, prepared: _PreparedTerms, num_threads: int) -> int:
+        """Return one where a thread would take longer to start than the lists to read."""
+        starts = prepared.postings.list_starts
+        lengths = starts[1:][prepared.indices] - starts[:-1][prepared.indices]
+        return num_threads if int(lengths.sum()) >= MANY_POSTINGS else 1
 
-    def _dot(self, query, rows, out):
-        kernels.sparse_products.score_postings(*query, rows.start, out)
+    def _dot(self, prepared: _PreparedTerms, rows: slice, out: Float32Array) -> None:
+        indices, weights, postings = prepared
+        kernels.sparse_products.score_postings(indices, weights, *postings, rows.start, out)

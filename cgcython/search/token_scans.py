@@ -1,82 +1,115 @@
 """Scans of documents of tokens, in every layout they are stored in."""
 
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
 import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens
+from cgcython.base import QuantizationMethod
 from cgcython.codecs.token_pruning import TokenPruningCodec
-from cgcython.search.scan import Scan, concatenated, invalid
+from cgcython.records import QuantizedEmbedding
+from cgcython.search.scan import (
+    DIM,
+    ROWS,
+    Embedding,
+    FindCodebook,
+    Forms,
+    Scan,
+    concatenated,
+    invalid,
+)
 from cgcython.similarity import PreparedQuery
+from cgcython.tensors import ArrayForm
+from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt8Array
+
+TOKENS = "tokens"
+SPANS = {"starts": ArrayForm("I64", (ROWS,)), "counts": ArrayForm("I64", (ROWS,))}
+BITS = {"compact_int4": 4, "compact_int2": 2}
 
 
-class _TokenScan(Scan):
-    """Documents of tokens; the score is MaxSim, whatever the metric."""
+class DocumentScan(Scan):
+    """Documents of tokens; the score is MaxSim, whatever the metric.
 
-    ARRAYS = ("values", "starts", "counts")
+    `values` are the tokens of all, `starts` i64 [rows] where those of a document begin, and
+    `counts` i64 [rows] how many they are.
+    """
 
-    def __init__(self, values, starts, counts, dim):
+    def __init__(self, values: Array, starts: Int64Array, counts: Int64Array, dim: int) -> None:
         self.values, self.starts, self.counts, self.dim = values, starts, counts, dim
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.starts)
 
+    @property
+    def shared(self) -> tuple[int, ...]:
+        return (self.dim,)
+
     @classmethod
-    def from_arrays(cls, arrays, *shared):
-        """Return the scan of the `arrays` of another, which are used as they are."""
-        return cls(*(arrays[name] for name in cls.ARRAYS), *shared)
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        arguments: list[Any] = [*(arrays[name] for name in cls.kept), *shared]
+        return cls(*arguments)
 
-    def arrays(self):
-        """Return the arrays that a file keeps of this scan."""
-        packed = self.packed()
-        return {name: getattr(packed, name) for name in self.ARRAYS}
+    def with_arrays(self, **arrays: Array) -> Self:
+        """Return the scan of these arrays in place of those of `kept` that they are named as."""
+        arguments: list[Any] = [*{**self._attributes(), **arrays}.values(), *self.shared]
+        return type(self)(*arguments)
 
-    def packed(self):
-        """Return the scan without what lies between its documents: those that are gone, say."""
+    def arrays(self) -> dict[str, Array]:
+        return self.packed()._attributes()
+
+    def packed(self) -> Self:
+        """Return the scan without the tokens of documents that were deleted or replaced."""
         sizes = self.counts * (self.dim if self.values.ndim == 1 else 1)
         if sizes.sum() == len(self.values):
             return self
         spans = [slice(*span) for span in zip(self.starts, self.starts + sizes)]
         packed = {
-            name: np.concatenate([column[:0], *(column[span] for span in spans)])
-            for name in self.ARRAYS
+            name: _gathered(column, spans)
+            for name, column in self._attributes().items()
             if name not in ("starts", "counts")
-            for column in [getattr(self, name)]
         }
-        return self.from_arrays(
-            {**packed, "starts": np.cumsum(sizes) - sizes, "counts": self.counts}, *self._shared()
-        )
+        return self.with_arrays(**packed, starts=np.cumsum(sizes) - sizes)
 
-    def _shared(self):
-        """Return what all documents have in common."""
-        return (self.dim,)
-
-    def take(self, rows):
-        """Return the scan of some rows."""
-        return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim)
+    def take(self, rows: Int64Array) -> Self:
+        return self.with_arrays(starts=self.starts[rows], counts=self.counts[rows])
 
     @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
+    def joined(cls, scans: Sequence[Self]) -> Self:
         shifts = np.cumsum([0, *(len(scan.values) for scan in scans)])
         starts = [scan.starts + shift for scan, shift in zip(scans, shifts)]
-        counts = np.concatenate([scan.counts for scan in scans])
-        values = np.concatenate([scan.values for scan in scans])
-        return cls(values, np.concatenate(starts), counts, scans[0].dim)
+        every = [scan._attributes() | {"starts": one} for scan, one in zip(scans, starts)]
+        arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
+        return scans[0].with_arrays(**arrays)
 
-    def _prepare(self, query, metric):
+    def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
         return PreparedQuery.of(as_tokens(query, self.dim))
 
-    def _score(self, query, metric, rows, out):
+    def _score(self, query: PreparedQuery, metric: str, rows: slice, out: Float32Array) -> None:
         self._sum(query, self.starts[rows], self.counts[rows], out)
         np.clip(out / np.float32(max(query.count, 1)), 0, 1, out=out)
 
+    @abstractmethod
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
+        """Write the sum of the query tokens' best cosines with each document to `sums`."""
 
-class CodedTokenScan(_TokenScan):
+
+class E4M3TokenScan(DocumentScan):
     """Tokens as E4M3 codes, whose scales no cosine needs."""
 
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_e4m3"
+    layouts = ("compact_e4m3",)
+    kept: ClassVar[Forms] = {"values": ArrayForm("U8", ("codes",)), **SPANS}
+
     @classmethod
-    def of(cls, quantized, dim):
-        """Return the scan of records."""
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        dim = quantized[0].original_dim
         for one in quantized:
             TokenPruningCodec(dim).positions(one)
         data, offsets = concatenated(quantized)
@@ -84,37 +117,58 @@ class CodedTokenScan(_TokenScan):
         # The bitmap of kept positions and a scale per token stand before the codes.
         return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim).packed()
 
-    def _directed(self):
+    def _nonzero(self) -> BoolArray:
         spans = zip(self.starts, self.starts + self.counts * self.dim)
         return np.array([np.any(self.values[a:b] & 0x7F) for a, b in spans], bool)
 
-    def _sum(self, query, starts, counts, sums):
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
         kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
 
 
-class TurnedTokenScan(_TokenScan):
-    """Tokens of 4 or 2 bits a value, scored as they are; scales lie beside as inverse lengths.
+class IntegerTokenScan(DocumentScan):
+    """Tokens of 4 or 2 bits a value, scored as they are; scales are kept as inverse lengths.
 
-    Queries are met with up to 15 bits a value, so scores are those of what the codes decode to
+    Queries are scored with up to 15 bits a value, so scores are those of what the codes decode to
     within sqrt(dim) / 65024: 0.0002 for 128 values.
     """
 
-    ARRAYS = ("values", "norms", "starts", "counts")
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_turned"
+    layouts = tuple(BITS)
+    kept: ClassVar[Forms] = {
+        "values": ArrayForm("U8", (TOKENS, "bytes of a token")),
+        "norms": ArrayForm("F32", (TOKENS,)),
+        **SPANS,
+    }
 
-    def __init__(self, values, norms, starts, counts, dim, bits):
+    def __init__(
+        self,
+        values: UInt8Array,
+        norms: Float32Array,
+        starts: Int64Array,
+        counts: Int64Array,
+        dim: int,
+        bits: int,
+    ) -> None:
         super().__init__(values, starts, counts, dim)
         self.norms, self.bits = norms, bits
 
+    @property
+    def shared(self) -> tuple[int, int]:
+        return self.dim, self.bits
+
     @classmethod
-    def of(cls, quantized, dim, bits):
-        """Return the scan of records."""
-        width, counts = (dim * bits + 7) // 8, _token_counts(quantized)[1]
+    def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[int, int]:
+        return quantized.original_dim, BITS[quantized.metadata.layout]
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        (dim, bits), counts = cls.shared_by(quantized[0]), _token_counts(quantized)[1]
         payloads = [_behind_bitmap(one, dim) for one in quantized]
-        scales, codes = (
-            np.concatenate(parts)
-            for parts in zip(*(np.split(one, [4 * n]) for one, n in zip(payloads, counts)))
-        )
-        scales, codes = scales.view(np.float32), codes.reshape(-1, width)
+        parts = [np.split(one, [4 * count]) for one, count in zip(payloads, counts)]
+        scales = np.concatenate([scale for scale, _ in parts]).view(np.float32)
+        codes = np.concatenate([code for _, code in parts]).reshape(-1, (dim * bits + 7) // 8)
         used = dim * bits % 8
         if not np.all((scales >= 0) & np.isfinite(scales)) or (
             used and np.any(codes[:, -1] >> used)
@@ -124,27 +178,7 @@ class TurnedTokenScan(_TokenScan):
         kernels.maxsim_integers.inverse_norms(codes, bits, dim, scales, norms)
         return cls(codes, norms, np.cumsum(counts) - counts, counts, dim, bits)
 
-    def take(self, rows):
-        """Return the scan of some rows."""
-        starts, counts = self.starts[rows], self.counts[rows]
-        return TurnedTokenScan(self.values, self.norms, starts, counts, self.dim, self.bits)
-
-    @classmethod
-    def joined(cls, scans):
-        """Return the scan of the rows of several."""
-        shifts = np.cumsum([0, *(len(scan.values) for scan in scans)])
-        starts = [scan.starts + shift for scan, shift in zip(scans, shifts)]
-        values, norms, counts = (
-            np.concatenate([getattr(scan, name) for scan in scans])
-            for name in ("values", "norms", "counts")
-        )
-        first = scans[0]
-        return cls(values, norms, np.concatenate(starts), counts, first.dim, first.bits)
-
-    def _shared(self):
-        return self.dim, self.bits
-
-    def like(self, query, stored):
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
         """Return the MaxSim of every row with the query as a record of these bits would hold it.
 
         `stored` has the tokens that such a record keeps, but in finer codes.
@@ -153,57 +187,84 @@ class TurnedTokenScan(_TokenScan):
         if len(kept) < len(tokens):
             tokens = tokens[np.argmax(_unit(kept) @ _unit(tokens).T, axis=1)]
         codec = TokenPruningCodec(self.dim, 1.0, layout=f"compact_int{self.bits}")
-        return super().like(query, codec.decode(codec.encode(tokens)))
+        return super().similarities(query, codec.decode(codec.encode(tokens)))
 
-    def _prepare(self, query, metric):
+    def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
         return PreparedQuery.of(as_tokens(query, self.dim), fine=True)
 
-    def _directed(self):
+    def _nonzero(self) -> BoolArray:
         spans = zip(self.starts, self.starts + self.counts)
         return np.array([np.any(np.isfinite(self.norms[a:b])) for a, b in spans], bool)
 
-    def _sum(self, query, starts, counts, sums):
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
         packed, count = query.hadamard_integers, query.count
         kernels.maxsim_integers.score(
             packed, count, self.values, self.bits, self.norms, starts, counts, sums
         )
 
 
-class TokenScan(_TokenScan):
+class Float32TokenScan(DocumentScan):
     """Tokens as float32 rows."""
 
-    def __init__(self, values, starts, counts, dim):
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_f32"
+    layouts = ("canonical", "compact_f32")
+    kept: ClassVar[Forms] = {"values": ArrayForm("F32", (TOKENS, DIM)), **SPANS}
+
+    def __init__(
+        self,
+        values: Float32Array,
+        starts: Int64Array,
+        counts: Int64Array,
+        dim: int,
+        norms: Float32Array | None = None,
+    ) -> None:
+        """`norms` f32 [tokens] are inverse lengths, measured unless given."""
         super().__init__(values, starts, counts, dim)
-        self.norms = np.empty(len(values), np.float32)
-        kernels.maxsim.inverse_norms(values, self.norms)
+        if norms is None:
+            norms = np.empty(len(values), np.float32)
+            kernels.maxsim.inverse_norms(values, norms)
+        self.norms = norms
 
     @classmethod
-    def of(cls, quantized, dim):
-        """Return the scan of records."""
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        dim = quantized[0].original_dim
         rows = [TokenPruningCodec(dim).decode(one) for one in quantized]
         counts = _token_counts(quantized)[1]
         return cls(np.concatenate(rows), np.cumsum(counts) - counts, counts, dim)
 
-    def _directed(self):
+    def take(self, rows: Int64Array) -> Self:
+        return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim, self.norms)
+
+    def _nonzero(self) -> BoolArray:
         spans = zip(self.starts, self.starts + self.counts)
         return np.array([np.any(self.values[a:b]) for a, b in spans], bool)
 
-    def _sum(self, query, starts, counts, sums):
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
         packed, values = query.packed, self.values
         kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
 
 
-def _behind_bitmap(quantized, dim):
+def _gathered(column: Array, spans: list[slice]) -> Array:
+    """Return the rows of some spans, one span after the other."""
+    return np.concatenate([column[:0], *(column[span] for span in spans)])
+
+
+def _behind_bitmap(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
     """Return the scales and codes of a compact record, after checking what stands before them."""
     TokenPruningCodec(dim).positions(quantized)
     return np.frombuffer(quantized.data, np.uint8)[(quantized.metadata.original_tokens + 7) // 8 :]
 
 
-def _unit(tokens):
+def _unit(tokens: Float32Array) -> Float64Array:
     norms = np.linalg.norm(tokens.astype(np.float64), axis=1, keepdims=True)
     return tokens / np.where(norms > 0, norms, 1)
 
 
-def _token_counts(quantized):
+def _token_counts(quantized: Sequence[QuantizedEmbedding]) -> Int64Array:
+    """Return how many tokens each record's text had, and how many it keeps: i64 [2, n]."""
     counts = [(one.metadata.original_tokens, one.metadata.kept_tokens) for one in quantized]
     return np.array(counts, np.int64).T.copy()

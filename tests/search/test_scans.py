@@ -91,7 +91,7 @@ def test_a_metric_there_is_not_is_refused(dense):
 def test_a_query_knows_its_own_pq_codes(memories):
     book = next(iter(memories.codebooks.values()))
     scan = scan_of([PQ8Codec(book).encode(row[:16]) for row in ROWS], book)
-    assert scan.twins(ROWS[9, :16]).tolist() == [9]
+    assert scan.equal_rows(ROWS[9, :16]).tolist() == [9]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3])
@@ -140,7 +140,7 @@ def test_small_token_codes_score_as_what_they_decode_to(layout, dim):
     documents = [rows[start : start + n] for start, n in ((0, 9), (9, 0), (9, 1), (10, 40))]
     records = [codec.encode(one) for one in documents]
     scan = scan_of(records)
-    assert type(scan) is token_scans.TurnedTokenScan
+    assert type(scan) is token_scans.IntegerTokenScan
     expected = [max_sim(query, codec.decode(one)) for one in records]
     np.testing.assert_allclose(scan.scores(query), expected, rtol=0, atol=dim**0.5 / 65024)
     assert not scan.scores(rows[:0]).any()
@@ -156,7 +156,7 @@ def test_a_record_of_small_token_codes_is_like_itself(layout):
     fine = TokenPruningCodec(24, layout="compact_e4m3")
     records = [TokenPruningCodec(24, layout=layout).encode(ROWS[i : i + 12]) for i in (0, 12, 24)]
     stored = fine.decode(fine.encode(ROWS[12:24]))
-    found = scan_of(records).like(ROWS[12:24], stored)
+    found = scan_of(records).similarities(ROWS[12:24], stored)
     assert found.argmax() == 1
     assert found[1] == pytest.approx(1, abs=1e-3)
 
@@ -183,7 +183,7 @@ def test_nothing_is_like_nothing(codec):
     empty = np.zeros((0, 24) if codec.method is QuantizationMethod.TOKEN_PRUNING else 24)
     other = ROWS[:4] if empty.ndim == 2 else ROWS[0]
     scan = scan_of([codec.encode(empty), codec.encode(other)])
-    assert scan.like(empty, codec.decode(codec.encode(empty))).tolist() == [1.0, 0.0]
+    assert scan.similarities(empty, codec.decode(codec.encode(empty))).tolist() == [1.0, 0.0]
 
 
 def test_records_that_one_query_cannot_meet_have_keys_of_their_own():

@@ -10,7 +10,7 @@ from cgcython.base import ModelId
 from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore, Hit
-from cgcython.search import columns as columns_module
+from cgcython.search import column as column_module
 
 COUNT = 60
 IDS = [UUID(int=(i * 2654435761) << 8) for i in range(1, COUNT + 1)]
@@ -106,7 +106,7 @@ def test_writes_show_in_the_next_search(store, memories):
 def test_many_writes_and_searches_equal_a_fresh_store(
     store, memories, tmp_path, monkeypatch, most_parts
 ):
-    monkeypatch.setattr(columns_module, "MOST_PARTS", most_parts)
+    monkeypatch.setattr(column_module, "MOST_PARTS", most_parts)
     rng = np.random.default_rng(0)
     for step in range(25):
         one = IDS[rng.integers(COUNT)]

@@ -1,0 +1,123 @@
+"""The codes of one embedder: the scans of all its records, and whose each row is."""
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import numpy as np
+
+from cgcython.search.fusion import UNRANKED
+from cgcython.search.keys import KEY
+from cgcython.search.loading import CHUNK, Part, joined
+from cgcython.search.scan import Embedding, Scan
+from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
+
+MOST_PARTS = 64
+
+
+class Column:
+    """What is stored of one embedder: scans, and the keys of the rows of all, one after the other.
+
+    `keys` are those of `rows`, ascending; a row that is not among them was replaced or deleted.
+    """
+
+    def __init__(
+        self, scans: Sequence[Scan], row_keys: KeyArray, keys: KeyArray, rows: Int64Array
+    ) -> None:
+        self.scans, self.row_keys, self.keys, self.rows = list(scans), row_keys, keys, rows
+        self.starts = np.cumsum([0, *map(len, scans)])
+        self._deleted = _NO_ROWS
+        if len(rows) < len(row_keys):
+            deleted = np.ones(len(row_keys), np.bool_)
+            deleted[rows] = False
+            self._deleted = deleted.nonzero()[0]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> Self:
+        """Return the column of parts."""
+        row_keys = np.concatenate([np.empty(0, KEY), *(part.keys for part in parts)])
+        scans = [part.scan for part in parts]
+        if np.all(row_keys[1:] > row_keys[:-1]):  # sorting what is sorted would take longer
+            return cls(scans, row_keys, row_keys, np.arange(len(row_keys)))
+        rows = np.argsort(row_keys, kind="stable")
+        return cls(scans, row_keys, row_keys[rows], rows)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def scores(self, query: Embedding, metric: str, num_threads: int) -> Float32Array:
+        """Return the score of each row, -inf for deleted rows."""
+        scores = [scan.scores(query, metric, num_threads) for scan in self.scans]
+        found = scores[0] if len(scores) == 1 else np.concatenate([_NO_SCORES, *scores])
+        found[self._deleted] = UNRANKED
+        return found
+
+    def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
+        """Return the score of some rows."""
+        return self._each(rows, lambda scan: scan.scores(query, metric))
+
+    def similarities(self, rows: Int64Array, query: Embedding, stored: Embedding) -> Float32Array:
+        """Return how alike some rows and a query are when both are as records hold them."""
+        return self._each(rows, lambda scan: scan.similarities(query, stored))
+
+    def _each(self, rows: Int64Array, score: Callable[[Scan], Float32Array]) -> Float32Array:
+        found = np.empty(len(rows), np.float32)
+        for scan, mine, own_rows in self.split(rows):
+            found[mine] = score(scan.take(own_rows))
+        return found
+
+    def split(self, rows: Int64Array) -> list[tuple[Scan, BoolArray, Int64Array]]:
+        """Return (scan, which of the rows are its, their rows there) of each scan with some."""
+        owners = self.starts.searchsorted(rows, side="right") - 1
+        found = []
+        for owner in sorted(set(owners.tolist())):
+            mine = owners == owner
+            found.append((self.scans[owner], mine, rows[mine] - self.starts[owner]))
+        return found
+
+    def equal_rows(self, query: Embedding) -> Int64Array:
+        """Return the rows that hold the bytes that the query would be stored as."""
+        found = [scan.equal_rows(query) + start for scan, start in zip(self.scans, self.starts)]
+        rows = np.concatenate([_NO_ROWS, *found])
+        return rows[~np.isin(rows, self._deleted)] if len(rows) else rows
+
+    def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
+        """Return the row of each key, and whether it has one."""
+        if not len(self):
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+        places = np.minimum(self.keys.searchsorted(keys), len(self) - 1)
+        return self.rows[places], self.keys[places] == keys
+
+    def updated(self, changed: KeyArray, parts: Sequence[Part]) -> "Column":
+        """Return the column without the changed keys, which ascend, and with the new parts."""
+        fresh = Column.of(parts)
+        kept = np.ones(len(self), np.bool_)
+        places = self.keys.searchsorted(changed)
+        places = places[places < len(self)]
+        kept[places[np.isin(self.keys[places], changed)]] = False
+        keys, rows = self.keys[kept], self.rows[kept]
+        at = keys.searchsorted(fresh.keys)
+        return Column(
+            self.scans + fresh.scans,
+            np.concatenate([self.row_keys, fresh.row_keys]),
+            np.insert(keys, at, fresh.keys),
+            np.insert(rows, at, fresh.rows + self.starts[-1]),
+        )
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether so much was replaced or added that laying it out anew pays."""
+        return len(self.scans) > MOST_PARTS or bool(self.starts[-1] > 2 * len(self) + CHUNK)
+
+    def parts(self) -> list[Part]:
+        """Return the parts of the rows that are not deleted, one for each scan key."""
+        found, alive = [], np.ones(len(self.row_keys), np.bool_)
+        alive[self._deleted] = False
+        for start, stop, scan in zip(self.starts, self.starts[1:], self.scans):
+            rows = alive[start:stop].nonzero()[0]
+            if len(rows):
+                part = scan if len(rows) == stop - start else scan.subset(rows)
+                found.append(Part(self.row_keys[start:stop][rows], part))
+        return joined(found)
+
+
+_NO_ROWS, _NO_SCORES = np.empty(0, np.int64), np.empty(0, np.float32)

@@ -1,0 +1,24 @@
+"""The keys of records in arrays: 16 bytes each."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from cgcython.errors import InvalidInput
+from cgcython.store.ids import as_key
+from cgcython.types import KeyArray
+
+KEY = np.dtype("S16")
+
+
+def whole_keys(keys: KeyArray) -> list[bytes]:
+    """Return the 16 bytes of each key of an array, which drops zeros at an end."""
+    return [key.ljust(KEY.itemsize, b"\0") for key in keys.tolist()]
+
+
+def keys_of(ids: object) -> KeyArray:
+    """Return the keys of ids, ascending and each once. Raises InvalidInput."""
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
+        actual = type(ids).__name__
+        raise InvalidInput(what="among", expected="ids, in a set or a list", actual=actual)
+    return np.unique(np.array([as_key(one) for one in ids], KEY))

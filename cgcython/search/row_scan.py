@@ -1,0 +1,34 @@
+"""Scans of rows that are equally long."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+
+from cgcython.records import QuantizedEmbedding
+from cgcython.search.scan import Scan
+from cgcython.types import Array, Int64Array, UInt8Array
+
+
+class RowScan(Scan):
+    """A scan of which every kept array has a row for each record."""
+
+    @abstractmethod
+    def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
+        """Return the scan of other arrays, named as those of `kept`, with the same `shared`."""
+
+    @classmethod
+    def joined(cls, scans: Sequence[Self]) -> Self:
+        every = [scan.arrays() for scan in scans]
+        arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
+        return scans[0].with_arrays(arrays)
+
+    def take(self, rows: Int64Array) -> Self:
+        return self.with_arrays({name: one[rows] for name, one in self.arrays().items()})
+
+
+def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Array:
+    """Return the data of records of `width` bytes each, u8 [n, width]."""
+    joined = b"".join(one.data for one in quantized)
+    return np.frombuffer(joined, np.uint8).reshape(len(quantized), width)

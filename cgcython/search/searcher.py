@@ -1,0 +1,144 @@
+"""Finds records by what they are like, wherever their columns come from."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from cgcython.base import EmbedderName, ModelId
+from cgcython.fingerprint import Fingerprint
+from cgcython.router import QuantizationRouter
+from cgcython.search.arguments import (
+    Embedders,
+    Query,
+    Request,
+    Weights,
+    checked_request,
+)
+from cgcython.search.columns import Columns
+from cgcython.search.fusion import UNRANKED, Ranking, fuse
+from cgcython.search.keys import KEY, whole_keys
+from cgcython.search.query_column import QueryColumn
+from cgcython.search.scan import Embedding
+from cgcython.store.ids import RecordId
+from cgcython.types import KeyArray
+
+
+class Hit(NamedTuple):
+    """One record that a search found.
+
+    `similarity` compares like with like, what the query would be stored as with what is stored:
+    the weighted mean over the embedders both have. `scores` are those of the query itself against
+    the stored codes, by embedder.
+    """
+
+    id: UUID
+    similarity: float
+    scores: dict[ModelId, float]
+
+
+class Searcher:
+    """Finds records by what they are like; a subclass has `router` and `_columns`.
+
+    Every embedder that ranks does so by an exact scan of its codes. Ranks are fused by reciprocal
+    rank: a record's sum is of weight / (60 + rank) over the embedders that it has; a single
+    embedder ranks by its score. Equals are in the order of ids.
+    """
+
+    router: QuantizationRouter
+    _columns: Columns
+
+    def search(
+        self,
+        query: Query,
+        k: int = 10,
+        embedders: Embedders | None = None,
+        weights: Weights | None = None,
+        *,
+        metric: str = "cosine",
+        among: Iterable[RecordId] | None = None,
+        rerank: EmbedderName | None = None,
+        oversample: int = 4,
+        approximate: bool | int = False,
+        num_threads: int = 1,
+    ) -> list[Hit]:
+        """Return the k best records as Hits, best first.
+
+        `embedders` that rank, all of the query's unless given; `weights` by embedder, 1 unless
+        given, 0 or less to ignore one. `metric="dot"` scores dense and sparse ones by dot product.
+        `among`, ids: no other records rank. `rerank`, an embedder that does not rank: it orders the
+        `oversample * k` best of the others by its own scores, those without it last.
+        `approximate`: HNSW graphs (the extra `ann`), built when first needed, find the records
+        that dense embedders score; a number is how many each has to find at least: more miss less.
+
+        Raises InvalidInput, DimensionMismatch, StorageCorruption, CodebookMissing.
+        """
+        self._require_open()
+        ways = metric, among, rerank, oversample, approximate, num_threads
+        return self._answer(checked_request(query, k, embedders, weights, *ways))
+
+    def _answer(self, request: Request) -> list[Hit]:
+        embeddings = self._embeddings(request)
+        ranked = [self._ranked(request, one, *embeddings[one]) for one in request.weights]
+        columns, rankings = [one for one, _ in ranked], [one for _, one in ranked]
+        found = np.array(fuse(rankings, request.shortlist, request.num_threads), KEY)
+        if request.rerank is not None:
+            columns.append(self._reranking(request, found, *embeddings[request.rerank]))
+            found = _reordered(found, columns[-1].rank_some(np.sort(found)))
+        return _hits(found[: request.k], columns)
+
+    def _embeddings(self, request: Request) -> dict[ModelId, tuple[Embedding, Embedding]]:
+        """Return each embedding of the query, as given and as a record would hold it."""
+        query = Fingerprint({one: request.query[one] for one in request.embedders})
+        stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
+        return {one: (query[one], stored[one]) for one in request.embedders}
+
+    def _ranked(
+        self, request: Request, model_id: ModelId, query: Embedding, stored: Embedding
+    ) -> tuple[QueryColumn, Ranking]:
+        """Return an embedder's column with the query, and its ranking of the records."""
+        graph = None
+        if request.uses_graphs:
+            column, graph = self._columns.graph(model_id, request.num_threads)
+        else:
+            column = self._columns.get(model_id)
+        weight, metric, threads = request.weights[model_id], request.metric, request.num_threads
+        found = QueryColumn(column, model_id, weight, query, stored, metric, threads)
+        if request.keys is not None:
+            return found, found.rank_some(request.keys)
+        if graph is not None:
+            return found, found.rank_near(graph, request.depth)
+        return found, found.rank()
+
+    def _reranking(
+        self, request: Request, keys: KeyArray, query: Embedding, stored: Embedding
+    ) -> QueryColumn:
+        """Return the column of `rerank` with the query; of `keys` alone where it is not loaded."""
+        assert request.rerank is not None
+        column = self._columns.some(request.rerank, np.sort(keys))
+        weight, metric, threads = request.rerank_weight, request.metric, request.num_threads
+        return QueryColumn(column, request.rerank, weight, query, stored, metric, threads)
+
+    def _require_open(self) -> None:
+        """Raise where records can no longer be read."""
+
+
+def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:
+    """Return keys by the scores of a ranking, those that it has not last."""
+    scores = dict(zip(ranking.keys.tolist(), ranking.scores.tolist()))
+    order = np.argsort([-scores.get(key, UNRANKED) for key in keys.tolist()], kind="stable")
+    return keys[order]
+
+
+def _hits(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
+    """Return the Hits of keys, scored by the columns of a query."""
+    total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
+    scores: list[dict[ModelId, float]] = [{} for _ in keys]
+    for column in columns:
+        known, alike = column.report(keys, scores)
+        total[known] += column.weight
+        similarity[known] += column.weight * alike
+    similarities = (similarity / total).clip(-1, 1).tolist()
+    ids = [UUID(bytes=key) for key in whole_keys(keys)]
+    return list(map(Hit, ids, similarities, scores))
