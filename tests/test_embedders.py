@@ -278,6 +278,22 @@ def test_a_codebook_file_of_another_dimension_is_refused(tmp_path):
         codebooks[ModelId.SEMANTIC]
 
 
+def test_a_codebook_of_another_embedder_is_refused(tmp_path):
+    book = BOOKS[ModelId.SEMANTIC].with_facts({"model": "Semantic"})
+    with pytest.raises(InvalidInput, match=r"codebook of E5 Causal: .* trained for E1 Semantic"):
+        Codebooks({"E5": book})
+    codebooks = Codebooks(tmp_path, SMALL)
+    book.with_facts({"model": "Causal"}).save(codebooks.path(ModelId.SEMANTIC))
+    with pytest.raises(InvalidInput, match=r"codebook of E1 Semantic: .* trained for E5 Causal"):
+        codebooks[ModelId.SEMANTIC]
+
+
+@pytest.mark.parametrize("model", ["Semantic", "E1", "", "all-MiniLM-L6-v2"])
+def test_a_codebook_serves_its_own_embedder_or_any(model):
+    book = BOOKS[ModelId.SEMANTIC].with_facts({"model": model})
+    assert Codebooks({"E1": book})[ModelId.SEMANTIC] is book
+
+
 def test_a_damaged_codebook_file_is_refused(tmp_path):
     codebooks = Codebooks(tmp_path, SMALL)
     path = codebooks.path(ModelId.SEMANTIC)

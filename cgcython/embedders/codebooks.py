@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.codebook_file import train_command
+from cgcython.codecs.codebook_file import codebook_path, train_command
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput
 
 
@@ -61,7 +61,7 @@ class Codebooks:
 
     def path(self, model_id):
         """Return the file of an embedder's codebook."""
-        return self.folder / "pq8_codebooks" / f"{model_id.title}_codebook.safetensors"
+        return codebook_path(self.folder, model_id.title)
 
     def _embedders(self):
         return [one for one, row in self._profile.items() if row.method is QuantizationMethod.PQ8]
@@ -73,7 +73,7 @@ class Codebooks:
         path = self.path(model_id)
         if not self._has_file(model_id):
             raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
-        return PQ8Codebook.load(path, self._profile[model_id].dimension)
+        return require_own(PQ8Codebook.load(path, self._profile[model_id].dimension), model_id)
 
     def _require_dimension(self, model_id, codebook):
         expected, actual = self._profile[model_id].dimension, codebook.embedding_dim
@@ -84,7 +84,10 @@ class Codebooks:
 
 
 def by_embedder(codebooks):
-    """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`; raises InvalidInput."""
+    """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`, each its embedder's own.
+
+    Raises InvalidInput.
+    """
     if not isinstance(codebooks, Mapping):
         actual = type(codebooks).__name__
         raise InvalidInput(what="codebooks", expected="a mapping or a folder", actual=actual)
@@ -92,4 +95,24 @@ def by_embedder(codebooks):
         if not isinstance(codebook, PQ8Codebook):
             actual = type(codebook).__name__
             raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
-    return {ModelId.parse(name): codebook for name, codebook in codebooks.items()}
+    named = {ModelId.parse(name): codebook for name, codebook in codebooks.items()}
+    return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
+
+
+def require_own(codebook, model_id):
+    """Return a codebook that may serve an embedder.
+
+    Raises InvalidInput for one whose `model` names another embedder. Any other text in `model`,
+    the name of a neural network perhaps, says nothing about embedders.
+    """
+    try:
+        owner = ModelId.parse(codebook.metadata.get("model", ""))
+    except InvalidInput:
+        return codebook
+    if owner is not model_id:
+        raise InvalidInput(
+            what=f"codebook of {model_id.label}",
+            expected="one trained for it, or for both: .with_facts({'model': ''})",
+            actual=f"one trained for {owner.label}",
+        )
+    return codebook

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
-from cgcython.embedders.codebooks import by_embedder
+from cgcython.embedders.codebooks import by_embedder, require_own
 from cgcython.errors import CodebookCorrupt, CodebookMissing, UnsupportedVersion
 from cgcython.store.keepers.rocksdb import Database, Put
 from cgcython.types import StrPath
@@ -69,7 +69,7 @@ class CodebookShelf:
         rows = [row for row in self._profile.values() if row.method is QuantizationMethod.PQ8]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
         return {
-            row.model_id: PQ8Codebook.load(path, row.dimension)
+            row.model_id: require_own(PQ8Codebook.load(path, row.dimension), row.model_id)
             for row, path in paths.items()
             if path.exists()
         }

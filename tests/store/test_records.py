@@ -151,6 +151,14 @@ def test_codebooks_come_from_a_folder_too(memories, tmp_path):
         assert store.quantized(ONE, "E1").metadata.codebook_id == book.codebook_id
 
 
+def test_a_codebook_of_another_embedder_is_refused(memories, tmp_path):
+    book = memories.codebooks[ModelId.SEMANTIC].with_facts({"model": "Causal"})
+    book.save(tmp_path / "models/pq8_codebooks/Semantic_codebook.safetensors")
+    for codebooks in ({"E1": book}, tmp_path / "models"):
+        with pytest.raises(InvalidInput, match="trained for E5 Causal"):
+            RecordStore.open(tmp_path / "s", codebooks, memories.profile)
+
+
 def test_generations_of_codebooks_live_side_by_side(memories, tmp_path):
     with RecordStore.open(tmp_path / "s", memories.codebooks, memories.profile) as store:
         store.store(ONE, memories.make(1))
