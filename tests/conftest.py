@@ -1,6 +1,7 @@
 """Fixtures that repeat a test for the reference and for every level this machine runs."""
 
 import os
+import random
 import runpy
 from pathlib import Path
 
@@ -11,6 +12,19 @@ from cgcython.kernels import dispatch
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--whole", action="store_true", help="all of what is tried in part otherwise")
+
+
+@pytest.fixture
+def part(request):
+    """Return `part(cases, n)`: an nth of the cases, always the same one, or all with --whole."""
+    if request.config.getoption("--whole"):
+        return lambda cases, n: list(cases)
+    rng = random.Random(request.node.nodeid)
+    return lambda cases, n: rng.sample(cases, -(-len(cases) // n))
 
 
 @pytest.fixture(params=dispatch.available())

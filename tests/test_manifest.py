@@ -25,6 +25,7 @@ JSON = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=12,
 )
 
 
@@ -103,7 +104,7 @@ def test_times_that_are_none_are_refused(moment):
         MANIFEST.with_info(updated=moment)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON))
 def test_metadata_comes_back_as_it_went_in(metadata):
     text = to_text(metadata) if _levels(metadata) <= 32 else None

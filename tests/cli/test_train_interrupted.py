@@ -80,7 +80,7 @@ def _read(terminal):
 
 @pytest.mark.parametrize("size", ["8", "auto"])
 def test_the_best_so_far_is_kept_and_says_so(interrupted, tmp_path, size):
-    code, out = interrupted("loss", ("lloyd", "0.1"), "--bytes", size)
+    code, out = interrupted("loss", ("lloyd", "0.05"), "--bytes", size)
     facts = json.loads(out)
     assert (code, facts["interrupted"]) == (0, True)
     assert 1 <= facts["steps"] < facts["steps_planned"]

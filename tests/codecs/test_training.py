@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from functools import cache
 
 import faiss
 import numpy as np
@@ -28,6 +29,7 @@ def structured(n, seed=0):
 
 SAMPLES = structured(1500)
 FRESH = structured(400, seed=1)
+FEW = 500  # samples, where steps matter and not what they reach
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,12 @@ def _few_samples_are_fine():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CodebookWarning)
         yield
+
+
+@cache
+def trained(rotation, count=None):
+    """Return the codebook of the first samples, trained once for all tests that look at it."""
+    return PQ8Codebook.train(SAMPLES[:count], rotation=rotation, model="Semantic")
 
 
 def loss(book, rows=FRESH):
@@ -45,7 +53,7 @@ def loss(book, rows=FRESH):
 
 @pytest.mark.parametrize("rotation", ["opq", "pca", None])
 def test_the_same_seed_gives_the_same_codebook_whatever_the_threads(rotation):
-    samples = SAMPLES[:500]
+    samples = SAMPLES[:300]
     first = PQ8Codebook.train(samples, rotation=rotation, num_threads=1)
     assert PQ8Codebook.train(samples, rotation=rotation, num_threads=3) == first
     assert PQ8Codebook.train(samples, rotation=rotation, seed=1) != first
@@ -61,7 +69,7 @@ def test_every_level_trains_the_same_codebook():
 
 
 def test_the_loss_reported_is_that_of_samples_held_out():
-    book = PQ8Codebook.train(SAMPLES, rotation="pca", model="Semantic")
+    book = trained("pca")
     facts = book.metadata
     assert facts["held_out_loss"] == pytest.approx(loss(book), rel=0.15)
     assert loss(book, SAMPLES) < facts["held_out_loss"]
@@ -72,28 +80,28 @@ def test_the_loss_reported_is_that_of_samples_held_out():
 
 
 def test_rotations_lose_less_than_plain_training():
-    plain, pca, opq = (loss(PQ8Codebook.train(SAMPLES, rotation=r)) for r in (None, "pca", "opq"))
+    plain, pca, opq = (loss(trained(rotation)) for rotation in (None, "pca", "opq"))
     assert pca < 0.8 * plain
     assert opq < 1.02 * pca
 
 
 def test_more_bytes_lose_less():
-    few, more = (PQ8Codebook.train(SAMPLES, num_subvectors=m, rotation="pca") for m in (8, 32))
-    assert loss(more) < 0.5 * loss(few)
+    more = PQ8Codebook.train(SAMPLES, num_subvectors=32, rotation="pca")
+    assert loss(more) < 0.5 * loss(trained("pca"))
 
 
 def test_the_width_is_what_was_asked_for_or_chosen():
     samples = np.hstack([SAMPLES, structured(1500, 2) * 1e-3, SAMPLES[:, ::-1] * 1e-3])
     assert PQ8Codebook.train(samples, rotation="pca", width=64).width == 64
     assert PQ8Codebook.train(samples, rotation="pca").width == 128
-    assert PQ8Codebook.train(SAMPLES, rotation="pca").width == 64
+    assert trained("pca").width == 64
 
 
 def test_plain_training_is_no_worse_than_faiss():
     theirs = faiss.ProductQuantizer(64, 8, 8)
     theirs.cp.niter = 25
     theirs.train(SAMPLES)
-    ours = PQ8Codebook.train(SAMPLES, rotation=None)
+    ours = trained(None)
     kept = [
         np.square(pq(FRESH) - FRESH).sum()
         for pq in (
@@ -107,7 +115,7 @@ def test_plain_training_is_no_worse_than_faiss():
 
 def test_progress_is_told_after_each_step():
     heard = []
-    PQ8Codebook.train(SAMPLES, progress=lambda *step: heard.append(step))
+    PQ8Codebook.train(SAMPLES[:FEW], progress=lambda *step: heard.append(step))
     steps = [step for step, _, _ in heard]
     assert steps == list(range(1, heard[0][1] + 1))
     assert heard[-1][2] < heard[0][2]
@@ -124,11 +132,11 @@ def interrupting(at):
 @pytest.mark.parametrize("step", [1, 9, 12, 13, 30])
 def test_ctrl_c_ends_training_with_the_best_so_far(step):
     with pytest.warns(CodebookWarning, match=f"interrupted after step {step} of 42"):
-        book = PQ8Codebook.train(SAMPLES, progress=interrupting(step))
+        book = PQ8Codebook.train(SAMPLES[:FEW], progress=interrupting(step))
     facts = book.metadata
     assert (facts["interrupted"], facts["steps"], facts["steps_planned"]) == (True, step, 42)
     if step >= 12:  # by then the principal axes have a codebook
-        whole = PQ8Codebook.train(SAMPLES, rotation="pca").metadata
+        whole = trained("pca", FEW).metadata
         assert facts["held_out_loss"] <= whole["held_out_loss"]
 
 

@@ -201,10 +201,10 @@ def test_another_codebook_does_not_read_the_codes(book, saved):
         CodeIndex.load(saved[1], other)
 
 
-def test_every_flipped_byte_and_every_cut_is_told(book, saved):
+def test_a_flipped_byte_and_a_cut_anywhere_are_told(book, saved, part):
     index, path = saved
     whole = path.read_bytes()
-    for at in (*range(0, len(whole), 7), len(whole) - 1):
+    for at in part(range(len(whole)), 20):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
         try:
             found = CodeIndex.load(path, book, verify=True)

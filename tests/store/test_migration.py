@@ -280,7 +280,7 @@ def test_kills_lose_nothing_and_double_nothing(memories, tmp_path):
     write_legacy(old, values)
     command = [sys.executable, "-c", MIGRATOR, str(HERE / "memories.py"), str(old), str(new)]
     killed = 0
-    for _ in range(10):
+    for _ in range(5):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             told = process.stdout.readline()
             time.sleep(rng.uniform(0, 0.02))

@@ -82,9 +82,9 @@ def test_a_flipped_bit_anywhere_in_the_arrays_is_damage(path):
             shards.read_shard(path)
 
 
-def test_a_flipped_bit_anywhere_in_the_header_is_damage_or_harmless(path, shard):
+def test_a_flipped_bit_anywhere_in_the_header_is_damage_or_harmless(path, shard, part):
     whole = path.read_bytes()
-    for at in range(8 + int.from_bytes(whole[:8], "little")):
+    for at in part(range(8 + int.from_bytes(whole[:8], "little")), 6):
         content = bytearray(whole)
         content[at] ^= 1 << at % 8
         path.write_bytes(content)
