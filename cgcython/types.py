@@ -20,6 +20,7 @@ KeyArray: TypeAlias = NDArray[np.bytes_]  # keys of records
 StrPath: TypeAlias = str | PathLike[str]
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 Progress: TypeAlias = Callable[[int], object]  # told how many more are done
+TrainingProgress: TypeAlias = Callable[[int, int, float], object]  # told step, steps and loss
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
@@ -67,6 +68,7 @@ __all__ = [
     "Scalar",
     "StrPath",
     "TokensLike",
+    "TrainingProgress",
     "UInt8Array",
     "UInt16Array",
     "UInt32Array",

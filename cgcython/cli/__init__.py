@@ -8,12 +8,15 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 import warnings
+from collections.abc import Sequence
+from types import ModuleType
 
-from cgcython import __version__, errors
+from cgcython import __version__
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
-from cgcython.errors import UsageError
+from cgcython.errors import QuantizationError
 
 COMMANDS = {
     "train": "learn the codebook of a PQ embedder from example embeddings",
@@ -29,7 +32,7 @@ COMMANDS = {
     "verify": "read and check every record of a store",
     "info": "show version, processor levels and extras of this installation",
 }
-PARTS = {  # commands of two words, where they have own arguments
+PARTS: dict[tuple[str, ...], str] = {  # commands of two words, where they have own arguments
     ("eval", "methods"): "eval_methods",
     ("eval", "tokens"): "eval_tokens",
 }
@@ -43,22 +46,28 @@ exit status: 0 ok, 1 a limit failed, 2 usage, 3 bad data, 4 codebook, 5 store
 """
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on stderr."""
+    _require_streams()
     argv = sys.argv[1:] if argv is None else argv
     try:
         with warnings.catch_warnings(), never_forgotten():
             warnings.simplefilter("default")
             warnings.showwarning = _warn
-            return _run(parser_for(argv).parse_args(argv))
-    except SystemExit as stop:  # argparse has printed the help or the mistake
-        return stop.code or OK
+            return _guarded(argv)
     except KeyboardInterrupt:
         print("cgcython: interrupted; run it again to go on", file=sys.stderr)
         return INTERRUPTED
 
 
-def parser_for(argv):
+def _require_streams() -> None:
+    """Let a daemon without stdout or stderr print to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser of the whole command, with the arguments of the command in `argv`."""
     parser = argparse.ArgumentParser(
         prog="cgcython",
@@ -80,24 +89,27 @@ def parser_for(argv):
     return parser
 
 
-def _complete(command, module):
-    command.description, _, command.epilog = module.__doc__.partition("\n\n")
+def _complete(command: argparse.ArgumentParser, module: ModuleType) -> None:
+    """Give a command the arguments of its module, and its docstring as help."""
+    # Under `python -OO` there is no docstring.
+    command.description, _, command.epilog = (module.__doc__ or "").partition("\n\n")
     module.add_arguments(command)
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(run=module.run)
 
 
-def _run(args):
+def _guarded(argv: Sequence[str]) -> int:
+    """Run a command; return its exit code, or that of the error that it ends with."""
     try:
-        code = args.run(args)
-        sys.stdout.flush()
-        return code
+        return _run(argv)
+    except SystemExit as stop:  # argparse has printed the help or the mistake
+        return stop.code if isinstance(stop.code, int) else OK
     except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
-    except (UsageError, errors.QuantizationError, OSError) as error:
-        if args.debug:
-            raise
+    except (QuantizationError, OSError) as error:
+        if "--debug" in argv:
+            traceback.print_exception(error)
         print(f"cgcython: error: {_one_line(error)}", file=sys.stderr)
         return exit_code(error)
     except MemoryError:
@@ -105,10 +117,17 @@ def _run(args):
         return BAD_DATA
 
 
-def _one_line(error):
+def _run(argv: Sequence[str]) -> int:
+    args = parser_for(argv).parse_args(argv)
+    code: int = args.run(args)
+    sys.stdout.flush()
+    return code
+
+
+def _one_line(error: Exception) -> str:
     notes = getattr(error, "__notes__", ())
     return " ".join(" ".join([str(error), *notes]).split())
 
 
-def _warn(message, *_, **__):
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
     print(f"cgcython: warning: {' '.join(str(message).split())}", file=sys.stderr)

@@ -13,24 +13,26 @@ import argparse
 
 from cgcython.base import Profile, QuantizationMethod
 from cgcython.cli import options
+from cgcython.cli.cells import percent
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import say
+from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders import Codebooks
 from cgcython.errors import UsageError
-from cgcython.evaluation.drift import drift
+from cgcython.evaluation.drift import Drift, drift
 from cgcython.router import DRIFT_TOLERANCE
 
 HEADERS = "embedder rows loss interval trained top10 trained unused drifted".split()
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser, "inputs")
     options.add_models(parser, required=True)
     parser.add_argument(
         "--tolerance",
-        type=_part,
+        type=options.tolerance,
         default=DRIFT_TOLERANCE,
         metavar="PART",
         help=f"by which the loss may rise (default {DRIFT_TOLERANCE})",
@@ -40,26 +42,8 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def _part(text):
-    try:
-        part = float(text)
-    except ValueError:
-        part = -1.0
-    if not 0 <= part < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected 0 or more, got {text!r}")
-    return part
-
-
-def run(args):
-    profile = Profile.named(args.profile)
-    corpus, codebooks = open_corpus(args.inputs, profile), Codebooks(args.models, profile)
-    found = {}
-    for model_id, source in corpus.items():
-        if profile[model_id].method is not QuantizationMethod.PQ8:
-            method = profile[model_id].method
-            raise UsageError(f"{model_id.short} is kept as {method}, which knows no training")
-        values = source.embeddings.values
-        found[model_id.short] = drift(codebooks[model_id], values, args.tolerance, args.threads)
+def run(args: argparse.Namespace) -> int:
+    found = _measured(args)
     if args.json:
         print_json({one: {**f._asdict(), "drifted": f.drifted} for one, f in found.items()})
     else:
@@ -70,20 +54,30 @@ def run(args):
     return LIMIT if drifted else OK
 
 
-def _cells(name, facts):
+def _measured(args: argparse.Namespace) -> dict[str, Drift]:
+    """Return the Drift of each embedder, by its short name."""
+    profile, found = Profile.named(args.profile), {}
+    corpus, codebooks = open_corpus(args.inputs, profile), Codebooks(args.models, profile)
+    for model_id, column in corpus.items():
+        embeddings, method = column.embeddings, profile[model_id].method
+        if method is not QuantizationMethod.PQ8 or not isinstance(embeddings, DenseColumn):
+            raise UsageError(f"{model_id.short} is kept as {method}, which knows no training")
+        found[model_id.short] = drift(
+            codebooks[model_id], embeddings.values, args.tolerance, args.threads
+        )
+    return found
+
+
+def _cells(name: str, facts: Drift) -> list[object]:
     low, high = facts.interval
     return [
         name,
         facts.rows,
-        _percent(facts.loss),
-        f"{_percent(low)}..{_percent(high)}",
-        _percent(facts.trained_loss),
-        _percent(facts.recall10),
-        _percent(facts.trained_recall10),
-        _percent(facts.unused_centroids),
+        percent(facts.loss),
+        f"{percent(low)}..{percent(high)}",
+        percent(facts.trained_loss),
+        percent(facts.recall10),
+        percent(facts.trained_recall10),
+        percent(facts.unused_centroids),
         "yes" if facts.drifted else "no",
     ]
-
-
-def _percent(part):
-    return None if part is None else f"{part:.2%}"

@@ -9,31 +9,27 @@ example:
   cgcython encode corpus.safetensors --models models --out shards --profile mine.toml
 """
 
+import argparse
 import time
 
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
+from cgcython.corpus.byte_counts import ByteCounts, EmbedderBytes
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
 from cgcython.corpus.writing import StoreWriter
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser, "inputs")
     options.add_models(parser)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--store", metavar="PATH", help="folder of the store, made when missing")
     target.add_argument("--out", metavar="DIR", help="folder of safetensors shards")
-    parser.add_argument(
-        "--budget",
-        type=options.positive,
-        default=DEFAULT_BUDGET_BYTES,
-        metavar="BYTES",
-        help=f"refuse larger memories (default {DEFAULT_BUDGET_BYTES})",
-    )
+    options.add_budget(parser, DEFAULT_BUDGET_BYTES)
     parser.add_argument("--resume", action="store_true", help="skip ids that the store has")
     parser.add_argument(
         "--shard-size",
@@ -47,7 +43,7 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     with _writer(args) as writer:
         corpus = open_corpus(args.inputs, writer.profile)
@@ -65,21 +61,29 @@ def run(args):
     return OK
 
 
-def _writer(args):
-    shared = {
-        "codebooks": args.models,
-        "profile": args.profile,
-        "budget_bytes": args.budget,
-        "num_threads": args.threads,
-    }
+def _writer(args: argparse.Namespace) -> StoreWriter | ShardWriter:
     if args.store:
-        return StoreWriter(args.store, resume=args.resume, **shared)
-    return ShardWriter(args.out, shard_size=args.shard_size, **shared)
+        return StoreWriter(
+            args.store,
+            args.models,
+            profile=args.profile,
+            budget_bytes=args.budget,
+            num_threads=args.threads,
+            resume=args.resume,
+        )
+    return ShardWriter(
+        args.out,
+        args.models,
+        profile=args.profile,
+        budget_bytes=args.budget,
+        num_threads=args.threads,
+        shard_size=args.shard_size,
+    )
 
 
-def _print_bytes(counts):
+def _print_bytes(counts: ByteCounts) -> None:
     """Print bytes per embedding and per memory."""
-    rows = [
+    rows: list[list[object]] = [
         [one.short, share.method, share.memories, *_bytes_each(share)]
         for one, share in sorted(counts.embedders.items())
     ]
@@ -87,6 +91,6 @@ def _print_bytes(counts):
     print_table(["", "method", "count", "bytes each", "as float32", "ratio"], rows)
 
 
-def _bytes_each(counts):
+def _bytes_each(counts: ByteCounts | EmbedderBytes) -> list[str]:
     stored, plain, number = counts.stored_bytes, counts.float32_bytes, counts.memories or 1
     return [f"{stored / number:.0f}", f"{plain / number:.0f}", f"{plain / (stored or 1):.1f}"]

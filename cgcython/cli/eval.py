@@ -12,19 +12,22 @@ example:
   cgcython eval corpus.npz --queries queries.npz --qrels judged.npz:qrels --store memories --json
 """
 
+import argparse
+
 from cgcython.base import Profile
 from cgcython.cli import options
+from cgcython.cli.cells import change_cells, loss_cells, rounded
 from cgcython.cli.failures import OK
 from cgcython.cli.judging import read_judgements
-from cgcython.cli.output import change_cells, print_json, print_table
+from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
+from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.reading import open_store
 from cgcython.embedders.ladder import LADDER
-from cgcython.errors import UsageError
-from cgcython.evaluation.comparison import Contender, compare
-from cgcython.evaluation.representations import Codes, Stored
+from cgcython.evaluation.comparison import Contender, Row, compare
+from cgcython.evaluation.corpora import contenders
 from cgcython.router import QuantizationRouter
+from cgcython.search import FingerprintStore
 
 HEADERS = (
     "embedder method count queries bytes float32 us loss% p99% max% top10 "
@@ -32,15 +35,13 @@ HEADERS = (
 ).split()
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser, "inputs")
     options.add_inputs(parser, "--queries", required=True)
     options.add_qrels(parser)
     options.add_models(parser)
     parser.add_argument("--store", metavar="PATH", help="evaluate the records of a store")
-    parser.add_argument(
-        "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
-    )
+    options.add_metric(parser)
     steps = "; ".join(f"{number}: {step.name}" for number, step in enumerate(LADDER))
     parser.add_argument(
         "--step",
@@ -54,17 +55,8 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def run(args):
-    if args.store:
-        with open_store(args.store) as store:
-            corpus = open_corpus(args.inputs, store.profile)
-            found = _contenders(corpus, store.router, args, store)
-            rows = _compared(found, corpus, args, store.profile)
-    else:
-        profile = Profile.named(args.profile)
-        corpus = open_corpus(args.inputs, profile)
-        router = QuantizationRouter(args.models, args.profile)
-        rows = _compared(_contenders(corpus, router, args), corpus, args, profile)
+def run(args: argparse.Namespace) -> int:
+    rows = _of_store(args) if args.store else _of_codes(args)
     if args.json:
         print_json({"rows": [row.as_dict() for row in rows]})
         return OK
@@ -73,45 +65,29 @@ def run(args):
     return OK
 
 
-def _contenders(corpus, router, args, store=None):
-    found = []
-    for model_id, source in corpus.items():
-        if not len(source.embeddings):
-            raise UsageError(f"{model_id.short} has no embeddings to evaluate")
-        memories = source.memories(0, len(source.embeddings))
-        codec = router.encoders[router.profile[model_id].method].compact_codec(model_id, args.step)
-        side = Codes(codec)
-        if store is not None:
-            side = Stored(codec, router, _fetch(store, corpus, model_id, memories))
-        found.append(Contender(model_id, source.embeddings, memories, side, args.metric))
-    return found
+def _of_store(args: argparse.Namespace) -> list[Row]:
+    with FingerprintStore.open(args.store, read_only=True) as store:
+        corpus = open_corpus(args.inputs, store.profile)
+        how = {"step": args.step, "metric": args.metric, "store": store}
+        return _compared(contenders(corpus, store.router, **how), corpus, args)
 
 
-def _fetch(store, corpus, model_id, memories):
-    """Return the function that reads a block of an embedder's records; each must be there."""
-
-    def fetch(first, count):
-        numbers = memories[first : first + count].tolist()
-        found = [store.quantized(corpus.ids[one : one + 1][0], model_id) for one in numbers]
-        for memory, record in zip(numbers, found):
-            if record is None:
-                raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
-        return found
-
-    return fetch
+def _of_codes(args: argparse.Namespace) -> list[Row]:
+    corpus = open_corpus(args.inputs, Profile.named(args.profile))
+    router = QuantizationRouter(args.models, corpus.profile)
+    return _compared(contenders(corpus, router, step=args.step, metric=args.metric), corpus, args)
 
 
-def _compared(contenders, corpus, args, profile):
-    queries = open_corpus(args.queries, profile)
+def _compared(found: list[Contender], corpus: Corpus, args: argparse.Namespace) -> list[Row]:
+    queries = open_corpus(args.queries, corpus.profile)
     asked = queries.fingerprints(0, queries.num_memories)
     relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
-    total = 2 * sum(len(one.column) for one in contenders)
+    total = 2 * sum(len(one.column) for one in found)
     with progress(total, "row", "eval") as bar:
-        return compare(contenders, asked, relevant, args.threads, bar.advance)
+        return compare(found, asked, relevant, args.threads, bar.advance)
 
 
-def _cells(row):
-    loss = [None] * 3 if row.loss is None else [row.loss.mean, row.loss.p99, row.loss.max]
+def _cells(row: Row) -> list[object]:
     return [
         row.embedder,
         row.method,
@@ -119,15 +95,15 @@ def _cells(row):
         row.queries,
         f"{row.bytes_each:.0f}",
         f"{row.float32_bytes_each:.0f}",
-        None if row.encode_us is None else f"{row.encode_us:.2f}",
-        *(None if one is None else f"{100 * one:.3f}" for one in loss),
-        None if row.overlap10 is None else f"{row.overlap10:.3f}",
+        rounded(row.encode_us, 2),
+        *loss_cells(row.loss),
+        rounded(row.overlap10, 3),
         *change_cells(row.ndcg10),
         *change_cells(row.recall10),
     ]
 
 
-def _summary(row):
+def _summary(row: Row) -> str:
     ratio = row.float32_bytes_each / row.bytes_each
     told = (
         f"{row.bytes_each:.0f} bytes each, {row.float32_bytes_each:.0f} as float32: 1/{ratio:.1f}"

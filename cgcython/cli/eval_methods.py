@@ -13,23 +13,28 @@ example:
 
 import argparse
 
-from cgcython.base import Profile
+from cgcython.base import ModelId, Profile
 from cgcython.cli import options, plots
+from cgcython.cli.cells import change_cells, loss_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
-from cgcython.cli.output import change_cells, print_json, print_table
+from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.training import SUBVECTORS
-from cgcython.corpus.columns import DenseColumn, SparseColumn
+from cgcython.corpus.columns import Column, DenseColumn, SparseColumn
+from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import DimensionMismatch, UsageError
 from cgcython.evaluation.folds import COPIES
 from cgcython.evaluation.methods import (
+    Method,
+    MethodRow,
     compare_methods,
     dense_methods,
     sparse_methods,
     trained_methods,
 )
+from cgcython.types import Array
 
 HEADERS = (
     "method training bytes runs us loss% p99% max% top10 "
@@ -37,7 +42,7 @@ HEADERS = (
 ).split()
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["methods"], metavar="methods", help="these measurements")
     options.add_inputs(parser, "input")
     options.add_inputs(parser, "--queries", required=True)
@@ -53,19 +58,17 @@ def add_arguments(parser):
         "--seeds", type=options.positive, default=5, metavar="N", help="of training, default 5"
     )
     parser.add_argument("--sizes", type=_sizes, metavar="8,32,...", help="bytes, default all")
-    parser.add_argument("--metric", choices=("cosine", "dot"), default="cosine")
+    options.add_metric(parser)
     parser.add_argument(
         "--plot", metavar="FILE.png|.svg", help="draw what is kept against bytes, of all methods"
     )
-    parser.add_argument(
-        "--limits", action="store_true", help="exit 1 when a row loses more than it may"
-    )
+    options.add_limits(parser)
     options.add_profile(parser)
     options.add_threads(parser)
     options.add_json(parser)
 
 
-def _folds(text):
+def _folds(text: str) -> int:
     if (number := options.positive(text)) < 2:
         raise argparse.ArgumentTypeError(
             f"expected 2 or more, as one leaves no rows to train on, got {text}"
@@ -73,7 +76,7 @@ def _folds(text):
     return number
 
 
-def _sizes(text):
+def _sizes(text: str) -> list[int]:
     sizes = [options.positive(part) for part in text.split(",")]
     if not set(sizes) <= set(SUBVECTORS):
         expected = ", ".join(map(str, SUBVECTORS))
@@ -81,75 +84,10 @@ def _sizes(text):
     return sorted(set(sizes))
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     if args.plot:
         plots.require("--plot", args.plot)
-    profile = Profile.named(args.profile)
-    corpus, queries = (open_corpus(specs, profile) for specs in (args.input, args.queries))
-    model_id, source = _only(corpus, args.input)
-    if model_id not in queries:
-        raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
-    methods = _methods(args, source.embeddings)
-    asked = queries[model_id]
-    relevant = read_judgements(args.qrels, queries.num_memories, corpus.num_memories)
-    if relevant is not None:
-        relevant = [relevant[query] for query in asked.memories(0, len(asked.embeddings)).tolist()]
-    with progress(None, "run", "eval methods") as bar:
-        rows = list(
-            compare_methods(
-                model_id.short,
-                source.embeddings,
-                methods,
-                [asked.embeddings[row] for row in range(len(asked.embeddings))],
-                relevant,
-                memories=source.memories(0, len(source.embeddings)),
-                metric=args.metric,
-                num_threads=args.threads,
-                hear=bar.at,
-            )
-        )
-    _report(args, rows)
-    return LIMIT if args.limits and any(row.missed for row in rows) else OK
-
-
-def _only(corpus, specs):
-    """Return the one embedder of a corpus and its source."""
-    if len(corpus) != 1 or not len(next(iter(corpus.values())).embeddings):
-        found = ", ".join(one.short for one in corpus) or "none"
-        raise UsageError(f"{' '.join(specs)}: expected embeddings of one embedder, got {found}")
-    return next(iter(corpus.items()))
-
-
-def _methods(args, column):
-    """Return the Methods that suit a column."""
-    match column:
-        case SparseColumn(dimension=dimension):
-            return sparse_methods(dimension)
-        case DenseColumn(values=values):
-            return dense_methods(values.shape[1]) + _trained(args, column)
-    raise UsageError("tokens have other methods: cgcython eval tokens")
-
-
-def _trained(args, column):
-    dim = column.values.shape[1]
-    others = None if args.train is None else named_array(args.train)
-    if others is not None and (others.ndim != 2 or others.shape[1] != dim):
-        actual = others.shape[-1] if others.ndim else 0
-        raise DimensionMismatch(expected=dim, actual=actual, what=f"values per row of {args.train}")
-    if wrong := [size for size in args.sizes or () if dim % size]:
-        raise UsageError(f"--sizes {', '.join(map(str, wrong))}: no divisor of {dim} values")
-    return trained_methods(
-        column,
-        others,
-        sizes=args.sizes,
-        folds=args.folds,
-        seeds=args.seeds,
-        in_domain=args.in_domain,
-        num_threads=args.threads,
-    )
-
-
-def _report(args, rows):
+    rows = _compared(args)
     if args.json:
         how = {"folds": args.folds, "seeds": args.seeds, "copies": COPIES}
         print_json({"training": how, "rows": [row.as_dict() for row in rows]})
@@ -160,18 +98,83 @@ def _report(args, rows):
             say(f"{row.method}, {row.bytes_each:.0f} bytes: {missed}")
     if args.plot:
         plots.draw_methods(rows, args.plot)
+    return LIMIT if args.limits and any(row.missed for row in rows) else OK
 
 
-def _cells(row):
-    loss = [None] * 3 if row.loss is None else [row.loss.mean, row.loss.p99, row.loss.max]
+def _compared(args: argparse.Namespace) -> list[MethodRow]:
+    profile = Profile.named(args.profile)
+    corpus, queries = (open_corpus(specs, profile) for specs in (args.input, args.queries))
+    model_id, column = _only(corpus, args.input)
+    if model_id not in queries:
+        raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
+    methods, asked = _methods(args, column.embeddings), queries[model_id]
+    relevant = read_judgements(args.qrels, queries.num_memories, corpus.num_memories)
+    if relevant is not None:
+        numbers = asked.memories(0, len(asked.embeddings)).tolist()
+        relevant = [relevant[query] for query in numbers]
+    with progress(None, "run", "eval methods") as bar:
+        found = compare_methods(
+            model_id.short,
+            column.embeddings,
+            methods,
+            [asked.embeddings[row] for row in range(len(asked.embeddings))],
+            relevant,
+            memories=column.memories(0, len(column.embeddings)),
+            metric=args.metric,
+            num_threads=args.threads,
+            hear=bar.at,
+        )
+        return list(found)
+
+
+def _only(corpus: Corpus, specs: list[str]) -> tuple[ModelId, CorpusColumn]:
+    """Return the one embedder of a corpus and its column."""
+    found = [(one, column) for one, column in corpus.items() if len(column.embeddings)]
+    if len(found) != 1 or len(corpus) != 1:
+        names = ", ".join(one.short for one in corpus) or "none"
+        raise UsageError(f"{' '.join(specs)}: expected embeddings of one embedder, got {names}")
+    return found[0]
+
+
+def _methods(args: argparse.Namespace, column: Column) -> list[Method]:
+    """Return the Methods that suit a column."""
+    match column:
+        case SparseColumn(dimension=dimension):
+            return sparse_methods(dimension)
+        case DenseColumn(values=values):
+            return dense_methods(values.shape[1]) + _trained(args, values)
+    raise UsageError("tokens have other methods: cgcython eval tokens")
+
+
+def _trained(args: argparse.Namespace, values: Array) -> list[Method]:
+    """Return the Methods of product quantization, with codebooks of --train and the folds."""
+    dim = values.shape[1]
+    others = None if args.train is None else named_array(args.train)
+    if others is not None and (others.ndim != 2 or others.shape[1] != dim):
+        actual = others.shape[-1] if others.ndim else 0
+        raise DimensionMismatch(expected=dim, actual=actual, what=f"values per row of {args.train}")
+    if wrong := [size for size in args.sizes or () if dim % size]:
+        raise UsageError(f"--sizes {', '.join(map(str, wrong))}: no divisor of {dim} values")
+    return trained_methods(
+        values,
+        others,
+        sizes=args.sizes,
+        folds=args.folds,
+        seeds=args.seeds,
+        in_domain=args.in_domain,
+        num_threads=args.threads,
+    )
+
+
+def _cells(row: MethodRow) -> list[object]:
     return [
         row.method,
         row.training,
         f"{row.bytes_each:.0f}",
         row.runs,
-        None if row.encode_us is None else f"{row.encode_us:.2f}",
-        *(None if one is None else f"{100 * one:.3f}" for one in loss),
-        None if row.overlap10 is None else f"{row.overlap10:.3f}",
+        rounded(row.encode_us, 2),
+        *loss_cells(row.loss),
+        rounded(row.overlap10, 3),
         *change_cells(row.ndcg10)[1:],
         *change_cells(row.recall10)[1:],
     ]

@@ -10,26 +10,29 @@ example:
   cgcython eval tokens corpus.npz --queries queries.npz --qrels qrels.npy --limits
 """
 
+import argparse
+
 import numpy as np
 
-from cgcython.base import ModelId, Profile
 from cgcython.cli import options
+from cgcython.cli.cells import change_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
-from cgcython.cli.output import change_cells, print_json, print_table
+from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError
-from cgcython.evaluation.tokens import HALF, compare_tokens, plan
+from cgcython.evaluation.corpora import tokens_of
+from cgcython.evaluation.tokens import HALF, TokenRow, compare_tokens, plan
 from cgcython.token_array import TokenArray
+from cgcython.types import Float32Array
 
 HEADERS = (
     "tokens precision each bytes top10 nDCG@10 kept drop% interval Recall@10 kept drop% interval"
 ).split()
-E12 = ModelId.LATE_INTERACTION
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["tokens"], metavar="tokens", help="these measurements")
     options.add_inputs(parser, "inputs")
     options.add_inputs(parser, "--queries", required=True)
@@ -45,24 +48,34 @@ def add_arguments(parser):
     parser.add_argument(
         "--compression", type=options.part, default=HALF, metavar="C", help="part removed, def. 0.5"
     )
-    parser.add_argument(
-        "--limits", action="store_true", help="exit 1 when a row loses more than it may (C = 0.5)"
-    )
+    options.add_limits(parser, "(C = 0.5)")
     options.add_profile(parser)
     options.add_threads(parser)
     options.add_json(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     if args.limits and (args.qrels is None or args.compression != HALF):
         raise UsageError(f"--limits needs --qrels and --compression {HALF}")
-    profile = Profile.named(args.profile)
-    documents, num_memories = _tokens(args.inputs, profile)
-    queries, num_queries = _tokens(args.queries, profile)
-    attention, norms = (_per_token(getattr(args, one), documents) for one in ("attention", "norms"))
-    relevant = read_judgements(args.qrels, num_queries, num_memories)
+    rows = _compared(args)
+    if args.json:
+        print_json({"documents": rows[0].documents, "rows": [row.as_dict() for row in rows]})
+    else:
+        print_table(HEADERS, [_cells(row) for row in rows])
+    for row in rows:
+        for missed in row.missed:
+            say(f"{row.tokens} as {row.precision}: {missed}")
+    return LIMIT if args.limits and any(row.missed for row in rows) else OK
+
+
+def _compared(args: argparse.Namespace) -> list[TokenRow]:
+    documents, queries = (
+        tokens_of(open_corpus(specs, args.profile)) for specs in (args.inputs, args.queries)
+    )
+    attention, norms = (_per_token(one, documents) for one in (args.attention, args.norms))
+    relevant = read_judgements(args.qrels, len(queries), len(documents))
     with progress(len(plan(attention)), "row", "eval tokens") as bar:
-        rows = compare_tokens(
+        return compare_tokens(
             documents,
             queries,
             relevant,
@@ -72,30 +85,9 @@ def run(args):
             num_threads=args.threads,
             advance=bar.advance,
         )
-    if args.json:
-        print_json({"documents": num_memories, "rows": [row.as_dict() for row in rows]})
-    else:
-        print_table(HEADERS, [_cells(row) for row in rows])
-    for row in rows:
-        for missed in row.missed:
-            say(f"{row.tokens} as {row.precision}: {missed}")
-    return LIMIT if args.limits and any(row.missed for row in rows) else OK
 
 
-def _tokens(specs, profile):
-    """Return the tokens of all texts, which every memory has, and the number of texts."""
-    corpus = open_corpus(specs, profile)
-    if E12 not in corpus or not len(corpus[E12].embeddings):
-        raise UsageError(f"{' '.join(specs)}: no tokens; name them as E12=FILE:values,offsets")
-    texts = corpus[E12].embeddings.batch(0, len(corpus[E12].embeddings))
-    memories = corpus[E12].memories(0, len(texts))
-    placed = [np.empty((0, profile[E12].dimension), np.float32)] * corpus.num_memories
-    for memory, text in zip(memories.tolist(), texts):
-        placed[memory] = text
-    return TokenArray.from_list(placed), corpus.num_memories
-
-
-def _per_token(text, documents):
+def _per_token(text: str | None, documents: TokenArray) -> Float32Array | None:
     """Return one number per token from `FILE[:ARRAY]`, None where none is named."""
     if text is None:
         return None
@@ -107,13 +99,13 @@ def _per_token(text, documents):
     return found.astype(np.float32)
 
 
-def _cells(row):
+def _cells(row: TokenRow) -> list[object]:
     return [
         row.tokens,
         row.precision,
         f"{row.tokens_each:.1f}",
         f"{row.bytes_per_token:.0f}",
-        f"{row.overlap10:.3f}",
+        rounded(row.overlap10, 3),
         *change_cells(row.ndcg10),
         *change_cells(row.recall10),
     ]

@@ -10,7 +10,10 @@ example:
   cgcython index memories --embedders E6,E12
 """
 
-from cgcython.base import QuantizationMethod
+import argparse
+from collections.abc import Collection
+
+from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
@@ -21,7 +24,7 @@ from cgcython.search import FingerprintStore
 LARGE = (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING)
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="folder of a store; nobody else writes it")
     parser.add_argument(
         "--embedders", type=options.embedders, metavar="E1,E9", help="default: the dense ones"
@@ -31,7 +34,7 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     with FingerprintStore.open(args.store, create=False) as store:
         wanted = _wanted(store.profile, args.embedders)
         graphs = args.graphs * sum(store.profile[one].method not in LARGE for one in wanted)
@@ -39,15 +42,16 @@ def run(args):
             files = store.save_columns(
                 wanted, graphs=args.graphs, num_threads=args.threads, progress=bar.advance
             )
-    rows = [[path.name, path.stat().st_size] for path in files]
+    sizes = {path.name: path.stat().st_size for path in files}
     if args.json:
-        print_json({"files": dict(rows)})
+        print_json({"files": sizes})
     else:
-        print_table(["file", "bytes"], rows)
+        print_table(["file", "bytes"], list(sizes.items()))
     return OK
 
 
-def _wanted(profile, embedders):
+def _wanted(profile: Profile, embedders: Collection[ModelId] | None) -> Collection[ModelId]:
+    """Return the embedders that were named, or else those whose columns are small."""
     if embedders is None:
         return [one for one, row in profile.items() if row.method not in LARGE]
     unable = set(embedders) - set(profile)

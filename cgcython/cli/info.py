@@ -7,11 +7,13 @@ example:
   CGCYTHON_LEVEL=v3 cgcython info --json
 """
 
+import argparse
 import importlib.util
 import os
 import platform
 import sys
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +34,21 @@ EXTRAS = {
 PACKAGES = {"faiss": "faiss-cpu"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_json(parser)
 
 
-def run(args):
-    about = {
+def run(args: argparse.Namespace) -> int:
+    about = _about()
+    if args.json:
+        print_json(about)
+    else:
+        print_table(["", ""], [[key, _told(value)] for key, value in about.items()])
+    return OK if all(one == "ok" for one in about["checks"].values()) else LIMIT
+
+
+def _about() -> dict[str, Any]:
+    return {
         "version": __version__,
         "level": kernels.level,
         "available_levels": dispatch.available(),
@@ -51,14 +62,9 @@ def run(args):
         "numpy": np.__version__,
         "extras": {extra: _extra(module) for extra, module in EXTRAS.items()},
     }
-    if args.json:
-        print_json(about)
-    else:
-        print_table(["", ""], [[key, _told(value)] for key, value in about.items()])
-    return OK if all(one == "ok" for one in about["checks"].values()) else LIMIT
 
 
-def _check(level):
+def _check(level: str) -> str:
     """Compare one kernel of a level with its definition: every E4M3 code decoded."""
     codes = np.arange(256, dtype=np.uint8)
     expected, actual = np.empty(256, np.float32), np.empty(256, np.float32)
@@ -67,12 +73,12 @@ def _check(level):
     return "ok" if np.array_equal(expected, actual, equal_nan=True) else "wrong results"
 
 
-def _extra(module):
+def _extra(module: str) -> str | None:
     found = importlib.util.find_spec(module) is not None
     return version(PACKAGES.get(module, module)) if found else None
 
 
-def _processor():
+def _processor() -> str:
     try:
         with open("/proc/cpuinfo") as lines:
             return next(line.split(":")[1].strip() for line in lines if "model name" in line)
@@ -80,9 +86,9 @@ def _processor():
         return platform.processor() or sys.platform
 
 
-def _told(value):
+def _told(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_told(one)}" for key, one in value.items())
     if isinstance(value, list):
         return " ".join(value)
-    return "not found" if value is None else value
+    return "not found" if value is None else str(value)

@@ -6,23 +6,25 @@ example:
   cgcython inspect models/pq8_codebooks/Semantic_codebook.safetensors --json
 """
 
+import argparse
 from pathlib import Path
 
 from cgcython.cli import options
-from cgcython.cli.describe import describe, describe_record, require_record
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
-from cgcython.corpus.reading import open_store
+from cgcython.corpus.describing import Description, describe, describe_record
+from cgcython.errors import UsageError
+from cgcython.store import RecordStore
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="a file or folder that cgcython wrote")
     parser.add_argument("--id", metavar="UUID", help="one record of a store")
     options.add_json(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     if not Path(args.path).exists():
         raise FileNotFoundError(f"{args.path}: no such file or folder")
     found = _record(args) if args.id else _whole(args)
@@ -39,11 +41,14 @@ def run(args):
     return OK
 
 
-def _whole(args):
+def _whole(args: argparse.Namespace) -> Description:
     with progress(None, "memory", "inspect") as bar:
-        return describe(args.path, bar)
+        return describe(args.path, bar.advance)
 
 
-def _record(args):
-    with open_store(args.path) as store:
-        return describe_record(require_record(store, args.id))
+def _record(args: argparse.Namespace) -> Description:
+    with RecordStore.open(args.path, read_only=True) as store:
+        record = store.quantized(args.id)
+        if record is None:
+            raise UsageError(f"{store.path} has no record {args.id}")
+        return describe_record(record)

@@ -1,25 +1,30 @@
-"""Human judgements of a corpus, and what a codebook costs by them."""
+"""Judgements that an argument names."""
 
-from dataclasses import asdict
+import argparse
+from collections.abc import Callable
+from typing import Any
 
-from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.base import Profile
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.specs import split_file
 from cgcython.errors import UsageError
-from cgcython.evaluation.comparison import Contender, compare
+from cgcython.evaluation.corpora import codebook_judge
 from cgcython.evaluation.metrics import judgements
-from cgcython.evaluation.representations import Codes
+from cgcython.types import Array
 
 
-def read_judgements(text, num_queries, num_memories):
+def read_judgements(
+    text: str | None, num_queries: int, num_memories: int
+) -> list[dict[int, int]] | None:
     """Return `{memory: gain}` for each query from `FILE[:ARRAY]`, None where none is named."""
     if text is None:
         return None
     return judgements(named_array(text), num_queries, num_memories)
 
 
-def named_array(text):
+def named_array(text: str) -> Array:
     """Return the array that `FILE[:ARRAY]` names, the first one without a name."""
     path, names, _ = split_file(text)
     arrays = open_arrays(path)
@@ -29,22 +34,11 @@ def named_array(text):
     return arrays[name]
 
 
-def judge(args, profile):
-    """Return a function from a codebook to its facts: what retrieval loses on judged queries."""
+def judge_of(args: argparse.Namespace, profile: Profile) -> Callable[[PQ8Codebook], dict[str, Any]]:
+    """Return what measures a codebook on --judged, --queries and --qrels."""
     corpus, queries = (open_corpus(specs, profile) for specs in (args.judged, args.queries))
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--judged {' '.join(args.judged)} is not of {args.embedder.short}")
-    source = corpus[args.embedder]
-    memories = source.memories(0, len(source.embeddings))
     asked = queries.fingerprints(0, queries.num_memories)
-    relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
-
-    def facts(codebook):
-        one = Contender(args.embedder, source.embeddings, memories, Codes(PQ8Codec(codebook)))
-        (row,) = compare([one], asked, relevant, args.threads)
-        if row.recall10 is None:
-            raise UsageError(f"--qrels {args.qrels} judge no query of --queries")
-        changes = {"ndcg10": asdict(row.ndcg10), "recall10": asdict(row.recall10)}
-        return {"judged": changes, "recall10_drop": row.recall10.drop}
-
-    return facts
+    relevant = read_judgements(args.qrels, len(asked), corpus.num_memories) or []
+    return codebook_judge(corpus, args.embedder, asked, relevant, args.threads)

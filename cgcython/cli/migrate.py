@@ -16,27 +16,39 @@ example:
 import argparse
 import shutil
 import time
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
-from cgcython.base import Profile
+from cgcython.base import ModelId, Profile
 from cgcython.cli import options
+from cgcython.cli.cells import loss_cells
 from cgcython.cli.failures import BAD_DATA, OK
-from cgcython.cli.legacy_training import require_codebooks
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
-from cgcython.corpus.legacy_folder import open_folder
-from cgcython.errors import InvalidInput, UsageError
+from cgcython.codecs.codebook_file import codebook_path
+from cgcython.corpus.legacy_source import LegacySource, open_legacy
+from cgcython.corpus.legacy_training import lacking_codebooks, train_on
+from cgcython.corpus.writing import new_store
+from cgcython.embedders import Codebooks
+from cgcython.errors import InvalidInput, RecallLossExceeded, UsageError
+from cgcython.evaluation.comparison import Loss
 from cgcython.evaluation.losses import LossSamples
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
-from cgcython.store.migration import InPlace, LegacyDatabase, migrate, require_all_there
+from cgcython.store.migration import (
+    InPlace,
+    LegacyDatabase,
+    MigrationReport,
+    migrate,
+    require_all_there,
+)
 from cgcython.store.opening import has_database
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", metavar="SOURCE", help=f"a {LegacyDatabase.KIND} or a folder of arrays"
     )
@@ -50,6 +62,14 @@ def add_arguments(parser):
         metavar="E1=NAME",
         help="the column family of an embedder, where its name does not say it; may be repeated",
     )
+    _add_ways(parser)
+    options.add_budget(parser, DEFAULT_BUDGET_BYTES)
+    options.add_profile(parser)
+    options.add_threads(parser)
+    options.add_json(parser)
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="encode and measure, write nothing")
     parser.add_argument("--resume", action="store_true", help="go on; keep what the store has")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad memory")
@@ -68,103 +88,130 @@ def add_arguments(parser):
         metavar="N",
         help="measure the first 1000 memories and every Nth after them (default 64; 1: all)",
     )
-    parser.add_argument(
-        "--budget",
-        type=options.positive,
-        default=DEFAULT_BUDGET_BYTES,
-        metavar="BYTES",
-        help=f"refuse larger memories (default {DEFAULT_BUDGET_BYTES})",
-    )
-    options.add_profile(parser)
-    options.add_threads(parser)
-    options.add_json(parser)
 
 
-def _family(text):
+def _family(text: str) -> tuple[ModelId, str]:
     name, equals, family = text.partition("=")
     if not equals or not family:
         raise argparse.ArgumentTypeError(f"expected E1=NAME, got {text!r}")
     return options.embedder(name), family
 
 
-def run(args):
-    place = InPlace(args.store) if _is_same(args.source, args.store) else None
-    if place is None and args.delete_source:
+class Outcome(NamedTuple):
+    """What a migration did: losses by embedder with their number, and where the old data are."""
+
+    report: MigrationReport
+    losses: dict[ModelId, tuple[Loss, int]]
+    ignored: list[str]
+    seconds: float
+    legacy: Path | None = None
+
+
+def run(args: argparse.Namespace) -> int:
+    if Path(args.source).resolve() == Path(args.store).resolve():
+        return _in_place(args, InPlace(args.store))
+    if args.delete_source:
         raise UsageError("--delete-source is for migrations in place, where SOURCE is --store")
-    if place is not None and Path(args.source).is_dir() and not place.has_database():
+    return _told(args, _migrated(args, Path(args.store)))
+
+
+def _in_place(args: argparse.Namespace, place: InPlace) -> int:
+    if Path(args.source).is_dir() and not place.has_database():
         reason = f"only a {LegacyDatabase.KIND} migrates in place; choose another --store"
         raise UsageError(f"{args.source}: {reason}")
-    if place is not None and place.is_done():
+    if place.is_done():
         say(f"cgcython: {args.store} is a store already")
-        return _deleted(place, args)
-    with nullcontext() if place is None else place.locked():
-        report, losses, facts = _migrate(
-            args, Path(args.store) if place is None else place.building
-        )
-        if place is not None and not args.dry_run:
-            facts["legacy"] = str(place.finish())
-    _report(args, report, losses, facts)
-    if place is not None and not args.dry_run and args.delete_source and not report.failed:
-        _deleted(place, args)
-    return BAD_DATA if report.failed else OK
+        _delete_legacy(args, place)
+        return OK
+    with place.locked():
+        outcome = _migrated(args, place.building)
+        if not args.dry_run:
+            outcome = outcome._replace(legacy=place.finish())
+    code = _told(args, outcome)
+    if code == OK and not args.dry_run:
+        _delete_legacy(args, place)
+    return code
 
 
-def _is_same(source, store):
-    return Path(source).resolve() == Path(store).resolve()
-
-
-def _migrate(args, target):
-    """Return the report, the losses and what else is to be told of a migration into a folder."""
+def _migrated(args: argparse.Namespace, target: Path) -> Outcome:
+    """Migrate into a folder."""
     started = time.perf_counter()
     with ExitStack() as stack:
-        there = has_database(target)
-        store = _open(args, target) if there else None
+        store = None
+        if has_database(target):
+            opened = RecordStore.open(target, profile=args.profile, read_only=args.dry_run)
+            store = stack.enter_context(opened)
         profile = Profile.named(args.profile) if store is None else store.profile
-        if store is not None:
-            stack.enter_context(store)
-        source = stack.enter_context(_open_source(args, profile))
+        source = stack.enter_context(open_legacy(args.source, profile, dict(args.family)))
         if args.strict and source.unknown:
             actual = ", ".join(source.unknown)
             expected = "only those of the profile's embedders, or --family"
             raise InvalidInput(what="families", expected=expected, actual=actual)
-        known = None if store is None else store.router.codebooks
-        require_codebooks(args, source, profile, known)
-        if not args.dry_run and store is None:
-            store = stack.enter_context(_open(args, target))
+        _require_codebooks(args, source, profile, store)
+        if store is not None:
+            store.use_codebooks(args.models)
+        elif not args.dry_run:
+            store = stack.enter_context(new_store(target, args.models, profile))
         router = QuantizationRouter(args.models, profile) if store is None else store.router
-        losses = LossSamples(router, args.loss_every)
-        with progress(len(source), "memory", "migrate") as bar:
-            report = migrate(
-                source,
-                router,
-                store,
-                resume=args.resume,
-                strict=args.strict,
-                num_threads=args.threads,
-                budget_bytes=args.budget,
-                dry_run=args.dry_run,
-                watch=losses.add,
-                progress=bar.advance,
-            )
-        facts = {"ignored_families": list(source.unknown), "legacy": None}
-    return report, losses.summary(), facts | {"seconds": time.perf_counter() - started}
+        report, losses = _moved(args, source, router, store)
+        ignored = list(source.unknown)
+    return Outcome(report, losses, ignored, time.perf_counter() - started)
 
 
-def _open(args, target):
-    return RecordStore.open(target, args.models, args.profile, read_only=args.dry_run)
+def _moved(
+    args: argparse.Namespace,
+    source: LegacySource,
+    router: QuantizationRouter,
+    store: RecordStore | None,
+) -> tuple[MigrationReport, dict[ModelId, tuple[Loss, int]]]:
+    """Migrate an opened source; return the report, and the losses with their number."""
+    losses = LossSamples(router, args.loss_every)
+    with progress(len(source), "memory", "migrate") as bar:
+        report = migrate(
+            source,
+            router,
+            store,
+            resume=args.resume,
+            strict=args.strict,
+            num_threads=args.threads,
+            budget_bytes=args.budget,
+            dry_run=args.dry_run,
+            watch=losses.add,
+            progress=bar.advance,
+        )
+    return report, losses.summary()
 
 
-def _open_source(args, profile):
-    if not Path(args.source).is_dir():
-        raise UsageError(f"{args.source}: no such folder; name a database or a folder of arrays")
-    if has_database(args.source):
-        return LegacyDatabase(args.source, profile, dict(args.family))
-    if args.family:
-        raise UsageError(f"--family is for a database, and {args.source} is a folder of arrays")
-    return open_folder(args.source, profile)
+def _require_codebooks(
+    args: argparse.Namespace, source: LegacySource, profile: Profile, store: RecordStore | None
+) -> None:
+    """Make sure that each PQ embedder has a codebook, trained where `--train` says so."""
+    known = [] if store is None else list(store.router.codebooks)
+    lacking = lacking_codebooks(source, profile, known)
+    if args.train:
+        if args.models is None:
+            raise UsageError("--train needs --models, where the codebooks are kept")
+        for model_id in lacking:
+            if not codebook_path(args.models, model_id.title).exists():
+                _train(args, source, model_id)
+    if lacking:
+        Codebooks(args.models, profile).require(lacking)
 
 
-def _deleted(place, args):
+def _train(args: argparse.Namespace, source: LegacySource, model_id: ModelId) -> None:
+    with progress(None, "step", f"train {model_id.short}") as bar:
+        codebook = train_on(source, model_id, args.threads, bar.at_loss)
+    path = codebook_path(args.models, model_id.title)
+    try:
+        codebook.save(path)
+    except RecallLossExceeded as error:
+        error.add_note(f"(cgcython train {model_id.short} --force keeps a codebook all the same)")
+        raise error.about(model_id) from None
+    rows = codebook.metadata["samples"]
+    say(f"cgcython: trained {path}, {codebook.num_subvectors} bytes, on {rows} embeddings")
+
+
+def _delete_legacy(args: argparse.Namespace, place: InPlace) -> None:
     """Delete the kept legacy databases where asked to, each once all of it is in the store."""
     for legacy in place.legacy() if args.delete_source else ():
         with (
@@ -174,35 +221,46 @@ def _deleted(place, args):
             require_all_there(source, store)
         shutil.rmtree(legacy)
         say(f"cgcython: deleted {legacy}")
-    return OK
 
 
-def _report(args, report, losses, facts):
-    """Print the counts and losses, and on stderr what was left behind."""
-    for name in facts["ignored_families"]:
+def _told(args: argparse.Namespace, outcome: Outcome) -> int:
+    """Print counts and losses, and on stderr what was left behind; return the exit code."""
+    report = outcome.report
+    for name in outcome.ignored:
         say(f"cgcython: warning: family {name!r} is no embedder of the profile and was left out")
-    for kind in ("skipped", "failed"):
-        for name, reason in getattr(report, kind).items():
+    for kind, reasons in (("skipped", report.skipped), ("failed", report.failed)):
+        for name, reason in reasons.items():
             say(f"cgcython: {kind}: {name}: {reason}")
-    if facts["legacy"]:
-        say(f"cgcython: the legacy database is kept as {facts['legacy']}")
+    if outcome.legacy is not None:
+        say(f"cgcython: the legacy database is kept as {outcome.legacy}")
     if args.json:
-        measured = {
+        print_json(_as_dict(args, outcome))
+    else:
+        rows = [
+            [one.short, samples, *loss_cells(loss)]
+            for one, (loss, samples) in outcome.losses.items()
+        ]
+        if rows:
+            print_table(["embedder", "measured", "loss%", "p99%", "max%"], rows)
+        print(_summary(args, report, outcome.seconds))
+    return BAD_DATA if report.failed else OK
+
+
+def _as_dict(args: argparse.Namespace, outcome: Outcome) -> dict[str, object]:
+    return {
+        "dry_run": args.dry_run,
+        **asdict(outcome.report),
+        "loss": {
             one.short: {**asdict(loss), "samples": samples}
-            for one, (loss, samples) in losses.items()
-        }
-        print_json({"dry_run": args.dry_run, **asdict(report), "loss": measured, **facts})
-        return
-    rows = [
-        [one.short, samples, *(f"{100 * part:.3f}" for part in (loss.mean, loss.p99, loss.max))]
-        for one, (loss, samples) in losses.items()
-    ]
-    if rows:
-        print_table(["embedder", "measured", "loss%", "p99%", "max%"], rows)
-    print(_summary(args, report, facts["seconds"]))
+            for one, (loss, samples) in outcome.losses.items()
+        },
+        "ignored_families": outcome.ignored,
+        "legacy": None if outcome.legacy is None else str(outcome.legacy),
+        "seconds": outcome.seconds,
+    }
 
 
-def _summary(args, report, seconds):
+def _summary(args: argparse.Namespace, report: MigrationReport, seconds: float) -> str:
     count = max(report.migrated, 1)
     sizes = f"{report.stored_bytes / count:.0f} bytes each, {report.float32_bytes / count:.0f}"
     return (

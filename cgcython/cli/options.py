@@ -2,13 +2,14 @@
 
 import argparse
 import os
+from typing import Any
 
 from cgcython.base import ModelId, Profile
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 
 
-def embedder(text):
+def embedder(text: str) -> ModelId:
     """Return the embedder of an argument, for argparse."""
     try:
         return ModelId.parse(text)
@@ -16,7 +17,7 @@ def embedder(text):
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def embedders(text):
+def embedders(text: str) -> list[ModelId]:
     """Return the embedders of `E1,E6`, for argparse.
 
     >>> [one.name for one in embedders("E1,sparse")]
@@ -25,7 +26,7 @@ def embedders(text):
     return [embedder(name) for name in text.split(",")]
 
 
-def weights(text):
+def weights(text: str) -> dict[ModelId, float]:
     """Return `{embedder: weight}` of `E1=2,E6=0.5`, for argparse."""
     try:
         pairs = [part.split("=") for part in text.split(",")]
@@ -37,7 +38,7 @@ def weights(text):
     return found
 
 
-def profile(text):
+def profile(text: str) -> Profile:
     """Return the profile that an argument names, for argparse."""
     try:
         return Profile.named(text)
@@ -45,7 +46,7 @@ def profile(text):
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def positive(text):
+def positive(text: str) -> int:
     """Return a whole number of 1 or more, for argparse."""
     number = int(text) if text.isdecimal() else 0
     if number < 1:
@@ -53,23 +54,35 @@ def positive(text):
     return number
 
 
-def part(text):
+def part(text: str) -> float:
     """Return a number above 0 and below 1, for argparse."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    number = _number(text)
     if not 0 < number < 1:
         raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, got {text!r}")
     return number
 
 
-def add_inputs(parser, *names, **options):
+def tolerance(text: str) -> float:
+    """Return a finite number of 0 or more, for argparse."""
+    number = _number(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected 0 or more, got {text!r}")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def add_inputs(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
     """Add an argument of one or more input specs."""
     parser.add_argument(*names, nargs="+", metavar="INPUT", **{"help": HELP, **options})
 
 
-def add_profile(parser):
+def add_profile(parser: argparse.ArgumentParser) -> None:
     """Add --profile."""
     parser.add_argument(
         "--profile",
@@ -80,19 +93,45 @@ def add_profile(parser):
     )
 
 
-def add_models(parser, **options):
+def add_models(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """Add --models."""
-    parser.add_argument("--models", metavar="DIR", help="folder of trained codebooks", **options)
+    parser.add_argument(
+        "--models", required=required, metavar="DIR", help="folder of trained codebooks"
+    )
 
 
-def add_qrels(parser):
+def add_budget(parser: argparse.ArgumentParser, default: int) -> None:
+    """Add --budget."""
+    parser.add_argument(
+        "--budget",
+        type=positive,
+        default=default,
+        metavar="BYTES",
+        help=f"refuse larger memories (default {default})",
+    )
+
+
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add --metric."""
+    parser.add_argument(
+        "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
+    )
+
+
+def add_qrels(parser: argparse.ArgumentParser) -> None:
     """Add --qrels."""
     parser.add_argument(
         "--qrels", metavar="FILE[:ARRAY]", help="judgements: rows of query, memory, gain"
     )
 
 
-def add_threads(parser):
+def add_limits(parser: argparse.ArgumentParser, what: str = "") -> None:
+    """Add --limits."""
+    told = "exit 1 when a row loses more than it may"
+    parser.add_argument("--limits", action="store_true", help=f"{told} {what}".strip())
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add --threads; the number never changes a result."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument(
@@ -100,6 +139,6 @@ def add_threads(parser):
     )
 
 
-def add_json(parser):
+def add_json(parser: argparse.ArgumentParser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -1,14 +1,15 @@
 """Data for stdout: aligned tables for people, stable JSON for programs."""
 
 import json
+from collections.abc import Sequence
 
 
-def print_json(value):
+def print_json(value: object) -> None:
     """Print one JSON document on one line; keys keep the order they were given."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
 
 
-def print_table(headers, rows):
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows under headers; a column of figures is aligned to the right.
 
     >>> print_table(["what", "bytes"], [["E1", 8], ["E13", 120]])
@@ -27,23 +28,10 @@ def print_table(headers, rows):
         print("  ".join(cells).rstrip())
 
 
-def _text(value):
+def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _is_figure(value):
+def _is_figure(value: object) -> bool:
     text = _text(value)
     return text == "-" or text[0] in "+-.0123456789"
-
-
-def change_cells(change):
-    """Return the cells of a Change: float32, what was compared with it, drop and interval in %."""
-    if change is None:
-        return [None] * 4
-    low, high = change.interval
-    return [
-        f"{change.float32:.4f}",
-        f"{change.quantized:.4f}",
-        f"{100 * change.drop:.2f}",
-        f"{100 * low:.1f}..{100 * high:.1f}",
-    ]

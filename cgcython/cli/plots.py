@@ -1,15 +1,21 @@
 """Drawings of the command line: PNG or SVG, by matplotlib where it is installed."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cgcython.errors import UsageError
 from cgcython.files import written_whole
 
+if TYPE_CHECKING:  # commands that draw nothing start without these
+    from cgcython.codecs.sizes import Trial
+    from cgcython.evaluation.methods import MethodRow
+
 KINDS = (".png", ".svg")
 
 
-def require(option, path):
+def require(option: str, path: str) -> None:
     """Raise UsageError, before any work, unless a drawing can be written to a path."""
     if Path(path).suffix not in KINDS:
         raise UsageError(f"{option} {path}: expected {' or '.join(KINDS)}")
@@ -19,20 +25,20 @@ def require(option, path):
         raise UsageError(f"{option} needs matplotlib: pip install 'cgcython[plot]'") from None
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float) -> Any:
     """Return an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure, path):
+def save(figure: Any, path: str) -> None:
     """Write a figure, whole or not at all."""
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def draw_sizes(trials, chosen, limit, path):
+def draw_sizes(trials: Sequence["Trial"], chosen: int, limit: float, path: str) -> None:
     """Draw what each size of a codebook costs, the limit, and the size that was chosen."""
     figure = new_figure(8, 5)
     axes = figure.add_subplot()
@@ -41,8 +47,8 @@ def draw_sizes(trials, chosen, limit, path):
     axes.plot(
         sizes, [100 - 100 * one.held_out_recall10 for one in trials], "s--", label="top 10 lost"
     )
-    if trials[0].recall10_drop is not None:
-        drops = [100 * one.recall10_drop for one in trials]
+    drops = [100 * one.recall10_drop for one in trials if one.recall10_drop is not None]
+    if drops:
         axes.plot(sizes, drops, "^-", label="Recall@10 drop, judged")
     axes.axhline(100 * limit, color="grey", linestyle=":", label=f"limit {limit:.0%}")
     axes.axvline(chosen, color="tab:red", linewidth=1, label=f"chosen: {chosen} bytes")
@@ -54,12 +60,13 @@ def draw_sizes(trials, chosen, limit, path):
     save(figure, path)
 
 
-def draw_methods(rows, path):
+def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
     """Draw what each method keeps at each of its sizes: the top 10 and, where judged, Recall@10."""
     panels = [("top 10 of float32 kept", lambda row: row.overlap10)]
     if rows[0].recall10 is not None:
         panels.append(("Recall@10", lambda row: row.recall10.quantized))
-    figure, colours = new_figure(6 * len(panels), 4.5), {}
+    figure = new_figure(6 * len(panels), 4.5)
+    colours: dict[str, str] = {}
     for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for (name, training), group in _grouped(rows).items():
             heights = [height(row) for row in group]
@@ -79,15 +86,15 @@ def draw_methods(rows, path):
     save(figure, path)
 
 
-def _grouped(rows):
+def _grouped(rows: Sequence["MethodRow"]) -> dict[tuple[str, str | None], list["MethodRow"]]:
     """Return the rows of each method and training, in order of appearance."""
-    groups = {}
+    groups: dict[tuple[str, str | None], list[MethodRow]] = {}
     for row in rows:
         groups.setdefault((row.method, row.training), []).append(row)
     return groups
 
 
-def _apart(ticks):
+def _apart(ticks: list[int]) -> list[int]:
     """Return ticks that do not touch on a logarithmic axis."""
     kept = ticks[:1]
     return kept + [tick for last, tick in pairwise(ticks) if tick >= 1.2 * last]

@@ -12,22 +12,39 @@ example:
   cgcython search E12=queries.npz:values,offsets --store memories --explain --explain-plot hits.png
 """
 
-import numpy as np
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from cgcython.base import ModelId
 from cgcython.cli import options
-from cgcython.cli.explain import Explainer, draw, print_heat_map
+from cgcython.cli.explain import Explainer, Match
 from cgcython.cli.explain import add_arguments as add_explain
 from cgcython.cli.failures import OK
+from cgcython.cli.heat_map import draw, print_heat_map
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.corpus.array_files import ONLY, open_arrays
+from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import open_searcher
-from cgcython.errors import UsageError
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.fingerprint import Fingerprint
+from cgcython.search import FingerprintStore
+from cgcython.search.searcher import Hit
+from cgcython.search.shards import ShardSearcher
 
 
-def add_arguments(parser):
+class Answer(NamedTuple):
+    """The hits of one query, and what is explained of them."""
+
+    row: int
+    hits: list[Hit]
+    matches: list[Match]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser, "queries")
     parser.add_argument(
         "--store", required=True, metavar="PATH", help="folder of a store or of shards"
@@ -41,16 +58,14 @@ def add_arguments(parser):
     parser.add_argument(
         "--weights", type=options.weights, metavar="E1=2,E6=1", help="of the ranks (default 1 each)"
     )
-    parser.add_argument(
-        "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
-    )
+    options.add_metric(parser)
     _add_ways(parser)
     add_explain(parser)
     options.add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON line per query")
 
 
-def _add_ways(parser):
+def _add_ways(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--among", metavar="FILE", help="rank only these ids: a UUID per line, or .npy u8 [n, 16]"
     )
@@ -80,40 +95,22 @@ def _add_ways(parser):
     )
 
 
-def run(args):
-    with open_searcher(args.store) as store:
-        queries = open_corpus(args.queries, store.profile)
+def run(args: argparse.Namespace) -> int:
+    with open_searcher(args.store) as searcher:
+        queries = open_corpus(args.queries, searcher.profile)
         _require(queries, args)
-        explainer = Explainer(store, args) if args.explain or args.explain_plot else None
+        explainer = Explainer(searcher, args) if args.explain or args.explain_plot else None
         if explainer and ModelId.LATE_INTERACTION not in queries:
             raise UsageError("--explain is about tokens; the queries have no E12")
-        results = _results(store, queries, args, explainer)
-        if args.json:
-            results = list(_printed_as_json(results, args.explain))
-        else:
-            results = list(results)
-            _print(results, _columns(args, queries))
-        matches = [match for *_, found in results for match in found]
-        if args.explain and not args.json:
-            for match in matches:
-                print_heat_map(match)
+        answers = _answers(searcher, queries, args, explainer)
+        matches = _print_json(answers, args) if args.json else _print(answers, args, queries)
         if args.explain_plot:
             draw(matches, args.explain_plot)
     return OK
 
 
-def _printed_as_json(results, explained):
-    """Print a line for each query as it is answered; yield what was not forgotten."""
-    for row, hits, matches in results:
-        told = [_as_dict(hit) for hit in hits]
-        if explained:
-            for match in matches:
-                told[match.rank - 1]["tokens"] = match.explanation.matches
-        print_json({"query": row, "hits": told})
-        yield row, (), matches
-
-
-def _require(queries, args):
+def _require(queries: Corpus, args: argparse.Namespace) -> None:
+    """Raise UsageError where an option names an embedder that no query has."""
     asked = {"--embedders": args.embedders or (), "--rerank": [args.rerank] * bool(args.rerank)}
     for option, embedders in asked.items():
         missing = set(embedders) - queries.keys()
@@ -122,53 +119,88 @@ def _require(queries, args):
             raise UsageError(f"the queries have no {names}, which {option} asks for")
 
 
-def _among(path):
+def _among(path: str | None) -> list[bytes] | list[str] | None:
     """Return the ids of a file, None without one."""
     if path is None:
         return None
-    if path.endswith(".npy"):
-        return [row.tobytes() for row in np.load(path)]
-    with open(path) as lines:
-        return list(filter(None, map(str.strip, lines)))
+    if not path.endswith(".npy"):
+        try:
+            return list(filter(None, map(str.strip, Path(path).read_text("utf-8").splitlines())))
+        except UnicodeDecodeError as error:
+            raise InvalidInput(what=path, expected="a UUID per line", actual=error) from None
+    ids = open_arrays(path)[ONLY]
+    if ids.dtype != "u1" or ids.shape[1:] != (16,):
+        actual = f"{ids.dtype} {list(ids.shape)}"
+        raise InvalidInput(what=path, expected="u8 [n, 16]", actual=actual)
+    return [row.tobytes() for row in ids]
 
 
-def _results(store, queries, args, explainer):
-    """Yield (row, hits, matches) of every query, and the explanations of the best hits."""
-    how = {"metric": args.metric, "among": _among(args.among), "oversample": args.oversample}
-    how |= {"approximate": args.candidates or args.approximate, "num_threads": args.threads}
+def _answers(
+    searcher: FingerprintStore | ShardSearcher,
+    queries: Corpus,
+    args: argparse.Namespace,
+    explainer: Explainer | None,
+) -> Iterator[Answer]:
+    """Yield the Answer to every query."""
+    how = {
+        "metric": args.metric,
+        "among": _among(args.among),
+        "oversample": args.oversample,
+        "approximate": args.candidates or args.approximate,
+        "num_threads": args.threads,
+    }
     with progress(queries.num_memories, "query", "search") as bar:
         for row, query in enumerate(queries.fingerprints(0, queries.num_memories)):
             wanted = [one for one in args.embedders or query if one in query]
             rerank = args.rerank if args.rerank in query else None
-            hits = []
+            hits: list[Hit] = []
             if wanted:
-                hits = store.search(
+                hits = searcher.search(
                     Fingerprint(query), args.k, wanted, args.weights, rerank=rerank, **how
                 )
-            yield row, hits, explainer.explain(row, query, hits) if explainer else []
+            yield Answer(row, hits, explainer.explain(row, query, hits) if explainer else [])
             bar.advance()
 
 
-def _as_dict(hit):
+def _print_json(answers: Iterator[Answer], args: argparse.Namespace) -> list[Match]:
+    """Print a line for each query as it is answered; return what was explained."""
+    explained = []
+    for row, hits, matches in answers:
+        told = [_as_dict(hit) for hit in hits]
+        if args.explain:
+            for match in matches:
+                told[match.rank - 1]["tokens"] = match.explanation.matches
+        print_json({"query": row, "hits": told})
+        explained += matches
+    return explained
+
+
+def _as_dict(hit: Hit) -> dict[str, Any]:
     scores = {one.short: score for one, score in sorted(hit.scores.items())}
     return {"id": str(hit.id), "similarity": hit.similarity, "scores": scores}
 
 
-def _print(results, embedders):
+def _print(answers: Iterator[Answer], args: argparse.Namespace, queries: Corpus) -> list[Match]:
+    """Print a table of all hits, and heat maps if asked to; return what was explained."""
+    embedders, found = _columns(args, queries), list(answers)
     rows = [
         [row, rank, hit.id, f"{hit.similarity:.4f}", *_scores(hit, embedders)]
-        for row, hits, _ in results
+        for row, hits, _ in found
         for rank, hit in enumerate(hits, 1)
     ]
     print_table(["query", "rank", "id", "similarity", *(one.short for one in embedders)], rows)
+    explained = [match for answer in found for match in answer.matches]
+    for match in explained if args.explain else ():
+        print_heat_map(match)
+    return explained
 
 
-def _columns(args, queries):
+def _columns(args: argparse.Namespace, queries: Corpus) -> list[ModelId]:
     """Return the embedders that have a column of scores."""
     shown = list(args.embedders or queries)
     return shown + [args.rerank] * (args.rerank is not None and args.rerank not in shown)
 
 
-def _scores(hit, embedders):
+def _scores(hit: Hit, embedders: Sequence[ModelId]) -> list[str | None]:
     scores = (hit.scores.get(one) for one in embedders)
     return [None if score is None else f"{score:.4f}" for score in scores]

@@ -13,7 +13,9 @@ example:
 """
 
 import argparse
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any, TypeAlias
 
 from cgcython.cli import options
 from cgcython.cli.failures import OK
@@ -23,6 +25,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.store import RecordStore
 
+Facts: TypeAlias = dict[str, Any]  # what an action did, as JSON keeps it
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ACTIONS = {
     "stats": "records, bytes by embedder and layout, bytes on disk, codebooks",
@@ -33,20 +36,21 @@ ACTIONS = {
 }
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     for name, summary in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary)
         action.add_argument("store", metavar="STORE", help="the folder of a store")
-        _ARGUMENTS.get(name, lambda _: None)(action)
+        if name in _ARGUMENTS:
+            _ARGUMENTS[name](action)
         options.add_json(action)
 
 
-def _add_stats(parser):
+def _add_stats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exact", action="store_true", help="count all, by reading all")
 
 
-def _add_purge(parser):
+def _add_purge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--older-than",
         type=duration,
@@ -56,17 +60,17 @@ def _add_purge(parser):
     )
 
 
-def _add_backup(parser):
+def _add_backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="FOLDER", help="made by this; it must not exist")
 
 
-def _add_reencode(parser):
+def _add_reencode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("embedder", type=options.embedder, metavar="EMBEDDER", help="such as E1")
     options.add_models(parser, required=True)
     parser.add_argument("--drop", action="store_true", help="remove codebooks no record needs then")
 
 
-_ARGUMENTS = {
+_ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "stats": _add_stats,
     "purge": _add_purge,
     "backup": _add_backup,
@@ -74,7 +78,7 @@ _ARGUMENTS = {
 }
 
 
-def duration(text):
+def duration(text: str) -> timedelta:
     """Return the timedelta of `90s`, `15m`, `12h` or `30d`, for argparse.
 
     >>> duration("12h")
@@ -86,7 +90,7 @@ def duration(text):
     return timedelta(**{UNITS[unit]: int(number)})
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     read_only = args.action in ("stats", "backup")
     with RecordStore.open(args.store, read_only=read_only, create=False) as store:
         found = _RUNS[args.action](store, args)
@@ -99,7 +103,7 @@ def run(args):
     return OK
 
 
-def _stats(store, args):
+def _stats(store: RecordStore, args: argparse.Namespace) -> Facts:
     found = store.statistics(args.exact)._asdict()
     found["parts"] = [
         {**part._asdict(), "embedder": part.embedder.short} for part in found["parts"]
@@ -111,7 +115,7 @@ def _stats(store, args):
     return found
 
 
-def _print_stats(found):
+def _print_stats(found: Facts) -> None:
     about = "" if found["exact"] else "about "
     print(f"{about}{found['records']} records, {about}{found['record_bytes']} bytes")
     print(f"{about}{found['trashed']} in the trash, {about}{found['trash_bytes']} bytes")
@@ -123,25 +127,25 @@ def _print_stats(found):
         print_table(["embedder", "layout", "sections", "bytes"], rows)
 
 
-def _compact(store, args):
+def _compact(store: RecordStore, args: argparse.Namespace) -> Facts:
     return {"bytes_freed": store.compact()}
 
 
-def _purge(store, args):
+def _purge(store: RecordStore, args: argparse.Namespace) -> Facts:
     return {"records_purged": store.purge(args.older_than)}
 
 
-def _backup(store, args):
+def _backup(store: RecordStore, args: argparse.Namespace) -> Facts:
     store.backup(args.target)
     return {"records_copied": len(store)}
 
 
-def _reencode(store, args):
+def _reencode(store: RecordStore, args: argparse.Namespace) -> Facts:
     path = codebook_path(args.models, args.embedder.title)
     codebook = PQ8Codebook.load(path, store.profile[args.embedder].dimension)
     with progress(store.statistics().records, "record", "reencode") as bar:
         done = store.reencode(args.embedder, codebook, progress=bar.advance)
-    found = {
+    found: Facts = {
         "records_moved": done.records,
         "mean_loss": round(done.mean_loss, 6),
         "max_loss": round(done.max_loss, 6),
@@ -151,7 +155,7 @@ def _reencode(store, args):
     return found
 
 
-_RUNS = {
+_RUNS: dict[str, Callable[[RecordStore, argparse.Namespace], Facts]] = {
     "stats": _stats,
     "compact": _compact,
     "purge": _purge,

@@ -16,25 +16,33 @@ example:
 """
 
 import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from cgcython.base import Profile, QuantizationMethod
 from cgcython.cli import options, plots
+from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
-from cgcython.codecs.sizes import train_smallest
+from cgcython.codecs.sizes import Trial, train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
+from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
+from cgcython.types import Array
+
+Judge: TypeAlias = Callable[[PQ8Codebook], dict[str, Any]]
 
 AUTO = "auto"
 HEADERS = ("bytes", "loss", "top 10 kept", "Recall@10 drop", "chosen")
 ROTATIONS = {"opq": "opq", "pca": "pca", "none": None}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("embedder", metavar="EMBEDDER", type=options.embedder, help="E1, Code, ...")
     parser.add_argument("--input", required=True, metavar="SPEC", help="example embeddings")
     parser.add_argument("--models", required=True, metavar="DIR", help="where codebooks live")
@@ -67,7 +75,7 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def _size(text):
+def _size(text: str) -> int | str:
     if text == AUTO:
         return AUTO
     if text.isdecimal() and int(text) in SUBVECTORS:
@@ -77,7 +85,7 @@ def _size(text):
     )
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     profile = Profile.named(args.profile)
     if profile[args.embedder].method is not QuantizationMethod.PQ8:
         method = profile[args.embedder].method
@@ -100,33 +108,36 @@ def run(args):
     return OK
 
 
-def _require_plot(args):
+def _require_plot(args: argparse.Namespace) -> None:
     if args.bytes != AUTO:
         raise UsageError("--plot draws the sizes that --bytes auto tries")
     plots.require("--plot", args.plot)
 
 
-def _judge(args, profile):
+def _judge(args: argparse.Namespace, profile: Profile) -> Judge | None:
     """Return what measures a codebook on judged queries, or None without any."""
     given = [args.judged, args.queries, args.qrels]
     if not any(given):
         return None
     if not all(given):
         raise UsageError("--judged, --queries and --qrels belong together")
-    from cgcython.cli.judging import judge
+    from cgcython.cli.judging import judge_of
 
-    return judge(args, profile)
+    return judge_of(args, profile)
 
 
-def _samples(args, profile):
+def _samples(args: argparse.Namespace, profile: Profile) -> Array:
     spec = args.input if "=" in args.input else f"{args.embedder.short}={args.input}"
-    corpus = open_corpus([spec], profile)
-    if list(corpus) != [args.embedder]:
+    corpus = open_corpus(spec, profile)
+    column = corpus[args.embedder].embeddings if list(corpus) == [args.embedder] else None
+    if not isinstance(column, DenseColumn):
         raise UsageError(f"--input {args.input} is not of {args.embedder.short}")
-    return corpus[args.embedder].embeddings.values
+    return column.values
 
 
-def _train(args, rows, judge):
+def _train(
+    args: argparse.Namespace, rows: Array, judge: Judge | None
+) -> tuple[PQ8Codebook, list[Trial]]:
     """Return the codebook and the trials of all sizes, none where the size was given."""
     with progress(None, "step", f"train {args.embedder.short}") as bar:
         shared = {
@@ -134,7 +145,7 @@ def _train(args, rows, judge):
             "rotation": ROTATIONS[args.rotation],
             "sample": args.sample,
             "num_threads": args.threads,
-            "progress": lambda step, steps, loss: bar.at(step, steps, f"loss {loss:.2%}"),
+            "progress": bar.at_loss,
             "model": args.embedder.title,
         }
         if args.bytes == AUTO:
@@ -143,7 +154,9 @@ def _train(args, rows, judge):
     return codebook.with_facts(judge(codebook) if judge else {}), []
 
 
-def _report(args, codebook, trials, path):
+def _report(
+    args: argparse.Namespace, codebook: PQ8Codebook, trials: Sequence[Trial], path: Path
+) -> None:
     facts = dict(codebook.metadata)
     loss, limit = facts["held_out_loss"], codebook.method.max_recall_loss()
     if codebook.cost > limit:
@@ -168,10 +181,6 @@ def _report(args, codebook, trials, path):
     )
 
 
-def _cells(trial, codebook):
+def _cells(trial: Trial, codebook: PQ8Codebook) -> list[object]:
     size, *costs = trial
-    return [size, *map(_percent, costs), "yes" if size == codebook.num_subvectors else None]
-
-
-def _percent(part):
-    return None if part is None else f"{part:.2%}"
+    return [size, *map(percent, costs), "yes" if size == codebook.num_subvectors else None]

@@ -10,16 +10,23 @@ example:
   cgcython verify shards --json
 """
 
+import argparse
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
 from cgcython.cli import options
 from cgcython.cli.failures import OK, STORE
 from cgcython.cli.output import print_json
-from cgcython.cli.progress import progress, say
-from cgcython.corpus.reading import ShardReader, open_reader
+from cgcython.cli.progress import Silence, progress, say
+from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import StorageCorruption, UsageError
-from cgcython.store import repair, shards
+from cgcython.store import RepairReport, repair, shards
+
+Checked: TypeAlias = tuple[dict[str, int], dict[str, str]]  # counts, and what is wrong by name
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="STORE|SHARDS", help="what encode wrote")
     group = parser.add_argument_group("repair of a store")
     group.add_argument(
@@ -36,14 +43,12 @@ def add_arguments(parser):
     options.add_json(parser)
 
 
-def run(args):
+def run(args: argparse.Namespace) -> int:
     if args.repair:
         return _repair(args)
     if args.out or args.dry_run or args.keep_parts or args.profile:
         raise UsageError("--out, --dry-run, --keep-parts and --profile belong to --repair")
-    with open_reader(args.source) as source, progress(_count(source), "memory", "verify") as bar:
-        check = _check_shards if isinstance(source, ShardReader) else _check_store
-        counts, problems = check(source, bar)
+    counts, problems = _checked(args.source)
     if args.json:
         print_json({"ok": not problems, **counts, "damaged": problems})
     elif not problems:
@@ -53,15 +58,22 @@ def run(args):
     return STORE if problems else OK
 
 
-def _count(source):
+def _checked(path: str) -> Checked:
+    with open_reader(path) as reader, progress(_count(reader), "memory", "verify") as bar:
+        if isinstance(reader, ShardReader):
+            return _check_shards(reader, bar)
+        return _check_store(reader, bar)
+
+
+def _count(reader: StoreReader | ShardReader) -> int | None:
     try:
-        return len(source)
+        return len(reader)
     except StorageCorruption:  # the check says where
         return None
 
 
-def _check_store(source, bar):
-    report = source.store.check(bar.advance)
+def _check_store(reader: StoreReader, bar: Silence) -> Checked:
+    report = reader.store.check(bar.advance)
     counts = {
         "records": report.records,
         "sections": report.sections,
@@ -70,13 +82,14 @@ def _check_store(source, bar):
     return counts, {str(one): ", ".join(reasons) for one, reasons in report.problems.items()}
 
 
-def _check_shards(source, bar):
-    counts, problems = {"shards": 0, "records": 0, "stored_bytes": 0}, {}
-    for path in source.paths:
+def _check_shards(reader: ShardReader, bar: Silence) -> Checked:
+    counts = {"shards": 0, "records": 0, "stored_bytes": 0}
+    problems: dict[str, str] = {}
+    for path in reader.paths:
         try:
             shard = shards.read_shard(path)
         except StorageCorruption as error:
-            problems[str(path)] = error.reason
+            problems[str(path)] = str(error.reason)
             continue
         bar.advance(len(shard.ids))
         counts["shards"] += 1
@@ -85,7 +98,7 @@ def _check_shards(source, bar):
     return counts, problems
 
 
-def _repair(args):
+def _repair(args: argparse.Namespace) -> int:
     if shards.shard_paths(args.source):
         raise UsageError("shards cannot be repaired; encode the damaged ones again")
     with progress(None, "memory", "repair") as bar:
@@ -99,17 +112,7 @@ def _repair(args):
         )
     lost, partial = _named(report.lost), _named(report.partial)
     if args.json:
-        print_json(
-            {
-                "ok": report.ok,
-                "records": report.records,
-                "lost": lost,
-                "partial": partial,
-                "losses": report.losses,
-                "path": report.path and str(report.path),
-                "damaged": report.damaged and str(report.damaged),
-            }
-        )
+        print_json(_as_dict(report, lost, partial))
     else:
         print(f"{report.records} whole records, {len(partial)} in part, {len(lost)} lost")
     for name, reason in {**partial, **lost}.items():
@@ -120,11 +123,25 @@ def _repair(args):
     return OK if report.ok else STORE
 
 
-def _named(reasons):
+def _named(reasons: Mapping[UUID, Sequence[str]]) -> dict[str, str]:
     return {str(one): ", ".join(some) for one, some in reasons.items()}
 
 
-def _outcome(args, report):
+def _as_dict(
+    report: RepairReport, lost: Mapping[str, str], partial: Mapping[str, str]
+) -> dict[str, object]:
+    return {
+        "ok": report.ok,
+        "records": report.records,
+        "lost": lost,
+        "partial": partial,
+        "losses": report.losses,
+        "path": report.path and str(report.path),
+        "damaged": report.damaged and str(report.damaged),
+    }
+
+
+def _outcome(args: argparse.Namespace, report: RepairReport) -> str:
     if report.path is None:
         return "nothing was written" if args.dry_run else "nothing needs repair"
     if report.damaged is None:

@@ -1,100 +1,114 @@
 """A folder of float32 arrays as a legacy source: arrays of all memories, or a file for each."""
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import Embedder, ModelId, Profile
 from cgcython.corpus.array_files import open_arrays
-from cgcython.corpus.columns import kind_of
+from cgcython.corpus.columns import Embedding, kind_of
 from cgcython.corpus.opening import ROWS, open_corpus
 from cgcython.corpus.specs import IDS, SUFFIXES
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector
 from cgcython.store.migration import LegacyRecord
+from cgcython.types import Array, StrPath
 
 
-def open_folder(path, profile):
+def open_folder(path: StrPath, profile: Profile) -> "LegacyColumns | LegacyFiles":
     """Return the LegacyColumns or LegacyFiles of a folder; raises what opening an input does."""
     paths = sorted(one for one in Path(path).iterdir() if one.suffix in SUFFIXES)
     if not paths:
         raise UsageError(f"{path}: neither a database nor {', '.join(SUFFIXES)} files")
-    named = [one for one in paths if _uuid(one.stem)]
+    ids = {one: _uuid(one.stem) for one in paths}
+    named = {one: found.bytes for one, found in ids.items() if found is not None}
     if not named:
         return LegacyColumns(paths, profile)
     if len(named) < len(paths):
         other = next(one for one in paths if one not in named)
         raise UsageError(f"{other}: other files here are named by UUID, one for each memory")
-    return LegacyFiles(paths, profile)
+    return LegacyFiles(named, profile)
 
 
 class _Folder:
-    """What both have in common: nothing to close, no families."""
+    """What both kinds of folders have in common: there is nothing to close, nothing unknown."""
 
-    unknown = ()
+    unknown: tuple[str, ...] = ()
 
-    def __init__(self, paths, profile):
+    def __init__(self, paths: list[Path], profile: Profile) -> None:
         self.paths, self.profile = paths, profile
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         pass
 
-    def facts(self):
+    def facts(self) -> list[list[str | int]]:
         """Return what makes a later run the same one."""
         stats = [one.stat() for one in self.paths]
         return [[p.name, s.st_size, s.st_mtime_ns] for p, s in zip(self.paths, stats)]
 
-    def values(self, model_id):
-        """Yield the embeddings of one embedder, to train on."""
-        for one in self.records():
-            if model_id in one.embeddings:
-                yield one.embeddings[model_id]
-
 
 class LegacyColumns(_Folder):
-    """Files with the arrays of all memories, as `encode` reads them."""
+    """Files with the arrays of all memories, as `open_corpus` reads them."""
 
-    def __init__(self, paths, profile):
+    def __init__(self, paths: list[Path], profile: Profile) -> None:
         super().__init__(paths, profile)
         self.corpus = open_corpus([_spec(one, profile) for one in paths], profile)
         self.embedders = list(self.corpus)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.corpus.num_memories
 
-    def records(self, after=b""):
+    def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
         """Yield a LegacyRecord for each row after the one whose place is `after`."""
         first = int.from_bytes(after) + 1 if after else 0
         for row in range(first, len(self)):
             (key,) = self.corpus.ids[row : row + 1]
-            place = row.to_bytes(8)
-            yield _record(place, key, lambda row=row: self.corpus.fingerprints(row, row + 1)[0])
+            yield _record(row.to_bytes(8), key, partial(self._read, row))
+
+    def _read(self, row: int) -> dict[ModelId, Embedding]:
+        (embeddings,) = self.corpus.fingerprints(row, row + 1)
+        return embeddings
+
+    def values(self, model_id: ModelId) -> Iterator[Embedding]:
+        """Yield the embeddings of one embedder, to train on."""
+        embeddings = self.corpus[model_id].embeddings
+        return (embeddings[row] for row in range(len(embeddings)))
 
 
 class LegacyFiles(_Folder):
     """A file for each memory, named by its UUID, with an array for each embedder."""
 
-    def __init__(self, paths, profile):
-        super().__init__(paths, profile)
+    def __init__(self, ids: Mapping[Path, bytes], profile: Profile) -> None:
+        super().__init__(list(ids), profile)
         self.embedders = list(profile)
+        self._ids = ids
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
 
-    def records(self, after=b""):
+    def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
         """Yield a LegacyRecord for each file after the one whose place is `after`."""
-        for path in self.paths:
+        for path, key in self._ids.items():
             place = path.name.encode()
             if place > after:
-                yield _record(place, _uuid(path.stem).bytes, lambda path=path: self._read(path))
+                yield _record(place, key, partial(self._read, path))
 
-    def _read(self, path):
-        opened, found = open_arrays(path), {}
-        arrays = {name: opened[name] for name in opened}
+    def values(self, model_id: ModelId) -> Iterator[Embedding]:
+        """Yield the embeddings of one embedder that can be read, to train on."""
+        for one in self.records():
+            if model_id in one.embeddings:
+                yield one.embeddings[model_id]
+
+    def _read(self, path: Path) -> dict[ModelId, Embedding]:
+        arrays = dict(open_arrays(path))
+        found: dict[ModelId, Embedding] = {}
         for name in arrays:
             model_id = ModelId.parse(name.partition(".")[0])
             if model_id in self.profile and model_id not in found:
@@ -102,7 +116,7 @@ class LegacyFiles(_Folder):
         return found
 
 
-def _embedding(model_id, arrays, embedder):
+def _embedding(model_id: ModelId, arrays: Mapping[str, Array], embedder: Embedder) -> Embedding:
     """Return one embedder's array of a memory, or the SparseVector of its indices and weights."""
     parts = {
         name.partition(".")[2]: array
@@ -118,22 +132,26 @@ def _embedding(model_id, arrays, embedder):
     raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual=actual)
 
 
-def _record(place, key, read):
+def _record(place: bytes, key: bytes, read: Callable[[], dict[ModelId, Embedding]]) -> LegacyRecord:
     name = str(UUID(bytes=key))
     try:
         embeddings = read()
         return LegacyRecord(place, name, key, embeddings, sum(map(_bytes, embeddings.values())))
-    except (QuantizationError, OSError) as error:
-        if isinstance(error, OSError):
-            error = InvalidInput(what=name, expected="a readable file", actual=error)
+    except QuantizationError as error:
         return LegacyRecord(place, name, None, {}, 0, error)
+    except OSError as error:
+        unreadable = InvalidInput(what=name, expected="a readable file", actual=error)
+        return LegacyRecord(place, name, None, {}, 0, unreadable)
 
 
-def _bytes(embedding):
-    return 8 * embedding.nnz if isinstance(embedding, SparseVector) else 4 * np.size(embedding)
+def _bytes(embedding: Embedding) -> int:
+    """Return the bytes of an embedding as float32 values or pairs."""
+    if isinstance(embedding, SparseVector):
+        return 8 * embedding.nnz
+    return 4 * int(np.size(embedding))
 
 
-def _spec(path, profile):
+def _spec(path: Path, profile: Profile) -> str:
     """Return the input spec of a file, whose name may be what its arrays do not say."""
     if path.stem == IDS:
         return f"{IDS}={path}"
@@ -150,7 +168,7 @@ def _spec(path, profile):
     return f"{model_id.short}={path}:{','.join(parts)}{rows}"
 
 
-def _uuid(text):
+def _uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

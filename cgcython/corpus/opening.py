@@ -1,5 +1,7 @@
 """Opens a corpus: finds the arrays of each embedder in files and mappings, and checks them."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import ModelId, Profile, ProfileName
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
@@ -20,9 +22,7 @@ Input: TypeAlias = StrPath | Mapping[str, ArrayLike] | Mapping[ModelId, ArrayLik
 _Parts: TypeAlias = dict[str | int, Array]  # one embedder's arrays by part, or by position
 
 
-def open_corpus(
-    inputs: Input | Iterable[Input], profile: Profile | StrPath | None = None
-) -> Corpus:
+def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = None) -> Corpus:
     """Return the corpus that inputs name, its dimensions checked against a profile.
 
     An input is a file whose arrays are named by embedder (`E1`, `E6.indptr`, `E12.values`,

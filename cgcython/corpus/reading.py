@@ -39,19 +39,12 @@ class DecodedChunk(NamedTuple):
 
 
 @contextmanager
-def open_store(path: StrPath) -> Iterator[FingerprintStore]:
-    """Yield the store in a folder, which must be one, for reading."""
-    with FingerprintStore.open(path, read_only=True) as store:
-        yield store
-
-
-@contextmanager
 def open_searcher(path: StrPath) -> Iterator[FingerprintStore | ShardSearcher]:
     """Yield what can be searched in a folder: a store, or shards."""
     if shards.shard_paths(path):
         yield ShardSearcher(path)
     else:
-        with open_store(path) as store:
+        with FingerprintStore.open(path, read_only=True) as store:
             yield store
 
 
@@ -63,7 +56,7 @@ def open_reader(path: StrPath) -> Iterator["StoreReader | ShardReader"]:
     elif Path(path).is_dir() and not has_database(path):
         raise UsageError(f"{path}: neither a store nor a folder of shards")
     else:
-        with open_store(path) as store:
+        with FingerprintStore.open(path, read_only=True) as store:
             yield StoreReader(store)
 
 
@@ -87,7 +80,7 @@ class StoreReader:
         while some := list(islice(ids, CHUNK)):
             found: dict[ModelId, tuple[list[int], list[Embedding]]] = {}
             for row, memory in enumerate(self.store.retrieve_many(some, num_threads)):
-                for model_id, embedding in memory.items():
+                for model_id, embedding in (memory or {}).items():
                     if embedders is None or model_id in embedders:
                         rows, embeddings = found.setdefault(model_id, ([], []))
                         rows.append(row)

@@ -1,5 +1,7 @@
 """Encodes the memories of a corpus into safetensors shards."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,7 +10,7 @@ from zlib import crc32
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import ModelId, Profile, ProfileName, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
@@ -45,7 +47,7 @@ class ShardWriter(CorpusWriter):
         folder: StrPath,
         codebooks: CodebookSource | None = None,
         *,
-        profile: Profile | StrPath | None = None,
+        profile: ProfileName | None = None,
         shard_size: int = SHARD_SIZE,
         budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
         num_threads: int = 1,

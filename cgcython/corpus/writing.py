@@ -1,13 +1,15 @@
 """Encodes the memories of a corpus into a store."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import compress
 from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderName, ModelId, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
@@ -34,7 +36,7 @@ class CorpusWriter(ABC):
     def __init__(
         self,
         codebooks: CodebookSource | None,
-        profile: Profile | StrPath | None,
+        profile: ProfileName | None,
         budget_bytes: int | None,
         num_threads: int,
     ) -> None:
@@ -123,7 +125,7 @@ class StoreWriter(CorpusWriter):
         path: StrPath,
         codebooks: CodebookSource | None = None,
         *,
-        profile: Profile | StrPath | None = None,
+        profile: ProfileName | None = None,
         budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
         num_threads: int = 1,
         resume: bool = False,
@@ -174,7 +176,7 @@ class StoreWriter(CorpusWriter):
             store.store_quantized(records)
         except BaseException:
             if is_new:
-                remove_if_empty(store)
+                _remove_if_empty(store)
                 self._store = None
             raise
 
@@ -191,7 +193,22 @@ class StoreWriter(CorpusWriter):
         return self._store
 
 
-def remove_if_empty(store: RecordStore) -> None:
+@contextmanager
+def new_store(
+    path: StrPath, codebooks: CodebookSource | None, profile: ProfileName | None
+) -> Iterator[RecordStore]:
+    """Yield a new store and close it; it is gone where the block fails before it has a record."""
+    store = RecordStore.open(path, codebooks, profile)
+    try:
+        yield store
+    except BaseException:
+        _remove_if_empty(store)
+        raise
+    finally:
+        store.close()
+
+
+def _remove_if_empty(store: RecordStore) -> None:
     """Close a store, and remove what it is made of where it has no record."""
     is_empty = next(iter(store), None) is None
     store.close()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cgcython import TokenArray, token_alignments
-from cgcython.cli.explain import read_names, shade
+from cgcython.cli.explain import read_names
+from cgcython.cli.heat_map import shade
 from cgcython.corpus.corpus import row_id
 
 

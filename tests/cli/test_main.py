@@ -8,7 +8,7 @@ import pytest
 
 from cgcython import __version__, errors
 from cgcython.base import ModelId
-from cgcython.cli import COMMANDS, main
+from cgcython.cli import COMMANDS
 from cgcython.cli.failures import exit_code
 from cgcython.codecs.codebook_file import train_command
 from cgcython.errors import UsageError
@@ -78,9 +78,26 @@ def test_an_error_is_one_line_without_a_traceback(cli, tmp_path):
     assert result.err.count("\n") == 1
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    with pytest.raises(errors.StoreUnavailable):
-        main(["verify", str(tmp_path / "nothing"), "--debug"])
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(cli, tmp_path):
+    result = cli("verify", tmp_path / "nothing", "--debug")
+    assert result.code == 5
+    assert result.err.startswith("Traceback")
+    assert "\ncgcython: error: " in result.err
+
+
+@pytest.mark.parametrize("words", ["--help", "info", "train --help", "store stats --help"])
+def test_commands_run_without_docstrings(words):
+    command = [sys.executable, "-OO", "-m", "cgcython", *words.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_daemon_without_streams_ends_as_others_do(work, tmp_path, closed):
+    words = f"encode {work}/corpus.npz --models {work}/models --profile {work}/profile.toml"
+    command = f"{sys.executable} -m cgcython {words} --out {tmp_path}/out {closed}"
+    done = subprocess.run(command, shell=True, check=True, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
 
 
 def test_the_reader_of_a_pipe_may_leave_early(work):

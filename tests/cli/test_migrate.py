@@ -8,7 +8,8 @@ import pytest
 from legacy import legacy_value, write_legacy
 
 from cgcython.base import ModelId, Profile
-from cgcython.cli.legacy_training import sample
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.corpus.legacy_training import sample
 from cgcython.corpus.opening import open_corpus
 from cgcython.store import RecordStore
 
@@ -89,6 +90,27 @@ def test_a_store_with_records_needs_resume(move, old, tmp_path):
 def test_a_store_without_records_is_migrated_into(move, old, work, tmp_path):
     RecordStore.open(tmp_path / "s", profile=str(work / "profile.toml")).close()
     assert move(old, "--store", tmp_path / "s").json["migrated"] == COUNT
+
+
+def test_a_failed_first_run_leaves_no_store(move, corpus, tmp_path):
+    values = values_of(corpus)
+    write_legacy(tmp_path / "good", values)
+    values[ModelId.GRAPH, min(corpus)] = b"bad"
+    write_legacy(tmp_path / "bad", values)
+    assert move(tmp_path / "bad", "--store", tmp_path / "s", "--strict").code == 3
+    assert not (tmp_path / "s").exists()
+    assert move(tmp_path / "good", "--store", tmp_path / "s").json["migrated"] == COUNT
+
+
+def test_a_refused_run_leaves_a_store_its_codebooks(cli, move, work, old, tmp_path):
+    move(old, "--store", tmp_path / "s")
+    book = PQ8Codebook.load(work / "models/pq8_codebooks/Semantic_codebook.safetensors")
+    other = PQ8Codebook(book.centroids + 1, book.rotation, book.mean)
+    other.save(tmp_path / "models/pq8_codebooks/Semantic_codebook.safetensors")
+    words = "--store", tmp_path / "s", "--models", tmp_path / "models"
+    assert cli("migrate", tmp_path / "nothing", *words).code == 2
+    with RecordStore.open(tmp_path / "s", read_only=True) as store:
+        assert store.statistics().codebooks[ModelId.SEMANTIC] == [book.codebook_id]
 
 
 def test_bad_memories_are_listed_and_exit_with_3(move, corpus, tmp_path):

@@ -74,6 +74,14 @@ def test_a_filter_leaves_only_the_ids_of_a_file(search, work, tmp_path):
     assert (result.code, "expected a UUID" in result.err) == (3, True)
 
 
+def test_a_filter_that_is_no_file_of_ids_is_refused(search, work, tmp_path):
+    np.save(tmp_path / "text.npy", np.array(["a"]))
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
+    for name in ("text.npy", "empty.npy", "bytes.txt", "nothing.txt"):
+        assert search(work / "queries.npz", "--among", tmp_path / name).code == 3
+
+
 def test_another_embedder_orders_the_shortlist(search, work):
     words = work / "queries.npz", "-k", 3, "--json"
     found = hits(search(*words, "--embedders", "E1", "--rerank", "E8", "--oversample", 20))

@@ -38,7 +38,7 @@ class Source(Protocol):
     def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
         """Yield those behind a place, in the order of their places."""
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Any:
         """Return what makes a later run the same one, as JSON keeps it."""
 
 

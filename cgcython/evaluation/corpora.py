@@ -1,0 +1,105 @@
+"""What is compared of a corpus: its embedders' codes, made now or taken from a store."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from cgcython.base import ModelId
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.corpus.corpus import Corpus
+from cgcython.errors import UsageError
+from cgcython.evaluation.comparison import Contender, Judged, compare
+from cgcython.evaluation.ranking import Embedding
+from cgcython.evaluation.representations import Codes, Stored
+from cgcython.records import QuantizedEmbedding
+from cgcython.router import QuantizationRouter
+from cgcython.store import RecordStore
+from cgcython.token_array import TokenArray
+from cgcython.types import Int64Array
+
+
+def contenders(
+    corpus: Corpus,
+    router: QuantizationRouter,
+    *,
+    step: int = 0,
+    metric: str = "cosine",
+    store: RecordStore | None = None,
+) -> list[Contender]:
+    """Return a Contender for each embedder of a corpus, with the codes that a router makes of it.
+
+    They are in the layouts of a step of the ladder. With a store its records take their place.
+    Raises UsageError for an embedder without embeddings, and later for a memory that the store
+    does not have.
+    """
+    found = []
+    for model_id, column in corpus.items():
+        if not len(column.embeddings):
+            raise UsageError(f"{model_id.short} has no embeddings to evaluate")
+        memories = column.memories(0, len(column.embeddings))
+        codec = router.encoders[corpus.profile[model_id].method].compact_codec(model_id, step)
+        coded = Codes(codec)
+        if store is not None:
+            coded = Stored(codec, router, _fetch(store, corpus, model_id, memories))
+        found.append(Contender(model_id, column.embeddings, memories, coded, metric))
+    return found
+
+
+def _fetch(
+    store: RecordStore, corpus: Corpus, model_id: ModelId, memories: Int64Array
+) -> Callable[[int, int], list[QuantizedEmbedding]]:
+    """Return the function that reads a block of an embedder's records; each must be there."""
+
+    def fetch(first: int, count: int) -> list[QuantizedEmbedding]:
+        found = []
+        for memory in memories[first : first + count].tolist():
+            (key,) = corpus.ids[memory : memory + 1]
+            record = store.quantized(key, model_id)
+            if record is None:
+                raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
+            found.append(record)
+        return found
+
+    return fetch
+
+
+def codebook_judge(
+    corpus: Corpus,
+    model_id: ModelId,
+    queries: Sequence[Mapping[ModelId, Embedding]],
+    relevant: Sequence[Judged],
+    num_threads: int = 1,
+) -> Callable[[PQ8Codebook], dict[str, Any]]:
+    """Return a function from a codebook to its facts: what retrieval loses on judged queries.
+
+    It raises UsageError where no query is judged.
+    """
+    column = corpus[model_id]
+    memories = column.memories(0, len(column.embeddings))
+
+    def facts(codebook: PQ8Codebook) -> dict[str, Any]:
+        coded = Codes(PQ8Codec(codebook))
+        one = Contender(model_id, column.embeddings, memories, coded)
+        (row,) = compare([one], queries, relevant, num_threads)
+        if row.recall10 is None or row.ndcg10 is None:
+            raise UsageError("the judgements judge no query")
+        changes = {"ndcg10": asdict(row.ndcg10), "recall10": asdict(row.recall10)}
+        return {"judged": changes, "recall10_drop": row.recall10.drop}
+
+    return facts
+
+
+def tokens_of(corpus: Corpus) -> TokenArray:
+    """Return the tokens of each memory, none where it has none; raises UsageError without any."""
+    model_id = ModelId.LATE_INTERACTION
+    if model_id not in corpus or not len(corpus[model_id].embeddings):
+        raise UsageError("there are no tokens; name them as E12=FILE:values,offsets")
+    column, dim = corpus[model_id], corpus.profile[model_id].dimension
+    texts = column.embeddings.batch(0, len(column.embeddings))
+    placed = [np.empty((0, dim), np.float32)] * corpus.num_memories
+    for memory, text in zip(column.memories(0, len(texts)).tolist(), texts):
+        placed[memory] = text
+    return TokenArray.from_list(placed)
