@@ -1,14 +1,19 @@
 """What can go wrong, each with its facts as attributes and one sentence that names the remedy."""
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 from typing import Any, Self
+
+LONGEST_FACT = 1000  # characters of a fact that a message shows
 
 
 class QuantizationError(Exception):
     """Base of every error this package raises on purpose.
 
     Subclasses list their facts in `facts` (keyword arguments, kept as attributes) and print them
-    through `sentence`. `model_id` is added by the layers that know embedders.
+    through `sentence`. Numbers, text, paths, ids and members of enums are kept as they are,
+    anything else as its text: an error survives pickling whatever a caller passed. `model_id` is
+    added by the layers that know embedders.
     """
 
     code = "EMB-E000"
@@ -22,7 +27,7 @@ class QuantizationError(Exception):
             raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
         self.model_id = model_id
         for name in self.facts:
-            setattr(self, name, facts.get(name))
+            setattr(self, name, _kept(facts.get(name)))
         super().__init__()
 
     def about(self, model_id: int | str | None) -> Self:
@@ -37,7 +42,12 @@ class QuantizationError(Exception):
     def __str__(self) -> str:
         about = "" if self.model_id is None else f"{_shown(self.model_id)}: "
         facts = {name: _shown(value) for name, value in vars(self).items()}
-        return f"[{self.code}] {about}{self._template().format(**facts)}"
+        try:
+            sentence = self._template().format(**facts)
+        except (ValueError, TypeError):  # a fact is of another kind than the sentence has in mind
+            plain = {name: _Text(value) for name, value in facts.items()}
+            sentence = self._template().format(**plain)
+        return f"[{self.code}] {about}{sentence}"
 
     def __repr__(self) -> str:
         facts = {"model_id": self.model_id, **{name: getattr(self, name) for name in self.facts}}
@@ -48,16 +58,39 @@ class QuantizationError(Exception):
         return _rebuild, (type(self), vars(self).copy())
 
 
-class _Unknown:
-    """A fact that was not given: it prints in any format, a percentage among them."""
+class _Text(str):
+    """A text that prints in any format, a percentage among them: as it is."""
 
     def __format__(self, _: str) -> str:
-        return "None"
+        return str(self)
 
 
 def _shown(fact: object) -> object:
-    # An embedder has a label, such as `E9 Hdc`.
-    return _Unknown() if fact is None else getattr(fact, "label", fact)
+    """Return what a sentence shows of a fact: of an embedder its label, such as `E9 Hdc`."""
+    shown = getattr(fact, "label", fact)
+    return shown if isinstance(shown, (int, float)) else _Text(f"{shown!s:.{LONGEST_FACT}}")
+
+
+def _kept(fact: object) -> object:
+    """Return a fact as it is where it prints and survives pickling, and else its text."""
+    if isinstance(fact, int):
+        return fact if fact.bit_length() < 1024 else f"a number of {fact.bit_length()} bits"
+    if fact is None or isinstance(fact, (float, str, bytes, Enum)) or _is_name(fact):
+        return fact
+    if isinstance(fact, tuple):
+        return tuple(map(_kept, fact))
+    try:
+        if getattr(fact, "shape", None) == () and hasattr(fact, "item"):  # NumPy's numbers
+            number = fact.item()
+            return number if isinstance(number, (int, float)) else str(fact)
+        return f"{fact!s:.{LONGEST_FACT}}"
+    except Exception:  # the value of a caller may do anything
+        return f"an object of type {type(fact).__name__}"
+
+
+def _is_name(fact: object) -> bool:
+    """Tell whether a fact is a path or a UUID; `uuid` is not imported for that."""
+    return hasattr(fact, "__fspath__") or type(fact).__name__ == "UUID"
 
 
 def _rebuild(kind: type[QuantizationError], attributes: dict[str, Any]) -> QuantizationError:

@@ -2,7 +2,10 @@
 
 import copy
 import pickle
+from pathlib import Path
+from uuid import UUID
 
+import numpy as np
 import pytest
 
 from cgcython import errors
@@ -64,6 +67,44 @@ def test_survives_pickling_and_copying(error):
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is type(error)
         assert (str(twin), repr(twin), vars(twin)) == (str(error), repr(error), vars(error))
+
+
+class Shy:
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+ODD = [
+    memoryview(b"ab"),
+    (one for one in "ab"),
+    Shy(),
+    object(),
+    10**9999,
+    "x" * 9999,
+    np.float32(0.5),
+    np.array(["a"] * 9999),
+    np.broadcast_to(np.uint8(0), (2**40,)),
+    [ValueError("in a list")],
+    (UUID(int=1), Shy()),
+]
+
+
+@pytest.mark.parametrize("fact", ODD, ids=lambda fact: type(fact).__name__)
+def test_prints_briefly_and_survives_pickling_whatever_the_fact(fact):
+    for error in (
+        errors.InvalidInput(what="k", expected="1 or more", actual=fact),
+        errors.RecallLossExceeded(method=PQ8, measured_loss=fact, max_loss=fact),
+        errors.CodebookMissing(codebook_id=fact),
+    ):
+        twin = pickle.loads(pickle.dumps(error))
+        assert (str(twin), vars(twin)) == (str(error), vars(error))
+        assert len(str(error)) < 2500
+
+
+def test_facts_that_are_numbers_text_paths_and_ids_stay_what_they_are():
+    for fact in (1, 0.5, True, None, "a", b"a", Path("a"), UUID(int=1), PQ8, (UUID(int=1), 2)):
+        assert errors.InvalidInput(actual=fact).actual == fact
+    assert type(errors.InvalidInput(actual=np.float32(0.5)).actual) is float
 
 
 @pytest.mark.parametrize(("name", "code"), CODES.items())
