@@ -247,7 +247,8 @@ class PQ8Scan(RowScan):
         wanted = np.frombuffer(self.codebook.quantize(query), np.uint8)
         first = np.uint64 if len(wanted) % 8 == 0 else np.uint8
         rows = (self.codes.view(first)[:, 0] == wanted.view(first)[0]).nonzero()[0]
-        return rows[(self.codes[rows] == wanted).all(axis=1)]
+        equal: Int64Array = rows[(self.codes[rows] == wanted).all(axis=1)]
+        return equal
 
     def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
         """Return the cosine of every row with the query, coded by the codebook of these rows."""

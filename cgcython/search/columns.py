@@ -11,7 +11,7 @@ from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
 from cgcython.search.graphs import Graph
 from cgcython.search.keys import KEY, whole_keys
-from cgcython.search.loading import CHUNK, Loader, SectionSource
+from cgcython.search.loading import CHUNK, ChangingSource, Loader
 from cgcython.search.scan import FindCodebook
 from cgcython.types import KeyArray, Progress
 
@@ -26,7 +26,7 @@ class Columns:
     """
 
     def __init__(
-        self, store: SectionSource, find_codebook: FindCodebook, folder: Path | None = None
+        self, store: ChangingSource, find_codebook: FindCodebook, folder: Path | None = None
     ) -> None:
         """`folder` is that of the files; without it nothing is read from files or saved."""
         self._store, self._folder, self._find_codebook = store, folder, find_codebook

@@ -6,7 +6,7 @@ records in the order in which they were added, and are never used again.
 """
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,8 +19,8 @@ from cgcython.types import Array, Int64Array, KeyArray, Progress
 
 try:
     from usearch.index import Index
-except ImportError:  # an optional extra
-    Index = None
+except ImportError:
+    Index = None  # type: ignore[assignment, misc]  # an optional extra
 
 FORMAT, VERSION = "cgcython-graph", 1
 CHUNK = 1 << 14
@@ -35,9 +35,13 @@ class Graph:
         """`bits` are compared by Hamming distance; `position` is the journal's, of the column."""
         _require_usearch()
         self.bits, self.dim, self.position = bits, dim, position
-        kind = {"metric": "hamming", "dtype": "b1"} if bits else {"metric": "cos", "dtype": "i8"}
-        self._index = Index(
-            ndim=dim, connectivity=CONNECTIVITY, expansion_add=EXPANSION_ADD, **kind
+        metric, dtype = ("hamming", "b1") if bits else ("cos", "i8")
+        self._index: Any = Index(
+            ndim=dim,
+            metric=metric,
+            dtype=dtype,
+            connectivity=CONNECTIVITY,
+            expansion_add=EXPANSION_ADD,
         )
         self._keys: KeyArray = np.empty(0, KEY)
         self._labels: dict[bytes, int] = {}
@@ -111,7 +115,7 @@ class Graph:
 
     def save(self, path: Path) -> None:
         """Write the graph to a file, whole or not at all."""
-        arrays = {
+        arrays: dict[str, Array] = {
             "graph": np.frombuffer(self._index.save(), np.uint8),
             "keys": self._keys.view(np.uint8).reshape(-1, KEY.itemsize),
             "labels": np.fromiter(self._labels.values(), np.int64, len(self._labels)),
@@ -164,4 +168,5 @@ def _coarse(vectors: Array) -> Array:
         return vectors
     peaks = np.abs(vectors).max(axis=1, keepdims=True)
     factors = np.divide(127, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-    return np.rint(vectors * factors).astype(np.int8)
+    coarse: Array = np.rint(vectors * factors).astype(np.int8)
+    return coarse

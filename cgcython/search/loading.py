@@ -45,20 +45,24 @@ class Positions(Protocol):
 
 
 class SectionSource(Protocol):
-    """What columns are made of: a store, or a folder of shards."""
+    """Where the sections of an embedder are read from."""
 
     @property
     def journal(self) -> Positions:
         """The positions of its writes."""
-
-    def snapshot(self) -> AbstractContextManager["SectionSource"]:
-        """Return what holds the records of one moment while others write."""
 
     def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, section) of an embedder; keys that cannot be read are added to `damaged`."""
 
     def quantized(self, record_id: bytes, model_id: ModelId) -> QuantizedEmbedding | None:
         """Return one embedder's part of a record, or None."""
+
+
+class ChangingSource(SectionSource, Protocol):
+    """What columns are made of and follow: a store, or a folder of shards."""
+
+    def snapshot(self) -> AbstractContextManager[SectionSource]:
+        """Return the records of one moment, which stay as they are while others write."""
 
 
 class Loader:

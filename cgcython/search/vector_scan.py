@@ -66,7 +66,8 @@ class VectorScan(RowScan):
         return as_vector(query, self.values.shape[1])
 
     def _nonzero(self) -> BoolArray:
-        return np.any(self.values, axis=1)
+        nonzero: BoolArray = np.any(self.values, axis=1)
+        return nonzero
 
     def _prepare(self, query: Embedding, metric: str) -> Float32Array:
         return as_vector(query, self.values.shape[1])
