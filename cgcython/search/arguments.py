@@ -10,6 +10,7 @@ from cgcython.base import EmbedderName, ModelId
 from cgcython.checks import require_choice, require_real, require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
+from cgcython.parallel import require_threads
 from cgcython.search.fusion import deciding_depth
 from cgcython.search.keys import keys_of
 from cgcython.search.scan import METRICS
@@ -81,7 +82,7 @@ def checked_request(
         metric=require_choice(metric, "metric", METRICS),
         keys=None if among is None else keys_of(among),
         approximate=_least_proposed(approximate),
-        num_threads=num_threads,
+        num_threads=require_threads(num_threads),
     )
 
 

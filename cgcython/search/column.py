@@ -78,13 +78,13 @@ class Column:
         """Return the rows that hold the bytes that the query would be stored as."""
         found = [scan.equal_rows(query) + start for scan, start in zip(self.scans, self.starts)]
         rows = np.concatenate([_NO_ROWS, *found])
-        return rows[~np.isin(rows, self._deleted)] if len(rows) else rows
+        return rows[np.isin(rows, self._deleted, invert=True)] if len(rows) else rows
 
     def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
         """Return the row of each key, and whether it has one."""
-        if not len(self):
+        if not len(self.keys):
             return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
-        places = np.minimum(self.keys.searchsorted(keys), len(self) - 1)
+        places = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
         return self.rows[places], self.keys[places] == keys
 
     def updated(self, changed: KeyArray, parts: Sequence[Part]) -> "Column":

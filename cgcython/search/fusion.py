@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from cgcython import kernels
-from cgcython.errors import InvalidInput
+from cgcython.checks import require_whole
 from cgcython.parallel import each
 from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray
 
@@ -45,25 +45,25 @@ def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[byte
     >>> fuse([Ranking(np.array([b"a", b"b"]), np.array([0.5, 0.9]))], k=1)
     [b'b']
     """
-    if not isinstance(k, (int, np.integer)) or k < 1:
-        raise InvalidInput(what="k", expected="1 or more", actual=k)
+    k = require_whole(k, "k", 1)
     rankings = [one for one in rankings if one.weight > 0 and len(one.keys)]
     if not rankings:
         return []
     depth = deciding_depth([one.weight for one in rankings], k)
     tops = each(lambda one: _Top(one, depth), rankings, num_threads)
     keys = np.unique(np.concatenate([top.keys for top in tops]))
-    scores = np.array(each(lambda top: top.scores_of(keys), tops, num_threads))
+    scores = np.array([top.scores_of(keys) for top in tops])
     parts = np.array([top.parts(row) for top, row in zip(tops, scores)])
     known = (scores >= np.array([[top.floor] for top in tops])) | (scores == UNRANKED)
     hopeful = _hopeful(*_between(parts, known), k)
-    keys, scores, parts, known = keys[hopeful], *(x[:, hopeful] for x in (scores, parts, known))
+    keys, scores, parts, known = (one[..., hopeful] for one in (keys, scores, parts, known))
     missing = ~known & _undecided(*_between(parts, known))
 
     def count(i: int) -> None:
         parts[i, missing[i]] = tops[i].counted_parts(scores[i, missing[i]])
 
-    each(count, range(len(tops)), num_threads)
+    if missing.any():
+        each(count, range(len(tops)), num_threads)
     order = (-parts.sum(axis=0)).argsort(kind="stable")[:k]
     found: list[bytes] = keys[order].tolist()
     return found

@@ -25,7 +25,7 @@ class RowScan(Scan):
         return scans[0].with_arrays(arrays)
 
     def take(self, rows: Int64Array) -> Self:
-        return self.with_arrays({name: one[rows] for name, one in self.arrays().items()})
+        return self.with_arrays({name: one[rows] for name, one in self._attributes().items()})
 
 
 def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Array:

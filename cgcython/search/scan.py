@@ -13,10 +13,11 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 import numpy as np
 
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_choice
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.errors import InvalidInput, InvalidQuantizedData
+from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
-from cgcython.parallel import require_threads, split_rows
+from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
@@ -163,9 +164,7 @@ class Scan(ABC):
 
         Raises DimensionMismatch, and InvalidInput for a metric there is not.
         """
-        if metric not in METRICS:
-            raise InvalidInput(what="metric", expected=" or ".join(METRICS), actual=metric)
-        require_threads(num_threads)
+        require_choice(metric, "metric", METRICS)
         out = np.empty(len(self), np.float32)
         prepared = self._prepare(query, metric)
 

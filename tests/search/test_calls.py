@@ -1,0 +1,39 @@
+"""A fused search of few records takes as long as the Python calls that it makes."""
+
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cgcython import search
+from cgcython.search import FingerprintStore
+
+FOLDER = str(Path(search.__file__).parent)
+RECORDS, MOST_CALLS = 51, 200  # 186 of this package's search, 450 of all modules
+
+
+@pytest.fixture
+def store(memories, tmp_path):
+    with FingerprintStore.open(tmp_path / "s", memories.codebooks, memories.profile) as store:
+        store.store_many((UUID(int=i + 1), memories.make(i)) for i in range(RECORDS))
+        yield store
+
+
+@pytest.mark.parametrize("embedders", [["E1", "E2", "E9"], ["E1", "E6", "E12"]])
+def test_calls_are_counted(store, memories, embedders):
+    query, calls = memories.make(7, embedders), []
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_code.co_filename.startswith(FOLDER):
+            calls.append(frame.f_code.co_qualname)
+
+    store.search(query)
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        store.search(query)
+    finally:
+        sys.setprofile(before)
+    assert "Searcher.search" in calls
+    assert len(calls) <= MOST_CALLS, sorted(calls)
