@@ -1,4 +1,4 @@
-"""Flip, zero, cut off and remove: any file of a store, anywhere in it."""
+"""Flip, zero, put in, take out, cut off and remove: any file of a store, anywhere in it."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ from cgcython.store.keepers.rocksdb import acknowledged
 
 NUMBERS = range(60)
 PAGE = 4096
+LENGTHS = (1, 1, 2, 7, 64, 4096)  # of what is put in and taken out
 FILES = {
     "log": "*.log",
     "table": "*.sst",
@@ -78,6 +79,24 @@ def zero_page(data, rng):
     return data[:at] + bytes(len(page)) + data[at + PAGE :]
 
 
+def put_in(data, rng):
+    """Some bytes came in between others."""
+    at = rng.randrange(len(data) + 1)
+    return data[:at] + rng.randbytes(rng.choice(LENGTHS)) + data[at:]
+
+
+def take_out(data, rng):
+    """Some bytes are gone from between others."""
+    length = rng.choice([one for one in LENGTHS if one < len(data)])
+    at = rng.randrange(len(data) - length)
+    return data[:at] + data[at + length :]
+
+
+def copy_as_text(data, rng):
+    """The file was copied as a text between systems: each line feed became two characters."""
+    return data.replace(b"\n", b"\r\n")
+
+
 def cut_off(data, rng):
     """The end of the file is gone: anywhere, or nearly nothing or all of it."""
     size = len(data)
@@ -97,6 +116,9 @@ DAMAGES = {
     "flipped bit": flip_bit,
     "flipped byte": flip_byte,
     "zeroed page": zero_page,
+    "bytes put in": put_in,
+    "bytes taken out": take_out,
+    "copied as text": copy_as_text,
     "cut off": cut_off,
     "removed": remove,
 }

@@ -3,8 +3,10 @@
 import logging
 import os
 import pickle
+import select
 import signal
 import sys
+import time
 import traceback
 from typing import NamedTuple
 from uuid import UUID
@@ -52,6 +54,7 @@ POOL = [_memory(number).encode(_ROUTER) for number in range(POOL_SIZE)]
 _CONTENTS = {tuple(one.sections.values()): index for index, one in enumerate(POOL)}
 _SCANNED = [one[SCANNED] for one in POOL]
 NAMED, WRONG = "named", "wrong"
+PATIENCE = 60  # seconds for a child; opening and reading a store of these takes a tenth of one
 
 
 def content(number, version):
@@ -114,21 +117,28 @@ def _wrong_in_column(store, state):
 
 
 class Died(Exception):
-    """A child process ended by a signal."""
+    """A child process ended by a signal, or had to be ended when its time was up."""
 
 
 def in_child(function, *arguments):
-    """Return what a function returns in a forked child.
+    """Return what a function returns in a forked child, within PATIENCE.
 
-    RocksDB's threads do not survive a fork: the parent never opens a store, its children do.
+    RocksDB's threads do not survive a fork: the parent never opens a store, its children do. Only
+    another process can end one that loops in a library without letting Python run.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         _serve(writer, function, arguments)
     os.close(writer)
-    with open(reader, "rb") as answers:
-        answer = answers.read()
+    try:
+        answer = _answer(reader)
+    except TimeoutError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise Died(f"no answer within {PATIENCE} s") from None
+    finally:
+        os.close(reader)
     status = os.waitpid(child, 0)[1]
     if os.WIFSIGNALED(status):
         raise Died(signal.Signals(os.WTERMSIG(status)).name)
@@ -136,6 +146,17 @@ def in_child(function, *arguments):
     if not succeeded:
         raise RuntimeError(result)
     return result
+
+
+def _answer(reader):
+    """Return all that comes out of a pipe; raises TimeoutError."""
+    deadline, found = time.monotonic() + PATIENCE, b""
+    while select.select([reader], [], [], max(0, deadline - time.monotonic()))[0]:
+        some = os.read(reader, 1 << 20)
+        if not some:
+            return found
+        found += some
+    raise TimeoutError
 
 
 def _serve(writer, function, arguments):

@@ -3,7 +3,8 @@
     python asv_bench/faults.py --tries 40
 
 Kills strike at random moments, with either durability; damage any file, anywhere in it. Exits
-with 1 when an acknowledged record was lost in silence, or a value was not what was stored.
+with 1 when an acknowledged record was lost in silence, a value was not what was stored, or a reader
+died or did not answer within a minute.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from fault_disks import NotMounted, full_disk, read_only_folder
 from fault_kills import KINDS, kills
 from fault_world import in_child
 
-COLUMNS = ("tries", "refused", "named", "unhurt", "lost", "wrong")
+COLUMNS = ("tries", "refused", "named", "unhurt", "lost", "wrong", "died")
 
 
 def main(arguments=None):

@@ -1,7 +1,9 @@
 """The fault harness finds nothing wrong with a store, and does find what is wrong."""
 
 import random
+import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -19,13 +21,43 @@ def test_kills_lose_nothing(tmp_path):
     assert found[1:] == (0, 0, [])
 
 
-def test_damage_is_named_or_refused(tmp_path):
-    state = fault_world.in_child(fault_damage.stores, tmp_path)
-    rng = random.Random(2)
-    found = fault_damage.damages(tmp_path, "killed", "table", "flipped byte", 3, rng, state)
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory):
+    """Return a function that damages one kind of file of a store three times."""
+    folder = tmp_path_factory.mktemp("damaged")
+    state, rng = fault_world.in_child(fault_damage.stores, folder), random.Random(2)
+    return lambda *what: fault_damage.damages(folder, "killed", *what, 3, rng, state)
+
+
+@pytest.mark.parametrize("damage", ["flipped byte", "bytes put in", "bytes taken out"])
+@pytest.mark.parametrize("file", ["table", "log"])
+def test_damage_is_named_or_refused(damaged, file, damage):
+    found = damaged(file, damage)
     assert found["refused"] + found["named"] > 0
-    assert not found["lost"]
-    assert not found["wrong"]
+    assert not found["lost"] + found["wrong"] + found["died"]
+
+
+def test_a_copy_as_text_is_refused(damaged):
+    found = damaged("log", "copied as text")
+    assert (found["refused"], found["tries"]) == (3, 3)
+
+
+def test_damage_of_bytes_is_what_it_says():
+    rng, data = random.Random(3), bytes(range(200))
+    for _ in range(50):
+        assert len(fault_damage.put_in(data, rng)) > len(data)
+        assert len(fault_damage.take_out(data, rng)) < len(data)
+
+
+def test_a_reader_that_loops_in_a_library_is_ended(monkeypatch):
+    monkeypatch.setattr(fault_world, "PATIENCE", 0.3)
+
+    def never_comes_back():
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        time.sleep(600)
+
+    with pytest.raises(fault_world.Died, match="no answer"):
+        fault_world.in_child(never_comes_back)
 
 
 @pytest.mark.parametrize("killed", [True, False])
