@@ -20,6 +20,7 @@ from cgcython.errors import (
 )
 from cgcython.manifest import Manifest, section_crc, size_of
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
+from cgcython.types import Float32Array
 
 DEFAULT_BUDGET_BYTES = 20_000
 
@@ -104,6 +105,10 @@ class Fingerprint(_Parts):
             raise InvalidInput(what="fingerprint", expected="a Fingerprint", actual=actual)
         return cls(embeddings)
 
+    def copied(self) -> "Fingerprint":
+        """Return the same embeddings in arrays of their own, which no other code writes to."""
+        return self._trusted({key: _copied(value) for key, value in self.items()})
+
     def __eq__(self, other):
         if not isinstance(other, Fingerprint):
             return NotImplemented
@@ -159,6 +164,12 @@ def _value(value, model_id):
         error.model_id = model_id
         raise
     return array
+
+
+def _copied(value: Float32Array | SparseVector) -> Float32Array | SparseVector:
+    if isinstance(value, SparseVector):
+        return SparseVector.trusted(value.indices.copy(), value.weights.copy(), value.dimension)
+    return value.copy()
 
 
 def _equal(a, b):

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 from cgcython import frames
 from cgcython.base import EmbedderName, ModelId, QuantizationMethod
+from cgcython.checks import require_whole
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
@@ -60,7 +61,7 @@ class GenerationWriter(RecordDeleter):
         all is done: after an interruption, the same call goes on. `progress` is called with the
         size of each batch. Raises StorageCorruption naming damaged records, which stay.
         """
-        wanted = ModelId.parse(model_id)
+        wanted, size = ModelId.parse(model_id), require_whole(batch_size, "batch_size", least=1)
         if self.profile[wanted].method is not QuantizationMethod.PQ8:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
@@ -69,7 +70,7 @@ class GenerationWriter(RecordDeleter):
         before = -1
         while len(losses) != before:  # a record written meanwhile is moved in the next round
             before = len(losses)
-            for batch in self._earlier(wanted, codebook.codebook_id, batch_size):
+            for batch in self._earlier(wanted, codebook.codebook_id, size):
                 found = self._move(wanted, codebook, batch)
                 losses += found
                 if progress is not None:

@@ -19,8 +19,9 @@ def as_key(record_id: RecordId) -> bytes:
     """
     if isinstance(record_id, UUID):
         return record_id.bytes
-    if isinstance(record_id, (bytes, bytearray, memoryview)) and len(record_id) == 16:
-        return bytes(record_id)
+    data = _bytes_of(record_id)
+    if data is not None and len(data) == 16:
+        return data
     try:
         parsed = UUID(record_id) if isinstance(record_id, str) else None
     except ValueError:
@@ -48,8 +49,9 @@ def prefix_digits(prefix: BytesLike | str) -> str:
     >>> prefix_digits("00000000-0000-4"), prefix_digits(b"\\xff")
     ('0000000000004', 'ff')
     """
-    if isinstance(prefix, (bytes, bytearray, memoryview)) and len(prefix) <= 16:
-        return bytes(prefix).hex()
+    data = _bytes_of(prefix)
+    if data is not None and len(data) <= 16:
+        return data.hex()
     text = prefix.lower() if isinstance(prefix, str) else None
     # Completed to a UUID, a beginning of one still begins so.
     if text is None or not _is_uuid(text + _ZERO[len(text) :]):
@@ -57,6 +59,13 @@ def prefix_digits(prefix: BytesLike | str) -> str:
             what="prefix", expected="up to 16 bytes, or how a UUID's text begins", actual=prefix
         )
     return text.replace("-", "")
+
+
+def _bytes_of(value: object) -> bytes | None:
+    """Return a row of bytes; None for anything else, and for a view of numbers that are wider."""
+    if isinstance(value, memoryview):
+        return bytes(value) if value.ndim == value.itemsize == 1 else None
+    return bytes(value) if isinstance(value, (bytes, bytearray)) else None
 
 
 def _is_uuid(text: str) -> bool:

@@ -1,13 +1,15 @@
 """Writes the records of a store: whole, in part, and away; every batch all or nothing."""
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.base import ModelId, Profile
-from cgcython.errors import QuantizationError, StorageCorruption
+from cgcython.checks import require_whole
+from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     Fingerprint,
@@ -76,16 +78,16 @@ class RecordWriter(RecordReader):
     ) -> int:
         """Keep (id, fingerprint) pairs and return their number.
 
-        An item may have metadata as its third part. Each batch is written all or nothing;
-        `progress` is called with the size of each.
+        An item may have metadata as its third part. A generator may fill one buffer again and
+        again. Each batch is written all or nothing; `progress` is called with the size of each.
         """
-        rows, count = iter(items), 0
-        while batch := list(islice(rows, batch_size)):
-            fingerprints = [item[1] for item in batch]
-            quantized = self.encode(fingerprints, num_threads, budget_bytes)
+        size, count = require_whole(batch_size, "batch_size", least=1), 0
+        rows = map(_parts, items) if isinstance(items, Sequence) else map(_own_parts, items)
+        while batch := list(islice(rows, size)):
+            quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
             self.store_quantized(
-                (item[0], one if len(item) < 3 else one.with_info(metadata=item[2]))
-                for item, one in zip(batch, quantized)
+                (key, one if metadata is None else one.with_info(metadata=metadata))
+                for (key, _, metadata), one in zip(batch, quantized)
             )
             count += len(batch)
             if progress is not None:
@@ -201,6 +203,22 @@ class RecordWriter(RecordReader):
             return self._manifest(key) if value is None else Manifest.from_bytes(value)
         except StorageCorruption as error:
             return error
+
+
+def _parts(item: Item) -> tuple[bytes, Embeddings, Mapping[str, Any] | None]:
+    """Return key, fingerprint and metadata of an item; raises InvalidInput unless it has them."""
+    try:
+        record_id, fingerprint, metadata = (*item, None)[:3] if len(item) < 4 else item
+    except (TypeError, ValueError):
+        expected, actual = "(id, fingerprint) or (id, fingerprint, metadata)", f"{item!r:.60}"
+        raise InvalidInput(what="item", expected=expected, actual=actual) from None
+    return as_key(record_id), fingerprint, metadata
+
+
+def _own_parts(item: Item) -> tuple[bytes, Embeddings, Mapping[str, Any] | None]:
+    """Return copies of the parts: what yields items may refill them for the next one."""
+    key, fingerprint, metadata = _parts(item)
+    return key, Fingerprint.of(fingerprint).copied(), deepcopy(metadata)
 
 
 def _each(function: Callable[[_Given], _Made], items: Iterable[_Given]) -> Iterator[_Made]:

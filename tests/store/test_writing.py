@@ -4,10 +4,12 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput, StorageCorruption
+from cgcython.records import SparseVector
 from cgcython.store import RecordStore, trash
 
 ONE, TWO, THREE = (UUID(int=i) for i in (1, 2, 3))
@@ -255,3 +257,39 @@ def test_a_backup_while_another_thread_writes_is_a_sound_store(store, memories, 
 
 def test_moments_are_utc():
     assert trash.microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == 86400 * SECOND
+
+
+def refilled(rows):
+    """Yield items whose embeddings and metadata lie in the same objects again and again."""
+    buffer, indices, metadata = np.empty(1024, np.float32), np.zeros(2, np.uint32), {"of": {}}
+    for number, row in enumerate(rows):
+        buffer[:], indices[:] = row, (number, number + 9)
+        metadata["of"]["row"] = number
+        sparse = SparseVector(indices, buffer[:2], dimension=30522)
+        yield UUID(int=number), {"E9": buffer, "E6": sparse}, metadata
+
+
+def test_a_generator_may_refill_what_it_yields(tmp_path):
+    rows = np.random.default_rng(0).standard_normal((5, 1024)).astype(np.float32)
+    with RecordStore.open(tmp_path / "s") as store:
+        assert store.store_many(refilled(rows), batch_size=3) == 5
+        for number, row in enumerate(rows):
+            found = store.retrieve(UUID(int=number))
+            assert np.array_equal(found["E9"] >= 0, row >= 0)
+            assert found["E6"].indices.tolist() == [number, number + 9]
+            assert store.info(UUID(int=number)).metadata == {"of": {"row": number}}
+
+
+@pytest.mark.parametrize("item", [(), (ONE,), (ONE, {}, None, 1), 5, None])
+def test_an_item_is_an_id_a_fingerprint_and_perhaps_metadata(store, item):
+    for items in ([item], iter([item])):
+        with pytest.raises(InvalidInput, match=r"item: expected \(id, fingerprint\) or"):
+            store.store_many(items)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, None])
+def test_a_batch_has_one_item_or_more(store, memories, batch_size):
+    with pytest.raises(InvalidInput, match="batch_size: expected 1 or more"):
+        store.store_many([(ONE, memories.make(1))], batch_size=batch_size)
+    with pytest.raises(InvalidInput, match="batch_size: expected 1 or more"):
+        store.reencode("E1", memories.codebooks[ModelId.SEMANTIC], batch_size=batch_size)
