@@ -11,7 +11,7 @@ from cgcython.base import QuantizationMethod
 from cgcython.codecs.sparse import LAYOUTS, SparseCodec
 from cgcython.errors import DimensionMismatch
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
-from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated
+from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated, gathered
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt32Array
 
@@ -67,10 +67,10 @@ class SparseScan(Scan):
         return SparseScan(*self._taken(rows), self.dim, self.norms[rows])
 
     def _taken(self, rows: Int64Array) -> tuple[Int64Array, UInt32Array, Float32Array]:
-        spans = [slice(self.indptr[row], self.indptr[row + 1]) for row in rows]
-        indptr = np.cumsum([0, *(span.stop - span.start for span in spans)], dtype=np.int64)
-        indices = np.concatenate([self.indices[:0], *(self.indices[span] for span in spans)])
-        weights = np.concatenate([self.weights[:0], *(self.weights[span] for span in spans)])
+        starts, stops = self.indptr[rows], self.indptr[rows + 1]
+        indptr = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(stops - starts, out=indptr[1:])
+        indices, weights = (gathered(one, starts, stops) for one in (self.indices, self.weights))
         return indptr, indices, weights
 
     def _measured(self) -> Float32Array:

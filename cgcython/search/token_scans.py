@@ -19,6 +19,7 @@ from cgcython.search.scan import (
     Forms,
     Scan,
     concatenated,
+    gathered,
     invalid,
 )
 from cgcython.similarity import PreparedQuery
@@ -67,9 +68,8 @@ class DocumentScan(Scan):
         sizes = self.counts * (self.dim if self.values.ndim == 1 else 1)
         if sizes.sum() == len(self.values):
             return self
-        spans = [slice(*span) for span in zip(self.starts, self.starts + sizes)]
         packed = {
-            name: _gathered(column, spans)
+            name: gathered(column, self.starts, self.starts + sizes)
             for name, column in self._attributes().items()
             if name not in ("starts", "counts")
         }
@@ -246,11 +246,6 @@ class Float32TokenScan(DocumentScan):
     ) -> None:
         packed, values = query.packed, self.values
         kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
-
-
-def _gathered(column: Array, spans: list[slice]) -> Array:
-    """Return the rows of some spans, one span after the other."""
-    return np.concatenate([column[:0], *(column[span] for span in spans)])
 
 
 def _behind_bitmap(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
