@@ -6,10 +6,12 @@ import runpy
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cgcython import kernels
 from cgcython.kernels import dispatch
 
+settings.register_profile("long", max_examples=2000, stateful_step_count=60, deadline=None)
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
 
