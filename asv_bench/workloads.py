@@ -18,7 +18,7 @@ from cgcython import (
     max_sim_batch,
     token_alignments,
 )
-from cgcython.codecs.token_pruning import LAYOUTS
+from cgcython.codecs.token_layouts import NAMES
 from cgcython.kernels import pq_layout
 from cgcython.similarity.skipping import contenders
 
@@ -138,7 +138,7 @@ def keep_documents(n=8, each=64, dim=128):
     config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.COVERAGE)
     TokenPruningQuantizer(config).prune_batch(tokens)
     TokenPruningQuantizer(config).prune_batch(tokens, pool=True)
-    for layout in LAYOUTS:
+    for layout in NAMES:
         codec = TokenPruningCodec(dim, layout=layout)
         for document in tokens:
             codec.decode(codec.encode(document))

@@ -36,7 +36,8 @@ _MODULES = {
         "BinaryEncoder Codebooks Float8E4M3Encoder PQ8Encoder RecallLoss SparseNativeEncoder "
         "TokenPruningEncoder"
     ),
-    "router": "DriftWarning QuantizationRouter",
+    "embedders.route": "DriftWarning",
+    "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
     "search.code_index": "CodeIndex",

@@ -26,6 +26,7 @@ from cgcython.embedders import PQ8Encoder as PQ8Encoder
 from cgcython.embedders import RecallLoss as RecallLoss
 from cgcython.embedders import SparseNativeEncoder as SparseNativeEncoder
 from cgcython.embedders import TokenPruningEncoder as TokenPruningEncoder
+from cgcython.embedders.route import DriftWarning as DriftWarning
 from cgcython.errors import BudgetExceeded as BudgetExceeded
 from cgcython.errors import CodebookCorrupt as CodebookCorrupt
 from cgcython.errors import CodebookMissing as CodebookMissing
@@ -52,7 +53,6 @@ from cgcython.records import QuantizedBatch as QuantizedBatch
 from cgcython.records import QuantizedEmbedding as QuantizedEmbedding
 from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
-from cgcython.router import DriftWarning as DriftWarning
 from cgcython.router import QuantizationRouter as QuantizationRouter
 from cgcython.search.code_index import CodeIndex as CodeIndex
 from cgcython.search.searcher import Hit as Hit

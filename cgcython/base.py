@@ -1,18 +1,22 @@
 """The vocabulary of every layer: embedders, methods and profiles."""
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar, overload
 
+from cgcython import methods
 from cgcython.errors import InvalidInput
 
 _PROFILES = Path(__file__).with_name("profiles")
 DEFAULT_PROFILE = "default"
+_T = TypeVar("_T")
+MOST_SHOWN = 4  # rows of a profile in its repr
 
 
 class ModelId(IntEnum):
@@ -37,22 +41,22 @@ class ModelId(IntEnum):
     SPLADE = 12
 
     @property
-    def short(self):
+    def short(self) -> str:
         """`E1` to `E13`."""
         return f"E{self + 1}"
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The seeds' name, such as `TemporalRecent`."""
         return "SPLADE" if self is ModelId.SPLADE else self.name.title().replace("_", "")
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name in messages, such as `E9 Hdc`."""
         return f"{self.short} {self.title}"
 
     @classmethod
-    def parse(cls, name):
+    def parse(cls, name: "EmbedderName") -> "ModelId":
         """Return the embedder that `E1`, `E1_Semantic`, `Semantic`, `semantic` or 0 names.
 
         Raises InvalidInput for any other name.
@@ -63,16 +67,15 @@ class ModelId(IntEnum):
             expected = "E1 to E13 or a name"
             raise InvalidInput(what="embedder", expected=expected, actual=repr(name)) from None
 
-    def dimension(self, profile=None):
+    def dimension(self, profile: "ProfileName | None" = None) -> int:
         """Return the number of values (vocabulary size, values per token) under a profile."""
         return Profile.named(profile)[self].dimension
 
 
 EmbedderName: TypeAlias = ModelId | str | int  # whatever ModelId.parse takes
-ProfileName: TypeAlias = "Profile | str | PathLike[str]"  # whatever Profile.named takes
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -83,8 +86,16 @@ _NAMES = {
 }
 
 
+_METHOD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_others: dict[str, "QuantizationMethod"] = {}  # by name, those that are no members
+
+
 class QuantizationMethod(Enum):
-    """How an embedder's values become bytes."""
+    """How an embedder's values become bytes.
+
+    The members are the methods of this package. One of another package, which has an entry point
+    for it, is found by its name, as in `QuantizationMethod("toy4")`, and is no member.
+    """
 
     PQ8 = "pq8"
     FLOAT8_E4M3 = "float8_e4m3"
@@ -95,30 +106,58 @@ class QuantizationMethod(Enum):
     # Members are singletons; Enum would hash their names, in Python, at every look-up.
     __hash__ = object.__hash__
 
-    def __str__(self):
-        return self.value
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        return QuantizationMethod, (self.value,)
 
     @classmethod
-    def for_embedder(cls, model_id, profile=None):
+    def _missing_(cls, value: object) -> "QuantizationMethod":
+        if isinstance(value, str):
+            if not methods.is_declared(value):
+                methods.import_installed(value)
+            if value in _others:
+                return _others[value]
+        own = [member.value for member in cls]
+        names = ", ".join(dict.fromkeys([*own, *_others, *methods.installed_names()]))
+        expected = f"one of {names}, or one whose package is installed"
+        raise InvalidInput(what="method", expected=expected, actual=value)
+
+    @classmethod
+    def add(cls, name: str) -> "QuantizationMethod":
+        """Return the method of a name, a new one where there is none.
+
+        It is for packages that bring a method. Raises InvalidInput for a name that is not of 1 to
+        32 of a-z, 0-9 and _, a letter first.
+
+        >>> QuantizationMethod.add("pq8") is QuantizationMethod.PQ8
+        True
+        """
+        if not isinstance(name, str) or not _METHOD_NAME.fullmatch(name):
+            expected = "1 to 32 of a-z, 0-9 and _, a letter first"
+            raise InvalidInput(what="name of a method", expected=expected, actual=name)
+        for member in cls:
+            if member.value == name:
+                return member
+        method = object.__new__(cls)
+        method._name_, method._value_ = name.upper(), name
+        return _others.setdefault(name, method)
+
+    @classmethod
+    def for_embedder(
+        cls, model_id: EmbedderName, profile: "ProfileName | None" = None
+    ) -> "QuantizationMethod":
         """Return the method of an embedder under a profile; every embedder has one."""
         return Profile.named(profile)[ModelId.parse(model_id)].method
 
-    def compression_ratio(self):
+    def compression_ratio(self) -> float:
         """Return the nominal ratio; `QuantizedEmbedding.compression_ratio` is the real one."""
-        return _NOMINAL[self][0]
+        return methods.declaration(self.value).ratio
 
-    def max_recall_loss(self):
+    def max_recall_loss(self) -> float:
         """Return the loss the method may cost, as a fraction."""
-        return _NOMINAL[self][1]
-
-
-_NOMINAL = {
-    QuantizationMethod.PQ8: (32.0, 0.05),
-    QuantizationMethod.FLOAT8_E4M3: (4.0, 0.003),
-    QuantizationMethod.BINARY: (32.0, 0.10),
-    QuantizationMethod.SPARSE_NATIVE: (1.0, 0.0),
-    QuantizationMethod.TOKEN_PRUNING: (2.0, 0.02),
-}
+        return methods.declaration(self.value).max_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +169,17 @@ class Embedder:
     method: QuantizationMethod
 
 
-class Profile(Mapping):
+class Profile(Mapping[ModelId, Embedder]):
     """The table of embedders in use: `ModelId -> Embedder`, read from a TOML file.
 
     >>> Profile.named("contextgraph-2026")[ModelId.GRAPH].dimension
     1024
     """
 
-    def __init__(self, rows):
+    def __init__(self, rows: Iterable[Embedder]) -> None:
         self._rows = {row.model_id: row for row in rows}
 
-    def __getitem__(self, model_id):
+    def __getitem__(self, model_id: ModelId) -> Embedder:
         try:
             return self._rows[model_id]
         except KeyError:
@@ -148,21 +187,31 @@ class Profile(Mapping):
             expected = f"one of the profile's {have}"
             raise InvalidInput(what="embedder", expected=expected, actual=model_id) from None
 
-    def __contains__(self, model_id):
+    def __contains__(self, model_id: object) -> bool:
         return model_id in self._rows
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ModelId]:
         return iter(self._rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def get(self, model_id, default=None):
+    def __repr__(self) -> str:
+        rows = [f"{one.short} {row.method} {row.dimension}" for one, row in self.items()]
+        if len(rows) > MOST_SHOWN:
+            rows[MOST_SHOWN - 2 : -1] = ["..."]
+        return f"Profile({', '.join(rows)})"
+
+    @overload
+    def get(self, key: ModelId, /) -> Embedder | None: ...
+    @overload
+    def get(self, key: ModelId, /, default: Embedder | _T) -> Embedder | _T: ...
+    def get(self, key: ModelId, /, default: object = None) -> object:
         """Return an embedder's row, or the default where the profile has none."""
-        return self._rows.get(model_id, default)
+        return self._rows.get(key, default)
 
     @classmethod
-    def named(cls, name=None):
+    def named(cls, name: "ProfileName | None" = None) -> "Profile":
         """Return a profile shipped with the package, the one at a path ending in .toml, or itself.
 
         None names the default profile.
@@ -173,7 +222,7 @@ class Profile(Mapping):
         return cls.from_toml(_read(Path(name))) if name.endswith(".toml") else _shipped(name)
 
     @classmethod
-    def from_toml(cls, text):
+    def from_toml(cls, text: str) -> "Profile":
         """Return the profile of lines such as `E1 = { dimension = 384, method = "pq8" }`."""
         try:
             named = tomllib.loads(text)
@@ -186,7 +235,7 @@ class Profile(Mapping):
             raise InvalidInput(what="profile", expected="a line per embedder", actual=actual)
         return profile
 
-    def to_toml(self):
+    def to_toml(self) -> str:
         """Return the text that `from_toml` reads.
 
         >>> print(Profile.from_toml('E9 = { dimension = 64, method = "binary" }').to_toml())
@@ -198,12 +247,15 @@ class Profile(Mapping):
         )
 
 
+ProfileName: TypeAlias = Profile | str | PathLike[str]  # whatever Profile.named takes
+
+
 @lru_cache
-def _shipped(name):
+def _shipped(name: str) -> Profile:
     return Profile.from_toml(_read(_PROFILES / f"{name}.toml"))
 
 
-def _read(path):
+def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, ValueError):
@@ -212,15 +264,14 @@ def _read(path):
         raise InvalidInput(what="profile", expected=expected, actual=path.stem) from None
 
 
-def _row(name, row):
+def _row(name: str, row: Any) -> Embedder:
     model_id = ModelId.parse(name)
     row = row if isinstance(row, dict) else {}
     dimension, method = row.get("dimension"), row.get("method")
     if type(dimension) is not int or not 1 <= dimension < 2**31:
         raise InvalidInput(what=f"{name}.dimension", expected="a whole number", actual=dimension)
-    if not isinstance(method, str) or method not in _METHODS:
-        raise InvalidInput(what=f"{name}.method", expected=", ".join(_METHODS), actual=method)
-    return Embedder(model_id, dimension, _METHODS[method])
-
-
-_METHODS = {method.value: method for method in QuantizationMethod}
+    try:
+        return Embedder(model_id, dimension, QuantizationMethod(method))
+    except InvalidInput as error:
+        error.what = f"{name}.{error.what}"
+        raise

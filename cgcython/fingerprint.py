@@ -3,14 +3,15 @@
 A record is a manifest and one section per embedder.
 """
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
 from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
-from cgcython.base import ModelId
+from cgcython.base import EmbedderName, ModelId
 from cgcython.errors import (
     BudgetExceeded,
     InvalidInput,
@@ -18,32 +19,34 @@ from cgcython.errors import (
     QuantizationError,
     StorageCorruption,
 )
-from cgcython.manifest import Manifest, section_crc, size_of
+from cgcython.manifest import Manifest, RecordInfo, section_crc, size_of
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
-from cgcython.types import Float32Array
+from cgcython.router import QuantizationRouter
+from cgcython.types import BytesLike, Float32Array
 
 DEFAULT_BUDGET_BYTES = 20_000
+T = TypeVar("T")
 
 
-class _Parts(Mapping):
+class _Parts(Mapping[ModelId, T], Generic[T]):
     """A frozen mapping from ModelId, in the order of the embedders."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: Any) -> None:
         named = _items(parts)
-        parts = {_model_id(key): value for key, value in named}
-        if len(parts) != len(named):
-            actual = f"{len(named)} values for {len(parts)} embedders"
+        found = {_model_id(key): value for key, value in named}
+        if len(found) != len(named):
+            actual = f"{len(named)} values for {len(found)} embedders"
             raise InvalidInput(what="fingerprint", expected="one value each", actual=actual)
-        self._parts = {key: parts[key] for key in sorted(parts)}
+        self._parts: dict[ModelId, T] = {key: found[key] for key in sorted(found)}
 
     @classmethod
-    def _trusted(cls, parts):
+    def _trusted(cls, parts: dict[ModelId, T]) -> Self:
         """Return the mapping of checked parts in the order of the embedders."""
         trusted = object.__new__(cls)
         trusted._parts = parts
         return trusted
 
-    def __getitem__(self, model_id):
+    def __getitem__(self, model_id: EmbedderName) -> T:
         if type(model_id) is ModelId:
             return self._parts[model_id]
         try:
@@ -51,21 +54,21 @@ class _Parts(Mapping):
         except InvalidInput:
             raise KeyError(model_id) from None
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ModelId]:
         return iter(self._parts)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._parts)
 
-    def items(self):
+    def items(self) -> ItemsView[ModelId, T]:
         """Return the pairs; those of Mapping look every value up again."""
         return self._parts.items()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(one.short for one in self)})"
 
 
-def _items(parts):
+def _items(parts: Any) -> list[tuple[Any, Any]]:
     try:
         return list(dict(parts).items())
     except (TypeError, ValueError):
@@ -74,14 +77,14 @@ def _items(parts):
         raise InvalidInput(what="fingerprint", expected=expected, actual=actual) from None
 
 
-def _model_id(key):
+def _model_id(key: Any) -> ModelId:
     try:
         return key if type(key) is ModelId else ModelId(key)
     except ValueError:
         return ModelId.parse(key)
 
 
-class Fingerprint(_Parts):
+class Fingerprint(_Parts[Any]):
     """The embeddings of one memory: all thirteen, or the embedders a user has.
 
     A value is a float32 vector, a SparseVector or a token matrix. Raises NonFiniteValue and
@@ -91,12 +94,12 @@ class Fingerprint(_Parts):
     Fingerprint(E8, E9)
     """
 
-    def __init__(self, embeddings):
+    def __init__(self, embeddings: Mapping[Any, Any]) -> None:
         super().__init__(embeddings)
         self._parts = {key: _value(value, key) for key, value in self._parts.items()}
 
     @classmethod
-    def of(cls, embeddings):
+    def of(cls, embeddings: Mapping[Any, Any]) -> Self:
         """Return a Fingerprint as it is, and any other mapping as one."""
         if isinstance(embeddings, cls):
             return embeddings
@@ -109,16 +112,21 @@ class Fingerprint(_Parts):
         """Return the same embeddings in arrays of their own, which no other code writes to."""
         return self._trusted({key: _copied(value) for key, value in self.items()})
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, Fingerprint):
             return NotImplemented
         return self.keys() == other.keys() and all(
             _equal(value, other[key]) for key, value in self.items()
         )
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
 
-    def encode(self, router, budget_bytes=DEFAULT_BUDGET_BYTES, metadata=None):
+    def encode(
+        self,
+        router: QuantizationRouter,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> "QuantizedFingerprint":
         """Return the QuantizedFingerprint of these embeddings in the router's compact layouts.
 
         Of the steps of `cgcython.embedders.ladder` the finest that fits the budget is taken; None
@@ -133,7 +141,12 @@ class Fingerprint(_Parts):
         return record if metadata is None else record.with_info(metadata=metadata)
 
 
-def encode_all(fingerprints, router, budget_bytes=DEFAULT_BUDGET_BYTES, num_threads=1):
+def encode_all(
+    fingerprints: Sequence[Fingerprint],
+    router: QuantizationRouter,
+    budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+    num_threads: int = 1,
+) -> "list[QuantizedFingerprint]":
     """Return a list as `Fingerprint.encode` does for each, encoding embedder by embedder.
 
     The errors of a batch do not tell which fingerprint they are about.
@@ -147,13 +160,13 @@ def encode_all(fingerprints, router, budget_bytes=DEFAULT_BUDGET_BYTES, num_thre
     ]
 
 
-def _steps(fingerprint, router, budget_bytes):
+def _steps(fingerprint: Fingerprint, router: QuantizationRouter, budget_bytes: int | None) -> range:
     if budget_bytes is not None:
         budget_bytes -= size_of(len(fingerprint))
     return router.steps_within(fingerprint, budget_bytes)
 
 
-def _value(value, model_id):
+def _value(value: Any, model_id: ModelId) -> Any:
     if isinstance(value, SparseVector):
         return value
     try:
@@ -172,46 +185,51 @@ def _copied(value: Float32Array | SparseVector) -> Float32Array | SparseVector:
     return value.copy()
 
 
-def _equal(a, b):
+def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, SparseVector) or isinstance(b, SparseVector):
         return isinstance(a, SparseVector) and a == b
     return np.array_equal(a, b)
 
 
-class QuantizedFingerprint(_Parts):
+class QuantizedFingerprint(_Parts[QuantizedEmbedding]):
     """The encoded embeddings of one memory: `ModelId -> QuantizedEmbedding`, and their bytes.
 
     Records of equal embeddings are equal, whatever their times and metadata.
     """
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, QuantizedFingerprint):
             return NotImplemented
         return self._parts == other._parts
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
 
     @cached_property
-    def sections(self):
+    def sections(self) -> dict[ModelId, bytes]:
         """The framed bytes of each embedder."""
         return {key: frames.write_section(value, key) for key, value in self._parts.items()}
 
     @cached_property
-    def head(self):
+    def head(self) -> Manifest:
         """The Manifest of this record: that of its bytes, or else one of now."""
         return Manifest.now({key: section_crc(part) for key, part in self.sections.items()})
 
     @cached_property
-    def manifest(self):
+    def manifest(self) -> bytes:
         """The manifest, framed."""
         return self.head.to_bytes()
 
     @property
-    def info(self):
+    def info(self) -> RecordInfo:
         """The RecordInfo: times, content hash and the metadata of the record's owner."""
         return self.head.info
 
-    def with_info(self, created=None, updated=None, metadata=None):
+    def with_info(
+        self,
+        created: int | None = None,
+        updated: int | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Return this record with other times or metadata; None leaves what there is.
 
         Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
@@ -222,50 +240,52 @@ class QuantizedFingerprint(_Parts):
         return record
 
     @property
-    def size_bytes(self):
+    def size_bytes(self) -> int:
         """The bytes of the whole record, framing included."""
         return len(self.manifest) + sum(map(len, self.sections.values()))
 
-    def within(self, budget_bytes):
+    def within(self, budget_bytes: int | None) -> Self:
         """Return this record, or raise BudgetExceeded when it does not fit."""
         if not self.fits(budget_bytes):
             raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=self._budgeted_bytes)
         return self
 
-    def fits(self, budget_bytes):
+    def fits(self, budget_bytes: int | None) -> bool:
         """Return whether this record, without its owner's metadata, is within a budget."""
         return budget_bytes is None or self._budgeted_bytes <= budget_bytes
 
     @property
-    def _budgeted_bytes(self):
+    def _budgeted_bytes(self) -> int:
         return size_of(len(self)) + sum(map(len, self.sections.values()))
 
-    def decode(self, router):
+    def decode(self, router: QuantizationRouter) -> Fingerprint:
         """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""
         return Fingerprint._trusted(router.dequantize_fingerprint(self))
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """Return the record: manifest, then the sections in the order of the embedders."""
         return b"".join([self.manifest, *self.sections.values()])
 
     @classmethod
-    def from_bytes(cls, data, where="fingerprint record"):
+    def from_bytes(cls, data: BytesLike, where: str = "fingerprint record") -> Self:
         """Return the record that `to_bytes` wrote.
 
         Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
         """
-        data = as_bytes(data)
-        manifest, at = Manifest.read(data, where)
+        whole = as_bytes(data)
+        manifest, at = Manifest.read(whole, where)
         sections = {}
         for model_id in manifest.checksums:
-            end = at + frames.section_length(data, at, where)
-            sections[model_id], at = data[at:end], end
-        if at != len(data):
-            raise _damaged(where, f"{len(data) - at} bytes follow the last section")
+            end = at + frames.section_length(whole, at, where)
+            sections[model_id], at = whole[at:end], end
+        if at != len(whole):
+            raise _damaged(where, f"{len(whole) - at} bytes follow the last section")
         return cls.from_sections(manifest, sections, where)
 
     @classmethod
-    def from_sections(cls, manifest, sections, where):
+    def from_sections(
+        cls, manifest: Manifest, sections: Mapping[ModelId, bytes], where: str
+    ) -> Self:
         """Return the record of a Manifest, checking that these are the sections it lists."""
         record = cls._trusted(
             {
@@ -277,7 +297,9 @@ class QuantizedFingerprint(_Parts):
         return record
 
 
-def read_section(section, model_id, where, crc=None):
+def read_section(
+    section: BytesLike, model_id: ModelId, where: str, crc: int | None = None
+) -> QuantizedEmbedding:
     """Return the QuantizedEmbedding of an embedder's section.
 
     Raises StorageCorruption unless it is whole and, given the manifest's `crc`, the one it means.
@@ -291,5 +313,5 @@ def read_section(section, model_id, where, crc=None):
     return QuantizedEmbedding(*fields)
 
 
-def _damaged(where, reason):
+def _damaged(where: str, reason: str) -> StorageCorruption:
     return StorageCorruption(where=where, reason=reason)

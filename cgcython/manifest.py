@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import Any, NamedTuple, SupportsIndex
 
 from cgcython import strict_json
 from cgcython.base import ModelId
+from cgcython.checksums import RESIDUE, crc32
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
+from cgcython.types import BytesLike
 
 MAGIC, VERSION = b"CGFP", 2
 MOST_METADATA_BYTES = 1 << 16
 _EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
 _ENTRY, _U32 = struct.Struct("<BI"), struct.Struct("<I")
-_RESIDUE = crc32(_U32.pack(crc32(b"")))  # of any bytes that end in their own checksum
 
 
 class RecordInfo(NamedTuple):
@@ -50,7 +50,7 @@ class Manifest(NamedTuple):
     version: int = VERSION
 
     @classmethod
-    def now(cls, checksums):
+    def now(cls, checksums: Mapping[ModelId, int]) -> "Manifest":
         """Return the manifest of sections that are written now.
 
         >>> Manifest.now({ModelId.HDC: 7}).info.content_hash.hex()
@@ -59,14 +59,19 @@ class Manifest(NamedTuple):
         moment = time.time_ns() // 1000
         return cls(checksums, moment, moment)
 
-    def replaced(self, sections):
+    def replaced(self, sections: Mapping[ModelId, bytes | None]) -> "Manifest":
         """Return the manifest after writing some sections, and without those that are None."""
-        changed = {key: section and section_crc(section) for key, section in sections.items()}
-        found = {**self.checksums, **changed}
-        kept = {key: found[key] for key in sorted(found) if found[key] is not None}
+        changed = {key: one if one is None else section_crc(one) for key, one in sections.items()}
+        found: dict[ModelId, int | None] = {**self.checksums, **changed}
+        kept = {key: crc for key, crc in sorted(found.items()) if crc is not None}
         return Manifest(kept, self.created, time.time_ns() // 1000, self.text)
 
-    def with_info(self, created=None, updated=None, metadata=None):
+    def with_info(
+        self,
+        created: SupportsIndex | None = None,
+        updated: SupportsIndex | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> "Manifest":
         """Return the manifest with other times or metadata; None leaves what there is.
 
         Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
@@ -79,14 +84,14 @@ class Manifest(NamedTuple):
         )
 
     @property
-    def info(self):
+    def info(self) -> RecordInfo:
         """The RecordInfo of this manifest."""
         entries = b"".join(_ENTRY.pack(*entry) for entry in self.checksums.items())
         content_hash = blake2b(entries, digest_size=16).digest()
         metadata = _parsed(self.text) if self.text else {}
         return RecordInfo(self.created, self.updated, content_hash, metadata)
 
-    def to_bytes(self):
+    def to_bytes(self) -> bytes:
         """Return the manifest framed."""
         count, checksums = len(self.checksums), chain.from_iterable(self.checksums.items())
         times = (self.created or 0, self.updated or 0, len(self.text)) if self.version > 1 else ()
@@ -97,7 +102,7 @@ class Manifest(NamedTuple):
         return body + _U32.pack(crc32(body))
 
     @classmethod
-    def from_bytes(cls, data, where="manifest"):
+    def from_bytes(cls, data: BytesLike, where: str = "manifest") -> "Manifest":
         """Return the manifest that `to_bytes` wrote, of any version.
 
         Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
@@ -105,7 +110,7 @@ class Manifest(NamedTuple):
         try:
             manifest, end = cls.read(data, where)
         except UnsupportedVersion as error:
-            if crc32(data) != _RESIDUE:  # so is whatever a later release writes
+            if crc32(data) != RESIDUE:  # so is whatever a later release writes
                 raise _damaged(where, f"{error.reason}, and its checksum differs") from None
             raise
         if end != len(data):
@@ -113,7 +118,7 @@ class Manifest(NamedTuple):
         return manifest
 
     @classmethod
-    def read(cls, data, where):
+    def read(cls, data: BytesLike, where: str) -> "tuple[Manifest, int]":
         """Return the manifest at the beginning of some bytes, and where it ends."""
         version, count, flags = _first(data, where)
         start, created, updated, length = _FIRST.size, 0, 0, 0
@@ -139,13 +144,13 @@ class Manifest(NamedTuple):
 
 
 @lru_cache
-def _body(version, count):
+def _body(version: int, count: int) -> struct.Struct:
     """Return the struct of a manifest before its text."""
     times = _TIMES.format.removeprefix("<") if version > 1 else ""
     return struct.Struct(_FIRST.format + times + count * _ENTRY.format.removeprefix("<"))
 
 
-def size_of(count):
+def size_of(count: int) -> int:
     """Return the bytes of a manifest of `count` sections, without metadata.
 
     >>> size_of(13)
@@ -154,12 +159,12 @@ def size_of(count):
     return _body(VERSION, count).size + _U32.size
 
 
-def section_crc(section):
+def section_crc(section: BytesLike) -> int:
     """Return the checksum that ends a section."""
     return int.from_bytes(section[-_U32.size :], "little")
 
 
-def to_text(metadata):
+def to_text(metadata: Any) -> bytes:
     """Return a user's metadata as JSON, no bytes for none.
 
     Raises InvalidInput unless it is an object that JSON gives back as it is, of at most
@@ -183,21 +188,21 @@ def to_text(metadata):
     return text if metadata else b""
 
 
-def _parsed(text):
+def _parsed(text: bytes) -> dict[str, Any]:
     """Return the object of a JSON text; raises ValueError for all else."""
     if len(text) > MOST_METADATA_BYTES:
         raise ValueError(f"{len(text)} bytes")
     return strict_json.parse_object(text)
 
 
-def _require_metadata(text, where):
+def _require_metadata(text: bytes, where: str) -> None:
     try:
         _parsed(text)
     except ValueError as error:
         raise _damaged(where, f"its metadata is {error}") from None
 
 
-def _time(what, moment):
+def _time(what: str, moment: SupportsIndex) -> int:
     try:
         number = operator.index(moment)
     except TypeError:
@@ -207,7 +212,7 @@ def _time(what, moment):
     return number
 
 
-def _first(data, where):
+def _first(data: BytesLike, where: str) -> tuple[int, int, int]:
     if len(data) < _FIRST.size:
         raise _damaged(where, f"{len(data)} bytes are fewer than a manifest's {_FIRST.size}")
     magic, version, count, flags = _FIRST.unpack_from(data)
@@ -219,13 +224,13 @@ def _first(data, where):
     return version, count, flags
 
 
-def _checksums(entries, where):
-    entries = list(_ENTRY.iter_unpack(entries))
+def _checksums(data: BytesLike, where: str) -> dict[ModelId, int]:
+    entries = list(_ENTRY.iter_unpack(data))
     numbers = [number for number, _ in entries]
     if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):
         raise _damaged(where, f"it lists the embedders {numbers}")
     return {_EMBEDDERS[number]: crc for number, crc in entries}
 
 
-def _damaged(where, reason):
+def _damaged(where: str, reason: str) -> StorageCorruption:
     return StorageCorruption(where=where, reason=reason)

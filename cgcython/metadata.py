@@ -6,15 +6,22 @@ from typing import NamedTuple
 _F32 = struct.Struct("<f")
 
 
-def to_float32(number):
+def to_float32(number: float) -> float:
     """Return the float32 nearest to a number, which is what bytes will hold of it.
 
     Infinite where the number overflows.
     """
     try:
-        return _F32.unpack(_F32.pack(number))[0]
+        nearest: float = _F32.unpack(_F32.pack(number))[0]
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")
+    return nearest
+
+
+def codebook_id_of(metadata: object) -> int | None:
+    """Return the id of the codebook that decoding needs, or None where it needs none."""
+    codebook_id: int | None = getattr(metadata, "codebook_id", None)
+    return codebook_id
 
 
 class Float8Metadata(NamedTuple):

@@ -1,20 +1,27 @@
 """The frozen values that travel between layers."""
 
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
-from cgcython import frames
+from cgcython import frames, methods
 from cgcython.arrays import as_float32, as_tokens, require_finite
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.metadata import SparseMetadata, TokenPruningMetadata
+from cgcython.types import (
+    Array,
+    ArrayLike,
+    BytesLike,
+    Float32Array,
+    TokensLike,
+    UInt32Array,
+)
 
 
-def as_bytes(data):
+def as_bytes(data: BytesLike) -> bytes:
     """Return the bytes of a bytes-like object."""
     try:
         return bytes(memoryview(data))
@@ -22,7 +29,7 @@ def as_bytes(data):
         raise InvalidInput(what="data", expected="bytes", actual=type(data).__name__) from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class SparseVector:
     """Indices (u32, ascending) and weights (f32) of the non-zeros of a vector.
 
@@ -33,29 +40,15 @@ class SparseVector:
     array([2, 7], dtype=uint32)
     """
 
-    indices: np.ndarray
-    weights: np.ndarray
+    indices: UInt32Array
+    weights: Float32Array
     dimension: int
 
-    def __post_init__(self):
-        indices, weights = _indices(self.indices), as_float32(self.weights)
-        dimension = _dimension(self.dimension)
-        if weights.shape != indices.shape:
-            raise DimensionMismatch(expected=len(indices), actual=weights.size, what="weights")
-        require_finite(weights)
-        if np.any(indices[1:] <= indices[:-1]):
-            order = np.argsort(indices, kind="stable")
-            indices, weights = indices[order], weights[order]
-            if np.any(indices[1:] == indices[:-1]):
-                raise InvalidInput(what="indices", expected="no duplicates", actual="duplicates")
-        if len(indices) and not (indices[0] >= 0 and indices[-1] < dimension):
-            outside = int(indices[0] if indices[0] < 0 else indices[-1])
-            raise InvalidInput(what="indices", expected=f"0 to {dimension - 1}", actual=outside)
-        indices = np.require(indices, np.uint32, ["C", "A"])
-        self.__dict__.update(indices=indices, weights=weights, dimension=dimension)
+    def __init__(self, indices: ArrayLike, weights: ArrayLike, dimension: SupportsIndex) -> None:
+        self.__dict__.update(_checked(_indices(indices), as_float32(weights), dimension))
 
     @classmethod
-    def trusted(cls, indices, weights, dimension):
+    def trusted(cls, indices: UInt32Array, weights: Float32Array, dimension: int) -> "SparseVector":
         """Return the vector of arrays that a decoder has just checked, without checking again."""
         vector = object.__new__(cls)
         attributes = vector.__dict__
@@ -65,11 +58,11 @@ class SparseVector:
         return vector
 
     @property
-    def nnz(self):
+    def nnz(self) -> int:
         """The number of non-zeros."""
         return len(self.indices)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, SparseVector):
             return NotImplemented
         return (
@@ -79,8 +72,26 @@ class SparseVector:
         )
 
 
-def _indices(indices):
-    indices = np.asarray(indices)
+def _checked(indices: Array, weights: Float32Array, given: SupportsIndex) -> dict[str, Any]:
+    """Return the attributes of a SparseVector, or say what is wrong."""
+    dimension = require_whole(given, "dimension", least=1, most=2**32 - 1)
+    if weights.shape != indices.shape:
+        raise DimensionMismatch(expected=len(indices), actual=weights.size, what="weights")
+    require_finite(weights)
+    if np.any(indices[1:] <= indices[:-1]):
+        order = np.argsort(indices, kind="stable")
+        indices, weights = indices[order], weights[order]
+        if np.any(indices[1:] == indices[:-1]):
+            raise InvalidInput(what="indices", expected="no duplicates", actual="duplicates")
+    if len(indices) and not (indices[0] >= 0 and indices[-1] < dimension):
+        outside = int(indices[0] if indices[0] < 0 else indices[-1])
+        raise InvalidInput(what="indices", expected=f"0 to {dimension - 1}", actual=outside)
+    indices = np.require(indices, np.uint32, ["C", "A"])
+    return {"indices": indices, "weights": weights, "dimension": dimension}
+
+
+def _indices(given: Any) -> Array:
+    indices = np.asarray(given)
     if indices.size == 0:
         return np.empty(0, np.uint32)
     if indices.ndim != 1 or indices.dtype.kind not in "ui":
@@ -89,32 +100,24 @@ def _indices(indices):
     return indices
 
 
-def _dimension(dimension):
-    try:
-        number = operator.index(dimension)
-    except TypeError:
-        number = 0
-    if not 1 <= number < 2**32:
-        raise InvalidInput(what="dimension", expected="1 to 2**32 - 1", actual=dimension)
-    return number
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class TokenEmbeddings:
     """The token matrix of one text, [token_count, dims_per_token] f32."""
 
-    embeddings: np.ndarray
+    embeddings: Float32Array
 
-    def __post_init__(self):
-        object.__setattr__(self, "embeddings", as_tokens(self.embeddings))
-
-    @property
-    def token_count(self):
-        return self.embeddings.shape[0]
+    def __init__(self, embeddings: TokensLike) -> None:
+        object.__setattr__(self, "embeddings", as_tokens(embeddings))
 
     @property
-    def dims_per_token(self):
-        return self.embeddings.shape[1]
+    def token_count(self) -> int:
+        """The number of tokens."""
+        return len(self.embeddings)
+
+    @property
+    def dims_per_token(self) -> int:
+        """The number of values of a token."""
+        return int(self.embeddings.shape[1])
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,9 @@ class QuantizedEmbedding:
     data: bytes
     metadata: Any
 
-    def __init__(self, method, original_dim, data, metadata):
+    def __init__(
+        self, method: QuantizationMethod, original_dim: int, data: BytesLike, metadata: Any
+    ) -> None:
         # A frozen dataclass's own __init__ takes four times as long.
         attributes = self.__dict__
         attributes["method"] = method
@@ -137,36 +142,32 @@ class QuantizedEmbedding:
         attributes["data"] = data if type(data) is bytes else as_bytes(data)
         attributes["metadata"] = metadata
 
-    def to_bytes(self):
-        """Return a versioned record with a checksum; docs/FORMAT.md has every byte."""
-        return frames.write_record(self)
+    def to_bytes(self) -> bytes:
+        """Return bytes that stand alone, with a version and a checksum, as docs/FORMAT.md says."""
+        return frames.write_embedding(self)
 
     @classmethod
-    def from_bytes(cls, record):
+    def from_bytes(cls, data: BytesLike) -> "QuantizedEmbedding":
         """Return what `to_bytes` wrote.
 
         Raises StorageCorruption for damaged bytes and InvalidQuantizedData for a content that
         contradicts itself.
         """
-        return cls(*frames.read_record(as_bytes(record)))
+        return cls(*frames.read_embedding(as_bytes(data)))
 
     @property
-    def size_bytes(self):
+    def size_bytes(self) -> int:
         """The length of `data`."""
         return len(self.data)
 
     @property
-    def original_bytes(self):
+    def original_bytes(self) -> int:
         """The bytes of the same embedding as float32 values, pairs or tokens."""
-        match self.metadata:
-            case SparseMetadata(nnz=nnz):
-                return 8 * nnz
-            case TokenPruningMetadata(original_tokens=tokens):
-                return 4 * tokens * self.original_dim
-        return 4 * self.original_dim
+        codec = methods.declaration(self.method.value)
+        return codec.float32_bytes(self.original_dim, self.metadata)
 
     @property
-    def compression_ratio(self):
+    def compression_ratio(self) -> float:
         """Original bytes for each stored byte."""
         return self.original_bytes / len(self.data) if self.data else 0.0
 
@@ -175,23 +176,20 @@ class QuantizedEmbedding:
 class QuantizedBatch:
     """Many encoded embeddings of one embedder as columns, ready to map, scan or store.
 
-    Columns by method: float8 `codes [n, dim] u8, scales [n] f32`; binary `codes [n, bytes] u8`;
-    pq8 `codes [n, M] u8`; sparse and tokens `data [bytes] u8, offsets [n + 1] i64`, where row i
-    is the payload `data[offsets[i]:offsets[i + 1]]`, and for tokens `original_tokens [n] u32`.
-    `shared` is what all rows have in common (codebook_id, threshold, layout...).
+    The codec of the method says which columns there are; each has a row per embedding, or else
+    embedding i is the payload `data[offsets[i]:offsets[i + 1]]`. `shared` is what all rows have in
+    common (codebook_id, threshold, layout...).
     """
 
     method: QuantizationMethod
     original_dim: int
-    columns: Mapping[str, np.ndarray]
+    columns: Mapping[str, Array]
     shared: Mapping[str, Any] = field(default_factory=dict)
 
-    def __len__(self):
-        if "offsets" in self.columns:
-            return len(self.columns["offsets"]) - 1
-        return len(self.columns["codes"])
+    def __len__(self) -> int:
+        return methods.declaration(self.method.value).count_rows(self.columns)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """The bytes of all columns."""
         return sum(column.nbytes for column in self.columns.values())

@@ -1,29 +1,20 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
-import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
+from typing import Any
 
-from cgcython import frames
-from cgcython.base import ModelId, Profile, QuantizationMethod
-from cgcython.embedders import (
-    BinaryEncoder,
-    Float8E4M3Encoder,
-    PQ8Encoder,
-    RecallLoss,
-    SparseNativeEncoder,
-    TokenPruningEncoder,
-)
+from cgcython.base import EmbedderName, ModelId, Profile, ProfileName, QuantizationMethod
+from cgcython.checks import require_whole
+from cgcython.codecs.base import Codec
+from cgcython.codecs.token_selection import require_part
+from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
+from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.ladder import LADDER
+from cgcython.embedders.route import Route
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
-from cgcython.records import QuantizedEmbedding, SparseVector
-
-ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
-DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
-MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
-
-
-class DriftWarning(UserWarning):
-    """Embeddings lose more than those that their codebook was trained on."""
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
 
 class QuantizationRouter:
@@ -38,41 +29,37 @@ class QuantizationRouter:
     128
     """
 
-    def __init__(self, codebooks=None, profile=None, pruning_ratio=0.5, sample_every=256):
-        if not isinstance(sample_every, int) or sample_every < 0:
-            raise InvalidInput(what="sample_every", expected="0 or more", actual=sample_every)
-        self.profile = Profile.named(profile)
-        self.encoders = {
-            encoder.method: encoder
-            for encoder in (
-                PQ8Encoder(codebooks, profile),
-                Float8E4M3Encoder(profile),
-                BinaryEncoder(profile=profile),
-                SparseNativeEncoder(profile),
-                TokenPruningEncoder(pruning_ratio, profile),
-            )
-        }
-        self.sample_every = sample_every
-        self._routes, self._laid_out = {}, {}
-        self._compact = [{} for _ in LADDER]
-        self._decoded = dict.fromkeys(QuantizationMethod, 0)
+    def __init__(
+        self,
+        codebooks: CodebookSource | None = None,
+        profile: ProfileName | None = None,
+        pruning_ratio: float = 0.5,
+        sample_every: int = 256,
+    ) -> None:
+        require_part("pruning_ratio", pruning_ratio, largest=1)
+        if not isinstance(codebooks, Codebooks):
+            codebooks = Codebooks(codebooks, profile)
+        self.profile, self.codebooks = Profile.named(profile), codebooks
+        self.encoders = Encoders(self.profile, codebooks, pruning_ratio=pruning_ratio)
+        self.sample_every = require_whole(sample_every, "sample_every")
+        self._routes: dict[EmbedderName, Route] = {}
+        self._compact: list[dict[EmbedderName, Route]] = [{} for _ in LADDER]
+        self._decoded: defaultdict[QuantizationMethod, int] = defaultdict(int)
 
-    @property
-    def codebooks(self):
-        """The codebooks in use, loaded when first asked for."""
-        return self.encoders[QuantizationMethod.PQ8].codebooks
+    def __repr__(self) -> str:
+        return f"QuantizationRouter({self.profile!r}, codebooks={len(list(self.codebooks))})"
 
-    def require_all(self):
+    def require_all(self) -> None:
         """Load every codebook now. Raises CodebookMissing for the first that is missing."""
         self.codebooks.require()
 
-    def quantize(self, model_id, embedding):
+    def quantize(self, model_id: EmbedderName, embedding: Any) -> QuantizedEmbedding:
         """Return the QuantizedEmbedding of one embedding, in its method's canonical layout."""
         route = self._routes.get(model_id) or self._route(model_id)
         return route.quantize(embedding)
 
-    def dequantize(self, quantized, out=None):
-        """Return the embedding of a record, in `out` where the method can fill one."""
+    def dequantize(self, quantized: QuantizedEmbedding, out: Any = None) -> Any:
+        """Return the embedding of a QuantizedEmbedding, in `out` where the method can fill one."""
         if type(quantized) is not QuantizedEmbedding:
             actual = type(quantized).__name__
             raise InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
@@ -83,7 +70,15 @@ class QuantizationRouter:
         decoder = self.encoders[method].decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
-    def quantize_batch(self, model_id, embeddings, num_threads=1, compact=False, out=None, step=0):
+    def quantize_batch(
+        self,
+        model_id: EmbedderName,
+        embeddings: Any,
+        num_threads: int = 1,
+        compact: bool = False,
+        out: QuantizedBatch | None = None,
+        step: int = 0,
+    ) -> QuantizedBatch:
         """Return the QuantizedBatch of many embeddings; `compact` chooses fingerprint layouts.
 
         They are those of a step of LADDER. The columns of the batch `out` are reused.
@@ -91,12 +86,14 @@ class QuantizationRouter:
         route = self._compact_route(model_id, step) if compact else self._route(model_id)
         return route.quantize_batch(embeddings, num_threads, out)
 
-    def dequantize_batch(self, batch, num_threads=1, out=None):
+    def dequantize_batch(self, batch: QuantizedBatch, num_threads: int = 1, out: Any = None) -> Any:
         """Return the embeddings of a batch, in `out` where one is given."""
         self._decoded[batch.method] += len(batch)
         return self.encoders[batch.method].dequantize_batch(batch, num_threads, out)
 
-    def quantize_fingerprint(self, fingerprint, step=0):
+    def quantize_fingerprint(
+        self, fingerprint: Mapping[ModelId, Any], step: int = 0
+    ) -> dict[ModelId, QuantizedEmbedding]:
         """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts.
 
         They are those of a step of LADDER, 0 being the finest.
@@ -107,19 +104,21 @@ class QuantizationRouter:
             for model_id, embedding in fingerprint.items()
         }
 
-    def steps_within(self, fingerprint, budget_bytes):
+    def steps_within(self, fingerprint: Mapping[ModelId, Any], budget_bytes: int | None) -> range:
         """Return the range of the steps of LADDER from the finest that fits a budget on.
 
         The budget is that of all sections. The first step may miss it, with weights that f16 cannot
         hold; where none fits, only the last is left.
         """
-        last = len(LADDER) - 1
-        for step in range(last if budget_bytes is not None else 0):
+        steps = range(len(LADDER))
+        if budget_bytes is None:
+            return steps
+        for step in steps[:-1]:
             if self._fits(fingerprint, step, budget_bytes):
-                return range(step, last + 1)
-        return range(last if budget_bytes is not None else 0, last + 1)
+                return steps[step:]
+        return steps[-1:]
 
-    def _fits(self, fingerprint, step, budget_bytes):
+    def _fits(self, fingerprint: Mapping[ModelId, Any], step: int, budget_bytes: int) -> bool:
         routes, make = self._compact[step], self._compact_route
         try:
             return budget_bytes >= sum(
@@ -129,43 +128,61 @@ class QuantizationRouter:
         except QuantizationError:
             return True  # encoding says what is wrong
 
-    def dequantize_fingerprint(self, quantized):
-        """Return `{ModelId: embedding}` of a mapping of records."""
-        return {model_id: self.dequantize(record) for model_id, record in quantized.items()}
+    def dequantize_fingerprint(
+        self, quantized: Mapping[ModelId, QuantizedEmbedding]
+    ) -> dict[ModelId, Any]:
+        """Return `{ModelId: embedding}` of a mapping of quantized embeddings."""
+        return {model_id: self.dequantize(one) for model_id, one in quantized.items()}
 
-    def quantize_fingerprints(self, fingerprints, num_threads=1, steps=None):
+    def quantize_fingerprints(
+        self,
+        fingerprints: Sequence[Mapping[ModelId, Any]],
+        num_threads: int = 1,
+        steps: Iterable[int] | None = None,
+    ) -> list[dict[ModelId, QuantizedEmbedding]]:
         """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder.
 
         `steps` has the step of LADDER of each.
         """
-        quantized = [dict.fromkeys(one) for one in fingerprints]
-        columns = {}
-        for records, one, step in zip(quantized, fingerprints, steps or repeat(0)):
+        quantized: list[dict[Any, Any]] = [dict.fromkeys(one) for one in fingerprints]
+        columns: dict[Route, tuple[list[Any], list[Any]]] = {}
+        for sections, one, step in zip(quantized, fingerprints, steps or repeat(0)):
             routes, make = self._compact[step], self._compact_route
             for model_id, embedding in one.items():
                 route = routes.get(model_id) or make(model_id, step)
                 owners, column = columns.get(route) or columns.setdefault(route, ([], []))
-                owners.append(records)
+                owners.append(sections)
                 column.append(embedding)
         for route, (owners, column) in columns.items():
             batch = route.quantize_batch(column, num_threads)
-            for records, record in zip(owners, route.codec.rows(batch)):
-                records[route.model_id] = record
+            for sections, encoded in zip(owners, route.codec.rows(batch)):
+                sections[route.model_id] = encoded
         return quantized
 
-    def dequantize_fingerprints(self, quantized):
+    def dequantize_fingerprints(
+        self, quantized: Iterable[Mapping[ModelId, QuantizedEmbedding]]
+    ) -> list[dict[ModelId, Any]]:
         """Return a list as `dequantize_fingerprint` does for each."""
         return [self.dequantize_fingerprint(one) for one in quantized]
 
-    def expected_size(self, model_id, count=None):
-        """Return the bytes of one record of `count` non-zeros or tokens, of values by profile."""
+    def codec(self, model_id: EmbedderName, step: int | None = None) -> Codec:
+        """Return the codec of an embedder: of canonical layouts, or that of a step of LADDER."""
+        encoder = self._encoder(model_id)
+        return encoder.codec(model_id) if step is None else encoder.compact_codec(model_id, step)
+
+    def decoder(self, quantized: QuantizedEmbedding | QuantizedBatch) -> Codec:
+        """Return the codec that reads an embedding or a batch. Raises CodebookMissing."""
+        return self.encoders[quantized.method].decoder(quantized)
+
+    def expected_size(self, model_id: EmbedderName, count: int | None = None) -> int:
+        """Return the bytes of one embedding; `count` is that of its non-zeros or tokens."""
         return self._encoder(model_id).expected_size(model_id, count)
 
-    def measure_recall_loss(self, model_id, embeddings):
+    def measure_recall_loss(self, model_id: EmbedderName, embeddings: Iterable[Any]) -> RecallLoss:
         """Return the mean loss of encoding embeddings, 1 - cosine; the worst is `.maximum`."""
         return self._encoder(model_id).measure_recall_loss(model_id, embeddings)
 
-    def metrics(self):
+    def metrics(self) -> dict[str, dict[Any, Any]]:
         """Return what passed: `encoded` and sampled `loss` by embedder, `decoded` by method.
 
         >>> router = QuantizationRouter()
@@ -175,8 +192,9 @@ class QuantizationRouter:
         {<ModelId.HDC: 8>: RecallLoss(0.0, maximum=0.0)}
         """
         encoded, loss = {}, {}
+        tables = (self._routes, *self._compact)
+        every = dict.fromkeys(route for table in tables for route in table.values())
         for model_id in self.profile:
-            every = (*self._routes.values(), *self._laid_out.values())
             routes = [route for route in every if route.model_id is model_id]
             if routes:
                 encoded[model_id] = sum(route.encoded for route in routes)
@@ -184,99 +202,23 @@ class QuantizationRouter:
             if samples:
                 mean = sum(route.total_loss for route in routes) / samples
                 loss[model_id] = RecallLoss(mean, max(route.maximum_loss for route in routes))
-        decoded = {method: count for method, count in self._decoded.items() if count}
-        return {"encoded": encoded, "decoded": decoded, "loss": loss}
+        return {"encoded": encoded, "decoded": dict(self._decoded), "loss": loss}
 
-    def _encoder(self, model_id):
+    def _encoder(self, model_id: EmbedderName) -> Encoder:
         return self.encoders[self.profile[ModelId.parse(model_id)].method]
 
-    def _route(self, model_id):
+    def _route(self, model_id: EmbedderName) -> Route:
         model_id = ModelId.parse(model_id)
         if model_id not in self._routes:
-            codec = self._encoder(model_id).codec(model_id)
-            self._routes[model_id] = _Route(model_id, codec, self.sample_every)
+            self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
         return self._routes[model_id]
 
-    def _compact_route(self, model_id, step=0):
+    def _compact_route(self, model_id: EmbedderName, step: int = 0) -> Route:
         model_id = ModelId.parse(model_id)
-        routes = self._compact[step]
-        if model_id not in routes:
-            codec = self._encoder(model_id).compact_codec(model_id, step)
-            # Steps that keep an embedder in the same layout share what is known of it.
-            key = model_id, getattr(codec, "layout", None)
-            known = self._laid_out.get(key)
-            routes[model_id] = known or _Route(model_id, codec, self.sample_every)
-            self._laid_out[key] = routes[model_id]
-        return routes[model_id]
-
-
-class _Route:
-    """One embedder's codec, how often it encoded and what the sampled embeddings lost."""
-
-    def __init__(self, model_id, codec, sample_every):
-        self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
-        self.encode, self.layout = codec.encode, getattr(codec, "layout", None)
-        self.overhead = frames.overhead(codec.method, self.layout)
-        self.encoded, self.next_sample = 0, 0 if sample_every else -1
-        self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
-        codebook = getattr(codec, "codebook", None)
-        self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
-
-    def quantize(self, embedding):
-        try:
-            record = self.encode(embedding)
-        except QuantizationError as error:
-            error.about(self.model_id)
-            raise
-        if self.encoded == self.next_sample:
-            self.sample(embedding, record)
-            self.next_sample += self.sample_every
-        self.encoded += 1
-        return record
-
-    def section_bytes(self, embedding):
-        if self.layout is None:
-            return self.overhead + self.codec.expected_size()
-        count = embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
-        return self.overhead + self.codec.expected_size(count)
-
-    def quantize_batch(self, embeddings, num_threads, out=None):
-        try:
-            batch = self.codec.encode_batch(embeddings, num_threads, out)
-        except QuantizationError as error:
-            error.about(self.model_id)
-            raise
-        # A tuple holds columns, whose rows would have to be put together first.
-        if self.sample_every and not isinstance(embeddings, tuple):
-            self.sample_batch(embeddings, batch)
-        self.encoded += len(batch)
-        return batch
-
-    def sample_batch(self, embeddings, batch):
-        first = self.next_sample - self.encoded
-        rows = range(first, len(batch), self.sample_every)
-        self.next_sample += len(rows) * self.sample_every
-        for i in rows[:: 1 + len(rows) // MOST_SAMPLES]:
-            self.sample(embeddings[i], self.codec.row(batch, i))
-
-    def sample(self, embedding, record):
-        loss = self.codec.loss(embedding, self.codec.decode(record))
-        self.samples += 1
-        self.total_loss += loss
-        self.maximum_loss = max(self.maximum_loss, loss)
-        trained = self.trained_loss
-        if trained is not None and self.samples >= ENOUGH_SAMPLES:
-            self.watch(trained)
-
-    def watch(self, trained):
-        """Warn, once, where the sampled loss is well above that of training."""
-        mean = self.total_loss / self.samples
-        if mean > trained * (1 + DRIFT_TOLERANCE):
-            self.trained_loss = None
-            warnings.warn(
-                f"{self.model_id.label}: {self.samples} sampled embeddings lose {mean:.2%}, "
-                f"training measured {trained:.2%}; train a codebook on the new kind "
-                "(see cgcython drift)",
-                DriftWarning,
-                stacklevel=5,
-            )
+        if model_id not in self._compact[step]:
+            codec = self.codec(model_id, step)
+            # Steps that keep an embedder in the same form share what is known of it.
+            known = [routes[model_id] for routes in self._compact if model_id in routes]
+            same = next((route for route in known if route.codec == codec), None)
+            self._compact[step][model_id] = same or Route(model_id, codec, self.sample_every)
+        return self._compact[step][model_id]

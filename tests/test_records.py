@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from cgcython.base import QuantizationMethod
-from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
+from cgcython.errors import (
+    DimensionMismatch,
+    InvalidInput,
+    InvalidQuantizedData,
+    NonFiniteValue,
+)
 from cgcython.metadata import (
     BinaryMetadata,
     Float8Metadata,
@@ -17,7 +22,7 @@ from cgcython.metadata import (
 )
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector, TokenEmbeddings
 
-FLOAT8 = QuantizationMethod.FLOAT8_E4M3
+FLOAT8, SPARSE = QuantizationMethod.FLOAT8_E4M3, QuantizationMethod.SPARSE_NATIVE
 
 
 def record(data=b"\x01\x02", scale=0.5):
@@ -157,6 +162,12 @@ def test_refuses_what_is_no_token_matrix(tokens, error):
 
 def test_a_batch_counts_its_rows_and_bytes():
     dense = QuantizedBatch(FLOAT8, 2, {"codes": np.zeros((3, 2), "u1"), "scales": np.ones(3, "f4")})
-    ragged = QuantizedBatch(FLOAT8, 2, {"data": np.zeros(9, "u1"), "offsets": np.array([0, 4, 9])})
+    ragged = QuantizedBatch(SPARSE, 2, {"data": np.zeros(9, "u1"), "offsets": np.array([0, 4, 9])})
     assert (len(dense), dense.nbytes) == (3, 18)
     assert len(ragged) == 2
+
+
+@pytest.mark.parametrize("method", QuantizationMethod)
+def test_a_batch_without_its_columns_has_no_length(method):
+    with pytest.raises(InvalidQuantizedData, match=f"{method} data: a batch without column"):
+        len(QuantizedBatch(method, 2, {}))

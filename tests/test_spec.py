@@ -146,7 +146,7 @@ def is_kept(store, record_id, model_id, value, kept):
         case QuantizationMethod.BINARY:
             return np.array_equal(kept, np.where(value >= 0, 1, -1))
         case QuantizationMethod.TOKEN_PRUNING:
-            codec = store.router.encoders[method].compact_codec(model_id)
+            codec = store.router.codec(model_id, step=0)
             positions = codec.positions(store.quantized(record_id, model_id))
             pairs = zip(value[positions], kept, strict=True)
             return all(cosine_similarity(*pair) > 1 - 2 * 0.003 for pair in pairs)

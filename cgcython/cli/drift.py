@@ -11,18 +11,19 @@ example:
 
 import argparse
 
-from cgcython.base import Profile, QuantizationMethod
+from cgcython.base import Profile
 from cgcython.cli import options
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import say
+from cgcython.codecs.base import codec_class
 from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders import Codebooks
+from cgcython.embedders.route import DRIFT_TOLERANCE
 from cgcython.errors import UsageError
 from cgcython.evaluation.drift import Drift, drift
-from cgcython.router import DRIFT_TOLERANCE
 
 HEADERS = "embedder rows loss interval trained top10 trained unused drifted".split()
 
@@ -60,7 +61,7 @@ def _measured(args: argparse.Namespace) -> dict[str, Drift]:
     corpus, codebooks = open_corpus(args.inputs, profile), Codebooks(args.models, profile)
     for model_id, column in corpus.items():
         embeddings, method = column.embeddings, profile[model_id].method
-        if method is not QuantizationMethod.PQ8 or not isinstance(embeddings, DenseColumn):
+        if not codec_class(method).needs_codebook or not isinstance(embeddings, DenseColumn):
             raise UsageError(f"{model_id.short} is kept as {method}, which knows no training")
         found[model_id.short] = drift(
             codebooks[model_id], embeddings.values, args.tolerance, args.threads

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_models(parser)
     parser.add_argument("--store", metavar="PATH", help="evaluate the records of a store")
     options.add_metric(parser)
-    steps = "; ".join(f"{number}: {step.name}" for number, step in enumerate(LADDER))
+    steps = "; ".join(f"{number}: {step}" for number, step in enumerate(LADDER))
     parser.add_argument(
         "--step",
         type=int,

@@ -13,15 +13,14 @@ example:
 import argparse
 from collections.abc import Collection
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import Embedder, ModelId, Profile
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
-
-LARGE = (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with FingerprintStore.open(args.store, create=False) as store:
         wanted = _wanted(store.profile, args.embedders)
-        graphs = args.graphs * sum(store.profile[one].method not in LARGE for one in wanted)
+        graphs = args.graphs * sum(_is_dense(store.profile[one]) for one in wanted)
         with progress(len(store) * graphs or None, "record", "index") as bar:
             files = store.save_columns(
                 wanted, graphs=args.graphs, num_threads=args.threads, progress=bar.advance
@@ -50,10 +49,15 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def _is_dense(row: Embedder) -> bool:
+    """Return whether the columns of a profile's row take little room beside its records."""
+    return codec_class(row.method).inputs is InputKind.DENSE
+
+
 def _wanted(profile: Profile, embedders: Collection[ModelId] | None) -> Collection[ModelId]:
     """Return the embedders that were named, or else those whose columns are small."""
     if embedders is None:
-        return [one for one, row in profile.items() if row.method not in LARGE]
+        return [one for one, row in profile.items() if _is_dense(row)]
     unable = set(embedders) - set(profile)
     if unable:
         raise UsageError(f"{', '.join(one.short for one in sorted(unable))}: not of this store")

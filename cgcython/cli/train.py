@@ -20,12 +20,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import Profile, QuantizationMethod
+from cgcython.base import Profile
 from cgcython.cli import options, plots
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import Trial, train_smallest
@@ -87,7 +88,7 @@ def _size(text: str) -> int | str:
 
 def run(args: argparse.Namespace) -> int:
     profile = Profile.named(args.profile)
-    if profile[args.embedder].method is not QuantizationMethod.PQ8:
+    if not codec_class(profile[args.embedder].method).needs_codebook:
         method = profile[args.embedder].method
         raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
     if args.plot:

@@ -1,132 +1,192 @@
-"""The checks that all codecs share.
+"""What a codec is: the one declaration of a method, and what it promises."""
 
-A codec is a frozen dataclass with `method` and `dim` and the calls `encode`, `decode`,
-`encode_batch`, `decode_batch`, `row`, `rows`, `expected_size` and `loss`.
-"""
-
-from itertools import pairwise, repeat
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from cgcython import frames, methods
 from cgcython.arrays import as_float32
-from cgcython.errors import (
-    DimensionMismatch,
-    InvalidInput,
-    InvalidQuantizedData,
-    MethodMismatch,
-    NonFiniteValue,
-)
-from cgcython.records import QuantizedEmbedding
+from cgcython.base import Embedder, QuantizationMethod
+from cgcython.errors import InvalidQuantizedData
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.types import Array, ArrayLike
+
+if TYPE_CHECKING:
+    from cgcython.codecs.codebook import PQ8Codebook
+
+_MUST_DECLARE = ("layouts", "inputs", "columns", "ratio", "max_loss")
 
 
-def require_kind(record, codec, kind=None, size=None):
-    """Check that a record or batch is of the codec's method, dimension, metadata type and size.
+class InputKind(Enum):
+    """What a method encodes: vectors, the non-zeros of vectors, or the tokens of texts.
 
-    Raises MethodMismatch, DimensionMismatch or InvalidQuantizedData.
+    Batches of them are a matrix [n, dim], CSR columns (indptr, indices, weights, dimension) or a
+    list of matrices [tokens, dim].
     """
-    if record.method is not codec.method:
-        raise MethodMismatch(expected=codec.method, actual=record.method)
-    if record.original_dim != codec.dim:
-        raise DimensionMismatch(expected=codec.dim, actual=record.original_dim)
-    if kind is not None and type(record.metadata) is not kind:
-        reason = f"metadata is {type(record.metadata).__name__}, not {kind.__name__}"
-        raise invalid(codec, reason=reason)
-    if size is not None and len(record.data) != size:
-        raise invalid(codec, expected=size, actual=len(record.data))
+
+    DENSE = "dense"
+    SPARSE = "sparse"
+    TOKENS = "tokens"
 
 
-def require_size(codec, data, expected):
-    """Raise InvalidQuantizedData unless `data` has the expected number of bytes."""
-    if len(data) != expected:
-        raise invalid(codec, expected=expected, actual=len(data))
+class Codec(ABC):
+    """How one method turns embeddings into bytes and back, for one configuration.
 
+    A codec is a frozen dataclass: equal codecs make equal bytes of equal embeddings, on every
+    machine and with any number of threads. It knows no embedder and no file. Defining a subclass
+    with a `method` declares that method: `codec_class` finds it, and `frames` knows its layouts.
+    A subclass without one shares code.
 
-def invalid(codec, reason=None, expected=None, actual=None):
-    """Return the InvalidQuantizedData error of a codec."""
-    return InvalidQuantizedData(
-        method=codec.method, expected_bytes=expected, actual_bytes=actual, reason=reason
-    )
-
-
-def require_columns(batch, codec, **columns):
-    """Return the named columns of a batch, each checked against its (shape, dtype)."""
-    require_kind(batch, codec)
-    found = []
-    for name, (shape, dtype) in columns.items():
-        column = batch.columns.get(name)
-        if not _is_array(column, shape, dtype):
-            expected = f"{np.dtype(dtype)} {shape}"
-            raise invalid(codec, f"column {name} is {_describe(column)}, not {expected}")
-        found.append(np.ascontiguousarray(column))
-    return found
-
-
-def records_of(codec, parts, metadata):
-    """Return a list of records of a codec from their bytes and as many metadata."""
-    return list(map(QuantizedEmbedding, repeat(codec.method), repeat(codec.dim), parts, metadata))
-
-
-def rows_as(kind, *columns):
-    """Iterate over named tuples of a kind; their own constructor, which is Python, is slow."""
-    return map(tuple.__new__, repeat(kind), zip(*columns))
-
-
-def payloads(codes):
-    """Return the bytes of each row of a matrix of codes."""
-    data, width = codes.tobytes(), codes.shape[1]
-    return [data[start : start + width] for start in range(0, len(data), width)]
-
-
-def payloads_at(data, offsets):
-    """Return the bytes between each two offsets."""
-    data = data.tobytes()
-    return [data[start:stop] for start, stop in pairwise(offsets.tolist())]
-
-
-def _is_array(value, shape, dtype):
-    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype
-
-
-def _describe(value):
-    is_array = isinstance(value, np.ndarray)
-    return f"{value.dtype} {value.shape}" if is_array else type(value).__name__
-
-
-def require_count(count):
-    """Check that a number of tokens or non-zeros is a whole one."""
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
-        raise InvalidInput(what="count", expected="0 or more", actual=count)
-
-
-def output(out, shape, dtype=np.float32):
-    """Return `out` after checking that a kernel can fill it, or a new array without one."""
-    if out is None:
-        return np.empty(shape, dtype)
-    if not (_is_array(out, shape, dtype) and out.flags.carray):
-        expected = f"a writable, C-contiguous array of {np.dtype(dtype)} {shape}"
-        raise InvalidInput(what="out", expected=expected, actual=_describe(out))
-    return out
-
-
-def output_columns(out, codec, **columns):
-    """Return arrays for a batch's columns, (shape, dtype) each: new ones, or those of `out`."""
-    if out is None:
-        return [np.empty(*column) for column in columns.values()]
-    require_kind(out, codec)
-    return [output(out.columns.get(name), *column) for name, column in columns.items()]
-
-
-def require_finite_rows(first, values, row=0):
-    """Raise NonFiniteValue for the flat index that a kernel returned, -1 meaning none.
-
-    `row` is the first row of `values` in the caller's matrix.
+    `layouts`: the frames.Layout of every form its bytes may have.
+    `inputs`: what it encodes.
+    `columns`: the names of the columns of its batches. Each has an entry per embedding, except
+    where the method is `ragged`: then embedding i is `data[offsets[i]:offsets[i + 1]]`.
+    `ratio` and `max_loss`: how many times smaller it makes float32 values, nominally, and the loss
+    it may cost, as a fraction.
+    `needs_codebook`: whether its codes need a trained PQ8Codebook, whose id is `codebook_id` in the
+    metadata and in what a batch shares; `untrained_bytes` of an embedding are expected before.
+    `settings`: the arguments of its constructor, besides the dimension, that a caller may choose.
     """
-    if first >= 0:
-        index = first + row * values.shape[1]
-        raise NonFiniteValue(index=index, value=float(values.reshape(-1)[first]))
+
+    method: ClassVar[QuantizationMethod]
+    layouts: ClassVar[tuple[frames.Layout, ...]]
+    inputs: ClassVar[InputKind]
+    columns: ClassVar[tuple[str, ...]]
+    ratio: ClassVar[float]
+    max_loss: ClassVar[float]
+    ragged: ClassVar[bool] = False
+    needs_codebook: ClassVar[bool] = False
+    untrained_bytes: ClassVar[int] = 0
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def dim(self) -> int:
+            """The number of values of an embedding (vocabulary size, values per token)."""
+
+        @property
+        def layout(self) -> str | None:
+            """The name of the layout that `encode` aims at, where the method has several."""
+
+    else:
+        layout = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "method" in cls.__dict__:
+            missing = [name for name in _MUST_DECLARE if not hasattr(cls, name)]
+            if missing:
+                raise TypeError(f"{cls.__name__} does not declare {', '.join(missing)}")
+            frames.declare(cls.layouts, own=cls.__module__.startswith("cgcython."))
+            methods.declare(cls.method.value, cls)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """All that the bytes depend on, besides the embedding: the fields, by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}  # type: ignore[arg-type]  # a dataclass
+
+    @classmethod
+    def for_dimension(
+        cls, dim: int, codebook: "PQ8Codebook | None" = None, **settings: Any
+    ) -> Self:
+        """Return the codec of embeddings of `dim` values; `codebook` where it needs one."""
+        make: Any = cls
+        return make(dim, **settings)  # type: ignore[no-any-return]
+
+    @classmethod
+    def for_row(cls, row: Embedder, codebook: "PQ8Codebook | None" = None, **settings: Any) -> Self:
+        """Return the codec of a profile's row; settings are those that the row leaves open."""
+        return cls.for_dimension(row.dimension, codebook, **settings)
+
+    def compact(self, step: int) -> "Codec":
+        """Return the codec for a fingerprint at a step of embedders.ladder, 0 being the finest.
+
+        A later step makes no more bytes. By default there is one form for all.
+        """
+        return self
+
+    @abstractmethod
+    def encode(self, embedding: Any) -> QuantizedEmbedding:
+        """Return the QuantizedEmbedding of one embedding.
+
+        Raises DimensionMismatch for another dimension, NonFiniteValue for NaN and infinities.
+        """
+
+    @abstractmethod
+    def decode(self, quantized: QuantizedEmbedding, out: Any = None) -> Any:
+        """Return the embedding, float32, in the array `out` where one is given.
+
+        Whatever `encode` did not write raises MethodMismatch, DimensionMismatch or
+        InvalidQuantizedData, and nothing else.
+        """
+
+    @abstractmethod
+    def encode_batch(
+        self, embeddings: Any, num_threads: int = 1, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
+        """Return the batch of many embeddings, each as `encode` has it.
+
+        `out` is a batch of the same sizes, whose columns may be reused.
+        """
+
+    @abstractmethod
+    def decode_batch(self, batch: QuantizedBatch, num_threads: int = 1, out: Any = None) -> Any:
+        """Return the embeddings of a batch, each as `decode` has it; errors as there."""
+
+    @abstractmethod
+    def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
+        """Return embedding i of a batch, equal to what `encode` returns."""
+
+    def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
+        """Return all embeddings of a batch."""
+        return [self.row(batch, i) for i in range(len(batch))]
+
+    @abstractmethod
+    def expected_size(self, count: int | None = None) -> int:
+        """Return the bytes of data of one embedding, of `count` non-zeros or tokens."""
+
+    def loss(self, original: Any, decoded: Any) -> float:
+        """Return what decoding gave away of an embedding, as a fraction: 1 - cosine."""
+        return cosine_loss(original, decoded)
+
+    @classmethod
+    def float32_bytes(cls, original_dim: int, metadata: Any) -> int:
+        """Return the bytes of one embedding as float32 values, pairs or tokens."""
+        return 4 * original_dim
+
+    @classmethod
+    def batch_float32_bytes(cls, batch: QuantizedBatch) -> int:
+        """Return the bytes of a batch's embeddings as float32 values, pairs or tokens."""
+        return 4 * batch.original_dim * len(batch)
+
+    @classmethod
+    def count_rows(cls, columns: Mapping[str, Array]) -> int:
+        """Return the number of embeddings in the columns of a batch.
+
+        Raises InvalidQuantizedData where the column that tells is missing.
+        """
+        name = "offsets" if cls.ragged else cls.columns[0]
+        if name not in columns:
+            raise InvalidQuantizedData(method=cls.method, reason=f"a batch without column {name}")
+        return len(columns[name]) - cls.ragged
 
 
-def cosine_loss(original, decoded):
+def codec_class(method: QuantizationMethod | str) -> type[Codec]:
+    """Return the class that declares a method; raises InvalidInput for an unknown one.
+
+    >>> codec_class("binary")
+    <class 'cgcython.codecs.binary.BinaryCodec'>
+    """
+    found: Any = methods.declaration(QuantizationMethod(method).value)
+    return found  # type: ignore[no-any-return]
+
+
+def cosine_loss(original: ArrayLike, decoded: ArrayLike) -> float:
     """Return 1 - cosine of two vectors; 0.0 where both are zero, 1.0 where one is."""
     a, b = as_float32(original).astype(np.float64), as_float32(decoded).astype(np.float64)
     norms = np.linalg.norm(a) * np.linalg.norm(b)

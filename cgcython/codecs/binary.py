@@ -2,7 +2,7 @@
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
@@ -10,51 +10,75 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_matrix, as_vector
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import (
-    cosine_loss,
+from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.checks import (
+    Column,
     invalid,
     output,
     output_columns,
-    payloads,
-    records_of,
     require_columns,
     require_finite_rows,
     require_kind,
+    require_rows,
 )
+from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.frames import Layout
 from cgcython.metadata import BinaryMetadata, to_float32
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, as_bytes
+from cgcython.types import ArrayLike, BytesLike, Float32Array
+
+
+def _bytes_of(dim: int, metadata: object = None) -> int:
+    return (dim + 7) // 8
+
+
+def _wrong(dim: int, metadata: BinaryMetadata, data: BytesLike) -> str | None:
+    threshold = metadata.threshold
+    return None if math.isfinite(threshold) else f"threshold is {threshold}"
 
 
 @dataclass(frozen=True)
-class BinaryCodec:
-    """Bits that say where a value reaches the threshold; they decode to +1 and -1."""
+class BinaryCodec(Codec):
+    """Bits that say where a value reaches the threshold; they decode to +1 and -1.
+
+    The loss, 1 - cosine, only informs: sign codes are judged by Hamming recall. Batches have the
+    column `codes` [n, bytes] u8.
+    """
 
     dim: int
     threshold: float = 0.0
-    method = QuantizationMethod.BINARY
+    _metadata: BinaryMetadata = field(init=False, repr=False, compare=False)
+    _size: int = field(init=False, repr=False, compare=False)
+    _padding: int = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    method = QuantizationMethod.BINARY
+    layouts = (Layout.of(2, method, BinaryMetadata, "<f", size=_bytes_of, wrong=_wrong),)
+    inputs = InputKind.DENSE
+    columns = ("codes",)
+    ratio, max_loss = 32.0, 0.10
+    settings = ("threshold",)
+
+    def __post_init__(self) -> None:
         threshold = _finite(self.threshold)
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "_metadata", BinaryMetadata(threshold))
-        object.__setattr__(self, "_size", (self.dim + 7) // 8)
+        object.__setattr__(self, "_size", _bytes_of(self.dim))
         object.__setattr__(self, "_padding", (1 << -self.dim % 8) - 1)
 
-    def encode(self, values):
-        """Return the record of one embedding.
+    def encode(self, values: ArrayLike) -> QuantizedEmbedding:
+        """Return the quantized embedding of `dim` values.
 
         >>> BinaryCodec(dim=9).encode([1, -1, 0, 0, 0, 0, -1, -1, 1]).data.hex()
         'bc80'
         """
-        data = kernels.bits.pack_vector(values, self.dim, self.threshold)
-        if data is None:
-            values = as_vector(values, self.dim)
-            data = kernels.bits.pack_vector(values, self.dim, self.threshold)
+        data = kernels.bits.pack_vector(values, self.dim, self.threshold) or self._converted(values)
         return QuantizedEmbedding(self.method, self.dim, data, self._metadata)
 
-    def decode(self, quantized, out=None):
+    def decode(
+        self, quantized: QuantizedEmbedding, out: Float32Array | None = None
+    ) -> Float32Array:
         """Return +1 where a bit is set and -1 where it is not."""
         require_kind(quantized, self, BinaryMetadata, self._size)
         data = quantized.data
@@ -63,56 +87,63 @@ class BinaryCodec:
         values = kernels.bits.unpack_vector(data, self.dim, out)
         return output(out, (self.dim,)) if values is None else values
 
-    def encode_batch(self, values, num_threads=1, out=None):
+    def encode_batch(
+        self, values: ArrayLike, num_threads: int = 1, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
-        values = as_matrix(values, self.dim, finite=False)
-        (codes,) = output_columns(out, self, **self._columns(len(values)))
+        matrix = as_matrix(values, self.dim, finite=False)
+        (codes,) = output_columns(out, self, **self._columns(len(matrix)))
 
-        def encode(start, stop):
+        def encode(start: int, stop: int) -> None:
             rows = slice(start, stop)
-            first = kernels.bits.pack_rows(values[rows], self.threshold, codes[rows])
-            require_finite_rows(first, values[rows], start)
+            first = kernels.bits.pack_rows(matrix[rows], self.threshold, codes[rows])
+            require_finite_rows(first, matrix[rows], start)
 
-        split_rows(encode, len(values), num_threads)
+        split_rows(encode, len(matrix), num_threads)
         shared = {"threshold": self.threshold}
         return QuantizedBatch(self.method, self.dim, {"codes": codes}, shared)
 
-    def decode_batch(self, batch, num_threads=1, out=None):
+    def decode_batch(
+        self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
+    ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim] of +1 and -1."""
-        (codes,) = require_columns(batch, self, **self._columns(len(batch)))
+        rows = require_rows(batch, self)
+        (codes,) = require_columns(batch, self, **self._columns(rows))
         if not kernels.bits.padding_is_zero(codes, self.dim):
             raise invalid(self, "padding bits are set")
-        values = output(out, (len(batch), self.dim))
+        values = output(out, (rows, self.dim))
 
-        def decode(start, stop):
+        def decode(start: int, stop: int) -> None:
             kernels.bits.unpack_rows(codes[start:stop], values[start:stop])
 
-        split_rows(decode, len(batch), num_threads)
+        split_rows(decode, rows, num_threads)
         return values
 
-    def row(self, batch, i):
-        """Return row i of a batch as a record."""
+    def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
+        """Return row i of a batch as a quantized embedding."""
         data, metadata = batch.columns["codes"][i].tobytes(), BinaryMetadata(**batch.shared)
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
-    def rows(self, batch):
-        """Return all rows of a batch as records."""
+    def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
+        """Return all rows of a batch as quantized embeddings."""
         metadata = BinaryMetadata(**batch.shared)
-        return records_of(self, payloads(batch.columns["codes"]), repeat(metadata))
+        return embeddings_of(self, payloads(batch.columns["codes"]), repeat(metadata))
 
-    def expected_size(self, count=None):
-        """Return the bytes of one record: one per eight values."""
+    def expected_size(self, count: int | None = None) -> int:
+        """Return the bytes of one embedding: one per eight values."""
         return self._size
 
-    def loss(self, original, decoded):
-        """Return 1 - cosine, which only informs: sign codes are judged by Hamming recall."""
-        return cosine_loss(original, decoded)
+    def _converted(self, values: ArrayLike) -> bytes:
+        """Return the bits of what is no float32 array yet, or say what is wrong with it."""
+        data = kernels.bits.pack_vector(as_vector(values, self.dim), self.dim, self.threshold)
+        assert data is not None  # as_vector returns what the kernel takes
+        return data
 
-    def _columns(self, rows):
+    def _columns(self, rows: int) -> dict[str, Column]:
         return {"codes": ((rows, self._size), np.uint8)}
 
 
-def _finite(threshold):
+def _finite(threshold: float) -> float:
     try:
         number = to_float32(threshold)
     except struct.error:
@@ -122,7 +153,7 @@ def _finite(threshold):
     return number
 
 
-def hamming_distance(a, b):
+def hamming_distance(a: BytesLike, b: BytesLike) -> int:
     """Return the number of bits in which two codes differ.
 
     >>> hamming_distance(b"\x0f", b"\x1e")
@@ -137,7 +168,7 @@ def hamming_distance(a, b):
     return kernels.bits.hamming(left, right)
 
 
-def binary_similarity(a, b, num_bits):
+def binary_similarity(a: BytesLike, b: BytesLike, num_bits: int) -> float:
     """Return 1 - distance / num_bits; the padding bits of the last byte do not count.
 
     >>> binary_similarity(bytes([0xF0]), bytes([0xE7]), 4)

@@ -15,7 +15,7 @@ from cgcython import kernels
 from cgcython.arrays import as_float32, as_matrix, as_vector, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.codecs import codebook_file, training
-from cgcython.codecs.base import output, require_finite_rows
+from cgcython.codecs.checks import output, require_finite_rows
 from cgcython.codecs.pq_tables import Norms, SearchTables, cosine_tables, norms_of
 from cgcython.errors import (
     CodebookCorrupt,

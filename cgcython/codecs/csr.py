@@ -1,12 +1,19 @@
 """Rows of sparse vectors as three columns: edges, indices and weights, as scipy keeps them."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from cgcython.arrays import as_float32
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.records import SparseVector
+from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt32Array
+
+Columns: TypeAlias = tuple[Int64Array, UInt32Array, Float32Array]  # edges, indices, weights
 
 
-def joined(vectors):
+def joined(vectors: Sequence[SparseVector]) -> Columns:
     """Return the (indptr i64, indices u32, weights f32) of a list of SparseVector."""
     indptr = np.zeros(len(vectors) + 1, np.int64)
     np.cumsum([vector.nnz for vector in vectors], out=indptr[1:])
@@ -15,12 +22,12 @@ def joined(vectors):
     return indptr, np.concatenate(indices), np.concatenate(weights)
 
 
-def checked(indptr, indices, weights, dim):
+def checked(edges: Any, positions: Any, values: ArrayLike, dim: int) -> Columns:
     """Return columns in the types of `joined`; the order within a row is not looked at.
 
     Raises InvalidInput or DimensionMismatch where they are no rows of vectors of `dim` values.
     """
-    indptr, indices, weights = np.asarray(indptr), np.asarray(indices), as_float32(weights)
+    indptr, indices, weights = np.asarray(edges), np.asarray(positions), as_float32(values)
     if indices.ndim != 1 or indices.shape != weights.shape:
         raise DimensionMismatch(expected=indices.shape, actual=weights.shape, what="weights")
     _require_edges(indptr, len(indices))
@@ -32,14 +39,14 @@ def checked(indptr, indices, weights, dim):
     )
 
 
-def _require_edges(indptr, length):
+def _require_edges(indptr: Array, length: int) -> None:
     whole = indptr.ndim == 1 and indptr.dtype.kind in "ui" and indptr.size > 0
     if not (whole and indptr[0] >= 0 and indptr[-1] <= length and _ascends(indptr)):
         expected = f"whole numbers ascending from 0 to {length}"
         raise InvalidInput(what="indptr", expected=expected, actual=indptr)
 
 
-def _require_range(indices, dim):
+def _require_range(indices: Array, dim: int) -> None:
     if indices.size and indices.dtype.kind not in "ui":
         raise InvalidInput(what="indices", expected="whole numbers", actual=indices.dtype)
     outside = np.flatnonzero((indices < 0) | (indices >= dim))
@@ -48,5 +55,5 @@ def _require_range(indices, dim):
         raise InvalidInput(what="indices", expected=f"0 to {dim - 1}", actual=actual)
 
 
-def _ascends(edges):
+def _ascends(edges: Array) -> bool:
     return bool(np.all(edges[1:] >= edges[:-1]))

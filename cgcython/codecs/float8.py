@@ -2,56 +2,75 @@
 
 from dataclasses import dataclass
 from itertools import repeat
+from math import isfinite
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_matrix, as_vector
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import (
-    cosine_loss,
+from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.checks import (
+    Column,
     invalid,
     output,
     output_columns,
-    payloads,
-    records_of,
     require_columns,
     require_finite_rows,
     require_kind,
-    rows_as,
+    require_rows,
 )
+from cgcython.codecs.rows import embeddings_of, payloads, tuples_of
+from cgcython.frames import Layout
 from cgcython.metadata import Float8Metadata
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.types import ArrayLike, BytesLike, Float32Array
 
 E4M3_MAX = 448.0
 F32_MAX = float(np.finfo(np.float32).max)
 LARGEST_SCALE = F32_MAX / E4M3_MAX
 
 
+def _size(dim: int, metadata: Float8Metadata) -> int:
+    return dim
+
+
+def _wrong(dim: int, metadata: Float8Metadata, data: BytesLike) -> str | None:
+    scale, bias = metadata
+    return None if isfinite(scale) and isfinite(bias) else f"scale is {scale}, bias is {bias}"
+
+
 @dataclass(frozen=True)
-class Float8Codec:
-    """E4M3 codes, scaled so that each embedding's peak lands on 448."""
+class Float8Codec(Codec):
+    """E4M3 codes, scaled so that each embedding's peak lands on 448.
+
+    Batches have the columns `codes` [n, dim] u8 and `scales` [n] f32.
+    """
 
     dim: int
-    method = QuantizationMethod.FLOAT8_E4M3
 
-    def encode(self, values):
-        """Return the record of one embedding.
+    method = QuantizationMethod.FLOAT8_E4M3
+    layouts = (Layout.of(1, method, Float8Metadata, "<ff", size=_size, wrong=_wrong),)
+    inputs = InputKind.DENSE
+    columns = ("codes", "scales")
+    ratio, max_loss = 4.0, 0.003
+
+    def encode(self, values: ArrayLike) -> QuantizedEmbedding:
+        """Return the quantized embedding of `dim` values.
 
         >>> Float8Codec(dim=2).encode([1.0, -0.5]).data.hex()
         '7ef6'
         """
-        encoded = kernels.e4m3.encode_vector(values, self.dim)
-        if encoded is None:
-            encoded = kernels.e4m3.encode_vector(as_vector(values, self.dim), self.dim)
-        data, scale = encoded
+        data, scale = kernels.e4m3.encode_vector(values, self.dim) or self._converted(values)
         # The named constructor, which is Python, takes twice as long.
         metadata = tuple.__new__(Float8Metadata, (scale, 0.0))
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
-    def decode(self, quantized, out=None):
-        """Return the values of a record, code * scale + bias; any scale and bias are honoured."""
+    def decode(
+        self, quantized: QuantizedEmbedding, out: Float32Array | None = None
+    ) -> Float32Array:
+        """Return the values, code * scale + bias; any scale and bias are honoured."""
         data, metadata = quantized.data, quantized.metadata
         if not (
             quantized.method is self.method
@@ -68,54 +87,61 @@ class Float8Codec:
         values = kernels.e4m3.decode_vector(data, scale, bias, out)
         return output(out, (self.dim,)) if values is None else values
 
-    def encode_batch(self, values, num_threads=1, out=None):
+    def encode_batch(
+        self, values: ArrayLike, num_threads: int = 1, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
-        values = as_matrix(values, self.dim, finite=False)
-        codes, scales = output_columns(out, self, **self._columns(len(values)))
+        matrix = as_matrix(values, self.dim, finite=False)
+        codes, scales = output_columns(out, self, **self._columns(len(matrix)))
 
-        def encode(start, stop):
+        def encode(start: int, stop: int) -> None:
             rows = slice(start, stop)
-            first = kernels.e4m3.encode_rows(values[rows], codes[rows], scales[rows])
-            require_finite_rows(first, values[rows], start)
+            first = kernels.e4m3.encode_rows(matrix[rows], codes[rows], scales[rows])
+            require_finite_rows(first, matrix[rows], start)
 
-        split_rows(encode, len(values), num_threads)
+        split_rows(encode, len(matrix), num_threads)
         columns = {"codes": codes, "scales": scales}
         return QuantizedBatch(self.method, self.dim, columns)
 
-    def decode_batch(self, batch, num_threads=1, out=None):
+    def decode_batch(
+        self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
+    ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim]."""
-        codes, scales = require_columns(batch, self, **self._columns(len(batch)))
+        columns = self._columns(require_rows(batch, self))
+        codes, scales = require_columns(batch, self, **columns)
         if not np.all(np.abs(scales) <= LARGEST_SCALE):
             raise invalid(self, "a scale overflows float32")
         values = output(out, codes.shape)
 
-        def decode(start, stop):
+        def decode(start: int, stop: int) -> None:
             rows = slice(start, stop)
             kernels.e4m3.decode_rows(codes[rows], scales[rows], values[rows])
 
-        split_rows(decode, len(batch), num_threads)
+        split_rows(decode, len(codes), num_threads)
         return values
 
-    def row(self, batch, i):
-        """Return row i of a batch as a record."""
+    def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
+        """Return row i of a batch as a quantized embedding."""
         codes, scales = batch.columns["codes"], batch.columns["scales"]
         metadata = Float8Metadata(float(scales[i]))
         return QuantizedEmbedding(self.method, self.dim, codes[i].tobytes(), metadata)
 
-    def rows(self, batch):
-        """Return all rows of a batch as records."""
+    def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
+        """Return all rows of a batch as quantized embeddings."""
         codes, scales = batch.columns["codes"], batch.columns["scales"].tolist()
-        return records_of(self, payloads(codes), rows_as(Float8Metadata, scales, repeat(0.0)))
+        return embeddings_of(self, payloads(codes), tuples_of(Float8Metadata, scales, repeat(0.0)))
 
-    def expected_size(self, count=None):
-        """Return the bytes of one record: one per value."""
+    def expected_size(self, count: int | None = None) -> int:
+        """Return the bytes of one embedding: one per value."""
         return self.dim
 
-    def loss(self, original, decoded):
-        """Return 1 - cosine."""
-        return cosine_loss(original, decoded)
+    def _converted(self, values: ArrayLike) -> tuple[bytes, float]:
+        """Return the codes and scale of what is no float32 array yet, or say what is wrong."""
+        encoded = kernels.e4m3.encode_vector(as_vector(values, self.dim), self.dim)
+        assert encoded is not None  # as_vector returns what the kernel takes
+        return encoded
 
-    def _require_range(self, scale, bias):
+    def _require_range(self, scale: float, bias: float) -> None:
         try:
             largest = abs(scale) * E4M3_MAX + abs(bias)
         except TypeError:
@@ -123,5 +149,5 @@ class Float8Codec:
         if not largest <= F32_MAX:
             raise invalid(self, f"scale {scale} and bias {bias} overflow float32")
 
-    def _columns(self, rows):
+    def _columns(self, rows: int) -> dict[str, Column]:
         return {"codes": ((rows, self.dim), np.uint8), "scales": ((rows,), np.float32)}

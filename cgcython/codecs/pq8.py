@@ -2,29 +2,42 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import (
-    cosine_loss,
+from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.checks import (
     invalid,
     output,
     output_columns,
-    payloads,
     require_columns,
     require_kind,
+    require_rows,
 )
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.errors import CodebookMissing
+from cgcython.codecs.rows import embeddings_of, payloads
+from cgcython.errors import CodebookMissing, InvalidInput
+from cgcython.frames import Layout
 from cgcython.metadata import PQ8Metadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.types import ArrayLike, BytesLike, Float32Array
+
+
+def _size(dim: int, metadata: PQ8Metadata) -> int:
+    return metadata.num_subvectors
+
+
+def _wrong(dim: int, metadata: PQ8Metadata, data: BytesLike) -> str | None:
+    return None if metadata.num_subvectors >= 1 else "no subvectors"
 
 
 @dataclass(frozen=True)
-class PQ8Codec:
-    """The codes of one codebook.
+class PQ8Codec(Codec):
+    """The codes of one codebook. Batches have the column `codes` [n, M] u8.
 
     >>> codec = PQ8Codec(PQ8Codebook(np.zeros((8, 256, 1)) + np.arange(256)[:, None]))
     >>> codec.encode([0, 1, 2.4, 2.6, 255, 300, -9, 7]).data.hex()
@@ -32,25 +45,42 @@ class PQ8Codec:
     """
 
     codebook: PQ8Codebook
+
     method = QuantizationMethod.PQ8
+    layouts = (Layout.of(3, method, PQ8Metadata, "<IB", size=_size, wrong=_wrong),)
+    inputs = InputKind.DENSE
+    columns = ("codes",)
+    ratio, max_loss = 32.0, 0.05
+    needs_codebook, untrained_bytes = True, 8
+
+    @classmethod
+    def for_dimension(
+        cls, dim: int, codebook: PQ8Codebook | None = None, **settings: Any
+    ) -> "PQ8Codec":
+        """Return the codec of a codebook, which knows its own dimension."""
+        if codebook is None:
+            raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=None)
+        return cls(codebook)
 
     @cached_property
-    def dim(self):
+    def dim(self) -> int:
         """The number of values of an embedding."""
         return self.codebook.embedding_dim
 
     @cached_property
-    def metadata(self):
-        """The metadata of every record of this codec."""
+    def metadata(self) -> PQ8Metadata:
+        """The metadata of all that this codec encodes."""
         return PQ8Metadata(self.codebook.codebook_id, self.codebook.num_subvectors)
 
-    def encode(self, values):
-        """Return the record of one embedding."""
+    def encode(self, values: ArrayLike) -> QuantizedEmbedding:
+        """Return the quantized embedding of `dim` values."""
         codes = self.codebook.quantize(values)
         return QuantizedEmbedding(self.method, self.dim, codes, self.metadata)
 
-    def decode(self, quantized, out=None):
-        """Return the values of a record.
+    def decode(
+        self, quantized: QuantizedEmbedding, out: Float32Array | None = None
+    ) -> Float32Array:
+        """Return the values that codes stand for.
 
         Raises CodebookMissing where another codebook made the codes.
 
@@ -70,42 +100,39 @@ class PQ8Codec:
             raise invalid(self, "a value is not finite")
         return out
 
-    def encode_batch(self, values, num_threads=1, out=None):
+    def encode_batch(
+        self, values: ArrayLike, num_threads: int = 1, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
         codes = None
         if out is not None:
-            shape = (len(values), self.codebook.num_subvectors)
+            shape = (len(np.asarray(values)), self.codebook.num_subvectors)
             (codes,) = output_columns(out, self, codes=(shape, np.uint8))
         codes = self.codebook.encode(values, num_threads=num_threads, out=codes)
         return QuantizedBatch(self.method, self.dim, {"codes": codes}, self.metadata._asdict())
 
-    def decode_batch(self, batch, num_threads=1, out=None):
+    def decode_batch(
+        self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
+    ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim]; errors as in `decode`."""
-        shape = (len(batch), self.codebook.num_subvectors)
+        shape = (require_rows(batch, self), self.codebook.num_subvectors)
         (codes,) = require_columns(batch, self, codes=(shape, np.uint8))
         self._require_codebook(batch.shared.get("codebook_id"), batch.shared.get("num_subvectors"))
         return self.codebook.decode(codes, num_threads=num_threads, out=out)
 
-    def row(self, batch, i):
-        """Return row i of a batch as a record."""
+    def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
+        """Return row i of a batch as a quantized embedding."""
         data = batch.columns["codes"][i].tobytes()
         return QuantizedEmbedding(self.method, self.dim, data, self.metadata)
 
-    def rows(self, batch):
-        """Return all rows of a batch as records."""
-        return [
-            QuantizedEmbedding(self.method, self.dim, data, self.metadata)
-            for data in payloads(batch.columns["codes"])
-        ]
+    def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
+        """Return all rows of a batch as quantized embeddings."""
+        return embeddings_of(self, payloads(batch.columns["codes"]), repeat(self.metadata))
 
-    def expected_size(self, count=None):
-        """Return the bytes of one record: one per part."""
+    def expected_size(self, count: int | None = None) -> int:
+        """Return the bytes of one embedding: one per part."""
         return self.codebook.num_subvectors
 
-    def loss(self, original, decoded):
-        """Return 1 - cosine."""
-        return cosine_loss(original, decoded)
-
-    def _require_codebook(self, codebook_id, num_subvectors):
+    def _require_codebook(self, codebook_id: Any, num_subvectors: Any) -> None:
         if (codebook_id, num_subvectors) != self.metadata:
             raise CodebookMissing(codebook_id=codebook_id)

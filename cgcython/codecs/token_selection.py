@@ -1,7 +1,12 @@
-"""Which tokens of a text are worth keeping: scorers, the number to keep, and the choice."""
+"""Token selection: the highest scores by magnitude or attention, or coverage of the others.
+
+COVERAGE is greedy facility location: it takes the token that raises the cosines of all tokens with
+their nearest kept one the most, until enough are kept.
+"""
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain, pairwise
@@ -10,15 +15,17 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens, as_vector
+from cgcython.checks import require_whole
 from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.errors import InvalidInput
 from cgcython.parallel import split_rows, split_weighted
 from cgcython.token_array import TokenArray
+from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike, UInt32Array
 
 _ROUNDING = 1e-9  # so that 40.000000000000007 tokens are 40
-_LEAST_SPREAD = 1e-3
-_PER_TOKEN = 200  # what a token costs to cover beside its cosines, in cosines
-MOST_TOKENS = 32767  # that all can be compared with all
+_LEAST_SPREAD = 1e-3  # of lengths, by which they say more than rounding noise does
+_PER_TOKEN = 200  # the time to cover a token besides its cosines, in cosines
+MOST_TOKENS = 32767  # of a text, so that the table of all cosines can be made
 
 
 class ImportanceScoringMethod(Enum):
@@ -46,22 +53,21 @@ class TokenPruningConfig:
     scoring_method: ImportanceScoringMethod = ImportanceScoringMethod.ATTENTION_BASED
     strict: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         require_part("target_compression", self.target_compression, largest=math.nextafter(1, 0))
-        if not isinstance(self.min_tokens, (int, np.integer)) or self.min_tokens < 1:
-            raise InvalidInput(what="min_tokens", expected="1 or more", actual=self.min_tokens)
+        require_whole(self.min_tokens, "min_tokens", least=1)
         require_method(self.scoring_method)
 
 
 @dataclass(frozen=True, eq=False)
 class PrunedEmbeddings:
-    """The kept tokens, where they stood (ascending) and the part of all that was removed.
+    """The kept tokens [kept, dim], their positions, ascending, and the part that was removed.
 
-    Pooled tokens stood where the token most like them did.
+    The position of a pooled token is that of its cluster's representative.
     """
 
-    embeddings: np.ndarray
-    retained_indices: np.ndarray
+    embeddings: Float32Array
+    retained_indices: Int64Array
     compression_ratio: float
 
 
@@ -71,11 +77,17 @@ class TokenPruningQuantizer:
 
     config: TokenPruningConfig = field(default_factory=TokenPruningConfig)
 
-    def prune(self, embeddings, attention_weights=None, pool=False):
+    def prune(
+        self,
+        embeddings: TokensLike,
+        attention_weights: ArrayLike | None = None,
+        pool: bool = False,
+    ) -> PrunedEmbeddings:
         """Return the tokens worth keeping: at least `min_tokens`, or all there are.
 
-        `pool=True` merges tokens that are alike (Ward's clustering) instead of dropping some;
-        the scoring method then decides nothing.
+        `embeddings` are a matrix [tokens, dim], `attention_weights` one number per token.
+        `pool=True` merges similar tokens by Ward clustering instead of dropping some, and then the
+        scoring method is not used. Warns where it has nothing to score by.
 
         >>> config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.MAX_ABS)
         >>> TokenPruningQuantizer(config).prune([[1.0], [3.0], [2.0], [0.0]]).retained_indices
@@ -85,23 +97,28 @@ class TokenPruningQuantizer:
         _warn(notice)
         return pruned
 
-    def prune_batch(self, documents, attention_weights=None, pool=False, num_threads=1):
+    def prune_batch(
+        self,
+        documents: TokenArray | Sequence[TokensLike],
+        attention_weights: Sequence[ArrayLike | None] | None = None,
+        pool: bool = False,
+        num_threads: int = 1,
+    ) -> list[PrunedEmbeddings]:
         """Return the pruned tokens of each document of a list or float32 TokenArray.
 
-        `attention_weights` are one vector per document. What would be warned of for several is
-        warned of once.
+        `attention_weights` are one vector per document. Each warning is given once.
         """
         weights = [None] * len(documents) if attention_weights is None else attention_weights
         if len(weights) != len(documents):
             raise InvalidInput(
                 what="attention_weights", expected=len(documents), actual=len(weights)
             )
-        getattr(documents, "require_values", int)()
-        covers = self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool
-        if covers and isinstance(documents, TokenArray):
-            return self._cover_batch(documents.compact(), num_threads)
+        if isinstance(documents, TokenArray):
+            documents.require_values()
+            if self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool:
+                return self._cover_batch(documents.compact(), num_threads)
 
-        def prune(start, stop):
+        def prune(start: int, stop: int) -> list[tuple[PrunedEmbeddings, str | None]]:
             return [self._prune(documents[i], weights[i], pool) for i in range(start, stop)]
 
         found = list(chain.from_iterable(split_rows(prune, len(documents), num_threads)))
@@ -109,8 +126,8 @@ class TokenPruningQuantizer:
             _warn(notice)
         return [pruned for pruned, _ in found]
 
-    def _cover_batch(self, documents, num_threads):
-        """Return what `prune` does for each of documents that lie one after another."""
+    def _cover_batch(self, documents: TokenArray, num_threads: int) -> list[PrunedEmbeddings]:
+        """Return what `prune` returns by COVERAGE for each document of a compact TokenArray."""
         part, least = 1 - self.config.target_compression, self.config.min_tokens
         _require_few(int(documents.counts.max(initial=0)))
         ends = np.cumsum([count_kept(count, part, least) for count in documents.counts.tolist()])
@@ -118,7 +135,7 @@ class TokenPruningQuantizer:
         kept = np.empty(places[-1], np.uint32)
         out = np.empty((len(kept), documents.dim), np.float32)
 
-        def cover(start, stop):
+        def cover(start: int, stop: int) -> None:
             _cover(documents[start:stop], places[start : stop + 1], kept, out)
 
         split_weighted(cover, documents.counts * (documents.counts + _PER_TOKEN), num_threads)
@@ -128,8 +145,10 @@ class TokenPruningQuantizer:
             for (a, b), count in zip(pairwise(places.tolist()), documents.counts.tolist())
         ]
 
-    def _prune(self, embeddings, attention_weights, pool):
-        """Return the PrunedEmbeddings and what to warn of, or None."""
+    def _prune(
+        self, embeddings: TokensLike, attention_weights: ArrayLike | None, pool: bool
+    ) -> tuple[PrunedEmbeddings, str | None]:
+        """Return the PrunedEmbeddings, and a warning or None."""
         config, tokens = self.config, as_tokens(embeddings)
         count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
         removed = 1 - count / len(tokens) if len(tokens) else 0.0
@@ -143,7 +162,7 @@ class TokenPruningQuantizer:
         return PrunedEmbeddings(out, kept.astype(np.int64), removed), notice
 
 
-def count_kept(tokens, part, least=1):
+def count_kept(tokens: int, part: float, least: int = 1) -> int:
     """Return how many of some tokens to keep.
 
     >>> count_kept(100, 1 - 0.6), count_kept(5, 0.5), count_kept(0, 0.5)
@@ -152,29 +171,42 @@ def count_kept(tokens, part, least=1):
     return min(tokens, max(math.ceil(tokens * part - _ROUNDING), least))
 
 
-def choose_tokens(tokens, count, method, attention_weights=None, strict=False):
+def choose_tokens(
+    tokens: Float32Array,
+    count: int,
+    method: ImportanceScoringMethod,
+    attention_weights: ArrayLike | None = None,
+    strict: bool = False,
+) -> tuple[UInt32Array, Float32Array]:
     """Return the ascending positions (u32) of the tokens to keep and the importance of each."""
     kept, importance, notice = _chosen(tokens, count, method, attention_weights, strict)
     _warn(notice)
     return kept, importance
 
 
-def require_part(what, value, largest):
+def require_part(what: str, value: object, largest: float) -> None:
     """Check that a number lies above 0 and does not exceed `largest`."""
     if not isinstance(value, (int, float, np.number)) or not 0 < value <= largest:
         expected = "above 0 and below 1" if largest < 1 else "above 0, at most 1"
         raise InvalidInput(what=what, expected=expected, actual=value)
 
 
-def require_method(method):
+def require_method(method: object) -> None:
     """Check that a scoring method is one."""
     if not isinstance(method, ImportanceScoringMethod):
         names = ", ".join(known.name for known in ImportanceScoringMethod)
         raise InvalidInput(what="scoring_method", expected=names, actual=method)
 
 
-def _chosen(tokens, count, method, attention_weights, strict, out=None):
-    """Return what `choose_tokens` does, and what to warn of, or None; kept tokens go to `out`."""
+def _chosen(
+    tokens: Float32Array,
+    count: int,
+    method: ImportanceScoringMethod,
+    attention_weights: ArrayLike | None,
+    strict: bool,
+    out: Float32Array | None = None,
+) -> tuple[UInt32Array, Float32Array, str | None]:
+    """Return positions and importance as `choose_tokens`, and a warning; write tokens to `out`."""
     kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
     if method is ImportanceScoringMethod.COVERAGE:
         _require_few(len(tokens))
@@ -186,7 +218,7 @@ def _chosen(tokens, count, method, attention_weights, strict, out=None):
     missing = by_attention and attention_weights is None
     if missing and strict:
         raise InvalidInput(what="attention_weights", expected=f"{len(tokens)} weights", actual=None)
-    if by_attention and not missing:
+    if by_attention and attention_weights is not None:
         scores = as_vector(attention_weights, len(tokens))
         kernels.tokens.select_top(scores, kept)
         _gather(tokens, kept, out)
@@ -196,8 +228,13 @@ def _chosen(tokens, count, method, attention_weights, strict, out=None):
     return kept, scores[kept], notice
 
 
-def _select(tokens, method, kept, out):
-    """Write the positions of the best tokens, and these, by what a kernel scores; return scores."""
+def _select(
+    tokens: Float32Array,
+    method: ImportanceScoringMethod,
+    kept: UInt32Array,
+    out: Float32Array | None,
+) -> Float32Array:
+    """Score the tokens, write the best ones' positions and values, and return the scores."""
     scores = np.empty(len(tokens), np.float32)
     name = _SCORERS.get(method, "magnitude")  # attention without weights too
     if out is None:
@@ -208,13 +245,16 @@ def _select(tokens, method, kept, out):
     return scores
 
 
-def _gather(tokens, kept, out):
+def _gather(tokens: Float32Array, kept: UInt32Array, out: Float32Array | None) -> None:
     if out is not None:
         kernels.tokens.gather(tokens, kept, out)
 
 
-def _cover(documents, places, kept, out):
-    """Write the kept positions and tokens of some documents, each at its places."""
+def _cover(documents: TokenArray, places: Int64Array, kept: UInt32Array, out: Float32Array) -> None:
+    """Write the positions and values of the tokens that each of some documents keeps.
+
+    Document i writes rows places[i] to places[i + 1] of `kept` and `out`.
+    """
     offsets, longest = documents.offsets, int(documents.counts.max(initial=0))
     scratch = np.empty(kernels.coverage.cover_scratch(longest, documents.dim), np.uint8)
     gains = np.empty(len(kept), np.float32)
@@ -225,8 +265,8 @@ def _cover(documents, places, kept, out):
     kernels.tokens.gather(values, rows.astype(np.uint32), out[span])
 
 
-def _notice(scores, method, missing):
-    """Return what to warn of: missing attention weights, or lengths that tell nothing."""
+def _notice(scores: Float32Array, method: ImportanceScoringMethod, missing: bool) -> str | None:
+    """Return a warning of missing attention weights or of equal lengths, or None."""
     if missing:
         told = "no attention weights: tokens are scored by magnitude"
     elif method is ImportanceScoringMethod.EMBEDDING_MAGNITUDE and (
@@ -238,12 +278,12 @@ def _notice(scores, method, missing):
     return f"{told}; choose ImportanceScoringMethod.COVERAGE"
 
 
-def _warn(notice):
+def _warn(notice: str | None) -> None:
     if notice:
         warnings.warn(notice, stacklevel=3)
 
 
-def _require_few(count):
-    """Check that a table of all cosines can be made and their sums held."""
+def _require_few(count: int) -> None:
+    """Check that a table of the cosines of all pairs fits, and sums of its rows do too."""
     if count > MOST_TOKENS:
         raise InvalidInput(what="tokens", expected=f"at most {MOST_TOKENS}", actual=count)

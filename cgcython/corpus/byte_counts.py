@@ -1,8 +1,13 @@
 """Counts the bytes that encoding makes, beside what float32 would take."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from cgcython.base import QuantizationMethod
+from cgcython.base import ModelId, QuantizationMethod
+from cgcython.codecs.base import codec_class
+from cgcython.fingerprint import QuantizedFingerprint
+from cgcython.records import QuantizedBatch
 
 
 @dataclass
@@ -14,7 +19,7 @@ class EmbedderBytes:
     stored_bytes: int = 0
     float32_bytes: int = 0
 
-    def add(self, memories, stored_bytes, float32_bytes):
+    def add(self, memories: int, stored_bytes: int, float32_bytes: int) -> None:
         """Count some encoded embeddings."""
         self.memories += memories
         self.stored_bytes += stored_bytes
@@ -27,39 +32,40 @@ class ByteCounts:
     `stored_bytes` has the framing of records too; `largest` is the largest memory.
     """
 
-    def __init__(self):
-        self.embedders = {}
+    def __init__(self) -> None:
+        self.embedders: dict[ModelId, EmbedderBytes] = {}
         self.memories = self.stored_bytes = self.largest = 0
 
-    def add_records(self, records):
+    def add_records(self, records: Iterable[QuantizedFingerprint]) -> None:
         """Count QuantizedFingerprints, framing included in the total."""
         for record in records:
             for model_id, one in record.items():
                 self._embedder(model_id, one.method).add(1, one.size_bytes, one.original_bytes)
             self._add_memory(record.size_bytes)
 
-    def add_batches(self, batches, sizes):
+    def add_batches(self, batches: Mapping[ModelId, QuantizedBatch], sizes: Iterable[int]) -> None:
         """Count QuantizedBatches `{ModelId: batch}` and the bytes of each memory in all of them."""
         for model_id, batch in batches.items():
             counts = self._embedder(model_id, batch.method)
-            counts.add(len(batch), batch.nbytes, float32_bytes(batch))
+            float32_bytes = codec_class(batch.method).batch_float32_bytes(batch)
+            counts.add(len(batch), batch.nbytes, float32_bytes)
         for size in sizes:
             self._add_memory(int(size))
 
-    def _embedder(self, model_id, method):
+    def _embedder(self, model_id: ModelId, method: QuantizationMethod) -> EmbedderBytes:
         return self.embedders.setdefault(model_id, EmbedderBytes(method.value))
 
-    def _add_memory(self, size):
+    def _add_memory(self, size: int) -> None:
         self.memories += 1
         self.stored_bytes += size
         self.largest = max(self.largest, size)
 
     @property
-    def float32_bytes(self):
+    def float32_bytes(self) -> int:
         """What all of it would take as float32."""
         return sum(one.float32_bytes for one in self.embedders.values())
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the counts for JSON."""
         return {
             "memories": self.memories,
@@ -70,13 +76,3 @@ class ByteCounts:
                 one.short: vars(counts) for one, counts in sorted(self.embedders.items())
             },
         }
-
-
-def float32_bytes(batch):
-    """Return the bytes of a batch's embeddings as float32 values, pairs or tokens."""
-    match batch.method:
-        case QuantizationMethod.SPARSE_NATIVE:
-            return 8 * int(batch.columns["nnz"].sum())
-        case QuantizationMethod.TOKEN_PRUNING:
-            return 4 * batch.original_dim * int(batch.columns["original_tokens"].sum())
-    return 4 * batch.original_dim * len(batch)

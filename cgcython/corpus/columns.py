@@ -6,32 +6,35 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.records import SparseVector
-from cgcython.types import Array
+from cgcython.types import Array, Float32Array, Int64Array
 
 
 @dataclass(frozen=True, eq=False)
 class DenseColumn:
     """A matrix, one row per embedding."""
 
-    values: np.ndarray
+    values: Array
 
     parts = ("values",)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require(self.values, "values", "fiu", 2)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.values)
 
-    def check_dimension(self, dimension):
+    def check_dimension(self, dimension: int) -> None:
+        """Raise DimensionMismatch unless the rows are of this dimension."""
         _match(dimension, self.values.shape[1], "values")
 
-    def __getitem__(self, index):
-        return self.values[index]
+    def __getitem__(self, index: int) -> Array:
+        row: Array = self.values[index]
+        return row
 
-    def batch(self, start, stop):
+    def batch(self, start: int, stop: int) -> Float32Array:
         """Return rows start to stop as the batch encoders take them."""
         return np.ascontiguousarray(self.values[start:stop], np.float32)
 
@@ -40,31 +43,32 @@ class DenseColumn:
 class SparseColumn:
     """CSR arrays; the vocabulary is the profile's, set by `check_dimension`."""
 
-    indptr: np.ndarray
-    indices: np.ndarray
-    weights: np.ndarray
+    indptr: Array
+    indices: Array
+    weights: Array
     dimension: int = 0
 
     parts = ("indptr", "indices", "weights")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require(self.indptr, "indptr", "iu", 1)
         _require(self.indices, "indices", "iu", 1)
         _require(self.weights, "weights", "f", 1)
         _require_offsets(self.indptr, len(self.indices), "indptr")
         _match(len(self.indices), len(self.weights), "weights")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.indptr) - 1
 
-    def check_dimension(self, dimension):
+    def check_dimension(self, dimension: int) -> None:
+        """Take the dimension of the vectors, which their columns do not tell."""
         object.__setattr__(self, "dimension", dimension)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> SparseVector:
         row = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
         return SparseVector(self.indices[row], self.weights[row], self.dimension)
 
-    def batch(self, start, stop):
+    def batch(self, start: int, stop: int) -> tuple[Int64Array, Array, Array, int]:
         """Return vectors start to stop as the batch encoders take them."""
         first, last = int(self.indptr[start]), int(self.indptr[stop])
         indptr = np.asarray(self.indptr[start : stop + 1], np.int64) - first
@@ -75,26 +79,27 @@ class SparseColumn:
 class TokenColumn:
     """The tokens of all texts in one matrix, and where each text begins."""
 
-    values: np.ndarray
-    offsets: np.ndarray
+    values: Array
+    offsets: Array
 
     parts = ("values", "offsets")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _require(self.values, "values", "fiu", 2)
         _require(self.offsets, "offsets", "iu", 1)
         _require_offsets(self.offsets, len(self.values), "offsets")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def check_dimension(self, dimension):
+    def check_dimension(self, dimension: int) -> None:
+        """Raise DimensionMismatch unless the rows are of this dimension."""
         _match(dimension, self.values.shape[1], "values per token")
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Array:
         return self.values[int(self.offsets[index]) : int(self.offsets[index + 1])]
 
-    def batch(self, start, stop):
+    def batch(self, start: int, stop: int) -> list[Float32Array]:
         """Return the token matrices start to stop as the batch encoders take them."""
         return [np.ascontiguousarray(self[i], np.float32) for i in range(start, stop)]
 
@@ -103,18 +108,19 @@ Column: TypeAlias = DenseColumn | SparseColumn | TokenColumn
 Embedding: TypeAlias = Array | SparseVector
 
 
-def kind_of(method):
+def kind_of(method: QuantizationMethod) -> type[Column]:
     """Return the kind of column that a method encodes."""
-    return _KINDS.get(method, DenseColumn)
+    return _KINDS[codec_class(method).inputs]
 
 
-_KINDS = {
-    QuantizationMethod.SPARSE_NATIVE: SparseColumn,
-    QuantizationMethod.TOKEN_PRUNING: TokenColumn,
+_KINDS: dict[InputKind, type[Column]] = {
+    InputKind.DENSE: DenseColumn,
+    InputKind.SPARSE: SparseColumn,
+    InputKind.TOKENS: TokenColumn,
 }
 
 
-def _require(array, name, kinds, ndim):
+def _require(array: Array, name: str, kinds: str, ndim: int) -> None:
     if array.dtype.kind not in kinds or array.ndim != ndim:
         numbers = "whole numbers" if "f" not in kinds else "numbers"
         raise InvalidInput(
@@ -124,7 +130,7 @@ def _require(array, name, kinds, ndim):
         )
 
 
-def _require_offsets(offsets, total, name):
+def _require_offsets(offsets: Array, total: int, name: str) -> None:
     steps = np.diff(offsets.astype(np.int64))
     if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and np.all(steps >= 0)):
         raise InvalidInput(
@@ -134,6 +140,6 @@ def _require_offsets(offsets, total, name):
         )
 
 
-def _match(expected, actual, what):
+def _match(expected: int, actual: int, what: str) -> None:
     if expected != actual:
         raise DimensionMismatch(expected=expected, actual=actual, what=what)

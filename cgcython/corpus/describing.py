@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from cgcython.base import ModelId, QuantizationMethod
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
 from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
-from cgcython.corpus.byte_counts import float32_bytes
 from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import QuantizedFingerprint
@@ -170,7 +170,8 @@ def _parts_of_shards(found: Iterable[shards.Shard]) -> list[Facts]:
     for shard in found:
         for model_id, (batch, _) in shard.parts.items():
             part = parts(model_id, batch.method, batch.shared.get("layout"))
-            part.add(len(batch), batch.nbytes, float32_bytes(batch))
+            float32_bytes = codec_class(batch.method).batch_float32_bytes(batch)
+            part.add(len(batch), batch.nbytes, float32_bytes)
     return parts.facts()
 
 

@@ -4,8 +4,10 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import ModelId, Profile
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sizes import train_smallest
 from cgcython.corpus.legacy_source import LegacySource
 from cgcython.types import Array, Float32Array, TrainingProgress
@@ -20,7 +22,7 @@ def lacking_codebooks(
     return [
         one
         for one in source.embedders
-        if one in profile and profile[one].method is QuantizationMethod.PQ8 and one not in known
+        if one in profile and codec_class(profile[one].method).needs_codebook and one not in known
     ]
 
 
@@ -34,7 +36,7 @@ def train_on(
     vectors = (one for one in source.values(model_id) if isinstance(one, np.ndarray))
     codebook, _ = train_smallest(
         sample(vectors, SAMPLES),
-        QuantizationMethod.PQ8.max_recall_loss(),
+        PQ8Codec.max_loss,
         rotation="pca",  # a refined one loses a little less and takes far longer
         num_threads=num_threads,
         progress=progress,

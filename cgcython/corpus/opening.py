@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from cgcython.base import ModelId, Profile, ProfileName
 from cgcython.corpus.array_files import ONLY, open_arrays
-from cgcython.corpus.columns import kind_of
+from cgcython.corpus.columns import Column, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.specs import IDS, Spec
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
@@ -120,7 +120,8 @@ def _column(model_id: ModelId, parts: _Parts, profile: Profile) -> CorpusColumn:
     if parts or any(array is None for array in arrays):
         expected = ", ".join(kind.parts)
         raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual="others")
-    column = kind(*arrays)
+    make: Callable[..., Column] = kind
+    column = make(*arrays)
     column.check_dimension(embedder.dimension)
     return CorpusColumn(column, None if rows is None else _checked_rows(rows, len(column)))
 

@@ -123,7 +123,7 @@ class ShardReader:
     def _decoded(self, batch: QuantizedBatch, num_threads: int) -> list[Embedding]:
         if "offsets" not in batch.columns:
             return list(self.router.dequantize_batch(batch, num_threads))
-        codec = self.router.encoders[batch.method].decoder(batch)
+        codec = self.router.decoder(batch)
         return [codec.decode(codec.row(batch, i)) for i in range(len(batch))]
 
 

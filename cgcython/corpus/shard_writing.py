@@ -10,7 +10,8 @@ from zlib import crc32
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile, ProfileName, QuantizationMethod
+from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
@@ -94,7 +95,7 @@ class ShardWriter(CorpusWriter):
         books = {
             one: router.codebooks[one]
             for one in corpus
-            if corpus.profile[one].method is QuantizationMethod.PQ8
+            if codec_class(corpus.profile[one].method).needs_codebook
         }
         self._facts = {
             "memories": corpus.num_memories,
@@ -177,13 +178,11 @@ class ShardWriter(CorpusWriter):
         step: int,
         before: Mapping[ModelId, shards.ShardPart],
     ) -> dict[ModelId, shards.ShardPart]:
-        """Return the parts at a step of the ladder; those that keep their layout as they are."""
+        """Return the parts at a step of the ladder; those that keep their form as they are."""
         router, parts = self._router_for(corpus), {}
         for model_id, column in corpus.items():
-            layout = LADDER[step].layouts.get(corpus.profile[model_id].method)
-            kept = before.get(model_id)
-            if kept is not None and kept.batch.shared.get("layout") == layout:
-                parts[model_id] = kept
+            if step and router.codec(model_id, step) == router.codec(model_id, step - 1):
+                parts[model_id] = before[model_id]
                 continue
             first, last = column.within(start, stop)
             try:

@@ -1,47 +1,54 @@
 """The codebooks of the embedders that need one."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path, train_command
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput
+from cgcython.types import StrPath
 
 
 class Codebooks:
-    """The codebooks of the PQ-8 embedders, loaded when first asked for.
+    """The codebooks of the embedders whose method needs one, loaded when first asked for.
 
     They come from a mapping `ModelId -> PQ8Codebook` or from the folder that holds
     `pq8_codebooks/`.
     """
 
-    def __init__(self, source=None, profile=None):
+    def __init__(
+        self,
+        source: Mapping[Any, PQ8Codebook] | StrPath | None = None,
+        profile: ProfileName | None = None,
+    ) -> None:
         self._profile = Profile.named(profile)
-        is_path = isinstance(source, (str, os.PathLike))
-        given = {} if is_path or source is None else by_embedder(source)
-        self.folder = Path(source) if is_path else Path("models")
-        self._reads_files = is_path
-        self._loaded, self._by_id = {}, {}
+        self._reads_files = isinstance(source, (str, os.PathLike))
+        self.folder = Path(source) if isinstance(source, (str, os.PathLike)) else Path("models")
+        given = {} if self._reads_files or source is None else by_embedder(source)
+        self._loaded: dict[ModelId, PQ8Codebook] = {}
+        self._by_id: dict[int, PQ8Codebook] = {}
         for model_id, codebook in given.items():
             if profile is not None:
                 self._require_dimension(model_id, codebook)
             self._loaded[model_id] = codebook
             self.add(codebook)
 
-    def __getitem__(self, model_id):
+    def __getitem__(self, model_id: ModelId) -> PQ8Codebook:
         codebook = self._loaded.get(model_id)
         if codebook is None:
             codebook = self._loaded[model_id] = self._load(model_id)
             self.add(codebook)
         return codebook
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[ModelId]:
         """Iterate over the embedders that have a codebook."""
         return (one for one in self._embedders() if one in self._loaded or self._has_file(one))
 
-    def by_id(self, codebook_id):
+    def by_id(self, codebook_id: int) -> PQ8Codebook:
         """Return the codebook that made codes. Raises CodebookMissing where none has the id."""
         if codebook_id not in self._by_id:
             self.require(self)
@@ -50,32 +57,32 @@ class Codebooks:
         except KeyError:
             raise CodebookMissing(codebook_id=codebook_id) from None
 
-    def add(self, codebook):
+    def add(self, codebook: PQ8Codebook) -> None:
         """Make a codebook known to `by_id`, so that codes of an earlier training decode."""
         self._by_id[codebook.codebook_id] = codebook
 
-    def require(self, model_ids=None):
+    def require(self, model_ids: Iterable[ModelId] | None = None) -> None:
         """Load the codebooks of embedders, by default of all; raises CodebookMissing."""
         for model_id in self._embedders() if model_ids is None else model_ids:
             self[model_id]
 
-    def path(self, model_id):
+    def path(self, model_id: ModelId) -> Path:
         """Return the file of an embedder's codebook."""
         return codebook_path(self.folder, model_id.title)
 
-    def _embedders(self):
-        return [one for one, row in self._profile.items() if row.method is QuantizationMethod.PQ8]
+    def _embedders(self) -> list[ModelId]:
+        return [one for one, row in self._profile.items() if codec_class(row.method).needs_codebook]
 
-    def _has_file(self, model_id):
+    def _has_file(self, model_id: ModelId) -> bool:
         return self._reads_files and self.path(model_id).is_file()
 
-    def _load(self, model_id):
+    def _load(self, model_id: ModelId) -> PQ8Codebook:
         path = self.path(model_id)
         if not self._has_file(model_id):
             raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
         return require_own(PQ8Codebook.load(path, self._profile[model_id].dimension), model_id)
 
-    def _require_dimension(self, model_id, codebook):
+    def _require_dimension(self, model_id: ModelId, codebook: PQ8Codebook) -> None:
         expected, actual = self._profile[model_id].dimension, codebook.embedding_dim
         if expected != actual:
             raise DimensionMismatch(
@@ -83,7 +90,11 @@ class Codebooks:
             )
 
 
-def by_embedder(codebooks):
+# By embedder, in any spelling (the keys of a Mapping are invariant), or the folder of files.
+CodebookSource: TypeAlias = Codebooks | Mapping[Any, PQ8Codebook] | StrPath
+
+
+def by_embedder(codebooks: object) -> dict[ModelId, PQ8Codebook]:
     """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`, each its embedder's own.
 
     Raises InvalidInput.
@@ -99,7 +110,7 @@ def by_embedder(codebooks):
     return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
 
 
-def require_own(codebook, model_id):
+def require_own(codebook: PQ8Codebook, model_id: ModelId) -> PQ8Codebook:
     """Return a codebook that may serve an embedder.
 
     Raises InvalidInput for one whose `model` names another embedder. Any other text in `model`,

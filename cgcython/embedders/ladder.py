@@ -1,30 +1,13 @@
-"""The layouts a fingerprint may be kept in, from the finest to the smallest.
+"""The forms a fingerprint may be kept in, from the finest to the smallest.
 
 Each step gives up what costs least for the bytes it saves: weights of 8 bits rank as halves do,
-tokens of 4 bits nearly as E4M3 does, tokens of 2 bits keep a little less (docs/QUALITY.md).
+tokens of 4 bits nearly as E4M3 does, tokens of 2 bits keep a little less (docs/QUALITY.md). What a
+method does at a step is its codec's to say (`Codec.compact`).
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from cgcython.base import QuantizationMethod
-
-
-class Step(NamedTuple):
-    """What it is called, and the layout of each method that has several."""
-
-    name: str
-    layouts: Mapping[QuantizationMethod, str]
-
-
-def _step(weights, tokens):
-    return Step(
-        f"{tokens} tokens, {weights} weights",
-        {
-            QuantizationMethod.SPARSE_NATIVE: f"compact_{weights}",
-            QuantizationMethod.TOKEN_PRUNING: f"compact_{tokens}",
-        },
-    )
-
-
-LADDER = (_step("f16", "e4m3"), _step("u8", "e4m3"), _step("u8", "int4"), _step("u8", "int2"))
+LADDER = (  # the number of a step is its position
+    "e4m3 tokens, f16 weights",
+    "e4m3 tokens, u8 weights",
+    "int4 tokens, u8 weights",
+    "int2 tokens, u8 weights",
+)

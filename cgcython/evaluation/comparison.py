@@ -9,7 +9,7 @@ import numpy as np
 from cgcython.base import ModelId
 from cgcython.evaluation import metrics
 from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
-from cgcython.evaluation.representations import Exact
+from cgcython.evaluation.representations import Codes, Exact
 from cgcython.manifest import Manifest
 from cgcython.search.fusion import Ranking, fuse
 from cgcython.types import Array, Float32Array, Float64Array, Int64Array, Progress
@@ -130,7 +130,7 @@ class Contender:
     model_id: ModelId
     column: Column
     memories: Int64Array
-    coded: Representation
+    coded: Codes
     metric: str = "cosine"
 
     def ranked(
@@ -153,7 +153,7 @@ class Contender:
                 advance=advance,
             )
 
-        return ranking(Exact(self.coded.method)), ranking(self.coded)
+        return ranking(Exact(self.coded.inputs)), ranking(self.coded)
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _row(ranked: _Ranked, relevant: Sequence[Judged]) -> Row:
     losses = ranked.coded.losses
     return Row(
         one.model_id.short,
-        one.coded.method.value,
+        one.coded.codec.method.value,
         ", ".join(sorted(ranked.coded.layouts)) or None,
         count,
         len(judge.overlaps),

@@ -40,7 +40,7 @@ def contenders(
         if not len(column.embeddings):
             raise UsageError(f"{model_id.short} has no embeddings to evaluate")
         memories = column.memories(0, len(column.embeddings))
-        codec = router.encoders[corpus.profile[model_id].method].compact_codec(model_id, step)
+        codec = router.codec(model_id, step)
         coded = Codes(codec)
         if store is not None:
             coded = Stored(codec, router, _fetch(store, corpus, model_id, memories))

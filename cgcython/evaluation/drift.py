@@ -7,8 +7,8 @@ import numpy as np
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
 from cgcython.codecs.samples import as_source, some_rows
+from cgcython.embedders.route import DRIFT_TOLERANCE
 from cgcython.errors import InvalidInput
-from cgcython.router import DRIFT_TOLERANCE
 from cgcython.types import ArrayLike, UInt8Array
 
 MOST_ROWS = 10_000

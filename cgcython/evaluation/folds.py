@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import InputKind
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
@@ -32,7 +32,7 @@ class Rows(Protocol):
 class Folded:
     """Codes whose codebook depends on the row; `books` has one for each fold."""
 
-    method = QuantizationMethod.PQ8
+    inputs = InputKind.DENSE
 
     def __init__(self, books: Sequence[PQ8Codebook]) -> None:
         self.books = books

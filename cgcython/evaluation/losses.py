@@ -43,8 +43,7 @@ class LossSamples:
 
     def _codec(self, model_id: ModelId) -> Any:
         if model_id not in self._codecs:
-            encoder = self._router.encoders[self._router.profile[model_id].method]
-            self._codecs[model_id] = encoder.compact_codec(model_id)
+            self._codecs[model_id] = self._router.codec(model_id, step=0)
         return self._codecs[model_id]
 
     def summary(self) -> dict[ModelId, tuple[Loss, int]]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import InputKind
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.sizes import sizes_of
-from cgcython.codecs.sparse import LAYOUTS, SparseCodec
+from cgcython.codecs.sparse import SparseCodec
+from cgcython.codecs.sparse_layouts import NAMES
 from cgcython.evaluation import limits
 from cgcython.evaluation.comparison import Change, Judge, Judged, Loss
 from cgcython.evaluation.folds import Folded, Rows, require_enough, train_folds
@@ -72,7 +73,7 @@ class Projected:
     """Gaussian projections of documents and queries; losses would be those of projections."""
 
     def __init__(self, projected: Representation, dim: int, seed: int) -> None:
-        self.projected, self.method = projected, projected.method
+        self.projected, self.inputs = projected, projected.inputs
         rng = np.random.default_rng(seed)
         self.projection = rng.standard_normal((dim, PROJECTED_BITS)).astype(np.float32)
 
@@ -93,7 +94,7 @@ class Projected:
 
 def sparse_methods(dim: int) -> list[Method]:
     """Return the Methods of sparse vectors: their layouts."""
-    return [Method(one, (partial(Codes, SparseCodec(dim, one)),)) for one in LAYOUTS]
+    return [Method(one, (partial(Codes, SparseCodec(dim, one)),)) for one in NAMES]
 
 
 def dense_methods(dim: int) -> list[Method]:
@@ -189,7 +190,7 @@ def compare_methods(
         return rank(documents, column, queries, metric=metric, num_threads=num_threads)
 
     hear(done, total, FLOAT32)
-    exact = run(Exact(_exact_method(column)))
+    exact = run(Exact(_inputs_of(column)))
     judged = _judge(numbers, exact, exact, relevant)
     yield _row(embedder, Method(FLOAT32, ()), column, None, [(exact, judged)])
     for method in methods:
@@ -204,10 +205,8 @@ def compare_methods(
     hear(total, total, "done")
 
 
-def _exact_method(column: Column) -> QuantizationMethod:
-    """Return a method whose embeddings are of the column's kind; Exact encodes nothing."""
-    is_dense = isinstance(column[0], np.ndarray)
-    return QuantizationMethod.FLOAT8_E4M3 if is_dense else QuantizationMethod.SPARSE_NATIVE
+def _inputs_of(column: Column) -> InputKind:
+    return InputKind.DENSE if isinstance(column[0], np.ndarray) else InputKind.SPARSE
 
 
 def _judge(

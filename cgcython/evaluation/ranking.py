@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import InputKind
 from cgcython.evaluation import metrics
 from cgcython.evaluation.representations import Block
 from cgcython.parallel import split_rows
@@ -36,7 +36,7 @@ class Representation(Protocol):
     """Documents as float32 or as codes of some kind: what they lose, and what scores them."""
 
     @property
-    def method(self) -> QuantizationMethod: ...
+    def inputs(self) -> InputKind: ...
     @property
     def encode_us(self) -> float | None:
         """The µs that encoding one document took; None where nothing is encoded."""

@@ -1,38 +1,44 @@
-"""The sides that a corpus is ranked by: as float32, as codes made now, as records of a store.
+"""The representations that a corpus is ranked by: float32, codes made now, records of a store.
 
-A side turns a block of documents into a Block; only one block of a corpus is held at a time.
+A representation turns a block of documents into a Block; one block of a corpus is held at a time.
 """
 
 import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from cgcython.arrays import as_matrix
-from cgcython.base import QuantizationMethod
+from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
+from cgcython.records import QuantizedEmbedding
+from cgcython.router import QuantizationRouter
 from cgcython.search.scans import make_scan, scan_key
 from cgcython.search.sparse_scans import InvertedScan
 from cgcython.search.token_scans import Float32TokenScan
 from cgcython.search.vector_scan import VectorScan
+from cgcython.types import Float32Array
 
 NEAR_BYTES = 1 << 20
 ENOUGH_SECONDS, MOST_REPEATS = 0.2, 5
+Fetch: TypeAlias = Callable[[int, int], Sequence[QuantizedEmbedding]]  # of (first, count)
 
 
 class Block(NamedTuple):
-    """Some documents of a side: (rows, scan) pairs, losses as fractions, and bytes.
+    """Some documents in one representation: (rows, scan) pairs, losses as fractions, and bytes.
 
     `framed_bytes` counts what a fingerprint puts around each code too.
     """
 
-    scans: list
+    scans: list[tuple[Any, Any]]
     num_bytes: int
-    losses: np.ndarray | None = None
+    losses: Float32Array | None = None
     framed_bytes: int = 0
-    layouts: frozenset = frozenset()
+    layouts: frozenset[str] = frozenset()
 
 
 class Exact:
@@ -40,32 +46,44 @@ class Exact:
 
     encode_us: float | None = None
 
-    def __init__(self, method):
-        self.method = method
+    def __init__(self, inputs: InputKind) -> None:
+        self.inputs = inputs
 
-    def asked(self, queries):
-        """Return the queries as this side takes them."""
+    def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
+        """Return the queries as the scans take them, which is as they are."""
         return queries
 
-    def block(self, documents, first, num_threads=1):
-        """Return the Block of documents: rows, CSR columns or token matrices."""
-        match self.method:
-            case QuantizationMethod.SPARSE_NATIVE:
-                indptr, indices, weights, dimension = documents
-                indices, weights = np.asarray(indices, np.uint32), np.asarray(weights, np.float32)
-                scan = InvertedScan(np.asarray(indptr, np.int64), indices, weights, dimension)
-                num_bytes = 8 * len(indices)
-            case QuantizationMethod.TOKEN_PRUNING:
-                values = np.concatenate(documents)
-                counts = np.array([len(one) for one in documents], np.int64)
-                scan = Float32TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
-                num_bytes = values.nbytes
-            case _:
-                return Block(near(as_matrix(documents)), documents.nbytes)
-        return Block([(slice(None), scan)], num_bytes)
+    def block(self, documents: Any, first: int, num_threads: int = 1) -> Block:
+        """Return the Block of documents: rows [n, dim], CSR columns or token matrices."""
+        return _EXACT[self.inputs](documents)
 
 
-def near(values):
+def _exact_rows(rows: Float32Array) -> Block:
+    return Block(near(as_matrix(rows)), rows.nbytes)
+
+
+def _exact_sparse(columns: Any) -> Block:
+    indptr, indices, weights, dimension = columns
+    indices, weights = np.asarray(indices, np.uint32), np.asarray(weights, np.float32)
+    scan = InvertedScan(np.asarray(indptr, np.int64), indices, weights, dimension)
+    return Block([(slice(None), scan)], 8 * len(indices))
+
+
+def _exact_tokens(texts: Sequence[Float32Array]) -> Block:
+    values = np.concatenate(texts)
+    counts = np.array([len(one) for one in texts], np.int64)
+    scan = Float32TokenScan(values, np.cumsum(counts) - counts, counts, values.shape[1])
+    return Block([(slice(None), scan)], values.nbytes)
+
+
+_EXACT: dict[InputKind, Callable[[Any], Block]] = {
+    InputKind.DENSE: _exact_rows,
+    InputKind.SPARSE: _exact_sparse,
+    InputKind.TOKENS: _exact_tokens,
+}
+
+
+def near(values: Float32Array) -> list[tuple[Any, Any]]:
     """Return scans of few enough rows to stay in a core's cache while queries meet them."""
     step = max(1, NEAR_BYTES // max(1, values[:1].nbytes))
     parts = (slice(start, start + step) for start in range(0, len(values), step))
@@ -75,55 +93,58 @@ def near(values):
 class Codes(Exact):
     """What a codec makes of documents, timed on the first block."""
 
-    def __init__(self, codec):
-        super().__init__(codec.method)
+    def __init__(self, codec: Codec) -> None:
+        super().__init__(codec.inputs)
         self.codec, self.encode_us = codec, None
 
-    def block(self, documents, first, num_threads=1):
+    def block(self, documents: Any, first: int, num_threads: int = 1) -> Block:
+        """Return the Block of the codes of documents."""
         if self.encode_us is None:
             self.encode_us, batch = timed(self.codec.encode_batch, documents)
         else:
             batch = self.codec.encode_batch(documents, num_threads)
-        if self.method in (QuantizationMethod.SPARSE_NATIVE, QuantizationMethod.TOKEN_PRUNING):
-            decoded = None
-        else:
+        encoded, decoded = self.codec.rows(batch), None
+        if self.inputs is InputKind.DENSE:
             decoded = self.codec.decode_batch(batch, num_threads)
-        return self._block(documents, self.codec.rows(batch), decoded)
+        return self._block(documents, encoded, decoded)
 
-    def _block(self, documents, records, decoded=None):
-        """Return the Block of records; `decoded` where they are decoded already."""
-        groups = {}
-        for row, record in enumerate(records):
-            groups.setdefault(scan_key(record), []).append(row)
+    def _block(
+        self, documents: Any, encoded: Sequence[QuantizedEmbedding], decoded: Any = None
+    ) -> Block:
+        """Return the Block of quantized embeddings; `decoded` where they are decoded already."""
+        groups: dict[Any, list[int]] = {}
+        for row, one in enumerate(encoded):
+            groups.setdefault(scan_key(one), []).append(row)
         scans = [
-            (rows, make_scan([records[row] for row in rows], self._find_codebook))
+            (rows, make_scan([encoded[row] for row in rows], self._find_codebook))
             for rows in groups.values()
         ]
         if decoded is None:
-            decoded = [self._decode(record) for record in records]
+            decoded = [self._decode(one) for one in encoded]
+        names = {getattr(one.metadata, "layout", None) for one in encoded}
         return Block(
             scans,
-            sum(record.size_bytes for record in records),
+            sum(one.size_bytes for one in encoded),
             self._losses(documents, decoded),
-            sum(len(write_section(record)) for record in records),
-            frozenset(getattr(record.metadata, "layout", None) for record in records) - {None},
+            sum(len(write_section(one)) for one in encoded),
+            frozenset(name for name in names if name is not None),
         )
 
-    def _find_codebook(self, codebook_id):
-        return self.codec.codebook
+    def _find_codebook(self, codebook_id: int) -> PQ8Codebook:
+        codec: Any = self.codec
+        codebook: PQ8Codebook = codec.codebook  # which codecs of methods that need one have
+        return codebook
 
-    def _decode(self, record):
-        return self.codec.decode(record)
+    def _decode(self, quantized: QuantizedEmbedding) -> Any:
+        return self.codec.decode(quantized)
 
-    def _losses(self, documents, decoded):
-        match self.method:
-            case QuantizationMethod.SPARSE_NATIVE:
-                indptr, indices, weights, _ = documents
-                originals = [(indices[a:b], weights[a:b]) for a, b in pairwise(indptr)]
-            case QuantizationMethod.TOKEN_PRUNING:
-                originals = documents
-            case _:
-                return cosine_losses(documents, np.asarray(decoded))
+    def _losses(self, documents: Any, decoded: Any) -> Float32Array:
+        if self.inputs is InputKind.DENSE:
+            return cosine_losses(documents, np.asarray(decoded))
+        originals: Iterable[Any] = documents
+        if self.inputs is InputKind.SPARSE:
+            indptr, indices, weights, _ = documents
+            originals = [(indices[a:b], weights[a:b]) for a, b in pairwise(indptr)]
         losses = np.array([self.codec.loss(*pair) for pair in zip(originals, decoded)])
         return np.maximum(losses, 0.0)  # rounding may go below zero
 
@@ -134,26 +155,27 @@ class Stored(Codes):
     What encoding takes is still measured, on the first block.
     """
 
-    def __init__(self, codec, router, fetch):
+    def __init__(self, codec: Codec, router: QuantizationRouter, fetch: Fetch) -> None:
         super().__init__(codec)
         self.router, self.fetch = router, fetch
 
-    def block(self, documents, first, num_threads=1):
+    def block(self, documents: Any, first: int, num_threads: int = 1) -> Block:
+        """Return the Block of what is stored of documents from number `first` on."""
         if self.encode_us is None:
             self.encode_us, _ = timed(self.codec.encode_batch, documents)
-        count = len(documents[0]) - 1 if isinstance(documents, tuple) else len(documents)
+        count = len(documents[0]) - 1 if self.inputs is InputKind.SPARSE else len(documents)
         return self._block(documents, self.fetch(first, count))
 
-    def _find_codebook(self, codebook_id):
+    def _find_codebook(self, codebook_id: int) -> PQ8Codebook:
         return self.router.codebooks.by_id(codebook_id)
 
-    def _decode(self, record):
-        return self.router.dequantize(record)
+    def _decode(self, quantized: QuantizedEmbedding) -> Any:
+        return self.router.dequantize(quantized)
 
 
-def timed(encode, documents):
+def timed(encode: Callable[[Any], Any], documents: Any) -> tuple[float, Any]:
     """Return the µs that one of a batch takes on one thread (best of some), and the batch."""
-    best, spent, repeats = float("inf"), 0.0, 0
+    best, spent, repeats, batch = float("inf"), 0.0, 0, ()
     while repeats < MOST_REPEATS and spent < ENOUGH_SECONDS:
         started = time.perf_counter()
         batch = encode(documents)

@@ -1,12 +1,17 @@
 """Types of the sign code kernels; OUT arrays are written."""
 
+from typing import overload
+
 from typing_extensions import Buffer
 
 from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt32Array
 
+@overload
+def pack_vector(values: object, dim: int, threshold: float, out: None = None) -> bytes | None: ...
+@overload
 def pack_vector(
-    values: object, dim: int, threshold: float, out: UInt8Array | None = None
-) -> bytes | UInt8Array | None: ...
+    values: object, dim: int, threshold: float, out: UInt8Array
+) -> UInt8Array | None: ...
 def pack_rows(values: Float32Array, threshold: float, packed: UInt8Array) -> int: ...
 def unpack_vector(
     packed: bytes, num_bits: int, out: Float32Array | None = None

@@ -72,7 +72,7 @@ class ShardSearcher(Searcher):
             if model_id in shard.parts:
                 batch, rows = shard.parts[model_id]
                 ids = shard.ids if rows is None else shard.ids[rows]
-                codec = self.router.encoders[batch.method].decoder(batch)
+                codec = self.router.decoder(batch)
                 yield from zip(map(bytes, ids), codec.rows(batch))
 
     def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -90,7 +90,7 @@ class ShardSearcher(Searcher):
         row = None if part is None else _row_of(part, int(places.rows[at]))
         if part is None or row is None:
             return None
-        codec = self.router.encoders[part.batch.method].decoder(part.batch)
+        codec = self.router.decoder(part.batch)
         return codec.row(part.batch, row)
 
     @cached_property

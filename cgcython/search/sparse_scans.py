@@ -8,7 +8,8 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.sparse import LAYOUTS, SparseCodec
+from cgcython.codecs.sparse import SparseCodec
+from cgcython.codecs.sparse_layouts import NAMES, NUMBERS
 from cgcython.errors import DimensionMismatch
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated, gathered
@@ -37,7 +38,7 @@ class SparseScan(Scan):
     @classmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
         codec, (data, offsets) = SparseCodec(quantized[0].original_dim), concatenated(quantized)
-        layouts = [LAYOUTS.index(one.metadata.layout) for one in quantized]
+        layouts = [NUMBERS[one.metadata.layout] for one in quantized]
         columns: dict[str, Array] = {
             "data": data,
             "offsets": offsets,
@@ -129,7 +130,7 @@ class InvertedScan(SparseScan):
     """
 
     method, name = QuantizationMethod.SPARSE_NATIVE, "sparse"
-    layouts = LAYOUTS
+    layouts = NAMES
     kept: ClassVar[Forms] = {
         "indptr": ArrayForm("I64", ("rows + 1",)),
         "indices": ArrayForm("U32", (NONZEROS,)),

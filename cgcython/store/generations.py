@@ -5,13 +5,14 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from cgcython import frames
-from cgcython.base import EmbedderName, ModelId, QuantizationMethod
+from cgcython.base import EmbedderName, ModelId
 from cgcython.checks import require_whole
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest, section_crc
-from cgcython.metadata import PQ8Metadata
+from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.similarity import cosine_similarity
@@ -62,7 +63,7 @@ class GenerationWriter(RecordDeleter):
         size of each batch. Raises StorageCorruption naming damaged records, which stay.
         """
         wanted, size = ModelId.parse(model_id), require_whole(batch_size, "batch_size", least=1)
-        if self.profile[wanted].method is not QuantizationMethod.PQ8:
+        if not codec_class(self.profile[wanted].method).needs_codebook:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
         self.use_codebooks({wanted: codebook})
@@ -144,4 +145,5 @@ class GenerationWriter(RecordDeleter):
 
 
 def _codebook_ids(quantized: Iterable[QuantizedEmbedding]) -> set[int]:
-    return {one.metadata.codebook_id for one in quantized if isinstance(one.metadata, PQ8Metadata)}
+    found = (codebook_id_of(one.metadata) for one in quantized)
+    return {codebook_id for codebook_id in found if codebook_id is not None}

@@ -11,7 +11,7 @@ from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, RecordInfo
-from cgcython.metadata import PQ8Metadata
+from cgcython.metadata import codebook_id_of
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -132,8 +132,9 @@ class RecordReader:
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
         for one in quantized.values():
-            if isinstance(one.metadata, PQ8Metadata):  # of whatever generation
-                self.router.codebooks.add(self._shelf.codebook(one.metadata.codebook_id))
+            codebook_id = codebook_id_of(one.metadata)
+            if codebook_id is not None:  # of whatever generation
+                self.router.codebooks.add(self._shelf.codebook(codebook_id))
         return quantized.decode(self.router)
 
     def scan(self, model_id: EmbedderName) -> Iterator[tuple[bytes, QuantizedEmbedding]]:

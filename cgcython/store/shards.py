@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from cgcython.base import ModelId, QuantizationMethod
+from cgcython.codecs.base import codec_class
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.records import QuantizedBatch
 from cgcython.tensors import read_tensors, write_tensors
@@ -137,7 +138,7 @@ def _part(name, about, arrays, num_memories):
     }
     rows = columns.pop(ROWS, None)
     method = QuantizationMethod(about["method"])
-    if set(columns) != _COLUMNS[method]:
+    if set(columns) != set(codec_class(method).columns):
         raise ValueError(f"{name} has the columns {', '.join(sorted(columns)) or 'none'}")
     batch = QuantizedBatch(method, about["dimension"], columns, about["shared"])
     _require_lengths(name, batch, rows, num_memories)
@@ -165,12 +166,3 @@ def _crc(array):
 
 def _damaged(path, reason):
     return StorageCorruption(where=str(path), reason=reason)
-
-
-_COLUMNS = {
-    QuantizationMethod.PQ8: {"codes"},
-    QuantizationMethod.FLOAT8_E4M3: {"codes", "scales"},
-    QuantizationMethod.BINARY: {"codes"},
-    QuantizationMethod.SPARSE_NATIVE: {"data", "offsets", "nnz", "layouts"},
-    QuantizationMethod.TOKEN_PRUNING: {"data", "offsets", "original_tokens"},
-}

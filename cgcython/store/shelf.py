@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import ModelId, Profile
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import by_embedder, require_own
@@ -66,7 +67,7 @@ class CodebookShelf:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
             return by_embedder(codebooks)
-        rows = [row for row in self._profile.values() if row.method is QuantizationMethod.PQ8]
+        rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
         return {
             row.model_id: require_own(PQ8Codebook.load(path, row.dimension), row.model_id)

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption
-from cgcython.frames import LAYOUTS
+from cgcython.frames import layout_title
 from cgcython.store.keepers.rocksdb import Tables
 
 SAMPLE = 256  # records; as ids are random, the first ones are a sample
-_NAMES = {layout.number: f"{layout.method.value} {layout.name or ''}".strip() for layout in LAYOUTS}
 
 
 class Part(NamedTuple):
@@ -52,7 +51,7 @@ def statistics(
     parts, last = [], _last_key(files, limit)
     for model_id in ModelId:
         for number, (count, size) in _layouts(files, model_id, last).items():
-            name = _NAMES.get(number, f"layout {number}")
+            name = layout_title(number)
             parts.append(Part(model_id, name, round(count * share), round(size * share)))
     trashed = _tally(files, "trash", limit) if files.has("trash") else (0, 0)
     trash_count = trashed[0] if exact else _estimate(files, "trash", trashed[0])

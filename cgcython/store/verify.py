@@ -12,7 +12,7 @@ from cgcython import frames
 from cgcython.base import ModelId
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
-from cgcython.metadata import PQ8Metadata
+from cgcython.metadata import codebook_id_of
 from cgcython.store.around_damage import Listed, manifests
 from cgcython.store.keepers.rocksdb import Row, Tables
 from cgcython.store.verify_report import VerifyReport
@@ -109,8 +109,9 @@ class _Column:
             return told(error)
         if found is not self._model_id or section_crc(section) != crc:
             return "another record's"
-        if type(metadata) is PQ8Metadata and metadata.codebook_id not in codebook_ids:
-            return f"coded with the codebook {metadata.codebook_id:#010x}, which cannot be read"
+        codebook_id = codebook_id_of(metadata)
+        if codebook_id is not None and codebook_id not in codebook_ids:
+            return f"coded with the codebook {codebook_id:#010x}, which cannot be read"
         return None
 
     def _upto(self, stretch: _Stretch) -> Iterator[Row]:

@@ -5,7 +5,8 @@ import pytest
 from sparse_rows import sparse_vector
 
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.sparse import LAYOUTS, SparseCodec
+from cgcython.codecs.sparse import SparseCodec
+from cgcython.codecs.sparse_layouts import NAMES
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -34,7 +35,7 @@ def csr(some):
     )
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("num_threads", [1, 2, 7])
 def test_batches_hold_the_records_of_single_vectors(layout, num_threads):
     codec, some = SparseCodec(DIM, layout), vectors()
@@ -63,7 +64,7 @@ def test_empty_batches_are_batches(nothing):
     assert (len(batch), indptr.tolist(), len(indices), len(weights)) == (0, [0], 0, 0)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", NAMES)
 def test_real_vectors_are_kept(data, layout):
     codec = SparseCodec(30522, layout)
     with np.load(data / "sparse_cranfield.npz") as real:
@@ -106,7 +107,7 @@ def test_rows_of_any_integer_type_are_taken_and_sorted():
     ],
 )
 def test_columns_that_are_no_vectors_are_refused(columns, error):
-    for layout in LAYOUTS:
+    for layout in NAMES:
         with pytest.raises(error):
             SparseCodec(DIM, layout).encode_batch((*columns, DIM))
     with pytest.raises(DimensionMismatch):

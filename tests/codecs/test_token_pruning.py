@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgcython import ImportanceScoringMethod, TokenArray, TokenPruningCodec, max_sim
-from cgcython.codecs.token_pruning import LAYOUTS
+from cgcython.codecs.token_layouts import NAMES
 from cgcython.errors import InvalidInput, InvalidQuantizedData, QuantizationError
 from cgcython.metadata import TokenPruningMetadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
 F32 = np.float32
-COMPACT = LAYOUTS[1:]
+COMPACT = NAMES[1:]
 COUNTS = [0, 1, 2, 7, 8, 9, 33, 64]
 
 
@@ -44,7 +44,7 @@ def test_compact_e4m3_bytes_are_bitmap_scales_and_codes(level):
     assert quantized.data == b"\xa0" + struct.pack("<2f", 1, 2) + bytes.fromhex("7ec0bc7e")
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("method", list(ImportanceScoringMethod)[1:])
 @pytest.mark.parametrize("count", COUNTS)
 def test_kept_tokens_come_back(level, layout, method, count):
@@ -99,7 +99,7 @@ def test_loss_is_one_minus_max_sim():
     assert codec.loss([], []) == 0.0
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("num_threads", [1, 2, 9])
 def test_a_batch_is_its_records(level, layout, num_threads):
     codec = TokenPruningCodec(16, 0.5, ImportanceScoringMethod.COVERAGE, layout)
@@ -132,7 +132,7 @@ def test_outputs_are_reused():
         codec.decode_batch(again, out=np.empty((5, 16), F32))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", NAMES)
 @pytest.mark.parametrize("change", [-1, 1, 5])
 def test_other_lengths_are_refused(layout, change):
     codec = TokenPruningCodec(16, layout=layout)
@@ -193,7 +193,7 @@ def test_hostile_bytes_are_refused(level, quantized):
     data=st.binary(max_size=80),
     original=st.integers(0, 12),
     kept=st.integers(0, 12),
-    layout=st.sampled_from(LAYOUTS),
+    layout=st.sampled_from(NAMES),
 )
 def test_any_bytes_decode_or_raise(data, original, kept, layout):
     try:

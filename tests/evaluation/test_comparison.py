@@ -24,7 +24,7 @@ SPARSE = (
 
 def codec_of(model_id, profile=None):
     router = QuantizationRouter(profile=profile)
-    return router.encoders[router.profile[model_id].method].compact_codec(model_id)
+    return router.codec(model_id, step=0)
 
 
 def contender(model_id, documents, memories=None, metric="cosine"):

@@ -35,7 +35,7 @@ COLUMNS = {
 def test_blocks_rank_as_the_whole_does(name, monkeypatch):
     column, codec = COLUMNS[name]
     queries = [column[row] for row in (0, 7, 31)]
-    sides = Exact(codec.method), Codes(codec)
+    sides = Exact(codec.inputs), Codes(codec)
     whole = [rank(side, column, queries) for side in sides]
     monkeypatch.setattr(ranking, "BLOCK_BYTES", 3000)
     assert len(list(ranking.ranges(column))) > 1

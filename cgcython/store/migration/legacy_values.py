@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import Embedder, ModelId, QuantizationMethod
+from cgcython.base import Embedder, ModelId
+from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
 from cgcython.records import SparseVector
 from cgcython.types import Float32Array
@@ -41,10 +42,11 @@ def decode_value(value: bytes, embedder: Embedder) -> LegacyValue:
     >>> decode_value(bytes.fromhex("0000803f000000bf"), row)
     array([ 1. , -0.5], dtype=float32)
     """
-    if embedder.method is QuantizationMethod.SPARSE_NATIVE:
+    inputs = codec_class(embedder.method).inputs
+    if inputs is InputKind.SPARSE:
         return _sparse(value, embedder.dimension)
     values = _floats(value)
-    if embedder.method is not QuantizationMethod.TOKEN_PRUNING:
+    if inputs is InputKind.DENSE:
         return _of_dimension(values, embedder.dimension)
     if len(values) % embedder.dimension:
         expected = f"a multiple of {embedder.dimension}"

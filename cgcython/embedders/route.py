@@ -1,0 +1,92 @@
+"""What passes through one embedder's codec: how many embeddings, and what a sample of them lost."""
+
+import warnings
+from typing import Any
+
+from cgcython import frames
+from cgcython.base import ModelId
+from cgcython.codecs.base import Codec, InputKind
+from cgcython.errors import QuantizationError
+from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
+
+ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
+DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
+MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
+
+
+class DriftWarning(UserWarning):
+    """Embeddings lose more than those that their codebook was trained on."""
+
+
+class Route:
+    """One embedder's codec, how often it encoded and what the sampled embeddings lost."""
+
+    def __init__(self, model_id: ModelId, codec: Codec, sample_every: int) -> None:
+        self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
+        self.encode, self.is_dense = codec.encode, codec.inputs is InputKind.DENSE
+        self.overhead = frames.overhead(codec.method, codec.layout)
+        self.encoded, self.next_sample = 0, 0 if sample_every else -1
+        self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
+        codebook = getattr(codec, "codebook", None)
+        self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
+
+    def quantize(self, embedding: Any) -> QuantizedEmbedding:
+        try:
+            encoded = self.encode(embedding)
+        except QuantizationError as error:
+            error.about(self.model_id)
+            raise
+        if self.encoded == self.next_sample:
+            self.sample(embedding, encoded)
+            self.next_sample += self.sample_every
+        self.encoded += 1
+        return encoded
+
+    def section_bytes(self, embedding: Any) -> int:
+        if self.is_dense:
+            return self.overhead + self.codec.expected_size()
+        count = embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
+        return self.overhead + self.codec.expected_size(count)
+
+    def quantize_batch(
+        self, embeddings: Any, num_threads: int, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
+        try:
+            batch = self.codec.encode_batch(embeddings, num_threads, out)
+        except QuantizationError as error:
+            error.about(self.model_id)
+            raise
+        # A tuple holds columns, whose rows would have to be put together first.
+        if self.sample_every and not isinstance(embeddings, tuple):
+            self.sample_batch(embeddings, batch)
+        self.encoded += len(batch)
+        return batch
+
+    def sample_batch(self, embeddings: Any, batch: QuantizedBatch) -> None:
+        first = self.next_sample - self.encoded
+        rows = range(first, len(batch), self.sample_every)
+        self.next_sample += len(rows) * self.sample_every
+        for i in rows[:: 1 + len(rows) // MOST_SAMPLES]:
+            self.sample(embeddings[i], self.codec.row(batch, i))
+
+    def sample(self, embedding: Any, encoded: QuantizedEmbedding) -> None:
+        loss = self.codec.loss(embedding, self.codec.decode(encoded))
+        self.samples += 1
+        self.total_loss += loss
+        self.maximum_loss = max(self.maximum_loss, loss)
+        trained = self.trained_loss
+        if trained is not None and self.samples >= ENOUGH_SAMPLES:
+            self.watch(trained)
+
+    def watch(self, trained: float) -> None:
+        """Warn, once, where the sampled loss is well above that of training."""
+        mean = self.total_loss / self.samples
+        if mean > trained * (1 + DRIFT_TOLERANCE):
+            self.trained_loss = None
+            warnings.warn(
+                f"{self.model_id.label}: {self.samples} sampled embeddings lose {mean:.2%}, "
+                f"training measured {trained:.2%}; train a codebook on the new kind "
+                "(see cgcython drift)",
+                DriftWarning,
+                stacklevel=5,
+            )
