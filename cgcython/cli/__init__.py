@@ -16,7 +16,7 @@ from types import ModuleType
 from cgcython import __version__
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
-from cgcython.errors import QuantizationError
+from cgcython.errors import QuantizationError, UsageError
 
 COMMANDS = {
     "train": "learn the codebook of a PQ embedder from example embeddings",
@@ -84,9 +84,16 @@ def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == chosen:
-            module = PARTS.get(tuple(words[:2]), name)
-            _complete(command, importlib.import_module(f"cgcython.cli.{module}"))
+            _complete(command, _module(PARTS.get(tuple(words[:2]), name)))
     return parser
+
+
+def _module(name: str) -> ModuleType:
+    """Return the module of a command; raises UsageError for a CGCYTHON_LEVEL that none has."""
+    try:
+        return importlib.import_module(f"cgcython.cli.{name}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _complete(command: argparse.ArgumentParser, module: ModuleType) -> None:

@@ -26,12 +26,13 @@ from cgcython.store.keepers.rocksdb import PACKAGE
 
 EXTRAS = {
     "store": PACKAGE,
+    "ann": "usearch",
+    "arrow": "pyarrow",
     "progress": "tqdm",
     "plot": "matplotlib",
     "bench": "asv",
-    "interop": "faiss",
+    "interop": "torch",
 }
-PACKAGES = {"faiss": "faiss-cpu"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +76,7 @@ def _check(level: str) -> str:
 
 def _extra(module: str) -> str | None:
     found = importlib.util.find_spec(module) is not None
-    return version(PACKAGES.get(module, module)) if found else None
+    return version(module) if found else None
 
 
 def _processor() -> str:

@@ -92,6 +92,14 @@ def test_commands_run_without_docstrings(words):
     assert done.stderr == ""
 
 
+def test_a_level_that_does_not_exist_is_a_usage_error():
+    environment = os.environ | {"CGCYTHON_LEVEL": "avx2"}
+    command = [sys.executable, "-m", "cgcython", "info"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("cgcython: error: [EMB-E022] CGCYTHON_LEVEL is 'avx2'")
+
+
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_a_daemon_without_streams_ends_as_others_do(work, tmp_path, closed):
     words = f"encode {work}/corpus.npz --models {work}/models --profile {work}/profile.toml"
