@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from operator import index
+from typing import Any
 
 from cgcython.errors import InvalidInput
 
@@ -42,6 +43,19 @@ def require_choice(value: object, what: str, choices: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise InvalidInput(what=what, expected=" or ".join(known), actual=_shown(value))
     return value
+
+
+def require_items(values: object, what: str, expected: str = "a collection") -> list[Any]:
+    """Return the items of a collection or a generator; a text or bytes is one thing.
+
+    Raises InvalidInput for what has no items.
+    """
+    if not isinstance(values, (str, bytes, bytearray, memoryview)):
+        try:
+            return list(values)  # type: ignore[call-overload, no-any-return]  # what has none raises
+        except TypeError:
+            pass
+    raise InvalidInput(what=what, expected=expected, actual=_shown(values))
 
 
 def _index(value: object) -> int | None:

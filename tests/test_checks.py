@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cgcython.checks import require_real, require_whole
+from cgcython.checks import require_choice, require_items, require_real, require_whole
 from cgcython.errors import InvalidInput
 
 
@@ -40,3 +40,23 @@ def test_a_message_shows_the_beginning_of_what_came():
     with pytest.raises(InvalidInput) as refusal:
         require_whole([7] * 1000, "k")
     assert len(str(refusal.value)) < 130
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1, 2], (1, 2), {1, 2}, {1: 0, 2: 0}.keys(), (one for one in (1, 2)), np.array([1, 2])],
+)
+def test_items_come_in_any_collection_or_generator(values):
+    assert require_items(values, "ids") == [1, 2]
+
+
+@pytest.mark.parametrize("values", ["12", b"12", memoryview(b"12"), 5, None, np.array(5)])
+def test_what_has_no_items_is_refused(values):
+    with pytest.raises(InvalidInput, match="ids: expected a collection, got"):
+        require_items(values, "ids")
+
+
+@pytest.mark.parametrize("value", ["x", None, ["mean"], np.array(["mean", "sum"])])
+def test_a_choice_is_one_of_some_texts(value):
+    with pytest.raises(InvalidInput, match="reduction: expected mean or sum, got"):
+        require_choice(value, "reduction", ("mean", "sum"))

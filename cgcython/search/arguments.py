@@ -1,13 +1,13 @@
 """Checks what a search is asked for."""
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from cgcython.base import EmbedderName, ModelId
-from cgcython.checks import require_choice, require_real, require_whole
+from cgcython.checks import require_choice, require_items, require_real, require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
 from cgcython.parallel import require_threads
@@ -69,9 +69,10 @@ def checked_request(
     num_threads: int,
 ) -> Request:
     """Return the Request of the arguments of `Searcher.search`; raises InvalidInput."""
+    weights = {} if weights is None else weights
     k, fingerprint = require_whole(k, "k", 1), Fingerprint.of(query)
     last = None if rerank is None else ModelId.parse(rerank)
-    ranking, last_weight = _weights_of(fingerprint, embedders, weights or {}, last)
+    ranking, last_weight = _weights_of(fingerprint, embedders, weights, last)
     return Request(
         fingerprint,
         k,
@@ -100,7 +101,7 @@ def _weights_of(
     if not isinstance(weights, Mapping):
         actual = type(weights).__name__
         raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
-    given = {ModelId.parse(one): _finite(weight) for one, weight in weights.items()}
+    given = {ModelId.parse(one): _weight(weight) for one, weight in weights.items()}
     wanted = _parsed(query if embedders is None else embedders)
     for model_id in {*wanted, *given, *({rerank} - {None})} - set(query):
         have = ", ".join(one.short for one in query)
@@ -109,19 +110,18 @@ def _weights_of(
     if rerank is not None and not any(weight > 0 for weight in ranking.values()):
         expected = f"another embedder to find what {rerank.short} orders anew"
         raise InvalidInput(what="rerank", expected=expected, actual=f"{rerank.short} alone")
-    heaviest = max([0.0, *ranking.values()]) or 1.0  # as parts of it no sum overflows
+    if ranking and not any(ranking.values()):
+        raise InvalidInput(what="weights", expected="one above 0 or more", actual="zeros")
+    heaviest = max(ranking.values(), default=1.0)  # as parts of it no sum overflows
     ranking = {one: weight / heaviest for one, weight in ranking.items() if weight > 0}
-    return ranking, max(given.get(rerank, 1.0), 0.0) / heaviest
+    return ranking, given.get(rerank, 1.0) / heaviest
 
 
 def _parsed(embedders: Embedders) -> list[ModelId]:
     if isinstance(embedders, (str, int)):
         return [ModelId.parse(embedders)]
-    return [ModelId.parse(one) for one in embedders]
+    return [ModelId.parse(one) for one in require_items(embedders, "embedders")]
 
 
-def _finite(weight: object) -> float:
-    number = require_real(weight, "weight")
-    if math.isinf(number):
-        raise InvalidInput(what="weight", expected="a finite number", actual=weight)
-    return number
+def _weight(weight: object) -> float:
+    return require_real(weight, "weight", 0, sys.float_info.max)

@@ -1,10 +1,8 @@
 """The keys of records in arrays: 16 bytes each."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from cgcython.errors import InvalidInput
+from cgcython.checks import require_items
 from cgcython.store.ids import as_key
 from cgcython.types import KeyArray
 
@@ -18,7 +16,8 @@ def whole_keys(keys: KeyArray) -> list[bytes]:
 
 def keys_of(ids: object) -> KeyArray:
     """Return the keys of ids, ascending and each once. Raises InvalidInput."""
-    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
-        actual = type(ids).__name__
-        raise InvalidInput(what="among", expected="ids, in a set or a list", actual=actual)
-    return np.unique(np.array([as_key(one) for one in ids], KEY))
+    return np.unique(
+        np.array(
+            [as_key(one) for one in require_items(ids, "among", "ids, in a set or a list")], KEY
+        )
+    )

@@ -193,7 +193,7 @@ class Scan(ABC):
         embeddings are equal: they score 1.
         """
         scores = self.scores(stored)
-        if not _any(stored):
+        if not has_direction(stored):
             scores[~self._nonzero()] = 1
         return scores
 
@@ -202,8 +202,11 @@ class Scan(ABC):
         return np.ones(len(self), np.bool_)
 
     def equal_rows(self, query: Embedding) -> Int64Array:
-        """Return the rows that hold what the query would be stored as, where scores may hide it."""
-        return _NO_ROWS
+        """Return the rows that hold what the query would be stored as, where scores may hide it.
+
+        Such are the rows of zeros for a query of zeros, whose cosine with anything is 0.
+        """
+        return _NO_ROWS if has_direction(query) else (~self._nonzero()).nonzero()[0]
 
     # What a graph needs.
 
@@ -239,7 +242,8 @@ def registered() -> tuple[type[Scan], ...]:
     return tuple(_REGISTERED.values())
 
 
-def _any(embedding: Embedding) -> bool:
+def has_direction(embedding: Embedding) -> bool:
+    """Return whether an embedding has a value that is not zero."""
     return bool(np.any(getattr(embedding, "weights", embedding)))
 
 

@@ -20,7 +20,7 @@ from cgcython.search.columns import Columns
 from cgcython.search.fusion import UNRANKED, Ranking, fuse
 from cgcython.search.keys import KEY, whole_keys
 from cgcython.search.query_column import QueryColumn
-from cgcython.search.scan import Embedding
+from cgcython.search.scan import Embedding, has_direction
 from cgcython.store.ids import RecordId
 from cgcython.types import KeyArray
 
@@ -66,7 +66,7 @@ class Searcher:
         """Return the k best records as Hits, best first.
 
         `embedders` that rank, all of the query's unless given; `weights` by embedder, 1 unless
-        given, 0 or less to ignore one. `metric="dot"` scores dense and sparse ones by dot product.
+        given, 0 to ignore one. `metric="dot"` scores dense and sparse ones by dot product.
         `among`, ids: no other records rank. `rerank`, an embedder that does not rank: it orders the
         `oversample * k` best of the others by its own scores, those without it last.
         `approximate`: HNSW graphs (the extra `ann`), built when first needed, find the records
@@ -99,7 +99,7 @@ class Searcher:
     ) -> tuple[QueryColumn, Ranking]:
         """Return an embedder's column with the query, and its ranking of the records."""
         graph = None
-        if request.uses_graphs:
+        if request.uses_graphs and has_direction(query):
             column, graph = self._columns.graph(model_id, request.num_threads)
         else:
             column = self._columns.get(model_id)

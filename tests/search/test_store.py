@@ -9,6 +9,7 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
+from cgcython.records import SparseVector
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search import column as column_module
 
@@ -82,11 +83,44 @@ def test_a_query_of_some_embedders_searches_those(store, memories):
     assert (hit.id, list(hit.scores)) == (IDS[8], [ModelId.HDC])
 
 
-def test_weights_of_zero_or_less_ignore_an_embedder(store, memories):
+ZEROS = {
+    "E2": np.zeros(12),
+    "E6": SparseVector([], [], 400),
+    "E9": np.zeros(20),
+    "E12": np.zeros((3, 8)),
+}
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("embedder", ZEROS)
+def test_a_stored_embedding_of_zeros_is_its_own_first_hit(store, embedder, metric):
+    key, query = UUID(int=2**128 - 1), {embedder: ZEROS[embedder]}  # the last of equals
+    store.store(key, query)
+    for among in (None, [*IDS, key]):
+        first, second = store.search(query, k=2, metric=metric, among=among)
+        assert (first.id, first.similarity) == (key, 1.0)
+        assert second.similarity < 1
+
+
+def test_graphs_find_an_embedding_of_zeros_too(store):
+    pytest.importorskip("usearch")
+    key = UUID(int=2**128 - 1)
+    store.store(key, {"E2": ZEROS["E2"]})
+    assert store.search({"E2": ZEROS["E2"]}, k=1, approximate=True)[0].id == key
+
+
+def test_a_weight_of_zero_ignores_an_embedder(store, memories):
     mixed = Fingerprint({**memories.make(8, ["E9"]), **memories.make(9, ["E2"])})
     assert store.search(mixed, k=1, weights={"E2": 0})[0].id == IDS[8]
-    assert store.search(mixed, k=1, weights={"E9": -1})[0].id == IDS[9]
-    assert store.search(mixed, weights={"E2": 0, "E9": 0}) == []
+    assert store.search(mixed, k=1, weights={"E9": 0.0})[0].id == IDS[9]
+
+
+@pytest.mark.parametrize(
+    "weights", [{"E2": 0, "E9": 0}, {"E9": -1}, {"E9": np.nan}, {"E9": np.inf}, {"E9": "1"}, 0, []]
+)
+def test_weights_are_numbers_from_zero_and_not_all_of_them_zero(store, memories, weights):
+    with pytest.raises(InvalidInput, match="weight"):
+        store.search(memories.make(8, ["E2", "E9"]), weights=weights)
 
 
 def test_writes_show_in_the_next_search(store, memories):
@@ -168,7 +202,13 @@ def test_what_cannot_be_asked_is_refused(store, memories):
     for how in ({"embedders": ["E9"]}, {"weights": {"E9": 1}}, {"weights": {"E2": np.nan}}):
         with pytest.raises(InvalidInput):
             store.search(query, **how)
-    for bad in ({"k": 0}, {"metric": "l2"}, {"num_threads": 0}, {"embedders": ["E99"]}):
+    for bad in (
+        {"k": 0},
+        {"metric": "l2"},
+        {"num_threads": 0},
+        {"embedders": ["E99"]},
+        {"embedders": 0.5},
+    ):
         with pytest.raises(InvalidInput):
             store.search(query, **bad)
     with pytest.raises(InvalidInput, match="weights: expected a mapping"):
