@@ -22,6 +22,7 @@ from uuid import UUID
 from zlib import crc32
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
+from cgcython.store.keepers.rocksdb import wal
 from cgcython.types import StrPath
 
 NAME = "ACKNOWLEDGED"
@@ -48,11 +49,12 @@ class Reach(NamedTuple):
         if number is None:
             return  # RocksDB says what is wrong with CURRENT
         found = _catalogue_path(path, number)
-        length = found.stat().st_size if found.exists() else 0
+        content = found.read_bytes() if found.exists() else b""
+        length = len(content) - (wal.unfinished_bytes(content) or 0)
         if number < self.catalogue or (number == self.catalogue and length < self.catalogue_bytes):
             self._missing(
                 path,
-                f"its catalogue {found.name} has {length} bytes, {self.catalogue_bytes} of "
+                f"its catalogue {found.name} has {length} whole bytes, {self.catalogue_bytes} of "
                 f"{_catalogue_path(path, self.catalogue).name} were acknowledged",
                 certain=self._same_machine(),
             )
@@ -140,6 +142,13 @@ def _catalogue(path: StrPath) -> int | None:
     except OSError:
         return None
     return None if found is None else int(found[1])
+
+
+def catalogue_of(path: Path) -> Path | None:
+    """Return the catalogue that CURRENT names, or None where there is none of this name."""
+    number = _catalogue(path)
+    found = None if number is None else _catalogue_path(path, number)
+    return found if found is not None and found.is_file() else None
 
 
 def _catalogue_path(path: StrPath, number: int) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import wal
-from cgcython.store.keepers.rocksdb.acknowledged import Reach, read_reach
+from cgcython.store.keepers.rocksdb.acknowledged import Reach, catalogue_of, read_reach
 
 if TYPE_CHECKING:
     from rocksdict import Rdict
@@ -37,11 +37,27 @@ class Opener(Protocol):
 
 
 def reach_of(path: Path) -> Reach | None:
-    """Return the Reach noted in a folder, or None; raises StorageCorruption for a cut catalogue."""
+    """Return the Reach noted in a folder, or None.
+
+    Raises StorageCorruption for a catalogue that is damaged or cut off.
+    """
+    _require_whole_catalogue(path)
     reach = read_reach(path)
     if reach is not None:
         reach.require_catalogue(path)
     return reach
+
+
+def _require_whole_catalogue(path: Path) -> None:
+    """Raise StorageCorruption for a damaged catalogue, which is framed as a log is.
+
+    RocksDB may loop for ever on one that had bytes put in.
+    """
+    catalogue = catalogue_of(path)
+    content = b"" if catalogue is None else catalogue.read_bytes()
+    if wal.damaged_at(content) is not None or wal.unfinished_bytes(content) is None:
+        reason = f"its catalogue {catalogue} is damaged"
+        raise StorageCorruption(where=f"store {path}", reason=reason)
 
 
 def recover(path: Path, opener: Opener) -> Rdict:

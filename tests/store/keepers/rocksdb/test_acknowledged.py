@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
-from cgcython.store.keepers.rocksdb import Database, acknowledged, create
+from cgcython.store.keepers.rocksdb import Database, acknowledged, create, recovery
 
 
 def write_some(path, sync=False):
@@ -113,3 +113,13 @@ def test_a_note_of_a_later_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(UnsupportedVersion, match="it has version 2, this release reads 1"):
         acknowledged.read_reach(tmp_path)
+
+
+def test_a_catalogue_with_bytes_put_in_is_damage_before_rocksdb_reads_it(tmp_path, part):
+    write_some(tmp_path / "db").close()
+    (catalogue,) = (tmp_path / "db").glob("MANIFEST-*")
+    sound = catalogue.read_bytes()
+    for at in part(range(len(sound)), 4):
+        catalogue.write_bytes(sound[:at] + b"\r" + sound[at:])
+        with pytest.raises(StorageCorruption, match="catalogue"):
+            recovery.reach_of(tmp_path / "db")
