@@ -1,4 +1,4 @@
-"""Figures as the cells of a table; what was not measured is None, which prints as a dash."""
+"""Formats figures as cells of a table; what was not measured is None, which prints as a dash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def percent(part: float | None, decimals: int = 2) -> str | None:
 
 
 def rounded(value: float | None, decimals: int) -> str | None:
-    """Return a number with so many decimals."""
+    """Return a number rounded to some decimals."""
     return None if value is None else f"{value:.{decimals}f}"
 
 

@@ -12,6 +12,7 @@ from cgcython.cli import plots
 from cgcython.corpus.columns import Embedding
 from cgcython.corpus.corpus import row_id
 from cgcython.errors import InvalidInput, UsageError
+from cgcython.records import SparseVector
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search.explanation import Explanation, explain
 from cgcython.search.shards import ShardSearcher
@@ -78,7 +79,7 @@ class Explainer:
     ) -> list[Match]:
         """Return the Match of each of the best hits that has tokens."""
         tokens = query.get(ModelId.LATE_INTERACTION)
-        if tokens is None:
+        if tokens is None or isinstance(tokens, SparseVector):
             return []
         found = []
         for rank, hit in enumerate(hits[: self._hits], 1):

@@ -1,4 +1,4 @@
-"""What goes wrong on a command line, as exit codes."""
+"""Tells the exit code of each family of errors."""
 
 from cgcython import errors
 

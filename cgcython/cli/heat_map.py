@@ -1,4 +1,4 @@
-"""Which query token met which document token, as a heat map of text or of matplotlib."""
+"""Shows which query token met which document token: printed as text, or drawn by matplotlib."""
 
 import shutil
 import sys
@@ -54,7 +54,7 @@ def _shades() -> str:
 
 
 def _columns(explanation: Explanation, terminal_width: int) -> list[int]:
-    """Return the kept tokens that were met, in order; the most alike where not all have room."""
+    """Return the tokens that were met, in order: the best matches where not all have room."""
     weights = np.zeros(len(explanation.positions))
     met = explanation.best >= 0
     np.add.at(weights, explanation.best[met], explanation.similarities[met])

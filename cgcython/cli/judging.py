@@ -1,4 +1,4 @@
-"""Judgements that an argument names."""
+"""Reads the judgements that arguments name."""
 
 import argparse
 from collections.abc import Callable

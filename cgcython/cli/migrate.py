@@ -29,7 +29,7 @@ from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress, say
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.legacy_source import LegacySource, open_legacy
-from cgcython.corpus.legacy_training import lacking_codebooks, train_on
+from cgcython.corpus.legacy_training import lacking_codebooks, train_codebook
 from cgcython.corpus.writing import new_store
 from cgcython.embedders import Codebooks
 from cgcython.errors import InvalidInput, RecallLossExceeded, UsageError
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         return _in_place(args, InPlace(args.store))
     if args.delete_source:
         raise UsageError("--delete-source is for migrations in place, where SOURCE is --store")
-    return _told(args, _migrated(args, Path(args.store)))
+    return _report(args, _migrate(args, Path(args.store)))
 
 
 def _in_place(args: argparse.Namespace, place: InPlace) -> int:
@@ -124,16 +124,16 @@ def _in_place(args: argparse.Namespace, place: InPlace) -> int:
         _delete_legacy(args, place)
         return OK
     with place.locked():
-        outcome = _migrated(args, place.building)
+        outcome = _migrate(args, place.building)
         if not args.dry_run:
             outcome = outcome._replace(legacy=place.finish())
-    code = _told(args, outcome)
+    code = _report(args, outcome)
     if code == OK and not args.dry_run:
         _delete_legacy(args, place)
     return code
 
 
-def _migrated(args: argparse.Namespace, target: Path) -> Outcome:
+def _migrate(args: argparse.Namespace, target: Path) -> Outcome:
     """Migrate into a folder."""
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -153,12 +153,12 @@ def _migrated(args: argparse.Namespace, target: Path) -> Outcome:
         elif not args.dry_run:
             store = stack.enter_context(new_store(target, args.models, profile))
         router = QuantizationRouter(args.models, profile) if store is None else store.router
-        report, losses = _moved(args, source, router, store)
+        report, losses = _run_migration(args, source, router, store)
         ignored = list(source.unknown)
     return Outcome(report, losses, ignored, time.perf_counter() - started)
 
 
-def _moved(
+def _run_migration(
     args: argparse.Namespace,
     source: LegacySource,
     router: QuantizationRouter,
@@ -200,7 +200,7 @@ def _require_codebooks(
 
 def _train(args: argparse.Namespace, source: LegacySource, model_id: ModelId) -> None:
     with progress(None, "step", f"train {model_id.short}") as bar:
-        codebook = train_on(source, model_id, args.threads, bar.at_loss)
+        codebook = train_codebook(source, model_id, args.threads, bar.at_loss)
     path = codebook_path(args.models, model_id.title)
     try:
         codebook.save(path)
@@ -223,7 +223,7 @@ def _delete_legacy(args: argparse.Namespace, place: InPlace) -> None:
         say(f"cgcython: deleted {legacy}")
 
 
-def _told(args: argparse.Namespace, outcome: Outcome) -> int:
+def _report(args: argparse.Namespace, outcome: Outcome) -> int:
     """Print counts and losses, and on stderr what was left behind; return the exit code."""
     report = outcome.report
     for name in outcome.ignored:

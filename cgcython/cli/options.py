@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and their types."""
+"""Adds arguments that several commands share, and reads their values."""
 
 import argparse
 import os

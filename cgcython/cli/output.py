@@ -1,4 +1,4 @@
-"""Data for stdout: aligned tables for people, stable JSON for programs."""
+"""Prints data to stdout: aligned tables for people, stable JSON for programs."""
 
 import json
 from collections.abc import Sequence

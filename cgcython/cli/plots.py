@@ -1,4 +1,4 @@
-"""Drawings of the command line: PNG or SVG, by matplotlib where it is installed."""
+"""Draws the plots of the command line, as PNG or SVG, where matplotlib is installed."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -62,9 +62,9 @@ def draw_sizes(trials: Sequence["Trial"], chosen: int, limit: float, path: str) 
 
 def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
     """Draw what each method keeps at each of its sizes: the top 10 and, where judged, Recall@10."""
-    panels = [("top 10 of float32 kept", lambda row: row.overlap10)]
+    panels = [("top 10 of float32 kept", _top10)]
     if rows[0].recall10 is not None:
-        panels.append(("Recall@10", lambda row: row.recall10.quantized))
+        panels.append(("Recall@10", _recall10))
     figure = new_figure(6 * len(panels), 4.5)
     colours: dict[str, str] = {}
     for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
@@ -84,6 +84,14 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
         axes.set_ylabel(label)
     axes.legend(fontsize="small", loc="lower right")
     save(figure, path)
+
+
+def _top10(row: "MethodRow") -> float | None:
+    return row.overlap10
+
+
+def _recall10(row: "MethodRow") -> float | None:
+    return None if row.recall10 is None else row.recall10.quantized
 
 
 def _grouped(rows: Sequence["MethodRow"]) -> dict[tuple[str, str | None], list["MethodRow"]]:

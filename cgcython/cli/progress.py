@@ -1,4 +1,4 @@
-"""A progress bar on stderr, where there is a terminal to draw it on and tqdm to draw it."""
+"""Draws progress bars on stderr, where that is a terminal and tqdm is installed."""
 
 import sys
 from collections.abc import Iterator

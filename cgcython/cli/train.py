@@ -160,7 +160,7 @@ def _report(
 ) -> None:
     facts = dict(codebook.metadata)
     loss, limit = facts["held_out_loss"], codebook.method.max_recall_loss()
-    if codebook.cost > limit:
+    if codebook.cost is not None and codebook.cost > limit:
         what = "of Recall@10" if "recall10_drop" in facts else "of cosine"
         say(
             f"cgcython: warning: forced: embeddings lose {codebook.cost:.2%} {what}, "

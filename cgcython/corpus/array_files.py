@@ -1,4 +1,4 @@
-"""The arrays of a .npy, .npz or .safetensors file, by name; mapped where the format allows it."""
+"""Opens .npy, .npz and .safetensors files as arrays by name, mapped where the format allows it."""
 
 import lzma
 import tokenize

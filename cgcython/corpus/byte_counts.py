@@ -1,4 +1,4 @@
-"""Counts the bytes that encoding makes, beside what float32 would take."""
+"""Counts the bytes that embeddings are encoded in, and those that float32 would take."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +35,10 @@ class ByteCounts:
     def __init__(self) -> None:
         self.embedders: dict[ModelId, EmbedderBytes] = {}
         self.memories = self.stored_bytes = self.largest = 0
+
+    def __repr__(self) -> str:
+        sizes = f"stored_bytes={self.stored_bytes}, float32_bytes={self.float32_bytes}"
+        return f"ByteCounts(memories={self.memories}, {sizes})"
 
     def add_records(self, records: Iterable[QuantizedFingerprint]) -> None:
         """Count QuantizedFingerprints, framing included in the total."""

@@ -41,7 +41,7 @@ class CorpusColumn:
 
     @property
     def num_memories(self) -> int:
-        """The smallest number of memories that has room for these embeddings."""
+        """One more than the number of the last memory that has an embedding."""
         if self.rows is None:
             return len(self.embeddings)
         return int(self.rows[-1]) + 1 if len(self.rows) else 0
@@ -54,7 +54,7 @@ class CorpusColumn:
         return first, last
 
     def memories(self, start: int, stop: int) -> Int64Array:
-        """Return the memories of embeddings start to stop."""
+        """Return the numbers of the memories that embeddings start to stop belong to."""
         return np.arange(start, stop) if self.rows is None else self.rows[start:stop]
 
 
@@ -88,7 +88,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
 
     def __contains__(self, embedder: object) -> bool:
         try:
-            return ModelId.parse(embedder) in self._columns
+            return isinstance(embedder, (str, int)) and ModelId.parse(embedder) in self._columns
         except InvalidInput:
             return False
 
@@ -111,7 +111,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         return len(self.ids)
 
     def ranges(self, size: int) -> Iterator[tuple[int, int]]:
-        """Yield (start, stop) of `size` memories at a time, until all were named."""
+        """Yield consecutive ranges (start, stop) of `size` memories; the last may be shorter."""
         for start in range(0, self.num_memories, size):
             yield start, min(start + size, self.num_memories)
 
@@ -125,7 +125,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         return found
 
     def stamps(self) -> list[Stamp]:
-        """Return what tells these inputs from others: of files name, size and time."""
+        """Return a stamp of each input: a file's name, size and time, or the CRC-32 of arrays."""
         return [_stamp(one) for one in self.origins]
 
 

@@ -26,7 +26,7 @@ def lacking_codebooks(
     ]
 
 
-def train_on(
+def train_codebook(
     source: LegacySource,
     model_id: ModelId,
     num_threads: int = 1,
@@ -46,7 +46,7 @@ def train_on(
 
 
 def sample(values: Iterable[Array], most: int, seed: int = 0) -> Float32Array:
-    """Return at most so many of some vectors, each as likely as any other, without holding more.
+    """Return up to `most` vectors, each as likely as any other; no more are held in memory.
 
     Those that are not finite, or not as long as the first, are left out.
     """

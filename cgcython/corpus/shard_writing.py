@@ -80,7 +80,7 @@ class ShardWriter(CorpusWriter):
             self.skipped += stop - start
             return
         parts, sizes = self._within_budget(corpus, start, stop)
-        with self._described():
+        with self._decodable():
             shards.write_shard(path, shards.Shard(ids, parts, facts))
         self.counts.add_batches({one: part.batch for one, part in parts.items()}, sizes)
 
@@ -90,7 +90,7 @@ class ShardWriter(CorpusWriter):
             raise InvalidInput(what="range", expected=expected, actual=f"{start} to {stop}")
 
     def _begin(self, corpus: Corpus) -> None:
-        """Find out what makes shards of a corpus; raise UsageError where the folder has others."""
+        """Note what shards of a corpus are made from; raise UsageError if the folder has others."""
         router = self._router_for(corpus)
         books = {
             one: router.codebooks[one]
@@ -140,8 +140,8 @@ class ShardWriter(CorpusWriter):
         return missing
 
     @contextmanager
-    def _described(self) -> Iterator[None]:
-        """Write what decoding needs beside the shards; take it back where the block fails."""
+    def _decodable(self) -> Iterator[None]:
+        """Write the profile and codebooks that are missing; remove them if the block fails."""
         folders = (self.folder, self.folder / FOLDER)
         made = [one for one in (*folders, *self._missing) if not one.exists()]
         try:

@@ -107,12 +107,12 @@ class CorpusWriter(ABC):
 
 
 class StoreWriter(CorpusWriter):
-    """Encodes a corpus into a store: each memory one checked record under its id.
+    """Encodes a corpus into a store: each memory becomes one checked record under its id.
 
-    The store is made once the first memories are encoded, unless it exists: then its own profile
-    holds. `codebooks`, a mapping or the folder of `pq8_codebooks/`, are kept in the store, which
-    goes on with those that it has for other embedders. An id that the store has is written again;
-    with `resume` it is skipped. Each chunk is written all or nothing. `budget_bytes` is what a
+    A new store is made when the first memories are encoded; one that exists keeps its profile.
+    `codebooks`, a mapping or the folder of `pq8_codebooks/`, are copied into the store; embedders
+    without one among them use those that the store has. An id that the store has is written again
+    or, with `resume`, skipped. Each chunk is written all or nothing. `budget_bytes` is what a
     record may take.
 
     Raises StoreUnavailable and StorageCorruption of the store, and what encoding raises.
@@ -197,7 +197,7 @@ class StoreWriter(CorpusWriter):
 def new_store(
     path: StrPath, codebooks: CodebookSource | None, profile: ProfileName | None
 ) -> Iterator[RecordStore]:
-    """Yield a new store and close it; it is gone where the block fails before it has a record."""
+    """Yield a new store and close it; delete it if the block fails before it holds a record."""
     store = RecordStore.open(path, codebooks, profile)
     try:
         yield store
@@ -209,7 +209,7 @@ def new_store(
 
 
 def _remove_if_empty(store: RecordStore) -> None:
-    """Close a store, and remove what it is made of where it has no record."""
+    """Close a store, and delete its files if it holds no record."""
     is_empty = next(iter(store), None) is None
     store.close()
     if is_empty:

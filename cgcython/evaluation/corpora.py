@@ -1,4 +1,4 @@
-"""What is compared of a corpus: its embedders' codes, made now or taken from a store."""
+"""Makes of a corpus what is compared: its embedders' codes, made now or taken from a store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
