@@ -7,8 +7,12 @@ from typing import Self
 import numpy as np
 
 from cgcython.records import QuantizedEmbedding
-from cgcython.search.scan import Scan
+from cgcython.search.scan import ROWS, Scan
+from cgcython.tensors import ArrayForm
 from cgcython.types import Array, Int64Array, UInt8Array
+
+CODES = ArrayForm("U8", (ROWS, "bytes of a code"))
+ONE_EACH = ArrayForm("F32", (ROWS,))
 
 
 class RowScan(Scan):

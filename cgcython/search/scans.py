@@ -6,10 +6,11 @@ from cgcython.errors import InvalidInput
 from cgcython.records import QuantizedEmbedding
 
 # Defining a scan class registers it: these modules are imported for their classes.
-from cgcython.search import code_scans as code_scans
+from cgcython.search import binary_scan as binary_scan
+from cgcython.search import float8_scans as float8_scans
+from cgcython.search import pq_scan as pq_scan
 from cgcython.search import sparse_scans as sparse_scans
 from cgcython.search import token_scans as token_scans
-from cgcython.search import vector_scan as vector_scan
 from cgcython.search.scan import FindCodebook, Scan, ScanKey, registered
 
 

@@ -1,4 +1,4 @@
-"""Scans of decoded vectors: for methods whose codes have no scan of their own."""
+"""A scan of decoded vectors, for methods whose codes have no scan of their own."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -7,8 +7,6 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_vector
-from cgcython.base import QuantizationMethod
-from cgcython.codecs.float8 import Float8Codec
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.row_scan import RowScan
 from cgcython.search.scan import DIM, ROWS, Embedding, FindCodebook, Forms, GraphSpace
@@ -75,20 +73,3 @@ class VectorScan(RowScan):
     def _score(self, query: Float32Array, metric: str, rows: slice, out: Float32Array) -> None:
         score = kernels.dense.dot_rows if metric == "dot" else kernels.dense.cosine_rows
         score(query, self.values[rows], out)
-
-
-class BiasedFloat8Scan(VectorScan):
-    """Float8 records with a bias, which this package reads but never writes."""
-
-    method = QuantizationMethod.FLOAT8_E4M3
-
-    @classmethod
-    def holds(cls, quantized: QuantizedEmbedding) -> bool:
-        return bool(quantized.metadata.bias != 0)
-
-    @classmethod
-    def decoded(
-        cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook
-    ) -> Float32Array:
-        codec = Float8Codec(quantized[0].original_dim)
-        return np.stack([codec.decode(one) for one in quantized])

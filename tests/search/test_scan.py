@@ -11,14 +11,14 @@ from cgcython.errors import InvalidInput
 from cgcython.metadata import Float8Metadata
 from cgcython.records import QuantizedEmbedding
 from cgcython.search import scan
-from cgcython.search.code_scans import Float8Scan
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, load_parts, save_parts
+from cgcython.search.float8_scans import BiasedFloat8Scan, Float8Scan
 from cgcython.search.graphs import Graph
 from cgcython.search.keys import KEY
 from cgcython.search.loading import Part
 from cgcython.search.scans import make_scan, scan_class, scan_key
-from cgcython.search.vector_scan import BiasedFloat8Scan, VectorScan
+from cgcython.search.vector_scan import VectorScan
 
 DIM = 24
 ROWS = np.random.default_rng(5).standard_normal((40, DIM)).astype(np.float32)
