@@ -8,7 +8,6 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_vector
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.float8 import Float8Codec
 from cgcython.frames import SectionMatrix
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.row_scan import ONE_EACH, RowScan, code_matrix
@@ -106,13 +105,6 @@ class BiasedFloat8Scan(VectorScan):
     @classmethod
     def holds(cls, quantized: QuantizedEmbedding) -> bool:
         return bool(quantized.metadata.bias != 0)
-
-    @classmethod
-    def decoded(
-        cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook
-    ) -> Float32Array:
-        codec = Float8Codec(quantized[0].original_dim)
-        return np.stack([codec.decode(one) for one in quantized])
 
 
 def _has_nan(codes: UInt8Array) -> bool:

@@ -16,8 +16,5 @@ def whole_keys(keys: KeyArray) -> list[bytes]:
 
 def keys_of(ids: object) -> KeyArray:
     """Return the keys of ids, ascending and each once. Raises InvalidInput."""
-    return np.unique(
-        np.array(
-            [as_key(one) for one in require_items(ids, "among", "ids, in a set or a list")], KEY
-        )
-    )
+    given = require_items(ids, "among", "ids, in a set or a list")
+    return np.unique(np.array([as_key(one) for one in given], KEY))

@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_vector
+from cgcython.codecs.base import codec_class
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.row_scan import RowScan
 from cgcython.search.scan import DIM, ROWS, Embedding, FindCodebook, Forms, GraphSpace
@@ -17,8 +18,8 @@ from cgcython.types import Array, BoolArray, Float32Array, Int64Array
 class VectorScan(RowScan):
     """Vectors in float32, scored by cosine or dot product.
 
-    A dense method joins with a subclass that says its `method` and defines `decoded`; with a `name`
-    its columns can be saved.
+    A dense method joins with a subclass that says its `method`; with a `name` its columns can be
+    saved.
     """
 
     kept: ClassVar[Forms] = {"values": ArrayForm("F32", (ROWS, DIM))}
@@ -31,8 +32,17 @@ class VectorScan(RowScan):
     def decoded(
         cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook
     ) -> Float32Array:
-        """Return what records decode to, f32 [n, dim]; raises InvalidQuantizedData."""
-        raise NotImplementedError(f"{cls.__name__} does not say how records decode")
+        """Return what records decode to by their method's codec, f32 [n, dim].
+
+        Raises InvalidQuantizedData, CodebookMissing.
+        """
+        kind, dim = codec_class(cls.method), quantized[0].original_dim
+        if not kind.needs_codebook:
+            codec = kind.for_dimension(dim)
+            return np.stack([codec.decode(one) for one in quantized])
+        ids = [one.metadata.codebook_id for one in quantized]
+        codecs = {book: kind.for_dimension(dim, find_codebook(book)) for book in set(ids)}
+        return np.stack([codecs[book].decode(one) for book, one in zip(ids, quantized)])
 
     @classmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:

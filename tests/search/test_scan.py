@@ -7,6 +7,7 @@ import pytest
 
 from cgcython.base import ModelId, QuantizationMethod
 from cgcython.codecs.float8 import Float8Codec
+from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.errors import InvalidInput
 from cgcython.metadata import Float8Metadata
 from cgcython.records import QuantizedEmbedding
@@ -77,6 +78,18 @@ def test_vectors_are_scored_by_cosine_and_dot_product():
     norms = np.linalg.norm(values, axis=1) * np.linalg.norm(ROWS[3].astype(np.float64))
     np.testing.assert_allclose(found.scores(ROWS[3]), dots / norms, atol=1e-5)
     np.testing.assert_allclose(found.scores(ROWS[3], "dot"), dots, atol=1e-4)
+
+
+def test_records_are_decoded_by_their_own_codebooks(memories):
+    class DecodedPQ8(VectorScan):
+        method = QuantizationMethod.PQ8
+
+    books = [*memories.codebooks.values(), *memories.other_codebooks.values()]
+    codecs = [PQ8Codec(book) for book in books]
+    records = [codec.encode(ROWS[i, :16]) for i in range(3) for codec in codecs]
+    found = DecodedPQ8.of(records, {book.codebook_id: book for book in books}.__getitem__)
+    expected = [codec.decode(one) for codec, one in zip(codecs * 3, records)]
+    np.testing.assert_array_equal(found.values, expected)
 
 
 def test_a_column_of_it_is_saved_and_mapped(tmp_path):
