@@ -1,24 +1,21 @@
 """A disk that is full and a folder that cannot be written: mounted for the occasion, by root."""
 
 import errno
-import logging
 import os
 import signal
-import struct
 import subprocess
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
 from fault_kills import NUMBERS, after, apply, create, misses
-from fault_world import CODEBOOKS, PROFILE, in_child, look
+from fault_world import CODEBOOKS, PROFILE, Child, in_child, look
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store import RecordStore
 
 MIB = 1 << 20
 DISK_MIB = 6
-_ACK = struct.Struct("<I")
 
 
 class NotMounted(Exception):
@@ -106,30 +103,21 @@ def _write_some(path, count):
 
 def _write_until_full(path, killed):
     """Return how many batches were acknowledged, and what the refusal of the next one says."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.close(reader)
-            _write_in_child(path, killed, writer)
-        finally:
-            os._exit(1)
-    os.close(writer)
-    with open(reader, "rb") as pipe:
-        answer = pipe.read()
-    os.waitpid(child, 0)
-    return _ACK.unpack_from(answer)[0], answer[_ACK.size :].decode()
+    child = Child(_write_in_child, path, killed)
+    try:
+        return child.pipe.recv()
+    finally:
+        child.left()
 
 
-def _write_in_child(path, killed, answer):
-    logging.disable(logging.CRITICAL)  # `close` warns
+def _write_in_child(pipe, path, killed):
     store, i = RecordStore.open(path, CODEBOOKS, PROFILE), 0
     try:
         while True:
             apply(store, "batch", i)
             i += 1
     except StoreUnavailable as error:
-        os.write(answer, _ACK.pack(i) + str(error).encode())
+        pipe.send((i, str(error)))
     if killed:
         os.kill(os.getpid(), signal.SIGKILL)
     store.close()

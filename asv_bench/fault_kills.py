@@ -2,19 +2,18 @@
 
 import os
 import shutil
-import signal
 import struct
 import time
 from pathlib import Path
 
-from fault_world import CODEBOOKS, POOL, PROFILE, Died, content, in_child, look, record_id
+from fault_world import CODEBOOKS, POOL, PROFILE, Child, Died, content, in_child, look, record_id
 
 from cgcython.store import RecordStore
 
 NUMBERS = range(240)
 BATCH = 40
 LONGEST = 0.06  # seconds a writer lives once it has opened the store
-OPENING = 0.1  # or from its start, for every fourth kill
+OPENING = 0.2  # or from its start, for every fourth kill
 _ACK = struct.Struct("<I")
 _OPENED = b"opened"
 
@@ -62,13 +61,13 @@ def after(kind, state, i):
     return state | {n: None if version is None else content(n, version) for n, version in changes}
 
 
-def write_until_killed(path, kind, start, sync, acknowledge):
+def write_until_killed(pipe, path, kind, start, sync):
     """Do operations from `start` on; a number in the pipe acknowledges each."""
     with RecordStore.open(path, CODEBOOKS, PROFILE, durability="sync" if sync else "wal") as store:
-        os.write(acknowledge, _OPENED)
+        os.write(pipe.fileno(), _OPENED)
         for i in range(start, start + 1_000_000):
             apply(store, kind, i)
-            os.write(acknowledge, _ACK.pack(i))
+            os.write(pipe.fileno(), _ACK.pack(i))
             if kind == "flush":
                 store._files.flush()
             if kind == "backup":
@@ -77,24 +76,15 @@ def write_until_killed(path, kind, start, sync, acknowledge):
 
 def kill_once(path, kind, start, sync, rng):
     """Return how many operations a writer acknowledged before it was killed."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            os.close(reader)
-            write_until_killed(path, kind, start, sync, writer)
-        finally:
-            os._exit(1)
-    os.close(writer)
+    child = Child(write_until_killed, path, kind, start, sync)
+    reader = os.dup(child.pipe.fileno())
     opening = rng.random() < 0.25
     opened = b"" if opening else os.read(reader, len(_OPENED))
     time.sleep(rng.uniform(0, OPENING if opening else LONGEST))
-    os.kill(child, signal.SIGKILL)
-    with open(reader, "rb") as pipe:
-        count = len((opened + pipe.read())[len(_OPENED) :]) // _ACK.size
-    if not os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+    if not child.kill():
         raise Died("the writer failed before it was killed")
-    return count
+    with open(reader, "rb") as pipe:
+        return len((opened + pipe.read())[len(_OPENED) :]) // _ACK.size
 
 
 def kills(folder, kind, sync, tries, rng):

@@ -1,12 +1,8 @@
 """What the faults happen to: small records whose every version is known, and a look at a store."""
 
 import logging
-import os
-import pickle
-import select
+import multiprocessing
 import signal
-import sys
-import time
 import traceback
 from typing import NamedTuple
 from uuid import UUID
@@ -120,56 +116,60 @@ class Died(Exception):
     """A child process ended by a signal, or had to be ended when its time was up."""
 
 
-def in_child(function, *arguments):
-    """Return what a function returns in a forked child, within PATIENCE.
+class Child:
+    """A process that calls a function with a pipe to write to, and arguments.
 
-    RocksDB's threads do not survive a fork: the parent never opens a store, its children do. Only
-    another process can end one that loops in a library without letting Python run.
+    RocksDB's threads do not survive a fork, so it comes from a server that has imported everything
+    and opened nothing, whatever the parent did.
     """
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        _serve(writer, function, arguments)
-    os.close(writer)
+
+    def __init__(self, function, *arguments):
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["rocksdict", "cgcython.search.store"])
+        self.pipe, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_run, args=(theirs, function, arguments))
+        self._process.start()
+        theirs.close()
+
+    def kill(self):
+        """End it as a loss of power to the process does; return whether that ended it."""
+        self._process.kill()
+        return self.left() < 0
+
+    def left(self):
+        """Wait until it is gone and return its exit code, a signal's number below 0."""
+        self._process.join()
+        self.pipe.close()
+        return self._process.exitcode
+
+
+def _run(pipe, function, arguments):
+    logging.disable(logging.CRITICAL)  # damage, and `close` on a full disk, are warned of
+    function(pipe, *arguments)
+
+
+def in_child(function, *arguments):
+    """Return what a function returns in a process of its own, within PATIENCE.
+
+    Only another process can end one that loops in a library without letting Python run.
+    """
+    child = Child(_answer, function, arguments)
+    if not child.pipe.poll(PATIENCE):
+        child.kill()
+        raise Died(f"no answer within {PATIENCE} s")
     try:
-        answer = _answer(reader)
-    except TimeoutError:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise Died(f"no answer within {PATIENCE} s") from None
-    finally:
-        os.close(reader)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFSIGNALED(status):
-        raise Died(signal.Signals(os.WTERMSIG(status)).name)
-    succeeded, result = pickle.loads(answer)
+        succeeded, result = child.pipe.recv()
+    except EOFError:
+        raise Died(signal.Signals(-child.left()).name) from None
+    child.left()
     if not succeeded:
         raise RuntimeError(result)
     return result
 
 
-def _answer(reader):
-    """Return all that comes out of a pipe; raises TimeoutError."""
-    deadline, found = time.monotonic() + PATIENCE, b""
-    while select.select([reader], [], [], max(0, deadline - time.monotonic()))[0]:
-        some = os.read(reader, 1 << 20)
-        if not some:
-            return found
-        found += some
-    raise TimeoutError
-
-
-def _serve(writer, function, arguments):
-    status = 1
+def _answer(pipe, function, arguments):
     try:
-        logging.disable(logging.CRITICAL)
-        try:
-            answer = True, function(*arguments)
-        except BaseException:
-            answer = False, traceback.format_exc()
-        with open(writer, "wb") as file:
-            pickle.dump(answer, file)
-        status = 0
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+        answer = True, function(*arguments)
+    except BaseException:
+        answer = False, traceback.format_exc()
+    pipe.send(answer)

@@ -51,13 +51,13 @@ def test_damage_of_bytes_is_what_it_says():
 
 def test_a_reader_that_loops_in_a_library_is_ended(monkeypatch):
     monkeypatch.setattr(fault_world, "PATIENCE", 0.3)
-
-    def never_comes_back():
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        time.sleep(600)
-
     with pytest.raises(fault_world.Died, match="no answer"):
-        fault_world.in_child(never_comes_back)
+        fault_world.in_child(time.sleep, 600)
+
+
+def test_a_reader_that_dies_is_told():
+    with pytest.raises(fault_world.Died, match="SIGSEGV"):
+        fault_world.in_child(signal.raise_signal, signal.SIGSEGV)
 
 
 @pytest.mark.parametrize("killed", [True, False])
