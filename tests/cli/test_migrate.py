@@ -9,7 +9,6 @@ from legacy import legacy_value, write_legacy
 
 from cgcython.base import ModelId, Profile
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.corpus.legacy_training import sample
 from cgcython.corpus.opening import open_corpus
 from cgcython.store import RecordStore
 
@@ -195,18 +194,6 @@ def test_codebooks_are_trained_on_the_source(cli, work, tmp_path):
     assert result.json["loss"]["E1"]["mean"] < 0.05
     assert list((tmp_path / "books" / "pq8_codebooks").iterdir())
     assert cli("migrate", tmp_path / "old", "--store", tmp_path / "t", "--train").code == 2
-
-
-def test_training_samples_are_sound_bounded_and_fair():
-    rows = [np.full(8, i, np.float32) for i in range(1000)]
-    rows[3] = np.full(8, np.nan)
-    rows[4] = np.ones(7)
-    taken = sample(rows, 100)
-    assert taken.shape == (100, 8)
-    assert 300 < taken.mean() < 700
-    assert len(np.unique(taken)) == 100
-    assert sample(rows, 2000).shape == (998, 8)
-    assert sample([], 10).shape[0] == 0
 
 
 def test_a_folder_of_columns_migrates(move, work, tmp_path):
