@@ -97,7 +97,7 @@ class Columns:
         """
         with self._reading:
             column = self.get(model_id)
-            graph = self._graphs.pop(model_id, None) or self._graph_from_file(model_id)
+            graph = self._graphs.pop(model_id, None) or self._graph_from_file(model_id, column)
             graph = graph and self._graph_followed(model_id, graph, column, num_threads)
             graph = graph or Graph.of(column, num_threads, progress)
             if graph is not None:
@@ -105,8 +105,10 @@ class Columns:
                 self._graphs[model_id] = graph
             return column, graph
 
-    def _graph_from_file(self, model_id: ModelId) -> Graph | None:
-        return None if self._folder is None else Graph.load(graph_path(self._folder, model_id))
+    def _graph_from_file(self, model_id: ModelId, column: Column) -> Graph | None:
+        if self._folder is None:
+            return None
+        return Graph.load(graph_path(self._folder, model_id), column)
 
     def _graph_followed(
         self, model_id: ModelId, graph: Graph, column: Column, num_threads: int

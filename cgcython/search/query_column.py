@@ -46,9 +46,12 @@ class QueryColumn:
         return Ranking(column.row_keys, self._scores, self.weight, column.find)
 
     def rank_near(self, graph: Graph, depth: int) -> Ranking:
-        """Return the Ranking of about `depth` records that a graph finds near the query."""
+        """Return the Ranking of about `depth` records that a graph finds near the query.
+
+        All are ranked where the graph finds too few.
+        """
         near = graph.nearest(self.column.scans[0], self.query, depth, self.num_threads)
-        return self.rank_some(near)
+        return self.rank() if near is None else self.rank_some(near)
 
     def rank_some(self, keys: KeyArray) -> Ranking:
         """Return the Ranking of those of some keys, which ascend, that have the embedder."""

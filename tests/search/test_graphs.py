@@ -99,7 +99,7 @@ def test_a_graph_is_read_as_it_was_written(store, tmp_path):
     column, graph = store._columns.graph(ModelId.GRAPH)
     graph.position = 5
     graph.save(tmp_path / "graph")
-    again = Graph.load(tmp_path / "graph")
+    again = Graph.load(tmp_path / "graph", column)
     assert (len(again), again.position, again.fits(column)) == (COUNT, 5, True)
     for row in ROWS[:5]:
         found, expected = (one.nearest(column.scans[0], row, 10) for one in (again, graph))
@@ -110,14 +110,15 @@ def test_a_graph_is_read_as_it_was_written(store, tmp_path):
 
 @pytest.mark.parametrize("place", [3, 300, -5, 0.5])
 def test_a_damaged_graph_is_not_believed(store, tmp_path, place):
-    store._columns.graph(ModelId.HDC)[1].save(tmp_path / "graph")
+    column, graph = store._columns.graph(ModelId.HDC)
+    graph.save(tmp_path / "graph")
     data = bytearray((tmp_path / "graph").read_bytes())
     data[int(place * len(data)) if isinstance(place, float) else place] ^= 8
     (tmp_path / "graph").write_bytes(data)
-    assert Graph.load(tmp_path / "graph") is None
+    assert Graph.load(tmp_path / "graph", column) is None
     (tmp_path / "graph").write_bytes(data[:-9])
-    assert Graph.load(tmp_path / "graph") is None
-    assert Graph.load(tmp_path / "nothing") is None
+    assert Graph.load(tmp_path / "graph", column) is None
+    assert Graph.load(tmp_path / "nothing", column) is None
 
 
 def test_what_has_no_graph_is_scanned(memories, tmp_path):
@@ -136,3 +137,40 @@ def test_without_the_extra_an_error_names_it(store, monkeypatch):
     monkeypatch.setattr(graphs, "Index", None)
     with pytest.raises(InvalidInput, match=r"pip install cgcython\[ann\]"):
         store.search(memory(ROWS[0]), approximate=True)
+
+
+@pytest.mark.parametrize("name", ["E1", "E8", "E9"])
+def test_equal_records_share_a_node_and_hide_nobody(store, name):
+    same = [UUID(int=5000 + i) for i in range(200)]
+    store.store_many((one, memory(ROWS[0], [name])) for one in same)
+    hits = store.search(memory(ROWS[0], [name]), 250, name, approximate=True)
+    assert {IDS[0], *same} <= {hit.id for hit in hits}
+    for row in ROWS[1:200:13]:
+        query = memory(row, [name])
+        assert store.search(query, 1, name, approximate=True) == store.search(query, 1, name)
+    graph = store._columns.graph(ModelId.parse(name))[1]
+    assert (len(graph), len(graph._node_of) < len(graph) - 150) == (COUNT + 200, True)
+
+
+def test_a_node_goes_with_the_last_of_its_records(store, tmp_path):
+    twins = [UUID(int=5000 + i) for i in range(3)]
+    store.store_many((one, memory(ROWS[0])) for one in twins)
+    query = memory(ROWS[0], ["E8"])
+    column, graph = store._columns.graph(ModelId.GRAPH)
+    nodes = len(graph._node_of)
+    for gone in (IDS[0], *twins):
+        assert store.search(query, 1, approximate=True)[0].similarity > 0.99
+        assert len(graph._node_of) == nodes
+        store.delete(gone)
+        column, graph = store._columns.graph(ModelId.GRAPH)
+        graph.save(tmp_path / "graph")
+        assert len(Graph.load(tmp_path / "graph", column)) == len(graph)
+    assert len(graph._node_of) == nodes - 1
+
+
+def test_a_graph_that_finds_too_few_leaves_the_rest_to_a_scan(store):
+    query = memory(ROWS[0], ["E8"])
+    graph = store._columns.graph(ModelId.GRAPH)[1]
+    for label in range(100, COUNT):
+        graph._index.remove(label)
+    assert store.search(query, 200, approximate=True) == store.search(query, 200)
