@@ -4,7 +4,7 @@ Names are those of faiss and of Jégou et al., Product quantization for nearest 
 (2011): M subvectors of dsub values, each with ksub = 256 centroids.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_float32, as_matrix, as_vector, require_finite
+from cgcython.arrays import as_float32, as_integers, as_matrix, as_vector, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.codecs import codebook_file, training
 from cgcython.codecs.checks import output, require_finite_rows
@@ -29,6 +29,7 @@ from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, prepare,
 from cgcython.parallel import split_rows
 from cgcython.tensors import Malformed, told_as_damage
 from cgcython.types import ArrayLike, BytesLike, Float32Array, StrPath, UInt8Array
+from cgcython.types import TrainingProgress as Progress
 
 
 @dataclass(frozen=True, eq=False, init=False, repr=False)
@@ -135,7 +136,7 @@ class PQ8Codebook:
         width: int | None = None,
         sample: int | None = None,
         num_threads: int = 1,
-        progress: Callable[[int, int, float], object] | None = None,
+        progress: Progress | None = None,
         model: str = "",
     ) -> Self:
         """Return the codebook that suits samples [n, dim].
@@ -219,15 +220,11 @@ class PQ8Codebook:
 
     def checked_codes(self, codes: ArrayLike) -> UInt8Array:
         """Return codes [n, M] as they lie in memory for kernels; raises InvalidInput."""
-        expected = f"u8 [n, {self.num_subvectors}]"
-        try:
-            found = np.ascontiguousarray(codes)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(what="codes", expected=expected, actual=error) from None
-        if found.dtype != np.uint8 or found.ndim != 2 or found.shape[1] != self.num_subvectors:
-            actual = f"{found.dtype} {found.shape}"
+        found = as_integers(codes, "codes")
+        if found.dtype != np.uint8 or found.shape[1:] != (self.num_subvectors,):
+            expected, actual = f"u8 [n, {self.num_subvectors}]", f"{found.dtype} {found.shape}"
             raise InvalidInput(what="codes", expected=expected, actual=actual)
-        return found
+        return np.ascontiguousarray(found)
 
     def search_tables(self, query: ArrayLike) -> SearchTables:
         """Return the tables whose sums over codes are the cosine of query with what they decode to.

@@ -1,23 +1,29 @@
-"""K-means in one subspace: seeds, steps past the means, the code of the nearest centroid."""
+"""K-means in one subspace: seeds, steps, and the code of the nearest centroid of each row.
+
+The centroids come laid out for the kernels (`pq_layout.subspace`), because a step reads them so.
+"""
 
 import numpy as np
 
 from cgcython import kernels
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, scratch
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, scratch
+from cgcython.types import Float32Array, UInt8Array
 
 SEEDING_ROWS = 8192
 
 
-def assign(rows, centroids):
-    """Return the code of the nearest centroid of each row."""
+def assign(rows: Float32Array, layout: PreparedCodebook) -> UInt8Array:
+    """Return the code [n] of the nearest centroid of each row [n, dsub]."""
     codes = np.empty((len(rows), 1), np.uint8)
-    prepared = prepare(centroids[None])
-    kernels.pq.encode_rows(rows, prepared, codes, scratch(prepared))
+    kernels.pq.encode_rows(rows, layout, codes, scratch(layout))
     return codes[:, 0]
 
 
-def seed_centroids(rows, rng):
-    """Return 256 rows chosen by k-means++: each with odds of its squared distance from the rest."""
+def seed_centroids(rows: Float32Array, rng: np.random.Generator) -> Float32Array:
+    """Return ksub rows chosen by k-means++.
+
+    The odds of a row are its squared distance from the nearest of those that are chosen already.
+    """
     rows = rows[rng.permutation(len(rows))[:SEEDING_ROWS]]
     distances = np.full(len(rows), np.finfo(np.float32).max, np.float32)
     chosen = [0]
@@ -29,25 +35,24 @@ def seed_centroids(rows, rng):
     return rows[chosen]
 
 
-def lloyd(rows, centroids, steps, pace=1):
-    """Return the centroids after some steps of k-means, each `pace` times the way to the mean.
+@np.errstate(all="ignore")  # squares of small errors vanish
+def lloyd_step(rows: Float32Array, layout: PreparedCodebook, pace: float = 1) -> Float32Array:
+    """Return the centroids [ksub, dsub] after one step of k-means.
 
-    Empty ones move to the rows that are kept worst.
+    Each goes `pace` times the way to the mean of its rows. One without rows moves to a row that is
+    kept worst.
     """
-    for _ in range(steps):
-        codes = assign(rows, centroids)
-        sums, counts = np.zeros(centroids.shape), np.zeros(NUM_CENTROIDS, np.int64)
-        kernels.kmeans.accumulate(rows, codes, sums, counts)
-        empty = counts == 0
-        means = sums / np.maximum(counts, 1)[:, None]
-        if pace > 1:
-            means = centroids + pace * (means - centroids)
-        moved = means.astype(np.float32)
-        if empty.any():
-            errors = ((rows - centroids[codes]) ** 2).sum(axis=1)
-            worst = np.argsort(-errors, kind="stable")[: np.count_nonzero(empty)]
-            moved[empty] = rows[worst] if len(worst) == empty.sum() else centroids[empty]
-        if np.array_equal(moved, centroids):
-            break
-        centroids = moved
-    return centroids
+    centroids = layout.centroids[0]
+    codes = assign(rows, layout)
+    sums, counts = np.zeros(centroids.shape), np.zeros(NUM_CENTROIDS, np.int64)
+    kernels.kmeans.accumulate(rows, codes, sums, counts)
+    means = sums / np.maximum(counts, 1)[:, None]
+    if pace > 1:
+        means = centroids + pace * (means - centroids)
+    moved = means.astype(np.float32)
+    empty = counts == 0
+    if empty.any():
+        errors = ((rows - centroids[codes]) ** 2).sum(axis=1)
+        worst = np.argsort(-errors, kind="stable")[: np.count_nonzero(empty)]
+        moved[empty] = rows[worst] if len(worst) == empty.sum() else centroids[empty]
+    return moved

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from cgcython.types import ArrayLike, Float32Array, Float64Array
+
 NEIGHBOURS = 10
 DRAWS = 2000
 
 
-def cosine_losses(originals, decoded):
+def cosine_losses(originals: ArrayLike, decoded: ArrayLike) -> Float64Array:
     """Return 1 - cosine of each row with its decoded row, in float64.
 
     >>> cosine_losses([[1.0, 0.0]], [[2.0, 0.0]])
@@ -16,10 +18,13 @@ def cosine_losses(originals, decoded):
     sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     both_zero = ~a.any(-1) & ~b.any(-1)
     losses = 1 - (a * b).sum(-1) / np.maximum(sizes, 1e-300)
-    return np.where(both_zero, 0.0, np.maximum(losses, 0.0))  # rounding may go below zero
+    above = np.maximum(losses, 0.0)  # rounding may go below zero
+    return np.where(both_zero, 0.0, above)
 
 
-def neighbours_kept(originals, decoded, k=NEIGHBOURS):
+def neighbours_kept(
+    originals: Float32Array, decoded: Float32Array, k: int = NEIGHBOURS
+) -> Float64Array:
     """Return for each row which part of its k nearest others, by cosine, decoded rows keep.
 
     >>> neighbours_kept(np.eye(3), np.eye(3), k=1)
@@ -33,21 +38,23 @@ def neighbours_kept(originals, decoded, k=NEIGHBOURS):
     return np.array([len(set(a) & set(b)) / k for a, b in zip(exact, found)])
 
 
-def _nearest(queries, rows, k):
+def _nearest(queries: Float32Array, rows: Float32Array, k: int) -> list[list[int]]:
     """Return the k rows of highest cosine for each query, itself left out."""
     lengths = np.linalg.norm(rows, axis=1)
     scores = queries @ (rows / np.where(lengths > 0, lengths, 1)[:, None]).T
     np.fill_diagonal(scores, -np.inf)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
+    nearest: list[list[int]] = np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
+    return nearest
 
 
-def mean_interval(values, draws=DRAWS, seed=0):
+def mean_interval(values: ArrayLike, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % interval of the mean, by a bootstrap.
 
     >>> mean_interval([0.5, 0.5])
     (0.5, 0.5)
     """
-    values = np.asarray(values, np.float64)
+    exact = np.asarray(values, np.float64)
     picks = np.random.default_rng(seed)
-    means = [values[picks.integers(0, len(values), len(values))].mean() for _ in range(draws)]
-    return tuple(np.percentile(means, [2.5, 97.5]).tolist())
+    means = [exact[picks.integers(0, len(exact), len(exact))].mean() for _ in range(draws)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)

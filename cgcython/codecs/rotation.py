@@ -1,12 +1,27 @@
 """Finds the directions that make a product quantizer's subspaces equally hard."""
 
+from typing import NamedTuple
+
 import numpy as np
+
+from cgcython.types import Float32Array, Float64Array, Int64Array
 
 BLOCK = 8192
 
 
-def principal_axes(rows):
-    """Return the mean, the principal axes (columns) and their variances, largest first."""
+class Axes(NamedTuple):
+    """The mean [dim] of rows, their principal axes as columns [dim, dim], and the variances [dim].
+
+    The widest axis comes first.
+    """
+
+    mean: Float32Array
+    directions: Float64Array
+    variances: Float64Array
+
+
+def principal_axes(rows: Float32Array) -> Axes:
+    """Return the principal axes of rows [n, dim]."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     covariance = np.zeros((rows.shape[1],) * 2)
     for start in range(0, len(rows), BLOCK):
@@ -16,10 +31,10 @@ def principal_axes(rows):
     axes, variances = axes[:, ::-1], variances[::-1]
     # An axis and its negative are equally good: the largest component shall be positive.
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))]
-    return mean, axes * np.sign(largest), np.maximum(variances, 0)
+    return Axes(mean, axes * np.sign(largest), np.maximum(variances, 0))
 
 
-def balanced(variances, num_subvectors):
+def balanced(variances: Float64Array, num_subvectors: int) -> Int64Array:
     """Return an order of axes whose consecutive groups have nearly equal products of variances.
 
     The error of a subspace with a fixed number of centroids follows that product. Each axis, the
@@ -29,7 +44,8 @@ def balanced(variances, num_subvectors):
     floor = max(variances[0] * 1e-12, np.finfo(np.float64).tiny)
     logs = np.log(np.maximum(variances, floor))
     logs -= logs.min()  # all factors at least 1, or a longer group would look smaller
-    groups, products = [[] for _ in range(num_subvectors)], np.zeros(num_subvectors)
+    groups: list[list[int]] = [[] for _ in range(num_subvectors)]
+    products = np.zeros(num_subvectors)
     for axis, log in enumerate(logs):
         group = int(products.argmin())
         groups[group].append(axis)
@@ -39,7 +55,8 @@ def balanced(variances, num_subvectors):
     return np.concatenate(groups)
 
 
-def best_rotation(rows, targets):
+def best_rotation(rows: Float32Array, targets: Float32Array) -> Float32Array:
     """Return the orthogonal matrix that takes rows nearest to targets (Procrustes)."""
     left, _, right = np.linalg.svd(rows.T @ targets)
-    return left @ right
+    rotation: Float32Array = left @ right
+    return rotation

@@ -5,6 +5,7 @@ the file and some at a time, and only they have to be finite.
 """
 
 import mmap
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from cgcython.arrays import as_float32, as_matrix
 from cgcython.errors import DimensionMismatch, NonFiniteValue
+from cgcython.types import Array, ArrayLike, Float32Array, Int64Array
 
 BLOCK_BYTES = 1 << 24
 READAHEAD_BYTES = 1 << 17  # what Linux reads around a page that a map lacks
@@ -20,12 +22,12 @@ READAHEAD_BYTES = 1 << 17  # what Linux reads around a page that a map lacks
 class Samples(NamedTuple):
     """Rows to train on and rows held out, as float32; `given` counts what they were drawn from."""
 
-    rows: np.ndarray
-    held_out: np.ndarray
+    rows: Float32Array  # [n, dim]
+    held_out: Float32Array  # [m, dim]
     given: int
 
 
-def as_source(samples):
+def as_source(samples: ArrayLike) -> Array:
     """Return what rows can be drawn from: an array of any number type as it is, or float32.
 
     Raises DimensionMismatch unless it is a matrix.
@@ -37,7 +39,7 @@ def as_source(samples):
     return samples
 
 
-def chosen(count, most, seed):
+def chosen(count: int, most: int, seed: int) -> Int64Array:
     """Return the numbers of `most` rows of `count`, or of all, in random order.
 
     >>> sorted(chosen(3, 8, seed=0).tolist())
@@ -47,7 +49,7 @@ def chosen(count, most, seed):
     return rng.permutation(count) if count <= most else rng.choice(count, most, replace=False)
 
 
-def draw(source, most, held_out, seed):
+def draw(source: Array, most: int, held_out: Callable[[int], int], seed: int) -> Samples:
     """Return Samples of up to `most` rows, of which `held_out(their number)` are held out.
 
     Raises NonFiniteValue, its index counted in the source.
@@ -64,13 +66,13 @@ def draw(source, most, held_out, seed):
     return Samples(rows[: len(order) - held], rows[len(order) - held :], len(source))
 
 
-def some_rows(source, most, seed):
+def some_rows(source: Array, most: int, seed: int) -> Float32Array:
     """Return up to `most` rows in the order of the source, as float32 and finite."""
     rows = np.sort(chosen(len(source), most, seed))
     return _read(source, rows, np.arange(len(rows)))
 
 
-def _read(source, rows, places):
+def _read(source: Array, rows: Int64Array, places: Int64Array) -> Float32Array:
     """Return some rows of a source, ascending, each put in its place."""
     found = np.empty((len(rows), source.shape[1]), np.float32)
     step = max(1, BLOCK_BYTES // max(1, found.itemsize * found.shape[1]))
@@ -83,7 +85,7 @@ def _read(source, rows, places):
     return found
 
 
-def _require_finite(block, rows):
+def _require_finite(block: Float32Array, rows: Int64Array) -> None:
     finite = np.isfinite(block)
     if not finite.all():
         row, column = divmod(int(np.argmin(finite)), block.shape[1])
@@ -92,10 +94,10 @@ def _require_finite(block, rows):
 
 
 @contextmanager
-def _far_apart(source, count):
+def _far_apart(source: Array, count: int) -> Iterator[None]:
     """Tell the system, while rows of a map are read, whether to read their surroundings too."""
     mapped = getattr(source, "_mmap", None)
-    if not hasattr(mapped, "madvise") or source.nbytes < count * READAHEAD_BYTES:
+    if not isinstance(mapped, mmap.mmap) or source.nbytes < count * READAHEAD_BYTES:
         yield
         return
     mapped.madvise(mmap.MADV_RANDOM)

@@ -5,13 +5,17 @@ in full. The cost of a size is the loss of samples held out or, where a judge is
 of Recall@10 against human judgements.
 """
 
+import math
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
+from cgcython.checks import require_real
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.samples import as_source, some_rows
-from cgcython.codecs.training import SUBVECTORS, CodebookWarning, require_sample
+from cgcython.codecs.training import SUBVECTORS, CodebookWarning, require_rotation, require_sample
 from cgcython.errors import InvalidInput
+from cgcython.types import Array, ArrayLike, Float32Array, TrainingProgress
 
 TRIAL_ROWS = 16_384
 QUICK = {"opq": "pca", "pca": "pca", None: None}  # a refined rotation loses a little less still
@@ -26,18 +30,22 @@ class Trial(NamedTuple):
     recall10_drop: float | None = None
 
 
+Judge: TypeAlias = Callable[[PQ8Codebook], Mapping[str, Any]]
+Train: TypeAlias = Callable[[Array, int, str | None], PQ8Codebook]
+
+
 def train_smallest(
-    samples,
-    max_cost,
+    samples: ArrayLike,
+    max_cost: float,
     *,
-    judge=None,
-    seed=0,
-    rotation="opq",
-    sample=None,
-    num_threads=1,
-    progress=None,
-    model="",
-):
+    judge: Judge | None = None,
+    seed: int = 0,
+    rotation: str | None = "opq",
+    sample: int | None = None,
+    num_threads: int = 1,
+    progress: TrainingProgress | None = None,
+    model: str = "",
+) -> tuple[PQ8Codebook, list[Trial]]:
     """Return the PQ8Codebook of the fewest bytes that cost at most max_cost, and all Trials.
 
     Where none does, the codebook is the largest: `save` will refuse it. `judge(codebook)` returns
@@ -46,14 +54,22 @@ def train_smallest(
     far, tried ones among them.
     """
     source, most = as_source(samples), require_sample(sample)
-    options = {"seed": seed, "num_threads": num_threads, "progress": progress, "model": model}
+    require_rotation(rotation)
 
-    def trained(rows, size, rotation):
-        book = PQ8Codebook.train(rows, size, rotation=rotation, sample=most, **options)
-        book = book.with_facts({"samples_given": len(source)})
+    def trained(rows: Array, size: int, rotation: str | None) -> PQ8Codebook:
+        book = PQ8Codebook.train(
+            rows,
+            size,
+            seed,
+            rotation,
+            sample=most,
+            num_threads=num_threads,
+            progress=progress,
+            model=model,
+        ).with_facts({"samples_given": len(source)})
         return book if judge is None else book.with_facts(judge(book))
 
-    search = _Search(sizes_of(source.shape[1]), max_cost, trained)
+    search = _Search(sizes_of(source.shape[1]), require_real(max_cost, "max_cost", 0), trained)
     rows = some_rows(source, most, seed)
     try:
         search.run(rows, some_rows(rows, TRIAL_ROWS, seed), rotation)
@@ -68,11 +84,12 @@ def train_smallest(
 class _Search:
     """The codebooks tried quickly, and those trained in full."""
 
-    def __init__(self, sizes, max_cost, trained):
+    def __init__(self, sizes: list[int], max_cost: float, trained: Train) -> None:
         self.sizes, self.max_cost, self.trained = sizes, max_cost, trained
-        self.tried, self.found = [], []
+        self.tried: list[PQ8Codebook] = []
+        self.found: list[PQ8Codebook] = []
 
-    def run(self, rows, some, rotation):
+    def run(self, rows: Float32Array, some: Float32Array, rotation: str | None) -> None:
         """Try all sizes, then train the smallest that fits; raises KeyboardInterrupt."""
         for size in self.sizes:
             self._keep(self.tried, self.trained(some, size, QUICK[rotation]))
@@ -83,15 +100,15 @@ class _Search:
             if self._fits(self.found[-1]):
                 break
 
-    def _keep(self, books, book):
+    def _keep(self, books: list[PQ8Codebook], book: PQ8Codebook) -> None:
         books.append(book)
         if book.metadata.get("interrupted"):
             raise KeyboardInterrupt
 
-    def _fits(self, book):
-        return book.cost <= self.max_cost
+    def _fits(self, book: PQ8Codebook) -> bool:
+        return _cost_of(book) <= self.max_cost
 
-    def best(self):
+    def best(self) -> PQ8Codebook:
         """Return the smallest codebook that fits, or the one that costs least.
 
         Raises KeyboardInterrupt where there is none.
@@ -101,12 +118,12 @@ class _Search:
             raise KeyboardInterrupt
         fitting = [book for book in books if self._fits(book)]
         if fitting:
-            return min(fitting, key=lambda book: (book.num_subvectors, book.cost))
-        return min(books, key=lambda book: book.cost)
+            return min(fitting, key=lambda book: (book.num_subvectors, _cost_of(book)))
+        return min(books, key=_cost_of)
 
 
-def sizes_of(dim):
-    """Return the numbers of parts that divide a dimension, ascending.
+def sizes_of(dim: int) -> list[int]:
+    """Return the numbers of subvectors that divide a dimension, ascending.
 
     >>> sizes_of(384)
     [8, 16, 24, 32, 48, 64, 96, 128]
@@ -118,7 +135,11 @@ def sizes_of(dim):
     return found
 
 
-def _trial(book):
+def _cost_of(book: PQ8Codebook) -> float:
+    return math.inf if book.cost is None else book.cost
+
+
+def _trial(book: PQ8Codebook) -> Trial:
     facts = book.metadata
     costs = facts["held_out_loss"], facts["held_out_recall10"], facts.get("recall10_drop")
     return Trial(book.num_subvectors, *costs)

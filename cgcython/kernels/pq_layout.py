@@ -44,6 +44,7 @@ class PreparedCodebook(NamedTuple):
         return int(M * dsub)
 
 
+@np.errstate(all="ignore")  # the kernels meet infinite bounds with float64
 def prepare(
     centroids: ArrayLike, mean: ArrayLike | None = None, rotation: ArrayLike | None = None
 ) -> PreparedCodebook:
@@ -72,6 +73,20 @@ def prepare(
         rotation=rotation,
         forward_strips=_strips(rotation),
         back_strips=_strips(rotation.T),
+    )
+
+
+def subspace(prepared: PreparedCodebook, m: int) -> PreparedCodebook:
+    """Return the layout of one subspace of a codebook without its rotation; nothing is copied."""
+    rows = slice(m, m + 1)
+    return PreparedCodebook(
+        prepared.centroids[rows],
+        prepared.centres[rows],
+        prepared.codes[rows],
+        prepared.scales[rows],
+        prepared.half_norms[rows],
+        prepared.bounds[rows],
+        1.0,
     )
 
 
@@ -108,9 +123,8 @@ def _screen(
     centres = exact.mean(axis=1).astype(np.float32)
     exact -= centres[:, None]
     peaks = np.abs(exact).max(axis=2, initial=0)
-    with np.errstate(over="ignore"):  # the kernels meet infinite bounds with float64
-        scales = np.maximum(peaks / LARGEST_CODE, LEAST_SCALE).astype(np.float32)
-        half_norms = ((exact**2).sum(axis=2) / 2).astype(np.float32)
+    scales = np.maximum(peaks / LARGEST_CODE, LEAST_SCALE).astype(np.float32)
+    half_norms = ((exact**2).sum(axis=2) / 2).astype(np.float32)
     steps = np.rint(exact / scales[..., None]).clip(-LARGEST_CODE, LARGEST_CODE)
     bounds = _bounds(exact, steps * scales[..., None].astype(np.float64), scales, half_norms)
     codes = _paired(steps.astype(np.int8))
@@ -149,5 +163,4 @@ def _strips(matrix: Float32Array) -> Float32Array:
 
 
 def _rounded_up(length: Float64Array) -> Float32Array:
-    with np.errstate(over="ignore"):
-        return (length * (1 + 2.0**-20)).astype(np.float32)
+    return (length * (1 + 2.0**-20)).astype(np.float32)

@@ -21,12 +21,12 @@ INTERRUPTED = 130
 COMMAND = """
 import sys, time
 from cgcython.cli import main
-from cgcython.codecs import training
+from cgcython.codecs import training_run
 
 def pausing(function, seconds=float(sys.argv[2])):
     return lambda *values: time.sleep(seconds) or function(*values)
 
-setattr(training, sys.argv[1], pausing(getattr(training, sys.argv[1])))
+setattr(training_run, sys.argv[1], pausing(getattr(training_run, sys.argv[1])))
 sys.exit(main(sys.argv[3:]))
 """
 
@@ -80,7 +80,7 @@ def _read(terminal):
 
 @pytest.mark.parametrize("size", ["8", "auto"])
 def test_the_best_so_far_is_kept_and_says_so(interrupted, tmp_path, size):
-    code, out = interrupted("loss", ("lloyd", "0.05"), "--bytes", size)
+    code, out = interrupted("loss", ("lloyd_step", "0.05"), "--bytes", size)
     facts = json.loads(out)
     assert (code, facts["interrupted"]) == (0, True)
     assert 1 <= facts["steps"] < facts["steps_planned"]

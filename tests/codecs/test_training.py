@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from cgcython import kernels
-from cgcython.codecs import training
+from cgcython.codecs import training_run
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.kmeans import lloyd, seed_centroids
+from cgcython.codecs.kmeans import lloyd_step, seed_centroids
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
-from cgcython.codecs.training import PACE, PLAIN_STEPS, STEPS, CodebookWarning
+from cgcython.codecs.training import CodebookWarning
+from cgcython.codecs.training_run import PACE, PLAIN_STEPS, STEPS
 from cgcython.errors import InvalidInput, NonFiniteValue
 from cgcython.kernels import dispatch
+from cgcython.kernels.pq_layout import prepare
 
 RNG = np.random.default_rng(50)
 AXES = RNG.standard_normal((24, 64)) * np.geomspace(4, 0.2, 24)[:, None]
@@ -43,6 +45,12 @@ def _few_samples_are_fine():
 def trained(rotation, count=None):
     """Return the codebook of the first samples, trained once for all tests that look at it."""
     return PQ8Codebook.train(SAMPLES[:count], rotation=rotation, model="Semantic")
+
+
+def lloyd(rows, centroids, steps, pace=1):
+    for _ in range(steps):
+        centroids = lloyd_step(rows, prepare(centroids[None]), pace)
+    return centroids
 
 
 def loss(book, rows=FRESH):
@@ -143,12 +151,12 @@ def test_ctrl_c_ends_training_with_the_best_so_far(step):
 def test_ctrl_c_within_a_step_leaves_the_step_before(monkeypatch):
     calls = itertools.count()
 
-    def lloyd_until_pressed(*arguments):
+    def step_until_pressed(*arguments):
         if next(calls) == 8 * 5 + 3:  # in the sixth step of eight subspaces
             raise KeyboardInterrupt
-        return lloyd(*arguments)
+        return lloyd_step(*arguments)
 
-    monkeypatch.setattr(training, "lloyd", lloyd_until_pressed)
+    monkeypatch.setattr(training_run, "lloyd_step", step_until_pressed)
     with pytest.warns(CodebookWarning, match="interrupted after step 5 of 12"):
         PQ8Codebook.train(SAMPLES, rotation=None, num_threads=2)
 
@@ -158,17 +166,17 @@ def test_ctrl_c_before_the_first_step_and_once_more_passes_on(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "principal_axes", pressed)
+        patch.setattr(training_run, "principal_axes", pressed)
         with pytest.raises(KeyboardInterrupt):
             PQ8Codebook.train(SAMPLES)
-    monkeypatch.setattr(training.Training, "held_out_loss", pressed)
+    monkeypatch.setattr(training_run.Training, "held_out_loss", pressed)
     with pytest.raises(KeyboardInterrupt):
         PQ8Codebook.train(SAMPLES, rotation="pca", progress=lambda *_: None)
 
 
 def test_telling_the_loss_takes_little_of_the_time():
     told, now = [], iter(np.arange(0, 1000, 0.5))
-    watch = training.Watch(lambda found: told.append(found) or 0.25, lambda *_: None)
+    watch = training_run.Watch(lambda found: told.append(found) or 0.25, lambda *_: None)
     watch.clock = lambda: next(now)  # half a second passes between any two looks
     for step in range(1, 101):
         watch.tell(step, step, 100)
@@ -195,7 +203,12 @@ def test_few_samples_warn_and_fewer_are_refused():
         ({"rotation": "random"}, "rotation"),
         ({"width": 12}, "width"),
         ({"width": 128}, "width"),
+        ({"width": 16.0}, "width"),
         ({"num_threads": 0}, "num_threads"),
+        ({"seed": -1}, "seed"),
+        ({"seed": None}, "seed"),
+        ({"sample": 255}, "sample"),
+        ({"sample": True}, "sample"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, what):
@@ -206,6 +219,31 @@ def test_wrong_arguments_are_named(arguments, what):
 def test_samples_must_be_finite():
     with pytest.raises(NonFiniteValue):
         PQ8Codebook.train(np.where(np.arange(64) == 3, np.nan, SAMPLES))
+
+
+@pytest.mark.parametrize("power", [-120, -60, 60, 110])
+@pytest.mark.parametrize("rotation", ["opq", None])
+def test_the_scale_of_samples_changes_the_scale_of_the_codebook_alone(power, rotation):
+    samples = SAMPLES[:300, :16]
+    first = PQ8Codebook.train(samples, rotation=rotation)
+    book = PQ8Codebook.train(np.ldexp(samples, power), rotation=rotation)
+    np.testing.assert_array_equal(book.centroids, np.ldexp(first.centroids, power))
+    assert book.metadata == first.metadata
+    if rotation:
+        np.testing.assert_array_equal(book.mean, np.ldexp(first.mean, power))
+        np.testing.assert_array_equal(book.rotation, first.rotation)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_caller_who_wants_floating_point_errors_gets_the_same_codebook(threads):
+    samples = SAMPLES[:300, :16] * np.float32(1e-25)
+    first = PQ8Codebook.train(samples)
+    codes, tables = first.encode(samples), first.search_tables(samples[0])
+    with np.errstate(all="raise"):
+        book = PQ8Codebook.train(samples, num_threads=threads)
+        assert book == first
+        np.testing.assert_array_equal(book.encode(samples, num_threads=threads), codes)
+        np.testing.assert_equal(book.search_tables(samples[0]), tables)
 
 
 @pytest.mark.parametrize("rotation", ["opq", None])
