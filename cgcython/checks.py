@@ -1,11 +1,13 @@
 """Checks of single arguments that stand at many doors: numbers and choices."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from operator import index
-from typing import Any
+from typing import Any, TypeVar
 
 from cgcython.errors import InvalidInput
+
+Kind = TypeVar("Kind")
 
 
 def require_whole(value: object, what: str, least: int = 0, most: int | None = None) -> int:
@@ -37,6 +39,14 @@ def require_real(
     return number
 
 
+def require_instance(value: object, kind: type[Kind], what: str) -> Kind:
+    """Return a value of a class. Raises InvalidInput for any other."""
+    if not isinstance(value, kind):
+        expected, actual = f"a {kind.__name__}", type(value).__name__
+        raise InvalidInput(what=what, expected=expected, actual=actual)
+    return value
+
+
 def require_choice(value: object, what: str, choices: Iterable[str]) -> str:
     """Return a text that is one of some choices. Raises InvalidInput for any other."""
     known = tuple(choices)
@@ -45,17 +55,22 @@ def require_choice(value: object, what: str, choices: Iterable[str]) -> str:
     return value
 
 
-def require_items(values: object, what: str, expected: str = "a collection") -> list[Any]:
-    """Return the items of a collection or a generator; a text or bytes is one thing.
+def iterated(values: object, what: str, expected: str = "a collection") -> Iterator[Any]:
+    """Return an iterator over a collection or a generator; a text or bytes is one thing.
 
     Raises InvalidInput for what has no items.
     """
     if not isinstance(values, (str, bytes, bytearray, memoryview)):
         try:
-            return list(values)  # type: ignore[call-overload, no-any-return]  # what has none raises
+            return iter(values)  # type: ignore[call-overload, no-any-return]  # else it raises
         except TypeError:
             pass
     raise InvalidInput(what=what, expected=expected, actual=_shown(values))
+
+
+def require_items(values: object, what: str, expected: str = "a collection") -> list[Any]:
+    """Return what `iterated` does, in a list."""
+    return list(iterated(values, what, expected))
 
 
 def _index(value: object) -> int | None:

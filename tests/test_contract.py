@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import (
     DimensionMismatch,
+    InvalidInput,
     InvalidQuantizedData,
     MethodMismatch,
     NonFiniteValue,
@@ -214,6 +216,49 @@ def test_the_expected_size_is_the_size(case):
     for one in case.inputs:
         count = one.nnz if isinstance(one, SparseVector) else len(one)
         assert case.codec.encode(one).size_bytes == case.codec.expected_size(count)
+
+
+NO_EMBEDDINGS = [None, "x", b"x" * 8, 5, [], np.zeros(1, np.uint8), Exception]
+
+
+@pytest.mark.parametrize("other", NO_EMBEDDINGS, ids=repr)
+def test_what_is_no_encoded_embedding_is_refused(case, other):
+    batch = case.codec.encode_batch(case.inputs)
+    for call in (
+        lambda: case.codec.decode(other),
+        lambda: case.codec.decode(batch),
+        lambda: case.codec.decode_batch(other),
+        lambda: case.codec.decode_batch(case.codec.encode(case.inputs[0])),
+        lambda: case.codec.rows(other),
+        lambda: case.codec.row(other, 0),
+        lambda: case.codec.encode_batch(case.inputs, out=other or "none"),
+    ):
+        with pytest.raises(InvalidInput, match="quantized: expected a Quantized"):
+            call()
+
+
+def test_a_batch_without_one_of_its_columns_is_refused(case):
+    batch = case.codec.encode_batch(case.inputs)
+    for name in batch.columns:
+        columns = {one: column for one, column in batch.columns.items() if one != name}
+        other = replace(batch, columns=columns)
+        for read in (case.codec.decode_batch, case.codec.rows):
+            with pytest.raises(InvalidQuantizedData, match=name):
+                read(other)
+
+
+@pytest.mark.parametrize("i", [99, -99, 1.5, "0", None])
+def test_a_row_that_is_not_there_is_refused(case, i):
+    batch = case.codec.encode_batch(case.inputs)
+    with pytest.raises(InvalidInput, match="i: expected -"):
+        case.codec.row(batch, i)
+
+
+@pytest.mark.parametrize("dim", [0, -1, 2**40, 1.5, "8", None])
+def test_a_dimension_is_a_number_of_values(case, dim):
+    if not case.codec.needs_codebook:
+        with pytest.raises(InvalidInput, match="dim: expected 1 to"):
+            type(case.codec)(dim)
 
 
 def with_parts(quantized, **parts):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from cgcython import frames, methods
-from cgcython.arrays import as_float32
+from cgcython.arrays import as_vector, usual_arithmetic
 from cgcython.base import Embedder, QuantizationMethod
 from cgcython.errors import InvalidQuantizedData
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
@@ -186,9 +186,11 @@ def codec_class(method: QuantizationMethod | str) -> type[Codec]:
     return found  # type: ignore[no-any-return]
 
 
+@usual_arithmetic
 def cosine_loss(original: ArrayLike, decoded: ArrayLike) -> float:
     """Return 1 - cosine of two vectors; 0.0 where both are zero, 1.0 where one is."""
-    a, b = as_float32(original).astype(np.float64), as_float32(decoded).astype(np.float64)
+    one = as_vector(original)
+    a, b = one.astype(np.float64), as_vector(decoded, len(one)).astype(np.float64)
     norms = np.linalg.norm(a) * np.linalg.norm(b)
     if norms == 0:
         return 0.0 if not a.any() and not b.any() else 1.0

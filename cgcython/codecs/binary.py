@@ -17,9 +17,12 @@ from cgcython.codecs.checks import (
     output,
     output_columns,
     require_columns,
+    require_dim,
     require_finite_rows,
     require_kind,
+    require_row,
     require_rows,
+    shared_float,
 )
 from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import DimensionMismatch, InvalidInput
@@ -27,7 +30,7 @@ from cgcython.frames import Layout
 from cgcython.metadata import BinaryMetadata, to_float32
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, as_bytes
-from cgcython.types import ArrayLike, BytesLike, Float32Array
+from cgcython.types import ArrayLike, BytesLike, Float32Array, UInt8Array
 
 
 def _bytes_of(dim: int, metadata: object = None) -> int:
@@ -62,6 +65,7 @@ class BinaryCodec(Codec):
 
     def __post_init__(self) -> None:
         threshold = _finite(self.threshold)
+        object.__setattr__(self, "dim", require_dim(self.dim))
         object.__setattr__(self, "threshold", threshold)
         object.__setattr__(self, "_metadata", BinaryMetadata(threshold))
         object.__setattr__(self, "_size", _bytes_of(self.dim))
@@ -107,8 +111,8 @@ class BinaryCodec(Codec):
         self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
     ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim] of +1 and -1."""
-        rows = require_rows(batch, self)
-        (codes,) = require_columns(batch, self, **self._columns(rows))
+        codes = self._codes_of(batch)
+        rows = len(codes)
         if not kernels.bits.padding_is_zero(codes, self.dim):
             raise invalid(self, "padding bits are set")
         values = output(out, (rows, self.dim))
@@ -121,13 +125,15 @@ class BinaryCodec(Codec):
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
-        data, metadata = batch.columns["codes"][i].tobytes(), BinaryMetadata(**batch.shared)
-        return QuantizedEmbedding(self.method, self.dim, data, metadata)
+        i, codes = require_row(batch, self, i), self._codes_of(batch)
+        metadata = BinaryMetadata(shared_float(batch, self, "threshold"))
+        return QuantizedEmbedding(self.method, self.dim, codes[i].tobytes(), metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        metadata = BinaryMetadata(**batch.shared)
-        return embeddings_of(self, payloads(batch.columns["codes"]), repeat(metadata))
+        codes = self._codes_of(batch)
+        metadata = BinaryMetadata(shared_float(batch, self, "threshold"))
+        return embeddings_of(self, payloads(codes), repeat(metadata))
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per eight values."""
@@ -138,6 +144,10 @@ class BinaryCodec(Codec):
         data = kernels.bits.pack_vector(as_vector(values, self.dim), self.dim, self.threshold)
         assert data is not None  # as_vector returns what the kernel takes
         return data
+
+    def _codes_of(self, batch: QuantizedBatch) -> UInt8Array:
+        rows = require_rows(batch, self)
+        return require_columns(batch, self, **self._columns(rows))[0]
 
     def _columns(self, rows: int) -> dict[str, Column]:
         return {"codes": ((rows, self._size), np.uint8)}

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from cgcython.checks import require_instance, require_whole
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -12,12 +13,13 @@ from cgcython.errors import (
     MethodMismatch,
     NonFiniteValue,
 )
-from cgcython.records import QuantizedBatch
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.types import Array
 
 if TYPE_CHECKING:
     from cgcython.codecs.base import Codec
 
+MAX_DIM = 2**31 - 1
 Shape: TypeAlias = tuple[int, ...]
 Column: TypeAlias = tuple[Shape, type[np.generic]]  # what a column of a batch must be
 
@@ -25,10 +27,12 @@ Column: TypeAlias = tuple[Shape, type[np.generic]]  # what a column of a batch m
 def require_kind(
     quantized: Any, codec: "Codec", kind: type[Any] | None = None, size: int | None = None
 ) -> None:
-    """Check that an embedding or batch is of the codec's method, dimension, metadata and size.
+    """Check that an embedding is of the codec's method, dimension, metadata and size.
 
-    Raises MethodMismatch, DimensionMismatch or InvalidQuantizedData.
+    Without a kind of metadata, a batch is checked. Raises InvalidInput for anything else,
+    MethodMismatch, DimensionMismatch or InvalidQuantizedData.
     """
+    require_instance(quantized, QuantizedBatch if kind is None else QuantizedEmbedding, "quantized")
     if quantized.method is not codec.method:
         raise MethodMismatch(expected=codec.method, actual=quantized.method)
     if quantized.original_dim != codec.dim:
@@ -38,6 +42,17 @@ def require_kind(
         raise invalid(codec, reason=reason)
     if size is not None and len(quantized.data) != size:
         raise invalid(codec, expected=size, actual=len(quantized.data))
+
+
+def not_quantized(value: object) -> InvalidInput:
+    """Return the error of what is given for a QuantizedEmbedding."""
+    actual = type(value).__name__
+    return InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
+
+
+def require_dim(dim: object) -> int:
+    """Return the number of values of an embedding; raises InvalidInput unless it is one."""
+    return require_whole(dim, "dim", 1, MAX_DIM)
 
 
 def require_size(codec: "Codec", data: Sequence[int] | Array, expected: int) -> None:
@@ -64,6 +79,12 @@ def require_rows(batch: QuantizedBatch, codec: "Codec") -> int:
     return len(batch)
 
 
+def require_row(batch: QuantizedBatch, codec: "Codec", i: int) -> int:
+    """Return the number of a row of a batch, of negative ones from the end; raises InvalidInput."""
+    count = require_rows(batch, codec)
+    return range(count)[require_whole(i, "i", -count, count - 1)]
+
+
 def require_columns(batch: QuantizedBatch, codec: "Codec", **columns: Column) -> list[Array]:
     """Return the named columns of a batch, each checked against its (shape, dtype)."""
     require_kind(batch, codec)
@@ -75,6 +96,14 @@ def require_columns(batch: QuantizedBatch, codec: "Codec", **columns: Column) ->
             raise invalid(codec, f"column {name} is {_describe(column)}, not {expected}")
         found.append(np.ascontiguousarray(column))
     return found
+
+
+def shared_float(batch: QuantizedBatch, codec: "Codec", name: str) -> float:
+    """Return a number that all rows of a batch share."""
+    number = batch.shared.get(name)
+    if not isinstance(number, float):
+        raise invalid(codec, f"a batch with {name} {number}")
+    return number
 
 
 def output(out: Array | None, shape: Shape, dtype: type[np.generic] = np.float32) -> Array:

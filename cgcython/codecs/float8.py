@@ -13,11 +13,14 @@ from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     Column,
     invalid,
+    not_quantized,
     output,
     output_columns,
     require_columns,
+    require_dim,
     require_finite_rows,
     require_kind,
+    require_row,
     require_rows,
 )
 from cgcython.codecs.rows import embeddings_of, payloads, tuples_of
@@ -25,7 +28,7 @@ from cgcython.frames import Layout
 from cgcython.metadata import Float8Metadata
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
-from cgcython.types import ArrayLike, BytesLike, Float32Array
+from cgcython.types import Array, ArrayLike, BytesLike, Float32Array
 
 E4M3_MAX = 448.0
 F32_MAX = float(np.finfo(np.float32).max)
@@ -56,6 +59,9 @@ class Float8Codec(Codec):
     columns = ("codes", "scales")
     ratio, max_loss = 4.0, 0.003
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dim", require_dim(self.dim))
+
     def encode(self, values: ArrayLike) -> QuantizedEmbedding:
         """Return the quantized embedding of `dim` values.
 
@@ -71,7 +77,10 @@ class Float8Codec(Codec):
         self, quantized: QuantizedEmbedding, out: Float32Array | None = None
     ) -> Float32Array:
         """Return the values, code * scale + bias; any scale and bias are honoured."""
-        data, metadata = quantized.data, quantized.metadata
+        try:
+            data, metadata = quantized.data, quantized.metadata
+        except AttributeError:
+            raise not_quantized(quantized) from None
         if not (
             quantized.method is self.method
             and type(metadata) is Float8Metadata
@@ -107,8 +116,7 @@ class Float8Codec(Codec):
         self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
     ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim]."""
-        columns = self._columns(require_rows(batch, self))
-        codes, scales = require_columns(batch, self, **columns)
+        codes, scales = self._columns_of(batch)
         if not np.all(np.abs(scales) <= LARGEST_SCALE):
             raise invalid(self, "a scale overflows float32")
         values = output(out, codes.shape)
@@ -122,14 +130,15 @@ class Float8Codec(Codec):
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
-        codes, scales = batch.columns["codes"], batch.columns["scales"]
+        i, (codes, scales) = require_row(batch, self, i), self._columns_of(batch)
         metadata = Float8Metadata(float(scales[i]))
         return QuantizedEmbedding(self.method, self.dim, codes[i].tobytes(), metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        codes, scales = batch.columns["codes"], batch.columns["scales"].tolist()
-        return embeddings_of(self, payloads(codes), tuples_of(Float8Metadata, scales, repeat(0.0)))
+        codes, scales = self._columns_of(batch)
+        metadata = tuples_of(Float8Metadata, scales.tolist(), repeat(0.0))
+        return embeddings_of(self, payloads(codes), metadata)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per value."""
@@ -148,6 +157,9 @@ class Float8Codec(Codec):
             raise invalid(self, f"scale {scale!r} and bias {bias!r} are no numbers") from None
         if not largest <= F32_MAX:
             raise invalid(self, f"scale {scale} and bias {bias} overflow float32")
+
+    def _columns_of(self, batch: QuantizedBatch) -> list[Array]:
+        return require_columns(batch, self, **self._columns(require_rows(batch, self)))
 
     def _columns(self, rows: int) -> dict[str, Column]:
         return {"codes": ((rows, self.dim), np.uint8), "scales": ((rows,), np.float32)}

@@ -9,6 +9,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_instance
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     invalid,
@@ -16,15 +17,16 @@ from cgcython.codecs.checks import (
     output_columns,
     require_columns,
     require_kind,
+    require_row,
     require_rows,
 )
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.rows import embeddings_of, payloads
-from cgcython.errors import CodebookMissing, InvalidInput
+from cgcython.errors import CodebookMissing
 from cgcython.frames import Layout
 from cgcython.metadata import PQ8Metadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
-from cgcython.types import ArrayLike, BytesLike, Float32Array
+from cgcython.types import ArrayLike, BytesLike, Float32Array, UInt8Array
 
 
 def _size(dim: int, metadata: PQ8Metadata) -> int:
@@ -53,14 +55,15 @@ class PQ8Codec(Codec):
     ratio, max_loss = 32.0, 0.05
     needs_codebook, untrained_bytes = True, 8
 
+    def __post_init__(self) -> None:
+        require_instance(self.codebook, PQ8Codebook, "codebook")
+
     @classmethod
     def for_dimension(
         cls, dim: int, codebook: PQ8Codebook | None = None, **settings: Any
     ) -> "PQ8Codec":
         """Return the codec of a codebook, which knows its own dimension."""
-        if codebook is None:
-            raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=None)
-        return cls(codebook)
+        return cls(require_instance(codebook, PQ8Codebook, "codebook"))
 
     @cached_property
     def dim(self) -> int:
@@ -115,23 +118,27 @@ class PQ8Codec(Codec):
         self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
     ) -> Float32Array:
         """Return the values of a batch as a matrix [n, dim]; errors as in `decode`."""
-        shape = (require_rows(batch, self), self.codebook.num_subvectors)
-        (codes,) = require_columns(batch, self, codes=(shape, np.uint8))
+        codes = self._codes_of(batch)
         self._require_codebook(batch.shared.get("codebook_id"), batch.shared.get("num_subvectors"))
         return self.codebook.decode(codes, num_threads=num_threads, out=out)
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
-        data = batch.columns["codes"][i].tobytes()
+        i, codes = require_row(batch, self, i), self._codes_of(batch)
+        data = codes[i].tobytes()
         return QuantizedEmbedding(self.method, self.dim, data, self.metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        return embeddings_of(self, payloads(batch.columns["codes"]), repeat(self.metadata))
+        return embeddings_of(self, payloads(self._codes_of(batch)), repeat(self.metadata))
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per part."""
         return self.codebook.num_subvectors
+
+    def _codes_of(self, batch: QuantizedBatch) -> UInt8Array:
+        shape = (require_rows(batch, self), self.codebook.num_subvectors)
+        return require_columns(batch, self, codes=(shape, np.uint8))[0]
 
     def _require_codebook(self, codebook_id: Any, num_subvectors: Any) -> None:
         if (codebook_id, num_subvectors) != self.metadata:

@@ -1,10 +1,13 @@
-"""Takes batches apart: quantized embeddings out of columns, without a Python call for each."""
+"""Rows of batches: embeddings out of columns, without a call for each, and texts by number."""
 
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cgcython.arrays import as_tokens
+from cgcython.checks import iterated
 from cgcython.records import QuantizedEmbedding
+from cgcython.token_array import TokenArray
 from cgcython.types import Int64Array, UInt8Array
 
 if TYPE_CHECKING:
@@ -18,6 +21,20 @@ def embeddings_of(
 ) -> list[QuantizedEmbedding]:
     """Return the quantized embeddings of a codec from their bytes and as many metadata."""
     return list(map(QuantizedEmbedding, repeat(codec.method), repeat(codec.dim), data, metadata))
+
+
+def numbered(documents: Any) -> Any:
+    """Return token matrices that have numbers; what a generator yields is copied.
+
+    A generator may fill one buffer again and again. Raises InvalidInput for codes and for what has
+    no items.
+    """
+    if isinstance(documents, TokenArray):
+        documents.require_values()
+        return documents
+    if isinstance(documents, (list, tuple)) or getattr(documents, "ndim", 0) > 0:
+        return documents
+    return [as_tokens(one).copy() for one in iterated(documents, "documents")]
 
 
 def tuples_of(kind: type[_Kind], *columns: Iterable[Any]) -> Iterator[_Kind]:

@@ -14,8 +14,10 @@ from cgcython.codecs import csr, sparse_batches
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     invalid,
+    not_quantized,
     output,
     require_kind,
+    require_row,
 )
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
 from cgcython.codecs.sparse_layouts import F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
@@ -132,20 +134,19 @@ class SparseCodec(Codec):
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
-        columns, i = batch.columns, range(len(batch))[i]
-        data = columns["data"][columns["offsets"][i] : columns["offsets"][i + 1]].tobytes()
-        layout = NAMES[columns["layouts"][i]]
-        metadata = SparseMetadata(self.dim, int(columns["nnz"][i]), layout)
-        return QuantizedEmbedding(self.method, self.dim, data, metadata)
+        i = require_row(batch, self, i)
+        data, offsets, layouts, indptr = sparse_batches.checked_columns(self, batch)
+        nnz, layout = int(indptr[i + 1] - indptr[i]), NAMES[layouts[i]]
+        part = data[offsets[i] : offsets[i + 1]].tobytes()
+        metadata = SparseMetadata(self.dim, nnz, layout)
+        return QuantizedEmbedding(self.method, self.dim, part, metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        columns = batch.columns
-        parts = payloads_at(columns["data"], columns["offsets"])
-        counts, layouts = columns["nnz"].tolist(), columns["layouts"].tolist()
-        names = map(NAMES.__getitem__, layouts)
+        data, offsets, layouts, indptr = sparse_batches.checked_columns(self, batch)
+        counts, names = np.diff(indptr).tolist(), map(NAMES.__getitem__, layouts.tolist())
         metadata = tuples_of(SparseMetadata, repeat(self.dim), counts, names)
-        return embeddings_of(self, parts, metadata)
+        return embeddings_of(self, payloads_at(data, offsets), metadata)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""
@@ -212,7 +213,10 @@ class SparseCodec(Codec):
         return data, number
 
     def _header(self, quantized: QuantizedEmbedding) -> tuple[int, int]:
-        metadata = quantized.metadata
+        try:
+            metadata = quantized.metadata
+        except AttributeError:
+            raise not_quantized(quantized) from None
         if not (
             quantized.method is self.method
             and type(metadata) is SparseMetadata

@@ -45,7 +45,7 @@ def decode(
     codec: "SparseCodec", batch: QuantizedBatch, num_threads: int, out: csr.Columns | None
 ) -> csr.Columns:
     """Return the CSR columns (indptr i64, indices u32, weights f32) of a batch."""
-    data, offsets, layouts, indptr = _checked_columns(codec, batch)
+    data, offsets, layouts, indptr = checked_columns(codec, batch)
     given = out or (None, None, None)
     edges_out = output(given[0], indptr.shape, np.int64)
     edges_out[:] = indptr
@@ -122,7 +122,7 @@ def _sorted_rows(codec: "SparseCodec", rows: csr.Columns) -> list[SparseVector]:
     ]
 
 
-def _checked_columns(
+def checked_columns(
     codec: "SparseCodec", batch: QuantizedBatch
 ) -> tuple[UInt8Array, Int64Array, UInt8Array, Int64Array]:
     """Return data, offsets, layouts and indptr, so that nothing is allocated for a lie."""

@@ -9,7 +9,7 @@ from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.frames import Layout
 from cgcython.metadata import TokenPruningMetadata
-from cgcython.types import BytesLike, Int64Array
+from cgcython.types import BytesLike, Int64Array, UInt8Array
 
 NAMES = ("canonical", "compact_e4m3", "compact_f32", "compact_int4", "compact_int2")
 NUMBERS = {name: number for number, name in enumerate(NAMES)}  # as the kernels have them
@@ -41,6 +41,15 @@ def kept_in(name: str, dim: int, size: Counts, original: Counts) -> Counts:
     if name == "canonical":
         return (size - 4) // (4 + 4 * dim)
     return (size - (original + 7) // 8) // _token_size(name, dim)
+
+
+def wrong_bitmap(bitmap: UInt8Array, original: int, kept: int) -> str | None:
+    """Say what is wrong unless a bitmap names as many of `original` positions as were kept."""
+    bits = int.from_bytes(bitmap.tobytes(), "big")
+    padding = (1 << -original % 8) - 1
+    if bits.bit_count() == kept and not bits & padding:
+        return None
+    return f"the bitmap names {bits.bit_count()} tokens, there are {kept}"
 
 
 def _token_size(name: str, dim: int) -> int:

@@ -14,17 +14,22 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
-from cgcython.checks import require_whole
+from cgcython.checks import require_choice, require_whole
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     invalid,
+    not_quantized,
     output,
+    output_columns,
     require_columns,
+    require_dim,
     require_kind,
+    require_row,
     require_rows,
     require_size,
+    shared_float,
 )
-from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
+from cgcython.codecs.rows import embeddings_of, numbered, payloads_at, tuples_of
 from cgcython.codecs.token_layouts import (
     LAYOUTS,
     NAMES,
@@ -33,6 +38,7 @@ from cgcython.codecs.token_layouts import (
     kept_in,
     names_for,
     size_of,
+    wrong_bitmap,
 )
 from cgcython.codecs.token_selection import (
     ImportanceScoringMethod,
@@ -49,7 +55,6 @@ from cgcython.similarity import max_sim
 from cgcython.token_array import TokenArray
 from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike, UInt8Array, UInt32Array
 
-_WHOLE = int, np.integer
 _LADDER = "compact_e4m3", "compact_e4m3", "compact_int4", "compact_int2"
 
 
@@ -84,13 +89,11 @@ class TokenPruningCodec(Codec):
     def __post_init__(self) -> None:
         require_part("pruning_ratio", self.pruning_ratio, largest=1)
         require_method(self.scoring_method)
+        object.__setattr__(self, "dim", require_dim(self.dim))
         names = names_for(self.dim)
-        if self.layout not in names:
-            expected = f"{' or '.join(names)} for tokens of {self.dim} values"
-            raise InvalidInput(what="layout", expected=expected, actual=self.layout)
-        object.__setattr__(self, "_names", names)
-        object.__setattr__(self, "pruning_ratio", float(self.pruning_ratio))
-        object.__setattr__(self, "_threshold", to_float32(self.pruning_ratio))
+        require_choice(self.layout, f"layout of tokens of {self.dim} values", names)
+        ratio = {"pruning_ratio": float(self.pruning_ratio), "_names": names}
+        self.__dict__.update(ratio, _threshold=to_float32(self.pruning_ratio))
 
     def compact(self, step: int) -> "TokenPruningCodec":
         """Return the codec with tokens as E4M3 at steps 0 and 1 of the ladder, then 4 and 2 bits.
@@ -136,7 +139,8 @@ class TokenPruningCodec(Codec):
         data = np.frombuffer(quantized.data, np.uint8)
         require_size(self, data, size_of(layout, self.dim, original, kept))
         bitmap = data[: (original + 7) // 8]
-        self._require_bitmap(bitmap, original, kept)
+        if wrong := wrong_bitmap(bitmap, original, kept):
+            raise invalid(self, wrong)
         return np.flatnonzero(np.unpackbits(bitmap))
 
     def encode_batch(
@@ -149,18 +153,17 @@ class TokenPruningCodec(Codec):
 
         `out` is a batch whose `data` is reused when it has the right size.
         """
-        if isinstance(documents, TokenArray):
-            documents.require_values()
+        matrices = numbered(documents)
 
         def encode(start: int, stop: int) -> list[tuple[bytes, int]]:
-            texts = (self._tokens(documents[i]) for i in range(start, stop))
+            texts = (self._tokens(matrices[i]) for i in range(start, stop))
             return [(self._write(tokens)[0], len(tokens)) for tokens in texts]
 
-        parts = split_rows(encode, len(documents), num_threads)
-        texts, originals = zip(*chain.from_iterable(parts)) if len(documents) else ((), ())
+        parts = split_rows(encode, len(matrices), num_threads)
+        texts, originals = zip(*chain.from_iterable(parts)) if len(matrices) else ((), ())
         offsets = np.zeros(len(texts) + 1, np.int64)
         np.cumsum(list(map(len, texts)), out=offsets[1:])
-        data = output(out.columns["data"] if out else None, (int(offsets[-1]),), np.uint8)
+        (data,) = output_columns(out, self, data=((int(offsets[-1]),), np.uint8))
         data[:] = np.frombuffer(b"".join(texts), np.uint8)
         tokens = np.array(originals, np.uint32)
         columns = {"data": data, "offsets": offsets, "original_tokens": tokens}
@@ -190,22 +193,21 @@ class TokenPruningCodec(Codec):
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
-        offsets, original = batch.columns["offsets"], int(batch.columns["original_tokens"][i])
-        data = batch.columns["data"][offsets[i] : offsets[i + 1]].tobytes()
-        layout, threshold = batch.shared["layout"], batch.shared["threshold"]
-        kept = kept_in(layout, self.dim, len(data), original)
-        metadata = TokenPruningMetadata(original, kept, threshold, layout)
-        return QuantizedEmbedding(self.method, self.dim, data, metadata)
+        i = require_row(batch, self, i)
+        data, offsets, originals, kept, layout = self._columns(batch)
+        part, threshold = (
+            data[offsets[i] : offsets[i + 1]].tobytes(),
+            shared_float(batch, self, "threshold"),
+        )
+        metadata = TokenPruningMetadata(int(originals[i]), int(kept[i]), threshold, layout)
+        return QuantizedEmbedding(self.method, self.dim, part, metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        columns, layout = batch.columns, batch.shared["layout"]
-        originals = columns["original_tokens"].tolist()
-        sizes = np.diff(columns["offsets"]).tolist()
-        kept = [kept_in(layout, self.dim, *row) for row in zip(sizes, originals)]
-        shared = repeat(batch.shared["threshold"]), repeat(layout)
-        metadata = tuples_of(TokenPruningMetadata, originals, kept, *shared)
-        return embeddings_of(self, payloads_at(columns["data"], columns["offsets"]), metadata)
+        data, offsets, originals, kept, layout = self._columns(batch)
+        shared = repeat(shared_float(batch, self, "threshold")), repeat(layout)
+        metadata = tuples_of(TokenPruningMetadata, originals.tolist(), kept.tolist(), *shared)
+        return embeddings_of(self, payloads_at(data, offsets), metadata)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one text of `count` tokens, 32 unless told."""
@@ -249,25 +251,22 @@ class TokenPruningCodec(Codec):
         """Return the error that says why a kernel refused these bytes."""
         try:
             require_size(self, data, size_of(layout, self.dim, original, kept))
-            if layout != "canonical":
-                self._require_bitmap(data[: (original + 7) // 8], original, kept)
         except InvalidQuantizedData as error:
             return error
+        bitmap = data[: (original + 7) // 8]
+        if layout != "canonical" and (wrong := wrong_bitmap(bitmap, original, kept)):
+            return invalid(self, wrong)
         count = int.from_bytes(data[:4].tobytes(), "little")
         if layout == "canonical" and count != kept:
             return invalid(self, f"the bytes count {count} tokens, the metadata {kept}")
         # A NaN code, a scale out of range and padding that is not zero come to light here too.
         return invalid(self, "a value is not finite, or not as an encoder writes it")
 
-    def _require_bitmap(self, bitmap: UInt8Array, original: int, kept: int) -> None:
-        """Check that a bitmap names as many of the original positions as tokens were kept."""
-        bits = int.from_bytes(bitmap.tobytes(), "big")
-        padding = (1 << -original % 8) - 1
-        if bits.bit_count() != kept or bits & padding:
-            raise invalid(self, f"the bitmap names {bits.bit_count()} tokens, there are {kept}")
-
     def _header(self, quantized: QuantizedEmbedding) -> tuple[int, int, str]:
-        metadata = quantized.metadata
+        try:
+            metadata = quantized.metadata
+        except AttributeError:
+            raise not_quantized(quantized) from None
         if not (
             quantized.method is self.method
             and type(metadata) is TokenPruningMetadata
@@ -275,7 +274,7 @@ class TokenPruningCodec(Codec):
         ):
             require_kind(quantized, self, TokenPruningMetadata)
         original, kept, _, layout = metadata
-        whole = isinstance(original, _WHOLE) and isinstance(kept, _WHOLE)
+        whole = isinstance(original, (int, np.integer)) and isinstance(kept, (int, np.integer))
         if not whole or not 0 <= kept <= original < 2**32:
             raise invalid(self, f"{kept} tokens of {original}")
         if layout not in self._names:
