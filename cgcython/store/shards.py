@@ -9,7 +9,7 @@ array and text has its CRC-32 in the metadata, because safetensors has none.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -20,6 +20,7 @@ from cgcython.codecs.base import codec_class
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.records import QuantizedBatch
 from cgcython.tensors import read_tensors, write_tensors
+from cgcython.types import Array, Int64Array, StrPath, UInt8Array
 
 FORMAT, VERSION = "cgcython-shard", 1
 PATTERN = "shard-*.safetensors"
@@ -32,18 +33,18 @@ class ShardPart(NamedTuple):
     """One embedder's codes and the rows of the shard they belong to; None means all."""
 
     batch: QuantizedBatch
-    rows: np.ndarray | None = None
+    rows: Int64Array | None = None
 
 
 class Shard(NamedTuple):
     """Some consecutive memories: their ids, their codes, and what the writer says of them."""
 
-    ids: np.ndarray
+    ids: UInt8Array
     parts: Mapping[ModelId, ShardPart]
-    facts: Mapping
+    facts: Mapping[str, Any]
 
 
-def shard_path(folder, number):
+def shard_path(folder: StrPath, number: int) -> Path:
     """Return the file of a shard.
 
     >>> shard_path("out", 7).as_posix()
@@ -52,14 +53,15 @@ def shard_path(folder, number):
     return Path(folder) / f"shard-{number:05}.safetensors"
 
 
-def shard_paths(folder):
+def shard_paths(folder: StrPath) -> list[Path]:
     """Return the files of a folder's shards in the order of memories."""
     return sorted(Path(folder).glob(PATTERN))
 
 
-def write_shard(path, shard):
+def write_shard(path: StrPath, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
-    arrays, embedders = {"ids": shard.ids}, {}
+    arrays: dict[str, Array] = {"ids": shard.ids}
+    embedders = {}
     for model_id, (batch, rows) in shard.parts.items():
         columns = dict(batch.columns) | ({} if rows is None else {ROWS: rows})
         arrays |= {f"{model_id.short}.{name}": column for name, column in columns.items()}
@@ -75,12 +77,13 @@ def write_shard(path, shard):
     write_tensors(path, arrays, {**texts, "crc32": json.dumps(checksums)})
 
 
-def read_facts(path):
+def read_facts(path: StrPath) -> dict[str, Any]:
     """Return what the writer of a shard said of it, without reading its arrays."""
-    return _opened(path)[1]["facts"]
+    facts: dict[str, Any] = _opened(path)[1]["facts"]
+    return facts
 
 
-def read_shard(path):
+def read_shard(path: StrPath) -> Shard:
     """Return the shard of a file, its arrays mapped and checked against their checksums.
 
     Raises StorageCorruption naming the file; UnsupportedVersion for one of a later release.
@@ -102,7 +105,7 @@ def read_shard(path):
     return Shard(ids, parts, about["facts"])
 
 
-def row_bytes(batch):
+def row_bytes(batch: QuantizedBatch) -> Int64Array:
     """Return the bytes of each row of a batch, in all of its columns."""
     sizes = np.zeros(len(batch), np.int64)
     for name, column in batch.columns.items():
@@ -113,7 +116,7 @@ def row_bytes(batch):
     return sizes
 
 
-def _opened(path):
+def _opened(path: StrPath) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         arrays, metadata = read_tensors(path)
         about = {key: json.loads(text) for key, text in metadata.items()}
@@ -130,7 +133,9 @@ def _opened(path):
     return arrays, about
 
 
-def _part(name, about, arrays, num_memories):
+def _part(
+    name: str, about: Mapping[str, Any], arrays: Mapping[str, Array], num_memories: int
+) -> ShardPart:
     columns = {
         key.partition(".")[2]: array
         for key, array in arrays.items()
@@ -145,7 +150,9 @@ def _part(name, about, arrays, num_memories):
     return ShardPart(batch, rows)
 
 
-def _require_lengths(name, batch, rows, num_memories):
+def _require_lengths(
+    name: str, batch: QuantizedBatch, rows: Array | None, num_memories: int
+) -> None:
     columns = batch.columns
     offsets = columns.get("offsets")
     if offsets is not None:
@@ -160,9 +167,9 @@ def _require_lengths(name, batch, rows, num_memories):
         raise ValueError(f"{name}.rows are not rows of the shard")
 
 
-def _crc(array):
+def _crc(array: Array) -> int:
     return crc32(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
 
 
-def _damaged(path, reason):
+def _damaged(path: StrPath, reason: object) -> StorageCorruption:
     return StorageCorruption(where=str(path), reason=reason)
