@@ -14,6 +14,7 @@ from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.ladder import LADDER
 from cgcython.embedders.route import Route
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
+from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
 
@@ -44,6 +45,7 @@ class QuantizationRouter:
         self.sample_every = require_whole(sample_every, "sample_every")
         self._routes: dict[EmbedderName, Route] = {}
         self._compact: list[dict[EmbedderName, Route]] = [{} for _ in LADDER]
+        self._lock = ForkSafeLock()
         self._decoded: defaultdict[QuantizationMethod, int] = defaultdict(int)
 
     def __repr__(self) -> str:
@@ -66,7 +68,7 @@ class QuantizationRouter:
         method = quantized.method
         if not isinstance(method, QuantizationMethod):
             raise MethodMismatch(expected="a QuantizationMethod", actual=method)
-        self._decoded[method] += 1
+        self._count_decoded(method, 1)
         decoder = self.encoders[method].decoder(quantized)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
@@ -88,8 +90,12 @@ class QuantizationRouter:
 
     def dequantize_batch(self, batch: QuantizedBatch, num_threads: int = 1, out: Any = None) -> Any:
         """Return the embeddings of a batch, in `out` where one is given."""
-        self._decoded[batch.method] += len(batch)
+        self._count_decoded(batch.method, len(batch))
         return self.encoders[batch.method].dequantize_batch(batch, num_threads, out)
+
+    def _count_decoded(self, method: QuantizationMethod, count: int) -> None:
+        with self._lock:
+            self._decoded[method] += count
 
     def quantize_fingerprint(
         self, fingerprint: Mapping[ModelId, Any], step: int = 0
@@ -209,16 +215,18 @@ class QuantizationRouter:
 
     def _route(self, model_id: EmbedderName) -> Route:
         model_id = ModelId.parse(model_id)
-        if model_id not in self._routes:
-            self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
-        return self._routes[model_id]
+        with self._lock:
+            if model_id not in self._routes:
+                self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
+            return self._routes[model_id]
 
     def _compact_route(self, model_id: EmbedderName, step: int = 0) -> Route:
         model_id = ModelId.parse(model_id)
-        if model_id not in self._compact[step]:
-            codec = self.codec(model_id, step)
-            # Steps that keep an embedder in the same form share what is known of it.
-            known = [routes[model_id] for routes in self._compact if model_id in routes]
-            same = next((route for route in known if route.codec == codec), None)
-            self._compact[step][model_id] = same or Route(model_id, codec, self.sample_every)
-        return self._compact[step][model_id]
+        with self._lock:
+            if model_id not in self._compact[step]:
+                codec = self.codec(model_id, step)
+                # Steps that keep an embedder in the same form share what is known of it.
+                known = [routes[model_id] for routes in self._compact if model_id in routes]
+                same = next((route for route in known if route.codec == codec), None)
+                self._compact[step][model_id] = same or Route(model_id, codec, self.sample_every)
+            return self._compact[step][model_id]

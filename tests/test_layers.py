@@ -7,8 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "types checksums strict_json errors checks methods base arrays parallel files folders tensors "
-    "metadata frames manifest records kernels token_array similarity codecs interchange "
+    "types checksums strict_json errors checks methods base arrays locks parallel files folders "
+    "tensors metadata frames manifest records kernels token_array similarity codecs interchange "
     "embedders router fingerprint store search corpus evaluation cli"
 ).split()
 FACES = {"__init__", "__main__"}

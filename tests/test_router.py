@@ -310,3 +310,51 @@ def test_measuring_never_stands_in_the_way_of_encoding(model_id, size):
         decoded = router.dequantize(record)
         assert np.isfinite(getattr(decoded, "weights", decoded)).all()
     assert 0 <= router.metrics()["loss"][model_id].maximum <= 1.5
+
+
+def test_threads_that_encode_batches_miss_no_count_and_keep_sampling():
+    router, rows = QuantizationRouter(), np.ones((700, 384), np.float32)
+
+    def work():
+        for size in (700, 300, 40, 10, 500, 7, 33) * 3:
+            router.quantize_batch(GRAPH, rows[:size])
+            router.quantize(GRAPH, rows[0])
+
+    run_in_threads(work, 8)
+    encoded = 8 * 3 * (700 + 300 + 40 + 10 + 500 + 7 + 33 + 7)
+    assert router.metrics()["encoded"] == {GRAPH: encoded}
+    before = router._routes[GRAPH].samples
+    for _ in range(2560):
+        router.quantize(GRAPH, rows[0])
+    assert router._routes[GRAPH].samples == before + 10
+
+
+def test_columns_that_cannot_be_sampled_do_not_end_sampling():
+    router = QuantizationRouter(sample_every=4)
+    indptr = np.array([0, 1, 2, 3])
+    columns = indptr, np.array([1, 2, 3], np.uint32), np.ones(3, np.float32), 30522
+    for _ in range(3):
+        router.quantize_batch(ModelId.SPARSE, columns)
+    assert router._routes[ModelId.SPARSE].samples == 0
+    for _ in range(8):
+        router.quantize(ModelId.SPARSE, SparseVector([1], [1.0], 30522))
+    assert router._routes[ModelId.SPARSE].samples == 2
+
+
+def run_in_threads(work, count):
+    """Run a function on some threads and raise the first error of one."""
+    errors = []
+
+    def guarded():
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for error in errors:
+        raise error

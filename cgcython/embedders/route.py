@@ -7,6 +7,7 @@ from cgcython import frames
 from cgcython.base import ModelId
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.errors import QuantizationError
+from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
@@ -25,6 +26,7 @@ class Route:
         self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
         self.encode, self.is_dense = codec.encode, codec.inputs is InputKind.DENSE
         self.overhead = frames.overhead(codec.method, codec.layout)
+        self.counting = ForkSafeLock()
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
         codebook = getattr(codec, "codebook", None)
@@ -36,10 +38,12 @@ class Route:
         except QuantizationError as error:
             error.about(self.model_id)
             raise
-        if self.encoded == self.next_sample:
+        with self.counting:
+            is_sample = self.encoded == self.next_sample
+            self.encoded += 1
+            self.next_sample += self.sample_every * is_sample
+        if is_sample:
             self.sample(embedding, encoded)
-            self.next_sample += self.sample_every
-        self.encoded += 1
         return encoded
 
     def section_bytes(self, embedding: Any) -> int:
@@ -57,36 +61,42 @@ class Route:
             error.about(self.model_id)
             raise
         # A tuple holds columns, whose rows would have to be put together first.
-        if self.sample_every and not isinstance(embeddings, tuple):
-            self.sample_batch(embeddings, batch)
-        self.encoded += len(batch)
+        for i in self.sampled(len(batch), not isinstance(embeddings, tuple)):
+            self.sample(embeddings[i], self.codec.row(batch, i))
         return batch
 
-    def sample_batch(self, embeddings: Any, batch: QuantizedBatch) -> None:
-        first = self.next_sample - self.encoded
-        rows = range(first, len(batch), self.sample_every)
-        self.next_sample += len(rows) * self.sample_every
-        for i in rows[:: 1 + len(rows) // MOST_SAMPLES]:
-            self.sample(embeddings[i], self.codec.row(batch, i))
+    def sampled(self, count: int, are_rows: bool) -> range:
+        """Count the rows of a batch and return which of them are samples."""
+        with self.counting:
+            first = self.next_sample - self.encoded
+            self.encoded += count
+            if not self.sample_every:
+                return range(0)
+            if not are_rows:
+                self.next_sample = max(self.next_sample, self.encoded)
+                return range(0)
+            rows = range(first, count, self.sample_every)
+            self.next_sample += len(rows) * self.sample_every
+        return rows[:: 1 + len(rows) // MOST_SAMPLES]
 
     def sample(self, embedding: Any, encoded: QuantizedEmbedding) -> None:
         loss = self.codec.loss(embedding, self.codec.decode(encoded))
-        self.samples += 1
-        self.total_loss += loss
-        self.maximum_loss = max(self.maximum_loss, loss)
-        trained = self.trained_loss
-        if trained is not None and self.samples >= ENOUGH_SAMPLES:
-            self.watch(trained)
-
-    def watch(self, trained: float) -> None:
-        """Warn, once, where the sampled loss is well above that of training."""
-        mean = self.total_loss / self.samples
-        if mean > trained * (1 + DRIFT_TOLERANCE):
-            self.trained_loss = None
+        with self.counting:
+            self.samples += 1
+            self.total_loss += loss
+            self.maximum_loss = max(self.maximum_loss, loss)
+            samples, trained, mean = self.samples, self.trained_loss, self.total_loss / self.samples
+            has_drifted = (
+                trained is not None
+                and samples >= ENOUGH_SAMPLES
+                and mean > trained * (1 + DRIFT_TOLERANCE)
+            )
+            self.trained_loss = None if has_drifted else trained  # to warn once
+        if has_drifted:
             warnings.warn(
-                f"{self.model_id.label}: {self.samples} sampled embeddings lose {mean:.2%}, "
+                f"{self.model_id.label}: {samples} sampled embeddings lose {mean:.2%}, "
                 f"training measured {trained:.2%}; train a codebook on the new kind "
                 "(see cgcython drift)",
                 DriftWarning,
-                stacklevel=5,
+                stacklevel=4,
             )

@@ -1,12 +1,12 @@
 """The codes of each embedder, mapped or in memory when first searched, in step with writes."""
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from cgcython.base import ModelId
+from cgcython.locks import ForkSafeLock
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
 from cgcython.search.graphs import Graph
@@ -34,7 +34,7 @@ class Columns:
         self._columns: dict[ModelId, tuple[Column, int]] = {}  # and where the journal stood
         self._graphs: dict[ModelId, Graph] = {}
         self._saved: dict[ModelId, int] = {}  # where the journal stood
-        self._reading = threading.RLock()
+        self._reading = ForkSafeLock()
 
     def get(self, model_id: ModelId) -> Column:
         """Return the Column of an embedder as it is now.
