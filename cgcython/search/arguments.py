@@ -112,7 +112,7 @@ def _weights_of(
         raise InvalidInput(what="rerank", expected=expected, actual=f"{rerank.short} alone")
     if ranking and not any(ranking.values()):
         raise InvalidInput(what="weights", expected="one above 0 or more", actual="zeros")
-    heaviest = max(ranking.values(), default=1.0)  # as parts of it no sum overflows
+    heaviest = max(ranking.values(), default=1.0)  # relative to it, no sum overflows
     ranking = {one: weight / heaviest for one, weight in ranking.items() if weight > 0}
     last_weight = 1.0 if rerank is None else given.get(rerank, 1.0)
     return ranking, last_weight / heaviest

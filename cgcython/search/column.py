@@ -104,8 +104,8 @@ class Column:
         )
 
     @property
-    def is_worn(self) -> bool:
-        """Whether so much was replaced or added that laying it out anew pays."""
+    def is_fragmented(self) -> bool:
+        """Whether so many rows were replaced or added that joining the parts pays."""
         return len(self.scans) > MOST_PARTS or bool(self.starts[-1] > 2 * len(self) + CHUNK)
 
     def parts(self) -> list[Part]:

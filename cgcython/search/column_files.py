@@ -1,8 +1,8 @@
 """Columns and graphs in files beside a store: derived from it, checked when read, safe to delete.
 
 A file is one of safetensors whose metadata say what it is, where the store's journal stood, and
-the CRC-32 of every array. It appears whole or not at all. A reader believes nothing that is
-missing, damaged, of another version or of another store: it makes the data anew instead.
+the CRC-32 of every array. It appears whole or not at all. A file that is missing, damaged, of
+another version or of another store is ignored, and the data are made anew.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def save_parts(path: Path, model_id: ModelId, parts: Sequence[Part], position: i
 def load_parts(
     path: Path, model_id: ModelId, find_codebook: FindCodebook
 ) -> tuple[list[Part], int] | None:
-    """Return the parts of a column and the position of the journal, or None: see above.
+    """Return the parts of a column and where the journal stood, None if the file is ignored.
 
     Raises CodebookMissing where the codebook of its codes is not at hand.
     """

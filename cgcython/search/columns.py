@@ -21,8 +21,8 @@ MOST_CHANGES = 1 << 16  # more of them are read faster with everything else
 class Columns:
     """The columns and graphs of a store, each made when first asked for.
 
-    They follow the store by its journal, whoever writes: what stands at an older position is
-    brought up to date with what changed since, or made anew where the journal cannot tell.
+    They follow the store's journal, whoever writes: a column of an older position is brought up to
+    date with what changed since, or read anew where the journal no longer reaches back that far.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Columns:
         if changed:
             parts = self._loader.some(model_id, changed)
             column = column.updated(np.array(changed, KEY), parts)
-            column = Column.of(column.parts()) if column.is_worn else column
+            column = Column.of(column.parts()) if column.is_fragmented else column
         return column, now
 
     def _changes(self, model_id: ModelId, position: int) -> tuple[list[bytes] | None, int]:

@@ -1,4 +1,4 @@
-"""Why a record was found: which of its tokens each token of the query met."""
+"""Why a record was found: which of its tokens each token of the query matched."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -46,8 +46,8 @@ class Explanation:
     @property
     def matches(self) -> list[tuple[int, int, float]]:
         """Return (query token, position in the text or -1, cosine) of each query token."""
-        met = np.where(self.best >= 0, self.positions[self.best], -1)
-        return list(zip(range(len(met)), met.tolist(), self.similarities.tolist()))
+        matched = np.where(self.best >= 0, self.positions[self.best], -1)
+        return list(zip(range(len(matched)), matched.tolist(), self.similarities.tolist()))
 
 
 def explain(searcher: TokenSource, record_id: RecordId, query: TokensLike) -> Explanation | None:

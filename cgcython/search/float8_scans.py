@@ -18,7 +18,10 @@ from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Arra
 
 
 class Float8Scan(RowScan):
-    """E4M3 codes, whose scale a cosine does not need; lengths are those of the codes' values."""
+    """E4M3 codes, scored as they are.
+
+    `inverse_norms` are those of the values without their scale, on which no cosine depends.
+    """
 
     method, name = QuantizationMethod.FLOAT8_E4M3, "float8"
     kept: ClassVar[Forms] = {
@@ -98,7 +101,7 @@ class Float8Scan(RowScan):
 
 
 class BiasedFloat8Scan(VectorScan):
-    """Float8 records with a bias, which this package reads but never writes."""
+    """Decoded float8 codes with a bias, which this package reads but never writes."""
 
     method = QuantizationMethod.FLOAT8_E4M3
 

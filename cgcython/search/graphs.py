@@ -1,9 +1,9 @@
-"""An HNSW graph of one dense embedder: finds candidates without meeting every record.
+"""An HNSW graph of one dense embedder: finds candidates without scoring every record.
 
 The graph holds coarse copies of what the codes decode to: eight bits per value, or the sign bits
 themselves. Records whose coarse copies are equal share one node, for equal nodes link to each other
-and to nothing else. The graph only proposes; whoever asks scores the candidates by the codes. Nodes
-and entries (records as they were added) are numbered, and no number is used again.
+and to nothing else. The graph only proposes candidates, which are then scored by their codes.
+Nodes and entries (records as they were added) are numbered, and no number is used again.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ _FORMS = {
     "digests": ArrayForm("U64", ("nodes",)),
 }
 CONNECTIVITY, EXPANSION_ADD, LEAST_FOUND = 16, 64, 64
-FEW = 1 << 14  # records among which the least number of candidates finds what there is
+FEW = 1 << 14  # up to so many records, LEAST_FOUND candidates include nearly all of the best
 
 
 class Graph:
@@ -73,7 +73,7 @@ class Graph:
     def of(
         cls, column: Column, num_threads: int = 1, progress: Progress | None = None
     ) -> Self | None:
-        """Return the graph of a column, None of one whose rows cannot be compared in a graph.
+        """Return the graph of a column, None where its rows cannot be compared in one graph.
 
         `progress` is called with the number of records added at a time.
         """
@@ -124,8 +124,8 @@ class Graph:
     ) -> KeyArray | None:
         """Return the keys of about `count` records near a query, ascending; more in large graphs.
 
-        The 64 that do for some thousand records miss a fourth of the best of a million. Returns
-        None where the graph finds fewer than there are: links may be gone with their nodes.
+        64 candidates, enough for some thousand records, miss a quarter of the best of a million.
+        Returns None where the graph finds fewer than it should: links may be gone with their nodes.
         """
         least = LEAST_FOUND * max(1, len(self) / FEW) ** 0.5
         count = min(max(count, int(least)), len(self))
@@ -262,7 +262,10 @@ def _coarse_rows(column: Column, rows: Int64Array) -> Array:
 
 
 def _coarse(vectors: Array) -> Array:
-    """Return bits as they are, and vectors as whole numbers up to 127, which a cosine allows."""
+    """Return bits as they are, and vectors scaled to whole numbers from -127 to 127.
+
+    No cosine depends on a vector's scale.
+    """
     if vectors.dtype == np.uint8:
         return vectors
     peaks = np.abs(vectors).max(axis=1, keepdims=True)

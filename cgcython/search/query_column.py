@@ -11,7 +11,7 @@ from cgcython.search.graphs import Graph
 from cgcython.search.scan import Embedding
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 
-FEW = 8  # scoring one row in so many alone is faster than scoring all
+FEW = 8  # where less than one row in so many is wanted, scoring those alone is faster
 
 
 class QueryColumn:
@@ -37,7 +37,7 @@ class QueryColumn:
         self._equal_rows, self._their_scores = _NO_ROWS, np.empty(0, np.float32)
 
     def rank(self) -> Ranking:
-        """Score every record and return the Ranking; the query's own bytes come first."""
+        """Score every row and return the Ranking; rows that equal the stored query come first."""
         column = self.column
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         self._equal_rows = column.equal_rows(self.query)

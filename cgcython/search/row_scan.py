@@ -16,11 +16,11 @@ ONE_EACH = ArrayForm("F32", (ROWS,))
 
 
 class RowScan(Scan):
-    """A scan of which every kept array has a row for each record."""
+    """A scan whose kept arrays all have one entry, or one row, for each embedding."""
 
     @abstractmethod
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
-        """Return the scan of other arrays, named as those of `kept`, with the same `shared`."""
+        """Return the scan of other arrays of the names of `kept`, with the same `shared`."""
 
     @classmethod
     def joined(cls, scans: Sequence[Self]) -> Self:
@@ -33,6 +33,6 @@ class RowScan(Scan):
 
 
 def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Array:
-    """Return the data of records of `width` bytes each, u8 [n, width]."""
+    """Return the data of embeddings of `width` bytes each, u8 [n, width]."""
     joined = b"".join(one.data for one in quantized)
     return np.frombuffer(joined, np.uint8).reshape(len(quantized), width)

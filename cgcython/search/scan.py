@@ -1,9 +1,9 @@
-"""What every scan does and declares: rows of one method that a query is scored against.
+"""What every scan does and declares: encoded embeddings in rows, and how a query scores them.
 
-A scan holds records that one query can be scored against in one pass: of one method and
-dimension and, where the method has them, one codebook, threshold or layout. Scores are cosines for
-dense and sparse embeddings (dot products when asked for), 1 - distance / bits for binary ones,
-MaxSim for tokens.
+The rows of a scan are scored by one query in one pass: they are of one method and dimension and,
+where the method has them, one codebook, threshold or layout. Scores are cosines for dense and
+sparse embeddings (dot products when asked for), 1 - distance / bits for binary ones, MaxSim for
+tokens.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ FindCodebook: TypeAlias = Callable[[int], PQ8Codebook]  # by id; raises Codebook
 
 
 class ScanKey(NamedTuple):
-    """What records must share to be rows of one scan: its class, and what queries depend on.
+    """What embeddings share that are rows of one scan: its class, and what queries depend on.
 
     `shared` are numbers and texts that JSON keeps, the dimension first.
     """
@@ -56,9 +56,9 @@ class Scan(ABC):
 
     - `method`, and `layouts`, a part of the method's, where other scans hold the others;
     - `name`, by which column files know it, and `kept`, the arrays that they hold, by name. Without
-      a name a column is read from the records again by each process;
+      a name each process reads a column from its store again;
     - `is_fixed_length`: all rows are equally long codes. Then a large column is worth saving when
-      its store is closed, and records are read in bulk by `of_sections`;
+      its store is closed, and sections are read in bulk by `of_sections`;
     - `shared_fields`: how many of the metadata of a section, from the first, all rows share.
 
     It defines `of`, `joined`, `take`, `shared`, `__len__`, `_prepare` and `_score`; `from_arrays`
@@ -77,16 +77,16 @@ class Scan(ABC):
         if "method" in vars(cls):
             _register(cls)
 
-    # Which records: class methods that decide by one record.
+    # Which embeddings it holds.
 
     @classmethod
     def holds(cls, quantized: QuantizedEmbedding) -> bool:
-        """Return whether a record of the method is one that this scan holds."""
+        """Return whether this scan holds an embedding that its method encoded."""
         return cls.layouts is None or quantized.metadata.layout in cls.layouts
 
     @classmethod
     def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[Any, ...]:
-        """Return `shared` of the scan that holds a record; the dimension unless there is more."""
+        """Return `shared` of the scan that holds an embedding: its dimension, unless overridden."""
         return (quantized.original_dim,)
 
     # How it is made.
@@ -94,18 +94,19 @@ class Scan(ABC):
     @classmethod
     @abstractmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
-        """Return the scan of one or more records that have one `shared_by`.
+        """Return the scan of one or more embeddings that have one `shared_by`.
 
-        Raises InvalidQuantizedData where a record is not as an encoder writes it, CodebookMissing.
+        Raises InvalidQuantizedData where one is not as an encoder writes it, and CodebookMissing.
         """
 
     @classmethod
     def of_sections(
         cls, first: QuantizedEmbedding, sections: SectionMatrix, find_codebook: FindCodebook
     ) -> Self | None:
-        """Return the scan of equally long sections whose checksums are right, `first` decoded.
+        """Return the scan of equally long sections, whose checksums were compared.
 
-        None where one is not as an encoder writes it: they are then read one by one, to name it.
+        `first` is what the first of them holds. Returns None where one is not as an encoder writes
+        it: the sections are then read one by one, so that the error names its record.
         """
         return None
 
@@ -113,9 +114,9 @@ class Scan(ABC):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
-        """Return the scan of another's `arrays()` and `shared`, used as they lie.
+        """Return the scan whose `arrays()` and `shared` these are, without copying them.
 
-        Names, dtypes and axes are those of `kept`.
+        Names, dtypes and axes were checked: they are those of `kept`.
         """
         raise NotImplementedError(f"{cls.__name__} has a name but no from_arrays")
 
@@ -126,10 +127,10 @@ class Scan(ABC):
 
     @abstractmethod
     def take(self, rows: Int64Array) -> "Scan":
-        """Return a scan of some rows to score them once: laying them out anew would not pay."""
+        """Return a scan of some rows that will be scored once; `subset` is for more queries."""
 
     def subset(self, rows: Int64Array) -> "Scan":
-        """Return the scan of some rows for as many queries as this one."""
+        """Return the scan of some rows that many queries will score."""
         return self.take(rows)
 
     # What it holds.
@@ -149,7 +150,7 @@ class Scan(ABC):
         return ScanKey(type(self), self.shared)
 
     def arrays(self) -> dict[str, Array]:
-        """Return the arrays that a file keeps, those of `kept`: attributes, unless overridden."""
+        """Return the arrays of `kept`, which a file holds: attributes of these names."""
         return self._attributes()
 
     def _attributes(self) -> dict[str, Array]:
@@ -162,7 +163,7 @@ class Scan(ABC):
     ) -> Float32Array:
         """Return the score of every row, f32 [rows].
 
-        Raises DimensionMismatch, and InvalidInput for a metric there is not.
+        Raises DimensionMismatch, and InvalidInput for an unknown metric.
         """
         require_choice(metric, "metric", METRICS)
         out = np.empty(len(self), np.float32)
@@ -180,17 +181,17 @@ class Scan(ABC):
 
     @abstractmethod
     def _score(self, prepared: Any, metric: str, rows: slice, out: Float32Array) -> None:
-        """Write the scores of a range of rows to `out`, at the same time as other ranges."""
+        """Write the scores of a range of rows to `out`; threads score several ranges at once."""
 
     def _threads(self, prepared: Any, num_threads: int) -> int:
-        """Return how many threads a query is worth."""
+        """Return how many threads to use: fewer where starting them takes longer than scoring."""
         return num_threads
 
     def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
-        """Return how alike each row and a query are when both are as records hold them, f32 [rows].
+        """Return the score of every row with the query as a record would hold it, f32 [rows].
 
-        `stored` is the query as the record of another layout may hold it, decoded. Two zero
-        embeddings are equal: they score 1.
+        `stored` is the query encoded and decoded; a layout that is coarser than that encodes the
+        query itself. Two embeddings of zeros are equal: they score 1.
         """
         scores = self.scores(stored)
         if not has_direction(stored):
@@ -202,7 +203,7 @@ class Scan(ABC):
         return np.ones(len(self), np.bool_)
 
     def equal_rows(self, query: Embedding) -> Int64Array:
-        """Return the rows that hold what the query would be stored as, where scores may hide it.
+        """Return the rows that hold what the query would be stored as, if others may score higher.
 
         Such are the rows of zeros for a query of zeros, whose cosine with anything is 0.
         """
@@ -211,7 +212,7 @@ class Scan(ABC):
     # What a graph needs.
 
     def graph_space(self) -> GraphSpace | None:
-        """Return in which graph the rows can be put; None: in none."""
+        """Return the space of graphs in which the rows can be compared, or None."""
         return None
 
     def vectors(self, rows: Int64Array) -> Array:
@@ -224,8 +225,6 @@ class Scan(ABC):
 
 
 _NO_ROWS = np.empty(0, np.int64)
-
-
 _REGISTERED: dict[str, type[Scan]] = {}  # by module and class, so that a reload replaces
 
 
@@ -248,12 +247,12 @@ def has_direction(embedding: Embedding) -> bool:
 
 
 def invalid(quantized: Sequence[QuantizedEmbedding], reason: str) -> InvalidQuantizedData:
-    """Return the error of records that no encoder wrote."""
+    """Return the error of embeddings that no encoder wrote."""
     return InvalidQuantizedData(method=quantized[0].method, reason=reason)
 
 
 def concatenated(quantized: Sequence[QuantizedEmbedding]) -> tuple[UInt8Array, Int64Array]:
-    """Return the data of records one after the other, and where each begins and ends."""
+    """Return the data of embeddings one after the other, and where each begins and ends."""
     data = np.frombuffer(b"".join(one.data for one in quantized), np.uint8)
     return data, np.cumsum([0, *(len(one.data) for one in quantized)], dtype=np.int64)
 

@@ -1,4 +1,4 @@
-"""Chooses the scan class of records among those that are registered, the package's own included."""
+"""Finds the scan class of encoded embeddings among the registered ones, our own included."""
 
 from collections.abc import Sequence
 
@@ -15,15 +15,18 @@ from cgcython.search.scan import FindCodebook, Scan, ScanKey, registered
 
 
 def scan_class(quantized: QuantizedEmbedding) -> type[Scan]:
-    """Return the class that holds a record, the newest where several do. Raises InvalidInput."""
+    """Return the class that holds an encoded embedding, of several the last one defined.
+
+    Raises InvalidInput where there is none.
+    """
     for kind in reversed(registered()):
         if kind.method is quantized.method and kind.holds(quantized):
             return kind
     known = ", ".join(sorted({str(kind.method) for kind in registered()}))
     layout = getattr(quantized.metadata, "layout", None)
     raise InvalidInput(
-        what="record",
-        expected=f"of a method and layout that a Scan declares ({known}); import its package",
+        what="quantized",
+        expected=f"a method and layout that a Scan declares ({known}); import its package",
         actual=f"{quantized.method} {layout or ''}".strip(),
     )
 
@@ -34,15 +37,15 @@ def scan_named(name: str) -> type[Scan] | None:
 
 
 def scan_key(quantized: QuantizedEmbedding) -> ScanKey:
-    """Return what records must share with this one to be in one scan with it."""
+    """Return what embeddings must share with this one to be in one scan with it."""
     kind = scan_class(quantized)
     return ScanKey(kind, kind.shared_by(quantized))
 
 
 def make_scan(quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Scan:
-    """Return the scan of one or more records that share their `scan_key`.
+    """Return the scan of one or more embeddings that share their `scan_key`.
 
-    Raises InvalidQuantizedData when a record cannot be decoded, and CodebookMissing.
+    Raises InvalidQuantizedData when one cannot be decoded, and CodebookMissing.
     """
     return scan_class(quantized[0]).of(quantized, find_codebook)
 

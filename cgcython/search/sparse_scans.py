@@ -16,7 +16,7 @@ from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, con
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt32Array
 
-MANY_POSTINGS = 250_000  # half a millisecond
+MANY_POSTINGS = 250_000  # that take half a millisecond to read
 NONZEROS = "non-zeros"
 
 
@@ -123,10 +123,10 @@ class _PreparedTerms(NamedTuple):
 
 
 class InvertedScan(SparseScan):
-    """Non-zeros of vectors that are scored by many queries: also by index.
+    """Non-zeros of many vectors, in rows and also by index, as many queries score them.
 
-    A query reads the lists of its own indices. The rows stay, because a few of them are scored
-    faster than found in the lists.
+    A query reads only the lists of its own indices. The rows are kept too, because scoring a few
+    of them is faster than finding them in the lists.
     """
 
     method, name = QuantizationMethod.SPARSE_NATIVE, "sparse"
@@ -159,7 +159,7 @@ class InvertedScan(SparseScan):
 
     @cached_property
     def postings(self) -> Postings:
-        """The inverted lists, laid out when first used."""
+        """The inverted lists, made when first used."""
         postings = Postings(
             np.empty(self.dim + 1, np.int64),
             np.empty_like(self.indices),
@@ -172,7 +172,7 @@ class InvertedScan(SparseScan):
         return _PreparedTerms(query.indices, self._query_weights(query, metric), self.postings)
 
     def _threads(self, prepared: _PreparedTerms, num_threads: int) -> int:
-        """Return one where a thread would take longer to start than the lists to read."""
+        """Return one where starting a thread would take longer than reading the lists."""
         starts = prepared.postings.list_starts
         lengths = starts[1:][prepared.indices] - starts[:-1][prepared.indices]
         return num_threads if int(lengths.sum()) >= MANY_POSTINGS else 1

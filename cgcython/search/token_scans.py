@@ -56,7 +56,7 @@ class DocumentScan(Scan):
         return cls(*arguments)
 
     def with_arrays(self, **arrays: Array) -> Self:
-        """Return the scan of these arrays in place of those of `kept` that they are named as."""
+        """Return this scan with some of its kept arrays replaced."""
         arguments: list[Any] = [*{**self._attributes(), **arrays}.values(), *self.shared]
         return type(self)(*arguments)
 
@@ -64,7 +64,7 @@ class DocumentScan(Scan):
         return self.packed()._attributes()
 
     def packed(self) -> Self:
-        """Return the scan without the tokens of documents that were deleted or replaced."""
+        """Return the scan without the tokens of documents that are not among its rows."""
         sizes = self.counts * (self.dim if self.values.ndim == 1 else 1)
         if sizes.sum() == len(self.values):
             return self
@@ -101,7 +101,7 @@ class DocumentScan(Scan):
 
 
 class E4M3TokenScan(DocumentScan):
-    """Tokens as E4M3 codes, whose scales no cosine needs."""
+    """Tokens as E4M3 codes, without their scales, on which no cosine depends."""
 
     method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_e4m3"
     layouts = ("compact_e4m3",)
@@ -165,7 +165,7 @@ class IntegerTokenScan(DocumentScan):
     @classmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
         (dim, bits), counts = cls.shared_by(quantized[0]), _token_counts(quantized)[1]
-        payloads = [_behind_bitmap(one, dim) for one in quantized]
+        payloads = [_scales_and_codes(one, dim) for one in quantized]
         parts = [np.split(one, [4 * count]) for one, count in zip(payloads, counts)]
         scales = np.concatenate([scale for scale, _ in parts]).view(np.float32)
         codes = np.concatenate([code for _, code in parts]).reshape(-1, (dim * bits + 7) // 8)
@@ -181,7 +181,7 @@ class IntegerTokenScan(DocumentScan):
     def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
         """Return the MaxSim of every row with the query as a record of these bits would hold it.
 
-        `stored` has the tokens that such a record keeps, but in finer codes.
+        `stored` has the tokens that are kept of a query, but in finer codes.
         """
         tokens, kept = as_tokens(query, self.dim), as_tokens(stored, self.dim)
         if len(kept) < len(tokens):
@@ -248,8 +248,8 @@ class Float32TokenScan(DocumentScan):
         kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
 
 
-def _behind_bitmap(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
-    """Return the scales and codes of a compact record, after checking what stands before them."""
+def _scales_and_codes(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
+    """Return the bytes behind the bitmap of kept positions, which is checked."""
     TokenPruningCodec(dim).positions(quantized)
     return np.frombuffer(quantized.data, np.uint8)[(quantized.metadata.original_tokens + 7) // 8 :]
 

@@ -32,7 +32,7 @@ class VectorScan(RowScan):
     def decoded(
         cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook
     ) -> Float32Array:
-        """Return what records decode to by their method's codec, f32 [n, dim].
+        """Return what embeddings decode to by the method's codec, f32 [n, dim].
 
         Raises InvalidQuantizedData, CodebookMissing.
         """
