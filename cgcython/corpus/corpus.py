@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
-from zlib import crc32
 
 import numpy as np
 
 from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
 from cgcython.corpus.specs import IDS
 from cgcython.errors import InvalidInput
@@ -133,11 +133,10 @@ def _stamp(origin: Origin) -> Stamp:
     if isinstance(origin, Path):
         about = origin.stat()
         return [origin.name, about.st_size, about.st_mtime_ns]
-    checksum = 0
-    for name, array in origin.items():
-        checksum = crc32(f"{name} {array.dtype} {array.shape}\n".encode(), checksum)
-        checksum = crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, checksum)
-    return ["arrays", checksum]
+    return [
+        f"{name} {array.dtype} {list(array.shape)} {of_array(array):#010x}"
+        for name, array in origin.items()
+    ]
 
 
 class MemoryIds:
