@@ -131,8 +131,8 @@ def _require(array: Array, name: str, kinds: str, ndim: int) -> None:
 
 
 def _require_offsets(offsets: Array, total: int, name: str) -> None:
-    steps = np.diff(offsets.astype(np.int64))
-    if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and np.all(steps >= 0)):
+    ascend = np.all(offsets[1:] >= offsets[:-1])  # differences near 2**63 would wrap around
+    if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and ascend):
         raise InvalidInput(
             what=name,
             expected=f"ascending positions from 0 to {total}",

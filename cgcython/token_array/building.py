@@ -97,7 +97,8 @@ def checked_offsets(offsets, total):
     if offsets.ndim != 1 or len(offsets) == 0 or offsets.dtype.kind not in "ui":
         raise InvalidInput(what="offsets", expected="documents + 1 numbers", actual=offsets)
     offsets = np.ascontiguousarray(offsets, np.int64)
-    if offsets[0] < 0 or offsets[-1] > total or np.any(np.diff(offsets) < 0):
+    # Differences of numbers near 2**63 would wrap around.
+    if offsets[0] < 0 or offsets[-1] > total or np.any(offsets[1:] < offsets[:-1]):
         raise InvalidInput(what="offsets", expected=f"0 to {total}, ascending", actual=offsets)
     return offsets
 

@@ -140,7 +140,9 @@ def test_shapes_must_agree():
         TokenArray.from_padded(np.zeros((2, 3, 2)), [1])
 
 
-@pytest.mark.parametrize("offsets", [[0, 9], [2, 1], [-1, 3], [], [[0, 1]], [0.0, 1.0]])
+@pytest.mark.parametrize(
+    "offsets", [[0, 9], [2, 1], [-1, 3], [], [[0, 1]], [0.0, 1.0], [0, 2**62, -(2**62) - 9, 3]]
+)
 def test_offsets_must_ascend_within_the_values(offsets):
     with pytest.raises(InvalidInput, match="offsets"):
         TokenArray(np.zeros((8, 3)), offsets)

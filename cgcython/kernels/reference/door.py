@@ -19,8 +19,9 @@ def check_offsets(what, offsets, rows):
     """Raise ValueError unless offsets ascend within some rows."""
     if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > rows:
         raise ValueError(f"{what} leave {rows} rows")
-    if (np.diff(offsets) < 0).any():
-        raise ValueError(f"{what} fall at {np.flatnonzero(np.diff(offsets) < 0)[0]}")
+    falls = offsets[1:] < offsets[:-1]
+    if falls.any():
+        raise ValueError(f"{what} fall at {falls.argmax()}")
 
 
 def first_nonfinite(values):
