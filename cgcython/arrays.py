@@ -98,24 +98,24 @@ def as_float32(values: ArrayLike) -> Float32Array:
 
 
 def as_integers(values: ArrayLike, what: str) -> Array:
-    """Return whole numbers as an array of an integer type; of nothing, an empty one.
+    """Return integers as an array of their type; of nothing, an empty one of int64.
 
     Raises InvalidInput, which names `what`, for anything else.
 
     >>> as_integers([1.0, 2.0], "rows")
     Traceback (most recent call last):
-    cgcython.errors.InvalidInput: [EMB-E018] rows: expected whole numbers, got float64
+    cgcython.errors.InvalidInput: [EMB-E018] rows: expected integers, got float64
     """
     try:
         array = np.asarray(unmasked(values, what))
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         actual = f"{type(values).__name__}: {error}"
-        raise InvalidInput(what=what, expected="whole numbers", actual=actual) from None
-    if array.size == 0:
-        return array.astype(np.int64, casting="unsafe")
-    if array.dtype.kind not in "ui":
-        raise InvalidInput(what=what, expected="whole numbers", actual=array.dtype)
-    return array
+        raise InvalidInput(what=what, expected="integers", actual=actual) from None
+    if array.dtype.kind in "ui":
+        return array
+    if array.size:
+        raise InvalidInput(what=what, expected="integers", actual=array.dtype)
+    return array.astype(np.int64, casting="unsafe")
 
 
 def unmasked(values: Any, what: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 
 from cgcython import frames, methods
-from cgcython.arrays import as_float32, as_tokens, require_finite
+from cgcython.arrays import as_float32, as_integers, as_tokens, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
@@ -25,7 +25,7 @@ def as_bytes(data: BytesLike) -> bytes:
     """Return the bytes of a bytes-like object."""
     try:
         return bytes(memoryview(data))
-    except TypeError:
+    except (TypeError, ValueError, BufferError):  # no buffer, a released one, one in pieces
         raise InvalidInput(what="data", expected="bytes", actual=type(data).__name__) from None
 
 
@@ -33,8 +33,8 @@ def as_bytes(data: BytesLike) -> bytes:
 class SparseVector:
     """Indices (u32, ascending) and weights (f32) of the non-zeros of a vector.
 
-    Unsorted indices are sorted. Raises InvalidInput for duplicate or out-of-range indices,
-    DimensionMismatch for unequal lengths, NonFiniteValue.
+    Unsorted indices are sorted, weights of zero left out. Raises InvalidInput for duplicate or
+    out-of-range indices, DimensionMismatch for wrong or unequal lengths, NonFiniteValue.
 
     >>> SparseVector([7, 2], [0.5, 1.0], dimension=10).indices
     array([2, 7], dtype=uint32)
@@ -86,17 +86,19 @@ def _checked(indices: Array, weights: Float32Array, given: SupportsIndex) -> dic
     if len(indices) and not (indices[0] >= 0 and indices[-1] < dimension):
         outside = int(indices[0] if indices[0] < 0 else indices[-1])
         raise InvalidInput(what="indices", expected=f"0 to {dimension - 1}", actual=outside)
+    if not weights.all():
+        kept = weights != 0
+        indices, weights = indices[kept], weights[kept]
     indices = np.require(indices, np.uint32, ["C", "A"])
     return {"indices": indices, "weights": weights, "dimension": dimension}
 
 
 def _indices(given: Any) -> Array:
-    indices = np.asarray(given)
+    indices = as_integers(given, "indices")
     if indices.size == 0:
         return np.empty(0, np.uint32)
-    if indices.ndim != 1 or indices.dtype.kind not in "ui":
-        actual = f"{indices.dtype} {indices.shape}"
-        raise InvalidInput(what="indices", expected="whole numbers in one dimension", actual=actual)
+    if indices.ndim != 1:
+        raise DimensionMismatch(expected=1, actual=indices.ndim, what="dimensions of indices")
     return indices
 
 

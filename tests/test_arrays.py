@@ -203,7 +203,7 @@ def test_integers_of_any_type_are_integers(kind):
 
 @pytest.mark.parametrize("values", [[1.0], [None], "12", [[1], [1, 2]], {1}, [True], [2**70]])
 def test_what_is_no_integer_is_named(values):
-    with pytest.raises(InvalidInput, match="rows: expected whole numbers"):
+    with pytest.raises(InvalidInput, match="rows: expected integers"):
         as_integers(values, "rows")
 
 
@@ -211,3 +211,4 @@ def test_what_is_no_integer_is_named(values):
 def test_no_values_are_no_integers(values):
     found = as_integers(values, "rows")
     assert (found.dtype, found.size) == (np.int64, 0)
+    assert as_integers(np.empty((0, 4), np.uint8), "codes").dtype == np.uint8

@@ -123,9 +123,9 @@ def test_arrays_in_canonical_form_are_not_copied():
         ([10], [1], 10, InvalidInput, "expected 0 to 9, got 10"),
         ([-1, 2], [1, 2], 10, InvalidInput, "expected 0 to 9, got -1"),
         ([2**32 + 1], [1], 10, InvalidInput, "expected 0 to 9"),
-        ([1.0], [1], 10, InvalidInput, "whole numbers"),
-        ([True], [1], 10, InvalidInput, "whole numbers"),
-        ([[1]], [[1]], 10, InvalidInput, "one dimension"),
+        ([1.0], [1], 10, InvalidInput, "integers"),
+        ([True], [1], 10, InvalidInput, "integers"),
+        ([[1]], [[1]], 10, DimensionMismatch, "dimensions of indices"),
         ([1, 2], [1], 10, DimensionMismatch, "expected 2 weights, got 1"),
         ([], [1], 10, DimensionMismatch, "expected 0 weights, got 1"),
         ([1], [float("nan")], 10, NonFiniteValue, "value 0 is nan"),
@@ -171,3 +171,16 @@ def test_a_batch_counts_its_rows_and_bytes():
 def test_a_batch_without_its_columns_has_no_length(method):
     with pytest.raises(InvalidQuantizedData, match=f"{method} data: a batch without column"):
         len(QuantizedBatch(method, 2, {}))
+
+
+def test_weights_of_zero_are_no_non_zeros():
+    vector = SparseVector([9, 2, 5, 7], [0.0, 1.5, -0.0, 2.5], dimension=10)
+    assert (vector.indices.tolist(), vector.weights.tolist()) == ([2, 7], [1.5, 2.5])
+    assert SparseVector([3], [0], 10) == SparseVector([], [], 10)
+
+
+@pytest.mark.parametrize("data", [np.ma.masked_array([1, 2], [0, 1]), [1, np.ma.masked]])
+def test_masked_indices_and_weights_are_refused(data):
+    for arrays in ((data, [1.0, 2.0]), ([1, 2], data)):
+        with pytest.raises(InvalidInput, match="masked"):
+            SparseVector(*arrays, 10)

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from cgcython.arrays import as_float32
+from cgcython.arrays import as_float32, as_integers
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.records import SparseVector
 from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt32Array
@@ -27,28 +27,32 @@ def checked(edges: Any, positions: Any, values: ArrayLike, dim: int) -> Columns:
 
     Raises InvalidInput or DimensionMismatch where they are no rows of vectors of `dim` values.
     """
-    indptr, indices, weights = np.asarray(edges), np.asarray(positions), as_float32(values)
+    indptr, indices = as_integers(edges, "indptr"), as_integers(positions, "indices")
+    weights = as_float32(values)
     if indices.ndim != 1 or indices.shape != weights.shape:
         raise DimensionMismatch(expected=indices.shape, actual=weights.shape, what="weights")
     _require_edges(indptr, len(indices))
     _require_range(indices, dim)
-    return (
-        np.ascontiguousarray(indptr, np.int64),
-        np.ascontiguousarray(indices, np.uint32),
-        weights,
-    )
+    columns = np.ascontiguousarray(indptr, np.int64), indices.astype(np.uint32), weights
+    return columns if weights.all() else _without_zeros(*columns)
+
+
+def _without_zeros(indptr: Int64Array, indices: UInt32Array, weights: Float32Array) -> Columns:
+    """Return columns without what they list as zero: a vector is the same without it."""
+    kept = weights != 0
+    kept_before = np.zeros(len(kept) + 1, np.int64)
+    np.cumsum(kept, out=kept_before[1:])
+    return kept_before[indptr], indices[kept], weights[kept]
 
 
 def _require_edges(indptr: Array, length: int) -> None:
-    whole = indptr.ndim == 1 and indptr.dtype.kind in "ui" and indptr.size > 0
-    if not (whole and indptr[0] >= 0 and indptr[-1] <= length and _ascends(indptr)):
-        expected = f"whole numbers ascending from 0 to {length}"
+    is_row = indptr.ndim == 1 and indptr.size > 0
+    if not (is_row and indptr[0] >= 0 and indptr[-1] <= length and _ascends(indptr)):
+        expected = f"integers ascending from 0 to {length}"
         raise InvalidInput(what="indptr", expected=expected, actual=indptr)
 
 
 def _require_range(indices: Array, dim: int) -> None:
-    if indices.size and indices.dtype.kind not in "ui":
-        raise InvalidInput(what="indices", expected="whole numbers", actual=indices.dtype)
     outside = np.flatnonzero((indices < 0) | (indices >= dim))
     if outside.size:
         actual = int(indices[outside[0]])

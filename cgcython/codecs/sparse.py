@@ -29,7 +29,7 @@ from cgcython.errors import (
 )
 from cgcython.metadata import SparseMetadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
-from cgcython.types import Array, Float32Array, UInt32Array
+from cgcython.types import Float32Array, UInt32Array
 
 MAX_PERCENT = 10
 _LADDER = "compact_f16", "compact_u8", "compact_u8", "compact_u8"
@@ -77,7 +77,8 @@ class SparseCodec(Codec):
         >>> SparseCodec(dim=100).encode(([7, 2], [0.5, 1.0])).data.hex()
         '02000000020000000000803f070000000000003f'
         """
-        indices, weights = self._parts(vector)
+        vector = self.as_vector(vector)
+        indices, weights = vector.indices, vector.weights
         nnz, number = len(indices), self._number
         if nnz > self._most:
             self.require_sparse(nnz)
@@ -86,7 +87,7 @@ class SparseCodec(Codec):
             number = F32
             data = kernels.sparse.encode_vector(indices, weights, self.dim, number)
         if data is None:
-            data, number = self._encode_closely(indices, weights)
+            data, number = self._encode_closely(vector)
         # The named constructor, which is Python, takes twice as long.
         metadata = tuple.__new__(SparseMetadata, (self.dim, nnz, NAMES[number]))
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
@@ -175,25 +176,16 @@ class SparseCodec(Codec):
         """Return the bytes of a batch's non-zeros as (u32, float32) pairs."""
         return 8 * int(batch.columns["nnz"].sum())
 
-    def _parts(self, vector: SparseVector | Pairs) -> tuple[Array, Any]:
+    def as_vector(self, vector: SparseVector | Pairs) -> SparseVector:
+        """Return a vector of this codec's dimension as a SparseVector; raises what is wrong."""
         if isinstance(vector, SparseVector):
             if vector.dimension != self.dim:
                 raise DimensionMismatch(expected=self.dim, actual=vector.dimension)
-            return vector.indices, vector.weights
+            return vector
         if not (isinstance(vector, (tuple, list)) and len(vector) == 2):
             expected = "a SparseVector or (indices, weights)"
             raise InvalidInput(what="vector", expected=expected, actual=type(vector).__name__)
-        indices = np.asarray(vector[0])
-        if indices.ndim != 1:
-            raise DimensionMismatch(expected=1, actual=indices.ndim, what="dimensions of indices")
-        return indices, vector[1]
-
-    def as_vector(self, vector: SparseVector | Pairs) -> SparseVector:
-        """Return a vector of this codec's dimension as a SparseVector; raises what is wrong."""
-        indices, weights = self._parts(vector)
-        if isinstance(vector, SparseVector):
-            return vector
-        return SparseVector(indices, weights, self.dim)
+        return SparseVector(*vector, self.dim)
 
     def require_sparse(self, nnz: int) -> None:
         """Raise SparseTooDense for more non-zeros than the method is made for."""
@@ -203,9 +195,9 @@ class SparseCodec(Codec):
                 expected_sparsity=MAX_PERCENT, nnz=nnz, total=self.dim, actual_pct=percent
             )
 
-    def _encode_closely(self, indices: Array, weights: Any) -> tuple[bytes, int]:
-        """Sort and convert, or say what is wrong; keep f32 where f16 does not hold the weights."""
-        vector = SparseVector(indices, weights, self.dim)
+    def _encode_closely(self, vector: SparseVector) -> tuple[bytes, int]:
+        """Say what is wrong, or keep f32 where f16 does not hold the weights."""
+        vector = SparseVector(vector.indices, vector.weights, self.dim)
         data, number = None, NUMBERS[self.layout]
         while data is None:
             data = kernels.sparse.encode_vector(vector.indices, vector.weights, self.dim, number)

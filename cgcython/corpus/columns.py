@@ -53,7 +53,7 @@ class SparseColumn:
     def __post_init__(self) -> None:
         _require(self.indptr, "indptr", "iu", 1)
         _require(self.indices, "indices", "iu", 1)
-        _require(self.weights, "weights", "f", 1)
+        _require(self.weights, "weights", "fiu", 1)
         _require_offsets(self.indptr, len(self.indices), "indptr")
         _match(len(self.indices), len(self.weights), "weights")
 

@@ -229,3 +229,28 @@ def test_loss_is_one_minus_cosine():
     assert codec.loss(a, b) == pytest.approx(1 - 16 / 25)
     none = SparseVector([], [], DIM)
     assert [codec.loss(none, none), codec.loss(a, none)] == [0.0, 1.0]
+
+
+def test_zeros_that_are_listed_count_as_zeros(level):
+    """As a CountVectorizer or a dense vector with all its positions has them."""
+    weights = np.zeros(1000, np.float32)
+    weights[::50] = 1.5
+    codec, expected = SparseCodec(1000), SparseVector(np.arange(0, 1000, 50), [1.5] * 20, 1000)
+    listed = np.arange(1000), weights
+    quantized = codec.encode(listed)
+    assert (codec.decode(quantized), quantized.metadata.nnz) == (expected, 20)
+    indptr = [0, 0, 1000, 1000, 2000]
+    columns = indptr, np.tile(listed[0], 2), np.tile(weights, 2), 1000
+    batch = codec.encode_batch(columns)
+    assert batch.columns["nnz"].tolist() == [0, 20, 0, 20]
+    assert codec.rows(batch)[1] == codec.rows(codec.encode_batch([expected]))[0] == quantized
+
+
+def test_weights_of_csr_columns_may_be_integers_and_columns_masked_are_not_taken():
+    codec = SparseCodec(100)
+    counts = np.array([2, 1, 7], np.int64)
+    batch = codec.encode_batch(([0, 2, 3], [5, 9, 3], counts, 100))
+    assert codec.decode_batch(batch)[2].tolist() == [2.0, 1.0, 7.0]
+    masked = np.ma.masked_array([2.0, 1.0, 7.0], [0, 1, 0])
+    with pytest.raises(InvalidInput, match="value 1 masked"):
+        codec.encode_batch(([0, 2, 3], [5, 9, 3], masked, 100))
