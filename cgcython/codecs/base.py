@@ -13,6 +13,7 @@ from cgcython.arrays import as_vector, usual_arithmetic
 from cgcython.base import Embedder, QuantizationMethod
 from cgcython.errors import InvalidQuantizedData
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Codec(ABC):
     `inputs`: what it encodes.
     `columns`: the names of the columns of its batches. Each has an entry per embedding, except
     where the method is `ragged`: then embedding i is `data[offsets[i]:offsets[i + 1]]`.
+    `forms`: the dtype and shape of each column, checked when a batch is read from a file. Axes may
+    be called `rows`, `ends` (one more than rows), `dim`, `bits` (dim in whole bytes), or by the
+    name of a number that the batch shares. Without forms, decoding checks the columns.
+    `shared`: the names of what all rows of a batch have in common.
     `ratio` and `max_loss`: how many times smaller it makes float32 values, nominally, and the loss
     it may cost, as a fraction.
     `needs_codebook`: whether its codes need a trained PQ8Codebook, whose id is `codebook_id` in the
@@ -56,6 +61,8 @@ class Codec(ABC):
     layouts: ClassVar[tuple[frames.Layout, ...]]
     inputs: ClassVar[InputKind]
     columns: ClassVar[tuple[str, ...]]
+    forms: ClassVar[Mapping[str, ArrayForm]] = {}
+    shared: ClassVar[tuple[str, ...]] = ()
     ratio: ClassVar[float]
     max_loss: ClassVar[float]
     ragged: ClassVar[bool] = False

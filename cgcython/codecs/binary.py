@@ -4,6 +4,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from cgcython.frames import Layout
 from cgcython.metadata import BinaryMetadata, to_float32
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, as_bytes
+from cgcython.tensors import ArrayForm
 from cgcython.types import ArrayLike, BytesLike, Float32Array, UInt8Array
 
 
@@ -60,6 +62,8 @@ class BinaryCodec(Codec):
     layouts = (Layout.of(2, method, BinaryMetadata, "<f", size=_bytes_of, wrong=_wrong),)
     inputs = InputKind.DENSE
     columns = ("codes",)
+    forms: ClassVar = {"codes": ArrayForm("U8", ("rows", "bits"))}
+    shared = ("threshold",)
     ratio, max_loss = 32.0, 0.10
     settings = ("threshold",)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import repeat
 from math import isfinite
+from typing import ClassVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from cgcython.frames import Layout
 from cgcython.metadata import Float8Metadata
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike, BytesLike, Float32Array
 
 E4M3_MAX = 448.0
@@ -57,6 +59,10 @@ class Float8Codec(Codec):
     layouts = (Layout.of(1, method, Float8Metadata, "<ff", size=_size, wrong=_wrong),)
     inputs = InputKind.DENSE
     columns = ("codes", "scales")
+    forms: ClassVar = {
+        "codes": ArrayForm("U8", ("rows", "dim")),
+        "scales": ArrayForm("F32", ("rows",)),
+    }
     ratio, max_loss = 4.0, 0.003
 
     def __post_init__(self) -> None:

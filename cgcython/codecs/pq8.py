@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import repeat
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from cgcython.errors import CodebookMissing
 from cgcython.frames import Layout
 from cgcython.metadata import PQ8Metadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.tensors import ArrayForm
 from cgcython.types import ArrayLike, BytesLike, Float32Array, UInt8Array
 
 
@@ -52,6 +53,8 @@ class PQ8Codec(Codec):
     layouts = (Layout.of(3, method, PQ8Metadata, "<IB", size=_size, wrong=_wrong),)
     inputs = InputKind.DENSE
     columns = ("codes",)
+    forms: ClassVar = {"codes": ArrayForm("U8", ("rows", "num_subvectors"))}
+    shared = ("codebook_id", "num_subvectors")
     ratio, max_loss = 32.0, 0.05
     needs_codebook, untrained_bytes = True, 8
 

@@ -20,7 +20,7 @@ from cgcython.codecs.checks import (
     require_row,
 )
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
-from cgcython.codecs.sparse_layouts import F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
+from cgcython.codecs.sparse_layouts import COLUMNS, F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -55,7 +55,7 @@ class SparseCodec(Codec):
     method = QuantizationMethod.SPARSE_NATIVE
     layouts = LAYOUTS
     inputs = InputKind.SPARSE
-    columns = ("data", "offsets", "nnz", "layouts")
+    columns, forms, shared = tuple(COLUMNS), COLUMNS, ("layout",)
     ragged = True
     ratio, max_loss = 1.0, 0.0
     settings = ("layout",)

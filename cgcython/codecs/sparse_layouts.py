@@ -6,6 +6,7 @@ from typing import Any
 from cgcython.base import QuantizationMethod
 from cgcython.frames import Layout
 from cgcython.metadata import SparseMetadata
+from cgcython.tensors import ArrayForm
 from cgcython.types import BytesLike
 
 NAMES = ("canonical", "compact_f16", "compact_f32", "compact_u8")
@@ -19,6 +20,12 @@ REASONS = (  # by what kernels.sparse.decode returns
     "indices do not ascend within the dimension",
     "a weight is not finite",
 )
+COLUMNS = {
+    "data": ArrayForm("U8", ("bytes",)),
+    "offsets": ArrayForm("I64", ("ends",)),
+    "nnz": ArrayForm("U32", ("rows",)),
+    "layouts": ArrayForm("U8", ("rows",)),
+}
 _COUNT = struct.Struct("<I")
 
 

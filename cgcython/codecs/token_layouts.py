@@ -9,11 +9,17 @@ from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.frames import Layout
 from cgcython.metadata import TokenPruningMetadata
+from cgcython.tensors import ArrayForm
 from cgcython.types import BytesLike, Int64Array, UInt8Array
 
 NAMES = ("canonical", "compact_e4m3", "compact_f32", "compact_int4", "compact_int2")
 NUMBERS = {name: number for number, name in enumerate(NAMES)}  # as the kernels have them
 WIDEST_TURNED = kernels.token_records.WIDEST_TURNED  # values of a token of 4 or 2 bits
+COLUMNS = {
+    "data": ArrayForm("U8", ("bytes",)),
+    "offsets": ArrayForm("I64", ("ends",)),
+    "original_tokens": ArrayForm("U32", ("rows",)),
+}
 _BITS = {"compact_e4m3": 8, "compact_int4": 4, "compact_int2": 2}
 _COUNT = struct.Struct("<I")
 Counts = TypeVar("Counts", int, Int64Array)  # of one text, or of each of many

@@ -31,6 +31,7 @@ from cgcython.codecs.checks import (
 )
 from cgcython.codecs.rows import embeddings_of, numbered, payloads_at, tuples_of
 from cgcython.codecs.token_layouts import (
+    COLUMNS,
     LAYOUTS,
     NAMES,
     NUMBERS,
@@ -81,7 +82,7 @@ class TokenPruningCodec(Codec):
     method = QuantizationMethod.TOKEN_PRUNING
     layouts = LAYOUTS
     inputs = InputKind.TOKENS
-    columns = ("data", "offsets", "original_tokens")
+    columns, forms, shared = tuple(COLUMNS), COLUMNS, ("threshold", "layout")
     ragged = True
     ratio, max_loss = 2.0, 0.02
     settings = ("pruning_ratio", "scoring_method", "layout")

@@ -102,7 +102,7 @@ class ShardReader:
         self.router = QuantizationRouter(folder, profile)
 
     def __len__(self) -> int:
-        return int(shards.read_facts(self.paths[0])["memories"])
+        return shards.count_memories(self.paths[0])
 
     def decoded(
         self, embedders: Collection[ModelId] | None, num_threads: int

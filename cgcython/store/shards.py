@@ -6,27 +6,25 @@ columns of its QuantizedBatch as `E1.codes`; `E12.rows` where only some memories
 array and text has its CRC-32 in the metadata, because safetensors has none.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
-from safetensors import SafetensorError
 
-from cgcython.base import ModelId, QuantizationMethod
-from cgcython.codecs.base import codec_class
-from cgcython.errors import StorageCorruption, UnsupportedVersion
+from cgcython import strict_json
+from cgcython.base import ModelId
+from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
+from cgcython.codecs.stored import stored_batch
 from cgcython.records import QuantizedBatch
-from cgcython.tensors import read_tensors, write_tensors
+from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath, UInt8Array
 
-FORMAT, VERSION = "cgcython-shard", 1
+KIND = FileKind('"cgcython-shard"', "1", ("embedders", "facts"))  # all texts are JSON
 PATTERN = "shard-*.safetensors"
 PROFILE = "profile.toml"
-ROWS = "rows"
-_CHECKED = ("embedders", "facts")  # texts with a checksum
+IDS, ROWS = "ids", "rows"
+MOST = 2**63 - 1
 
 
 class ShardPart(NamedTuple):
@@ -39,7 +37,7 @@ class ShardPart(NamedTuple):
 class Shard(NamedTuple):
     """Some consecutive memories: their ids, their codes, and what the writer says of them."""
 
-    ids: UInt8Array
+    ids: UInt8Array  # [n, 16]
     parts: Mapping[ModelId, ShardPart]
     facts: Mapping[str, Any]
 
@@ -60,7 +58,7 @@ def shard_paths(folder: StrPath) -> list[Path]:
 
 def write_shard(path: StrPath, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
-    arrays: dict[str, Array] = {"ids": shard.ids}
+    arrays: dict[str, Array] = {IDS: shard.ids}
     embedders = {}
     for model_id, (batch, rows) in shard.parts.items():
         columns = dict(batch.columns) | ({} if rows is None else {ROWS: rows})
@@ -70,39 +68,48 @@ def write_shard(path: StrPath, shard: Shard) -> None:
             "dimension": batch.original_dim,
             "shared": dict(batch.shared),
         }
-    about = {"format": FORMAT, "version": VERSION, "embedders": embedders, "facts": shard.facts}
-    texts = {key: json.dumps(value) for key, value in about.items()}
-    checksums = {name: _crc(array) for name, array in arrays.items()}
-    checksums |= {key: crc32(texts[key].encode()) for key in _CHECKED}
-    write_tensors(path, arrays, {**texts, "crc32": json.dumps(checksums)})
+    texts = {"embedders": embedders, "facts": dict(shard.facts)}
+    KIND.write(path, arrays, {key: strict_json.to_text(one) for key, one in texts.items()})
 
 
 def read_facts(path: StrPath) -> dict[str, Any]:
-    """Return what the writer of a shard said of it, without reading its arrays."""
-    facts: dict[str, Any] = _opened(path)[1]["facts"]
-    return facts
+    """Return what the writer of a shard said of it, without reading its arrays.
+
+    Errors as in `read_shard`.
+    """
+    with told_as_damage(path):
+        return strict_json.parse_object(KIND.read(path, verified=()).texts["facts"])
+
+
+def count_memories(path: StrPath) -> int:
+    """Return the number of memories of all shards beside a shard, as its writer counted them.
+
+    Errors as in `read_shard`.
+    """
+    found = read_facts(path).get("memories")
+    with told_as_damage(path):
+        if type(found) is not int or not 0 <= found <= MOST:
+            raise Malformed(f"its facts count {found!r:.40} memories")
+    return found
 
 
 def read_shard(path: StrPath) -> Shard:
     """Return the shard of a file, its arrays mapped and checked against their checksums.
 
-    Raises StorageCorruption naming the file; UnsupportedVersion for one of a later release.
+    Raises StorageCorruption naming the file, UnsupportedVersion for one of a later release,
+    FileUnavailable for one that cannot be opened.
     """
-    arrays, about = _opened(path)
-    for name, array in arrays.items():
-        if about["crc32"].get(name) != _crc(array):
-            raise _damaged(path, f"the checksum of {name} differs")
-    ids = arrays.get("ids")
-    if ids is None or ids.dtype != np.uint8 or ids.shape[1:] != (16,):
-        raise _damaged(path, "it has no ids")
-    try:
+    with told_as_damage(path):
+        arrays, texts = KIND.read(path)
+        embedders, facts = (strict_json.parse_object(texts[key]) for key in KIND.texts)
+        ids = require_arrays({IDS: arrays.pop(IDS)}, {IDS: ArrayForm("U8", ("rows", 16))})[IDS]
         parts = {
-            ModelId.parse(name): _part(name, one, arrays, len(ids))
-            for name, one in about["embedders"].items()
+            _embedder(name): _part(arrays, name, about, len(ids))
+            for name, about in embedders.items()
         }
-    except (KeyError, TypeError, ValueError) as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from None
-    return Shard(ids, parts, about["facts"])
+        if arrays:
+            raise Malformed(f"it has arrays of no embedder: {', '.join(sorted(arrays)):.60}")
+    return Shard(ids, parts, facts)
 
 
 def row_bytes(batch: QuantizedBatch) -> Int64Array:
@@ -116,60 +123,29 @@ def row_bytes(batch: QuantizedBatch) -> Int64Array:
     return sizes
 
 
-def _opened(path: StrPath) -> tuple[dict[str, Array], dict[str, Any]]:
+def _embedder(name: str) -> ModelId:
+    found = ModelId.parse(name)
+    if found.short != name:
+        raise Malformed(f"it names an embedder {name!r:.40}")
+    return found
+
+
+def _part(arrays: dict[str, Array], name: str, about: Any, memories: int) -> ShardPart:
+    """Take the columns of an embedder out of the arrays of a shard."""
+    names = [key for key in arrays if key.startswith(f"{name}.")]
+    columns = {key.removeprefix(f"{name}."): arrays.pop(key) for key in names}
+    rows: Int64Array | None = None
+    if ROWS in columns:
+        rows = _checked_rows(columns.pop(ROWS), memories)
     try:
-        arrays, metadata = read_tensors(path)
-        about = {key: json.loads(text) for key, text in metadata.items()}
-        if about.get("format") != FORMAT:
-            raise ValueError(f"it is no shard: its format is {about.get('format')!r}")
-        version, checksums = about["version"], about["crc32"]
-        if any(checksums[key] != crc32(metadata[key].encode()) for key in _CHECKED):
-            raise ValueError("the checksum of its metadata differs")
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise _damaged(path, error) from None
-    if version != VERSION:
-        reason = f"it has version {version}, this release reads {VERSION}"
-        raise UnsupportedVersion(where=str(path), reason=reason)
-    return arrays, about
-
-
-def _part(
-    name: str, about: Mapping[str, Any], arrays: Mapping[str, Array], num_memories: int
-) -> ShardPart:
-    columns = {
-        key.partition(".")[2]: array
-        for key, array in arrays.items()
-        if key.partition(".")[0] == name
-    }
-    rows = columns.pop(ROWS, None)
-    method = QuantizationMethod(about["method"])
-    if set(columns) != set(codec_class(method).columns):
-        raise ValueError(f"{name} has the columns {', '.join(sorted(columns)) or 'none'}")
-    batch = QuantizedBatch(method, about["dimension"], columns, about["shared"])
-    _require_lengths(name, batch, rows, num_memories)
+        batch = stored_batch(about, columns, memories if rows is None else len(rows))
+    except Malformed as error:
+        raise Malformed(f"{name}: {error}") from None
     return ShardPart(batch, rows)
 
 
-def _require_lengths(
-    name: str, batch: QuantizedBatch, rows: Array | None, num_memories: int
-) -> None:
-    columns = batch.columns
-    offsets = columns.get("offsets")
-    if offsets is not None:
-        ends = offsets[0] == 0 and offsets[-1] == len(columns["data"])
-        if not ends or np.any(np.diff(offsets) < 0):
-            raise ValueError(f"{name}.offsets are not those of its data")
-    lengths = {len(one) for key, one in columns.items() if key not in ("data", "offsets")}
-    if lengths - {len(batch)} or len(batch) != (num_memories if rows is None else len(rows)):
-        raise ValueError(f"the columns of {name} differ in length")
-    ascend = rows is None or (np.all(np.diff(rows) > 0) and np.all(rows >= 0))
-    if not ascend or (rows is not None and len(rows) and rows[-1] >= num_memories):
-        raise ValueError(f"{name}.rows are not rows of the shard")
-
-
-def _crc(array: Array) -> int:
-    return crc32(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
-
-
-def _damaged(path: StrPath, reason: object) -> StorageCorruption:
-    return StorageCorruption(where=str(path), reason=reason)
+def _checked_rows(rows: Array, memories: int) -> Int64Array:
+    found = require_arrays({ROWS: rows}, {ROWS: ArrayForm("I64", ("some",))})[ROWS]
+    if np.any(found[1:] <= found[:-1]) or np.any((found < 0) | (found >= memories)):
+        raise Malformed("rows of an embedder are not rows of the shard")
+    return found

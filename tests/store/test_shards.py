@@ -6,8 +6,9 @@ from zlib import crc32
 import numpy as np
 import pytest
 
+from cgcython import checksums
 from cgcython.base import ModelId
-from cgcython.errors import StorageCorruption, UnsupportedVersion
+from cgcython.errors import FileUnavailable, StorageCorruption, UnsupportedVersion
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
 from cgcython.tensors import read_tensors, write_tensors
@@ -112,24 +113,64 @@ def rewritten(path, change):
     arrays = {name: np.array(array) for name, array in arrays.items()}
     about = {key: json.loads(text) for key, text in texts.items()}
     change(arrays, about)
-    texts = {key: json.dumps(value) for key, value in about.items()}
-    checksums = {name: shards._crc(array) for name, array in arrays.items()}
-    checksums |= {key: crc32(texts[key].encode()) for key in ("embedders", "facts") if key in texts}
-    write_tensors(path, arrays, {**texts, "crc32": json.dumps(checksums)})
+    texts = {
+        key: value if isinstance(value, str) and key in shards.KIND.texts else json.dumps(value)
+        for key, value in about.items()
+    }
+    found = {name: checksums.of_array(array) for name, array in arrays.items()}
+    found |= {key: crc32(texts[key].encode()) for key in shards.KIND.texts if key in texts}
+    write_tensors(path, arrays, {**texts, "crc32": json.dumps(found)})
+
+
+def changed(name, change):
+    return lambda arrays, about: arrays.__setitem__(name, change(arrays[name]))
+
+
+def said(embedder, key, value):
+    return lambda arrays, about: about["embedders"][embedder].__setitem__(key, value)
 
 
 HOSTILE = {
     "offsets beyond the data": lambda a, t: a["E6.offsets"].__setitem__(-1, 10**12),
     "offsets that go back": lambda a, t: a["E6.offsets"].__setitem__(1, 10**6),
+    "no offsets": changed("E6.offsets", lambda one: one[:0]),
+    "offsets of halves": changed("E6.offsets", lambda one: one.astype("f8")),
     "rows outside": lambda a, t: a["E12.rows"].__setitem__(-1, 5),
     "rows that repeat": lambda a, t: a["E12.rows"].__setitem__(-1, 1),
+    "rows below zero": lambda a, t: a["E12.rows"].__setitem__(0, -1),
+    "rows of halves": changed("E12.rows", lambda one: one.astype("f8")),
+    "rows in a matrix": changed("E12.rows", lambda one: one[None]),
     "a missing column": lambda a, t: a.pop("E8.scales"),
-    "columns of two lengths": lambda a, t: a.__setitem__("E8.scales", a["E8.scales"][:3]),
-    "an unknown method": lambda a, t: t["embedders"]["E8"].__setitem__("method", "zip"),
+    "a column too many": lambda a, t: a.__setitem__("E8.more", a["E8.scales"]),
+    "columns of nobody": lambda a, t: a.__setitem__("E2.codes", a["E8.codes"]),
+    "columns of two lengths": changed("E8.scales", lambda one: one[:3]),
+    "codes of float64": changed("E8.codes", lambda one: one.astype("f8")),
+    "codes in three dimensions": changed("E9.codes", lambda one: one[..., None]),
+    "codes that are too narrow": changed("E9.codes", lambda one: one[:, 1:]),
+    "signed counts": changed("E6.nnz", lambda one: one.view("i4")),
+    "an unknown method": said("E8", "method", "zip"),
+    "a list for a method": said("E8", "method", ["float8_e4m3"]),
+    "another method": said("E8", "method", "binary"),
+    "a dimension in words": said("E8", "dimension", "384"),
+    "no dimension": said("E8", "dimension", 0),
+    "another dimension": said("E8", "dimension", 385),
+    "a threshold in words": said("E9", "shared", {"threshold": "0"}),
+    "no threshold": said("E9", "shared", {}),
+    "more than a threshold": said("E9", "shared", {"threshold": 0.0, "more": 1}),
+    "an unknown layout": said("E12", "shared", {"threshold": 1.0, "layout": "compact"}),
+    "a list for what is shared": said("E12", "shared", ["threshold", "layout"]),
     "an unknown embedder": lambda a, t: t["embedders"].__setitem__("E99", {}),
+    "an embedder by another name": lambda a, t: t["embedders"].__setitem__("Graph", {}),
+    "no embedder at all": lambda a, t: t.__setitem__("embedders", []),
+    "deep embedders": lambda a, t: t.__setitem__("embedders", "[" * 50_000),
+    "NaN": lambda a, t: t.__setitem__("facts", '{"first": NaN}'),
     "no ids": lambda a, t: a.pop("ids"),
+    "ids of fifteen bytes": changed("ids", lambda one: one[:, :15]),
+    "ids of floats": changed("ids", lambda one: one.astype("f4")),
     "another format": lambda a, t: t.__setitem__("format", "other"),
+    "no version": lambda a, t: t.pop("version"),
     "no facts": lambda a, t: t.pop("facts"),
+    "facts that are a list": lambda a, t: t.__setitem__("facts", [1]),
 }
 
 
@@ -138,6 +179,26 @@ def test_contents_that_contradict_themselves_are_damage(path, change):
     rewritten(path, change)
     with pytest.raises(StorageCorruption):
         shards.read_shard(path)
+
+
+@pytest.mark.parametrize("memories", [None, "5", 5.0, -1, 2**70, True])
+def test_a_shard_that_does_not_count_memories_is_damage(path, memories):
+    rewritten(path, lambda arrays, about: about["facts"].__setitem__("memories", memories))
+    with pytest.raises(StorageCorruption, match="memories"):
+        shards.count_memories(path)
+
+
+def test_a_shard_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileUnavailable, match="shard-00009"):
+        shards.read_shard(tmp_path / "shard-00009.safetensors")
+
+
+def test_equal_shards_have_equal_bytes(shard, path):
+    backwards = shard._replace(parts=dict(reversed(shard.parts.items())))
+    shards.write_shard(path.with_name("again"), backwards)
+    assert shards.read_shard(path.with_name("again")).facts == {"first": 0}
+    shards.write_shard(path.with_name("twice"), shards.read_shard(path))
+    assert path.with_name("twice").read_bytes() == path.read_bytes()
 
 
 def test_a_later_version_is_named(path):
