@@ -12,6 +12,7 @@ from cgcython.frames import SectionMatrix
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.row_scan import CODES, RowScan, code_matrix
 from cgcython.search.scan import Embedding, FindCodebook, Forms, GraphSpace, invalid
+from cgcython.tensors import Malformed
 from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
 
 
@@ -51,7 +52,10 @@ class BinaryScan(RowScan):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
-        return cls(**arrays, codec=BinaryCodec(*shared))
+        codec = BinaryCodec(*shared)
+        if arrays["codes"].shape[1] != codec.expected_size():
+            raise Malformed(f"its codes are not those of {codec.dim} values")
+        return cls(**arrays, codec=codec)
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
         return type(self)(**arrays, codec=self.codec)

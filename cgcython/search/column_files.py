@@ -16,7 +16,14 @@ from cgcython.search.keys import KEY
 from cgcython.search.loading import Part
 from cgcython.search.scan import DIM, ROWS, FindCodebook
 from cgcython.search.scans import scan_named
-from cgcython.tensors import MALFORMED, Malformed, read_arrays, require_arrays, write_arrays
+from cgcython.tensors import (
+    MALFORMED,
+    ArrayForm,
+    Malformed,
+    read_arrays,
+    require_arrays,
+    write_arrays,
+)
 from cgcython.types import Array
 
 FOLDER = "columns"
@@ -73,21 +80,32 @@ def load_parts(
     try:
         if about["embedder"] != model_id.short:
             return None
+        numbered = _by_part(arrays)
+        if numbered.keys() != {str(number) for number in range(len(about["parts"]))}:
+            raise Malformed(f"it has arrays of the parts {', '.join(numbered):.60}")
         parts = [
-            _part(name, tuple(shared), _numbered(arrays, number), find_codebook)
+            _part(name, tuple(shared), numbered[str(number)], find_codebook)
             for number, (name, *shared) in enumerate(about["parts"])
         ]
-        return parts, int(about["position"])
+        return parts, _position(about["position"])
     except MALFORMED:
         return None
 
 
-def _numbered(arrays: Mapping[str, Array], number: int) -> dict[str, Array]:
-    """Return the arrays of a part by their own names."""
-    prefix = f"{number}."
-    return {
-        name.removeprefix(prefix): one for name, one in arrays.items() if name.startswith(prefix)
-    }
+def _position(found: object) -> int:
+    """Return a position of the journal; raises Malformed for what cannot be one."""
+    if type(found) is not int or not 0 <= found < 2**64:
+        raise Malformed(f"its position is {found!r:.40}")
+    return found
+
+
+def _by_part(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    """Return the arrays of each part, by its number and their own names."""
+    parts: dict[str, dict[str, Array]] = {}
+    for name, array in arrays.items():
+        number, _, own_name = name.partition(".")
+        parts.setdefault(number, {})[own_name] = array
+    return parts
 
 
 def _part(
@@ -97,6 +115,9 @@ def _part(
     kind = scan_named(name)
     if kind is None:
         raise Malformed(f"no scan is named {name:.60}")
+    if type(shared[0]) is not int or shared[0] < 1:
+        raise Malformed(f"its dimension is {shared[0]!r:.40}")
+    forms = {KEYS: ArrayForm("U8", (ROWS, KEY.itemsize)), **kind.kept}
+    arrays = require_arrays(arrays, forms, {DIM: shared[0]})
     keys = arrays.pop(KEYS).reshape(-1).view(KEY)
-    arrays = require_arrays(arrays, kind.kept, {ROWS: len(keys), DIM: shared[0]})
     return Part(keys, kind.from_arrays(arrays, shared, find_codebook))

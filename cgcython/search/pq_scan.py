@@ -14,6 +14,7 @@ from cgcython.frames import SectionMatrix
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix
 from cgcython.search.scan import Embedding, FindCodebook, Forms, GraphSpace, invalid
+from cgcython.tensors import Malformed
 from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
 
 
@@ -67,7 +68,12 @@ class PQ8Scan(RowScan):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
-        return cls(**arrays, codebook=find_codebook(shared[1]))
+        dim, codebook_id = shared
+        codebook = find_codebook(codebook_id)
+        shape = dim, arrays["codes"].shape[1]
+        if shape != (codebook.embedding_dim, codebook.num_subvectors):
+            raise Malformed("its codes are not those of its codebook")
+        return cls(**arrays, codebook=codebook)
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
         return type(self)(**arrays, codebook=self.codebook)

@@ -116,7 +116,8 @@ class Scan(ABC):
     ) -> Self:
         """Return the scan whose `arrays()` and `shared` these are, without copying them.
 
-        Names, dtypes and axes were checked: they are those of `kept`.
+        Names, dtypes and axes were checked: they are those of `kept`. Raises Malformed where
+        `shared` or the content of an array is not what kernels rely on.
         """
         raise NotImplementedError(f"{cls.__name__} has a name but no from_arrays")
 

@@ -13,7 +13,7 @@ from cgcython.codecs.sparse_layouts import NAMES, NUMBERS
 from cgcython.errors import DimensionMismatch
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated, gathered
-from cgcython.tensors import ArrayForm
+from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt32Array
 
 MANY_POSTINGS = 250_000  # that take half a millisecond to read
@@ -145,9 +145,11 @@ class InvertedScan(SparseScan):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
-        indptr, indices, weights = arrays["indptr"], arrays["indices"], arrays["weights"]
-        scan = cls(indptr, indices, weights, shared[0], arrays["norms"])
+        (dim,), indices = shared, arrays["indices"]
+        scan = cls(arrays["indptr"], indices, arrays["weights"], dim, arrays["norms"])
         scan.postings = Postings(*(arrays[name] for name in Postings._fields))
+        _require_lists(scan.indptr, indices, len(scan), dim)
+        _require_lists(scan.postings.list_starts, scan.postings.list_rows, dim, len(scan))
         return scan
 
     def arrays(self) -> dict[str, Array]:
@@ -180,3 +182,10 @@ class InvertedScan(SparseScan):
     def _dot(self, prepared: _PreparedTerms, rows: slice, out: Float32Array) -> None:
         indices, weights, postings = prepared
         kernels.sparse_products.score_postings(indices, weights, *postings, rows.start, out)
+
+
+def _require_lists(ends: Int64Array, numbers: UInt32Array, count: int, below: int) -> None:
+    """Raise Malformed unless numbers below a limit lie in `count` lists between each two ends."""
+    lists = len(ends) == count + 1 and ends[0] == 0 and ends[-1] == len(numbers)
+    if not lists or np.any(ends[1:] < ends[:-1]) or np.max(numbers, initial=0) >= below:
+        raise Malformed("its lists are not those of its non-zeros")

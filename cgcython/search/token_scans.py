@@ -23,7 +23,7 @@ from cgcython.search.scan import (
     invalid,
 )
 from cgcython.similarity import PreparedQuery
-from cgcython.tensors import ArrayForm
+from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt8Array
 
 TOKENS = "tokens"
@@ -53,7 +53,21 @@ class DocumentScan(Scan):
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
         arguments: list[Any] = [*(arrays[name] for name in cls.kept), *shared]
-        return cls(*arguments)
+        scan = cls(*arguments)
+        scan._require_sound()
+        return scan
+
+    def _require_sound(self) -> None:
+        """Raise Malformed unless each document's tokens lie among those of all."""
+        starts, counts, total = self.starts, self.counts, len(self.values)
+        outside = (starts < 0) | (starts > total) | (counts < 0)
+        if np.any(outside | (counts > (total - starts) // self._unit)):
+            raise Malformed("its documents are not those of its tokens")
+
+    @property
+    def _unit(self) -> int:
+        """How many entries of `values` a token has."""
+        return self.dim if self.values.ndim == 1 else 1
 
     def with_arrays(self, **arrays: Array) -> Self:
         """Return this scan with some of its kept arrays replaced."""
@@ -65,7 +79,7 @@ class DocumentScan(Scan):
 
     def packed(self) -> Self:
         """Return the scan without the tokens of documents that are not among its rows."""
-        sizes = self.counts * (self.dim if self.values.ndim == 1 else 1)
+        sizes = self.counts * self._unit
         if sizes.sum() == len(self.values):
             return self
         packed = {
@@ -157,6 +171,12 @@ class IntegerTokenScan(DocumentScan):
     @property
     def shared(self) -> tuple[int, int]:
         return self.dim, self.bits
+
+    def _require_sound(self) -> None:
+        super()._require_sound()
+        width = (self.dim * self.bits + 7) // 8
+        if self.bits not in BITS.values() or self.values.shape[1] != width:
+            raise Malformed(f"its tokens are not those of {self.dim} values of {self.bits} bits")
 
     @classmethod
     def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[int, int]:
