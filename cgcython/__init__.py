@@ -12,7 +12,7 @@ _MODULES = {
     "errors": (
         "BudgetExceeded CodebookCorrupt CodebookMissing DimensionMismatch InvalidInput "
         "InvalidQuantizedData MethodMismatch NonFiniteValue QuantizationError RecallLossExceeded "
-        "SparseTooDense StorageCorruption StoreUnavailable UnsupportedVersion"
+        "SparseTooDense StorageCorruption StoreUnavailable UnknownMethod UnsupportedVersion"
     ),
     "manifest": "RecordInfo",
     "metadata": "BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata",

@@ -40,6 +40,7 @@ from cgcython.errors import RecallLossExceeded as RecallLossExceeded
 from cgcython.errors import SparseTooDense as SparseTooDense
 from cgcython.errors import StorageCorruption as StorageCorruption
 from cgcython.errors import StoreUnavailable as StoreUnavailable
+from cgcython.errors import UnknownMethod as UnknownMethod
 from cgcython.errors import UnsupportedVersion as UnsupportedVersion
 from cgcython.fingerprint import Fingerprint as Fingerprint
 from cgcython.fingerprint import QuantizedFingerprint as QuantizedFingerprint

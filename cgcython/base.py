@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, overload
 
 from cgcython import methods
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, UnknownMethod
 
 _PROFILES = Path(__file__).with_name("profiles")
 DEFAULT_PROFILE = "default"
@@ -121,8 +121,7 @@ class QuantizationMethod(Enum):
                 return _others[value]
         own = [member.value for member in cls]
         names = ", ".join(dict.fromkeys([*own, *_others, *methods.installed_names()]))
-        expected = f"one of {names}, or one whose package is installed"
-        raise InvalidInput(what="method", expected=expected, actual=value)
+        raise UnknownMethod(what="method", expected=f"one of {names}", actual=value)
 
     @classmethod
     def add(cls, name: str) -> "QuantizationMethod":

@@ -255,6 +255,15 @@ class InvalidInput(QuantizationError, ValueError):
     sentence = "{what}: expected {expected}, got {actual}"
 
 
+class UnknownMethod(InvalidInput):
+    """A name is no method's: neither of this package nor of an installed one."""
+
+    sentence = (
+        "{what}: expected {expected}, got {actual}; "
+        "correct the name, or install the package that brings the method"
+    )
+
+
 class StoreUnavailable(QuantizationError):
     """A store cannot be opened or written."""
 

@@ -27,6 +27,7 @@ EXAMPLES = (
     errors.MethodMismatch(expected=PQ8, actual=QuantizationMethod.BINARY),
     errors.BudgetExceeded(budget_bytes=10, smallest_bytes=12),
     errors.InvalidInput(what="k", expected="1 or more", actual=0),
+    errors.UnknownMethod(what="E1.method", expected="one of pq8", actual="float32"),
     errors.StoreUnavailable(path="here", reason="it is locked"),
     errors.FileUnavailable(path="a.safetensors", reason="No such file or directory"),
     errors.UsageError("name the embedder, as in E1=docs.npy"),

@@ -99,19 +99,26 @@ def declare(layouts: Sequence[Layout], *, own: bool) -> None:
 
     Raises InvalidInput for numbers and metadata that are another method's.
     """
+    if not own:
+        methods.import_own()  # so that a conflict is the other package's
     numbers = range(1, FIRST_OF_OTHERS) if own else range(FIRST_OF_OTHERS, LAST + 1)
     for layout in layouts:
-        what = f"layout {layout.number} of {layout.method}"
-        if layout.number not in numbers:
-            expected = f"a number from {numbers[0]} to {numbers[-1]}"
-            raise InvalidInput(what=what, expected=expected, actual=layout.number)
-        key = layout.kind, layout.name
-        for known in (by_number.get(layout.number), by_metadata.get(key)):
-            if known is not None and known.method is not layout.method:
-                expected = "a number and metadata of its own"
-                actual = f"those of {known.method}"
-                raise InvalidInput(what=what, expected=expected, actual=actual)
-        by_number[layout.number] = by_metadata[key] = layout
+        _require_own(layout, numbers)
+    for layout in layouts:
+        by_number[layout.number] = by_metadata[layout.kind, layout.name] = layout
+
+
+def _require_own(layout: Layout, numbers: range) -> None:
+    """Check that the number and the metadata of a layout are no other method's."""
+    what = f"layout {layout.number} of {layout.method}"
+    if layout.number not in numbers:
+        expected = f"a number from {numbers[0]} to {numbers[-1]}"
+        raise InvalidInput(what=what, expected=expected, actual=layout.number)
+    found = by_number.get(layout.number), by_metadata.get((layout.kind, layout.name))
+    for known in found:
+        if known is not None and known.method is not layout.method:
+            expected, actual = "a number and metadata of its own", f"those of {known.method}"
+            raise InvalidInput(what=what, expected=expected, actual=actual)
 
 
 def known_layouts() -> list[Layout]:

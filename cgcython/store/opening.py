@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cgcython.base import Profile, ProfileName
-from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers import rocksdb
 from cgcython.store.keepers.rocksdb import Database
@@ -83,6 +83,9 @@ def _profile(files: Database, wanted: ProfileName | None) -> Profile:
     _version(files)
     try:
         found = Profile.from_toml((files.get("meta", b"profile") or b"").decode())
+    except UnknownMethod as error:
+        error.what = f"{error.what} in the profile of {files.path}"
+        raise
     except (InvalidInput, UnicodeDecodeError) as error:
         raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
     if wanted is not None and Profile.named(wanted) != found:
