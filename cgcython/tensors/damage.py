@@ -10,6 +10,7 @@ from cgcython.errors import (
     NonFiniteValue,
     QuantizationError,
     StorageCorruption,
+    UnknownMethod,
 )
 from cgcython.types import StrPath
 
@@ -47,6 +48,9 @@ def told_as_damage(
             raise
         reason = cause.strerror or type(cause).__name__
         raise FileUnavailable(path=str(where), reason=reason) from None
+    except UnknownMethod as cause:  # the file is sound, a package is missing
+        cause.what = f"{cause.what} in {where}"
+        raise
     except MALFORMED as cause:
         own = isinstance(cause, (Malformed, QuantizationError))
         reason = str(cause) if own else f"{type(cause).__name__}: {cause}"

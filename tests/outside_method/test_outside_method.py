@@ -131,6 +131,14 @@ def test_without_the_package_the_remedy_is_named(folder, kept):
     assert "token_pruning, got toy4; correct the name, or install the package" in done.stderr
 
 
+def test_a_shard_of_a_missing_package_is_not_called_damaged(folder):
+    code = "import sys; from cgcython.store.shards import read_shard; read_shard(sys.argv[1])"
+    shard = folder / "shards" / "shard-00000.safetensors"
+    done = run("-c", code, shard, installed=False, check=False)
+    assert "UnknownMethod" in done.stderr
+    assert f"method in {shard}: expected one of pq8," in done.stderr
+
+
 def test_damaged_bytes_of_unknown_packages_are_still_damaged():
     code = (
         "from cgcython import QuantizedEmbedding; QuantizedEmbedding.from_bytes(bytes.fromhex(%r))"
