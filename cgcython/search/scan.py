@@ -244,7 +244,7 @@ def registered() -> tuple[type[Scan], ...]:
 
 def has_direction(embedding: Embedding) -> bool:
     """Return whether an embedding has a value that is not zero."""
-    return bool(np.any(getattr(embedding, "weights", embedding)))
+    return bool(np.asarray(getattr(embedding, "weights", embedding)).any())
 
 
 def invalid(quantized: Sequence[QuantizedEmbedding], reason: str) -> InvalidQuantizedData:
