@@ -67,6 +67,8 @@ def left(folder):
             yield f"{path} was left"
     for path in shard_paths(Path(folder, "shards")):
         read_shard(path)
+    if Path(folder, "store").exists() and run(["verify", "store"], folder, 0)[0]:
+        yield f"the store is not whole: {Path(folder, 'printed').read_text()}"
 
 
 def complaints(words, seed, tries):

@@ -62,11 +62,11 @@ def test_ctrl_c_while_a_command_is_imported_is_answered(monkeypatch, capsys):
     assert capsys.readouterr().err == "cgcython: interrupted; run it again to go on\n"
 
 
-def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path):
+@pytest.mark.parametrize("place", [("--out", "shards"), ("--store", "store")])
+def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path, place):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((40, 8)))
     (tmp_path / "p.toml").write_text('E8 = { dimension = 8, method = "float8_e4m3" }')
-    words = ["encode", f"E8={tmp_path}/rows.npy", "--out", "shards"]
+    words = ["encode", f"E8={tmp_path}/rows.npy", *place, "--profile", tmp_path / "p.toml"]
     script = [sys.executable, HERE / "ctrl_c_anywhere.py", "1", "20", *words]
-    script += ["--profile", tmp_path / "p.toml"]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
