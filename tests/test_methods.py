@@ -16,7 +16,7 @@ from cgcython.errors import InvalidInput, UnknownMethod
 from cgcython.frames import Layout
 from cgcython.metadata import BinaryMetadata
 
-PARTS = {"inputs": InputKind.DENSE, "columns": ("codes",), "ratio": 1.0, "max_loss": 0.0}
+PARTS = {"inputs": InputKind.DENSE, "columns": {}, "ratio": 1.0, "max_loss": 0.0}
 
 
 @pytest.fixture

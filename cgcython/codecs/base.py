@@ -44,12 +44,12 @@ class Codec(ABC):
 
     `layouts`: the frames.Layout of every form its bytes may have.
     `inputs`: what it encodes.
-    `columns`: the names of the columns of its batches. Each has an entry per embedding, except
-    where the method is `ragged`: then embedding i is `data[offsets[i]:offsets[i + 1]]`.
-    `forms`: the dtype and shape of each column, checked when a batch is read from a file. Axes may
-    be called `rows`, `ends` (one more than rows), `dim`, `bits` (dim in whole bytes), or by the
-    name of a number that the batch shares. Without forms, decoding checks the columns.
-    `shared`: the names of what all rows of a batch have in common.
+    `columns`: the columns of its batches, by name: dtype and shape, which are checked when a batch
+    is read from a file. Axes may be called `rows`, `ends` (one more than rows), `dim`, `bits` (dim
+    in whole bytes), by the name of a number that the batch shares, or by any other name. Each
+    column has a row per embedding, except where the method is `ragged`: then embedding i is
+    `data[offsets[i]:offsets[i + 1]]`.
+    `shared`: the names of the metadata that all rows of a batch have in common.
     `ratio` and `max_loss`: how many times smaller it makes float32 values, nominally, and the loss
     it may cost, as a fraction.
     `needs_codebook`: whether its codes need a trained PQ8Codebook, whose id is `codebook_id` in the
@@ -60,8 +60,7 @@ class Codec(ABC):
     method: ClassVar[QuantizationMethod]
     layouts: ClassVar[tuple[frames.Layout, ...]]
     inputs: ClassVar[InputKind]
-    columns: ClassVar[tuple[str, ...]]
-    forms: ClassVar[Mapping[str, ArrayForm]] = {}
+    columns: ClassVar[Mapping[str, ArrayForm]]
     shared: ClassVar[tuple[str, ...]] = ()
     ratio: ClassVar[float]
     max_loss: ClassVar[float]
@@ -177,7 +176,7 @@ class Codec(ABC):
 
         Raises InvalidQuantizedData where the column that tells is missing.
         """
-        name = "offsets" if cls.ragged else cls.columns[0]
+        name = "offsets" if cls.ragged else next(iter(cls.columns))
         if name not in columns:
             raise InvalidQuantizedData(method=cls.method, reason=f"a batch without column {name}")
         return len(columns[name]) - cls.ragged

@@ -61,8 +61,7 @@ class BinaryCodec(Codec):
     method = QuantizationMethod.BINARY
     layouts = (Layout.of(2, method, BinaryMetadata, "<f", size=_bytes_of, wrong=_wrong),)
     inputs = InputKind.DENSE
-    columns = ("codes",)
-    forms: ClassVar = {"codes": ArrayForm("U8", ("rows", "bits"))}
+    columns: ClassVar = {"codes": ArrayForm("U8", ("rows", "bits"))}
     shared = ("threshold",)
     ratio, max_loss = 32.0, 0.10
     settings = ("threshold",)

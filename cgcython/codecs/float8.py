@@ -58,8 +58,7 @@ class Float8Codec(Codec):
     method = QuantizationMethod.FLOAT8_E4M3
     layouts = (Layout.of(1, method, Float8Metadata, "<ff", size=_size, wrong=_wrong),)
     inputs = InputKind.DENSE
-    columns = ("codes", "scales")
-    forms: ClassVar = {
+    columns: ClassVar = {
         "codes": ArrayForm("U8", ("rows", "dim")),
         "scales": ArrayForm("F32", ("rows",)),
     }

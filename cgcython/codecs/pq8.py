@@ -52,8 +52,7 @@ class PQ8Codec(Codec):
     method = QuantizationMethod.PQ8
     layouts = (Layout.of(3, method, PQ8Metadata, "<IB", size=_size, wrong=_wrong),)
     inputs = InputKind.DENSE
-    columns = ("codes",)
-    forms: ClassVar = {"codes": ArrayForm("U8", ("rows", "num_subvectors"))}
+    columns: ClassVar = {"codes": ArrayForm("U8", ("rows", "num_subvectors"))}
     shared = ("codebook_id", "num_subvectors")
     ratio, max_loss = 32.0, 0.05
     needs_codebook, untrained_bytes = True, 8

@@ -55,7 +55,7 @@ class SparseCodec(Codec):
     method = QuantizationMethod.SPARSE_NATIVE
     layouts = LAYOUTS
     inputs = InputKind.SPARSE
-    columns, forms, shared = tuple(COLUMNS), COLUMNS, ("layout",)
+    columns, shared = COLUMNS, ("layout",)
     ragged = True
     ratio, max_loss = 1.0, 0.0
     settings = ("layout",)

@@ -19,23 +19,21 @@ def stored_batch(about: Any, columns: Mapping[str, Array], rows: int) -> Quantiz
     """Return the batch of some rows that a file has, the columns checked but not decoded.
 
     `about` is the object of `method`, `dimension` and `shared`, as JSON holds them. Raises
-    Malformed, and InvalidInput for an unknown method. A method that declares no `forms` of its
-    columns checks them when it decodes.
+    Malformed, and InvalidInput for an unknown method.
     """
     if type(about) is not dict or about.keys() != {"method", "dimension", "shared"}:
         raise Malformed("it does not say method, dimension and shared")
     dimension, shared = about["dimension"], about["shared"]
     if type(dimension) is not int or not 1 <= dimension <= MOST_VALUES:
         raise Malformed(f"its dimension is {dimension!r:.40}")
+    if type(about["method"]) is not str:
+        raise Malformed(f"its method is {about['method']!r:.40}")
     method = QuantizationMethod(about["method"])
     codec = codec_class(method)
     if type(shared) is not dict:
         raise Malformed(f"its rows share {shared!r:.40}")
-    if codec.forms:
-        _require_shared(codec, shared)
-        columns = require_arrays(columns, codec.forms, _axes(dimension, shared, rows))
-    elif columns.keys() != set(codec.columns):
-        raise Malformed(f"its columns are {', '.join(sorted(columns)) or 'none'}")
+    _require_shared(codec, shared)
+    columns = require_arrays(columns, codec.columns, _axes(dimension, shared, rows))
     if codec.ragged:
         _require_offsets(columns["offsets"], len(columns["data"]))
     batch = QuantizedBatch(method, dimension, columns, shared)
@@ -45,7 +43,7 @@ def stored_batch(about: Any, columns: Mapping[str, Array], rows: int) -> Quantiz
 
 
 def _axes(dimension: int, shared: Mapping[str, Any], rows: int) -> dict[str, int]:
-    """Return the lengths that forms may name."""
+    """Return the lengths that the columns of a method may name."""
     counts = {name: one for name, one in shared.items() if type(one) is int}
     return {**counts, "rows": rows, "ends": rows + 1, "dim": dimension, "bits": -(-dimension // 8)}
 

@@ -82,7 +82,7 @@ class TokenPruningCodec(Codec):
     method = QuantizationMethod.TOKEN_PRUNING
     layouts = LAYOUTS
     inputs = InputKind.TOKENS
-    columns, forms, shared = tuple(COLUMNS), COLUMNS, ("threshold", "layout")
+    columns, shared = COLUMNS, ("threshold", "layout")
     ragged = True
     ratio, max_loss = 2.0, 0.02
     settings = ("pruning_ratio", "scoring_method", "layout")

@@ -8,7 +8,7 @@ import pytest
 
 from cgcython import checksums
 from cgcython.base import ModelId
-from cgcython.errors import FileUnavailable, StorageCorruption, UnsupportedVersion
+from cgcython.errors import FileUnavailable, StorageCorruption, UnknownMethod, UnsupportedVersion
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
 from cgcython.tensors import read_tensors, write_tensors
@@ -148,7 +148,6 @@ HOSTILE = {
     "codes in three dimensions": changed("E9.codes", lambda one: one[..., None]),
     "codes that are too narrow": changed("E9.codes", lambda one: one[:, 1:]),
     "signed counts": changed("E6.nnz", lambda one: one.view("i4")),
-    "an unknown method": said("E8", "method", "zip"),
     "a list for a method": said("E8", "method", ["float8_e4m3"]),
     "another method": said("E8", "method", "binary"),
     "a dimension in words": said("E8", "dimension", "384"),
@@ -178,6 +177,12 @@ HOSTILE = {
 def test_contents_that_contradict_themselves_are_damage(path, change):
     rewritten(path, change)
     with pytest.raises(StorageCorruption):
+        shards.read_shard(path)
+
+
+def test_a_method_of_a_package_that_is_missing_is_not_damage(path):
+    rewritten(path, said("E8", "method", "zip"))
+    with pytest.raises(UnknownMethod, match="got zip; correct the name, or install the package"):
         shards.read_shard(path)
 
 

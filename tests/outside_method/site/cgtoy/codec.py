@@ -11,6 +11,7 @@ from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import invalid, output, require_columns, require_kind, require_rows
 from cgcython.frames import Layout
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.tensors import ArrayForm
 
 LARGEST = 7  # a nibble is a whole number from -7 to 7, plus 8
 
@@ -49,7 +50,10 @@ class Toy4Codec(Codec):
     method = QuantizationMethod.add("toy4")
     layouts = (Layout.of(200, method, Toy4Metadata, "<f", size=width, wrong=wrong),)
     inputs = InputKind.DENSE
-    columns = ("codes", "scales")
+    columns = {  # noqa: RUF012
+        "codes": ArrayForm("U8", ("rows", "bytes")),
+        "scales": ArrayForm("F32", ("rows",)),
+    }
     ratio, max_loss = 8.0, 0.02
 
     def encode(self, values):
