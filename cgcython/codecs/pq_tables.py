@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cgcython import kernels
+from cgcython.codecs.scaling import power_beyond
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, squared_norms
-from cgcython.types import Float32Array
+from cgcython.types import Float32Array, Float64Array
 
 
 class Norms(NamedTuple):
@@ -14,6 +15,23 @@ class Norms(NamedTuple):
 
     table: Float32Array  # [M, ksub]
     constant: float
+
+
+class DistanceTables(NamedTuple):
+    """Squared distances of one query from decoded vectors, as sums over their codes.
+
+    distance = 2**(2 * power) * (constant + sum of table[m, code_m]); the power is 0 unless values
+    are so large or small that their squares would leave float32.
+    """
+
+    table: Float32Array  # [M, ksub]
+    constant: np.float32
+    power: int
+
+    @np.errstate(all="ignore")
+    def in_units(self, distances: Float32Array) -> Float32Array:
+        """Return distances in the units of the query; what overflows float32 is infinite."""
+        return np.ldexp(distances, 2 * self.power) if self.power else distances
 
 
 class SearchTables(NamedTuple):
@@ -45,3 +63,34 @@ def cosine_tables(prepared: PreparedCodebook, norms: Norms, query: Float32Array)
     dots = np.empty((len(prepared.centroids), NUM_CENTROIDS), np.float32)
     kernels.pq.dot_table(turned.astype(np.float32), prepared, dots)
     return SearchTables(dots, norms.table, dot_constant, norms.constant)
+
+
+class TableMaker:
+    """Makes the DistanceTables of queries for one codebook."""
+
+    def __init__(self, prepared: PreparedCodebook) -> None:
+        rotation = prepared.rotation
+        # Converting the rotation takes as long as a scan, so it is done once.
+        self._rotation = None if rotation is None else rotation.astype(np.float64)
+        self._prepared, self._peak = prepared, _peak(prepared.centroids)
+
+    @np.errstate(all="ignore")
+    def tables(self, query: Float32Array) -> DistanceTables:
+        """Return the DistanceTables of a query [dim]."""
+        turned, constant, prepared = query.astype(np.float64), 0.0, self._prepared
+        if prepared.mean is not None and self._rotation is not None:
+            centred = turned - prepared.mean
+            turned = centred @ self._rotation
+            # What a narrower rotation does not see of a query, no code can come near to.
+            constant = max(float(centred @ centred - turned @ turned), 0.0)
+        power = power_beyond(max(self._peak, _peak(turned)))
+        if power:
+            turned, constant = np.ldexp(turned, -power), float(np.ldexp(constant, -2 * power))
+            prepared = prepared._replace(centroids=np.ldexp(prepared.centroids, -power))
+        table = np.empty((len(prepared.centroids), NUM_CENTROIDS), np.float32)
+        kernels.pq.distance_table(turned.astype(np.float32), prepared, table)
+        return DistanceTables(table, np.float32(constant), power)
+
+
+def _peak(values: Float32Array | Float64Array) -> float:
+    return float(max(values.max(initial=0), -values.min(initial=0)))

@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcython.checks import require_whole
 from cgcython.codecs.samples import Samples, as_source, draw
+from cgcython.codecs.scaling import power_beyond
 from cgcython.codecs.training_run import Trained, Training
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
@@ -19,7 +20,6 @@ ENOUGH_SAMPLES = 39 * NUM_CENTROIDS  # below this k-means learns its rows, not t
 MAX_SAMPLES = 256 * NUM_CENTROIDS
 HELD_OUT, MAX_HELD_OUT = 0.1, 1000
 KINDS = ("opq", "pca", None)
-PLAIN_POWERS = 40  # of two: squares of values within them neither overflow float32 nor vanish
 
 
 class CodebookWarning(UserWarning):
@@ -75,13 +75,9 @@ def require_rotation(rotation: object) -> None:
 
 
 def _power_of(drawn: Samples) -> int:
-    """Return the power of two that brings samples to about 1; 0 where they need no scaling.
-
-    Powers of two change no digit, so nothing else follows from the scale of samples.
-    """
+    """Return the power of two that brings samples to about 1; 0 where they need no scaling."""
     peak = max(float(np.abs(one).max(initial=0)) for one in (drawn.rows, drawn.held_out))
-    power = int(np.frexp(peak)[1])
-    return power if abs(power) > PLAIN_POWERS else 0
+    return power_beyond(peak)
 
 
 def _scaled(found: Trained, power: int) -> Trained:

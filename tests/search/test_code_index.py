@@ -1,13 +1,23 @@
 """The nearest codes are those whose decoded vectors are nearest; filters and finer codes hold."""
 
+import pickle
+import threading
+
 import faiss
 import numpy as np
 import pytest
 from structured import clustered
 
-from cgcython import CodebookMissing, CodeIndex, InvalidInput, PQ8Codebook, StorageCorruption
+from cgcython import (
+    CodebookMissing,
+    CodeIndex,
+    InvalidInput,
+    PQ8Codebook,
+    QuantizationError,
+    StorageCorruption,
+)
 from cgcython.errors import UnsupportedVersion
-from cgcython.search import code_file, code_index
+from cgcython.search import code_file, nearest_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
 DIM, K = 32, 10
@@ -86,7 +96,7 @@ def test_a_filter_leaves_only_its_ids(book):
 
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_a_filter_is_met_a_part_at_a_time(book, index, num_threads, monkeypatch):
-    monkeypatch.setattr(code_index, "GATHERED", 100)
+    monkeypatch.setattr(nearest_codes, "GATHERED", 100)
     among = np.arange(0, 6000, 3)
     found = index.search(QUERIES[0], K, among=among, num_threads=num_threads)
     all_distances = index.distances(QUERIES[0], among)
@@ -137,6 +147,130 @@ def test_an_index_keeps_the_bytes_of_its_codes_and_no_more(book, index):
 
 def test_an_empty_index_finds_nothing(book):
     assert [len(one) for one in CodeIndex(book).search(QUERIES[0])] == [0, 0]
+
+
+@pytest.mark.parametrize("k", [129, 1000, 5999, 6000, 10**6])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_any_number_of_the_nearest_is_exact_and_in_order(index, k, num_threads, monkeypatch):
+    monkeypatch.setattr(nearest_codes, "GATHERED", 640)
+    distances = index.distances(QUERIES[0])
+    order = np.argsort(distances, kind="stable")[:k]
+    for among in (None, range(6000)):
+        found = index.search(QUERIES[0], k, among=among, num_threads=num_threads)
+        assert np.array_equal(found, [order, distances[order]])
+
+
+@pytest.mark.parametrize("k", [0, 1, 7, 40, 200])
+def test_a_selection_keeps_the_first_of_equals(k):
+    distances = np.random.default_rng(k).integers(0, 9, 1000).astype(np.float32)
+    selection = nearest_codes.Selection(k)
+    for start in range(0, 1000, 70):
+        some = distances[start : start + 70]
+        selection.add(np.arange(start, start + len(some)), some)
+    rows, found = selection.found()
+    order = np.argsort(distances, kind="stable")[:k]
+    assert np.array_equal(rows, order)
+    assert np.array_equal(found, distances[order])
+
+
+@pytest.mark.parametrize("power", [-140, -90, 83, 120])
+def test_the_scale_of_values_changes_no_row(book, power):
+    scaled = PQ8Codebook(
+        np.ldexp(book.centroids, power),
+        book.rotation,
+        None if book.mean is None else np.ldexp(book.mean, power),
+    )
+    index = CodeIndex(book, book.encode(ROWS[:500]))
+    large = CodeIndex(scaled, book.encode(ROWS[:500]))
+    query = np.ldexp(QUERIES[0], power)
+    if power > -100:  # below, float32 itself rounds the query
+        for how in ({}, {"symmetric": True}, {"finer": large}, {"among": range(300)}):
+            plain = {**how, "finer": index} if "finer" in how else how
+            expected = index.search(QUERIES[0], 20, **plain)
+            with np.errstate(all="raise"):
+                ids, distances = large.search(query, 20, **how)
+            assert np.array_equal(ids, expected[0])
+            with np.errstate(over="ignore", under="ignore"):
+                assert np.array_equal(distances, np.ldexp(expected[1], 2 * power))
+    found = large.search(query, 20)[0]
+    assert len(set(found) & set(index.search(QUERIES[0], 20)[0])) >= 18
+
+
+def test_any_collection_of_ids_is_a_filter(index):
+    expected = index.search(QUERIES[0], 3, among=[1, 2, 3])
+    numbers = [3, 2, 1, -1, 10**9, 2**63, -(2**70)]
+    filters = [{1, 2, 3}, {1: 0, 2: 0, 3: 0}.keys(), (i for i in (1, 2, 3)), range(1, 4), numbers]
+    for among in (*filters, np.array([1, 2, 3, 2**63], np.uint64)):
+        assert np.array_equal(index.search(QUERIES[0], 3, among=among), expected)
+
+
+def test_an_index_tells_what_it_is(book):
+    index = CodeIndex(book, book.encode(ROWS[:70]), range(70))
+    assert repr(index).startswith("CodeIndex(rows=70, with ids, nbytes=1584, PQ8Codebook(")
+
+
+def test_an_index_survives_pickling(index):
+    again = pickle.loads(pickle.dumps(index))
+    again.add(index.codes([0]))
+    assert np.array_equal(again.search(QUERIES, K), index.search(QUERIES, K))
+    assert (len(again), len(index)) == (6001, 6000)
+
+
+def test_threads_search_while_others_add(book):
+    index, codes, wrong = CodeIndex(book), book.encode(ROWS[:50]), []
+
+    def work(number):
+        for _ in range(20):
+            index.add(codes, np.arange(50) + 50 * number)
+            ids, distances = index.search(QUERIES[0], 200)
+            if len(ids) != len(distances) or len(index) < len(ids):
+                wrong.append((number, len(ids)))
+
+    threads = [threading.Thread(target=work, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (wrong, len(index)) == ([], 8 * 20 * 50)
+    assert sorted(index.ids.tolist()) == sorted([*range(400)] * 20)
+
+
+ODD = [
+    lambda index: index.search(QUERIES[0], "ten"),
+    lambda index: index.search(QUERIES[0], None),
+    lambda index: index.search(QUERIES[0], True),
+    lambda index: index.search(QUERIES[0], 2.5),
+    lambda index: index.search([[1.0], [1.0, 2.0]]),
+    lambda index: index.search(None),
+    lambda index: index.search("query"),
+    lambda index: index.search(np.zeros((2, 2, DIM))),
+    lambda index: index.search(np.full(DIM, np.nan)),
+    lambda index: index.search(np.full((2, DIM), np.inf)),
+    lambda index: index.search(QUERIES[0][:-1]),
+    lambda index: index.search(QUERIES[0], among=7),
+    lambda index: index.search(QUERIES[0], among="7"),
+    lambda index: index.search(QUERIES[0], among=[[1], 2]),
+    lambda index: index.search(QUERIES[0], among=[1.5]),
+    lambda index: index.search(QUERIES[0], finer=7),
+    lambda index: index.search(QUERIES[0], finer=index, oversample=0),
+    lambda index: index.search(QUERIES[0], num_threads=-1),
+    lambda index: index.codes([[0]]),
+    lambda index: index.codes(0),
+    lambda index: index.codes(None),
+    lambda index: index.distances(QUERIES[0], "rows"),
+    lambda index: index.distances(QUERIES),
+    lambda index: index.add(None),
+    lambda index: index.add([[1] * 8]),
+    lambda index: CodeIndex(index.codebook, [], [1]),
+    lambda index: CodeIndex("codebook"),
+    lambda index: CodeIndex(index.codebook, np.zeros((1, 8), np.uint8), [0.5]),
+]
+
+
+@pytest.mark.parametrize("call", ODD)
+def test_odd_arguments_are_named(index, call):
+    with pytest.raises(QuantizationError):
+        call(index)
 
 
 def test_wrong_input_is_refused(book, index):
@@ -218,11 +352,11 @@ def test_a_flipped_byte_and_a_cut_anywhere_are_told(book, saved, part):
 
 def test_another_version_and_shape_are_refused(book, saved, monkeypatch):
     index, path = saved
-    monkeypatch.setattr(code_file, "VERSION", "2")
+    monkeypatch.setattr(code_file, "KIND", code_file.KIND._replace(version="2"))
     index.save(path)
     monkeypatch.undo()
     with pytest.raises(UnsupportedVersion, match="version 2, this release reads 1"):
         CodeIndex.load(path, book)
     code_file.save(path, code_file.Content(index.blocks, None, 1000), book.codebook_id)
-    with pytest.raises(StorageCorruption, match="2 blocks do not hold 1000 rows"):
+    with pytest.raises(StorageCorruption, match=r"blocks is U8 \[2, 8, 64\], .* \[blocks = 16"):
         CodeIndex.load(path, book)
