@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, overload
 
 from cgcython import methods
+from cgcython.checks import NO_KEY, iterated, require_instance, require_whole
 from cgcython.errors import InvalidInput, UnknownMethod
 
 _PROFILES = Path(__file__).with_name("profiles")
 DEFAULT_PROFILE = "default"
 _T = TypeVar("_T")
+MAX_DIMENSION = 2**31 - 1
 MOST_SHOWN = 4  # rows of a profile in its repr
 
 
@@ -167,6 +169,12 @@ class Embedder:
     dimension: int
     method: QuantizationMethod
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model_id", ModelId.parse(self.model_id))
+        dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
+        object.__setattr__(self, "dimension", dimension)
+        object.__setattr__(self, "method", QuantizationMethod(self.method))
+
 
 class Profile(Mapping[ModelId, Embedder]):
     """The table of embedders in use: `ModelId -> Embedder`, read from a TOML file.
@@ -176,12 +184,13 @@ class Profile(Mapping[ModelId, Embedder]):
     """
 
     def __init__(self, rows: Iterable[Embedder]) -> None:
-        self._rows = {row.model_id: row for row in rows}
+        every = [require_instance(row, Embedder, "row") for row in iterated(rows, "rows")]
+        self._rows = {row.model_id: row for row in every}
 
     def __getitem__(self, model_id: ModelId) -> Embedder:
         try:
             return self._rows[model_id]
-        except KeyError:
+        except (KeyError, *NO_KEY):
             have = ", ".join(one.short for one in self)
             expected = f"one of the profile's {have}"
             raise InvalidInput(what="embedder", expected=expected, actual=model_id) from None
@@ -207,7 +216,10 @@ class Profile(Mapping[ModelId, Embedder]):
     def get(self, key: ModelId, /, default: Embedder | _T) -> Embedder | _T: ...
     def get(self, key: ModelId, /, default: object = None) -> object:
         """Return an embedder's row, or the default where the profile has none."""
-        return self._rows.get(key, default)
+        try:
+            return self._rows.get(key, default)
+        except NO_KEY:
+            return default
 
     @classmethod
     def named(cls, name: "ProfileName | None" = None) -> "Profile":
@@ -217,14 +229,17 @@ class Profile(Mapping[ModelId, Embedder]):
         """
         if isinstance(name, Profile):
             return name
-        name = str(name or DEFAULT_PROFILE)
-        return cls.from_toml(_read(Path(name))) if name.endswith(".toml") else _shipped(name)
+        if name is not None and not isinstance(name, (str, PathLike)):
+            expected, actual = "a Profile or its name", type(name).__name__
+            raise InvalidInput(what="profile", expected=expected, actual=actual)
+        text = str(name or DEFAULT_PROFILE)
+        return cls.from_toml(_read(Path(text))) if text.endswith(".toml") else _shipped(text)
 
     @classmethod
     def from_toml(cls, text: str) -> "Profile":
         """Return the profile of lines such as `E1 = { dimension = 384, method = "pq8" }`."""
         try:
-            named = tomllib.loads(text)
+            named = tomllib.loads(require_instance(text, str, "profile"))
         except (ValueError, RecursionError) as error:  # too many digits, too many brackets
             raise InvalidInput(what="profile", expected="TOML", actual=error) from None
         rows = [_row(name, row) for name, row in named.items()]
@@ -267,7 +282,7 @@ def _row(name: str, row: Any) -> Embedder:
     model_id = ModelId.parse(name)
     row = row if isinstance(row, dict) else {}
     dimension, method = row.get("dimension"), row.get("method")
-    if type(dimension) is not int or not 1 <= dimension < 2**31:
+    if type(dimension) is not int or not 1 <= dimension <= MAX_DIMENSION:
         raise InvalidInput(what=f"{name}.dimension", expected="a whole number", actual=dimension)
     try:
         return Embedder(model_id, dimension, QuantizationMethod(method))

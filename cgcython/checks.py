@@ -1,16 +1,17 @@
 """Checks of single arguments that stand at many doors: numbers and choices."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, TypeVar
 
 from cgcython.errors import InvalidInput
 
 Kind = TypeVar("Kind")
+NO_KEY = (TypeError, ValueError)  # what a dict raises for what has no hash
 
 
-def require_whole(value: object, what: str, least: int = 0, most: int | None = None) -> int:
+def require_whole(value: object, what: str, least: float = 0, most: int | None = None) -> int:
     """Return a whole number as an int; numpy's are taken, booleans are not.
 
     Raises InvalidInput unless it is one, from `least` to `most`.
@@ -44,6 +45,13 @@ def require_instance(value: object, kind: type[Kind], what: str) -> Kind:
     if not isinstance(value, kind):
         expected, actual = f"a {kind.__name__}", type(value).__name__
         raise InvalidInput(what=what, expected=expected, actual=actual)
+    return value
+
+
+def require_mapping(value: object, what: str) -> Mapping[Any, Any]:
+    """Return a mapping. Raises InvalidInput for anything else."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput(what=what, expected="a mapping", actual=type(value).__name__)
     return value
 
 

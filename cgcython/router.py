@@ -1,17 +1,18 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
 from cgcython.base import EmbedderName, ModelId, Profile, ProfileName, QuantizationMethod
-from cgcython.checks import require_whole
+from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping, require_whole
 from cgcython.codecs.base import Codec
 from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
 from cgcython.embedders.codebooks import CodebookSource
-from cgcython.embedders.ladder import LADDER
+from cgcython.embedders.ladder import LADDER, require_step
 from cgcython.embedders.route import Route
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
 from cgcython.locks import ForkSafeLock
@@ -57,19 +58,19 @@ class QuantizationRouter:
 
     def quantize(self, model_id: EmbedderName, embedding: Any) -> QuantizedEmbedding:
         """Return the QuantizedEmbedding of one embedding, in its method's canonical layout."""
-        route = self._routes.get(model_id) or self._route(model_id)
-        return route.quantize(embedding)
+        try:
+            route = self._routes.get(model_id)
+        except NO_KEY:
+            route = None
+        return (route or self._route(model_id)).quantize(embedding)
 
     def dequantize(self, quantized: QuantizedEmbedding, out: Any = None) -> Any:
         """Return the embedding of a QuantizedEmbedding, in `out` where the method can fill one."""
         if type(quantized) is not QuantizedEmbedding:
             actual = type(quantized).__name__
             raise InvalidInput(what="quantized", expected="a QuantizedEmbedding", actual=actual)
-        method = quantized.method
-        if not isinstance(method, QuantizationMethod):
-            raise MethodMismatch(expected="a QuantizationMethod", actual=method)
-        self._count_decoded(method, 1)
-        decoder = self.encoders[method].decoder(quantized)
+        decoder = self.decoder(quantized)
+        self._count_decoded(quantized.method, 1)
         return decoder.decode(quantized) if out is None else decoder.decode(quantized, out)
 
     def quantize_batch(
@@ -90,8 +91,9 @@ class QuantizationRouter:
 
     def dequantize_batch(self, batch: QuantizedBatch, num_threads: int = 1, out: Any = None) -> Any:
         """Return the embeddings of a batch, in `out` where one is given."""
+        decoder = self.decoder(require_instance(batch, QuantizedBatch, "batch"))
         self._count_decoded(batch.method, len(batch))
-        return self.encoders[batch.method].dequantize_batch(batch, num_threads, out)
+        return decoder.decode_batch(batch, num_threads, out=out)
 
     def _count_decoded(self, method: QuantizationMethod, count: int) -> None:
         with self._lock:
@@ -104,10 +106,11 @@ class QuantizationRouter:
 
         They are those of a step of LADDER, 0 being the finest.
         """
-        routes, make = self._compact[step], self._compact_route
+        routes, make = self._compact[require_step(step)], self._compact_route
+        embeddings = require_mapping(fingerprint, "fingerprint").items()
         return {
             model_id: (routes.get(model_id) or make(model_id, step)).quantize(embedding)
-            for model_id, embedding in fingerprint.items()
+            for model_id, embedding in embeddings
         }
 
     def steps_within(self, fingerprint: Mapping[ModelId, Any], budget_bytes: int | None) -> range:
@@ -119,8 +122,9 @@ class QuantizationRouter:
         steps = range(len(LADDER))
         if budget_bytes is None:
             return steps
+        budget, given = require_whole(budget_bytes, "budget_bytes", -math.inf), fingerprint
         for step in steps[:-1]:
-            if self._fits(fingerprint, step, budget_bytes):
+            if self._fits(require_mapping(given, "fingerprint"), step, budget):
                 return steps[step:]
         return steps[-1:]
 
@@ -131,29 +135,36 @@ class QuantizationRouter:
                 (routes.get(model_id) or make(model_id, step)).section_bytes(embedding)
                 for model_id, embedding in fingerprint.items()
             )
-        except QuantizationError:
+        except (QuantizationError, TypeError):
             return True  # encoding says what is wrong
 
     def dequantize_fingerprint(
         self, quantized: Mapping[ModelId, QuantizedEmbedding]
     ) -> dict[ModelId, Any]:
         """Return `{ModelId: embedding}` of a mapping of quantized embeddings."""
-        return {model_id: self.dequantize(one) for model_id, one in quantized.items()}
+        sections = require_mapping(quantized, "quantized").items()
+        return {model_id: self.dequantize(one) for model_id, one in sections}
 
     def quantize_fingerprints(
         self,
         fingerprints: Sequence[Mapping[ModelId, Any]],
         num_threads: int = 1,
-        steps: Iterable[int] | None = None,
+        steps: Sequence[int] | None = None,
     ) -> list[dict[ModelId, QuantizedEmbedding]]:
         """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder.
 
         `steps` has the step of LADDER of each.
         """
-        quantized: list[dict[Any, Any]] = [dict.fromkeys(one) for one in fingerprints]
+        if not isinstance(fingerprints, Sequence):
+            actual = type(fingerprints).__name__
+            raise InvalidInput(what="fingerprints", expected="a list", actual=actual)
+        every = [require_mapping(one, "fingerprint") for one in fingerprints]
+        if steps is not None and len(steps) != len(every):
+            raise InvalidInput(what="steps", expected=len(every), actual=len(steps))
+        quantized: list[dict[Any, Any]] = [dict.fromkeys(one) for one in every]
         columns: dict[Route, tuple[list[Any], list[Any]]] = {}
-        for sections, one, step in zip(quantized, fingerprints, steps or repeat(0)):
-            routes, make = self._compact[step], self._compact_route
+        for sections, one, step in zip(quantized, every, steps or repeat(0)):
+            routes, make = self._compact[require_step(step)], self._compact_route
             for model_id, embedding in one.items():
                 route = routes.get(model_id) or make(model_id, step)
                 owners, column = columns.get(route) or columns.setdefault(route, ([], []))
@@ -169,7 +180,7 @@ class QuantizationRouter:
         self, quantized: Iterable[Mapping[ModelId, QuantizedEmbedding]]
     ) -> list[dict[ModelId, Any]]:
         """Return a list as `dequantize_fingerprint` does for each."""
-        return [self.dequantize_fingerprint(one) for one in quantized]
+        return [self.dequantize_fingerprint(one) for one in iterated(quantized, "quantized")]
 
     def codec(self, model_id: EmbedderName, step: int | None = None) -> Codec:
         """Return the codec of an embedder: of canonical layouts, or that of a step of LADDER."""
@@ -178,7 +189,10 @@ class QuantizationRouter:
 
     def decoder(self, quantized: QuantizedEmbedding | QuantizedBatch) -> Codec:
         """Return the codec that reads an embedding or a batch. Raises CodebookMissing."""
-        return self.encoders[quantized.method].decoder(quantized)
+        method = getattr(quantized, "method", None)
+        if not isinstance(method, QuantizationMethod):
+            raise MethodMismatch(expected="a QuantizationMethod", actual=method)
+        return self.encoders[method].decoder(quantized)
 
     def expected_size(self, model_id: EmbedderName, count: int | None = None) -> int:
         """Return the bytes of one embedding; `count` is that of its non-zeros or tokens."""
@@ -221,7 +235,7 @@ class QuantizationRouter:
             return self._routes[model_id]
 
     def _compact_route(self, model_id: EmbedderName, step: int = 0) -> Route:
-        model_id = ModelId.parse(model_id)
+        model_id, step = ModelId.parse(model_id), require_step(step)
         with self._lock:
             if model_id not in self._compact[step]:
                 codec = self.codec(model_id, step)

@@ -322,3 +322,35 @@ def test_512_tokens_fit_the_default_budget():
     assert layouts_of(record) == STEPS[-1]
     assert record[ModelId.LATE_INTERACTION].metadata.kept_tokens == 256
     assert record.size_bytes == 17_561 <= 20_000
+
+
+@pytest.mark.parametrize("budget", [-1, 1.5, "20000", np.zeros(3)])
+def test_a_budget_is_a_number_of_bytes(memories, budget):
+    one = memories.make(1)
+    record = one.encode(memories.router)
+    for call in (
+        lambda: one.encode(memories.router, budget),
+        lambda: record.fits(budget),
+        lambda: record.within(budget),
+    ):
+        with pytest.raises(InvalidInput, match="budget_bytes: expected 0 or more"):
+            call()
+
+
+def test_a_router_and_encoded_embeddings_are_such(memories):
+    one = memories.make(1)
+    for call in (
+        lambda: one.encode(None),
+        lambda: one.encode(memories.router).decode("router"),
+        lambda: QuantizedFingerprint({"E9": [1.0] * 20}),
+    ):
+        with pytest.raises(InvalidInput, match="expected a Quantiz"):
+            call()
+
+
+def test_a_record_that_lacks_a_section_names_it(memories):
+    record = memories.make(1).encode(memories.router)
+    sections = dict(record.sections)
+    del sections[ModelId.HDC]
+    with pytest.raises(StorageCorruption, match="lacks the section of E9"):
+        QuantizedFingerprint.from_sections(record.head, sections, "record 7")

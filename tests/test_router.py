@@ -358,3 +358,72 @@ def run_in_threads(work, count):
         thread.join()
     for error in errors:
         raise error
+
+
+NAMELESS = [[], {}, set(), np.zeros(3), memoryview(bytearray(3)), None, 5.5, "E99", 99, -1]
+
+
+@pytest.mark.parametrize("name", NAMELESS, ids=lambda name: type(name).__name__)
+def test_what_names_no_embedder_is_refused_hashable_or_not(name):
+    router = QuantizationRouter()
+    values = [1.0] * 1024
+    for call in (
+        lambda: router.quantize(name, values),
+        lambda: router.quantize_batch(name, [values]),
+        lambda: router.quantize_batch(name, [values], compact=True),
+        lambda: router.expected_size(name),
+        lambda: router.measure_recall_loss(name, [values]),
+        lambda: router.encoders[QuantizationMethod.BINARY].quantize(name, values),
+        lambda: router.encoders[QuantizationMethod.BINARY].compact_codec(name),
+        lambda: router.profile[name],
+    ):
+        with pytest.raises(InvalidInput, match="embedder: expected"):
+            call()
+
+
+@pytest.mark.parametrize("step", [4, -1, 1.5, None, "0"])
+def test_a_step_is_one_of_the_ladder(step):
+    router = QuantizationRouter()
+    for call in (
+        lambda: router.quantize_fingerprint({ModelId.HDC: [1.0] * 1024}, step),
+        lambda: router.quantize_batch("E9", [[1.0] * 1024], compact=True, step=step),
+        lambda: router.encoders[QuantizationMethod.BINARY].compact_codec("E9", step),
+    ):
+        with pytest.raises(InvalidInput, match="step: expected 0 to 3"):
+            call()
+
+
+@pytest.mark.parametrize("other", [None, 5, [1.0], "x"])
+def test_what_is_no_mapping_and_no_encoded_embedding_is_refused(other):
+    router = QuantizationRouter()
+    for call in (
+        lambda: router.quantize_fingerprint(other),
+        lambda: router.dequantize_fingerprint(other),
+        lambda: router.quantize_fingerprints([other]),
+        lambda: router.quantize_fingerprints(iter([])),
+        lambda: router.steps_within(other, 100),
+        lambda: router.dequantize_batch(other),
+        lambda: router.dequantize(other),
+    ):
+        with pytest.raises(InvalidInput):
+            call()
+
+
+def test_there_are_as_many_steps_as_fingerprints():
+    one = {ModelId.HDC: [1.0] * 1024}
+    with pytest.raises(InvalidInput, match="steps: expected 2, got 1"):
+        QuantizationRouter().quantize_fingerprints([one, one], steps=[0])
+
+
+def test_tokens_that_a_generator_refills_are_each_kept():
+    texts = np.random.default_rng(0).standard_normal((3, 4, 128)).astype(np.float32)
+
+    def refilled():
+        buffer = np.empty((4, 128), np.float32)
+        for text in texts:
+            buffer[:] = text
+            yield buffer
+
+    router = QuantizationRouter()
+    batch, expected = (router.quantize_batch("E12", one) for one in (refilled(), list(texts)))
+    np.testing.assert_array_equal(batch.columns["data"], expected.columns["data"])

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from cgcython.base import MAX_DIMENSION
 from cgcython.checks import require_instance, require_whole
 from cgcython.errors import (
     DimensionMismatch,
@@ -19,7 +20,6 @@ from cgcython.types import Array
 if TYPE_CHECKING:
     from cgcython.codecs.base import Codec
 
-MAX_DIM = 2**31 - 1
 Shape: TypeAlias = tuple[int, ...]
 Column: TypeAlias = tuple[Shape, type[np.generic]]  # what a column of a batch must be
 
@@ -52,7 +52,7 @@ def not_quantized(value: object) -> InvalidInput:
 
 def require_dim(dim: object) -> int:
     """Return the number of values of an embedding; raises InvalidInput unless it is one."""
-    return require_whole(dim, "dim", 1, MAX_DIM)
+    return require_whole(dim, "dim", 1, MAX_DIMENSION)
 
 
 def require_size(codec: "Codec", data: Sequence[int] | Array, expected: int) -> None:

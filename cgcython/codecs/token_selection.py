@@ -15,7 +15,8 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens, as_vector
-from cgcython.checks import require_whole
+from cgcython.checks import require_items, require_whole
+from cgcython.codecs.rows import numbered
 from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.errors import InvalidInput
 from cgcython.parallel import split_rows, split_weighted
@@ -108,15 +109,17 @@ class TokenPruningQuantizer:
 
         `attention_weights` are one vector per document. Each warning is given once.
         """
-        weights = [None] * len(documents) if attention_weights is None else attention_weights
+        documents = numbered(documents)
+        weights = [None] * len(documents)
+        if attention_weights is not None:
+            weights = require_items(attention_weights, "attention_weights")
         if len(weights) != len(documents):
             raise InvalidInput(
                 what="attention_weights", expected=len(documents), actual=len(weights)
             )
-        if isinstance(documents, TokenArray):
-            documents.require_values()
-            if self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool:
-                return self._cover_batch(documents.compact(), num_threads)
+        covers = self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool
+        if covers and isinstance(documents, TokenArray):
+            return self._cover_batch(documents.compact(), num_threads)
 
         def prune(start: int, stop: int) -> list[tuple[PrunedEmbeddings, str | None]]:
             return [self._prune(documents[i], weights[i], pool) for i in range(start, stop)]

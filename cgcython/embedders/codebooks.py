@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.base import EmbedderName, ModelId, Profile, ProfileName
+from cgcython.checks import iterated, require_instance, require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path, train_command
@@ -37,10 +38,11 @@ class Codebooks:
             self._loaded[model_id] = codebook
             self.add(codebook)
 
-    def __getitem__(self, model_id: ModelId) -> PQ8Codebook:
-        codebook = self._loaded.get(model_id)
+    def __getitem__(self, model_id: EmbedderName) -> PQ8Codebook:
+        embedder = ModelId.parse(model_id)
+        codebook = self._loaded.get(embedder)
         if codebook is None:
-            codebook = self._loaded[model_id] = self._load(model_id)
+            codebook = self._loaded[embedder] = self._load(embedder)
             self.add(codebook)
         return codebook
 
@@ -50,7 +52,7 @@ class Codebooks:
 
     def by_id(self, codebook_id: int) -> PQ8Codebook:
         """Return the codebook that made codes. Raises CodebookMissing where none has the id."""
-        if codebook_id not in self._by_id:
+        if require_whole(codebook_id, "codebook_id") not in self._by_id:
             self.require(self)
         try:
             return self._by_id[codebook_id]
@@ -59,16 +61,18 @@ class Codebooks:
 
     def add(self, codebook: PQ8Codebook) -> None:
         """Make a codebook known to `by_id`, so that codes of an earlier training decode."""
+        codebook = require_instance(codebook, PQ8Codebook, "codebook")
         self._by_id[codebook.codebook_id] = codebook
 
-    def require(self, model_ids: Iterable[ModelId] | None = None) -> None:
+    def require(self, model_ids: Iterable[EmbedderName] | None = None) -> None:
         """Load the codebooks of embedders, by default of all; raises CodebookMissing."""
-        for model_id in self._embedders() if model_ids is None else model_ids:
+        wanted = self._embedders() if model_ids is None else iterated(model_ids, "model_ids")
+        for model_id in wanted:
             self[model_id]
 
-    def path(self, model_id: ModelId) -> Path:
+    def path(self, model_id: EmbedderName) -> Path:
         """Return the file of an embedder's codebook."""
-        return codebook_path(self.folder, model_id.title)
+        return codebook_path(self.folder, ModelId.parse(model_id).title)
 
     def _embedders(self) -> list[ModelId]:
         return [one for one, row in self._profile.items() if codec_class(row.method).needs_codebook]

@@ -11,8 +11,10 @@ from cgcython.base import (
     ProfileName,
     QuantizationMethod,
 )
+from cgcython.checks import NO_KEY, iterated
 from cgcython.codecs.base import Codec, codec_class
 from cgcython.embedders.codebooks import Codebooks, CodebookSource
+from cgcython.embedders.ladder import require_step
 from cgcython.embedders.losses import RecallLoss
 from cgcython.errors import (
     CodebookMissing,
@@ -48,7 +50,11 @@ class Encoder:
 
     def quantize(self, model_id: EmbedderName, embedding: Any) -> QuantizedEmbedding:
         """Return the QuantizedEmbedding of one embedding."""
-        codec = self._codecs.get(model_id) or self.codec(model_id)
+        try:
+            codec = self._codecs.get(model_id)
+        except NO_KEY:
+            codec = None
+        codec = codec or self.codec(model_id)
         try:
             return codec.encode(embedding)
         except QuantizationError as error:
@@ -92,8 +98,9 @@ class Encoder:
     def measure_recall_loss(self, model_id: EmbedderName, embeddings: Iterable[Any]) -> RecallLoss:
         """Return the mean loss of encoding embeddings, 1 - cosine; the worst is `.maximum`."""
         codec = self.codec(model_id)
+        rows = iterated(embeddings, "embeddings")
         try:
-            return RecallLoss.of(codec.loss(x, codec.decode(codec.encode(x))) for x in embeddings)
+            return RecallLoss.of(codec.loss(x, codec.decode(codec.encode(x))) for x in rows)
         except QuantizationError as error:
             error.about(ModelId.parse(model_id))
             raise
@@ -103,7 +110,10 @@ class Encoder:
 
         Raises MethodMismatch for an embedder of another method.
         """
-        codec = self._codecs.get(model_id)
+        try:
+            codec = self._codecs.get(model_id)
+        except NO_KEY:
+            codec = None
         if codec is None:
             row = self._row(model_id)
             codec = self._codecs.get(row.model_id) or self._made(row)
@@ -112,7 +122,7 @@ class Encoder:
 
     def compact_codec(self, model_id: EmbedderName, step: int = 0) -> Codec:
         """Return the codec that fingerprints use at a step of LADDER, 0 being the finest."""
-        key = model_id, step
+        key = ModelId.parse(model_id), require_step(step)
         if key not in self._compact:
             self._compact[key] = self.codec(model_id).compact(step)
         return self._compact[key]
@@ -122,7 +132,8 @@ class Encoder:
 
         Raises MethodMismatch for those of another method, CodebookMissing.
         """
-        if getattr(quantized, "method", None) is not self.method:
+        is_quantized = isinstance(quantized, (QuantizedEmbedding, QuantizedBatch))
+        if not is_quantized or quantized.method is not self.method:
             actual = getattr(quantized, "method", type(quantized).__name__)
             raise MethodMismatch(expected=self.method, actual=actual)
         if self._class.needs_codebook:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from cgcython.checks import iterated, require_real
 from cgcython.errors import InvalidInput
 
 
@@ -11,8 +12,8 @@ class RecallLoss(float):
     maximum: float
 
     def __new__(cls, mean: float, maximum: float) -> "RecallLoss":
-        loss = super().__new__(cls, mean)
-        loss.maximum = float(maximum)
+        loss = super().__new__(cls, require_real(mean, "mean"))
+        loss.maximum = require_real(maximum, "maximum")
         return loss
 
     def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]  # float has one
@@ -24,7 +25,7 @@ class RecallLoss(float):
     @classmethod
     def of(cls, losses: Iterable[float]) -> "RecallLoss":
         """Return the mean and maximum of the losses of single embeddings."""
-        losses = list(losses)
-        if not losses:
+        every = [require_real(loss, "loss") for loss in iterated(losses, "losses")]
+        if not every:
             raise InvalidInput(what="embeddings", expected="at least one", actual="none")
-        return cls(sum(losses) / len(losses), max(losses))
+        return cls(sum(every) / len(every), max(every))

@@ -61,7 +61,8 @@ class Route:
             error.about(self.model_id)
             raise
         # A tuple holds columns, whose rows would have to be put together first.
-        for i in self.sampled(len(batch), not isinstance(embeddings, tuple)):
+        are_rows = hasattr(embeddings, "__getitem__") and not isinstance(embeddings, tuple)
+        for i in self.sampled(len(batch), are_rows):
             self.sample(embeddings[i], self.codec.row(batch, i))
         return batch
 

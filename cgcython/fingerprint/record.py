@@ -3,15 +3,16 @@
 A record is a manifest and one section per embedder.
 """
 
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
 from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import ModelId
+from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.errors import (
     BudgetExceeded,
     InvalidInput,
@@ -19,72 +20,16 @@ from cgcython.errors import (
     QuantizationError,
     StorageCorruption,
 )
+from cgcython.fingerprint.parts import Parts
 from cgcython.manifest import Manifest, RecordInfo, section_crc, size_of
 from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
 from cgcython.router import QuantizationRouter
 from cgcython.types import BytesLike, Float32Array
 
 DEFAULT_BUDGET_BYTES = 20_000
-T = TypeVar("T")
 
 
-class _Parts(Mapping[ModelId, T], Generic[T]):
-    """A frozen mapping from ModelId, in the order of the embedders."""
-
-    def __init__(self, parts: Any) -> None:
-        named = _items(parts)
-        found = {_model_id(key): value for key, value in named}
-        if len(found) != len(named):
-            actual = f"{len(named)} values for {len(found)} embedders"
-            raise InvalidInput(what="fingerprint", expected="one value each", actual=actual)
-        self._parts: dict[ModelId, T] = {key: found[key] for key in sorted(found)}
-
-    @classmethod
-    def _trusted(cls, parts: dict[ModelId, T]) -> Self:
-        """Return the mapping of checked parts in the order of the embedders."""
-        trusted = object.__new__(cls)
-        trusted._parts = parts
-        return trusted
-
-    def __getitem__(self, model_id: EmbedderName) -> T:
-        if type(model_id) is ModelId:
-            return self._parts[model_id]
-        try:
-            return self._parts[_model_id(model_id)]
-        except InvalidInput:
-            raise KeyError(model_id) from None
-
-    def __iter__(self) -> Iterator[ModelId]:
-        return iter(self._parts)
-
-    def __len__(self) -> int:
-        return len(self._parts)
-
-    def items(self) -> ItemsView[ModelId, T]:
-        """Return the pairs; those of Mapping look every value up again."""
-        return self._parts.items()
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(one.short for one in self)})"
-
-
-def _items(parts: Any) -> list[tuple[Any, Any]]:
-    try:
-        return list(dict(parts).items())
-    except (TypeError, ValueError):
-        actual = type(parts).__name__
-        expected = "a mapping from embedders"
-        raise InvalidInput(what="fingerprint", expected=expected, actual=actual) from None
-
-
-def _model_id(key: Any) -> ModelId:
-    try:
-        return key if type(key) is ModelId else ModelId(key)
-    except ValueError:
-        return ModelId.parse(key)
-
-
-class Fingerprint(_Parts[Any]):
+class Fingerprint(Parts[Any]):
     """The embeddings of one memory: all thirteen, or the embedders a user has.
 
     A value is a float32 vector, a SparseVector or a token matrix. Raises NonFiniteValue and
@@ -133,6 +78,7 @@ class Fingerprint(_Parts[Any]):
         takes the finest. `metadata` is a JSON object that travels with the record and is not
         counted. Raises BudgetExceeded when the smallest layouts are larger than the budget.
         """
+        router = require_instance(router, QuantizationRouter, "router")
         for step in _steps(self, router, budget_bytes):
             record = QuantizedFingerprint._trusted(router.quantize_fingerprint(self, step))
             if record.fits(budget_bytes):
@@ -162,7 +108,7 @@ def encode_all(
 
 def _steps(fingerprint: Fingerprint, router: QuantizationRouter, budget_bytes: int | None) -> range:
     if budget_bytes is not None:
-        budget_bytes -= size_of(len(fingerprint))
+        budget_bytes = require_whole(budget_bytes, "budget_bytes") - size_of(len(fingerprint))
     return router.steps_within(fingerprint, budget_bytes)
 
 
@@ -191,11 +137,16 @@ def _equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b)
 
 
-class QuantizedFingerprint(_Parts[QuantizedEmbedding]):
+class QuantizedFingerprint(Parts[QuantizedEmbedding]):
     """The encoded embeddings of one memory: `ModelId -> QuantizedEmbedding`, and their bytes.
 
     Records of equal embeddings are equal, whatever their times and metadata.
     """
+
+    def __init__(self, parts: Mapping[Any, QuantizedEmbedding]) -> None:
+        super().__init__(parts)
+        for model_id, one in self.items():
+            require_instance(one, QuantizedEmbedding, f"part {model_id.short}")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, QuantizedFingerprint):
@@ -252,7 +203,9 @@ class QuantizedFingerprint(_Parts[QuantizedEmbedding]):
 
     def fits(self, budget_bytes: int | None) -> bool:
         """Return whether this record, without its owner's metadata, is within a budget."""
-        return budget_bytes is None or self._budgeted_bytes <= budget_bytes
+        if budget_bytes is None:
+            return True
+        return self._budgeted_bytes <= require_whole(budget_bytes, "budget_bytes")
 
     @property
     def _budgeted_bytes(self) -> int:
@@ -260,6 +213,7 @@ class QuantizedFingerprint(_Parts[QuantizedEmbedding]):
 
     def decode(self, router: QuantizationRouter) -> Fingerprint:
         """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""
+        router = require_instance(router, QuantizationRouter, "router")
         return Fingerprint._trusted(router.dequantize_fingerprint(self))
 
     def to_bytes(self) -> bytes:
@@ -287,10 +241,14 @@ class QuantizedFingerprint(_Parts[QuantizedEmbedding]):
         cls, manifest: Manifest, sections: Mapping[ModelId, bytes], where: str
     ) -> Self:
         """Return the record of a Manifest, checking that these are the sections it lists."""
+        checksums = require_instance(manifest, Manifest, "manifest").checksums
+        if missing := checksums.keys() - require_mapping(sections, "sections").keys():
+            lacks = ", ".join(one.short for one in sorted(missing))
+            raise _damaged(where, f"it lacks the section of {lacks}")
         record = cls._trusted(
             {
                 model_id: read_section(sections[model_id], model_id, where, crc)
-                for model_id, crc in manifest.checksums.items()
+                for model_id, crc in checksums.items()
             }
         )
         record.__dict__["head"] = manifest
