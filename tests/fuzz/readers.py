@@ -17,6 +17,7 @@ READERS = (
     "code_index",
     "token_array",
     "shard",
+    "columns",
     "corpora",
     "profile",
     "wal",
