@@ -6,6 +6,7 @@ here.
 """
 
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -13,13 +14,14 @@ from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import CodebookCorrupt, InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.types import ArrayLike, Float32Array, StrPath
 
 PQ8C_PARTS, PQ8C_VERSION = 8, 1
 _PQ8C = struct.Struct("<4sBII")  # magic, version, dim, id; then f32 centroids [8, 256, dim / 8]
 ORTHONORMAL = 1e-3  # how far rotation' rotation may lie from the identity
 
 
-def from_faiss(quantizer):
+def from_faiss(quantizer: Any) -> PQ8Codebook:
     """Return the PQ8Codebook of a trained `ProductQuantizer` or `IndexPQ` of 8-bit codes.
 
     An `IndexPreTransform` of one linear transform (OPQ, PCA) and an `IndexPQ` brings its rotation
@@ -43,7 +45,7 @@ def from_faiss(quantizer):
     )
 
 
-def _faiss_rotation(index):
+def _faiss_rotation(index: Any) -> tuple[Float32Array, Float32Array]:
     import faiss
 
     if index.chain.size() != 1:
@@ -59,7 +61,7 @@ def _faiss_rotation(index):
     return rotation, mean
 
 
-def to_faiss(codebook):
+def to_faiss(codebook: PQ8Codebook) -> Any:
     """Return a trained, empty faiss `IndexPQ`, under an `IndexPreTransform` for a rotation.
 
     Codes of the codebook enter it through the IndexPQ's `add_sa_codes`. What faiss decodes lacks
@@ -70,7 +72,7 @@ def to_faiss(codebook):
     index = faiss.IndexPQ(codebook.width, codebook.num_subvectors, 8)
     faiss.copy_array_to_vector(codebook.centroids.ravel(), index.pq.centroids)
     index.is_trained = True
-    if codebook.rotation is None:
+    if codebook.rotation is None or codebook.mean is None:
         return index
     transform = faiss.LinearTransform(codebook.embedding_dim, codebook.width, True)
     bias = -codebook.mean.astype(np.float64) @ codebook.rotation
@@ -80,7 +82,7 @@ def to_faiss(codebook):
     return faiss.IndexPreTransform(transform, index)
 
 
-def from_nanopq(quantizer):
+def from_nanopq(quantizer: Any) -> PQ8Codebook:
     """Return the PQ8Codebook of a fitted nanopq `PQ` or `OPQ` of 256 centroids by squared L2.
 
     Raises InvalidInput for any other kind.
@@ -96,7 +98,7 @@ def from_nanopq(quantizer):
     return PQ8Codebook(product.codewords, rotation, mean, {"from": "nanopq"})
 
 
-def to_nanopq(codebook):
+def to_nanopq(codebook: PQ8Codebook) -> Any:
     """Return a fitted nanopq `PQ`, or `OPQ` for a rotation.
 
     nanopq rotates only, so the rotated mean moves into the centroids, and the rotation must keep
@@ -105,7 +107,7 @@ def to_nanopq(codebook):
     import nanopq
 
     centroids = codebook.centroids
-    if codebook.rotation is None:
+    if codebook.rotation is None or codebook.mean is None:
         return _fitted(nanopq.PQ(codebook.num_subvectors, NUM_CENTROIDS, verbose=False), centroids)
     if codebook.width != codebook.embedding_dim:
         expected = f"a rotation to all {codebook.embedding_dim} values (train with width=)"
@@ -118,12 +120,12 @@ def to_nanopq(codebook):
     return quantizer
 
 
-def _fitted(product, centroids):
+def _fitted(product: Any, centroids: Float32Array) -> Any:
     product.codewords, product.Ds = centroids.copy(), centroids.shape[2]
     return product
 
 
-def from_pq8c(path):
+def from_pq8c(path: StrPath) -> PQ8Codebook:
     """Return the PQ8Codebook of a `PQ8C` file; its own id is kept as metadata `pq8c_id`.
 
     The layout, little-endian: magic `PQ8C`, u8 version 1, u32 dim, u32 id, then float32 centroids
@@ -147,8 +149,8 @@ def from_pq8c(path):
     return PQ8Codebook(shaped, metadata={"from": "PQ8C", "pq8c_id": number})
 
 
-def _orthonormal(rotation):
-    rotation = np.ascontiguousarray(rotation, np.float32)
+def _orthonormal(given: ArrayLike) -> Float32Array:
+    rotation = np.ascontiguousarray(given, np.float32)
     wide = rotation.astype(np.float64)
     error = float(np.abs(wide.T @ wide - np.eye(wide.shape[1])).max())
     if not error <= ORTHONORMAL:
@@ -156,9 +158,9 @@ def _orthonormal(rotation):
     return rotation
 
 
-def _refused(expected, actual):
+def _refused(expected: str, actual: object) -> InvalidInput:
     return InvalidInput(what="quantizer", expected=expected, actual=actual)
 
 
-def _damaged(path, reason):
+def _damaged(path: StrPath, reason: str) -> CodebookCorrupt:
     return CodebookCorrupt(where=str(path), reason=reason)
