@@ -14,6 +14,8 @@ from cgcython.types import Array, ArrayLike, Float32Array, Scalar, TokensLike
 F32 = np.dtype(np.float32)
 CACHE_LINE = 64
 
+# What NumPy raises of what is no array, or a range of more numbers than memory holds.
+_NO_ARRAY = (TypeError, ValueError, RuntimeError, OverflowError, MemoryError)
 # Decorates doors behind which NumPy computes: as it does unless told otherwise, whatever the
 # program has told it (np.seterr). Python 3.11's threads begin so by themselves.
 usual_arithmetic = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
@@ -89,7 +91,7 @@ def as_float32(values: ArrayLike) -> Float32Array:
         return np.require(narrow, requirements=["C", "A"])
     except InvalidInput:
         raise
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except _NO_ARRAY as error:
         raise InvalidInput(
             what="embedding",
             expected="an array of real numbers",
@@ -108,7 +110,7 @@ def as_integers(values: ArrayLike, what: str) -> Array:
     """
     try:
         array = np.asarray(unmasked(values, what))
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+    except _NO_ARRAY as error:
         actual = f"{type(values).__name__}: {error}"
         raise InvalidInput(what=what, expected="integers", actual=actual) from None
     if array.dtype.kind in "ui":
@@ -152,7 +154,7 @@ def _or_empty(values: Any, dim: int | None) -> Any:
     if isinstance(values, (list, tuple)):
         is_empty = not len(values)
     else:
-        is_empty = getattr(values, "shape", None) == (0,)
+        is_empty = isinstance(values, np.ndarray) and values.shape == (0,)
     return np.empty((0, dim or 0), F32) if is_empty else values
 
 

@@ -65,7 +65,7 @@ class ModelId(IntEnum):
         """
         try:
             return _NAMES[_plain(name)] if isinstance(name, str) else cls(name)
-        except (KeyError, ValueError):
+        except (KeyError, *NO_KEY):
             expected = "E1 to E13 or a name"
             raise InvalidInput(what="embedder", expected=expected, actual=repr(name)) from None
 

@@ -81,6 +81,12 @@ def require_items(values: object, what: str, expected: str = "a collection") -> 
     return list(iterated(values, what, expected))
 
 
+def require_progress(progress: object) -> None:
+    """Raise InvalidInput unless progress can be told, or is None, before any work is done."""
+    if progress is not None and not callable(progress):
+        raise InvalidInput(what="progress", expected="a function", actual=_shown(progress))
+
+
 def _index(value: object) -> int | None:
     try:
         return index(value)  # type: ignore[arg-type]  # what is no integer raises

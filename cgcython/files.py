@@ -7,7 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cgcython.errors import FileUnavailable, InvalidInput
 from cgcython.types import BytesLike, StrPath
+
+
+def as_path(path: StrPath, what: str = "path") -> Path:
+    """Return a Path that the system can have; raises InvalidInput for anything else.
+
+    >>> as_path(7)
+    Traceback (most recent call last):
+    cgcython.errors.InvalidInput: [EMB-E018] path: expected a path, got 7
+    """
+    try:
+        if isinstance(path, (str, os.PathLike)) and b"\0" not in os.fsencode(path):
+            return Path(path)
+    except (TypeError, ValueError):  # a path in bytes, half a surrogate pair
+        pass
+    raise InvalidInput(what=what, expected="a path", actual=path)
 
 
 @contextmanager
@@ -16,7 +32,7 @@ def written_whole(path: StrPath) -> Iterator[Path]:
 
     The content is on the disk before it is seen under its name; a failure leaves what was there.
     Folders are made where they are missing. The file keeps the mode of the one that it replaces; a
-    new one has what the umask allows.
+    new one has what the umask allows. A folder or a device is never replaced: FileUnavailable.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -25,7 +41,9 @@ def written_whole(path: StrPath) -> Iterator[Path]:
     ...     Path(folder, "new", "file").read_bytes()
     b'bytes'
     """
-    path = Path(path)
+    path = as_path(path)
+    if not path.name or path.is_dir() or (path.exists() and not path.is_file()):
+        raise FileUnavailable(path=path, reason="it is no regular file, and is not replaced")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Writers of files tell the format by its suffix.
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")

@@ -7,7 +7,14 @@ from itertools import repeat
 from typing import Any
 
 from cgcython.base import EmbedderName, ModelId, Profile, ProfileName, QuantizationMethod
-from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping, require_whole
+from cgcython.checks import (
+    NO_KEY,
+    iterated,
+    require_instance,
+    require_items,
+    require_mapping,
+    require_whole,
+)
 from cgcython.codecs.base import Codec
 from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
@@ -159,6 +166,7 @@ class QuantizationRouter:
             actual = type(fingerprints).__name__
             raise InvalidInput(what="fingerprints", expected="a list", actual=actual)
         every = [require_mapping(one, "fingerprint") for one in fingerprints]
+        steps = None if steps is None else require_items(steps, "steps")
         if steps is not None and len(steps) != len(every):
             raise InvalidInput(what="steps", expected=len(every), actual=len(steps))
         quantized: list[dict[Any, Any]] = [dict.fromkeys(one) for one in every]

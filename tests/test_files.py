@@ -2,10 +2,13 @@
 
 import os
 import stat
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from cgcython.files import write_whole, written_whole
+from cgcython.errors import FileUnavailable, InvalidInput
+from cgcython.files import as_path, write_whole, written_whole
 
 
 @pytest.fixture
@@ -63,3 +66,18 @@ def test_two_writers_of_one_file_do_not_share_a_temporary(tmp_path):
         one.write_bytes(b"one")
         other.write_bytes(b"other")
     assert (tmp_path / "file").read_bytes() == b"one"
+
+
+@pytest.mark.parametrize("path", [None, 7, b"x", "a\0b", "\ud800", ["a"], np.zeros(2)], ids=ascii)
+def test_what_can_be_no_path_is_refused(path):
+    for call in (lambda: as_path(path), lambda: write_whole(path, b"")):
+        with pytest.raises(InvalidInput, match="path: expected a path"):
+            call()
+
+
+def test_a_folder_and_a_device_are_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path(".")):
+        with pytest.raises(FileUnavailable, match="no regular file"):
+            write_whole(path, b"bytes")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

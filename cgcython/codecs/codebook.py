@@ -14,6 +14,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_float32, as_integers, as_matrix, as_vector, require_finite
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_mapping, require_whole
 from cgcython.codecs import codebook_file, training
 from cgcython.codecs.checks import output, require_finite_rows
 from cgcython.codecs.pq_tables import Norms, SearchTables, cosine_tables, norms_of
@@ -27,6 +28,7 @@ from cgcython.errors import (
 from cgcython.files import write_whole
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, prepare, scratch
 from cgcython.parallel import split_rows
+from cgcython.records import as_bytes
 from cgcython.tensors import Malformed, told_as_damage
 from cgcython.types import ArrayLike, BytesLike, Float32Array, StrPath, UInt8Array
 from cgcython.types import TrainingProgress as Progress
@@ -164,7 +166,7 @@ class PQ8Codebook:
 
     def with_facts(self, facts: Mapping[str, Any]) -> Self:
         """Return the same codebook with more metadata."""
-        return replace(self, metadata={**self.metadata, **facts})
+        return replace(self, metadata={**self.metadata, **require_mapping(facts, "facts")})
 
     def quantize(self, values: ArrayLike) -> bytes:
         """Return the codes of one embedding, one byte per subvector; errors as in `encode`."""
@@ -178,10 +180,11 @@ class PQ8Codebook:
 
         Raises InvalidQuantizedData for any other number of bytes.
         """
-        if len(codes) != self.num_subvectors:
-            lengths = {"expected_bytes": self.num_subvectors, "actual_bytes": len(codes)}
+        data = as_bytes(codes)
+        if len(data) != self.num_subvectors:
+            lengths = {"expected_bytes": self.num_subvectors, "actual_bytes": len(data)}
             raise InvalidQuantizedData(method=self.method, **lengths)
-        return kernels.pq.decode_vector(bytes(codes), self.prepared)
+        return kernels.pq.decode_vector(data, self.prepared)
 
     def encode(
         self, rows: ArrayLike, *, num_threads: int = 1, out: UInt8Array | None = None
@@ -276,7 +279,9 @@ class PQ8Codebook:
             book = cls(**arrays, metadata=facts)
             if claims != (book.embedding_dim, book.codebook_id):
                 raise Malformed("its metadata are of another codebook")
-        if embedding_dim not in (None, book.embedding_dim):
+        if embedding_dim is not None and (
+            require_whole(embedding_dim, "embedding_dim") != book.embedding_dim
+        ):
             raise DimensionMismatch(
                 expected=embedding_dim, actual=book.embedding_dim, what="values in the codebook"
             )

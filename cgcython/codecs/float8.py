@@ -84,7 +84,7 @@ class Float8Codec(Codec):
         """Return the values, code * scale + bias; any scale and bias are honoured."""
         try:
             data, metadata = quantized.data, quantized.metadata
-        except AttributeError:
+        except (AttributeError, ValueError):  # arrays have `data` too, or none of their dtype
             raise not_quantized(quantized) from None
         if not (
             quantized.method is self.method

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cgcython import kernels
+from cgcython.arrays import as_matrix
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_instance
 from cgcython.codecs.base import Codec, InputKind
@@ -111,7 +112,8 @@ class PQ8Codec(Codec):
         """Return the batch of a matrix [n, dim]; `out` is a batch whose columns may be reused."""
         codes = None
         if out is not None:
-            shape = (len(np.asarray(values)), self.codebook.num_subvectors)
+            values = as_matrix(values, self.dim)
+            shape = (len(values), self.codebook.num_subvectors)
             (codes,) = output_columns(out, self, codes=(shape, np.uint8))
         codes = self.codebook.encode(values, num_threads=num_threads, out=codes)
         return QuantizedBatch(self.method, self.dim, {"codes": codes}, self.metadata._asdict())

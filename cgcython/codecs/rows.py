@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from cgcython.arrays import as_tokens
 from cgcython.checks import iterated
 from cgcython.records import QuantizedEmbedding
@@ -32,7 +34,7 @@ def numbered(documents: Any) -> Any:
     if isinstance(documents, TokenArray):
         documents.require_values()
         return documents
-    if isinstance(documents, (list, tuple)) or getattr(documents, "ndim", 0) > 0:
+    if isinstance(documents, (list, tuple, np.ndarray)):
         return documents
     return [as_tokens(one).copy() for one in iterated(documents, "documents")]
 

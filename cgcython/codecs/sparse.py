@@ -104,6 +104,9 @@ class SparseCodec(Codec):
                 raise self._damage(quantized.data, nnz, number)
             return SparseVector.trusted(*arrays, self.dim)
         self._require_bytes(quantized.data, nnz, number)
+        if not isinstance(out, (tuple, list)) or len(out) != 2:
+            expected, actual = "(indices, weights)", type(out).__name__
+            raise InvalidInput(what="out", expected=expected, actual=actual)
         indices, weights = output(out[0], (nnz,), np.uint32), output(out[1], (nnz,))
         if kernels.sparse.decode(quantized.data, self.dim, number, indices, weights):
             raise self._damage(quantized.data, nnz, number)
@@ -189,7 +192,7 @@ class SparseCodec(Codec):
 
     def require_sparse(self, nnz: int) -> None:
         """Raise SparseTooDense for more non-zeros than the method is made for."""
-        if nnz * 100 > self.dim * MAX_PERCENT:
+        if require_whole(nnz, "nnz") * 100 > self.dim * MAX_PERCENT:
             percent = 100 * nnz / self.dim
             raise SparseTooDense(
                 expected_sparsity=MAX_PERCENT, nnz=nnz, total=self.dim, actual_pct=percent

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from cgcython import kernels
+from cgcython.checks import iterated
 from cgcython.codecs import csr
 from cgcython.codecs.checks import (
     Column,
@@ -17,7 +18,7 @@ from cgcython.codecs.checks import (
     require_rows,
 )
 from cgcython.codecs.sparse_layouts import F16, F32, NAMES, NUMBERS
-from cgcython.errors import DimensionMismatch, QuantizationError
+from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, SparseVector
 from cgcython.types import Float32Array, Int64Array, UInt8Array
@@ -46,7 +47,10 @@ def decode(
 ) -> csr.Columns:
     """Return the CSR columns (indptr i64, indices u32, weights f32) of a batch."""
     data, offsets, layouts, indptr = checked_columns(codec, batch)
-    given = out or (None, None, None)
+    given = (None, None, None) if out is None else out
+    if not isinstance(given, (tuple, list)) or len(given) != 3:
+        expected, actual = "(indptr, indices, weights)", type(out).__name__
+        raise InvalidInput(what="out", expected=expected, actual=actual)
     edges_out = output(given[0], indptr.shape, np.int64)
     edges_out[:] = indptr
     total = int(indptr[-1])
@@ -72,7 +76,7 @@ def _rows(codec: "SparseCodec", vectors: Any) -> csr.Columns:
         if dimension != codec.dim:
             raise DimensionMismatch(expected=codec.dim, actual=dimension)
         return csr.checked(indptr, indices, weights, codec.dim)
-    return csr.joined([codec.as_vector(vector) for vector in vectors])
+    return csr.joined([codec.as_vector(vector) for vector in iterated(vectors, "vectors")])
 
 
 def _empty_batch(

@@ -90,11 +90,10 @@ class TokenPruningCodec(Codec):
     def __post_init__(self) -> None:
         require_part("pruning_ratio", self.pruning_ratio, largest=1)
         require_method(self.scoring_method)
-        object.__setattr__(self, "dim", require_dim(self.dim))
-        names = names_for(self.dim)
+        names = names_for(require_dim(self.dim))
         require_choice(self.layout, f"layout of tokens of {self.dim} values", names)
-        ratio = {"pruning_ratio": float(self.pruning_ratio), "_names": names}
-        self.__dict__.update(ratio, _threshold=to_float32(self.pruning_ratio))
+        own = {"dim": int(self.dim), "pruning_ratio": float(self.pruning_ratio), "_names": names}
+        self.__dict__.update(own, _threshold=to_float32(self.pruning_ratio))
 
     def compact(self, step: int) -> "TokenPruningCodec":
         """Return the codec with tokens as E4M3 at steps 0 and 1 of the ladder, then 4 and 2 bits.

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
 from cgcython.corpus.specs import IDS
@@ -71,7 +72,12 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         profile: Profile | None = None,
         origins: Sequence[Origin] = (),
     ) -> None:
-        self._columns = dict(sorted(columns.items()))
+        named = require_mapping(columns, "columns").items()
+        found = {
+            ModelId.parse(name): require_instance(column, CorpusColumn, "column")
+            for name, column in named
+        }
+        self._columns = dict(sorted(found.items()))
         self.profile, self.origins = Profile.named(profile), origins
         num_memories = max((one.num_memories for one in self.values()), default=0)
         self.ids = MemoryIds(num_memories, ids)
@@ -112,11 +118,14 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
 
     def ranges(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield consecutive ranges (start, stop) of `size` memories; the last may be shorter."""
+        size = require_whole(size, "size", least=1)
         for start in range(0, self.num_memories, size):
             yield start, min(start + size, self.num_memories)
 
     def fingerprints(self, start: int, stop: int) -> list[dict[ModelId, Embedding]]:
         """Return one `{ModelId: embedding}` for each of memories start to stop."""
+        start = require_whole(start, "start", 0, self.num_memories)
+        stop = require_whole(stop, "stop", start, self.num_memories)
         found: list[dict[ModelId, Embedding]] = [{} for _ in range(start, stop)]
         for model_id, column in self.items():
             first, last = column.within(start, stop)

@@ -10,11 +10,13 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import Column, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.specs import IDS, Spec
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
+from cgcython.files import as_path
 from cgcython.types import Array, ArrayLike, Int64Array, StrPath
 
 ROWS = "rows"
@@ -38,7 +40,8 @@ def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = N
     chosen = Profile.named(profile)
     columns: dict[ModelId, CorpusColumn] = {}
     ids, origins = None, []
-    for one in [inputs] if isinstance(inputs, (str, os.PathLike, Mapping)) else inputs:
+    every = [inputs] if isinstance(inputs, (str, os.PathLike, Mapping)) else inputs
+    for one in iterated(every, "inputs", "an input or several"):
         try:
             spec, arrays = _opened(one)
             origins.append(arrays if isinstance(one, Mapping) else spec.path)
@@ -60,7 +63,7 @@ def _opened(one: Input) -> tuple[Spec, Mapping[str, Array]]:
     """Return what an input means, and its arrays."""
     if isinstance(one, Mapping):
         return Spec(None, Path()), {_name(key): np.asarray(array) for key, array in one.items()}
-    spec = Spec.parse(os.fspath(one))
+    spec = Spec.parse(os.fspath(as_path(one, "input")))
     return spec, open_arrays(spec.path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.checks import require_whole
 from cgcython.checksums import crc32
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
@@ -25,7 +26,7 @@ from cgcython.errors import (
     StorageCorruption,
     UsageError,
 )
-from cgcython.files import write_whole
+from cgcython.files import as_path, write_whole
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.store import shards
 from cgcython.types import Int64Array, StrPath
@@ -54,9 +55,8 @@ class ShardWriter(CorpusWriter):
         num_threads: int = 1,
     ) -> None:
         super().__init__(codebooks, profile, budget_bytes, num_threads)
-        if shard_size < 1:
-            raise InvalidInput(what="shard_size", expected="1 or more", actual=shard_size)
-        self.folder, self.chunk = Path(folder), shard_size
+        self.folder = as_path(folder, "folder")
+        self.chunk = require_whole(shard_size, "shard_size", least=1)
         self._corpus: Corpus | None = None
         self._facts: dict[str, Any] = {}  # what makes shards of this corpus
         self._missing: dict[Path, bytes] = {}  # files beside the shards, still to be written

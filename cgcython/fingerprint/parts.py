@@ -52,7 +52,7 @@ class Parts(Mapping[ModelId, T], Generic[T]):
 def _items(parts: Any) -> list[tuple[Any, Any]]:
     try:
         return list(dict(parts).items())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, NotImplementedError):  # the last by views of matrices
         actual = type(parts).__name__
         expected = "a mapping from embedders"
         raise InvalidInput(what="fingerprint", expected=expected, actual=actual) from None

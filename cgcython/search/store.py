@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.checks import require_items
 from cgcython.errors import QuantizationError, StoreUnavailable
 from cgcython.search.columns import Columns
 from cgcython.search.searcher import Searcher
@@ -52,7 +53,8 @@ scores={<ModelId.HDC: 8>: 1.0})])
         """
         if self._files.read_only:
             raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
-        wanted = None if embedders is None else [ModelId.parse(one) for one in embedders]
+        names = None if embedders is None else require_items(embedders, "embedders")
+        wanted = None if names is None else [ModelId.parse(one) for one in names]
         if graphs:
             for model_id in wanted or ():
                 self._columns.graph(model_id, num_threads, progress)

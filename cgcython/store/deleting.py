@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from uuid import UUID
 
+from cgcython.checks import iterated
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest
@@ -28,7 +29,8 @@ class RecordDeleter(RecordWriter):
 
     def delete_many(self, record_ids: Iterable[RecordId], soft: bool = False) -> int:
         """Remove records, all or nothing, and return how many there were; `soft` as in `delete`."""
-        keys, found = list(dict.fromkeys(map(as_key, record_ids))), 0
+        ids = iterated(record_ids, "record_ids", "ids")
+        keys, found = list(dict.fromkeys(map(as_key, ids))), 0
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}

@@ -64,7 +64,10 @@ def prefix_digits(prefix: BytesLike | str) -> str:
 def _bytes_of(value: object) -> bytes | None:
     """Return a row of bytes; None for anything else, and for a view of numbers that are wider."""
     if isinstance(value, memoryview):
-        return bytes(value) if value.ndim == value.itemsize == 1 else None
+        try:
+            return bytes(value) if value.ndim == value.itemsize == 1 else None
+        except ValueError:  # it was released
+            return None
     return bytes(value) if isinstance(value, (bytes, bytearray)) else None
 
 

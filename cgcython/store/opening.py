@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
+from cgcython.files import as_path
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers import rocksdb
 from cgcython.store.keepers.rocksdb import Database
@@ -34,7 +33,7 @@ def open_files(
 
     Raises StoreUnavailable and StorageCorruption.
     """
-    path = Path(path)
+    path = as_path(path)
     if not rocksdb.exists(path):
         if read_only or not create:
             raise StoreUnavailable(path=path, reason="there is no store; check the path")

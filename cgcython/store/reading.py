@@ -8,6 +8,7 @@ from typing import TypeVar, overload
 from uuid import UUID
 
 from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.checks import require_items
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, RecordInfo
@@ -55,7 +56,7 @@ class RecordReader:
         self, record_ids: Iterable[RecordId], num_threads: int = 1
     ) -> list[Fingerprint | None]:
         """Return the decoded Fingerprint of each id, None for an unknown one."""
-        wanted = list(record_ids)
+        wanted = require_items(record_ids, "record_ids", "ids")
 
         def retrieve(start: int, stop: int) -> list[Fingerprint | None]:
             return [self.retrieve(record_id) for record_id in wanted[start:stop]]
@@ -156,12 +157,12 @@ class RecordReader:
                 ids=[UUID(bytes=key) for key in damaged],
             )
 
-    def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[Row]:
+    def sections(self, model_id: EmbedderName, damaged: list[bytes]) -> Iterator[Row]:
         """Yield (16 bytes of id, section) of one embedder in the order of ids, unchecked.
 
         Ids whose block cannot be read are added to `damaged`.
         """
-        prefix, last = bytes([model_id]), b""
+        prefix, last = bytes([ModelId.parse(model_id)]), b""
         try:
             for key, section in self._files.scan("sections", prefix):
                 last = key[1:]

@@ -8,7 +8,7 @@ from typing import Self
 from uuid import UUID
 
 from cgcython.base import Profile, ProfileName
-from cgcython.errors import InvalidInput
+from cgcython.checks import require_choice
 from cgcython.router import QuantizationRouter
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
@@ -57,9 +57,7 @@ class RecordStore(GenerationWriter):
         store, which then encodes with them; without, it uses those it has. The profile is that of
         the store's making. Raises StoreUnavailable, StorageCorruption and the codebook errors.
         """
-        if durability not in DURABILITIES:
-            expected = " or ".join(map(repr, DURABILITIES))
-            raise InvalidInput(what="durability", expected=expected, actual=repr(durability))
+        require_choice(durability, "durability", DURABILITIES)
         files, found = open_files(
             path,
             profile,

@@ -10,6 +10,7 @@ from itertools import chain, islice
 
 from cgcython import frames
 from cgcython.base import ModelId
+from cgcython.checks import require_progress
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import codebook_id_of
@@ -30,6 +31,7 @@ def verify(
     `progress` is called with the number of records of each stretch.
     """
     report = VerifyReport()
+    require_progress(progress)
     rows, columns = manifests(database), [_Column(database, one, report) for one in ModelId]
     while stretch := list(islice(rows, STRETCH)):
         found = _Stretch(stretch, report)

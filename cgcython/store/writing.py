@@ -8,7 +8,13 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.base import ModelId, Profile
-from cgcython.checks import require_whole
+from cgcython.checks import (
+    iterated,
+    require_instance,
+    require_mapping,
+    require_progress,
+    require_whole,
+)
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
@@ -82,7 +88,9 @@ class RecordWriter(RecordReader):
         again. Each batch is written all or nothing; `progress` is called with the size of each.
         """
         size, count = require_whole(batch_size, "batch_size", least=1), 0
-        rows = map(_parts, items) if isinstance(items, Sequence) else map(_own_parts, items)
+        is_kept = isinstance(items, Sequence)  # others may refill what they yield
+        rows = map(_parts if is_kept else _own_parts, iterated(items, "items"))
+        require_progress(progress)
         while batch := list(islice(rows, size)):
             quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
             self.store_quantized(
@@ -104,7 +112,7 @@ class RecordWriter(RecordReader):
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
-        memories = [Fingerprint.of(one) for one in fingerprints]
+        memories = [Fingerprint.of(one) for one in iterated(fingerprints, "fingerprints")]
         try:
             return encode_all(memories, self.router, budget_bytes, num_threads)
         except QuantizationError:
@@ -124,7 +132,7 @@ class RecordWriter(RecordReader):
         as in `store`. The same record again is written again: that mends a damaged one.
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
-        records = {as_key(record_id): quantized for record_id, quantized in items}
+        records = dict(map(_pair, iterated(items, "items")))
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}
@@ -156,7 +164,8 @@ class RecordWriter(RecordReader):
         `embeddings` is `{ModelId: value}`; None takes an embedder away. The other sections are
         neither read nor written, so a budget is not looked at. Other arguments as in `store`.
         """
-        given = {ModelId.parse(key): value for key, value in dict(embeddings).items()}
+        pairs = require_mapping(embeddings, "embeddings").items()
+        given = {ModelId.parse(key): value for key, value in pairs}
         wanted = {key: value for key, value in given.items() if value is not None}
         encoded = Fingerprint(wanted).encode(self.router, None).sections
         sections: dict[ModelId, bytes | None] = dict.fromkeys(given)
@@ -203,6 +212,15 @@ class RecordWriter(RecordReader):
             return self._manifest(key) if value is None else Manifest.from_bytes(value)
         except StorageCorruption as error:
             return error
+
+
+def _pair(item: tuple[RecordId, QuantizedFingerprint]) -> tuple[bytes, QuantizedFingerprint]:
+    try:
+        record_id, quantized = item
+    except (TypeError, ValueError):
+        expected, actual = "(id, QuantizedFingerprint)", f"{item!r:.60}"
+        raise InvalidInput(what="item", expected=expected, actual=actual) from None
+    return as_key(record_id), require_instance(quantized, QuantizedFingerprint, "record")
 
 
 def _parts(item: Item) -> tuple[bytes, Embeddings, Mapping[str, Any] | None]:

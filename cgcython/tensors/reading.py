@@ -6,6 +6,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from cgcython.files import as_path
 from cgcython.tensors.damage import Malformed
 from cgcython.tensors.header import DTYPES, START, Entry, Header, parse, parse_length
 from cgcython.types import Array, BytesLike, StrPath, UInt8Array
@@ -26,7 +27,7 @@ def read_tensors(path: StrPath) -> Tensors:
     process (SIGBUS). `require_whole` tells it before; this package replaces its files whole and
     never shortens them. Raises Malformed for any other file, OSError where it cannot be opened.
     """
-    with open(path, "rb", opener=_opened_at_once) as file:
+    with open(as_path(path), "rb", opener=_opened_at_once) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise Malformed("it is no regular file")

@@ -293,3 +293,29 @@ def test_a_batch_has_one_item_or_more(store, memories, batch_size):
         store.store_many([(ONE, memories.make(1))], batch_size=batch_size)
     with pytest.raises(InvalidInput, match="batch_size: expected 1 or more"):
         store.reencode("E1", memories.codebooks[ModelId.SEMANTIC], batch_size=batch_size)
+
+
+@pytest.mark.parametrize("other", [None, 5, "x", b"x" * 16])
+def test_what_has_no_items_is_refused_before_anything_is_written(store, other):
+    for call in (
+        lambda: store.store_many(other),
+        lambda: store.store_quantized(other),
+        lambda: store.delete_many(other),
+        lambda: store.retrieve_many(other),
+        lambda: store.encode(other),
+        lambda: store.update(ONE, other),
+        lambda: store.store_quantized([(ONE, {})]),
+        lambda: store.store_quantized([ONE]),
+    ):
+        with pytest.raises(InvalidInput):
+            call()
+
+
+def test_progress_that_cannot_be_told_is_refused_before_any_work(store, memories):
+    for call in (
+        lambda: store.store_many([(ONE, memories.make(1))], progress=5),
+        lambda: store.verify(progress="x"),
+    ):
+        with pytest.raises(InvalidInput, match="progress: expected a function"):
+            call()
+    assert store.retrieve(ONE) is None
