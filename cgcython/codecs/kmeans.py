@@ -19,7 +19,7 @@ def assign(rows: Float32Array, layout: PreparedCodebook) -> UInt8Array:
     return codes[:, 0]
 
 
-def seed_centroids(rows: Float32Array, rng: np.random.Generator) -> Float32Array:
+def seed_centroids(rows: Float32Array, rng: "np.random.Generator") -> Float32Array:
     """Return ksub rows chosen by k-means++.
 
     The odds of a row are its squared distance from the nearest of those that are chosen already.
