@@ -86,6 +86,14 @@ def test_a_profile_holds_only_its_own_embedders():
     assert "one of the profile's E9" in str(refusal.value)
 
 
+def test_a_profile_shows_its_rows():
+    profile = Profile.from_toml('E9 = { dimension = 64, method = "binary" }')
+    assert repr(profile) == "Profile(E9 binary 64)"
+    assert repr(Profile.named()) == (
+        "Profile(E1 pq8 1024, E2 float8_e4m3 512, ..., E13 sparse_native 30522)"
+    )
+
+
 def test_a_profile_cannot_be_changed_under_its_users():
     with pytest.raises(TypeError):
         Profile.named()[ModelId.HDC] = None

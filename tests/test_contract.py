@@ -1,22 +1,14 @@
-"""What all codecs promise, stated once. A new codec joins by adding itself to CASES."""
+"""What all codecs promise, stated once. A new codec joins codec_cases.CASES."""
 
 import json
 import pickle
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from codec_cases import CASES, decoded
 
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import codec_class
-from cgcython.codecs.binary import BinaryCodec
-from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.float8 import Float8Codec
-from cgcython.codecs.pq8 import PQ8Codec
-from cgcython.codecs.sparse import SparseCodec
-from cgcython.codecs.token_pruning import TokenPruningCodec
-from cgcython.embedders.ladder import LADDER
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -26,73 +18,10 @@ from cgcython.errors import (
 )
 from cgcython.records import QuantizedEmbedding, SparseVector
 
-RNG = np.random.default_rng(12)
-DENSE = RNG.standard_normal((9, 36), dtype=np.float32)
-TOKENS = [RNG.standard_normal((n, 12), dtype=np.float32) for n in (5, 1, 8, 3, 2, 6, 7, 4, 9)]
-CENTROIDS = RNG.standard_normal((4, 256, 8), dtype=np.float32)
-ROTATION, MEAN = np.linalg.qr(RNG.standard_normal((36, 32)))[0], RNG.standard_normal(36)
-
-
-def sparse_vectors(dimension=400):
-    for nnz in (3, 0, 40, 1, 7, 11, 20, 2, 5):
-        indices = RNG.choice(dimension, nnz, replace=False)
-        # Halves of small whole numbers are exact in f16.
-        yield SparseVector(indices, RNG.integers(1, 99, nnz) / 2, dimension)
-
-
-SPARSE = list(sparse_vectors())
-
-
-class Case(NamedTuple):
-    """A codec, inputs for it, one it must refuse as too long, one with NaN, and its loss."""
-
-    codec: Any
-    inputs: Any
-    too_long: Any
-    not_finite: Any
-    zero: Any
-    most_loss: float = 1.0
-
-
-NAN_DENSE = np.where(np.arange(36) == 3, np.nan, 1.0)
-NAN_TOKENS = np.where(np.arange(12) == 3, np.nan, np.ones((2, 12)))
-
-
-def dense(codec, most_loss=1.0):
-    return Case(codec, DENSE, np.ones(37), NAN_DENSE, np.zeros(36), most_loss)
-
-
-def sparse(layout, most_loss=1e-7):
-    codec = SparseCodec(400, layout)
-    not_finite = ([1, 2], [np.nan, 1.0])
-    return Case(codec, SPARSE, SparseVector([1], [1], 401), not_finite, ([1], [0.0]), most_loss)
-
-
-def tokens(layout, most_loss=0.003):
-    codec = TokenPruningCodec(12, 1.0, layout=layout)
-    return Case(codec, TOKENS, np.ones((2, 13)), NAN_TOKENS, np.zeros((2, 12)), most_loss)
-
-
-CASES = [
-    dense(Float8Codec(36), most_loss=0.003),
-    dense(BinaryCodec(36, 0.25)),
-    dense(PQ8Codec(PQ8Codebook(RNG.standard_normal((4, 256, 9))))),
-    dense(PQ8Codec(PQ8Codebook(CENTROIDS, ROTATION, MEAN))),
-    *(sparse(layout) for layout in ("canonical", "compact_f16", "compact_f32")),
-    sparse("compact_u8", most_loss=1e-4),
-    *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),
-    tokens("compact_int4", most_loss=0.01),
-    tokens("compact_int2", most_loss=0.15),
-]
-
 
 @pytest.fixture(params=CASES, ids=lambda case: str(case.codec)[:60])
 def case(request):
     return request.param
-
-
-def decoded(value):
-    return value.weights if isinstance(value, SparseVector) else value
 
 
 def rows_of(values):
@@ -261,52 +190,6 @@ def test_a_dimension_is_a_number_of_values(case, dim):
     if not case.codec.needs_codebook:
         with pytest.raises(InvalidInput, match="dim: expected 1 to"):
             type(case.codec)(dim)
-
-
-def test_the_class_is_that_of_the_method(case):
-    kind = type(case.codec)
-    assert codec_class(case.codec.method) is kind
-    assert {layout.method for layout in kind.layouts} == {kind.method}
-    assert {layout.name for layout in kind.layouts} >= {case.codec.layout}
-    assert 0 <= kind.max_loss < 1 <= kind.ratio
-
-
-def test_the_configuration_makes_an_equal_codec(case):
-    assert type(case.codec)(**case.codec.config) == case.codec
-    assert set(case.codec.config) >= set(case.codec.settings)
-
-
-def test_a_codec_of_the_dimension_reads_what_any_codec_wrote(case):
-    quantized = case.codec.encode(case.inputs[0])
-    codebook = case.codec.config.get("codebook")
-    assert (codebook is not None) == case.codec.needs_codebook
-    reader = type(case.codec).for_dimension(case.codec.dim, codebook)
-    np.testing.assert_array_equal(
-        decoded(reader.decode(quantized)), decoded(case.codec.decode(quantized))
-    )
-
-
-def test_batches_have_the_columns_that_the_class_names(case):
-    batch = case.codec.encode_batch(case.inputs)
-    assert set(batch.columns) == set(case.codec.columns)
-    assert case.codec.ragged == ("offsets" in batch.columns)
-
-
-def test_float32_bytes_are_those_of_the_inputs(case):
-    def float32_bytes(one):
-        return 8 * one.nnz if isinstance(one, SparseVector) else one.nbytes
-
-    expected = [float32_bytes(one) for one in case.inputs]
-    assert [case.codec.encode(one).original_bytes for one in case.inputs] == expected
-    batch = case.codec.encode_batch(case.inputs)
-    assert case.codec.batch_float32_bytes(batch) == sum(expected)
-
-
-def test_later_steps_of_the_ladder_take_no_more_bytes(case):
-    codecs = [case.codec.compact(step) for step in range(len(LADDER))]
-    sizes = [sum(one.encode(x).size_bytes for x in case.inputs) for one in codecs]
-    assert sizes == sorted(sizes, reverse=True)
-    assert all(one.dim == case.codec.dim for one in codecs)
 
 
 def with_parts(quantized, **parts):

@@ -282,6 +282,14 @@ def test_threads_share_a_router(router):
     assert router.metrics()["encoded"][GRAPH] == 64 * 5
 
 
+def test_a_router_shows_its_profile_and_codebooks():
+    profile = Profile.from_toml('E9 = { dimension = 64, method = "binary" }')
+    assert repr(QuantizationRouter(profile=profile)) == (
+        "QuantizationRouter(Profile(E9 binary 64), codebooks=0)"
+    )
+    assert repr(QuantizationRouter(BOOKS)).endswith("30522), codebooks=4)")
+
+
 def test_a_router_survives_pickling(router):
     value = embedding(ModelId.CODE)
     twin = pickle.loads(pickle.dumps(router))

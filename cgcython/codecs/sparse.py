@@ -164,7 +164,7 @@ class SparseCodec(Codec):
         norms = np.linalg.norm(a.weights.astype(float)) * np.linalg.norm(b.weights.astype(float))
         if norms == 0:
             return 0.0 if not a.weights.any() and not b.weights.any() else 1.0
-        if np.array_equal(a.indices, b.indices):  # as of every vector and its own record
+        if np.array_equal(a.indices, b.indices):  # as of a vector and what it decodes to
             return float(1 - a.weights.astype(float) @ b.weights / norms)
         _, i, j = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
         return float(1 - a.weights[i].astype(float) @ b.weights[j] / norms)

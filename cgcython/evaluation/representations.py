@@ -21,7 +21,7 @@ from cgcython.search.scans import make_scan, scan_key
 from cgcython.search.sparse_scans import InvertedScan
 from cgcython.search.token_scans import Float32TokenScan
 from cgcython.search.vector_scan import VectorScan
-from cgcython.types import Float32Array
+from cgcython.types import Float32Array, Float64Array
 
 NEAR_BYTES = 1 << 20
 ENOUGH_SECONDS, MOST_REPEATS = 0.2, 5
@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
     scans: list[tuple[Any, Any]]
     num_bytes: int
-    losses: Float32Array | None = None
+    losses: Float64Array | None = None
     framed_bytes: int = 0
     layouts: frozenset[str] = frozenset()
 
@@ -138,14 +138,15 @@ class Codes(Exact):
     def _decode(self, quantized: QuantizedEmbedding) -> Any:
         return self.codec.decode(quantized)
 
-    def _losses(self, documents: Any, decoded: Any) -> Float32Array:
+    def _losses(self, documents: Any, decoded: Any) -> Float64Array:
         if self.inputs is InputKind.DENSE:
             return cosine_losses(documents, np.asarray(decoded))
         originals: Iterable[Any] = documents
         if self.inputs is InputKind.SPARSE:
             indptr, indices, weights, _ = documents
             originals = [(indices[a:b], weights[a:b]) for a, b in pairwise(indptr)]
-        losses = np.array([self.codec.loss(*pair) for pair in zip(originals, decoded)])
+        pairs = zip(originals, decoded)
+        losses = np.array([self.codec.loss(*pair) for pair in pairs], np.float64)
         return np.maximum(losses, 0.0)  # rounding may go below zero
 
 
