@@ -33,6 +33,7 @@ class Route:
         self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
 
     def quantize(self, embedding: Any) -> QuantizedEmbedding:
+        """Encode one embedding, count it, and measure its loss where it is a sample."""
         try:
             encoded = self.encode(embedding)
         except QuantizationError as error:
@@ -47,6 +48,7 @@ class Route:
         return encoded
 
     def section_bytes(self, embedding: Any) -> int:
+        """Return the bytes of the section that an embedding becomes, without encoding it."""
         if self.is_dense:
             return self.overhead + self.codec.expected_size()
         count = embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
@@ -55,6 +57,7 @@ class Route:
     def quantize_batch(
         self, embeddings: Any, num_threads: int, out: QuantizedBatch | None = None
     ) -> QuantizedBatch:
+        """Encode many embeddings, count them, and measure the loss of some."""
         try:
             batch = self.codec.encode_batch(embeddings, num_threads, out)
         except QuantizationError as error:
@@ -81,6 +84,7 @@ class Route:
         return rows[:: 1 + len(rows) // MOST_SAMPLES]
 
     def sample(self, embedding: Any, encoded: QuantizedEmbedding) -> None:
+        """Note what one embedding lost; warn once where samples lose far more than in training."""
         loss = self.codec.loss(embedding, self.codec.decode(encoded))
         with self.counting:
             self.samples += 1
