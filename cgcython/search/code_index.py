@@ -19,7 +19,6 @@ from cgcython.search import code_file
 from cgcython.search.code_file import BLOCK, Content
 from cgcython.search.nearest_codes import codes_of, distances_of, nearest, nearest_among
 from cgcython.tensors import require_whole as require_whole_file
-from cgcython.tensors import told_as_damage
 from cgcython.types import ArrayLike, Float32Array, Int64Array, StrPath, UInt8Array
 
 Hits: TypeAlias = tuple[Int64Array, Float32Array]  # ids and squared distances, ascending
@@ -53,7 +52,6 @@ class CodeIndex:
         self.codebook, self.count = codebook, 0
         self.blocks = np.empty((0, codebook.num_subvectors, BLOCK), np.uint8)
         self.ids = None if ids is None else np.empty(0, np.int64)
-        self._path: str | None = None  # of the file in which the arrays are mapped
         self._adding = threading.Lock()
         if isinstance(codes, (list, tuple)) and not codes:
             codes = np.empty((0, codebook.num_subvectors), np.uint8)
@@ -86,7 +84,6 @@ class CodeIndex:
         """
         index = cls(codebook)
         index.blocks, index.ids, index.count = code_file.load(path, codebook, verify)
-        index._path = str(path)
         return index
 
     def save(self, path: StrPath) -> None:
@@ -174,9 +171,7 @@ class CodeIndex:
 
     def _content(self) -> Content:
         """Return what there is to search now; raises StorageCorruption for a file cut short."""
-        if self._path is not None:
-            with told_as_damage(self._path):
-                require_whole_file(self.blocks)
+        require_whole_file(self.blocks)
         count = self.count
         return Content(self.blocks, self.ids, count)
 

@@ -58,7 +58,8 @@ def max_sim_batch(
     `query` is a token matrix or PreparedQuery; for a TokenArray of queries each result has one
     row per query. `reduction` is "mean" as in `max_sim`, or "sum": ColBERT's, never clamped. A
     document scores the same whichever batch it is in and however many threads score it. Raises
-    DimensionMismatch, NonFiniteValue or InvalidInput.
+    DimensionMismatch, NonFiniteValue or InvalidInput; StorageCorruption where the file of mapped
+    documents was cut short.
 
     >>> documents = TokenArray.from_list([[[0, 1]], [[1, 0], [0, 1]], [[1, 1]]])
     >>> max_sim_batch([[1, 0], [0, 1]], documents, reduction="sum", k=2)
@@ -67,6 +68,7 @@ def max_sim_batch(
     reduce = _REDUCTIONS[require_choice(reduction, "reduction", _REDUCTIONS)]
     k, threads = None if k is None else require_whole(k, "k"), require_threads(num_threads)
     array = documents if isinstance(documents, TokenArray) else TokenArray.from_list(documents)
+    array.require_whole()
     if isinstance(query, TokenArray):
         return _of_many(query, array, reduction, k, threads)
     prepared = PreparedQuery.of(query)

@@ -9,7 +9,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import aligned_empty, as_tokens
 from cgcython.token_array import lookup
-from cgcython.token_array.precisions import turn
+from cgcython.token_array.precisions import hadamard
 from cgcython.types import CodebookLike, Float32Array, Int8Array, TokensLike, UInt16Array
 
 LANES = 32  # query tokens side by side in a packed query
@@ -67,7 +67,7 @@ class PreparedQuery:
     @cached_property
     def hadamard_integers(self) -> Int8Array:
         """The tokens after a Hadamard rotation, as integers: as int4 and int2 codes are made."""
-        return self._as_integers(turn(self.tokens))
+        return self._as_integers(hadamard(self.tokens))
 
     def _as_integers(self, tokens: Float32Array) -> Int8Array:
         lines = kernels.maxsim_integers.lines(self.dim, 2 if self.fine else 1)

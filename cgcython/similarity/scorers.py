@@ -110,6 +110,7 @@ def _integers(bits: int) -> Callable[[PreparedQuery, TokenArray], Score]:
 
 
 def _pq(query: PreparedQuery, documents: TokenArray) -> Score:
+    assert documents.codebook is not None  # tokens of precision `pq` have one
     tables, count, codes = query.tables(documents.codebook), query.count, documents.values
     norms = documents.inverse_norms
     return lambda starts, counts, sums: kernels.maxsim_pq.score(

@@ -1,11 +1,13 @@
 """Reads safetensors files: the header checked, the arrays mapped where they lie."""
 
+import mmap
 import os
 import stat
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from cgcython.errors import StorageCorruption
 from cgcython.files import as_path
 from cgcython.tensors.damage import Malformed
 from cgcython.tensors.header import DTYPES, START, Entry, Header, parse, parse_length
@@ -48,7 +50,7 @@ def from_bytes(data: BytesLike) -> Tensors:
 
 
 def require_whole(array: Array) -> None:
-    """Raise Malformed if the file in which an array is mapped was cut short since.
+    """Raise StorageCorruption if the file in which an array is mapped was cut short since.
 
     Whoever reads the array then would be ended by the system. Arrays in memory are always whole.
     """
@@ -56,8 +58,12 @@ def require_whole(array: Array) -> None:
     while owner is not None and not isinstance(owner, np.memmap):
         owner = getattr(owner, "base", None)
     mapped = getattr(owner, "_mmap", None)
-    if mapped is not None and mapped.size() < len(mapped):
-        raise Malformed(f"it was cut short to {mapped.size()} of {len(mapped)} bytes")
+    if owner is None or mapped is None:
+        return
+    whole = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)
+    if mapped.size() < whole:
+        reason = f"it was cut short to {mapped.size()} of {whole} bytes"
+        raise StorageCorruption(where=str(owner.filename), reason=reason)
 
 
 def _opened_at_once(path: str, flags: int) -> int:

@@ -1,15 +1,28 @@
 """The tokens of many documents in one array, each document a run of rows."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from cgcython.arrays import require_finite
-from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.token_array import arrow, building, files, precisions
+from cgcython.errors import InvalidInput
+from cgcython.parallel import require_threads, split_rows
+from cgcython.tensors import require_whole
+from cgcython.token_array import arrow, building, files, runs
+from cgcython.token_array.precisions import precision_of
 from cgcython.token_array.screen import Screen
+from cgcython.types import (
+    Array,
+    ArrayLike,
+    CodebookLike,
+    Float32Array,
+    Int64Array,
+    StrPath,
+    TokensLike,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -29,50 +42,48 @@ class TokenArray:
     ([1, 2], [[1.0, 1.0]])
     """
 
-    values: np.ndarray
-    starts: np.ndarray
-    counts: np.ndarray
+    values: Array  # [total, items per token]
+    starts: Int64Array  # [documents]
+    counts: Int64Array  # [documents]
     precision: str
     dim: int
-    scales: np.ndarray | None
-    codebook: Any
+    scales: Float32Array | None  # [total]
+    codebook: CodebookLike | None
     screen: Screen | None
+    _shared: dict[str, Float32Array]
 
     def __init__(
         self,
-        values,
-        offsets,
-        precision=None,
+        values: ArrayLike,
+        offsets: ArrayLike,
+        precision: str | None = None,
         *,
-        dim=None,
-        scales=None,
-        codebook=None,
-        finite=True,
-    ):
-        values, precision = building.as_stored(values, precision, finite)
-        if values.ndim != 2:
-            raise DimensionMismatch(expected=2, actual=values.ndim, what="dimensions of the array")
-        dim = building.checked_dim(dim, values.shape[1], precision, codebook)
-        offsets = building.checked_offsets(offsets, len(values))
+        dim: int | None = None,
+        scales: ArrayLike | None = None,
+        codebook: CodebookLike | None = None,
+        finite: bool = True,
+    ) -> None:
+        stored, chosen = building.as_stored(values, precision, finite)
+        bounds = building.checked_offsets(offsets, len(stored))
         self.__dict__.update(
-            values=values,
-            starts=offsets[:-1],
-            counts=np.diff(offsets),
-            precision=precision.name,
-            dim=dim,
-            scales=building.checked_scales(scales, len(values), precision, finite),
+            values=stored,
+            starts=bounds[:-1],
+            counts=np.diff(bounds),
+            precision=chosen.name,
+            dim=building.checked_dim(dim, stored.shape[1], chosen, codebook),
+            scales=building.checked_scales(scales, len(stored), chosen, finite),
             codebook=codebook,
             screen=None,
             _shared={},  # what views find out about the values, each for all
         )
 
     @classmethod
-    def from_list(cls, documents, dim=None):
+    def from_list(cls, documents: Iterable[TokensLike], dim: int | None = None) -> "TokenArray":
         """Return the tokens of a list of matrices, nested lists, CPU tensors or TokenEmbeddings."""
         return cls(*building.joined(documents, dim))
 
     @classmethod
-    def from_padded(cls, values, lengths):
+    def from_padded(cls, values: ArrayLike, lengths: ArrayLike) -> "TokenArray":
         """Return the tokens of an array [documents, longest, dim], without its padding.
 
         >>> TokenArray.from_padded([[[1.0], [2.0]], [[3.0], [0.0]]], lengths=[2, 1]).values.tolist()
@@ -81,7 +92,7 @@ class TokenArray:
         return cls(*building.without_padding(values, lengths))
 
     @classmethod
-    def from_arrow(cls, column):
+    def from_arrow(cls, column: Any) -> "TokenArray":
         """Return the tokens of a pyarrow column: lists (documents) of lists (tokens) of floats.
 
         Nothing is copied where tokens are fixed-size lists of float32. Raises InvalidInput for
@@ -89,53 +100,57 @@ class TokenArray:
         """
         return cls(*arrow.from_arrow(column))
 
-    def to_arrow(self):
+    def to_arrow(self) -> Any:
         """Return a pyarrow LargeListArray of fixed-size lists, which shares the values."""
         self.require_values()
         whole = self.compact()
         return arrow.to_arrow(whole.values, whole.offsets, whole.dim)
 
     @classmethod
-    def load(cls, path, codebook=None, *, verify=False):
+    def load(
+        cls, path: StrPath, codebook: CodebookLike | None = None, *, verify: bool = False
+    ) -> "TokenArray":
         """Return the tokens of a file that `save` wrote, mapped into memory and not read yet.
 
         Tokens of precision `pq` need their codebook. `verify` reads all and compares checksums.
-        Raises StorageCorruption, UnsupportedVersion, CodebookMissing or InvalidInput.
+        Raises StorageCorruption, UnsupportedVersion, FileUnavailable, CodebookMissing or
+        InvalidInput.
         """
         return files.load(cls, path, codebook, verify)
 
-    def save(self, path):
+    def save(self, path: StrPath) -> None:
         """Write these documents to a safetensors file, whole or not at all; not the codebook."""
         files.save(self.compact(), path)
 
-    def quantize(self, precision, codebook=None, num_threads=1):
+    def quantize(
+        self, precision: str, codebook: CodebookLike | None = None, num_threads: int = 1
+    ) -> "TokenArray":
         """Return these documents at another precision, coded from float32.
 
         >>> TokenArray.from_list([[[1, -2]], [[0.5, 3]]]).quantize("bfloat16").nbytes
         32
         """
         self.require_values()
-        chosen, whole = precisions.precision_of(precision), self.compact()
+        chosen, threads = precision_of(precision), require_threads(num_threads)
         building.checked_dim(self.dim, chosen.width(self.dim), chosen, codebook, values=True)
+        whole = self.compact()
         if chosen.name == "float32":
             return whole
-        codes, scales = precisions.encode(whole.values, chosen, codebook, num_threads)
+        codes, scales = chosen.encode(whole.values, codebook, threads)
         return TokenArray(
             codes, whole.offsets, precision, dim=self.dim, scales=scales, codebook=codebook
         )
 
-    def dequantize(self, num_threads=1):
+    def dequantize(self, num_threads: int = 1) -> "TokenArray":
         """Return these documents as float32; tokens without scales keep only their direction."""
+        threads = require_threads(num_threads)
         if self.precision == "float32":
             return self
-        whole = self.compact()
-        chosen = precisions.precision_of(self.precision)
-        values = precisions.decode(
-            whole.values, whole.scales, self.dim, chosen, self.codebook, num_threads
-        )
+        whole, chosen = self.compact(), precision_of(self.precision)
+        values = chosen.decode(whole.values, whole.scales, self.dim, self.codebook, threads)
         return TokenArray(values, whole.offsets)
 
-    def with_screen(self, num_threads=1):
+    def with_screen(self, num_threads: int = 1) -> "TokenArray":
         """Return these documents with an int8 copy beside the float32 values.
 
         `max_sim_batch` returns the same bits with it, faster: dim + 8 bytes per token buy that.
@@ -145,132 +160,119 @@ class TokenArray:
         """
         self.require_values()
         whole = self.compact()
-        building.checked_dim(self.dim, self.dim, precisions.precision_of("int8"), None)
+        building.checked_dim(self.dim, self.dim, precision_of("int8"), None)
         require_finite(whole.values)
         screened = whole._view(whole.starts, whole.counts)
         screened.__dict__.update(screen=Screen.of(whole.values, whole.inverse_norms, num_threads))
         return screened
 
-    def take(self, ids):
-        """Return the documents of these ids, in their order; no token is copied."""
-        ids = np.asarray(ids)
-        if ids.ndim != 1 or not (ids.dtype.kind in "ui" or ids.size == 0):
-            raise InvalidInput(what="ids", expected="a list of whole numbers", actual=ids)
-        ids = ids.astype(np.int64, copy=False)
-        outside = (ids < 0) | (ids >= len(self))
-        if outside.any():
-            actual = int(ids[outside][0])
-            raise InvalidInput(what="ids", expected=f"0 to {len(self) - 1}", actual=actual)
-        return self._view(self.starts[ids], self.counts[ids])
+    def take(self, ids: ArrayLike) -> "TokenArray":
+        """Return the documents of these ids, in their order; no token is copied.
 
-    def compact(self):
+        Raises InvalidInput.
+        """
+        chosen = runs.checked_ids(ids, len(self))
+        return self._view(self.starts[chosen], self.counts[chosen])
+
+    def compact(self) -> "TokenArray":
         """Return the same documents with values of their own, each once and in order.
 
         They are shared, not copied, where the documents already follow each other. A screen is
         left behind unless nothing changes.
         """
-        counts = self.counts
-        if self.is_contiguous:
-            first = int(self.starts[0]) if len(self) else 0
-            rows = slice(first, first + self.num_tokens)
-            if rows == slice(0, len(self.values)):
-                return self
-        else:
-            shift = np.repeat(self.starts - (np.cumsum(counts) - counts), counts)
-            rows = np.arange(len(shift)) + shift
+        self.require_whole()
+        rows, counts = runs.rows_of(self.starts, self.counts), self.counts
+        if isinstance(rows, slice) and rows == slice(0, len(self.values)):
+            return self
         scales = None if self.scales is None else self.scales[rows]
         kept = self._view(np.cumsum(counts) - counts, counts)
         kept.__dict__.update(values=self.values[rows], scales=scales, screen=None, _shared={})
         return kept
 
-    def _view(self, starts, counts):
+    def _view(self, starts: Int64Array, counts: Int64Array) -> "TokenArray":
         view = object.__new__(TokenArray)
         view.__dict__.update({name: self.__dict__[name] for name in _FIELDS})
-        view.__dict__.update(
-            starts=np.ascontiguousarray(starts), counts=np.ascontiguousarray(counts)
-        )
+        view.__dict__["starts"] = np.ascontiguousarray(starts)
+        view.__dict__["counts"] = np.ascontiguousarray(counts)
         return view
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: slice) -> "TokenArray": ...
+    @overload
+    def __getitem__(self, index: int) -> Array: ...
+    def __getitem__(self, index: int | slice) -> "TokenArray | Array":
         """Return one document's rows, or for a slice of documents a TokenArray; no copies."""
         if isinstance(index, slice):
             return self._view(self.starts[index], self.counts[index])
-        index = range(len(self))[index]
-        start = self.starts[index]
-        return self.values[start : start + self.counts[index]]
+        document = range(len(self))[index]
+        start = self.starts[document]
+        return self.values[start : start + self.counts[document]]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Array]:
         spans = zip(self.starts.tolist(), self.counts.tolist())
         return (self.values[start : start + count] for start, count in spans)
 
-    def __eq__(self, other):
-        """Tell whether documents, precision, scales and codebook are the same, bit for bit."""
+    def __eq__(self, other: object) -> bool:
+        """Tell whether documents, precision, scales and codebook are the same."""
         if not isinstance(other, TokenArray):
             return NotImplemented
-        if (self.precision, self.dim, self.codebook) != (
-            other.precision,
-            other.dim,
-            other.codebook,
-        ) or not np.array_equal(self.counts, other.counts):
+        kinds = [(one.precision, one.dim, one.codebook) for one in (self, other)]
+        if kinds[0] != kinds[1] or not np.array_equal(self.counts, other.counts):
             return False
         one, two = self.compact(), other.compact()
-        same_scales = (one.scales is None) == (two.scales is None) and (
-            one.scales is None or np.array_equal(one.scales, two.scales)
-        )
-        return same_scales and np.array_equal(one.values, two.values)
+        if one.scales is None or two.scales is None:
+            return one.scales is two.scales and np.array_equal(one.values, two.values)
+        return np.array_equal(one.scales, two.scales) and np.array_equal(one.values, two.values)
 
-    __hash__ = None
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # equal contents may change under it
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"TokenArray(documents={len(self)}, tokens={self.num_tokens}, dim={self.dim}, "
             f"precision={self.precision}, nbytes={self.nbytes})"
         )
 
     @property
-    def num_tokens(self):
+    def num_tokens(self) -> int:
         """The number of tokens of all documents."""
         return int(self.counts.sum())
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """The bytes of these documents: tokens, scales, screen and offsets."""
-        per_token = self.values.shape[1] * self.values.itemsize
+        per_token = int(self.values.shape[1]) * self.values.itemsize
         per_token += 0 if self.scales is None else self.scales.itemsize
         per_token += 0 if self.screen is None else self.screen.bytes_per_token
         return self.num_tokens * per_token + 8 * (len(self) + 1)
 
     @cached_property
-    def is_contiguous(self):
+    def is_contiguous(self) -> bool:
         """Whether each document begins where the one before ends."""
-        return bool(np.array_equal(self.starts[1:], self.starts[:-1] + self.counts[:-1]))
+        return runs.are_contiguous(self.starts, self.counts)
 
     @property
-    def offsets(self):
+    def offsets(self) -> Int64Array:
         """The bounds of the documents [documents + 1], as Arrow has them.
 
         Raises InvalidInput where documents do not follow each other: those of `compact()` do.
         """
-        if not self.is_contiguous:
-            expected = "documents that follow each other, as compact() returns"
-            raise InvalidInput(what="tokens", expected=expected, actual="a selection")
-        last = self.starts[-1:] + self.counts[-1:]
-        return np.concatenate([self.starts, last if len(self) else [0]]).astype(np.int64)
+        return runs.offsets_of(self.starts, self.counts)
 
-    def require_values(self):
+    def require_values(self) -> None:
         """Raise InvalidInput where these are codes: they are scored, never taken for values."""
         if self.precision != "float32":
-            raise InvalidInput(
-                what="tokens",
-                expected="float32 values, as dequantize() returns",
-                actual=f"{self.precision} codes",
-            )
+            expected, actual = "float32 values, as dequantize() returns", f"{self.precision} codes"
+            raise InvalidInput(what="tokens", expected=expected, actual=actual)
+
+    def require_whole(self) -> None:
+        """Raise StorageCorruption if the file in which tokens are mapped was cut short since."""
+        require_whole(self.values)
 
     @cached_property
-    def inverse_norms(self):
+    def inverse_norms(self) -> Float32Array:
         """What MaxSim multiplies each token's products with; found once, for these documents.
 
         What stands at the rows of other documents means nothing.
@@ -280,16 +282,18 @@ class TokenArray:
             return known
         out = np.empty(len(self.values), np.float32)
         if self.num_tokens >= len(self.values):
-            self._write_norms(slice(None), out)
+            split_rows(lambda start, stop: self._write_norms(start, stop, out), len(out))
             return self._shared.setdefault("inverse_norms", out)
         for start, count in zip(self.starts.tolist(), self.counts.tolist()):
-            self._write_norms(slice(start, start + count), out)
+            self._write_norms(start, start + count, out)
         return out
 
-    def _write_norms(self, rows, out):
+    def _write_norms(self, start: int, stop: int, out: Float32Array) -> None:
+        rows = slice(start, stop)
         scales = None if self.scales is None else self.scales[rows]
-        norms = precisions.precision_of(self.precision).norms
-        norms(self.values[rows], self, scales, out[rows])
+        precision_of(self.precision).write_norms(
+            self.values[rows], scales, self.dim, self.codebook, out[rows]
+        )
 
 
 _FIELDS = ("values", "precision", "dim", "scales", "codebook", "screen", "_shared")

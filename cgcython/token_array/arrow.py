@@ -1,30 +1,42 @@
 """Columns of pyarrow: lists (documents) of lists (tokens) of floats, shared where they can be."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from cgcython.arrays import as_float32
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.types import Float32Array, Int64Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def from_arrow(column):
-    """Return (values, offsets) of a list column or its chunks."""
+def from_arrow(column: Any) -> tuple[Float32Array, Int64Array]:
+    """Return (values, offsets) of a list column or its chunks.
+
+    Of a slice, only what lies in it is looked at.
+    """
     import pyarrow as pa
 
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    offsets, tokens = _list(column)
-    bounds, numbers = _list(tokens)
+    if not isinstance(column, pa.Array):
+        raise _refused(type(column).__name__, "no column")
+    offsets, tokens = _elements(column)
+    bounds, numbers = _elements(tokens)
     if not pa.types.is_floating(numbers.type):
-        raise _refused(column, numbers.type)
+        raise _refused(column.type, numbers.type)
     _require_no_nulls(numbers)
-    fixed = pa.types.is_fixed_size_list(tokens.type)
-    dim = tokens.type.list_size if fixed else _length_of_each(bounds)
+    if pa.types.is_fixed_size_list(tokens.type):
+        dim = tokens.type.list_size
+    else:  # no token at all has the length of one outside the slice
+        dim = _length_of_each(bounds) if len(tokens) else _longest(column.values)
     values = as_float32(numbers.to_numpy(zero_copy_only=False))
-    first, count = int(bounds[0]), len(bounds) - 1
-    return values[first : first + dim * count].reshape(count, dim), offsets
+    return values.reshape(len(bounds) - 1, dim), offsets
 
 
-def to_arrow(values, offsets, dim):
+def to_arrow(values: Float32Array, offsets: Int64Array, dim: int) -> "pa.LargeListArray":
     """Return a LargeListArray of fixed-size lists over the same memory."""
     import pyarrow as pa
 
@@ -32,38 +44,40 @@ def to_arrow(values, offsets, dim):
     return pa.LargeListArray.from_arrays(pa.array(offsets), tokens)
 
 
-def _list(array):
-    """Return the bounds [n + 1] of the elements of a list array, and all that they lie in."""
+def _elements(array: Any) -> tuple[Int64Array, Any]:
+    """Return the bounds [n + 1], from 0 on, of the elements of a list array, and the elements."""
     import pyarrow as pa
 
     _require_no_nulls(array)
     if pa.types.is_fixed_size_list(array.type):
-        size = array.type.list_size
-        return size * np.arange(array.offset, array.offset + len(array) + 1), array.values
+        size, count = array.type.list_size, len(array)
+        return size * np.arange(count + 1), array.values.slice(array.offset * size, count * size)
     if not (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)):
-        raise _refused(array, array.type)
-    return array.offsets.to_numpy(), array.values
+        raise _refused(array.type, array.type)
+    bounds = array.offsets.to_numpy().astype(np.int64)
+    first, last = int(bounds[0]), int(bounds[-1])
+    return bounds - first, array.values.slice(first, last - first)
 
 
-def _length_of_each(bounds):
-    """Return the length that all lists share, 0 where there are none."""
+def _length_of_each(bounds: Int64Array) -> int:
+    """Return the length that all lists share."""
     lengths = np.diff(bounds)
-    if len(lengths) == 0:
-        return 0
     if np.any(lengths != lengths[0]):
         actual = int(lengths[lengths != lengths[0]][0])
         raise DimensionMismatch(expected=int(lengths[0]), actual=actual, what="values per token")
     return int(lengths[0])
 
 
-def _require_no_nulls(array):
+def _longest(lists: Any) -> int:
+    return int(np.diff(lists.offsets.to_numpy()).max(initial=0))
+
+
+def _require_no_nulls(array: Any) -> None:
     if array.null_count:
-        raise InvalidInput(
-            what="arrow column", expected="no nulls", actual=f"{array.null_count} of {array.type}"
-        )
+        actual = f"{array.null_count} of {array.type}"
+        raise InvalidInput(what="arrow column", expected="no nulls", actual=actual)
 
 
-def _refused(array, kind):
-    return InvalidInput(
-        what="arrow column", expected="lists of lists of floats", actual=f"{kind} in {array.type}"
-    )
+def _refused(found: Any, inner: Any) -> InvalidInput:
+    expected = "lists of lists of floats"
+    return InvalidInput(what="arrow column", expected=expected, actual=f"{inner} in {found}")

@@ -1,118 +1,156 @@
 """Turns what callers have into token values and offsets, or says what is wrong with it."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_float32, as_tokens, require_finite
+from cgcython.arrays import as_float32, as_integers, as_tokens, require_finite, unmasked
+from cgcython.checks import require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.token_array.precisions import PRECISIONS, precision_of
+from cgcython.token_array.precisions import PRECISIONS, Precision, precision_of
+from cgcython.types import (
+    Array,
+    ArrayLike,
+    CodebookLike,
+    Float32Array,
+    Int64Array,
+    TokensLike,
+)
 
 # Types of other packages, by name so that those need not be imported.
 NARROW_FLOATS = {"bfloat16": "bfloat16", "float8_e4m3fn": "e4m3"}
 
 
-def joined(documents, dim=None):
+def joined(
+    documents: Iterable[TokensLike], dim: int | None = None
+) -> tuple[Float32Array, Int64Array]:
     """Return (values, offsets) of a list of matrices; empty ones may be of any dimension.
 
     An array [documents, tokens, dim] is shared, not copied. No value is checked to be finite.
     """
     if getattr(documents, "ndim", None) == 3:
-        values = as_float32(documents)
-        count, longest, width = values.shape
-        if dim not in (None, width):
-            raise DimensionMismatch(expected=dim, actual=width, what="values per token")
-        return values.reshape(count * longest, width), np.arange(count + 1) * longest
-    matrices = [as_tokens(document, dim, finite=False) for document in documents]
+        return _of_equal_lengths(as_float32(documents), dim)  # type: ignore[arg-type]  # an array
+    try:
+        each = iter(documents)
+    except TypeError:
+        actual = type(documents).__name__
+        raise InvalidInput(what="documents", expected="a list of matrices", actual=actual) from None
+    matrices = [as_tokens(document, dim, finite=False) for document in each]
     offsets = np.cumsum([0, *map(len, matrices)], dtype=np.int64)
     matrices = [matrix for matrix in matrices if len(matrix)]
-    dim = matrices[0].shape[1] if matrices else dim or 0
+    width = matrices[0].shape[1] if matrices else dim or 0
     for matrix in matrices:
-        if matrix.shape[1] != dim:
-            raise DimensionMismatch(expected=dim, actual=matrix.shape[1], what="values per token")
-    return np.concatenate(matrices or [np.empty((0, dim), np.float32)]), offsets
+        if matrix.shape[1] != width:
+            raise _mismatch(width, matrix.shape[1])
+    return np.concatenate(matrices or [np.empty((0, width), np.float32)]), offsets
 
 
-def without_padding(values, lengths):
+def _of_equal_lengths(values: Float32Array, dim: int | None) -> tuple[Float32Array, Int64Array]:
+    count, longest, width = values.shape
+    if dim not in (None, width):
+        raise _mismatch(dim, width)
+    return values.reshape(count * longest, width), np.arange(count + 1) * longest
+
+
+def without_padding(values: ArrayLike, lengths: ArrayLike) -> tuple[Float32Array, Int64Array]:
     """Return (values, offsets) of an array [documents, longest, dim] and its lengths."""
-    values, lengths = as_float32(values), np.asarray(lengths)
-    if values.ndim != 3:
-        raise DimensionMismatch(expected=3, actual=values.ndim, what="dimensions of the array")
-    if lengths.shape != values.shape[:1]:
-        raise DimensionMismatch(expected=len(values), actual=lengths.size, what="lengths")
-    if lengths.dtype.kind not in "ui" or np.any((lengths < 0) | (lengths > values.shape[1])):
-        expected = f"0 to {values.shape[1]} tokens"
-        raise InvalidInput(what="lengths", expected=expected, actual=lengths)
-    kept = np.arange(values.shape[1]) < lengths[:, None]
-    return values[kept], np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    padded, counts = as_float32(values), as_integers(lengths, "lengths")
+    if padded.ndim != 3:
+        raise DimensionMismatch(expected=3, actual=padded.ndim, what="dimensions of the array")
+    if counts.shape != padded.shape[:1]:
+        raise DimensionMismatch(expected=len(padded), actual=counts.size, what="lengths")
+    if np.any((counts < 0) | (counts > padded.shape[1])):
+        expected = f"0 to {padded.shape[1]} tokens"
+        raise InvalidInput(what="lengths", expected=expected, actual=counts)
+    kept = np.arange(padded.shape[1]) < counts[:, None]
+    return padded[kept], np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
-def as_stored(values, name=None, finite=True):
-    """Return (contiguous values, Precision): float32 unless the name or the type says otherwise."""
+def as_stored(values: Any, name: str | None = None, finite: bool = True) -> tuple[Array, Precision]:
+    """Return (contiguous matrix, Precision): float32 unless the name or the type says otherwise."""
     if name is None:
-        dtype = values.dtype if isinstance(values, np.ndarray) else None
-        name = "e4m3" if dtype == np.uint8 else NARROW_FLOATS.get(getattr(dtype, "name", None))
-    precision = precision_of(name or "float32")
-    if precision.name == "float32":
-        values = as_float32(values)
-        if finite and kernels.dense.first_nonfinite(values.reshape(-1)) >= 0:
-            require_finite(values)
-        return values, precision
-    values = np.asarray(values)
-    if NARROW_FLOATS.get(values.dtype.name) == precision.name:
-        values = values.view(precision.dtype)
-    if values.dtype != precision.dtype:
-        raise InvalidInput(
-            what=f"{precision.name} codes",
-            expected=np.dtype(precision.dtype).name,
-            actual=values.dtype.name,
-        )
-    return np.require(values, requirements=["C", "A"]), precision
+        dtype = values.dtype if isinstance(values, np.ndarray) else np.dtype(np.float32)
+        name = "e4m3" if dtype == np.uint8 else NARROW_FLOATS.get(dtype.name, "float32")
+    precision = precision_of(name)
+    is_float32 = precision.name == "float32"
+    stored = as_float32(values) if is_float32 else _as_codes(values, precision)
+    if stored.ndim != 2:
+        raise DimensionMismatch(expected=2, actual=stored.ndim, what="dimensions of the array")
+    if is_float32 and finite and kernels.dense.first_nonfinite(stored.reshape(-1)) >= 0:
+        require_finite(stored)
+    return stored, precision
 
 
-def checked_dim(dim, width, precision, codebook, values=False):
+def _as_codes(values: Any, precision: Precision) -> Array:
+    dtype = np.dtype(precision.dtype)
+    try:
+        codes = np.asarray(unmasked(values, "codes"))
+    except (TypeError, ValueError) as error:
+        what = f"{precision.name} codes"
+        raise InvalidInput(what=what, expected=dtype.name, actual=error) from None
+    if NARROW_FLOATS.get(codes.dtype.name) == precision.name:
+        codes = codes.view(dtype)
+    if codes.dtype != dtype:
+        what, actual = f"{precision.name} codes", codes.dtype.name
+        raise InvalidInput(what=what, expected=dtype.name, actual=actual)
+    return np.require(codes, requirements=["C", "A"])
+
+
+def checked_dim(
+    dim: int | None,
+    width: int,
+    precision: Precision,
+    codebook: CodebookLike | None,
+    values: bool = False,
+) -> int:
     """Return the values per token, which is `dim` where it is given and fits."""
     if (codebook is not None) != (precision.name == "pq"):
         expected = "a codebook for pq, and for pq alone"
         raise InvalidInput(what="codebook", expected=expected, actual=precision.name)
+    given = None if dim is None else require_whole(dim, "dim")
     if codebook is not None:
-        expected, actual = codebook.num_subvectors, width
-        found = codebook.embedding_dim
+        expected_width, found = codebook.num_subvectors, codebook.embedding_dim
     else:
-        found = width * precision.per_item if dim is None else dim
-        expected, actual = precision.width(found), width
-    if found != (found if dim is None else dim):
-        raise DimensionMismatch(expected=found, actual=dim, what="values per token")
+        found = width * precision.per_item if given is None else given
+        expected_width = precision.width(found)
+    if given not in (None, found):
+        raise _mismatch(found, given)
     if precision.widest is not None and found > precision.widest:
-        raise DimensionMismatch(
-            expected=f"up to {precision.widest}", actual=found, what="values per token"
-        )
-    if actual != expected and not values:
-        raise DimensionMismatch(expected=expected, actual=actual, what="items per token")
-    return int(found)
+        raise _mismatch(f"up to {precision.widest}", found)
+    if width != expected_width and not values:
+        raise DimensionMismatch(expected=expected_width, actual=width, what="items per token")
+    return found
 
 
-def checked_offsets(offsets, total):
+def checked_offsets(offsets: ArrayLike, total: int) -> Int64Array:
     """Return offsets as int64, ascending from 0 to at most `total`."""
-    offsets = np.asarray(offsets)
-    if offsets.ndim != 1 or len(offsets) == 0 or offsets.dtype.kind not in "ui":
-        raise InvalidInput(what="offsets", expected="documents + 1 numbers", actual=offsets)
-    offsets = np.ascontiguousarray(offsets, np.int64)
+    found = as_integers(offsets, "offsets")
+    if found.ndim != 1 or len(found) == 0:
+        raise InvalidInput(what="offsets", expected="documents + 1 numbers", actual=found)
     # Differences of numbers near 2**63 would wrap around.
-    if offsets[0] < 0 or offsets[-1] > total or np.any(offsets[1:] < offsets[:-1]):
-        raise InvalidInput(what="offsets", expected=f"0 to {total}, ascending", actual=offsets)
-    return offsets
+    if found[0] < 0 or found[-1] > total or np.any(found[1:] < found[:-1]):
+        raise InvalidInput(what="offsets", expected=f"0 to {total}, ascending", actual=found)
+    return np.ascontiguousarray(found, np.int64)
 
 
-def checked_scales(scales, total, precision, finite=True):
+def checked_scales(
+    scales: ArrayLike | None, total: int, precision: Precision, finite: bool = True
+) -> Float32Array | None:
     """Return scales as float32, one per token; None where they are not at hand."""
     if scales is None:
         return None
     if not precision.has_scales:
         known = ", ".join(one.name for one in PRECISIONS.values() if one.has_scales)
         raise InvalidInput(what="scales", expected=f"none but for {known}", actual=precision.name)
-    scales = as_float32(scales)
-    if scales.shape != (total,):
-        raise DimensionMismatch(expected=total, actual=scales.size, what="scales")
+    found = as_float32(scales)
+    if found.shape != (total,):
+        raise DimensionMismatch(expected=total, actual=found.size, what="scales")
     if finite:
-        require_finite(scales)
-    return scales
+        require_finite(found)
+    return found
+
+
+def _mismatch(expected: Any, actual: Any) -> DimensionMismatch:
+    return DimensionMismatch(expected=expected, actual=actual, what="values per token")

@@ -1,104 +1,68 @@
-"""Tokens in one safetensors file, mapped into memory; believes nothing it reads back."""
+"""Tokens in one safetensors file, mapped into memory; nothing in it is believed unchecked."""
 
-import json
-from zlib import crc32
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError
 
-from cgcython.errors import (
-    CodebookMissing,
-    InvalidInput,
-    QuantizationError,
-    StorageCorruption,
-    UnsupportedVersion,
-)
-from cgcython.tensors import read_tensors, write_tensors
+from cgcython import strict_json
+from cgcython.errors import CodebookMissing, InvalidInput
+from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
+from cgcython.tensors.header import NAMES
+from cgcython.token_array.precisions import precision_of
+from cgcython.types import Array, CodebookLike, StrPath
 
-FORMAT, VERSION = "cgcython-tokens", "1"
+if TYPE_CHECKING:
+    from cgcython.token_array.array import TokenArray
 
-MALFORMED = (AttributeError, KeyError, RecursionError, SafetensorError, TypeError, ValueError)
+KIND = FileKind("cgcython-tokens", "1", ("about",))
+ABOUT = {"precision", "dim", "codebook_id"}
 
 
-def save(tokens, path):
+def save(tokens: "TokenArray", path: StrPath) -> None:
     """Write a compact TokenArray."""
-    arrays = {"values": tokens.values, "offsets": tokens.offsets}
+    arrays: dict[str, Array] = {"values": tokens.values, "offsets": tokens.offsets}
     if tokens.scales is not None:
         arrays["scales"] = tokens.scales
-    book = tokens.codebook
-    about = {
-        "precision": tokens.precision,
-        "dim": tokens.dim,
-        "codebook_id": None if book is None else book.codebook_id,
-    }
-    about = json.dumps(about)
-    checksums = {name: _crc(array) for name, array in arrays.items()}
-    checksums["about"] = crc32(about.encode())
-    texts = {"format": FORMAT, "version": VERSION, "about": about, "crc32": json.dumps(checksums)}
-    write_tensors(path, arrays, texts)
+    codebook_id = None if tokens.codebook is None else tokens.codebook.codebook_id
+    about = {"precision": tokens.precision, "dim": tokens.dim, "codebook_id": codebook_id}
+    KIND.write(path, arrays, {"about": strict_json.to_text(about)})
 
 
-def load(kind, path, codebook, verify):
-    """Return the `kind` (TokenArray) of a file, its arrays mapped."""
-    try:
-        arrays, texts = read_tensors(path)
-        about = _checked(arrays, texts, path, verify)
-        codebook_id = about["codebook_id"]
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        SafetensorError,
-    ) as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from None
-    _require_codebook(codebook, codebook_id)
-    try:
+def load(
+    kind: "type[TokenArray]", path: StrPath, codebook: CodebookLike | None, verify: bool
+) -> "TokenArray":
+    """Return the `kind` of a file, its arrays mapped."""
+    with told_as_damage(path):
+        arrays, texts = KIND.read(path, verified=None if verify else ("offsets",))
+        about = strict_json.parse_object(texts["about"])
+        if about.keys() != ABOUT:
+            raise Malformed(f"it says {', '.join(sorted(about)):.60}")
+        arrays = require_arrays(arrays, _forms(about["precision"]))
+    _require_codebook(codebook, about["codebook_id"])
+    with told_as_damage(path):
         return kind(
             arrays["values"],
             arrays["offsets"],
-            str(about["precision"]),
+            about["precision"],
             dim=about["dim"],
             scales=arrays.get("scales"),
             codebook=codebook,
             finite=verify,
         )
-    except (QuantizationError, KeyError, TypeError) as error:
-        raise _damaged(path, error) from None
 
 
-def _checked(arrays, texts, path, verify):
-    if texts.get("format") != FORMAT:
-        raise ValueError(f"its format is {texts.get('format')!r}, not {FORMAT!r}")
-    if texts["version"] != VERSION:
-        reason = f"it has version {texts['version']}, this release reads {VERSION}"
-        raise UnsupportedVersion(where=str(path), reason=reason)
-    if not {"values", "offsets"} <= arrays.keys() <= {"values", "offsets", "scales"}:
-        raise ValueError(f"it holds {', '.join(sorted(arrays)) or 'nothing'}")
-    read = arrays if verify else ["offsets"]
-    found = {name: _crc(arrays[name]) for name in read}
-    _require_same(json.loads(texts["crc32"]), {**found, "about": crc32(texts["about"].encode())})
-    return json.loads(texts["about"])
+def _forms(precision: Any) -> dict[str, ArrayForm]:
+    dtype = NAMES[np.dtype(precision_of(precision).dtype).str]
+    return {
+        "values": ArrayForm(dtype, ("tokens", "items")),
+        "offsets": ArrayForm("I64", ("ends",)),
+        "scales": ArrayForm("F32", ("tokens",), optional=True),
+    }
 
 
-def _require_same(expected, found):
-    for name, checksum in found.items():
-        if expected[name] != checksum:
-            raise ValueError(f"the checksum of {name} differs")
-
-
-def _require_codebook(codebook, codebook_id):
+def _require_codebook(codebook: CodebookLike | None, codebook_id: Any) -> None:
     if codebook_id is not None and codebook is None:
         raise CodebookMissing(codebook_id=codebook_id)
     actual = None if codebook is None else codebook.codebook_id
     if actual != codebook_id:
         raise InvalidInput(what="codebook", expected=codebook_id, actual=actual)
-
-
-def _crc(array):
-    return crc32(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
-
-
-def _damaged(path, reason):
-    return StorageCorruption(where=str(path), reason=reason)

@@ -1,196 +1,277 @@
-"""How a token lies in memory at each precision, and what it costs to get there and back."""
+"""How tokens lie in memory at each precision, and how they get there and back."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 import numpy as np
 
 from cgcython import kernels
-from cgcython.errors import InvalidInput, NonFiniteValue
+from cgcython.checks import require_choice
+from cgcython.errors import NonFiniteValue
 from cgcython.parallel import split_rows
 from cgcython.token_array import lookup
+from cgcython.types import Array, CodebookLike, Float32Array
 
-SLAB = 4096  # tokens turned at a time
+SLAB = 4096  # tokens transformed at a time
 
 
-@dataclass(frozen=True)
-class Precision:
+class Precision(ABC):
     """One way to store tokens: `dtype` items of `per_item` values each, of at most `widest`.
 
-    `encode(values, codes, scales)` returns the flat index of the first value that is not finite,
-    or -1; `decode(codes, scales, values)` undoes it; `norms(codes, tokens, scales, out)` writes
-    what MaxSim multiplies the products of some codes of a TokenArray with. Those without scales
-    are given None.
+    Some have a scale for each token; the others have None in its place.
     """
 
-    name: str
-    dtype: type
-    per_item: int = 1
-    has_scales: bool = False
-    encode: Callable | None = None
-    decode: Callable | None = None
-    norms: Callable | None = None
-    widest: int | None = None
+    name: ClassVar[str]
+    dtype: ClassVar[type[np.generic]]
+    per_item: ClassVar[int] = 1
+    has_scales: ClassVar[bool] = False
+    widest: ClassVar[int | None] = None
 
-    def width(self, dim):
+    def width(self, dim: int) -> int:
         """Return the items per token of `dim` values."""
         return -(-dim // self.per_item)
 
+    @abstractmethod
+    def encode(
+        self, values: Float32Array, codebook: CodebookLike | None, num_threads: int
+    ) -> tuple[Array, Float32Array | None]:
+        """Return (codes, scales or None) of tokens [n, dim]; raises NonFiniteValue."""
 
-def _float32():
-    def norms(values, tokens, scales, out):
-        kernels.maxsim.inverse_norms(values, out)
+    @abstractmethod
+    def decode(
+        self,
+        codes: Array,
+        scales: Float32Array | None,
+        dim: int,
+        codebook: CodebookLike | None,
+        num_threads: int,
+    ) -> Float32Array:
+        """Return the tokens [n, dim] of codes; without scales each counts as 1."""
 
-    return Precision("float32", np.float32, norms=norms)
+    @abstractmethod
+    def write_norms(
+        self,
+        codes: Array,
+        scales: Float32Array | None,
+        dim: int,
+        codebook: CodebookLike | None,
+        out: Float32Array,
+    ) -> None:
+        """Write what MaxSim multiplies the products of some codes with: one over their length."""
 
 
-def _bfloat16():
-    def encode(values, codes, scales):
+class _Float32(Precision):
+    name, dtype = "float32", np.float32
+
+    def encode(
+        self, values: Float32Array, codebook: object, num_threads: int
+    ) -> tuple[Array, None]:
+        return values, None
+
+    def decode(
+        self, codes: Array, scales: object, dim: int, codebook: object, num_threads: int
+    ) -> Float32Array:
+        return codes
+
+    def write_norms(
+        self, codes: Array, scales: object, dim: int, codebook: object, out: Float32Array
+    ) -> None:
+        kernels.maxsim.inverse_norms(codes, out)
+
+
+class _ProductQuantization(Precision):
+    name, dtype = "pq", np.uint8
+
+    def encode(
+        self, values: Float32Array, codebook: CodebookLike | None, num_threads: int
+    ) -> tuple[Array, None]:
+        return _given(codebook).encode(values, num_threads=num_threads), None
+
+    def decode(
+        self,
+        codes: Array,
+        scales: object,
+        dim: int,
+        codebook: CodebookLike | None,
+        num_threads: int,
+    ) -> Float32Array:
+        values: Float32Array = _given(codebook).decode(codes, num_threads=num_threads)
+        return values
+
+    def write_norms(
+        self,
+        codes: Array,
+        scales: object,
+        dim: int,
+        codebook: CodebookLike | None,
+        out: Float32Array,
+    ) -> None:
+        kernels.maxsim_pq.inverse_norms(lookup.squares(_given(codebook)), codes, out)
+
+
+class _ByRows(Precision):
+    """A precision whose tokens are coded one by one, by `encode_rows` and `decode_rows`.
+
+    Both are given scales where the precision has them. `encode_rows` returns the flat index of the
+    first value that is not finite, or -1.
+    """
+
+    def encode(
+        self, values: Float32Array, codebook: object, num_threads: int
+    ) -> tuple[Array, Float32Array | None]:
+        codes = np.empty((len(values), self.width(values.shape[1])), self.dtype)
+        scales = np.empty(len(values) if self.has_scales else 0, np.float32)
+
+        def encode_range(start: int, stop: int) -> None:
+            rows = slice(start, stop)
+            first = self.encode_rows(values[rows], codes[rows], scales[rows])
+            if first >= 0:
+                index = start * values.shape[1] + first
+                raise NonFiniteValue(index=index, value=float(values.flat[index]))
+
+        if codes.size:
+            split_rows(encode_range, len(values), num_threads)
+        return codes, scales if self.has_scales else None
+
+    def decode(
+        self,
+        codes: Array,
+        scales: Float32Array | None,
+        dim: int,
+        codebook: object,
+        num_threads: int,
+    ) -> Float32Array:
+        values = np.empty((len(codes), dim), np.float32)
+        factors = np.ones(len(codes), np.float32) if scales is None else scales
+
+        def decode_range(start: int, stop: int) -> None:
+            rows = slice(start, stop)
+            self.decode_rows(codes[rows], factors[rows], values[rows])
+
+        if values.size:
+            split_rows(decode_range, len(values), num_threads)
+        return values
+
+    @abstractmethod
+    def encode_rows(self, values: Float32Array, codes: Array, scales: Float32Array) -> int: ...
+
+    @abstractmethod
+    def decode_rows(self, codes: Array, scales: Float32Array, values: Float32Array) -> None: ...
+
+
+class _BFloat16(_ByRows):
+    name, dtype = "bfloat16", np.uint16
+
+    def encode_rows(self, values: Float32Array, codes: Array, scales: object) -> int:
         return kernels.maxsim_bf16.encode(values.reshape(-1), codes.reshape(-1))
 
-    def decode(codes, scales, values):
+    def decode_rows(self, codes: Array, scales: object, values: Float32Array) -> None:
         kernels.maxsim_bf16.decode(codes.reshape(-1), values.reshape(-1))
 
-    def norms(codes, tokens, scales, out):
+    def write_norms(
+        self, codes: Array, scales: object, dim: int, codebook: object, out: Float32Array
+    ) -> None:
         kernels.maxsim_bf16.inverse_norms(codes, out)
 
-    return Precision("bfloat16", np.uint16, 1, False, encode, decode, norms)
 
+class _E4M3(_ByRows):
+    name, dtype, has_scales = "e4m3", np.uint8, True
 
-def _e4m3():
-    def encode(values, codes, scales):
+    def encode_rows(self, values: Float32Array, codes: Array, scales: Float32Array) -> int:
         return kernels.e4m3.encode_rows(values, codes, scales)
 
-    def decode(codes, scales, values):
+    def decode_rows(self, codes: Array, scales: Float32Array, values: Float32Array) -> None:
         kernels.e4m3.decode_rows(codes, scales, values)
 
-    def norms(codes, tokens, scales, out):
+    def write_norms(
+        self, codes: Array, scales: object, dim: int, codebook: object, out: Float32Array
+    ) -> None:
         kernels.maxsim.inverse_norms_codes(codes, out)
 
-    return Precision("e4m3", np.uint8, 1, True, encode, decode, norms)
+
+class _Integers(_ByRows):
+    """Integers of `bits` bits each."""
+
+    bits: ClassVar[int]
+    widest = 4096
+
+    def write_norms(
+        self,
+        codes: Array,
+        scales: Float32Array | None,
+        dim: int,
+        codebook: object,
+        out: Float32Array,
+    ) -> None:
+        kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), self.bits, dim, scales, out)
 
 
-def _int8():
-    def encode(values, codes, scales):
+class _Int8(_Integers):
+    name, dtype, has_scales, bits = "int8", np.int8, True, 8
+
+    def encode_rows(self, values: Float32Array, codes: Array, scales: Float32Array) -> int:
         return kernels.maxsim_integers.encode_rows(values, 8, codes.view(np.uint8), scales)
 
-    def decode(codes, scales, values):
+    def decode_rows(self, codes: Array, scales: Float32Array, values: Float32Array) -> None:
         kernels.maxsim_integers.decode_rows(codes.view(np.uint8), 8, scales, values)
 
-    return _whole_numbers("int8", np.int8, 8, encode, decode)
 
+class _Transformed(_Integers):
+    """So few bits have one step for all dimensions, which suits tokens that are transformed."""
 
-def _turned(name, bits):
-    """Codes of so few bits are of turned tokens: no dimension is too small for their one step."""
+    dtype, has_scales = np.uint8, True
 
-    def encode(values, codes, scales):
+    def encode_rows(self, values: Float32Array, codes: Array, scales: Float32Array) -> int:
         found = kernels.dense.first_nonfinite(values.reshape(-1))
         for start in range(0, len(values) if found < 0 else 0, SLAB):
             rows = slice(start, start + SLAB)
-            turned = turn(values[rows])
-            kernels.maxsim_integers.encode_rows(turned, bits, codes[rows], scales[rows])
+            some = hadamard(values[rows])
+            kernels.maxsim_integers.encode_rows(some, self.bits, codes[rows], scales[rows])
         return found
 
-    def decode(codes, scales, values):
-        kernels.maxsim_integers.decode_rows(codes, bits, scales, values)
+    def decode_rows(self, codes: Array, scales: Float32Array, values: Float32Array) -> None:
+        kernels.maxsim_integers.decode_rows(codes, self.bits, scales, values)
         kernels.dense.turn_rows(values, values, True)
 
-    return _whole_numbers(name, np.uint8, bits, encode, decode)
+
+class _Int4(_Transformed):
+    name, per_item, bits = "int4", 2, 4
 
 
-def turn(tokens):
-    """Return the tokens that the codes of int4 and int2 are of, and that a query is met as."""
-    turned = np.empty_like(tokens)
-    kernels.dense.turn_rows(tokens, turned)
-    return turned
+class _Int2(_Transformed):
+    name, per_item, bits = "int2", 4, 2
 
 
-def _sign():
-    def encode(values, codes, scales):
+class _Sign(_Integers):
+    name, dtype, per_item, bits = "sign", np.uint8, 8, 1
+
+    def encode_rows(self, values: Float32Array, codes: Array, scales: object) -> int:
         return kernels.bits.pack_rows(values, 0.0, codes)
 
-    def decode(codes, scales, values):
+    def decode_rows(self, codes: Array, scales: object, values: Float32Array) -> None:
         kernels.bits.unpack_rows(codes, values)
 
-    return _whole_numbers("sign", np.uint8, 1, encode, decode)
+
+_KINDS = (_Float32, _BFloat16, _E4M3, _Int8, _Int4, _Int2, _Sign, _ProductQuantization)
+PRECISIONS: dict[str, Precision] = {kind.name: kind() for kind in _KINDS}
 
 
-def _whole_numbers(name, dtype, bits, encode, decode):
-
-    def norms(codes, tokens, scales, out):
-        kernels.maxsim_integers.inverse_norms(codes.view(np.uint8), bits, tokens.dim, scales, out)
-
-    return Precision(name, dtype, 8 // bits, bits > 1, encode, decode, norms, widest=4096)
-
-
-def _pq():
-    def norms(codes, tokens, scales, out):
-        kernels.maxsim_pq.inverse_norms(lookup.squares(tokens.codebook), codes, out)
-
-    return Precision("pq", np.uint8, norms=norms)
-
-
-PRECISIONS = {
-    one.name: one
-    for one in (
-        _float32(),
-        _bfloat16(),
-        _e4m3(),
-        _int8(),
-        _turned("int4", 4),
-        _turned("int2", 2),
-        _sign(),
-        _pq(),
-    )
-}
-
-
-def precision_of(name):
+def precision_of(name: object) -> Precision:
     """Return the Precision of a name; raises InvalidInput."""
-    if not isinstance(name, str) or name not in PRECISIONS:
-        raise InvalidInput(what="precision", expected=", ".join(PRECISIONS), actual=name)
-    return PRECISIONS[name]
+    return PRECISIONS[require_choice(name, "precision", PRECISIONS)]
 
 
-def encode(values, precision, codebook=None, num_threads=1):
-    """Return (codes, scales or None) of float32 tokens [n, dim]; raises NonFiniteValue."""
-    if precision.name == "pq":
-        return codebook.encode(values, num_threads=num_threads), None
-    codes = np.empty((len(values), precision.width(values.shape[1])), precision.dtype)
-    scales = np.empty(len(values), np.float32) if precision.has_scales else None
+def hadamard(tokens: Float32Array) -> Float32Array:
+    """Return the transformed tokens that codes of int4 and int2 are of.
 
-    def encode_range(start, stop):
-        rows = slice(start, stop)
-        first = precision.encode(
-            values[rows], codes[rows], scales[rows] if scales is not None else None
-        )
-        if first >= 0:
-            index = start * values.shape[1] + first
-            raise NonFiniteValue(index=index, value=float(values.flat[index]))
-
-    if codes.size:
-        split_rows(encode_range, len(values), num_threads)
-    return codes, scales
+    A query that meets such codes is transformed too.
+    """
+    transformed = np.empty_like(tokens)
+    kernels.dense.turn_rows(tokens, transformed)
+    return transformed
 
 
-def decode(codes, scales, dim, precision, codebook=None, num_threads=1):
-    """Return the float32 tokens [n, dim] of codes; without scales each counts as 1."""
-    if precision.name == "float32":
-        return codes
-    if precision.name == "pq":
-        return codebook.decode(codes, num_threads=num_threads)
-    values = np.empty((len(codes), dim), np.float32)
-    if scales is None and precision.has_scales:
-        scales = np.ones(len(codes), np.float32)
-
-    def decode_range(start, stop):
-        rows = slice(start, stop)
-        precision.decode(codes[rows], _part(scales, rows), values[rows])
-
-    if values.size:
-        split_rows(decode_range, len(codes), num_threads)
-    return values
-
-
-def _part(scales, rows):
-    return None if scales is None else scales[rows]
+def _given(codebook: CodebookLike | None) -> Any:
+    """Return the codebook that a TokenArray of precision `pq` always has."""
+    assert codebook is not None
+    return codebook

@@ -13,7 +13,7 @@ from mutations import mutated
 from safetensors import SafetensorError
 from safetensors.numpy import load, load_file, save
 
-from cgcython import InvalidInput
+from cgcython import InvalidInput, StorageCorruption
 from cgcython.tensors import (
     Malformed,
     from_bytes,
@@ -262,9 +262,19 @@ def test_a_mapped_file_that_was_cut_short_is_told_before_it_is_read(tmp_path):
     part = np.asarray(found["codes"])[1:, ::2]
     require_whole(part)
     os.truncate(tmp_path / "a", 100)
-    with pytest.raises(Malformed, match=r"cut short to 100 of \d+ bytes"):
+    with pytest.raises(StorageCorruption, match=r"a is damaged: .* cut short to 100 of \d+ bytes"):
         require_whole(part)
     require_whole(ARRAYS["codes"])
+
+
+def test_a_map_of_part_of_a_file_is_whole_while_the_file_reaches_so_far(tmp_path):
+    (tmp_path / "a").write_bytes(bytes(20_000))
+    part = np.memmap(tmp_path / "a", np.uint8, "r", offset=9_000, shape=(1_000,))
+    os.truncate(tmp_path / "a", 10_000)
+    require_whole(part)
+    os.truncate(tmp_path / "a", 9_999)
+    with pytest.raises(StorageCorruption, match="cut short"):
+        require_whole(part)
 
 
 def test_the_golden_files_of_the_library_agree():

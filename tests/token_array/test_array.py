@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from tensor_stand_in import Tensor, needing_gradient
 
-from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, TokenArray, TokenEmbeddings
+from cgcython import (
+    DimensionMismatch,
+    InvalidInput,
+    NonFiniteValue,
+    QuantizationError,
+    TokenArray,
+    TokenEmbeddings,
+)
 
 F32 = np.float32
 
@@ -176,3 +183,34 @@ def test_what_late_interaction_models_return_is_taken():
 def test_matrices_of_another_kind_are_refused():
     with pytest.raises(InvalidInput, match="bfloat16 codes: expected uint16, got float32"):
         TokenArray(np.zeros((2, 4), F32), [0, 2], "bfloat16")
+
+
+ODD = [
+    lambda: TokenArray.from_list(5),
+    lambda: TokenArray.from_list([[[1.0]], [[1.0, 2.0]]]),
+    lambda: TokenArray.from_list(["token"]),
+    lambda: TokenArray.from_padded([[[1.0]]], [0.5]),
+    lambda: TokenArray.from_padded([[[1.0]]], "1"),
+    lambda: TokenArray([1.0], [0, 1]),
+    lambda: TokenArray([[1.0]], None),
+    lambda: TokenArray([[1.0]], [[0, 1]]),
+    lambda: TokenArray([[1.0]], [-(2**63), 2**63 - 1]),
+    lambda: TokenArray([[1], [1, 2]], [0, 1], "e4m3"),
+    lambda: TokenArray([[1.0]], [0, 1], 7),
+    lambda: TokenArray([[1.0]], [0, 1], dim="1"),
+    lambda: TokenArray([[1.0]], [0, 1], scales=[1.0]),
+    lambda: TokenArray(np.zeros((1, 1), np.uint8), [0, 1], scales="ab"),
+    lambda: array().take("ab"),
+    lambda: array().take(None),
+    lambda: array().quantize(None),
+    lambda: array().quantize("pq"),
+    lambda: array().quantize("int8", num_threads=0),
+    lambda: array().quantize("e4m3").dequantize(num_threads="two"),
+    lambda: array().with_screen(num_threads=-1),
+]
+
+
+@pytest.mark.parametrize("call", ODD)
+def test_odd_arguments_are_named(call):
+    with pytest.raises(QuantizationError):
+        call()

@@ -33,6 +33,15 @@ def test_lists_of_any_kind_are_documents(kind):
     assert TokenArray.from_arrow(pa.chunked_array([column[:1], column[1:]])) == TOKENS
 
 
+@pytest.mark.parametrize("kind", TYPES.values(), ids=TYPES)
+@pytest.mark.parametrize("other", [None, [[None, 1.0]], [[np.nan, 1.0]], []])
+def test_what_lies_outside_a_slice_does_not_matter(kind, other):
+    documents = [[np.float16(row).tolist() for row in one] for one in DOCUMENTS]
+    whole = pa.array([other, *documents, other], kind)
+    assert TokenArray.from_arrow(whole[1:4]) == TOKENS
+    assert TokenArray.from_arrow(whole[1:1]) == TOKENS[:0]
+
+
 def test_documents_of_one_length_are_taken():
     kind = pa.list_(pa.list_(pa.float32(), 2), 3)
     column = pa.array(np.arange(18.0).reshape(3, 3, 2).tolist(), kind)
@@ -64,8 +73,10 @@ def test_both_ways_share_the_memory():
         pa.array([None, [[1.0]]]),
         pa.array([[None, [1.0]]]),
         pa.array([[[1.0, None]]]),
+        [[[1.0]]],
+        None,
     ],
-    ids=lambda column: str(column.type) + " " + str(column.null_count),
+    ids=lambda column: repr(column)[-40:],
 )
 def test_other_columns_are_refused(column):
     with pytest.raises(InvalidInput, match="arrow column"):

@@ -1,6 +1,7 @@
 """Token files: mapped, whole, and nothing believed that they say."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from cgcython import (
     UnsupportedVersion,
     max_sim_batch,
 )
+from cgcython.errors import FileUnavailable
 from cgcython.tensors import read_tensors
-from cgcython.token_array import PRECISIONS
+from cgcython.token_array import PRECISIONS, files
 
 F32 = np.float32
 RNG = np.random.default_rng(5)
@@ -111,29 +113,81 @@ HOSTILE = {
     "another array": ({"more": np.zeros(3)}, {}),
     "one-dimensional values": ({"values": np.zeros(480, np.uint8)}, {}),
     "values of another type": ({"values": np.zeros((30, 16), np.int64)}, {}),
+    "signed values": ({"values": np.zeros((30, 16), np.int8)}, {}),
     "offsets beyond the values": ({"offsets": np.array([0, 31])}, {}),
     "offsets that descend": ({"offsets": np.array([0, 9, 3])}, {}),
     "offsets that are not whole": ({"offsets": np.zeros(2)}, {}),
+    "unsigned offsets": ({"offsets": np.zeros(2, np.uint64)}, {}),
+    "no offsets": ({"offsets": np.zeros(0, np.int64)}, {}),
+    "offsets near the end of int64": ({"offsets": np.array([-(2**63), 2**63 - 1])}, {}),
     "too few scales": ({"scales": np.ones(29, F32)}, {}),
+    "scales of float64": ({"scales": np.ones(30)}, {}),
     "another dimension": ({}, {"dim": 17}),
     "a dimension below zero": ({}, {"dim": -16}),
     "a dimension in words": ({}, {"dim": "16"}),
-    "another precision": ({}, {"precision": "pq"}),
+    "a dimension that is true": ({}, {"dim": True}),
+    "another precision": ({}, {"precision": "bfloat16"}),
     "no precision": ({}, {"precision": None}),
     "a list for a precision": ({}, {"precision": ["e4m3"]}),
+    "more facts": ({}, {"more": 1}),
 }
 
 
 @pytest.mark.parametrize(("arrays", "about"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_files_are_refused(path, monkeypatch, arrays, about):
+def test_hostile_files_are_refused(path, arrays, about):
     tokens("e4m3").save(path)
     found, texts = read_tensors(path)
     arrays = {name: one for name, one in {**found, **arrays}.items() if one is not None}
-    texts = {**texts, "about": json.dumps({**json.loads(texts["about"]), **about})}
-    save_file({name: np.array(one) for name, one in arrays.items()}, path, texts)
-    monkeypatch.setattr("cgcython.token_array.files._require_same", lambda *_: None)
-    with pytest.raises(StorageCorruption, match=str(path)):
+    about = {**json.loads(texts["about"]), **about}
+    files.KIND.write(path.with_name("hostile"), arrays, {"about": json.dumps(about)})
+    with pytest.raises(StorageCorruption, match="hostile"):
+        TokenArray.load(path.with_name("hostile"))
+
+
+@pytest.mark.parametrize("about", ["[1]", "[" * 50_000, "{}", "NaN"], ids=lambda text: text[:9])
+def test_facts_that_are_no_object_are_refused(path, about):
+    arrays = {"values": np.zeros((1, 2), F32), "offsets": np.array([0, 1])}
+    files.KIND.write(path, arrays, {"about": about})
+    with pytest.raises(StorageCorruption, match=path.name):
         TokenArray.load(path)
+
+
+def test_codes_without_a_codebook_are_no_file_of_tokens(path):
+    arrays = {"values": np.zeros((1, 8), np.uint8), "offsets": np.array([0, 1])}
+    about = {"precision": "pq", "dim": 16, "codebook_id": None}
+    files.KIND.write(path, arrays, {"about": json.dumps(about)})
+    with pytest.raises(StorageCorruption, match="codebook"):
+        TokenArray.load(path)
+
+
+def test_a_mapped_file_that_was_cut_short_is_told(path):
+    array = tokens("e4m3")
+    array.save(path)
+    loaded = TokenArray.load(path)
+    os.truncate(path, path.stat().st_size - 1)
+    for call in (
+        loaded.compact,
+        loaded.dequantize,
+        lambda: max_sim_batch(np.ones((1, 16)), loaded),
+    ):
+        with pytest.raises(StorageCorruption, match="cut short"):
+            call()
+
+
+def test_a_file_that_is_not_there_is_named(path):
+    with pytest.raises(FileUnavailable, match=path.name):
+        TokenArray.load(path)
+
+
+def test_equal_tokens_have_equal_bytes(path):
+    for name in ("one", "two"):
+        tokens_of(7).save(path.with_name(name))
+    assert path.with_name("one").read_bytes() == path.with_name("two").read_bytes()
+
+
+def tokens_of(seed):
+    values = np.random.default_rng(seed).standard_normal((9, 4)).astype(F32)
+    return TokenArray(values, [0, 4, 9]).quantize("int4")
 
 
 def test_a_number_that_is_not_finite_is_never_matched(path):
