@@ -173,7 +173,9 @@ class Embedder:
         object.__setattr__(self, "model_id", ModelId.parse(self.model_id))
         dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
         object.__setattr__(self, "dimension", dimension)
-        object.__setattr__(self, "method", QuantizationMethod(self.method))
+        if not isinstance(self.method, QuantizationMethod):
+            method = QuantizationMethod(require_instance(self.method, str, "method"))
+            object.__setattr__(self, "method", method)
 
 
 class Profile(Mapping[ModelId, Embedder]):

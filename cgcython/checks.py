@@ -77,8 +77,11 @@ def iterated(values: object, what: str, expected: str = "a collection") -> Itera
 
 
 def require_items(values: object, what: str, expected: str = "a collection") -> list[Any]:
-    """Return what `iterated` does, in a list."""
-    return list(iterated(values, what, expected))
+    """Return what `iterated` does, in a list; raises InvalidInput for more than memory holds."""
+    try:
+        return list(iterated(values, what, expected))
+    except MemoryError:
+        raise InvalidInput(what=what, expected=expected, actual=_shown(values)) from None
 
 
 def require_progress(progress: object) -> None:

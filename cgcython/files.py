@@ -42,13 +42,8 @@ def written_whole(path: StrPath) -> Iterator[Path]:
     b'bytes'
     """
     path = as_path(path)
-    if not path.name or path.is_dir() or (path.exists() and not path.is_file()):
-        raise FileUnavailable(path=path, reason="it is no regular file, and is not replaced")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Writers of files tell the format by its suffix.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = _beside(path)
     try:
-        _create(temporary, path)
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
@@ -61,6 +56,22 @@ def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
     """Write bytes, or several one after the other, as `written_whole` does."""
     with written_whole(path) as temporary, open(temporary, "wb") as file:
         file.writelines(data if isinstance(data, list) else [data])
+
+
+def _beside(path: Path) -> Path:
+    """Return a new, empty file beside a path; raises FileUnavailable where none can be."""
+    # Writers of files tell the format by its suffix.
+    try:
+        if not path.name or path.is_dir() or (path.exists() and not path.is_file()):
+            raise FileUnavailable(path=path, reason="it is no regular file, and is not replaced")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+        _create(temporary, path)
+    except OSError as error:
+        if isinstance(error, FileUnavailable):
+            raise
+        raise FileUnavailable(path=path, reason=error.strerror) from error
+    return temporary
 
 
 def _create(temporary: Path, path: Path) -> None:

@@ -12,6 +12,7 @@ from cgcython import strict_json, tensors
 from cgcython.base import ModelId
 from cgcython.checks import require_real
 from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
+from cgcython.files import as_path
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
 from cgcython.tensors import ArrayForm, Malformed, require_arrays, told_as_damage
 from cgcython.types import BytesLike, Float32Array, StrPath
@@ -43,7 +44,7 @@ def train_command(path: StrPath) -> str | None:
     >>> train_command("models/pq8_codebooks/Code_codebook.safetensors")
     'cgcython train E7 --input E7=train.npy --models models'
     """
-    path = Path(path)
+    path = as_path(path)
     if path.parent.name != FOLDER:
         return None
     try:
@@ -116,7 +117,7 @@ def from_bytes(
 def read(path: StrPath) -> bytes:
     """Return the bytes of a codebook file. Raises CodebookMissing or CodebookCorrupt."""
     try:
-        return Path(path).read_bytes()
+        return as_path(path).read_bytes()
     except FileNotFoundError:
         raise CodebookMissing(path=str(path), command=train_command(path)) from None
     except OSError as error:

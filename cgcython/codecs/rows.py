@@ -34,7 +34,8 @@ def numbered(documents: Any) -> Any:
     if isinstance(documents, TokenArray):
         documents.require_values()
         return documents
-    if isinstance(documents, (list, tuple, np.ndarray)):
+    has_rows = isinstance(documents, np.ndarray) and documents.ndim > 0
+    if has_rows or isinstance(documents, (list, tuple)):
         return documents
     return [as_tokens(one).copy() for one in iterated(documents, "documents")]
 

@@ -192,7 +192,8 @@ class SparseCodec(Codec):
 
     def require_sparse(self, nnz: int) -> None:
         """Raise SparseTooDense for more non-zeros than the method is made for."""
-        if require_whole(nnz, "nnz") * 100 > self.dim * MAX_PERCENT:
+        nnz = require_whole(nnz, "nnz")
+        if nnz * 100 > self.dim * MAX_PERCENT:
             percent = 100 * nnz / self.dim
             raise SparseTooDense(
                 expected_sparsity=MAX_PERCENT, nnz=nnz, total=self.dim, actual_pct=percent

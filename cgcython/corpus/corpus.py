@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cgcython.arrays import unmasked
 from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
@@ -152,7 +153,7 @@ class MemoryIds:
     """The 16-byte ids of memories, given or made from row numbers."""
 
     def __init__(self, count: int, given: Array | None = None) -> None:
-        self._given = None if given is None else _as_bytes(given)
+        self._given = None if given is None else _as_bytes(np.asarray(unmasked(given, IDS)))
         self._count = count if self._given is None else len(self._given)
         if self._count < count:
             raise InvalidInput(what=IDS, expected=f"{count} ids", actual=self._count)

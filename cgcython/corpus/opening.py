@@ -54,7 +54,7 @@ def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = N
                     columns[target] = _column(target, parts, chosen)
         except QuantizationError as error:
             if not isinstance(one, Mapping):
-                error.add_note(f"({os.fspath(one)})")
+                error.add_note(f"({one!s:.200})")
             raise
     return Corpus(columns, ids, chosen, origins)
 

@@ -145,9 +145,8 @@ class Codes(Exact):
         if self.inputs is InputKind.SPARSE:
             indptr, indices, weights, _ = documents
             originals = [(indices[a:b], weights[a:b]) for a, b in pairwise(indptr)]
-        pairs = zip(originals, decoded)
-        losses = np.array([self.codec.loss(*pair) for pair in pairs], np.float64)
-        return np.maximum(losses, 0.0)  # rounding may go below zero
+        losses = [self.codec.loss(*pair) for pair in zip(originals, decoded)]
+        return np.array(losses, np.float64).clip(0)  # rounding may go below zero
 
 
 class Stored(Codes):

@@ -10,7 +10,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_float32, as_integers, as_matrix, as_vector
-from cgcython.checks import require_whole
+from cgcython.checks import require_items, require_whole
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.pq_tables import DistanceTables, TableMaker
 from cgcython.errors import InvalidInput
@@ -248,12 +248,9 @@ def _as_ids(among: Any) -> Int64Array:
     """Return the ids of any collection as an array; what no id can be is left out."""
     if isinstance(among, np.ndarray):
         return as_integers(among, "among")
-    try:
-        numbers = list(among)
-        if all(isinstance(one, (int, np.integer)) for one in numbers):
-            numbers = [one for one in map(whole_number, numbers) if SIGNED.min <= one <= SIGNED.max]
-    except TypeError:
-        raise InvalidInput(what="among", expected="a collection of ids", actual=among) from None
+    numbers = require_items(among, "among", "a collection of ids")
+    if all(isinstance(one, (int, np.integer)) for one in numbers):
+        numbers = [one for one in map(whole_number, numbers) if SIGNED.min <= one <= SIGNED.max]
     return as_integers(numbers, "among")
 
 

@@ -6,7 +6,7 @@ little that its rank, which takes a pass over all scores, seldom has to be count
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -30,13 +30,13 @@ class Ranking(NamedTuple):
     `keys` ascend, or `find` returns the row of each of some keys and whether it has one.
     """
 
-    keys: KeyArray  # [n]
+    keys: Array  # [n]: of records, or anything else that ascends
     scores: Array  # [n]
     weight: float = 1.0
     find: Find | None = None
 
 
-def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[bytes]:
+def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]:
     """Return the keys of the k best by their sum of weight / (60 + rank) over rankings, best first.
 
     Ranks count from 1, and equal scores share one; a ranking without a document adds nothing to
@@ -65,7 +65,7 @@ def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[byte
     if missing.any():
         each(count, range(len(tops)), num_threads)
     order = (-parts.sum(axis=0)).argsort(kind="stable")[:k]
-    found: list[bytes] = keys[order].tolist()
+    found: list[Any] = keys[order].tolist()
     return found
 
 

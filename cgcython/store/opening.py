@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
 from cgcython.files import as_path
@@ -34,7 +36,7 @@ def open_files(
     Raises StoreUnavailable and StorageCorruption.
     """
     path = as_path(path)
-    if not rocksdb.exists(path):
+    if not _exists(path):
         if read_only or not create:
             raise StoreUnavailable(path=path, reason="there is no store; check the path")
         rocksdb.create(path, meta_of(Profile.named(profile)))
@@ -47,6 +49,13 @@ def open_files(
     except BaseException:
         files.close()
         raise
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return rocksdb.exists(path)
+    except OSError as error:
+        raise StoreUnavailable(path=path, reason=error.strerror) from error
 
 
 def meta_of(profile: Profile) -> dict[bytes, bytes]:

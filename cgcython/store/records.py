@@ -9,6 +9,7 @@ from uuid import UUID
 
 from cgcython.base import Profile, ProfileName
 from cgcython.checks import require_choice
+from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
@@ -132,7 +133,7 @@ class RecordStore(GenerationWriter):
         Writes may go on meanwhile. The copy is a store: to restore it, open it, or copy it to
         where the damaged one was.
         """
-        self._files.backup(path)
+        self._files.backup(as_path(path))
 
     def compact(self) -> int:
         """Rewrite the files without what was replaced or deleted, and return the bytes freed."""
