@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from cgcython.arrays import as_matrix
 from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import CodebookCorrupt, InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.tensors import told_as_damage
 from cgcython.types import ArrayLike, Float32Array, StrPath
 
 PQ8C_PARTS, PQ8C_VERSION = 8, 1
@@ -39,6 +41,8 @@ def from_faiss(quantizer: Any) -> PQ8Codebook:
     if not isinstance(product, faiss.ProductQuantizer) or product.nbits != 8:
         actual = type(shown).__name__
         raise _refused("a faiss ProductQuantizer or IndexPQ of 8-bit codes", actual)
+    if not getattr(shown, "is_trained", True):
+        raise _refused("a trained index", "one that is not")
     centroids = faiss.vector_to_array(product.centroids)
     return PQ8Codebook(
         centroids.reshape(product.M, NUM_CENTROIDS, product.dsub), rotation, mean, {"from": "faiss"}
@@ -53,6 +57,8 @@ def _faiss_rotation(index: Any) -> tuple[Float32Array, Float32Array]:
     transform = faiss.downcast_VectorTransform(index.chain.at(0))
     if not isinstance(transform, faiss.LinearTransform):
         raise _refused("a linear transform", type(transform).__name__)
+    if transform.A.size() != transform.d_out * transform.d_in:
+        raise _refused("a trained transform", "one that is not")
     rows = faiss.vector_to_array(transform.A).reshape(transform.d_out, transform.d_in)
     rotation = _orthonormal(rows.T)
     mean = np.zeros(transform.d_in, np.float32)
@@ -69,6 +75,7 @@ def to_faiss(codebook: PQ8Codebook) -> Any:
     """
     import faiss
 
+    _require_codebook(codebook)
     index = faiss.IndexPQ(codebook.width, codebook.num_subvectors, 8)
     faiss.copy_array_to_vector(codebook.centroids.ravel(), index.pq.centroids)
     index.is_trained = True
@@ -88,9 +95,9 @@ def from_nanopq(quantizer: Any) -> PQ8Codebook:
     Raises InvalidInput for any other kind.
     """
     rotation = getattr(quantizer, "R", None)
-    product = quantizer if rotation is None else quantizer.pq
+    product: Any = quantizer if rotation is None else getattr(quantizer, "pq", None)
     kind = getattr(product, "Ks", None), getattr(product, "metric", None)
-    if kind != (NUM_CENTROIDS, "l2") or product.codewords is None:
+    if kind != (NUM_CENTROIDS, "l2") or getattr(product, "codewords", None) is None:
         raise _refused(f"a fitted nanopq quantizer, Ks={NUM_CENTROIDS}, metric l2", kind)
     mean = None
     if rotation is not None:
@@ -106,6 +113,7 @@ def to_nanopq(codebook: PQ8Codebook) -> Any:
     """
     import nanopq
 
+    _require_codebook(codebook)
     centroids = codebook.centroids
     if codebook.rotation is None or codebook.mean is None:
         return _fitted(nanopq.PQ(codebook.num_subvectors, NUM_CENTROIDS, verbose=False), centroids)
@@ -143,19 +151,24 @@ def from_pq8c(path: StrPath) -> PQ8Codebook:
     if len(data) != expected:
         raise _damaged(path, f"it holds {len(data)} bytes, its header asks for {expected}")
     centroids = np.frombuffer(data, "<f4", offset=_PQ8C.size)
-    if not np.isfinite(centroids).all():
-        raise _damaged(path, "it holds numbers that are not finite")
     shaped = centroids.reshape(PQ8C_PARTS, NUM_CENTROIDS, -1)
-    return PQ8Codebook(shaped, metadata={"from": "PQ8C", "pq8c_id": number})
+    with told_as_damage(path, CodebookCorrupt):
+        return PQ8Codebook(shaped, metadata={"from": "PQ8C", "pq8c_id": number})
 
 
 def _orthonormal(given: ArrayLike) -> Float32Array:
-    rotation = np.ascontiguousarray(given, np.float32)
+    rotation = as_matrix(given)
     wide = rotation.astype(np.float64)
     error = float(np.abs(wide.T @ wide - np.eye(wide.shape[1])).max())
     if not error <= ORTHONORMAL:
         raise _refused("a rotation with orthonormal columns", f"one off by {error:.3g}")
     return rotation
+
+
+def _require_codebook(codebook: object) -> None:
+    if not isinstance(codebook, PQ8Codebook):
+        actual = type(codebook).__name__
+        raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
 
 
 def _refused(expected: str, actual: object) -> InvalidInput:

@@ -7,7 +7,14 @@ import nanopq
 import numpy as np
 import pytest
 
-from cgcython import CodebookCorrupt, CodebookMissing, InvalidInput, PQ8Codebook, interchange
+from cgcython import (
+    CodebookCorrupt,
+    CodebookMissing,
+    InvalidInput,
+    PQ8Codebook,
+    QuantizationError,
+    interchange,
+)
 
 DIM = 64
 RNG = np.random.default_rng(31)
@@ -144,6 +151,40 @@ def test_other_kinds_are_refused():
             interchange.from_nanopq(theirs)
 
 
+def without(quantizer, **attributes):
+    vars(quantizer).update(attributes)
+    return quantizer
+
+
+def nanopq_of(**attributes):
+    fitted = interchange.to_nanopq(PQ8Codebook(np.zeros((8, 256, 1))))
+    return without(fitted, **attributes)
+
+
+ODD = [
+    lambda: interchange.from_faiss(None),
+    lambda: interchange.from_faiss(faiss.IndexPQ(DIM, 8, 8)),
+    lambda: interchange.from_faiss(
+        faiss.IndexPreTransform(faiss.PCAMatrix(DIM, 32), faiss.IndexPQ(32, 8, 8))
+    ),
+    lambda: interchange.from_nanopq(None),
+    lambda: interchange.from_nanopq(nanopq_of(codewords="words")),
+    lambda: interchange.from_nanopq(nanopq_of(codewords=np.zeros((8, 255, 1)))),
+    lambda: interchange.from_nanopq(nanopq_of(R=np.eye(8))),
+    lambda: interchange.from_nanopq(without(nanopq.OPQ(M=8, verbose=False), R="turn")),
+    lambda: interchange.from_nanopq(without(nanopq.OPQ(M=8, verbose=False), R=np.eye(3)[0])),
+    lambda: interchange.to_faiss(None),
+    lambda: interchange.to_nanopq("codebook"),
+    lambda: interchange.from_pq8c(None),
+]
+
+
+@pytest.mark.parametrize("call", ODD)
+def test_odd_arguments_are_named(call):
+    with pytest.raises(QuantizationError):
+        call()
+
+
 def pq8c(dim=16, number=7, version=1, values=None):
     centroids = ROWS.ravel()[: 256 * dim] if values is None else values
     return struct.pack("<4sBII", b"PQ8C", version, dim, number) + centroids.tobytes()
@@ -171,6 +212,7 @@ def test_files_of_the_original_project_are_read(tmp_path):
         pq8c(dim=12),
         pq8c()[:5] + b"\xff\xff\xff\xff" + pq8c()[9:],
         pq8c(values=np.full(256 * 16, np.nan, np.float32)),
+        pq8c(dim=1 << 15, values=np.zeros(256 << 15, np.float32)),
     ],
 )
 def test_damaged_files_of_the_original_project_are_refused(tmp_path, data):

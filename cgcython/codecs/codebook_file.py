@@ -116,8 +116,9 @@ def from_bytes(
 
 def read(path: StrPath) -> bytes:
     """Return the bytes of a codebook file. Raises CodebookMissing or CodebookCorrupt."""
+    path = as_path(path)
     try:
-        return as_path(path).read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise CodebookMissing(path=str(path), command=train_command(path)) from None
     except OSError as error:

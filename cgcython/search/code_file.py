@@ -5,6 +5,7 @@ from typing import NamedTuple
 from cgcython import strict_json
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import CodebookMissing
+from cgcython.files import as_path
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath, UInt8Array
 
@@ -33,8 +34,9 @@ def save(path: StrPath, content: Content, codebook_id: int) -> None:
 def load(path: StrPath, codebook: PQ8Codebook, verify: bool) -> Content:
     """Return the Content of a file, its arrays mapped, if the codebook made its codes.
 
-    Raises StorageCorruption, UnsupportedVersion, CodebookMissing or FileUnavailable.
+    Raises StorageCorruption, UnsupportedVersion, CodebookMissing, FileUnavailable or InvalidInput.
     """
+    path = as_path(path)
     with told_as_damage(path):
         arrays, texts = KIND.read(path, verified=None if verify else ())
         about = strict_json.parse_object(texts["about"])

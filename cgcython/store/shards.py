@@ -16,6 +16,7 @@ from cgcython import strict_json
 from cgcython.base import ModelId
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
 from cgcython.codecs.stored import stored_batch
+from cgcython.files import as_path
 from cgcython.records import QuantizedBatch
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath, UInt8Array
@@ -77,6 +78,7 @@ def read_facts(path: StrPath) -> dict[str, Any]:
 
     Errors as in `read_shard`.
     """
+    path = as_path(path)
     with told_as_damage(path):
         return strict_json.parse_object(KIND.read(path, verified=()).texts["facts"])
 
@@ -99,6 +101,7 @@ def read_shard(path: StrPath) -> Shard:
     Raises StorageCorruption naming the file, UnsupportedVersion for one of a later release,
     FileUnavailable for one that cannot be opened.
     """
+    path = as_path(path)
     with told_as_damage(path):
         arrays, texts = KIND.read(path)
         embedders, facts = (strict_json.parse_object(texts[key]) for key in KIND.texts)

@@ -6,6 +6,7 @@ import numpy as np
 
 from cgcython import strict_json
 from cgcython.errors import CodebookMissing, InvalidInput
+from cgcython.files import as_path
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.tensors.header import NAMES
 from cgcython.token_array.precisions import precision_of
@@ -32,6 +33,7 @@ def load(
     kind: "type[TokenArray]", path: StrPath, codebook: CodebookLike | None, verify: bool
 ) -> "TokenArray":
     """Return the `kind` of a file, its arrays mapped."""
+    path = as_path(path)
     with told_as_damage(path):
         arrays, texts = KIND.read(path, verified=None if verify else ("offsets",))
         about = strict_json.parse_object(texts["about"])

@@ -263,6 +263,9 @@ ODD = [
     lambda index: index.add([[1] * 8]),
     lambda index: CodeIndex(index.codebook, [], [1]),
     lambda index: CodeIndex("codebook"),
+    lambda index: CodeIndex.load(7, index.codebook),
+    lambda index: CodeIndex.load("\0", index.codebook),
+    lambda index: index.save(None),
     lambda index: CodeIndex(index.codebook, np.zeros((1, 8), np.uint8), [0.5]),
 ]
 
