@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.checks import require_items
-from cgcython.errors import QuantizationError, StoreUnavailable
+from cgcython.errors import QuantizationError
 from cgcython.search.columns import Columns
 from cgcython.search.searcher import Searcher
 from cgcython.store.keepers.rocksdb import Database
@@ -51,8 +51,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         as the records. Graphs that were built are saved too; `graphs` builds those of `embedders`,
         and `progress` is called with the number of records added at a time.
         """
-        if self._files.read_only:
-            raise StoreUnavailable(path=self.path, reason="it was opened with read_only=True")
+        self._files.require_writable()
         names = None if embedders is None else require_items(embedders, "embedders")
         wanted = None if names is None else [ModelId.parse(one) for one in names]
         if graphs:

@@ -44,6 +44,7 @@ class GenerationWriter(RecordDeleter):
 
     def use_codebooks(self, codebooks: Codebooks) -> None:
         """Encode with other codebooks from now on; records keep those they were made with."""
+        self._files.require_open()
         self._shelf.add(codebooks)
         self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
 

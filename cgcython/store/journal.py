@@ -86,6 +86,7 @@ class WritableJournal(Journal):
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows."""
+        self._files.require_open()
         return (self._end or self._read_end())[0]
 
     def truncate(self, upto: int) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 from uuid import UUID
 
 from cgcython.base import Profile, ProfileName
 from cgcython.checks import require_choice
+from cgcython.errors import StoreUnavailable
 from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
-from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.keepers.rocksdb import Database, Tables
 from cgcython.store.opening import open_files
 from cgcython.store.reading import RecordReader
-from cgcython.store.shelf import Codebooks, CodebookShelf
+from cgcython.store.shelf import Codebooks, CodebookShelf, sound_codebooks
 from cgcython.store.statistics import StoreStatistics, statistics
 from cgcython.store.verify import verify
 from cgcython.store.verify_report import VerifyReport
@@ -94,8 +95,12 @@ class RecordStore(GenerationWriter):
         return f"durability={'sync' if self._files.is_sync else 'wal'!r}"
 
     def close(self) -> None:
-        """Give the folder back to other processes."""
-        self._files.close()
+        """Give the folder back to other processes, once what another thread writes is written.
+
+        A second call does nothing, and neither does one in the child of a fork.
+        """
+        with suppress(StoreUnavailable), self._writing:  # which refuses once it was closed
+            self._files.close()
 
     @contextmanager
     def snapshot(self) -> Iterator[RecordReader]:
@@ -103,19 +108,26 @@ class RecordStore(GenerationWriter):
 
         Its `journal.position()` is that of the moment.
         """
+        with self._frozen() as frozen:
+            yield RecordReader(frozen, self._shelf, self.profile, self.router, Journal(frozen))
+
+    @contextmanager
+    def _frozen(self) -> Iterator[Tables]:
         with self._writing:
             frozen = self._files.freeze()
         try:
-            yield RecordReader(frozen, self._shelf, self.profile, self.router, Journal(frozen))
+            yield frozen
         finally:
             frozen.close()
 
     def check(self, progress: Progress | None = None) -> VerifyReport:
         """Read every record, section and codebook and return the VerifyReport of what was found.
 
-        `progress` is called with 1 for each record.
+        All are read as they were at the moment of the call, while writes go on. `progress` is
+        called with the number of records of each stretch.
         """
-        return verify(self._files, self._shelf.check(), progress)
+        with self._frozen() as frozen:
+            return verify(frozen, sound_codebooks(frozen), progress)
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Return the report of `check` when all is well.
@@ -143,7 +155,8 @@ class RecordStore(GenerationWriter):
 
     def statistics(self, exact: bool = False) -> StoreStatistics:
         """Return the StoreStatistics: estimates from a sample at once, or, `exact`, all counted."""
-        return statistics(self._files, self._shelf.generations(), exact)
+        with self._frozen() as frozen:
+            return statistics(frozen, self._shelf.generations(), exact)
 
     def catch_up(self) -> list[UUID] | None:
         """See what the writing process wrote since; for a store opened with `follow=True`.

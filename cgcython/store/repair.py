@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cgcython.base import ProfileName
 from cgcython.errors import QuantizationError, StorageCorruption, StoreUnavailable
-from cgcython.folders import working_folder
-from cgcython.store.keepers.rocksdb import locked, salvage
+from cgcython.folders import keep_modes, put_in_place, working_folder
+from cgcython.store.keepers.rocksdb import owned, salvage
 from cgcython.store.opening import has_database, open_files
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.rescue import Rescue
@@ -38,13 +38,13 @@ def repair(
     records of each batch. Close the store first: raises StoreUnavailable while another process has
     it open.
     """
-    damaged, target = Path(path), None if out is None else Path(out)
+    damaged, target = Path(path).resolve(), None if out is None else Path(out).resolve()
     if not has_database(damaged):
         raise StoreUnavailable(path=damaged, reason="there is no store; check the path")
     if target is not None and target.exists():
         raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
     refusal = "cannot write beside it: {}; choose another place (out=, --out)"
-    with locked(damaged), working_folder(target or damaged, refusal) as folder:
+    with owned(damaged), working_folder(target or damaged, refusal) as folder:
         problem = _problem(damaged)
         source = salvage(damaged, folder / "copy")
         try:
@@ -67,16 +67,22 @@ def _problem(path: Path) -> QuantizationError | None:
 
 
 def _place(new: Path, path: Path, out: Path | None, report: RepairReport) -> None:
-    """Put the new store where it belongs."""
+    """Put the new store where it belongs, with the permissions of the damaged one."""
+    keep_modes(path, new)
     if out is not None:
-        os.rename(new, out)
+        put_in_place(new, out)
         report.path = out
         return
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    report.path, report.damaged = path, path.with_name(f"{path.name}.damaged-{stamp}")
-    os.rename(path, report.damaged)
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
     try:
-        os.rename(new, path)
-    except OSError:
-        os.rename(report.damaged, path)
+        os.rename(path, aside)
+    except OSError as error:  # a mount point, say
+        reason = f"it cannot be moved aside: {error}; repair it into another folder (out=, --out)"
+        raise StoreUnavailable(path=path, reason=reason) from error
+    try:
+        put_in_place(new, path)
+    except BaseException:
+        os.rename(aside, path)
         raise
+    report.path, report.damaged = path, aside

@@ -11,8 +11,13 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import by_embedder, require_own
-from cgcython.errors import CodebookCorrupt, CodebookMissing, UnsupportedVersion
-from cgcython.store.keepers.rocksdb import Database, Put
+from cgcython.errors import (
+    CodebookCorrupt,
+    CodebookMissing,
+    StorageCorruption,
+    UnsupportedVersion,
+)
+from cgcython.store.keepers.rocksdb import Database, Put, Tables
 from cgcython.types import StrPath
 
 Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a folder
@@ -39,9 +44,7 @@ class CodebookShelf:
 
     def reload(self) -> None:
         """Read again which codebooks there are."""
-        for key, value in self._files.scan("meta", GENERATIONS):
-            found = [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
-            self._generations[ModelId(key[len(GENERATIONS)])] = found
+        self._generations.update(_generations(self._files))
 
     def add(self, codebooks: Codebooks | None) -> None:
         """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
@@ -104,15 +107,8 @@ class CodebookShelf:
         """
         found = self._loaded.get(codebook_id)
         if found is None:
-            found = self._loaded[codebook_id] = self._read(codebook_id)
+            found = self._loaded[codebook_id] = _codebook(self._files, codebook_id)
         return found
-
-    def _read(self, codebook_id: int) -> PQ8Codebook:
-        where = f"{codebook_id:#010x} of store {self._files.path}"
-        data = self._files.get("meta", CODEBOOK + _ID.pack(codebook_id), f"codebook {where}")
-        if data is None:
-            raise CodebookMissing(path=self._files.path, codebook_id=codebook_id)
-        return PQ8Codebook.from_bytes(data, where=where)
 
     def current(self) -> dict[ModelId, PQ8Codebook]:
         """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`.
@@ -125,11 +121,28 @@ class CodebookShelf:
                 found[model_id] = self.codebook(ids[-1])
         return found
 
-    def check(self) -> set[int]:
-        """Return the ids of the codebooks that are there and whole, read anew."""
-        sound = set()
-        for codebook_id in {one for ids in self._generations.values() for one in ids}:
-            # The records that need another one are named instead.
-            with suppress(*_UNREADABLE):
-                sound.add(self._read(codebook_id).codebook_id)
-        return sound
+
+def sound_codebooks(files: Tables) -> set[int]:
+    """Return the ids of the codebooks that a database has and that are whole."""
+    sound = set()
+    for codebook_id in {one for ids in _generations(files).values() for one in ids}:
+        # The records that need another one are named instead.
+        with suppress(CodebookMissing, StorageCorruption):
+            sound.add(_codebook(files, codebook_id).codebook_id)
+    return sound
+
+
+def _generations(files: Tables) -> dict[ModelId, list[int]]:
+    """Return the ids of the codebooks of each embedder, oldest first."""
+    return {
+        ModelId(key[len(GENERATIONS)]): [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
+        for key, value in files.scan("meta", GENERATIONS)
+    }
+
+
+def _codebook(files: Tables, codebook_id: int) -> PQ8Codebook:
+    where = f"{codebook_id:#010x} of store {files.path}"
+    data = files.get("meta", CODEBOOK + _ID.pack(codebook_id), f"codebook {where}")
+    if data is None:
+        raise CodebookMissing(path=files.path, codebook_id=codebook_id)
+    return PQ8Codebook.from_bytes(data, where=where)

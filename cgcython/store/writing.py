@@ -43,6 +43,27 @@ BATCH = 256
 PREFIXES = [bytes([model_id]) for model_id in ModelId]
 
 
+class Turn:
+    """Lets one thread at a time write to a database; a context manager.
+
+    Raises StoreUnavailable once the database was given back. It asks for that before it waits, for
+    in the child of a fork the thread that had the turn is gone, and after it did.
+    """
+
+    def __init__(self, files: Database) -> None:
+        self._files, self._lock = files, threading.Lock()
+
+    def __enter__(self) -> None:
+        self._files.require_open()
+        self._lock.acquire()
+        if not self._files.is_open:
+            self._lock.release()
+            self._files.require_open()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class RecordWriter(RecordReader):
     """A RecordReader that writes too, one batch after the other."""
 
@@ -53,7 +74,7 @@ class RecordWriter(RecordReader):
         self, files: Database, shelf: CodebookShelf, profile: Profile, router: QuantizationRouter
     ) -> None:
         super().__init__(files, shelf, profile, router, WritableJournal(files))
-        self._writing = threading.Lock()
+        self._writing = Turn(files)
 
     def store(
         self,
@@ -70,6 +91,7 @@ class RecordWriter(RecordReader):
         unless others are given. `timestamp`, microseconds since 1970 or an aware datetime, is by
         default now. Raises BudgetExceeded and what the codecs raise, before anything is written.
         """
+        self._files.require_writable()
         quantized = Fingerprint.of(fingerprint).encode(self.router, budget_bytes)
         self.store_quantized([(record_id, quantized)], metadata=metadata, timestamp=timestamp)
 
@@ -112,6 +134,7 @@ class RecordWriter(RecordReader):
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
+        self._files.require_open()
         memories = [Fingerprint.of(one) for one in iterated(fingerprints, "fingerprints")]
         try:
             return encode_all(memories, self.router, budget_bytes, num_threads)
@@ -164,6 +187,7 @@ class RecordWriter(RecordReader):
         `embeddings` is `{ModelId: value}`; None takes an embedder away. The other sections are
         neither read nor written, so a budget is not looked at. Other arguments as in `store`.
         """
+        self._files.require_writable()
         pairs = require_mapping(embeddings, "embeddings").items()
         given = {ModelId.parse(key): value for key, value in pairs}
         wanted = {key: value for key, value in given.items() if value is not None}

@@ -99,7 +99,7 @@ def test_a_follower_writes_nothing(writer, memories, tmp_path):
     with RecordStore.open(tmp_path / "s", follow=True) as store:
         with pytest.raises(StoreUnavailable, match="read_only"):
             store.delete(ONE)
-        path = Path(store._files._own.name)
+        path = store._files._session._own.path
         assert path.is_dir()
     assert not path.exists()
 

@@ -73,5 +73,5 @@ def test_readers_compact_nothing(store):
 
 
 def test_durability_is_one_of_two(store, tmp_path):
-    with pytest.raises(InvalidInput, match="'wal' or 'sync'"):
+    with pytest.raises(InvalidInput, match="wal or sync"):
         RecordStore.open(tmp_path / "other", durability="none")

@@ -243,7 +243,7 @@ def test_a_failed_backup_leaves_nothing(store, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "rename", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StoreUnavailable, match="disk full"):
         store.backup(tmp_path / "copy")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
 

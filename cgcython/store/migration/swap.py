@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
+from cgcython.folders import keep_modes
 from cgcython.store.keepers.rocksdb import is_store, locked
 from cgcython.store.opening import has_database
 from cgcython.types import StrPath
@@ -45,6 +46,7 @@ class InPlace:
 
     def finish(self) -> Path:
         """Exchange the finished, closed store and the legacy database; return where that is."""
+        keep_modes(self.path, self.building)
         _sync(self.building)
         if _exchange(self.building, self.path):
             return self._keep_legacy(self.building)
@@ -62,7 +64,11 @@ class InPlace:
         kept = self.path.with_name(stem)
         if kept.exists():
             raise StoreUnavailable(path=kept, reason="it exists; migrate again in a second")
-        os.rename(path, kept)
+        try:
+            os.rename(path, kept)
+        except OSError as error:  # a mount point, say
+            reason = f"it cannot be moved aside: {error}; choose another --store"
+            raise StoreUnavailable(path=path, reason=reason) from error
         _sync(self.path.parent)
         return kept
 

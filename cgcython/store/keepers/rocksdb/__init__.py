@@ -5,8 +5,9 @@ What others need is named here:
 - `exists` and `create`: whether a folder has a database, and a new one for a store.
 - `Database`: the open database of a store. `Tables` is what it and a frozen moment of it, or what
   is left of a damaged one, have in common: families of keys and values that can be read.
-- `locked` and `salvage`: keep other processes out of a damaged database, and read what is left.
-- `Foreign`, `is_store` and `NAME`: a database that this package did not write, for migrations.
+- `owned` and `salvage`: keep others out of a damaged database, and read what is left of it.
+- `Foreign`, `is_store`, `locked` and `NAME`: a database that this package did not write, for
+  migrations.
 - `PACKAGE`: what has to be installed.
 """
 
@@ -15,7 +16,7 @@ from cgcython.store.keepers.rocksdb.database import Database, Delete, Put
 from cgcython.store.keepers.rocksdb.foreign import Foreign
 from cgcython.store.keepers.rocksdb.layout import exists, is_store
 from cgcython.store.keepers.rocksdb.library import PACKAGE
-from cgcython.store.keepers.rocksdb.locks import locked
+from cgcython.store.keepers.rocksdb.ownership import locked, owned
 from cgcython.store.keepers.rocksdb.salvage import Salvaged, salvage
 from cgcython.store.keepers.rocksdb.tables import Row, Tables
 
@@ -35,5 +36,6 @@ __all__ = [
     "exists",
     "is_store",
     "locked",
+    "owned",
     "salvage",
 ]

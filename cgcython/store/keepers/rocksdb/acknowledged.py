@@ -92,7 +92,7 @@ class Acknowledged:
         self._catalogue: int | None = None
         with suppress(OSError):  # a store of RocksDB's own making may lack them
             self._catalogue = os.open(_catalogue_path(path, self._number), os.O_RDONLY)
-        self._file = os.open(self._path / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.open(self._path / NAME, os.O_RDWR | os.O_CREAT, 0o666)
         self._boot_id = _boot_id()
         self.note(sequence)
 

@@ -13,13 +13,14 @@ _FULL = (
     "what was acknowledged is kept"
 )
 _FORBIDDEN = "it cannot be written ({message}); open it with read_only=True or make it writable"
+ELSEWHERE = "another process has it open; close it there, or open it here with read_only=True"
 # In this order: a lock that cannot be opened is held by nobody.
 _REMEDIES = {
     "No space left": _FULL,
     "quota exceeded": _FULL,
     "Permission denied": _FORBIDDEN,
     "Read-only file system": _FORBIDDEN,
-    "LOCK": "another process has it open; close it there, or open it here with read_only=True",
+    "LOCK": ELSEWHERE,
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
+from cgcython.store.keepers.rocksdb import forks
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import exists, list_families
 from cgcython.store.keepers.rocksdb.library import rocksdict
@@ -32,13 +33,14 @@ class Foreign(LiveTables):
         self.names = sorted(list_families(path))
         modes = rocksdict.DBRecoveryMode
         try:
-            self._rdict = self._open(modes.absolute_consistency())
+            rdict = self._open(modes.absolute_consistency())
         except StorageCorruption:
-            self._rdict = self._open(modes.tolerate_corrupted_tail_records())
+            rdict = self._open(modes.tolerate_corrupted_tail_records())
             _LOGGER.warning("%s: its log ends in an unfinished write, which is left out", path)
-        self._families = {name: self._rdict.get_column_family(name) for name in self.names}
+        self._hold(rdict, self.names)
 
     def _open(self, recovery: DBRecoveryMode) -> Rdict:
+        forks.will_read()
         options = rocksdict.Options(raw_mode=True)
         options.create_if_missing(False)
         options.set_paranoid_checks(True)

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 from cgcython.errors import StorageCorruption
+from cgcython.store.keepers.rocksdb import forks
 from cgcython.store.keepers.rocksdb.failures import translated
-from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables, Row, Tables, last_row, walk
-
-if TYPE_CHECKING:
-    from rocksdict import RdictIter
+from cgcython.store.keepers.rocksdb.tables import (
+    Cursor,
+    GivenBack,
+    LiveTables,
+    Row,
+    Tables,
+    last_row,
+    walk,
+)
 
 _CHUNK = 256
 
 
-class Frozen(Tables):
+class Frozen(Tables, forks.Watched):
     """The column families of a database as they were at one moment, while others write on.
 
     Each is an iterator made at that moment, which sees no later write. (Those of rocksdict's own
@@ -25,11 +31,16 @@ class Frozen(Tables):
     """
 
     read_only = True
-    _families: dict[str, RdictIter]
+    _families: dict[str, Cursor]
 
-    def __init__(self, database: LiveTables, families: dict[str, RdictIter]) -> None:
+    def __init__(self, database: LiveTables, families: dict[str, Cursor]) -> None:
         self.path, self._database, self._families = database.path, database, families
         self._turn = Lock()
+        forks.watch(self)
+
+    def abandon(self) -> None:
+        """Refuse from now on, in the child of a fork, where nobody else gives the turn back."""
+        self._families, self._turn = GivenBack(self.path, forks.REFUSAL), Lock()
 
     @overload
     def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...
@@ -44,7 +55,7 @@ class Frozen(Tables):
         if isinstance(key, list):
             return [self.get(family, one, where) for one in key]
         with translated(self.path, where), self._turn:
-            rows = self._families[family]
+            rows = self._families[family].rows
             rows.seek(key)
             if rows.valid():
                 found: bytes = rows.value()
@@ -58,9 +69,13 @@ class Frozen(Tables):
         return self._walk_in_turns(family, prefix, max(prefix, start))
 
     def _walk_in_turns(self, family: str, prefix: bytes, start: bytes) -> Iterator[Row]:
+        families = self._families
         while True:
             rows, damage = self._chunk(family, prefix, start)
-            yield from rows
+            for row in rows:
+                if self._families is not families:
+                    self.require_open()
+                yield row
             if damage is not None:
                 raise damage
             if len(rows) < _CHUNK:
@@ -74,9 +89,9 @@ class Frozen(Tables):
         found: list[Row] = []
         try:
             with translated(self.path), self._turn:
-                rows = self._families[family]
-                rows.seek(start)
-                found.extend(islice(walk(rows, prefix, self.path), _CHUNK))
+                cursor = self._families[family]
+                cursor.rows.seek(start)
+                found.extend(islice(walk(cursor, prefix), _CHUNK))
         except StorageCorruption as error:
             return found, error
         return found, None

@@ -9,11 +9,14 @@ from cgcython.types import StrPath
 
 FAMILIES = ("records", "sections", "meta")
 LATER_FAMILIES = ("journal", "trash")  # of format 2
+UNFINISHED = "UNFINISHED"  # the file in a folder whose database is not whole yet
 
 
 def exists(path: StrPath) -> bool:
     """Return whether a database was created at a path, whatever state it is in."""
     path = Path(path)
+    if (path / UNFINISHED).exists():
+        return False
     return (path / "CURRENT").exists() or any(path.glob("*.sst")) or any(path.glob("MANIFEST-*"))
 
 

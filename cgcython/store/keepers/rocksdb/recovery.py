@@ -5,21 +5,16 @@ one drops those. Neither notices a log that was cut off, or zeros in one. So the
 must follow each other (wal.py), and reach as far as was acknowledged (acknowledged.py).
 """
 
-from __future__ import annotations
-
 import logging
 import mmap
 from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import wal
 from cgcython.store.keepers.rocksdb.acknowledged import Reach, catalogue_of, read_reach
-
-if TYPE_CHECKING:
-    from rocksdict import Rdict
 
 _Logs: TypeAlias = list[tuple[Path, mmap.mmap]]
 
@@ -27,9 +22,9 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class Opener(Protocol):
-    """Opens the database of a folder."""
+    """Opens the database of a folder, and keeps it."""
 
-    def open(self, strict: bool) -> Rdict:
+    def open(self, strict: bool) -> None:
         """Open it in RocksDB's strict recovery, or in its tolerant one."""
 
     def first_log(self, without: Collection[str] = ()) -> int:
@@ -60,8 +55,8 @@ def _require_whole_catalogue(path: Path) -> None:
         raise StorageCorruption(where=f"store {path}", reason=reason)
 
 
-def recover(path: Path, opener: Opener) -> Rdict:
-    """Return the opened database, when its logs are whole or end in an interrupted write.
+def recover(path: Path, opener: Opener) -> None:
+    """Open a database, when its logs are whole or end in an interrupted write.
 
     Raises StorageCorruption.
     """
@@ -70,24 +65,34 @@ def recover(path: Path, opener: Opener) -> Rdict:
         _require_whole(path, logs, opener)
         _require_contiguous(path, logs, opener)
         try:
-            return opener.open(strict=True)
+            opener.open(strict=True)
         except StorageCorruption:
             unfinished = _unfinished_bytes([content for _, content in logs])
             if not unfinished:
                 raise
-            database = opener.open(strict=False)
-            _LOGGER.warning(
-                "store %s: its log ends in an unfinished write of %d bytes, which is dropped; "
-                "a process that was killed while writing leaves that",
-                path,
-                unfinished,
-            )
-    return database
+            opener.open(strict=False)
+            if not _have_grown(logs):  # by a process that writes: then its write is finished
+                _LOGGER.warning(
+                    "store %s: its log ends in an unfinished write of %d bytes, which is dropped; "
+                    "a process that was killed while writing leaves that",
+                    path,
+                    unfinished,
+                )
+
+
+def _have_grown(logs: _Logs) -> bool:
+    return any(log.exists() and log.stat().st_size > len(content) for log, content in logs)
 
 
 def _logs(path: Path) -> list[Path]:
+    """Return the logs that hold something, oldest first."""
     logs = [log for log in Path(path).glob("*.log") if log.stem.isdigit() and log.stat().st_size]
     return sorted(logs, key=_number)
+
+
+def log_numbers(path: Path) -> list[int]:
+    """Return the numbers of the logs in a folder, of those that are empty too."""
+    return [_number(log) for log in path.glob("*.log") if log.stem.isdigit()]
 
 
 def _number(log: Path) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias, overload
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.manifest import MAGIC
-from cgcython.store.keepers.rocksdb import acknowledged, recovery, settings, wal
+from cgcython.store.keepers.rocksdb import acknowledged, forks, recovery, settings, wal
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import require_ours
 from cgcython.store.keepers.rocksdb.library import rocksdict
@@ -37,6 +37,7 @@ def salvage(path: Path, copy: Path) -> "Salvaged":
     for ever on damage, gets logs without it. Where the catalogue is of no use, or lists fewer
     tables than it did, RocksDB makes one of the tables.
     """
+    forks.will_write(path)
     _copy(path, copy)
     for log in _logs(copy):
         content = log.read_bytes()
@@ -61,9 +62,9 @@ class Salvaged(LiveTables):
         names = require_ours(copy, complete=False)
         with translated(copy):
             families = {name: settings.salvaging() for name in names}
-            self._rdict = rocksdict.Rdict(str(copy), settings.salvaging(), column_families=families)
-        self._families = {name: self._rdict.get_column_family(name) for name in names}
-        self._sequence = self._rdict.latest_sequence_number()
+            rdict = rocksdict.Rdict(str(copy), settings.salvaging(), column_families=families)
+        self._hold(rdict, names)
+        self._sequence = rdict.latest_sequence_number()
 
     @overload
     def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...
@@ -109,6 +110,8 @@ class Salvaged(LiveTables):
 
     def close(self) -> None:
         """Give the files back."""
+        if not self.is_open:
+            return
         for rdict in (*self._families.values(), self._rdict):
             with suppress(Exception):  # they are damaged, and not kept
                 rdict.close()

@@ -7,15 +7,16 @@ iterator how it ended.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.rocksdb import forks
 from cgcython.store.keepers.rocksdb.failures import raise_translated, translated
 
 if TYPE_CHECKING:
-    from rocksdict import Rdict, RdictIter
+    from rocksdict import Rdict
 
 Row: TypeAlias = tuple[bytes, bytes]  # key, value
 
@@ -89,18 +90,47 @@ class GivenBack(dict[str, Any]):
         super().__init__()
         self._path, self._reason = path, reason
 
-    def refuse(self) -> None:
+    def refuse(self) -> NoReturn:
         """Raise StoreUnavailable."""
         raise StoreUnavailable(path=self._path, reason=self._reason)
 
-    def __missing__(self, _: str) -> None:
+    def __missing__(self, _: str) -> NoReturn:
+        self.refuse()
+
+    def __getattr__(self, _: str) -> NoReturn:
+        """Stand for an iterator that was taken away too."""
         self.refuse()
 
 
-class LiveTables(Tables):
+class Cursor(forks.Watched):
+    """An iterator of RocksDB, which is taken from the children of a fork."""
+
+    def __init__(self, family: Rdict, path: Path) -> None:
+        self.rows, self.path = family.iter(), path
+        forks.watch(self)
+
+    def abandon(self) -> None:
+        """Refuse from now on, in the child of a fork."""
+        forks.keep(self.rows)
+        self.rows = GivenBack(self.path, forks.REFUSAL)  # type: ignore[assignment]  # it refuses
+
+
+class LiveTables(Tables, forks.Watched):
     """Column families by name, each an Rdict: what is read is what was written last."""
 
     _families: dict[str, Rdict]
+    _rdict: Rdict
+
+    def _hold(self, rdict: Rdict, names: Iterable[str]) -> None:
+        """Hold an open database, and some of its families."""
+        self._rdict = rdict
+        self._families = {name: rdict.get_column_family(name) for name in names}
+        forks.watch(self)
+
+    def abandon(self) -> None:
+        """Refuse from now on, in the child of a fork."""
+        forks.keep(self._rdict, self._families)
+        self._families = GivenBack(self.path, forks.REFUSAL)
 
     @overload
     def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...
@@ -123,14 +153,14 @@ class LiveTables(Tables):
     def scan(self, family: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[Row]:
         """Return an iterator over (key, value) in the order of keys, as they are now."""
         with translated(self.path):
-            rows = self._families[family].iter()
-            rows.seek(max(prefix, start))
-        return walk(rows, prefix, self.path)
+            cursor = Cursor(self._families[family], self.path)
+            cursor.rows.seek(max(prefix, start))
+        return walk(cursor, prefix)
 
     def last(self, family: str, upto: bytes | None = None) -> Row | None:
         """Return the last (key, value), given a key the last one up to it, or None."""
         with translated(self.path):
-            return last_row(self._families[family].iter(), upto)
+            return last_row(Cursor(self._families[family], self.path), upto)
 
     def estimated_keys(self, family: str) -> int:
         """Return about how many keys a family has."""
@@ -139,23 +169,34 @@ class LiveTables(Tables):
 
     def disk_bytes(self) -> int:
         """Return the bytes of the files of this database."""
-        return sum(one.stat().st_size for one in self.path.iterdir() if one.is_file())
+        self.require_open()
+        return sum(map(_bytes_of, self.path.iterdir()))
 
 
-def walk(rows: RdictIter, prefix: bytes, path: Path) -> Iterator[Row]:
-    """Yield the rows from where an iterator stands, as long as they have a prefix."""
-    with translated(path):
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:  # a compaction has removed it since it was listed
+        return 0
+
+
+def walk(cursor: Cursor, prefix: bytes) -> Iterator[Row]:
+    """Yield the rows from where a cursor stands, as long as they have a prefix."""
+    with translated(cursor.path):
+        rows = cursor.rows
         while rows.valid():
             key = rows.key()
             if not key.startswith(prefix):
                 return
             yield key, rows.value()
+            rows = cursor.rows  # in the child of a fork it is another one now
             rows.next()
         rows.status()
 
 
-def last_row(rows: RdictIter, upto: bytes | None) -> Row | None:
-    """Return the last row of an iterator, given a key the last one up to it, or None."""
+def last_row(cursor: Cursor, upto: bytes | None) -> Row | None:
+    """Return the last row of a cursor, given a key the last one up to it, or None."""
+    rows = cursor.rows
     if upto is None:
         rows.seek_to_last()
     else:

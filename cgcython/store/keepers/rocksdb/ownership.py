@@ -1,0 +1,109 @@
+"""Sees to it that one process, and within it one database, writes to a folder.
+
+RocksDB's own lock does not: it knows a folder by the text of its path, so that a process may open
+one twice, and it is a POSIX lock, which is gone once the process closes any descriptor of its file,
+as copying the folder does. So a file of ours in the folder is locked by flock, and a folder is
+known by its device and inode. RocksDB's lock is held besides, for programs that know nothing else.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Self, TypeAlias
+from weakref import WeakValueDictionary
+
+from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.rocksdb.failures import ELSEWHERE
+from cgcython.store.keepers.rocksdb.library import filelock
+
+NAME = "cgcython.lock"
+_Identity: TypeAlias = tuple[int, int]  # device and inode
+_HERE = "this process already has it open; use that store, or close it first"
+
+
+class Ownership:
+    """The right to write to a folder, until `release`; a context manager.
+
+    Raises StoreUnavailable where another one has it, and OSError where nothing can be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)  # no other gets its inode
+        try:
+            self._lock = filelock.FileLock(path / NAME, thread_local=False)
+            about = os.fstat(self._folder)
+            self._identity = about.st_dev, about.st_ino
+            self._take(path)
+        except BaseException:
+            os.close(self._folder)
+            raise
+
+    def _take(self, path: Path) -> None:
+        with _GUARD:
+            if self._identity in _OWNED:
+                raise StoreUnavailable(path=path, reason=_HERE)
+            try:
+                self._lock.acquire(blocking=False)
+            except filelock.Timeout:
+                raise StoreUnavailable(path=path, reason=ELSEWHERE) from None
+            _OWNED[self._identity] = self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let others write to the folder."""
+        with _GUARD:
+            if _OWNED.pop(self._identity, None) is not None:
+                self._lock.release()
+                os.close(self._folder)
+
+
+@contextmanager
+def owned(path: Path) -> Iterator[None]:
+    """Keep all others from writing to a database, other programs too; raises StoreUnavailable.
+
+    On a medium that nobody can write to, nothing keeps them out, and nothing has to.
+    """
+    try:
+        ownership = Ownership(path)
+    except OSError:
+        yield
+        return
+    with ownership, locked(path):
+        yield
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock by which RocksDB keeps other processes out; raises StoreUnavailable."""
+    try:
+        file = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:  # on a medium that nobody can write to
+        yield
+        return
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise StoreUnavailable(path=path, reason=ELSEWHERE) from None
+    finally:
+        os.close(file)
+
+
+def _forget_parent() -> None:
+    """Start without what the parent of a fork owns, whose other threads may hold the guard."""
+    global _GUARD
+    _GUARD = Lock()
+    _OWNED.clear()
+
+
+_GUARD = Lock()
+_OWNED: WeakValueDictionary[_Identity, Ownership] = WeakValueDictionary()
+os.register_at_fork(after_in_child=_forget_parent)
