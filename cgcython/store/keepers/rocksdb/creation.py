@@ -50,7 +50,6 @@ def _made(folder: Path) -> Iterator[None]:
     except BaseException as error:
         for one in missing:
             with suppress(OSError):  # not there yet, or another process uses it
-                (one / ownership.NAME).unlink(missing_ok=True)
                 one.rmdir()
         if isinstance(error, OSError):
             reason = f"it cannot be created: {error}; choose another folder"
@@ -61,13 +60,15 @@ def _made(folder: Path) -> Iterator[None]:
 @contextmanager
 def _cleared(folder: Path) -> Iterator[None]:
     """Remove what an earlier attempt left, and what this one leaves where something is raised."""
-    if (folder / UNFINISHED).exists():
-        _clear(folder)
-    _require_room(folder)  # another process may have come in between
     try:
+        if (folder / UNFINISHED).exists():
+            _clear(folder)
+        _require_room(folder)  # another process may have come in between
         yield
     except BaseException:
-        _clear(folder)
+        if not exists(folder):
+            _clear(folder)
+            (folder / ownership.NAME).unlink(missing_ok=True)
         raise
 
 

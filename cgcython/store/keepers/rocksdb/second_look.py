@@ -47,7 +47,7 @@ def patiently(path: Path, read: Callable[[], _Result]) -> _Result:
                 )
                 raise StoreUnavailable(path=path, reason=reason) from error
             _LOGGER.debug("store %s: looking again after %s", path, error)
-        failed_in = after
+        failed_in = after if after == before else None
         time.sleep(pause)
         pause = min(2 * pause, _PAUSES_S[1])
 
