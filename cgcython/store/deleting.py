@@ -82,7 +82,7 @@ class RecordDeleter(RecordWriter):
         return True
 
     def purge(self, older_than: timedelta | float = 0) -> int:
-        """Empty the trash of what was deleted longer ago, and return how many that were.
+        """Remove from the trash what was deleted before a time window, and return its number.
 
         `older_than`, a timedelta or seconds, is the window in which records can be restored.
         """

@@ -83,7 +83,7 @@ class GenerationWriter(RecordDeleter):
     def _earlier(
         self, model_id: ModelId, codebook_id: int, batch_size: int
     ) -> Iterator[list[_Encoded]]:
-        """Yield batches of what another codebook made; damage is raised behind what is sound."""
+        """Yield batches of what other codebooks made; damage is raised after all sound records."""
         rows = self._rows_of_others(model_id, codebook_id)
         while True:
             batch: list[_Encoded] = []

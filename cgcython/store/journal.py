@@ -98,9 +98,9 @@ class WritableJournal(Journal):
     def write(
         self, puts: Iterable[Put], deletes: Iterable[Delete], changes: Mapping[bytes, int]
     ) -> None:
-        """Write to the database, and that it changed `{key: mask of embedders}`, all or nothing.
+        """Write to the database and add the entry of a batch, all or nothing.
 
-        The caller holds the lock of writers.
+        `changes` holds a mask of embedders by key. The caller holds the lock of writers.
         """
         position, total = self._end or self._read_end()
         counter = (position >> _RANDOM_BITS) + 1
@@ -125,7 +125,7 @@ class WritableJournal(Journal):
         self._end = None
 
     def _shorten(self, total: int) -> None:
-        """Cut to KEPT_CHANGES once there are twice as many; a bisection finds where."""
+        """Forget all but KEPT_CHANGES changes once there are twice as many, found by bisection."""
         floor, forgotten = self._floor()
         if total - forgotten <= 2 * KEPT_CHANGES:
             return

@@ -99,7 +99,7 @@ class Rescue:
             return Profile.named(given)
 
     def _rows(self, family: str) -> Iterator[Row]:
-        """Yield the rows of a family that can be read, and note when that is not all."""
+        """Yield the rows of a family that can be read; note a loss where there were more."""
         try:
             yield from self._source.scan(family)
         except StorageCorruption as error:
@@ -147,7 +147,7 @@ class Rescue:
     def _damaged(
         self, key: bytes, head: Manifest, sections: Mapping[ModelId, bytes], reasons: _Reasons
     ) -> list[Put]:
-        """Return what to write of a record that is not whole: its sound sections, where wanted."""
+        """Return what to write for a record that is not whole: its sound sections, if asked for."""
         if not (self._keep_parts and sections):
             self._lose(key, *reasons.values())
             return []

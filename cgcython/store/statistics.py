@@ -75,7 +75,7 @@ def _tally(files: Tables, family: str, limit: int | None) -> tuple[int, int]:
 
 
 def _estimate(files: Tables, family: str, seen: int) -> int:
-    """Return about how many keys a family has; exact where no more than a sample."""
+    """Estimate how many keys a family has; exact when all of them were in the sample."""
     return seen if seen < SAMPLE else max(seen, files.estimated_keys(family))
 
 

@@ -1,6 +1,5 @@
 """Writes the records of a store: whole, in part, and away; every batch all or nothing."""
 
-import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
@@ -30,6 +29,7 @@ from cgcython.store.journal import WritableJournal, mask_of
 from cgcython.store.keepers.rocksdb import Database, Delete, Put
 from cgcython.store.reading import RecordReader, naming
 from cgcython.store.shelf import CodebookShelf
+from cgcython.store.turn import Turn
 from cgcython.types import Progress
 
 Embeddings: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or values by the names of embedders
@@ -41,27 +41,6 @@ _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 BATCH = 256
 PREFIXES = [bytes([model_id]) for model_id in ModelId]
-
-
-class Turn:
-    """Lets one thread at a time write to a database; a context manager.
-
-    Raises StoreUnavailable once the database was given back. It asks for that before it waits, for
-    in the child of a fork the thread that had the turn is gone, and after it did.
-    """
-
-    def __init__(self, files: Database) -> None:
-        self._files, self._lock = files, threading.Lock()
-
-    def __enter__(self) -> None:
-        self._files.require_open()
-        self._lock.acquire()
-        if not self._files.is_open:
-            self._lock.release()
-            self._files.require_open()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 class RecordWriter(RecordReader):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from zlib import crc32
 
 from cgcython.base import ModelId
@@ -26,6 +26,7 @@ from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
 from cgcython.store.records import RecordStore
 from cgcython.types import Progress
 
+Watch: TypeAlias = Callable[[list[dict[ModelId, LegacyValue]], list[QuantizedFingerprint]], object]
 BATCH = 512
 _PREFIX = b"migration/"
 _MARK = _PREFIX + b"mark"
@@ -68,8 +69,7 @@ def migrate(
     num_threads: int = 1,
     budget_bytes: int = DEFAULT_BUDGET_BYTES,
     dry_run: bool = False,
-    watch: Callable[[list[dict[ModelId, LegacyValue]], list[QuantizedFingerprint]], object]
-    | None = None,
+    watch: Watch | None = None,
     progress: Progress | None = None,
 ) -> MigrationReport:
     """Encode every memory of a source, keep it in a store, and return the MigrationReport.
@@ -86,10 +86,8 @@ def migrate(
     rows = source.records(marks.after if marks else b"")
     while batch := list(islice(rows, BATCH)):
         kept, records = run.encode(batch)
-        if marks is not None and store is not None and records:
-            store.store_quantized(
-                (one.key, record) for one, record in zip(kept, records) if one.key is not None
-            )
+        if marks is not None:
+            run.keep(kept, records)
         run.count(kept, records)
         if watch is not None:
             watch([one.embeddings for one in kept], records)
@@ -161,6 +159,13 @@ class _Run:
             error.add_note(f"(legacy memory {one.name})")
             raise error
         self.report.failed[one.name] = str(error)
+
+    def keep(self, kept: list[LegacyRecord], records: list[QuantizedFingerprint]) -> None:
+        """Store records under the ids of their memories."""
+        if self.store is not None and records:
+            self.store.store_quantized(
+                (one.key, record) for one, record in zip(kept, records) if one.key is not None
+            )
 
     def count(self, kept: list[LegacyRecord], records: list[QuantizedFingerprint]) -> None:
         """Count memories that were dealt with."""
