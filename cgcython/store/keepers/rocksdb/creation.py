@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store.keepers.rocksdb import forks, ownership, settings
+from cgcython.store.keepers.rocksdb import forks, library, ownership, settings
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import FAMILIES, LATER_FAMILIES, UNFINISHED, exists
-from cgcython.store.keepers.rocksdb.library import real_path, require_library, rocksdict
+from cgcython.store.keepers.rocksdb.library import real_path, require_library
 from cgcython.types import StrPath
 
 _MADE = (
@@ -95,7 +95,7 @@ def _make(folder: Path, meta: Mapping[bytes, bytes]) -> None:
     for each in (options, *families.values()):
         each.create_if_missing(True)
         each.create_missing_column_families(True)
-    rdict = rocksdict.Rdict(str(folder), options, column_families=families)
+    rdict = library.rocksdict.Rdict(str(folder), options, column_families=families)
     family = rdict.get_column_family("meta")
     for key, value in meta.items():
         family[key] = value

@@ -12,12 +12,12 @@ from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
 from cgcython.folders import keep_modes, whole_folder
-from cgcython.store.keepers.rocksdb import forks, settings
+from cgcython.store.keepers.rocksdb import forks, library, settings
 from cgcython.store.keepers.rocksdb.acknowledged import Acknowledged
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.frozen import Frozen
 from cgcython.store.keepers.rocksdb.layout import LATER_FAMILIES
-from cgcython.store.keepers.rocksdb.library import real_path, require_library, rocksdict
+from cgcython.store.keepers.rocksdb.library import real_path, require_library
 from cgcython.store.keepers.rocksdb.ownership import Ownership
 from cgcython.store.keepers.rocksdb.second_look import patiently
 from cgcython.store.keepers.rocksdb.session import Session
@@ -45,7 +45,7 @@ class Database(LiveTables):
         self.path, self.read_only = real_path(path), read_only or follow
         self.is_sync, self.follows = sync, follow
         self._frozen = WeakSet[Frozen]()
-        self._write_options = rocksdict.WriteOptions()
+        self._write_options = library.rocksdict.WriteOptions()
         self._write_options.sync = sync
         self._ownership: Ownership | None = None
         if self.read_only:
@@ -97,7 +97,7 @@ class Database(LiveTables):
         First of all, the `ranges` (family, first, end) lose their keys, `end` not included.
         """
         self.require_writable()
-        batch = rocksdict.WriteBatch(raw_mode=True)
+        batch = library.rocksdict.WriteBatch(raw_mode=True)
         for family, first, end in ranges:
             batch.delete_range(first, end, self._handles[family])
         for family, key in deletes:
@@ -157,7 +157,7 @@ class Database(LiveTables):
             raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
         with whole_folder(target) as partial, translated(self.path):
             sequence = self._rdict.latest_sequence_number()
-            rocksdict.Checkpoint(self._rdict).create_checkpoint(str(partial))
+            library.rocksdict.Checkpoint(self._rdict).create_checkpoint(str(partial))
             Acknowledged(partial, sequence, sync=True).close(sequence)
             keep_modes(self.path, partial)
 

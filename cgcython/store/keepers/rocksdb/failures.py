@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.keepers.rocksdb.library import rocksdict
+from cgcython.store.keepers.rocksdb import library
 from cgcython.types import StrPath
 
 _FULL = (
@@ -39,7 +39,9 @@ def raise_translated(error: Exception, path: StrPath, where: str | None = None) 
     Others are raised as they are.
     """
     # rocksdict raises bare Exception, DbClosedError, and OSError for a file of its own.
-    known = type(error) is Exception or isinstance(error, (OSError, rocksdict.DbClosedError))
+    known = type(error) is Exception or isinstance(
+        error, (OSError, library.rocksdict.DbClosedError)
+    )
     if not known:
         raise error
     message = str(error)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.keepers.rocksdb import forks
+from cgcython.store.keepers.rocksdb import forks, library
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import exists, list_families
-from cgcython.store.keepers.rocksdb.library import rocksdict
 from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables
 from cgcython.types import StrPath
 
@@ -31,7 +30,7 @@ class Foreign(LiveTables):
             reason = "there is no RocksDB database; check the path"
             raise StoreUnavailable(path=path, reason=reason)
         self.names = sorted(list_families(path))
-        modes = rocksdict.DBRecoveryMode
+        modes = library.rocksdict.DBRecoveryMode
         try:
             rdict = self._open(modes.absolute_consistency())
         except StorageCorruption:
@@ -41,14 +40,14 @@ class Foreign(LiveTables):
 
     def _open(self, recovery: DBRecoveryMode) -> Rdict:
         forks.will_read()
-        options = rocksdict.Options(raw_mode=True)
+        options = library.rocksdict.Options(raw_mode=True)
         options.create_if_missing(False)
         options.set_paranoid_checks(True)
         options.set_wal_recovery_mode(recovery)
-        families = {name: rocksdict.Options(raw_mode=True) for name in self.names}
-        access = rocksdict.AccessType.read_only(False)
+        families = {name: library.rocksdict.Options(raw_mode=True) for name in self.names}
+        access = library.rocksdict.AccessType.read_only(False)
         with translated(self.path, f"database {self.path}"):
-            return rocksdict.Rdict(
+            return library.rocksdict.Rdict(
                 str(self.path), options, column_families=families, access_type=access
             )
 

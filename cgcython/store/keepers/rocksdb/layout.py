@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.rocksdb import library
 from cgcython.store.keepers.rocksdb.failures import translated
-from cgcython.store.keepers.rocksdb.library import require_library, rocksdict
+from cgcython.store.keepers.rocksdb.library import require_library
 from cgcython.types import StrPath
 
 FAMILIES = ("records", "sections", "meta")
@@ -29,7 +30,7 @@ def list_families(path: StrPath) -> set[str]:
     """Return the names of the column families of any database."""
     require_library(path)
     with translated(path):
-        return set(rocksdict.Rdict.list_cf(str(path)))
+        return set(library.rocksdict.Rdict.list_cf(str(path)))
 
 
 def require_ours(path: StrPath, complete: bool = True) -> list[str]:

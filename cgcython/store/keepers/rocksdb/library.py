@@ -1,35 +1,38 @@
 """The packages of the extra `store`, where they are installed."""
 
+import importlib.util
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cgcython.errors import StoreUnavailable
 from cgcython.types import StrPath
 
 PACKAGE = "rocksdict"
+_MODULES = (PACKAGE, "filelock", "crc32c")
 __all__ = ["PACKAGE", "crc32c", "filelock", "real_path", "require_library", "rocksdict"]
 
-# Whoever opens or makes a database asks first whether all of them are here.
-try:
-    import rocksdict
-except ImportError:
-    rocksdict = None  # type: ignore[assignment]  # as said above
-try:
+# Imported when first used: together they take as long as all else that a command imports.
+if TYPE_CHECKING:
     import filelock
-except ImportError:
-    filelock = None  # type: ignore[assignment]  # as said above
-try:
+    import rocksdict
     from crc32c import crc32c
-except ImportError:
-    crc32c = None  # type: ignore[assignment]  # as said above
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(name)
+        globals()[name] = module.crc32c if name == "crc32c" else module
+        return globals()[name]
 
 
 def require_library(path: StrPath) -> None:
     """Raise StoreUnavailable, naming the extra, where one of the packages is not installed."""
-    packages = {PACKAGE: rocksdict, "filelock": filelock, "crc32c": crc32c}
-    for name in [name for name, module in packages.items() if module is None]:
-        reason = f"the package {name} is missing: pip install cgcython[store]"
-        raise StoreUnavailable(path=path, reason=reason)
+    for name in _MODULES:
+        if name not in globals() and importlib.util.find_spec(name) is None:
+            reason = f"the package {name} is missing: pip install cgcython[store]"
+            raise StoreUnavailable(path=path, reason=reason)
 
 
 def real_path(path: StrPath) -> Path:

@@ -16,8 +16,8 @@ from typing import Self, TypeAlias
 from weakref import WeakValueDictionary
 
 from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.rocksdb import library
 from cgcython.store.keepers.rocksdb.failures import ELSEWHERE
-from cgcython.store.keepers.rocksdb.library import filelock
 
 NAME = "cgcython.lock"
 _Identity: TypeAlias = tuple[int, int]  # device and inode
@@ -33,7 +33,7 @@ class Ownership:
     def __init__(self, path: Path) -> None:
         self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)  # no other gets its inode
         try:
-            self._lock = filelock.FileLock(path / NAME, thread_local=False)
+            self._lock = library.filelock.FileLock(path / NAME, thread_local=False)
             about = os.fstat(self._folder)
             self._identity = about.st_dev, about.st_ino
             self._take(path)
@@ -47,7 +47,7 @@ class Ownership:
                 raise StoreUnavailable(path=path, reason=_HERE)
             try:
                 self._lock.acquire(blocking=False)
-            except filelock.Timeout:
+            except library.filelock.Timeout:
                 raise StoreUnavailable(path=path, reason=ELSEWHERE) from None
             _OWNED[self._identity] = self
 

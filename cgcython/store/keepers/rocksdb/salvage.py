@@ -12,10 +12,9 @@ from typing import NamedTuple, TypeAlias, overload
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.manifest import MAGIC
-from cgcython.store.keepers.rocksdb import acknowledged, forks, recovery, settings, wal
+from cgcython.store.keepers.rocksdb import acknowledged, forks, library, recovery, settings, wal
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import require_ours
-from cgcython.store.keepers.rocksdb.library import rocksdict
 from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables, Row
 
 Changes: TypeAlias = dict[bytes, bytes | None]  # values by key, None for what was deleted
@@ -48,7 +47,7 @@ def salvage(path: Path, copy: Path) -> "Salvaged":
             return Salvaged(path, copy)
     (copy / "CURRENT").unlink(missing_ok=True)
     with translated(path):
-        rocksdict.Rdict.repair(str(copy), settings.salvaging())
+        library.rocksdict.Rdict.repair(str(copy), settings.salvaging())
     return Salvaged(path, copy)
 
 
@@ -62,7 +61,9 @@ class Salvaged(LiveTables):
         names = require_ours(copy, complete=False)
         with translated(copy):
             families = {name: settings.salvaging() for name in names}
-            rdict = rocksdict.Rdict(str(copy), settings.salvaging(), column_families=families)
+            rdict = library.rocksdict.Rdict(
+                str(copy), settings.salvaging(), column_families=families
+            )
         self._hold(rdict, names)
         self._sequence = rdict.latest_sequence_number()
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from cgcython.errors import StorageCorruption
 from cgcython.folders import TemporaryFolder
-from cgcython.store.keepers.rocksdb import forks, recovery, settings
+from cgcython.store.keepers.rocksdb import forks, library, recovery, settings
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import require_ours
-from cgcython.store.keepers.rocksdb.library import rocksdict
 from cgcython.store.keepers.rocksdb.read_only_links import linked
 from cgcython.store.keepers.rocksdb.second_look import state_of
 
@@ -74,17 +73,19 @@ class Session:
 
     def _open(self, strict: bool, read_only: bool, at: Path) -> Rdict:
         forks.will_read() if read_only else forks.will_write(self.path)
-        modes = rocksdict.DBRecoveryMode
+        modes = library.rocksdict.DBRecoveryMode
         mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
         options = settings.options(settings.tracking())
         options.set_wal_recovery_mode(mode)
         families = {name: settings.options() for name in self.names}
         access = self._access(read_only)
         with translated(self.path):
-            return rocksdict.Rdict(str(at), options, column_families=families, access_type=access)
+            return library.rocksdict.Rdict(
+                str(at), options, column_families=families, access_type=access
+            )
 
     def _access(self, read_only: bool) -> AccessType:
-        access = rocksdict.AccessType
+        access = library.rocksdict.AccessType
         if self._follow and self._own is not None:
             return access.secondary(str(self._own.path))
         return access.read_only(False) if read_only else access.read_write()

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgcython.store.keepers.rocksdb.library import rocksdict
+from cgcython.store.keepers.rocksdb import library
 
 if TYPE_CHECKING:
     from rocksdict import Options
@@ -22,7 +22,7 @@ def tracking() -> Options:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "OPTIONS-000001").write_text(_TRACKING)
         Path(folder, "rocksdict-config.json").write_text('{"raw_mode":true,"prefix_extractors":{}}')
-        return rocksdict.Options.load_latest(folder)[0]
+        return library.rocksdict.Options.load_latest(folder)[0]
 
 
 _TRACKING = """
@@ -38,15 +38,16 @@ _TRACKING = """
 
 def options(given: Options | None = None) -> Options:
     """Return the options of a store's tables; with `given`, those are completed."""
-    options = given or rocksdict.Options(raw_mode=True)
+    options = given or library.rocksdict.Options(raw_mode=True)
     options.create_if_missing(False)
     options.set_paranoid_checks(True)
-    options.set_compression_type(rocksdict.DBCompressionType.none())  # codes do not compress
+    uncompressed = library.rocksdict.DBCompressionType.none()  # codes do not compress
+    options.set_compression_type(uncompressed)
     options.set_keep_log_file_num(4)
-    table = rocksdict.BlockBasedOptions()
+    table = library.rocksdict.BlockBasedOptions()
     table.set_bloom_filter(10, False)
     table.set_block_size(16 * 1024)
-    table.set_block_cache(rocksdict.Cache(32 * _MIB))
+    table.set_block_cache(library.rocksdict.Cache(32 * _MIB))
     options.set_block_based_table_factory(table)
     return options
 
@@ -56,5 +57,5 @@ def salvaging() -> Options:
     found = options()
     found.set_paranoid_checks(False)
     found.set_disable_auto_compactions(True)
-    found.set_wal_recovery_mode(rocksdict.DBRecoveryMode.skip_any_corrupted_record())
+    found.set_wal_recovery_mode(library.rocksdict.DBRecoveryMode.skip_any_corrupted_record())
     return found

@@ -19,7 +19,7 @@ from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from cgcython.store.keepers.rocksdb.library import crc32c
+from cgcython.store.keepers.rocksdb import library
 
 Log: TypeAlias = bytes | mmap
 
@@ -270,14 +270,14 @@ def _matches_somewhere(tail: bytes, masked: int) -> bool:
     """Return whether the first bytes of a tail, some or all, have a checksum."""
     crc = 0
     for at in range(len(tail)):
-        crc = crc32c(tail[at : at + 1], crc)
+        crc = library.crc32c(tail[at : at + 1], crc)
         if _masked(crc) == masked:
             return True
     return False
 
 
 def _crc(framed: bytes) -> int:
-    return _masked(crc32c(framed))
+    return _masked(library.crc32c(framed))
 
 
 def _masked(crc: int) -> int:
