@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, SupportsIndex
 
 from cgcython import strict_json
 from cgcython.base import ModelId
-from cgcython.checksums import RESIDUE, crc32
+from cgcython.checksums import SIZE, ends_in_own_checksum, with_checksum
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 from cgcython.types import BytesLike
 
@@ -24,7 +24,7 @@ MAGIC, VERSION = b"CGFP", 2
 MOST_METADATA_BYTES = 1 << 16
 _EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
-_ENTRY, _U32 = struct.Struct("<BI"), struct.Struct("<I")
+_ENTRY = struct.Struct("<BI")
 
 
 class RecordInfo(NamedTuple):
@@ -99,7 +99,7 @@ class Manifest(NamedTuple):
             _body(self.version, count).pack(MAGIC, self.version, count, 0, *times, *checksums)
             + self.text
         )
-        return body + _U32.pack(crc32(body))
+        return with_checksum(body)
 
     @classmethod
     def from_bytes(cls, data: BytesLike, where: str = "manifest") -> "Manifest":
@@ -110,7 +110,7 @@ class Manifest(NamedTuple):
         try:
             manifest, end = cls.read(data, where)
         except UnsupportedVersion as error:
-            if crc32(data) != RESIDUE:  # so is whatever a later release writes
+            if not ends_in_own_checksum(data):  # so is whatever a later release writes
                 raise _damaged(where, f"{error.reason}, and its checksum differs") from None
             raise
         if end != len(data):
@@ -129,9 +129,9 @@ class Manifest(NamedTuple):
             start += _TIMES.size
         middle = start + count * _ENTRY.size
         end = middle + length
-        if len(data) < end + _U32.size:
+        if len(data) < end + SIZE:
             raise _damaged(where, "the manifest is cut off")
-        if _U32.unpack_from(data, end)[0] != crc32(data[:end]):
+        if not ends_in_own_checksum(data[: end + SIZE]):
             raise _damaged(where, "the checksum of the manifest differs")
         if flags:
             reason = f"its flags {flags:#x} are of a later version"
@@ -140,7 +140,7 @@ class Manifest(NamedTuple):
         text = bytes(data[middle:end])
         if text:
             _require_metadata(text, where)
-        return cls(checksums, created or None, updated or None, text, version), end + _U32.size
+        return cls(checksums, created or None, updated or None, text, version), end + SIZE
 
 
 @lru_cache
@@ -156,12 +156,12 @@ def size_of(count: int) -> int:
     >>> size_of(13)
     97
     """
-    return _body(VERSION, count).size + _U32.size
+    return _body(VERSION, count).size + SIZE
 
 
 def section_crc(section: BytesLike) -> int:
     """Return the checksum that ends a section."""
-    return int.from_bytes(section[-_U32.size :], "little")
+    return int.from_bytes(section[-SIZE:], "little")
 
 
 def to_text(metadata: Any) -> bytes:

@@ -275,11 +275,23 @@ def read_safetensors(data):
     (size,) = struct.unpack_from("<Q", data)
     header = json.loads(data[8 : 8 + size])
     metadata = header.pop("__metadata__")
+    require_seal(header, metadata)
     tensors = {}
     for name, one in header.items():
         begin, end = (8 + size + offset for offset in one["data_offsets"])
         tensors[name] = one["dtype"], one["shape"], data[begin:end]
     return tensors, metadata
+
+
+def require_seal(entries, metadata):
+    seal = metadata.pop("cgcython_header_crc32", None)
+    if seal is None:  # a file of an earlier release
+        assert not any(text.startswith('"crc32:') for text in metadata.values())
+        return
+    arrays = [f"{name} {one['dtype']} {one['shape']}" for name, one in entries.items()]
+    texts = [f"{key} {len(text.encode())}\n{text}" for key, text in metadata.items()]
+    content = "\n".join(sorted(arrays) + sorted(texts))
+    assert seal == f'"crc32:{zlib.crc32(content.encode()):08x}"'
 
 
 def read_shard(data):

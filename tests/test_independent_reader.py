@@ -8,6 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from cgcython import CodeIndex, PQ8Codebook, TokenArray
+from cgcython.store.shards import Shard, write_shard
+
 HERE = Path(__file__).parent
 READER = HERE / "independent_reader.py"
 V1, V2 = (HERE / "golden" / name for name in ("v1", "v2"))
@@ -20,7 +23,7 @@ reader = SimpleNamespace(**runpy.run_path(str(READER)))
 
 
 def test_it_shares_nothing_with_the_package():
-    assert "cgcython" not in READER.read_text().replace('"cgcython-', "")
+    assert "cgcython" not in READER.read_text().replace('"cgcython-', "").replace('"cgcython_h', "")
     assert "numpy" not in READER.read_text()
 
 
@@ -76,6 +79,26 @@ def test_it_reads_a_shard(codebooks):
     (decode,) = [codebooks[one] for one in codebooks if one == 969529394]
     for codes, values in zip(found["E1"].values(), expected["E1"]):
         np.testing.assert_allclose(decode(codes), values, rtol=1e-5)
+
+
+def written_now(path):
+    """Write a codebook, codes, tokens and a shard, and return their files."""
+    book = PQ8Codebook(np.arange(2048.0).reshape(8, 256, 1), metadata={"model": "Semäntic"})
+    codes = np.zeros((3, 8), np.uint8)
+    book.save(path / "codebook")
+    CodeIndex(book, codes, ids=[3, 1, 2]).save(path / "codes")
+    TokenArray(codes, [0, 1, 3], "e4m3").save(path / "tokens")
+    write_shard(path / "shard", Shard(np.zeros((0, 16), np.uint8), {}, {"memories": 0}))
+    return sorted(path.iterdir())
+
+
+def test_it_finds_the_checksum_of_headers(tmp_path):
+    for file in written_now(tmp_path):
+        data = file.read_bytes()
+        assert b"cgcython_header_crc32" in data
+        reader.read_safetensors(data)
+        with pytest.raises(AssertionError):
+            reader.read_safetensors(data.replace(b"cgcython-", b"cgcythen-"))
 
 
 @pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)

@@ -8,6 +8,7 @@ of Recall@10 against human judgements.
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from cgcython.checks import require_real
@@ -56,17 +57,12 @@ def train_smallest(
     source, most = as_source(samples), require_sample(sample)
     require_rotation(rotation)
 
+    train = partial(
+        PQ8Codebook.train, sample=most, num_threads=num_threads, progress=progress, model=model
+    )
+
     def trained(rows: Array, size: int, rotation: str | None) -> PQ8Codebook:
-        book = PQ8Codebook.train(
-            rows,
-            size,
-            seed,
-            rotation,
-            sample=most,
-            num_threads=num_threads,
-            progress=progress,
-            model=model,
-        ).with_facts({"samples_given": len(source)})
+        book = train(rows, size, seed, rotation).with_facts({"samples_given": len(source)})
         return book if judge is None else book.with_facts(judge(book))
 
     search = _Search(sizes_of(source.shape[1]), require_real(max_cost, "max_cost", 0), trained)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
-from zlib import crc32
 
 from cgcython.base import ModelId
+from cgcython.checksums import crc32
 from cgcython.errors import (
     CodebookCorrupt,
     CodebookMissing,

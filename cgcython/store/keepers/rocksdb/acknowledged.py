@@ -19,8 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
-from zlib import crc32
 
+from cgcython import checksums
+from cgcython.checksums import ends_in_own_checksum, with_checksum
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.store.keepers.rocksdb import wal
 from cgcython.types import StrPath
@@ -28,8 +29,8 @@ from cgcython.types import StrPath
 NAME = "ACKNOWLEDGED"
 MAGIC, VERSION = b"CGAK", 1
 SYNCED, CLOSED = 1, 2  # flags: every write waited for the disk; so did the end of the session
-_HEAD, _REST, _CRC = struct.Struct("<4sB"), struct.Struct("<BQQQ16s"), struct.Struct("<I")
-_BYTES = _HEAD.size + _REST.size + _CRC.size
+_HEAD, _REST = struct.Struct("<4sB"), struct.Struct("<BQQQ16s")
+_BYTES = _HEAD.size + _REST.size + checksums.SIZE
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _LOGGER = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class Acknowledged:
         fields = self._flags | flags, sequence, self._number, length, self._boot_id
         body = _HEAD.pack(MAGIC, VERSION) + _REST.pack(*fields)
         with suppress(OSError):  # the write itself is safe; what was noted before still holds
-            os.pwrite(self._file, body + _CRC.pack(crc32(body)), 0)
+            os.pwrite(self._file, with_checksum(body), 0)
 
     def close(self, sequence: int, clean: bool = True) -> None:
         """Note the end of the session, clean when it wrote its tables, and wait for the disk."""
@@ -125,7 +126,7 @@ def read_reach(path: StrPath) -> Reach | None:
             data = path.read_bytes()
         except FileNotFoundError:
             return None
-        if len(data) == _BYTES and _CRC.unpack(data[-_CRC.size :])[0] == crc32(data[: -_CRC.size]):
+        if len(data) == _BYTES and ends_in_own_checksum(data):
             magic, version = _HEAD.unpack_from(data)
             if magic == MAGIC and version != VERSION:
                 reason = f"it has version {version}, this release reads {VERSION}"
