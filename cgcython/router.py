@@ -162,7 +162,7 @@ class QuantizationRouter:
 
         `steps` has the step of LADDER of each.
         """
-        if not isinstance(fingerprints, Sequence):
+        if not isinstance(fingerprints, (list, tuple)):
             actual = type(fingerprints).__name__
             raise InvalidInput(what="fingerprints", expected="a list", actual=actual)
         every = [require_mapping(one, "fingerprint") for one in fingerprints]

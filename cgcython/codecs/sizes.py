@@ -71,10 +71,16 @@ def train_smallest(
         search.run(rows, some_rows(rows, TRIAL_ROWS, seed), rotation)
         book = search.found[-1]
     except KeyboardInterrupt:
-        book = search.best().with_facts({"interrupted": True})
-        message = f"interrupted: {book.num_subvectors} bytes are the best of what was tried so far"
-        warnings.warn(message, CodebookWarning, stacklevel=2)
+        book = _interrupted(search)
     return book, [_trial(one) for one in search.tried]
+
+
+def _interrupted(search: "_Search") -> PQ8Codebook:
+    """Return the best codebook of a search that Ctrl-C ended, and warn."""
+    book = search.best().with_facts({"interrupted": True})
+    message = f"interrupted: {book.num_subvectors} bytes are the best of what was tried so far"
+    warnings.warn(message, CodebookWarning, stacklevel=3)
+    return book
 
 
 class _Search:

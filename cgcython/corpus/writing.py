@@ -15,6 +15,7 @@ from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
 from cgcython.embedders import Codebooks
 from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
@@ -131,7 +132,7 @@ class StoreWriter(CorpusWriter):
         resume: bool = False,
     ) -> None:
         super().__init__(codebooks, profile, budget_bytes, num_threads)
-        self.path, self.resume = path, resume
+        self.path, self.resume = as_path(path), resume
         self._store: RecordStore | None = None
         if has_database(path):
             self._store = RecordStore.open(path, profile=profile)

@@ -61,5 +61,5 @@ def _items(parts: Any) -> list[tuple[Any, Any]]:
 def _model_id(key: Any) -> ModelId:
     try:
         return key if type(key) is ModelId else ModelId(key)
-    except ValueError:
+    except (ValueError, TypeError):
         return ModelId.parse(key)

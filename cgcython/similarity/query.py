@@ -8,7 +8,6 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import aligned_empty, as_tokens
-from cgcython.errors import InvalidInput
 from cgcython.token_array import lookup
 from cgcython.token_array.precisions import hadamard
 from cgcython.types import CodebookLike, Float32Array, Int8Array, TokensLike, UInt16Array
@@ -79,9 +78,7 @@ class PreparedQuery:
     def tables(self, codebook: CodebookLike) -> Float32Array:
         """Return the dots of the tokens with all centroids, found once for each codebook."""
         known = self._tables
-        if not isinstance(getattr(codebook, "codebook_id", None), int):
-            actual = type(codebook).__name__
-            raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
+        lookup.require_codebook(codebook)
         if codebook.codebook_id not in known:
             known[codebook.codebook_id] = lookup.dots(codebook, self.packed)
         return known[codebook.codebook_id]

@@ -7,8 +7,9 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_float32, as_integers, as_tokens, require_finite, unmasked
-from cgcython.checks import require_whole
+from cgcython.checks import iterated, require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.token_array.lookup import require_codebook
 from cgcython.token_array.precisions import PRECISIONS, Precision, precision_of
 from cgcython.types import (
     Array,
@@ -28,16 +29,19 @@ def joined(
 ) -> tuple[Float32Array, Int64Array]:
     """Return (values, offsets) of a list of matrices; empty ones may be of any dimension.
 
-    An array [documents, tokens, dim] is shared, not copied. No value is checked to be finite.
+    An array [documents, tokens, dim] is shared, not copied. A generator may fill one buffer again
+    and again. No value is checked to be finite.
     """
+    if dim is not None:
+        dim = require_whole(dim, "dim")
     if getattr(documents, "ndim", None) == 3:
         return _of_equal_lengths(as_float32(documents), dim)  # type: ignore[arg-type]  # an array
-    try:
-        each = iter(documents)
-    except TypeError:
-        actual = type(documents).__name__
-        raise InvalidInput(what="documents", expected="a list of matrices", actual=actual) from None
-    matrices = [as_tokens(document, dim, finite=False) for document in each]
+    each = iterated(documents, "documents", "a list of matrices")
+    is_kept = isinstance(documents, (list, tuple, np.ndarray))
+    matrices = []
+    for document in each:
+        matrix = as_tokens(document, dim, finite=False)
+        matrices.append(matrix if is_kept else matrix.copy())
     offsets = np.cumsum([0, *map(len, matrices)], dtype=np.int64)
     matrices = [matrix for matrix in matrices if len(matrix)]
     width = matrices[0].shape[1] if matrices else dim or 0
@@ -111,6 +115,7 @@ def checked_dim(
         raise InvalidInput(what="codebook", expected=expected, actual=precision.name)
     given = None if dim is None else require_whole(dim, "dim")
     if codebook is not None:
+        require_codebook(codebook)
         expected_width, found = codebook.num_subvectors, codebook.embedding_dim
     else:
         found = width * precision.per_item if given is None else given

@@ -7,8 +7,16 @@ is the same for all tokens, or depends on one code at a time, and so goes into t
 import numpy as np
 
 from cgcython import kernels
+from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import squared_norms
 from cgcython.types import Array, CodebookLike, Float32Array, Float64Array
+
+
+def require_codebook(codebook: object) -> None:
+    """Raise InvalidInput unless something is the codebook of a product quantizer."""
+    if not isinstance(getattr(codebook, "codebook_id", None), int):
+        actual = type(codebook).__name__
+        raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
 
 
 def squares(codebook: CodebookLike) -> Float64Array:

@@ -214,3 +214,22 @@ ODD = [
 def test_odd_arguments_are_named(call):
     with pytest.raises(QuantizationError):
         call()
+
+
+def test_a_generator_may_refill_one_buffer():
+    texts = np.random.default_rng(0).standard_normal((3, 4, 8)).astype(np.float32)
+
+    def refilled():
+        buffer = np.empty((4, 8), np.float32)
+        for text in texts:
+            buffer[:] = text
+            yield buffer
+
+    assert TokenArray.from_list(refilled()) == TokenArray.from_list(list(texts))
+
+
+@pytest.mark.parametrize("other", [{}, [1], "pq", 5])
+def test_a_codebook_is_one(other):
+    tokens = TokenArray.from_list([np.eye(8)])
+    with pytest.raises(InvalidInput, match="codebook: expected a PQ8Codebook"):
+        tokens.quantize("pq", other)

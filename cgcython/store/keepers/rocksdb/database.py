@@ -6,6 +6,7 @@ raises.
 """
 
 import logging
+import os
 from collections.abc import Iterable
 from typing import TypeAlias
 from weakref import WeakSet
@@ -153,7 +154,7 @@ class Database(LiveTables):
         """Write a copy to a new folder, as it is now, whole or not at all."""
         self.require_open()
         target = real_path(path)
-        if target.exists():
+        if os.path.exists(target):  # unlike Path.exists, not where the name is too long
             raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
         with whole_folder(target) as partial, translated(self.path):
             sequence = self._rdict.latest_sequence_number()
