@@ -1,7 +1,6 @@
 """Writes the records of a store: whole, in part, and away; every batch all or nothing."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
@@ -9,12 +8,11 @@ from typing import Any, TypeAlias, TypeVar
 from cgcython.base import ModelId, Profile
 from cgcython.checks import (
     iterated,
-    require_instance,
     require_mapping,
     require_progress,
     require_whole,
 )
-from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption
+from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     Fingerprint,
@@ -25,6 +23,7 @@ from cgcython.manifest import Manifest
 from cgcython.router import QuantizationRouter
 from cgcython.store import trash
 from cgcython.store.ids import RecordId, as_key
+from cgcython.store.items import Embeddings, Item, own_parts, pair_of, parts_of
 from cgcython.store.journal import WritableJournal, mask_of
 from cgcython.store.keepers.rocksdb import Database, Delete, Put
 from cgcython.store.reading import RecordReader, naming
@@ -32,10 +31,6 @@ from cgcython.store.shelf import CodebookShelf
 from cgcython.store.turn import Turn
 from cgcython.types import Progress
 
-Embeddings: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or values by the names of embedders
-Item: TypeAlias = (
-    tuple[RecordId, Embeddings] | tuple[RecordId, Embeddings, Mapping[str, Any] | None]
-)
 _Before: TypeAlias = Manifest | StorageCorruption | None  # of the record that was there
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
@@ -90,7 +85,7 @@ class RecordWriter(RecordReader):
         """
         size, count = require_whole(batch_size, "batch_size", least=1), 0
         is_kept = isinstance(items, Sequence)  # others may refill what they yield
-        rows = map(_parts if is_kept else _own_parts, iterated(items, "items"))
+        rows = map(parts_of if is_kept else own_parts, iterated(items, "items"))
         require_progress(progress)
         while batch := list(islice(rows, size)):
             quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
@@ -134,7 +129,7 @@ class RecordWriter(RecordReader):
         as in `store`. The same record again is written again: that mends a damaged one.
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
-        records = dict(map(_pair, iterated(items, "items")))
+        records = dict(map(pair_of, iterated(items, "items")))
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}
@@ -215,31 +210,6 @@ class RecordWriter(RecordReader):
             return self._manifest(key) if value is None else Manifest.from_bytes(value)
         except StorageCorruption as error:
             return error
-
-
-def _pair(item: tuple[RecordId, QuantizedFingerprint]) -> tuple[bytes, QuantizedFingerprint]:
-    try:
-        record_id, quantized = item
-    except (TypeError, ValueError):
-        expected, actual = "(id, QuantizedFingerprint)", f"{item!r:.60}"
-        raise InvalidInput(what="item", expected=expected, actual=actual) from None
-    return as_key(record_id), require_instance(quantized, QuantizedFingerprint, "record")
-
-
-def _parts(item: Item) -> tuple[bytes, Embeddings, Mapping[str, Any] | None]:
-    """Return key, fingerprint and metadata of an item; raises InvalidInput unless it has them."""
-    try:
-        record_id, fingerprint, metadata = (*item, None)[:3] if len(item) < 4 else item
-    except (TypeError, ValueError):
-        expected, actual = "(id, fingerprint) or (id, fingerprint, metadata)", f"{item!r:.60}"
-        raise InvalidInput(what="item", expected=expected, actual=actual) from None
-    return as_key(record_id), fingerprint, metadata
-
-
-def _own_parts(item: Item) -> tuple[bytes, Embeddings, Mapping[str, Any] | None]:
-    """Return copies of the parts: what yields items may refill them for the next one."""
-    key, fingerprint, metadata = _parts(item)
-    return key, Fingerprint.of(fingerprint).copied(), deepcopy(metadata)
 
 
 def _each(function: Callable[[_Given], _Made], items: Iterable[_Given]) -> Iterator[_Made]:
