@@ -59,9 +59,6 @@ class MigrationReport:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-Watch: TypeAlias = Callable[[list[dict[ModelId, LegacyValue]], list[QuantizedFingerprint]], object]
-
-
 def migrate(
     source: Source,
     router: QuantizationRouter,
