@@ -81,6 +81,28 @@ def test_searches_of_a_follower_follow(writer, memories, tmp_path):
         assert len(store.statistics().codebooks[0]) == 2
 
 
+@pytest.mark.parametrize("change", ["delete", "reencode"])
+def test_a_follower_sees_what_was_written_to_tables_before_it_caught_up(
+    writer, memories, tmp_path, change
+):
+    writer("store", ONE)
+    writer("store", TWO)
+    with FingerprintStore.open(tmp_path / "s", follow=True) as store:
+        rows = store.scan("E2")
+        before = next(rows)
+        assert store.catch_up() == []
+        writer(change, ONE)
+        writer("flush")
+        assert store.catch_up() == ([ONE] if change == "delete" else [ONE, TWO])
+        with FingerprintStore.open(tmp_path / "s", read_only=True) as now:
+            assert list(store) == list(now)
+            assert [store.quantized(one, "E1") for one in store] == [
+                now.quantized(one, "E1") for one in now
+            ]
+        assert before[0] == ONE.bytes
+        assert [key for key, _ in rows] == [TWO.bytes]
+
+
 def test_a_follower_outlives_files_that_the_writer_compacted_away(writer, memories, tmp_path):
     for one in (ONE, TWO):
         writer("store", one)

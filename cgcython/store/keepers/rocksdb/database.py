@@ -50,30 +50,34 @@ class Database(LiveTables):
         self._write_options.sync = sync
         self._ownership: Ownership | None = None
         if self.read_only:
-            self._session = patiently(self.path, self._open)
+            self._use(patiently(self.path, self._open))
         else:
-            self._own()
-        names = self._session.names
-        self._handles = {name: self._session.rdict.get_column_family_handle(name) for name in names}
-        self._hold(self._session.rdict, names)
+            self._use(self._own())
 
     def _open(self) -> Session:
         return Session(self.path, self.read_only, self.follows)
 
-    def _own(self) -> None:
+    def _use(self, session: Session) -> None:
+        self._session, names = session, session.names
+        self._handles = {name: session.rdict.get_column_family_handle(name) for name in names}
+        self._hold(session.rdict, names)
+
+    def _own(self) -> Session:
         """Open the database to write, and go on noting what is acknowledged."""
         with translated(self.path):
             self._ownership = Ownership(self.path)
+        session = None
         try:
-            self._session = self._open()
-            sequence = self._session.rdict.latest_sequence_number()
+            session = self._open()
+            sequence = session.rdict.latest_sequence_number()
             with translated(self.path):
                 self._acknowledged = Acknowledged(self.path, sequence, self.is_sync)
         except BaseException:
-            if hasattr(self, "_session"):
-                self._session.close()
+            if session is not None:
+                session.close()
             self._ownership.release()
             raise
+        return session
 
     def abandon(self) -> None:
         """Refuse from now on, in the child of a fork, which must not give back what is shared."""
@@ -134,7 +138,12 @@ class Database(LiveTables):
         if not self.follows:
             reason = "only one opened with follow=True follows"
             raise StoreUnavailable(path=self.path, reason=reason)
-        patiently(self.path, self._session.catch_up)
+        patiently(self.path, self._catch_up)
+
+    def _catch_up(self) -> None:
+        if not self._session.catch_up():
+            # The old one goes when nobody reads from it any more.
+            self._use(self._open())
 
     def compact(self) -> None:
         """Rewrite the tables without what was replaced or deleted."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from cgcython.errors import StorageCorruption
 from cgcython.folders import TemporaryFolder
 from cgcython.store.keepers.rocksdb import forks, library, recovery, settings
+from cgcython.store.keepers.rocksdb.acknowledged import catalogue_of
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import require_ours
 from cgcython.store.keepers.rocksdb.read_only_links import linked
@@ -30,7 +31,7 @@ class Session:
         self.path, self.read_only, self._follow = path, read_only, follow
         with translated(path):
             reach = recovery.reach_of(path)
-            self.names = require_ours(path)
+            self.names, self._catalogue = require_ours(path), _catalogue(path)
         self._own = self._folder_of_its_own()
         try:
             with translated(path):
@@ -90,12 +91,20 @@ class Session:
             return access.secondary(str(self._own.path))
         return access.read_only(False) if read_only else access.read_write()
 
-    def catch_up(self) -> None:
-        """See what the writer wrote since."""
+    def catch_up(self) -> bool:
+        """See what the writer wrote since, and return whether this session can.
+
+        RocksDB keeps what it read of the logs, and reads it before the tables that the writer made
+        of them since: it would find what the tables replace and delete. Only a new session sees
+        what is in new tables.
+        """
         with translated(self.path):
+            if _catalogue(self.path) != self._catalogue:
+                return False
             before = _Moment(self.path)
             self.rdict.try_catch_up_with_primary()
             before.require_logs(_first_log(self.rdict))
+            return _catalogue(self.path) == self._catalogue
 
     def close(self) -> None:
         """Give everything back; what is in memory is written to table files."""
@@ -124,6 +133,12 @@ class _Moment:
         if oldest not in recovery.log_numbers(self._path) and state_of(self._path) != self._state:
             reason = f"its log {oldest:06} was removed while it was read"
             raise StorageCorruption(where=f"store {self._path}", reason=reason)
+
+
+def _catalogue(path: Path) -> tuple[Path | None, int]:
+    """Return RocksDB's catalogue of a folder and its length, which new tables change."""
+    found = catalogue_of(path)
+    return found, found.stat().st_size if found is not None else 0
 
 
 def _first_log(rdict: Rdict) -> int:
