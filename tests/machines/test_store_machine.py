@@ -9,7 +9,6 @@ import os
 import random
 import tempfile
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
@@ -26,7 +25,6 @@ from hypothesis.stateful import (
 
 pytest.importorskip("rocksdict")
 actor = pytest.importorskip("machines.actor")
-OWNED = find_spec("cgcython.store.keepers.rocksdb.forks") is not None
 MEMORY = next((one for one in (Path("/dev/shm"),) if os.access(one, os.W_OK)), None)
 EMBEDDERS = ("E1", "E2", "E6", "E9", "E12")
 SEEDS = st.integers(0, 5)
@@ -139,7 +137,6 @@ class StoreMachine(RuleBasedStateMachine):
             self.records = before
         assert found == self._expected()
 
-    @precondition(lambda self: OWNED)
     @rule(spelling=st.sampled_from(["store", "../{}/store", "link"]))
     def a_second_handle_is_refused(self, spelling):
         path = self.path.parent / spelling.format(self.path.parent.name)
@@ -149,7 +146,6 @@ class StoreMachine(RuleBasedStateMachine):
         other = actor.Actor(path)
         assert other.refused.startswith("StoreUnavailable")
 
-    @precondition(lambda self: OWNED)
     @rule(closes=st.booleans())
     def a_forked_child_is_refused(self, closes):
         told, left = self.writer.tell("forked", closes)
