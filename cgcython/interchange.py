@@ -18,7 +18,7 @@ from cgcython.kernels.pq_layout import NUM_CENTROIDS
 from cgcython.tensors import told_as_damage
 from cgcython.types import ArrayLike, Float32Array, StrPath
 
-PQ8C_PARTS, PQ8C_VERSION = 8, 1
+PQ8C_SUBVECTORS, PQ8C_VERSION = 8, 1
 _PQ8C = struct.Struct("<4sBII")  # magic, version, dim, id; then f32 centroids [8, 256, dim / 8]
 ORTHONORMAL = 1e-3  # how far rotation' rotation may lie from the identity
 
@@ -145,13 +145,13 @@ def from_pq8c(path: StrPath) -> PQ8Codebook:
     magic, version, dim, number = _PQ8C.unpack_from(data)
     if (magic, version) != (b"PQ8C", PQ8C_VERSION):
         raise _damaged(path, f"it begins with {magic!r} version {version}, not b'PQ8C' version 1")
-    if dim == 0 or dim % PQ8C_PARTS:
-        raise _damaged(path, f"{dim} values do not divide into {PQ8C_PARTS} parts")
+    if dim == 0 or dim % PQ8C_SUBVECTORS:
+        raise _damaged(path, f"{dim} values do not divide into {PQ8C_SUBVECTORS} subvectors")
     expected = _PQ8C.size + 4 * NUM_CENTROIDS * dim
     if len(data) != expected:
         raise _damaged(path, f"it holds {len(data)} bytes, its header asks for {expected}")
     centroids = np.frombuffer(data, "<f4", offset=_PQ8C.size)
-    shaped = centroids.reshape(PQ8C_PARTS, NUM_CENTROIDS, -1)
+    shaped = centroids.reshape(PQ8C_SUBVECTORS, NUM_CENTROIDS, -1)
     with told_as_damage(path, CodebookCorrupt):
         return PQ8Codebook(shaped, metadata={"from": "PQ8C", "pq8c_id": number})
 

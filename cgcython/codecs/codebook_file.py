@@ -1,6 +1,7 @@
 """Keeps the arrays of a codebook in one safetensors file, and believes nothing it reads back."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from cgcython.checks import require_real
 from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
 from cgcython.files import as_path
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
-from cgcython.tensors import ArrayForm, Malformed, require_arrays, told_as_damage
+from cgcython.tensors import ArrayForm, Malformed, open_regular, require_arrays, told_as_damage
 from cgcython.types import BytesLike, Float32Array, StrPath
 
 FORMAT, VERSION = "cgcython-pq8", "1"
@@ -27,6 +28,7 @@ TEXTS = ("format", "model", "sha256", "training", "version")  # the rest of the 
 OWN = ("format", "version", "sha256")  # what a file says of itself, not of its codebook
 COSTS = ("recall10_drop", "held_out_loss")  # what a codebook costs: the first that was measured
 FOLDER = "pq8_codebooks"
+MOST_BYTES = 1 << 31
 
 
 def codebook_path(models: StrPath, title: str) -> Path:
@@ -118,7 +120,12 @@ def read(path: StrPath) -> bytes:
     """Return the bytes of a codebook file. Raises CodebookMissing or CodebookCorrupt."""
     path = as_path(path)
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise CodebookCorrupt(where=str(path), reason="it is larger than any codebook")
+            return file.read()
+    except Malformed as error:
+        raise CodebookCorrupt(where=str(path), reason=str(error)) from None
     except FileNotFoundError:
         raise CodebookMissing(path=str(path), command=train_command(path)) from None
     except OSError as error:

@@ -79,8 +79,8 @@ class Training:
 
     def _run(self, rotation: str | None, width: int | None) -> Trained:
         if rotation is None:
-            parts = self._parts(self.rows)
-            return self._settle(parts, Trained(self._seeds(parts)), STEPS)
+            subspaces = self._split(self.rows)
+            return self._settle(subspaces, Trained(self._seeds(subspaces)), STEPS)
         axes = principal_axes(self.rows)
         rows, found = self._in_axes(axes, width or self._width(rotation, axes), STEPS)
         self.settled = found
@@ -97,24 +97,26 @@ class Training:
         order = balanced(axes.variances[:width], self.num_subvectors)
         start = axes.directions[:, order].astype(np.float32)
         rows = np.asarray((self.rows - axes.mean) @ start, np.float32)
-        parts = self._parts(rows)
-        return rows, self._settle(parts, Trained(self._seeds(parts), axes.mean, start), steps)
+        subspaces = self._split(rows)
+        return rows, self._settle(
+            subspaces, Trained(self._seeds(subspaces), axes.mean, start), steps
+        )
 
     def _refined(self, rows: Float32Array, found: Trained, rounds: int, last_steps: int) -> Trained:
         """Return a codebook whose rotation and centroids are fitted to each other in turns."""
-        start, parts = found.rotation, self._parts(rows)
+        start, subspaces = found.rotation, self._split(rows)
         for _ in range(rounds):
-            turn = best_rotation(rows, self._decoded(parts, found.centroids))
-            parts = self._parts(rows @ turn)
+            turn = best_rotation(rows, self._decoded(subspaces, found.centroids))
+            subspaces = self._split(rows @ turn)
             rotation = None if start is None else start @ turn
-            found = self._settle(parts, found._replace(rotation=rotation), STEPS_EACH)
-        return self._settle(parts, found, last_steps)
+            found = self._settle(subspaces, found._replace(rotation=rotation), STEPS_EACH)
+        return self._settle(subspaces, found, last_steps)
 
-    def _settle(self, parts: list[Float32Array], found: Trained, steps: int) -> Trained:
+    def _settle(self, subspaces: list[Float32Array], found: Trained, steps: int) -> Trained:
         """Return a codebook after some steps of k-means, the last ones plain."""
         for left in reversed(range(steps)):
             pace = 1 if left < PLAIN_STEPS else PACE
-            found = found._replace(centroids=self._improved(parts, found.centroids, pace))
+            found = found._replace(centroids=self._improved(subspaces, found.centroids, pace))
             self.latest, self.step = found, self.step + 1
             self.watch.tell(found, self.step, self.steps)
         return found
@@ -162,34 +164,34 @@ class Training:
         rows, found = self._in_axes(axes, width, WIDTH_STEPS)
         return self.held_out_loss(self._refined(rows, found, rounds, 0))
 
-    def _parts(self, rows: Float32Array) -> list[Float32Array]:
+    def _split(self, rows: Float32Array) -> list[Float32Array]:
         """Return the subvectors of rows, each subspace a matrix of its own."""
-        return [np.ascontiguousarray(part) for part in np.split(rows, self.num_subvectors, axis=1)]
+        return [np.ascontiguousarray(one) for one in np.split(rows, self.num_subvectors, axis=1)]
 
     def _each(self, function: Callable[[int], T]) -> list[T]:
         """Return [function(m) for each subspace], subspaces shared out among the threads."""
         return each(function, range(self.num_subvectors), self.num_threads)
 
-    def _seeds(self, parts: list[Float32Array]) -> Float32Array:
+    def _seeds(self, subspaces: list[Float32Array]) -> Float32Array:
         def seeds(m: int) -> Float32Array:
-            return seed_centroids(parts[m], np.random.default_rng([self.seed, m]))
+            return seed_centroids(subspaces[m], np.random.default_rng([self.seed, m]))
 
         return np.stack(self._each(seeds))
 
     def _improved(
-        self, parts: list[Float32Array], centroids: Float32Array, pace: float
+        self, subspaces: list[Float32Array], centroids: Float32Array, pace: float
     ) -> Float32Array:
         layout = prepare(centroids)
-        return np.stack(self._each(lambda m: lloyd_step(parts[m], subspace(layout, m), pace)))
+        return np.stack(self._each(lambda m: lloyd_step(subspaces[m], subspace(layout, m), pace)))
 
-    def _decoded(self, parts: list[Float32Array], centroids: Float32Array) -> Float32Array:
+    def _decoded(self, subspaces: list[Float32Array], centroids: Float32Array) -> Float32Array:
         layout = prepare(centroids)
-        decoded = self._each(lambda m: centroids[m][assign(parts[m], subspace(layout, m))])
+        decoded = self._each(lambda m: centroids[m][assign(subspaces[m], subspace(layout, m))])
         return np.concatenate(decoded, axis=1)
 
 
 class Watch:
-    """Tells the loss of steps, measured anew when that takes little of the time they took."""
+    """Reports the loss after steps; measuring it takes little of the time of training."""
 
     clock = staticmethod(time.perf_counter)
 

@@ -3,6 +3,8 @@
 import mmap
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -29,16 +31,26 @@ def read_tensors(path: StrPath) -> Tensors:
     process (SIGBUS). `require_whole` tells it before; this package replaces its files whole and
     never shortens them. Raises Malformed for any other file, OSError where it cannot be opened.
     """
-    with open(as_path(path), "rb", opener=_opened_at_once) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise Malformed("it is no regular file")
-        length = parse_length(file.read(START), found.st_size)
-        header = parse(_exactly(file, length), found.st_size - START - length)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        length = parse_length(file.read(START), size)
+        header = parse(_exactly(file, length), size - START - length)
         data: UInt8Array = np.empty(0, np.uint8)
-        if found.st_size > START + length:
-            data = np.memmap(file, np.uint8, "r", shape=(found.st_size,))
+        if size > START + length:
+            data = np.memmap(file, np.uint8, "r", shape=(size,))
     return _tensors(header, data, START + length)
+
+
+@contextmanager
+def open_regular(path: StrPath) -> Iterator[BinaryIO]:
+    """Yield a regular file, open for reading.
+
+    Raises Malformed for pipes and devices, OSError where there is nothing that can be opened.
+    """
+    with open(as_path(path), "rb", opener=_opened_at_once) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Malformed("it is no regular file")
+        yield file
 
 
 def from_bytes(data: BytesLike) -> Tensors:

@@ -344,6 +344,10 @@ def test_metadata_that_no_file_could_hold_are_refused(facts):
         PQ8Codebook(CENTROIDS, metadata=facts).to_bytes()
 
 
-def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
-    with pytest.raises(CodebookCorrupt):
-        PQ8Codebook.load(tmp_path)
+def test_what_is_no_file_of_a_codebooks_size_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(tmp_path / "huge", "wb") as file:
+        file.truncate(1 << 40)
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "huge"):
+        with pytest.raises(CodebookCorrupt, match=path.name):
+            PQ8Codebook.load(path)
