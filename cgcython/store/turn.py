@@ -1,26 +1,26 @@
 """Has the threads that write to a store take turns."""
 
-import threading
-
+from cgcython.errors import StoreUnavailable
+from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers.rocksdb import Database
 
 
 class Turn:
     """Lets one thread at a time write to a database; a context manager.
 
-    Raises StoreUnavailable once the database was given back. It asks before it waits, because in
-    the child of a fork the thread that had the turn is gone, and again when it has the turn.
+    Raises StoreUnavailable once the database was given back, also while a thread waited.
     """
 
     def __init__(self, files: Database) -> None:
-        self._files, self._lock = files, threading.Lock()
+        self._files, self._lock = files, ForkSafeLock()
 
     def __enter__(self) -> None:
-        self._files.require_open()
-        self._lock.acquire()
-        if not self._files.is_open:
-            self._lock.release()
+        self._lock.__enter__()
+        try:
             self._files.require_open()
+        except StoreUnavailable:
+            self._lock.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self._lock.__exit__()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from threading import Lock
 from typing import overload
 
 from cgcython.errors import StorageCorruption
+from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers.rocksdb import forks
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.tables import (
@@ -35,12 +35,12 @@ class Frozen(Tables, forks.Watched):
 
     def __init__(self, database: LiveTables, families: dict[str, Cursor]) -> None:
         self.path, self._database, self._families = database.path, database, families
-        self._turn = Lock()
+        self._turn = ForkSafeLock()
         forks.watch(self)
 
     def abandon(self) -> None:
-        """Refuse from now on, in the child of a fork, where nobody else gives the turn back."""
-        self._families, self._turn = GivenBack(self.path, forks.REFUSAL), Lock()
+        """Refuse from now on, in the child of a fork."""
+        self._families = GivenBack(self.path, forks.REFUSAL)
 
     @overload
     def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...

@@ -11,11 +11,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Self, TypeAlias
 from weakref import WeakValueDictionary
 
 from cgcython.errors import StoreUnavailable
+from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers.rocksdb import library
 from cgcython.store.keepers.rocksdb.failures import ELSEWHERE
 
@@ -97,13 +97,6 @@ def locked(path: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _forget_parent() -> None:
-    """Start without what the parent of a fork owns, whose other threads may hold the guard."""
-    global _GUARD
-    _GUARD = Lock()
-    _OWNED.clear()
-
-
-_GUARD = Lock()
+_GUARD = ForkSafeLock()
 _OWNED: WeakValueDictionary[_Identity, Ownership] = WeakValueDictionary()
-os.register_at_fork(after_in_child=_forget_parent)
+os.register_at_fork(after_in_child=_OWNED.clear)  # what a parent owns, its child does not
