@@ -1,7 +1,7 @@
 """Checks of single arguments that stand at many doors: numbers and choices."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import index
 from typing import Any, TypeVar
 
@@ -84,9 +84,9 @@ def require_items(values: object, what: str, expected: str = "a collection") -> 
         raise InvalidInput(what=what, expected=expected, actual=_shown(values)) from None
 
 
-def require_progress(progress: object) -> None:
+def require_progress(progress: Callable[..., object] | None) -> None:
     """Raise InvalidInput unless progress can be told, or is None, before any work is done."""
-    if progress is not None and not callable(progress):
+    if not (progress is None or callable(progress)):
         raise InvalidInput(what="progress", expected="a function", actual=_shown(progress))
 
 

@@ -14,7 +14,6 @@ api = pytest.importorskip("mypy.api")
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?<=^```python\n).*?(?=^```)", re.S | re.M)
-NOT_YET = {"README.md", "LATE_INTERACTION.md"}
 WRONG = """\
 from cgcython import FingerprintStore
 
@@ -63,9 +62,7 @@ def complaints(tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_type_check(complaints, page, request):
-    if page.name in NOT_YET:
-        request.applymarker(pytest.mark.xfail(reason="it calls what has no annotations yet"))
+def test_examples_type_check(complaints, page):
     assert [line for line in complaints if line.startswith(module_of(page))] == []
 
 

@@ -29,8 +29,10 @@ class Tables(ABC):
     _families: Mapping[str, Any]
 
     @overload
+    @abstractmethod
     def get(self, family: str, key: bytes, where: str | None = None) -> bytes | None: ...
     @overload
+    @abstractmethod
     def get(
         self, family: str, key: list[bytes], where: str | None = None
     ) -> list[bytes | None]: ...
