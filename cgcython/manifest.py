@@ -8,15 +8,17 @@ import json
 import operator
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, NamedTuple, SupportsIndex
 
+import numpy as np
+
 from cgcython import strict_json
 from cgcython.base import ModelId
-from cgcython.checksums import SIZE, ends_in_own_checksum, with_checksum
+from cgcython.checksums import RESIDUE, SIZE, crc32, ends_in_own_checksum, with_checksum
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 from cgcython.types import BytesLike
 
@@ -162,6 +164,52 @@ def size_of(count: int) -> int:
 def section_crc(section: BytesLike) -> int:
     """Return the checksum that ends a section."""
     return int.from_bytes(section[-SIZE:], "little")
+
+
+def listed_crc(manifest: bytes, model_id: ModelId) -> bytes | None:
+    """Return the last four bytes of the section of an embedder that a whole manifest lists.
+
+    None where it lists none, or is no manifest. Nothing else of it is read.
+
+    >>> listed_crc(Manifest.now({ModelId.HDC: 7}).to_bytes(), ModelId.HDC)
+    b'\\x07\\x00\\x00\\x00'
+    """
+    place = _place_of_crc(manifest, model_id)
+    return None if place is None else manifest[place]
+
+
+def listed_crcs(manifests: Sequence[bytes], model_id: ModelId) -> bytes | None:
+    """Return what `listed_crc` does of one or more manifests, one after the other.
+
+    None where they are not whole, or do not all list the same embedders.
+    """
+    place = _place_of_crc(manifests[0], model_id)
+    if place is None or set(map(crc32, manifests)) != {RESIDUE}:
+        return None
+    entries = _entries(manifests[0])
+    heads = np.frombuffer(b"".join([one[: entries.stop] for one in manifests]), np.uint8)
+    if len(heads) != len(manifests) * entries.stop:
+        return None
+    heads = heads.reshape(len(manifests), entries.stop)
+    kinds = np.concatenate([heads[:, : _FIRST.size], heads[:, entries]], axis=1)
+    return heads[:, place].tobytes() if np.all(kinds == kinds[0]) else None
+
+
+def _entries(manifest: bytes) -> slice:
+    """Return where the numbers of the embedders stand that a manifest lists."""
+    start = _FIRST.size + (_TIMES.size if manifest[4] > 1 else 0)
+    return slice(start, start + manifest[5] * _ENTRY.size, _ENTRY.size)
+
+
+def _place_of_crc(manifest: bytes, model_id: ModelId) -> slice | None:
+    if not manifest.startswith(MAGIC):
+        return None
+    entries = _entries(manifest)
+    number = manifest[entries].find(model_id)
+    if number < 0:
+        return None
+    stop = entries.start + (number + 1) * _ENTRY.size
+    return slice(stop - SIZE, stop)
 
 
 def to_text(metadata: Any) -> bytes:

@@ -7,13 +7,14 @@ from contextlib import nullcontext
 from hashlib import blake2b
 from zlib import crc32
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgcython.base import ModelId
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
-from cgcython.manifest import MOST_METADATA_BYTES, Manifest, to_text
+from cgcython.manifest import MOST_METADATA_BYTES, Manifest, listed_crc, listed_crcs, to_text
 
 CHECKSUMS = {ModelId.SEMANTIC: 0, ModelId.HDC: 0xFFFFFFFF}
 NESTED = {"a": [1, -2.5, None, True, {"b": "ü"}], "": {}}
@@ -210,3 +211,32 @@ def test_an_embedder_listed_twice_or_unknown_is_refused():
 
 def test_the_text_is_plain_json():
     assert json.loads(MANIFEST.text) == NESTED
+
+
+def test_checksums_are_found_without_parsing():
+    rng = np.random.default_rng(0)
+    for count in (1, 5, 13):
+        some = sorted(rng.choice(13, count, replace=False).tolist())
+        heads = [
+            Manifest.now({ModelId(one): int(rng.integers(1 << 32)) for one in some}).with_info(
+                metadata={"x": "y" * int(rng.integers(9))}
+            )
+            for _ in range(4)
+        ]
+        listed = [Manifest.to_bytes(one) for one in heads]
+        for model_id in ModelId:
+            crcs = [one.checksums.get(model_id) for one in heads]
+            expected = [None if crc is None else crc.to_bytes(4, "little") for crc in crcs]
+            assert [listed_crc(one, model_id) for one in listed] == expected
+            together = None if expected[0] is None else b"".join(expected)
+            assert listed_crcs(listed, model_id) == together
+
+
+def test_checksums_of_unlike_or_damaged_manifests_are_not_taken_together():
+    whole = Manifest.now({ModelId.HDC: 7}).to_bytes()
+    damaged = whole[:-1] + bytes([whole[-1] ^ 1])
+    more = Manifest.now({ModelId.HDC: 7, ModelId.SPLADE: 8}).to_bytes()
+    other = Manifest.now({ModelId.GRAPH: 7}).to_bytes()
+    for odd in (damaged, more, other, b"", b"\0" * 4):
+        assert listed_crcs([whole, odd], ModelId.HDC) is None
+    assert listed_crc(b"\0" * 4, ModelId.HDC) is None

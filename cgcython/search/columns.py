@@ -1,20 +1,30 @@
 """The codes of each embedder, mapped or in memory when first searched, in step with writes."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 
 from cgcython.base import ModelId
+from cgcython.errors import StorageCorruption
 from cgcython.locks import ForkSafeLock
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
 from cgcython.search.graphs import Graph
 from cgcython.search.keys import KEY, whole_keys
-from cgcython.search.loading import CHUNK, ChangingSource, Loader
-from cgcython.search.scan import FindCodebook
+from cgcython.search.loading import CHUNK, NO_CODEBOOK, ChangingSource, Loader
+from cgcython.search.scan import FindCodebook, Scan
+from cgcython.store.fitting import misfit
 from cgcython.types import KeyArray, Progress
 
+_LOGGER = logging.getLogger(__name__)
+_MOST_NAMED = 10
+_LEFT_OUT = (
+    "search leaves %s of %d records out, others are found (%s); `verify` names all of them, and "
+    "storing them again mends it"
+)
 MOST_CHANGES = 1 << 16  # more of them are read faster with everything else
 
 
@@ -34,12 +44,14 @@ class Columns:
         self._columns: dict[ModelId, tuple[Column, int]] = {}  # and where the journal stood
         self._graphs: dict[ModelId, Graph] = {}
         self._saved: dict[ModelId, int] = {}  # where the journal stood
+        self._left_out: dict[ModelId, dict[bytes, str]] = {}  # and why, by key
         self._reading = ForkSafeLock()
 
     def get(self, model_id: ModelId) -> Column:
         """Return the Column of an embedder as it is now.
 
-        Raises StorageCorruption naming the damaged records.
+        Records that a Loader leaves out are told in a warning, once. Raises StorageCorruption
+        naming the damaged records.
         """
         with self._reading:
             known = self._columns.pop(model_id, None) or self._from_file(model_id)
@@ -47,15 +59,29 @@ class Columns:
             self._columns[model_id] = known or self._loaded(model_id)
             return self._columns[model_id][0]
 
+    def forget(self) -> None:
+        """Read anew what something was left out of: what was in its way may be gone."""
+        with self._reading:
+            for model_id in self._left_out:
+                self._columns.pop(model_id, None)
+                self._graphs.pop(model_id, None)
+            self._left_out.clear()
+
     def _from_file(self, model_id: ModelId) -> tuple[Column, int] | None:
         if self._folder is None:
             return None
-        found = load_parts(column_path(self._folder, model_id), model_id, self._find_codebook)
-        if found is None:
+        try:
+            found = load_parts(column_path(self._folder, model_id), model_id, self._find_codebook)
+        except NO_CODEBOOK:
+            return None
+        if found is None or not all(self._fits(model_id, part.scan) for part in found[0]):
             return None
         parts, position = found
         self._saved[model_id] = position
         return Column.of(parts), position
+
+    def _fits(self, model_id: ModelId, scan: Scan) -> bool:
+        return misfit(self._store.profile, model_id, scan.method, scan.shared[0]) is None
 
     def _followed(
         self, model_id: ModelId, column: Column, position: int
@@ -65,8 +91,12 @@ class Columns:
         if changed is None or len(changed) > MOST_CHANGES:
             return None
         if changed:
-            parts = self._loader.some(model_id, changed)
-            column = column.updated(np.array(changed, KEY), parts)
+            try:
+                loaded = self._loader.some(model_id, changed)
+            except StorageCorruption:
+                return None
+            self._note(model_id, loaded.left_out, changed)
+            column = column.updated(np.array(changed, KEY), loaded.parts)
             column = Column.of(column.parts()) if column.is_fragmented else column
         return column, now
 
@@ -78,14 +108,35 @@ class Columns:
 
     def _loaded(self, model_id: ModelId) -> tuple[Column, int]:
         with self._store.snapshot() as frozen:
-            parts = Loader(frozen, self._find_codebook).all(model_id)
-            return Column.of(parts), frozen.journal.position()
+            loaded = Loader(frozen, self._find_codebook).all(model_id)
+            self._note(model_id, loaded.left_out)
+            return Column.of(loaded.parts), frozen.journal.position()
+
+    def _note(
+        self, model_id: ModelId, left_out: Mapping[bytes, str], among: Iterable[bytes] | None = None
+    ) -> None:
+        """Keep in mind, and warn once, what is left out of all records, or among some."""
+        before = self._left_out.pop(model_id, {})
+        kept = {} if among is None else {key: before[key] for key in before.keys() - set(among)}
+        if kept or left_out:
+            self._left_out[model_id] = {**kept, **left_out}
+        new = {key: reason for key, reason in left_out.items() if before.get(key) != reason}
+        if new:
+            reasons = "; ".join(f"{UUID(bytes=key)}: {new[key]}" for key in list(new)[:_MOST_NAMED])
+            _LOGGER.warning(_LEFT_OUT, model_id.short, len(new), reasons)
 
     def some(self, model_id: ModelId, keys: KeyArray) -> Column:
         """Return the Column of an embedder where it is loaded, otherwise one of some records."""
         if model_id in self._columns:
             return self.get(model_id)
-        return Column.of(self._loader.some(model_id, whole_keys(keys)))
+        wanted = whole_keys(keys)
+        try:
+            loaded = self._loader.some(model_id, wanted)
+        except StorageCorruption:
+            return self.get(model_id)
+        with self._reading:
+            self._note(model_id, loaded.left_out, wanted)
+        return Column.of(loaded.parts)
 
     def graph(
         self, model_id: ModelId, num_threads: int = 1, progress: Progress | None = None
@@ -131,6 +182,8 @@ class Columns:
         if self._folder is None:
             return []
         column, position = self.get(model_id), self._columns[model_id][1]
+        if model_id in self._left_out:
+            return []  # what is in the way may be mended without a change of a record
         saved, path = [], column_path(self._folder, model_id)
         if save_parts(path, model_id, column.parts(), position):
             self._saved[model_id] = position

@@ -2,7 +2,11 @@
 
 Sections of scans of fixed length are one matrix of bytes: their checksums are checked by one call
 each, everything else column by column. Others, and chunks in which something is not as an encoder
-writes it, are read record by record, so that the error names the record.
+writes it, are read record by record.
+
+What is damaged raises. What is whole but of no use is left out, so that it is in the way of no
+search: a section that is another record's, of a method or dimension that the profile does not have,
+of a codebook that is not at hand, or that no scan can be made of.
 """
 
 from collections import defaultdict
@@ -15,16 +19,18 @@ from uuid import UUID
 import numpy as np
 
 from cgcython import frames
-from cgcython.base import ModelId
-from cgcython.errors import InvalidQuantizedData, StorageCorruption
+from cgcython.base import ModelId, Profile
+from cgcython.errors import CodebookMissing, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.keys import KEY
 from cgcython.search.scan import FindCodebook, Scan, ScanKey
 from cgcython.search.scans import join, make_scan, scan_class, scan_key
+from cgcython.store.fitting import misfit
 from cgcython.types import KeyArray
 
 CHUNK = 1 << 16  # records read at a time
+NO_CODEBOOK = CodebookMissing, StorageCorruption  # what finding a codebook may raise
 
 
 class Part(NamedTuple):
@@ -32,6 +38,13 @@ class Part(NamedTuple):
 
     keys: KeyArray
     scan: Scan
+
+
+class Loaded(NamedTuple):
+    """The parts of some records, and why others are left out, by key."""
+
+    parts: list[Part]
+    left_out: dict[bytes, str]
 
 
 class Positions(Protocol):
@@ -48,11 +61,21 @@ class SectionSource(Protocol):
     """Where the sections of an embedder are read from."""
 
     @property
+    def profile(self) -> Profile:
+        """The methods and dimensions of its embedders."""
+
+    @property
     def journal(self) -> Positions:
         """The positions of its writes."""
 
-    def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield (key, section) of an embedder; keys that cannot be read are added to `damaged`."""
+    def sections(
+        self, model_id: ModelId, damaged: list[bytes], disowned: list[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, section) of an embedder.
+
+        Keys that cannot be read are added to `damaged`, those of sections that are not of their
+        record to `disowned`.
+        """
 
     def quantized(self, record_id: bytes, model_id: ModelId) -> QuantizedEmbedding | None:
         """Return one embedder's part of a record, or None."""
@@ -66,95 +89,127 @@ class ChangingSource(SectionSource, Protocol):
 
 
 class Loader:
-    """Makes the parts of a column out of what a store holds."""
+    """Makes the parts of columns out of what a store holds."""
 
     def __init__(self, store: SectionSource, find_codebook: FindCodebook) -> None:
         self._store, self._find_codebook = store, find_codebook
 
-    def all(self, model_id: ModelId) -> list[Part]:
-        """Return the parts of all records; raises StorageCorruption naming damaged ones."""
-        parts: list[Part] = []
+    def all(self, model_id: ModelId) -> Loaded:
+        """Return the Loaded of all records; raises StorageCorruption naming damaged ones."""
+        return _Loading(self._store, model_id, self._find_codebook).all()
+
+    def some(self, model_id: ModelId, keys: Iterable[bytes]) -> Loaded:
+        """Return the Loaded of those of some records that there are.
+
+        Raises StorageCorruption where one is damaged or another record's.
+        """
+        return _Loading(self._store, model_id, self._find_codebook).some(keys)
+
+
+class _Loading:
+    """The records of an embedder that one call of a Loader took, and those that it left out."""
+
+    def __init__(
+        self, store: SectionSource, model_id: ModelId, find_codebook: FindCodebook
+    ) -> None:
+        self._store, self._model_id, self._find_codebook = store, model_id, find_codebook
+        self._parts: list[Part] = []
+        self._left_out: dict[bytes, str] = {}
+
+    def all(self) -> Loaded:
         damaged: list[bytes] = []
-        rows = self._store.sections(model_id, damaged)
+        disowned: list[bytes] = []
+        rows = self._store.sections(self._model_id, damaged, disowned)
         while chunk := list(islice(rows, CHUNK)):
             keys, sections = zip(*chunk)
-            parts += self._of_sections(model_id, keys, sections, damaged)
+            self._take_sections(keys, sections, damaged)
         if damaged:
-            raise _damage_of(model_id, damaged)
-        return joined(parts)
+            raise _damage_of(self._model_id, damaged)
+        self._leave_out(disowned, "another record's, or left over from an earlier one")
+        return Loaded(joined(self._parts), self._left_out)
 
-    def some(self, model_id: ModelId, keys: Iterable[bytes]) -> list[Part]:
-        """Return the parts of those of some records that there are."""
-        read = ((key, self._store.quantized(key, model_id)) for key in keys)
-        return self._of_records((key, one) for key, one in read if one is not None)
+    def some(self, keys: Iterable[bytes]) -> Loaded:
+        read = ((key, self._store.quantized(key, self._model_id)) for key in keys)
+        self._take_records((key, one) for key, one in read if one is not None)
+        return Loaded(self._parts, self._left_out)
 
-    def _of_records(self, rows: Iterable[tuple[bytes, QuantizedEmbedding]]) -> list[Part]:
-        groups: dict[ScanKey, list[tuple[bytes, QuantizedEmbedding]]] = defaultdict(list)
-        for key, quantized in rows:
-            groups[scan_key(quantized)].append((key, quantized))
-        return [self._part(*zip(*group)) for group in groups.values()]
-
-    def _part(self, keys: Sequence[bytes], quantized: Sequence[QuantizedEmbedding]) -> Part:
-        try:
-            return Part(np.array(keys, KEY), make_scan(quantized, self._find_codebook))
-        except InvalidQuantizedData:
-            raise self._damage(keys, quantized) from None
-
-    def _damage(
-        self, keys: Sequence[bytes], quantized: Sequence[QuantizedEmbedding]
-    ) -> StorageCorruption:
-        """Return the error that names those of some records that no scan can be made of."""
-        ids, reason = [], ""
-        for key, one in zip(keys, quantized):
-            try:
-                make_scan([one], self._find_codebook)
-            except InvalidQuantizedData as error:
-                ids.append(UUID(bytes=key))
-                reason = reason or str(error)
-        return StorageCorruption(where=f"record {ids[0]}", reason=reason, ids=ids)
-
-    def _of_sections(
-        self,
-        model_id: ModelId,
-        keys: Sequence[bytes],
-        sections: Sequence[bytes],
-        damaged: list[bytes],
-    ) -> list[Part]:
+    def _take_sections(
+        self, keys: Sequence[bytes], sections: Sequence[bytes], damaged: list[bytes]
+    ) -> None:
         if frames.are_whole(sections):
             with suppress(StorageCorruption):  # of a first section; below, its record is named
-                parts = self._in_bulk(model_id, np.array(keys, KEY), sections)
+                parts = self._in_bulk(np.array(keys, KEY), sections)
                 if parts is not None:
-                    return parts
-        return self._of_records(_sound(model_id, keys, sections, damaged))
+                    self._parts += parts
+                    return
+        self._take_records(_sound(self._model_id, keys, sections, damaged))
 
-    def _in_bulk(
-        self, model_id: ModelId, keys: KeyArray, sections: Sequence[bytes]
-    ) -> list[Part] | None:
+    def _take_records(self, rows: Iterable[tuple[bytes, QuantizedEmbedding]]) -> None:
+        groups: dict[ScanKey, list[tuple[bytes, QuantizedEmbedding]]] = defaultdict(list)
+        for key, quantized in rows:
+            wrong = self._misfit(quantized)
+            if wrong is None:
+                groups[scan_key(quantized)].append((key, quantized))
+            else:
+                self._leave_out([key], wrong)
+        for group in groups.values():
+            self._take_group(group)
+
+    def _take_group(self, group: Sequence[tuple[bytes, QuantizedEmbedding]]) -> None:
+        """Take records of one scan; where there can be none, those that one can be made of."""
+        keys, quantized = zip(*group)
+        try:
+            scan = make_scan(quantized, self._find_codebook)
+        except NO_CODEBOOK as error:
+            self._leave_out(keys, str(error))
+        except InvalidQuantizedData as error:
+            if len(group) == 1:
+                self._leave_out(keys, str(error))
+                return
+            middle = len(group) // 2
+            self._take_group(group[:middle])
+            self._take_group(group[middle:])
+        else:
+            self._parts.append(Part(np.array(keys, KEY), scan))
+
+    def _misfit(self, quantized: QuantizedEmbedding) -> str | None:
+        return misfit(self._store.profile, self._model_id, quantized.method, quantized.original_dim)
+
+    def _leave_out(self, keys: Iterable[bytes], reason: str) -> None:
+        self._left_out.update(dict.fromkeys(keys, reason))
+
+    def _in_bulk(self, keys: KeyArray, sections: Sequence[bytes]) -> list[Part] | None:
         """Return the parts of sections of fixed length; None where one is not as it should be."""
         numbers = list(map(frames.layout_number, sections))
         ends = {}
         for number, section in dict(zip(numbers, sections)).items():
-            kind = scan_class(read_section(section, model_id, model_id.short))
-            if not kind.is_fixed_length:
+            first = self._read(section)
+            if self._misfit(first) or not scan_class(first).is_fixed_length:
                 return None
-            ends[number] = frames.data_start(number, kind.shared_fields)
+            ends[number] = frames.data_start(number, scan_class(first).shared_fields)
         groups = defaultdict(list)
         for row, (number, section) in enumerate(zip(numbers, sections)):
             groups[section[: ends[number]]].append(row)
         parts = []
         for rows in groups.values():
-            scan = self._fixed_scan(model_id, [sections[row] for row in rows])
+            scan = self._fixed_scan([sections[row] for row in rows])
             if scan is None:
                 return None
             parts.append(Part(keys if len(groups) == 1 else keys[rows], scan))
         return parts
 
-    def _fixed_scan(self, model_id: ModelId, sections: Sequence[bytes]) -> Scan | None:
-        matrix = frames.as_matrix(sections)
-        if matrix is None:
+    def _fixed_scan(self, sections: Sequence[bytes]) -> Scan | None:
+        """Return the scan of sections that share a head; None where they have to be read singly."""
+        matrix, first = frames.as_matrix(sections), self._read(sections[0])
+        if matrix is None or self._misfit(first):
             return None
-        first = read_section(sections[0], model_id, model_id.short)
-        return scan_class(first).of_sections(first, matrix, self._find_codebook)
+        try:
+            return scan_class(first).of_sections(first, matrix, self._find_codebook)
+        except NO_CODEBOOK:
+            return None
+
+    def _read(self, section: bytes) -> QuantizedEmbedding:
+        return read_section(section, self._model_id, self._model_id.short)
 
 
 def joined(parts: Iterable[Part]) -> list[Part]:

@@ -75,8 +75,10 @@ class ShardSearcher(Searcher):
                 codec = self.router.decoder(batch)
                 yield from zip(map(bytes, ids), codec.rows(batch))
 
-    def sections(self, model_id: ModelId, damaged: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield (key, section) of all memories that have an embedder; none is damaged."""
+    def sections(
+        self, model_id: ModelId, damaged: list[bytes], disowned: list[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, section) of all memories that have an embedder; nothing is wrong with one."""
         for key, quantized in self.scan(model_id):
             yield key, write_section(quantized, model_id)
 

@@ -68,5 +68,9 @@ scores={<ModelId.HDC: 8>: 1.0})])
                 _LOGGER.warning("store %s: its columns were not saved: %s", self.path, error)
         super().close()
 
+    def _take_codebooks(self) -> None:
+        super()._take_codebooks()
+        self._columns.forget()
+
     def _require_open(self) -> None:
         self._files.require_open()  # columns in memory outlive the files

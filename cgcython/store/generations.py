@@ -46,6 +46,10 @@ class GenerationWriter(RecordDeleter):
         """Encode with other codebooks from now on; records keep those they were made with."""
         self._files.require_open()
         self._shelf.add(codebooks)
+        self._take_codebooks()
+
+    def _take_codebooks(self) -> None:
+        """Encode and decode with the codebooks that there are now."""
         self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
 
     def reencode(

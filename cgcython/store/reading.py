@@ -11,11 +11,12 @@ from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.checks import require_items
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
-from cgcython.manifest import Manifest, RecordInfo
+from cgcython.manifest import Manifest, RecordInfo, section_crc
 from cgcython.metadata import codebook_id_of
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
+from cgcython.store.beside_manifests import beside_manifests, readable_sections
 from cgcython.store.ids import RecordId, as_key, name_of, prefix_digits
 from cgcython.store.journal import Journal
 from cgcython.store.keepers.rocksdb import Row, Tables
@@ -90,11 +91,22 @@ class RecordReader:
         return QuantizedFingerprint.from_sections(manifest, sections, where)
 
     def _part(self, key: bytes, model_id: ModelId, manifest: Manifest) -> QuantizedEmbedding | None:
-        if model_id not in manifest.checksums:
+        section = self._own_section(key, model_id, manifest)
+        if section is None:
+            return None
+        return read_section(section, model_id, f"record {name_of(key)}")
+
+    def _own_section(self, key: bytes, model_id: ModelId, manifest: Manifest) -> bytes | None:
+        """Return the section that a manifest lists, None where it lists none of the embedder."""
+        crc = manifest.checksums.get(model_id)
+        if crc is None:
             return None
         where = f"record {name_of(key)}"
         section = self._section_bytes(key, [model_id], where)[model_id]
-        return read_section(section, model_id, where, manifest.checksums[model_id])
+        if section_crc(section) != crc:
+            reason = f"the section of {model_id.short} is another record's"
+            raise StorageCorruption(where=where, reason=reason)
+        return section
 
     def _consistent(self, key: bytes, read: Callable[[Manifest], _Found]) -> _Found | None:
         """Return what `read` makes of a record's manifest, or None for an unknown id.
@@ -157,27 +169,48 @@ class RecordReader:
                 ids=[UUID(bytes=key) for key in damaged],
             )
 
-    def sections(self, model_id: EmbedderName, damaged: list[bytes]) -> Iterator[Row]:
+    def sections(
+        self, model_id: EmbedderName, damaged: list[bytes], disowned: list[bytes] | None = None
+    ) -> Iterator[Row]:
         """Yield (16 bytes of id, section) of one embedder in the order of ids, unchecked.
 
-        Ids whose block cannot be read are added to `damaged`.
+        Ids whose block cannot be read are added to `damaged`; those whose section is none that
+        their record lists to `disowned`, by default to `damaged` too. Where a manifest is damaged
+        that cannot be told.
         """
-        prefix, last = bytes([ModelId.parse(model_id)]), b""
-        try:
-            for key, section in self._files.scan("sections", prefix):
-                last = key[1:]
-                yield last, section
-            return
-        except StorageCorruption:
-            rest = [key for key, _ in self._files.scan("records") if key > last]
-        for key in rest:  # a damaged block ended the scan: ask for each record it may have held
-            try:
-                found = self._files.get("sections", prefix + key)
-            except StorageCorruption:
-                damaged.append(key)
+        wanted, others = ModelId.parse(model_id), damaged if disowned is None else disowned
+        rows = readable_sections(self._files, wanted, damaged)
+        for stretch, are_own in beside_manifests(self._files, wanted, rows):
+            if all(are_own):
+                yield from stretch
                 continue
-            if found is not None:
-                yield key, found
+            for (key, section), is_own in zip(stretch, are_own):
+                found = section if is_own else self._own_now(key, wanted, section)
+                if found is not None:
+                    yield key, found
+                elif self._files.get("sections", bytes([wanted]) + key) is not None:
+                    others.append(key)
+
+    def _own_now(self, key: bytes, model_id: ModelId, section: bytes) -> bytes | None:
+        """Return the section that the record of a key lists now, None where it has none.
+
+        The record may have been written since its section was read. Where its manifest is damaged,
+        that is the section that was read.
+        """
+        try:
+            return self._consistent(
+                key, lambda manifest: self._own_section(key, model_id, manifest)
+            )
+        except StorageCorruption:
+            return None if self._is_readable(key) else section
+
+    def _is_readable(self, key: bytes) -> bool:
+        """Return whether the manifest of a record is whole."""
+        try:
+            self._manifest(key)
+        except StorageCorruption:
+            return False
+        return True
 
     def get_stored_size(self, record_id: RecordId) -> int | None:
         """Return the bytes of a record, framing included, before the database; None if unknown."""

@@ -12,6 +12,7 @@ from cgcython.checks import require_choice
 from cgcython.errors import StoreUnavailable
 from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
+from cgcython.store.fitting import Decoding
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.journal import Journal
 from cgcython.store.keepers.rocksdb import Database, Tables
@@ -127,7 +128,7 @@ class RecordStore(GenerationWriter):
         called with the number of records of each stretch.
         """
         with self._frozen() as frozen:
-            return verify(frozen, sound_codebooks(frozen), progress)
+            return verify(frozen, Decoding(self.profile, sound_codebooks(frozen)), progress)
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Return the report of `check` when all is well.
@@ -169,6 +170,6 @@ class RecordStore(GenerationWriter):
             generations = self._shelf.generations()
             self._shelf.reload()
             if self._shelf.generations() != generations:
-                self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
+                self._take_codebooks()
             keys = self.journal.changes_since(before)
         return None if keys is None else [UUID(bytes=key) for key in keys]

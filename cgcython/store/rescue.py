@@ -15,11 +15,13 @@ from typing import TypeAlias
 from uuid import UUID
 
 from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion
 from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
 from cgcython.store import opening, trash
 from cgcython.store.around_damage import ids_of_sections, manifests
+from cgcython.store.fitting import Decoding
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Put, Row, Salvaged, create
 from cgcython.store.reading import naming
@@ -48,7 +50,9 @@ class Rescue:
         """Write the new store and return the report."""
         self._report.losses += self._source.missing_changes()
         meta = self._meta()
-        create(new, opening.meta_of(self._profile(meta, profile)))
+        found = self._profile(meta, profile)
+        self._decoding = Decoding(found, _codebooks(meta))
+        create(new, opening.meta_of(found))
         files = Database(new)
         try:
             kept = [("meta", key, value) for key, value in meta.items() if key not in _OWN]
@@ -169,13 +173,17 @@ class Rescue:
                     reasons[model_id] = f"{model_id.short} is missing"
                     continue
                 where = f"{model_id.short} of record {UUID(bytes=key)}"
-                read_section(section, model_id, where, crc)
+                quantized = read_section(section, model_id, where, crc)
             except UnsupportedVersion:
                 raise
             except StorageCorruption as error:
                 reasons[model_id] = f"{model_id.short} is damaged ({error.reason})"
-            else:
+                continue
+            wrong = self._decoding.wrong(model_id, quantized)
+            if wrong is None:
                 found[model_id] = section
+            else:
+                reasons[model_id] = f"{model_id.short} is {wrong}"
         return found
 
     def _lose(self, key: bytes, *reasons: str) -> None:
@@ -191,6 +199,13 @@ class Rescue:
             self._lose(key, f"in the trash: {error.reason}")
         else:
             files.write([("trash", key, value)])
+
+
+def _codebooks(meta: Mapping[bytes, bytes]) -> Iterator[PQ8Codebook]:
+    """Yield the codebooks among the rows of `meta` that are whole."""
+    for key in codebook_keys(meta):
+        with suppress(StorageCorruption):
+            yield PQ8Codebook.from_bytes(meta.get(key, b""), where="of the store")
 
 
 def _rows(source: Salvaged) -> Iterator[tuple[bytes, _Found]]:

@@ -17,6 +17,8 @@ from cgcython.errors import (
     StorageCorruption,
     UnsupportedVersion,
 )
+from cgcython.metadata import codebook_id_of
+from cgcython.records import QuantizedEmbedding
 from cgcython.store.keepers.rocksdb import Database, Put, Tables
 from cgcython.types import StrPath
 
@@ -78,6 +80,13 @@ class CodebookShelf:
             if path.exists()
         }
 
+    def require_listed(self, record: Mapping[ModelId, QuantizedEmbedding]) -> None:
+        """Raise CodebookMissing for codes of a codebook that the store does not list."""
+        for model_id, one in record.items():
+            codebook_id = codebook_id_of(one.metadata)
+            if codebook_id is not None and codebook_id not in self._generations.get(model_id, ()):
+                raise CodebookMissing(model_id=model_id, codebook_id=codebook_id)
+
     def embedders(self) -> list[ModelId]:
         """Return the embedders that have a codebook."""
         return list(self._generations)
@@ -122,13 +131,13 @@ class CodebookShelf:
         return found
 
 
-def sound_codebooks(files: Tables) -> set[int]:
-    """Return the ids of the codebooks that a database has and that are whole."""
-    sound = set()
+def sound_codebooks(files: Tables) -> list[PQ8Codebook]:
+    """Return the codebooks that a database has and that are whole."""
+    sound = []
     for codebook_id in {one for ids in _generations(files).values() for one in ids}:
         # The records that need another one are named instead.
         with suppress(CodebookMissing, StorageCorruption):
-            sound.add(_codebook(files, codebook_id).codebook_id)
+            sound.append(_codebook(files, codebook_id))
     return sound
 
 

@@ -5,7 +5,7 @@ that memory does not grow with the store. A damaged block ends a scan: each key 
 then asked for alone, which names those in the block, and the next stretch scans again.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from cgcython import frames
@@ -13,8 +13,9 @@ from cgcython.base import ModelId
 from cgcython.checks import require_progress
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
-from cgcython.metadata import codebook_id_of
+from cgcython.records import QuantizedEmbedding
 from cgcython.store.around_damage import Listed, manifests
+from cgcython.store.fitting import Decoding
 from cgcython.store.keepers.rocksdb import Row, Tables
 from cgcython.store.verify_report import VerifyReport
 from cgcython.types import Progress
@@ -23,10 +24,8 @@ STRETCH = 1024  # records
 OTHERS = ("journal", "trash", "meta")
 
 
-def verify(
-    database: Tables, codebook_ids: Collection[int], progress: Progress | None = None
-) -> VerifyReport:
-    """Return the VerifyReport of a database that holds these codebooks.
+def verify(database: Tables, decoding: Decoding, progress: Progress | None = None) -> VerifyReport:
+    """Return the VerifyReport of a database whose sections a Decoding can decode.
 
     `progress` is called with the number of records of each stretch.
     """
@@ -36,7 +35,7 @@ def verify(
     while stretch := list(islice(rows, STRETCH)):
         found = _Stretch(stretch, report)
         for column in columns:
-            column.check(found, codebook_ids)
+            column.check(found, decoding)
         if progress is not None:
             progress(len(stretch))
     for column in columns:
@@ -85,7 +84,7 @@ class _Column:
         self._rows: Iterator[Row] = self._scan(b"")
         self._next: list[Row] = []
 
-    def check(self, stretch: _Stretch, codebook_ids: Collection[int]) -> None:
+    def check(self, stretch: _Stretch, decoding: Decoding) -> None:
         """Take the sections of a stretch and note what is wrong with them."""
         listed, count, size = stretch.listed[self._model_id], 0, 0
         for key, section in self._upto(stretch):
@@ -93,7 +92,7 @@ class _Column:
             if crc is None:
                 reason = stretch.unlisted(key)
             else:
-                reason = self._reason(section, crc, codebook_ids)
+                reason = self._reason(section, crc, decoding)
                 size += len(section)
                 count += 1
             if reason:
@@ -103,18 +102,19 @@ class _Column:
         self._report.sections += count
         self._report.stored_bytes += size
 
-    def _reason(self, section: bytes, crc: int, codebook_ids: Collection[int]) -> str | None:
+    def _reason(self, section: bytes, crc: int, decoding: Decoding) -> str | None:
         """Return what is wrong with a section that its manifest lists, or nothing."""
         try:
-            found, (_, _, _, metadata) = frames.read_section(section, self._short)
+            found, fields = frames.read_section(section, self._short)
         except (StorageCorruption, InvalidQuantizedData) as error:
             return told(error)
         if found is not self._model_id or section_crc(section) != crc:
             return "another record's"
-        codebook_id = codebook_id_of(metadata)
-        if codebook_id is not None and codebook_id not in codebook_ids:
-            return f"coded with the codebook {codebook_id:#010x}, which cannot be read"
-        return None
+        quantized = QuantizedEmbedding(*fields)
+        missing = decoding.missing_codebook(quantized)
+        if missing is not None:
+            return f"coded with the codebook {missing:#010x}, which cannot be read"
+        return decoding.wrong(self._model_id, quantized)
 
     def _upto(self, stretch: _Stretch) -> Iterator[Row]:
         """Yield the (key, section) of a stretch, and those before it."""

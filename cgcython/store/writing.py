@@ -22,7 +22,8 @@ from cgcython.fingerprint import (
 from cgcython.manifest import Manifest
 from cgcython.router import QuantizationRouter
 from cgcython.store import trash
-from cgcython.store.ids import RecordId, as_key
+from cgcython.store.fitting import require_fit
+from cgcython.store.ids import RecordId, as_key, name_of
 from cgcython.store.items import Embeddings, Item, own_parts, pair_of, parts_of
 from cgcython.store.journal import WritableJournal, mask_of
 from cgcython.store.keepers.rocksdb import Database, Delete, Put
@@ -126,10 +127,14 @@ class RecordWriter(RecordReader):
         """Keep (id, QuantizedFingerprint) pairs, all or nothing; arguments as in `store`.
 
         New records carry their times and metadata with them; those that are replaced keep theirs
-        as in `store`. The same record again is written again: that mends a damaged one.
+        as in `store`. The same record again is written again: that mends a damaged one. Raises
+        DimensionMismatch, MethodMismatch or InvalidInput for what the profile does not hold, and
+        CodebookMissing for codes of a codebook that the store does not have.
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
         records = dict(map(pair_of, iterated(items, "items")))
+        for key, quantized in records.items():
+            self._require_own(key, quantized)
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}
@@ -147,6 +152,15 @@ class RecordWriter(RecordReader):
                     mask |= mask_of(kept)
                 changes[key] = mask
             self.journal.write(puts, deletes, changes)
+
+    def _require_own(self, key: bytes, record: QuantizedFingerprint) -> None:
+        """Raise, naming the record, where it is none that this store could decode."""
+        try:
+            require_fit(self.profile, record)
+            self._shelf.require_listed(record)
+        except QuantizationError as error:
+            error.add_note(f"(record {name_of(key)})")
+            raise
 
     def update(
         self,

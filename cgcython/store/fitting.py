@@ -1,0 +1,80 @@
+"""Says whether a store can hold an encoded embedding: by its profile, and by decoding it."""
+
+from collections.abc import Iterable, Mapping
+
+from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.errors import DimensionMismatch, MethodMismatch, QuantizationError
+from cgcython.metadata import codebook_id_of
+from cgcython.records import QuantizedEmbedding
+from cgcython.router import QuantizationRouter
+
+
+def misfit(
+    profile: Profile, model_id: ModelId, method: QuantizationMethod, dimension: int
+) -> str | None:
+    """Return why an embedding is none of the profile's, or None where it is one.
+
+    >>> from cgcython import ModelId, Profile, QuantizationMethod
+    >>> misfit(Profile.named("default"), ModelId.HDC, QuantizationMethod.BINARY, 1000)
+    'of 1000 values, the profile has 1024'
+    """
+    row = profile.get(model_id)
+    if row is None:
+        return "of an embedder that the profile does not have"
+    if method is not row.method:
+        return f"kept as {method}, the profile has {row.method}"
+    if dimension != row.dimension:
+        return f"of {dimension} values, the profile has {row.dimension}"
+    return None
+
+
+def require_fit(profile: Profile, record: Mapping[ModelId, QuantizedEmbedding]) -> None:
+    """Raise InvalidInput, MethodMismatch or DimensionMismatch where a record is not the profile's.
+
+    Whatever the profile cannot hold would be in the way of every search.
+    """
+    for model_id, one in record.items():
+        row = profile[model_id]
+        if one.method is not row.method:
+            raise MethodMismatch(model_id=model_id, expected=row.method, actual=one.method)
+        if one.original_dim != row.dimension:
+            expected, actual = row.dimension, one.original_dim
+            raise DimensionMismatch(model_id=model_id, expected=expected, actual=actual)
+
+
+class Decoding:
+    """Says what keeps embeddings that are whole from being decoded."""
+
+    def __init__(self, profile: Profile, codebooks: Iterable[PQ8Codebook]) -> None:
+        self._profile, self._router = profile, QuantizationRouter({}, profile)
+        self._codebooks = {one.codebook_id: one for one in codebooks}
+
+    def wrong(self, model_id: ModelId, quantized: QuantizedEmbedding) -> str | None:
+        """Return why an embedding is of no use here, or None where it is, its codebook given."""
+        reason = misfit(self._profile, model_id, quantized.method, quantized.original_dim)
+        if reason is not None:
+            return reason
+        codebook_id = codebook_id_of(quantized.metadata)
+        if codebook_id is not None:
+            return self._wrong_codes(quantized, codebook_id)
+        try:
+            self._router.dequantize(quantized)
+        except QuantizationError as error:
+            return f"not to be decoded ({error})"
+        return None
+
+    def missing_codebook(self, quantized: QuantizedEmbedding) -> int | None:
+        """Return the id of the codebook that an embedding needs and that is not given."""
+        codebook_id = codebook_id_of(quantized.metadata)
+        return None if codebook_id in self._codebooks else codebook_id
+
+    def _wrong_codes(self, quantized: QuantizedEmbedding, codebook_id: int) -> str | None:
+        """Return what is wrong with codes; any values of the right number can be decoded."""
+        codebook = self._codebooks.get(codebook_id)
+        if codebook is None:
+            return None
+        codes, dim = codebook.num_subvectors, codebook.embedding_dim
+        if (len(quantized.data), quantized.original_dim) == (codes, dim):
+            return None
+        return f"not of its codebook, which is for {dim} values in {codes} codes"
