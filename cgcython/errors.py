@@ -275,13 +275,13 @@ class StoreUnavailable(QuantizationError):
 
 
 class FileUnavailable(QuantizationError, OSError):
-    """A file is not there, or the system does not let us read it."""
+    """A file is not there, or the system does not let us read or write it."""
 
     code = "EMB-E020"
     facts = ("path", "reason")
     path: str
     reason: str
-    sentence = "{path}: {reason}; pass the path of a file that this package wrote"
+    sentence = "{path}: {reason}; pass another path, or mend that one"
 
 
 class UsageError(QuantizationError):

@@ -4,7 +4,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgcython.errors import FileUnavailable, InvalidInput
@@ -42,14 +42,15 @@ def written_whole(path: StrPath) -> Iterator[Path]:
     b'bytes'
     """
     path = as_path(path)
-    temporary = _beside(path)
-    try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _flush(path.parent)
+    with _named(path), _folders_of(path):
+        temporary = _beside(path)
+        try:
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _flush(path.parent)
 
 
 def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
@@ -58,19 +59,48 @@ def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
         file.writelines(data if isinstance(data, list) else [data])
 
 
+class _Undone(Exception):
+    """Ends a block that only tries whether it could write."""
+
+
+def require_place(path: StrPath) -> None:
+    """Raise FileUnavailable, before any work for it, where no file can be written to a path."""
+    with suppress(_Undone), written_whole(path):
+        raise _Undone
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Raise FileUnavailable of a path for what the system raises inside."""
+    try:
+        yield
+    except FileUnavailable:
+        raise
+    except OSError as error:
+        raise FileUnavailable(path=path, reason=error.strerror or str(error)) from error
+
+
+@contextmanager
+def _folders_of(path: Path) -> Iterator[None]:
+    """Make the folders that a path needs, and remove them where the block fails."""
+    made = [one for one in path.parents if not one.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
+        raise
+
+
 def _beside(path: Path) -> Path:
     """Return a new, empty file beside a path; raises FileUnavailable where none can be."""
+    if not path.name or path.is_dir() or (path.exists() and not path.is_file()):
+        raise FileUnavailable(path=path, reason="it is no regular file, and is not replaced")
     # Writers of files tell the format by its suffix.
-    try:
-        if not path.name or path.is_dir() or (path.exists() and not path.is_file()):
-            raise FileUnavailable(path=path, reason="it is no regular file, and is not replaced")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-        _create(temporary, path)
-    except OSError as error:
-        if isinstance(error, FileUnavailable):
-            raise
-        raise FileUnavailable(path=path, reason=error.strerror) from error
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    _create(temporary, path)
     return temporary
 
 

@@ -20,6 +20,7 @@ PIECE_SECONDS = 0.04
 FIRST_ROWS = 1024  # of a piece, before it is known how long a row takes
 FIRST_WEIGHTED_ROWS = 64  # rows of their own weight, documents perhaps, take longer
 GROWTH = 4
+MOST_THREADS = 512  # of one call, however many are asked for: more would starve other programs
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -34,7 +35,7 @@ def split_rows(
     the ranges of several threads run at the same time. `first` is the number of rows of the
     first piece.
     """
-    threads = max(1, min(require_threads(num_threads), rows))
+    threads = max(1, min(require_threads(num_threads), rows, MOST_THREADS))
     return _run(function, [rows * part // threads for part in range(threads + 1)], first)
 
 
@@ -47,7 +48,7 @@ def split_weighted(
     [(0, 4), (4, 5)]
     """
     weights = np.asarray(weights)
-    threads = max(1, min(require_threads(num_threads), len(weights)))
+    threads = max(1, min(require_threads(num_threads), len(weights), MOST_THREADS))
     ends = np.cumsum(weights)
     wanted = ends[-1:] * np.arange(1, threads) / threads
     # An edge goes where the weight before it is closest to its share.
@@ -76,10 +77,10 @@ def _run(function: Callable[[int, int], T], edges: list[int], first: int) -> lis
     ranges = [_Range(function, rows, first, stopped) for rows in pairwise(edges)]
     threads = [Thread(target=one.run) for one in ranges[1:]]
     try:
-        for thread in threads:
-            thread.start()
-        ranges[0].run()
-        for thread in threads:
+        started = _start(threads)
+        for one in [ranges[0], *ranges[1 + len(started) :]]:
+            one.run()
+        for thread in started:
             thread.join()
     finally:  # after Ctrl-C while waiting, nothing may write into the caller's arrays any more
         stopped.set()
@@ -90,6 +91,16 @@ def _run(function: Callable[[int, int], T], edges: list[int], first: int) -> lis
         if one.error is not None:
             raise one.error
     return [result for one in ranges for result in one.results]
+
+
+def _start(threads: list[Thread]) -> list[Thread]:
+    """Start threads and return them; without the last ones where the system has no more."""
+    for number, thread in enumerate(threads):
+        try:
+            thread.start()
+        except RuntimeError:
+            return threads[:number]
+    return threads
 
 
 class _Range(Generic[T]):

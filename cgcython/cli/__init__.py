@@ -6,7 +6,6 @@ Each command is a module of this package, imported when it is called, with two f
 
 import argparse
 import importlib
-import os
 import sys
 import traceback
 import warnings
@@ -16,6 +15,7 @@ from types import ModuleType
 from cgcython import __version__
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
+from cgcython.cli.streams import flush_failure, say, streams
 from cgcython.errors import QuantizationError, UsageError
 
 COMMANDS = {
@@ -48,23 +48,16 @@ exit status: 0 ok, 1 a limit failed, 2 usage, 3 bad data, 4 codebook, 5 store
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on stderr."""
-    _require_streams()
     argv = sys.argv[1:] if argv is None else argv
-    try:
-        with warnings.catch_warnings(), never_forgotten():
-            warnings.simplefilter("default")
-            warnings.showwarning = _warn
-            return _guarded(argv)
-    except KeyboardInterrupt:
-        print("cgcython: interrupted; run it again to go on", file=sys.stderr)
-        return INTERRUPTED
-
-
-def _require_streams() -> None:
-    """Let a daemon without stdout or stderr print to nowhere."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    with streams():
+        try:
+            with warnings.catch_warnings(), never_forgotten():
+                warnings.simplefilter("default")
+                warnings.showwarning = _warn
+                return _printed(_guarded(argv))
+        except KeyboardInterrupt:
+            say("cgcython: interrupted; run it again to go on")
+            return INTERRUPTED
 
 
 def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -108,27 +101,34 @@ def _complete(command: argparse.ArgumentParser, module: ModuleType) -> None:
 def _guarded(argv: Sequence[str]) -> int:
     """Run a command; return its exit code, or that of the error that it ends with."""
     try:
-        return _run(argv)
+        args = parser_for(argv).parse_args(argv)
+        code: int = args.run(args)
+        return code
     except SystemExit as stop:  # argparse has printed the help or the mistake
         return stop.code if isinstance(stop.code, int) else OK
-    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except (QuantizationError, OSError) as error:
+        if isinstance(error, OSError) and (failure := flush_failure()):
+            return _unprinted(failure)
         if "--debug" in argv:
-            traceback.print_exception(error)
-        print(f"cgcython: error: {_one_line(error)}", file=sys.stderr)
+            say("".join(traceback.format_exception(error)).rstrip())
+        say(f"cgcython: error: {_one_line(error)}")
         return exit_code(error)
     except MemoryError:
-        print("cgcython: error: out of memory; pass fewer rows at a time", file=sys.stderr)
+        say("cgcython: error: out of memory; pass fewer rows at a time")
         return BAD_DATA
 
 
-def _run(argv: Sequence[str]) -> int:
-    args = parser_for(argv).parse_args(argv)
-    code: int = args.run(args)
-    sys.stdout.flush()
-    return code
+def _printed(code: int) -> int:
+    """Return a command's exit code, or another where stdout does not take what it printed."""
+    failure = flush_failure()
+    return code if failure is None else _unprinted(failure)
+
+
+def _unprinted(failure: OSError) -> int:
+    if isinstance(failure, BrokenPipeError):  # the reader, `head` perhaps, has seen enough
+        return OK
+    say(f"cgcython: error: stdout: {failure.strerror}; write the output to another place")
+    return BAD_DATA
 
 
 def _one_line(error: Exception) -> str:
@@ -137,4 +137,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"cgcython: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    say(f"cgcython: warning: {' '.join(str(message).split())}")

@@ -19,7 +19,7 @@ from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.corpus.reading import decoded_arrays, open_reader
 from cgcython.errors import UsageError
-from cgcython.files import written_whole
+from cgcython.files import require_place, written_whole
 from cgcython.tensors import write_tensors
 from cgcython.types import Array
 
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out {out}: expected a file ending in {' or '.join(SUFFIXES)}")
+    require_place(out)
     with open_reader(args.source) as reader, progress(len(reader), "memory", "decode") as bar:
         arrays = decoded_arrays(reader, args.embedders, args.threads, bar.advance)
     _write(out, arrays)

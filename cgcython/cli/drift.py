@@ -16,9 +16,10 @@ from cgcython.cli import options
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import say
+from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
 from cgcython.corpus.columns import DenseColumn
+from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders import Codebooks
 from cgcython.embedders.route import DRIFT_TOLERANCE
@@ -63,9 +64,9 @@ def _measured(args: argparse.Namespace) -> dict[str, Drift]:
         embeddings, method = column.embeddings, profile[model_id].method
         if not codec_class(method).needs_codebook or not isinstance(embeddings, DenseColumn):
             raise UsageError(f"{model_id.short} is kept as {method}, which knows no training")
-        found[model_id.short] = drift(
-            codebooks[model_id], embeddings.values, args.tolerance, args.threads
-        )
+        codebook = codebooks[model_id]
+        with naming(memory=corpus):
+            found[model_id.short] = drift(codebook, embeddings.values, args.tolerance, args.threads)
     return found
 
 

@@ -15,7 +15,8 @@ import time
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.corpus.byte_counts import ByteCounts, EmbedderBytes
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _writer(args: argparse.Namespace) -> StoreWriter | ShardWriter:
-    if args.store:
+    if args.store is not None:
         return StoreWriter(
             args.store,
             args.models,

@@ -20,8 +20,10 @@ from cgcython.cli.cells import change_cells, loss_cells, rounded
 from cgcython.cli.failures import OK
 from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders.ladder import LADDER
 from cgcython.evaluation.comparison import Contender, Row, compare
@@ -83,7 +85,7 @@ def _compared(found: list[Contender], corpus: Corpus, args: argparse.Namespace) 
     asked = queries.fingerprints(0, queries.num_memories)
     relevant = read_judgements(args.qrels, len(asked), corpus.num_memories)
     total = 2 * sum(len(one.column) for one in found)
-    with progress(total, "row", "eval") as bar:
+    with progress(total, "row", "eval") as bar, naming(memory=corpus, query=queries):
         return compare(found, asked, relevant, args.threads, bar.advance)
 
 

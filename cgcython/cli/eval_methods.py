@@ -19,10 +19,12 @@ from cgcython.cli.cells import change_cells, loss_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.codecs.training import SUBVECTORS
 from cgcython.corpus.columns import Column, DenseColumn, SparseColumn
 from cgcython.corpus.corpus import Corpus, CorpusColumn
+from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import DimensionMismatch, UsageError
 from cgcython.evaluation.folds import COPIES
@@ -112,7 +114,7 @@ def _compared(args: argparse.Namespace) -> list[MethodRow]:
     if relevant is not None:
         numbers = asked.memories(0, len(asked.embeddings)).tolist()
         relevant = [relevant[query] for query in numbers]
-    with progress(None, "run", "eval methods") as bar:
+    with progress(None, "run", "eval methods") as bar, naming(memory=corpus, query=queries):
         found = compare_methods(
             model_id.short,
             column.embeddings,

@@ -19,7 +19,8 @@ from cgcython.cli.cells import change_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.corpora import tokens_of

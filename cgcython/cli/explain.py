@@ -4,14 +4,14 @@ import argparse
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 from cgcython.base import ModelId
-from cgcython.cli import plots
+from cgcython.cli import options, plots
+from cgcython.cli.text_files import read_lines
 from cgcython.corpus.columns import Embedding
 from cgcython.corpus.corpus import row_id
-from cgcython.errors import InvalidInput, UsageError
+from cgcython.errors import InvalidInput
 from cgcython.records import SparseVector
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search.explanation import Explanation, explain
@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--explain", action="store_true", help="show which tokens of the best hits (E12) were met"
     )
     parser.add_argument(
-        "--explain-hits", type=int, default=3, metavar="N", help="hits per query (default 3)"
+        "--explain-hits",
+        type=options.positive,
+        default=3,
+        metavar="N",
+        help="hits per query (default 3)",
     )
     parser.add_argument(
         "--explain-plot",
@@ -66,8 +70,6 @@ class Explainer:
     def __init__(
         self, searcher: FingerprintStore | ShardSearcher, args: argparse.Namespace
     ) -> None:
-        if args.explain_hits < 1:
-            raise UsageError("--explain-hits is 1 or more")
         if args.explain_plot:
             plots.require("--explain-plot", args.explain_plot)
         self._searcher, self._hits = searcher, args.explain_hits
@@ -107,11 +109,7 @@ def read_names(path: str | None) -> Names:
     if path is None:
         return {}
     found = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidInput(what=str(path), expected="UTF-8 text", actual=error) from None
-    for number, line in enumerate(lines):
+    for number, line in enumerate(read_lines(path, "UTF-8 text")):
         name, tab, tokens = line.partition("\t")
         try:
             found[uuid.UUID(name).bytes if tab else row_id(number)] = (tokens or line).split()

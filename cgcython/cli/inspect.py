@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if not Path(args.path).exists():
         raise FileNotFoundError(f"{args.path}: no such file or folder")
-    found = _record(args) if args.id else _whole(args)
+    found = _record(args) if args.id is not None else _whole(args)
     if args.json:
         print_json(found.as_dict())
         return OK

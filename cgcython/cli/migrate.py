@@ -14,6 +14,7 @@ example:
 """
 
 import argparse
+import os
 import shutil
 import time
 from contextlib import ExitStack
@@ -26,7 +27,8 @@ from cgcython.cli import options
 from cgcython.cli.cells import loss_cells
 from cgcython.cli.failures import BAD_DATA, OK
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.legacy_source import LegacySource, open_legacy
 from cgcython.corpus.legacy_training import lacking_codebooks, train_codebook
@@ -108,7 +110,7 @@ class Outcome(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
-    if Path(args.source).resolve() == Path(args.store).resolve():
+    if os.path.realpath(args.source) == os.path.realpath(args.store):
         return _in_place(args, InPlace(args.store))
     if args.delete_source:
         raise UsageError("--delete-source is for migrations in place, where SOURCE is --store")

@@ -1,12 +1,14 @@
 """Prints data to stdout: aligned tables for people, stable JSON for programs."""
 
 import json
+import sys
 from collections.abc import Sequence
 
 
 def print_json(value: object) -> None:
     """Print one JSON document on one line; keys keep the order they were given."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
+    is_unicode = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
+    print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False, default=str))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cgcython.errors import UsageError
-from cgcython.files import written_whole
+from cgcython.files import require_place, written_whole
 
 if TYPE_CHECKING:  # commands that draw nothing start without these
     from cgcython.codecs.sizes import Trial
@@ -23,6 +23,7 @@ def require(option: str, path: str) -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError:
         raise UsageError(f"{option} needs matplotlib: pip install 'cgcython[plot]'") from None
+    require_place(path)
 
 
 def new_figure(width: float, height: float) -> Any:

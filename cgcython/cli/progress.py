@@ -54,8 +54,3 @@ def _bar(total: int | None, unit: str, what: str) -> Any:
     except ImportError:  # an optional extra
         return None
     return tqdm(total=total, unit=unit, desc=what, unit_scale=True, file=sys.stderr)
-
-
-def say(message: str) -> None:
-    """Print a message for people, never for programs: to stderr."""
-    print(message, file=sys.stderr)

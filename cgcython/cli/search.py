@@ -14,7 +14,6 @@ example:
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from cgcython.base import ModelId
@@ -25,8 +24,10 @@ from cgcython.cli.failures import OK
 from cgcython.cli.heat_map import draw, print_heat_map
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.text_files import read_lines
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import open_searcher
 from cgcython.errors import InvalidInput, UsageError
@@ -124,10 +125,7 @@ def _among(path: str | None) -> list[bytes] | list[str] | None:
     if path is None:
         return None
     if not path.endswith(".npy"):
-        try:
-            return list(filter(None, map(str.strip, Path(path).read_text("utf-8").splitlines())))
-        except UnicodeDecodeError as error:
-            raise InvalidInput(what=path, expected="a UUID per line", actual=error) from None
+        return list(filter(None, map(str.strip, read_lines(path, "a UUID per line"))))
     ids = open_arrays(path)[ONLY]
     if ids.dtype != "u1" or ids.shape[1:] != (16,):
         actual = f"{ids.dtype} {list(ids.shape)}"
@@ -155,9 +153,10 @@ def _answers(
             rerank = args.rerank if args.rerank in query else None
             hits: list[Hit] = []
             if wanted:
-                hits = searcher.search(
-                    Fingerprint(query), args.k, wanted, args.weights, rerank=rerank, **how
-                )
+                with naming(query=queries):
+                    hits = searcher.search(
+                        Fingerprint(query), args.k, wanted, args.weights, rerank=rerank, **how
+                    )
             yield Answer(row, hits, explainer.explain(row, query, hits) if explainer else [])
             bar.advance()
 

@@ -25,7 +25,8 @@ from cgcython.cli import options, plots
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress, say
+from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
@@ -34,6 +35,7 @@ from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
 from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
+from cgcython.files import require_place
 from cgcython.types import Array
 
 Judge: TypeAlias = Callable[[PQ8Codebook], dict[str, Any]]
@@ -93,9 +95,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
     if args.plot:
         _require_plot(args)
+    path = codebook_path(args.models, args.embedder.title)
+    require_place(path)
     judge = _judge(args, profile)
     codebook, trials = _train(args, _samples(args, profile), judge)
-    path = codebook_path(args.models, args.embedder.title)
     try:
         codebook.save(path, force=args.force)
     except RecallLossExceeded as error:

@@ -18,7 +18,8 @@ from uuid import UUID
 from cgcython.cli import options
 from cgcython.cli.failures import OK, STORE
 from cgcython.cli.output import print_json
-from cgcython.cli.progress import Silence, progress, say
+from cgcython.cli.progress import Silence, progress
+from cgcython.cli.streams import say
 from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import StorageCorruption, UsageError
 from cgcython.store import RepairReport, repair, shards

@@ -82,7 +82,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         self.profile, self.origins = Profile.named(profile), origins
         num_memories = max((one.num_memories for one in self.values()), default=0)
         self.ids = MemoryIds(num_memories, ids)
-        self._require_whole_columns(num_memories)
+        self._require_whole_columns()
 
     def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
         return self._columns[ModelId.parse(embedder)]
@@ -103,12 +103,12 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         embedders = ", ".join(one.short for one in self)
         return f"Corpus(memories={self.num_memories}, embedders=[{embedders}])"
 
-    def _require_whole_columns(self, num_memories: int) -> None:
+    def _require_whole_columns(self) -> None:
         for model_id, column in self.items():
-            if column.rows is None and len(column.embeddings) != num_memories:
+            if column.rows is None and len(column.embeddings) != self.num_memories:
                 raise InvalidInput(
                     what=f"{model_id.short}",
-                    expected=f"{num_memories} rows, or {model_id.short}.rows (@ROWS)",
+                    expected=f"{self.num_memories} rows, or {model_id.short}.rows (@ROWS)",
                     actual=f"{len(column.embeddings)} rows",
                 )
 
@@ -172,7 +172,7 @@ def _as_bytes(given: Array) -> list[bytes]:
     if given.dtype == np.uint8 and given.shape[1:] == (16,):
         ids = [row.tobytes() for row in given]
     elif given.dtype.kind in "US" and given.ndim == 1:
-        ids = [_uuid(text).bytes for text in given.astype(str).tolist()]
+        ids = [_uuid(text).bytes for text in given.tolist()]
     else:
         raise InvalidInput(
             what=IDS, expected="u8 [n, 16] or UUIDs as text", actual=f"{given.dtype} {given.shape}"
@@ -182,8 +182,8 @@ def _as_bytes(given: Array) -> list[bytes]:
     return ids
 
 
-def _uuid(text: str) -> uuid.UUID:
+def _uuid(text: str | bytes) -> uuid.UUID:
     try:
-        return uuid.UUID(text)
+        return uuid.UUID(text.decode() if isinstance(text, bytes) else text)
     except ValueError:
         raise InvalidInput(what=IDS, expected="a UUID", actual=repr(text)) from None

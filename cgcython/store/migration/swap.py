@@ -23,7 +23,7 @@ class InPlace:
     """
 
     def __init__(self, path: StrPath) -> None:
-        self.path = Path(path).resolve()  # the folder itself, where the path is a link to it
+        self.path = Path(os.path.realpath(path))  # the folder itself, not a link to it
         self.building = self.path.with_name(f"{self.path.name}.migrating")
 
     def has_database(self) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
@@ -14,6 +15,7 @@ _FULL = (
 )
 _FORBIDDEN = "it cannot be written ({message}); open it with read_only=True or make it writable"
 ELSEWHERE = "another process has it open; close it there, or open it here with read_only=True"
+_NO_UTF8 = "RocksDB takes only paths of UTF-8 text; rename its folder, or those above it"
 # In this order: a lock that cannot be opened is held by nobody.
 _REMEDIES = {
     "No space left": _FULL,
@@ -38,6 +40,8 @@ def raise_translated(error: Exception, path: StrPath, where: str | None = None) 
 
     Others are raised as they are.
     """
+    if isinstance(error, UnicodeEncodeError):
+        raise StoreUnavailable(path=path, reason=_NO_UTF8) from error
     # rocksdict raises bare Exception, DbClosedError, and OSError for a file of its own.
     known = type(error) is Exception or isinstance(
         error, (OSError, library.rocksdict.DbClosedError)
@@ -45,9 +49,18 @@ def raise_translated(error: Exception, path: StrPath, where: str | None = None) 
     if not known:
         raise error
     message = str(error)
-    if message.startswith("Corruption") or "No such file" in message:
+    is_missing = "No such file" in message and not _is_elsewhere(error, path)
+    if message.startswith("Corruption") or is_missing:
         raise StorageCorruption(where=where or f"store {path}", reason=message) from error
     raise StoreUnavailable(path=path, reason=_with_remedy(message)) from error
+
+
+def _is_elsewhere(error: Exception, path: StrPath) -> bool:
+    """Tell whether the system misses a file that is not the store's, a temporary one perhaps."""
+    name = error.filename if isinstance(error, OSError) else None
+    if not isinstance(name, str):
+        return False
+    return Path(path).absolute() not in (Path(name).absolute(), *Path(name).absolute().parents)
 
 
 def _with_remedy(message: str) -> str:
