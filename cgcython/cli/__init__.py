@@ -15,7 +15,7 @@ from types import ModuleType
 from cgcython import __version__
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
-from cgcython.cli.streams import flush_failure, say, streams
+from cgcython.cli.streams import flush_failure, is_of_stdout, say, streams
 from cgcython.errors import QuantizationError, UsageError
 
 COMMANDS = {
@@ -107,8 +107,8 @@ def _guarded(argv: Sequence[str]) -> int:
     except SystemExit as stop:  # argparse has printed the help or the mistake
         return stop.code if isinstance(stop.code, int) else OK
     except (QuantizationError, OSError) as error:
-        if isinstance(error, OSError) and (failure := flush_failure()):
-            return _unprinted(failure)
+        if isinstance(error, OSError) and is_of_stdout(error):
+            return _unprinted(error)
         if "--debug" in argv:
             say("".join(traceback.format_exception(error)).rstrip())
         say(f"cgcython: error: {_one_line(error)}")

@@ -4,6 +4,7 @@ A file's name need not be text in any encoding; what a stream cannot spell is wr
 which in a string of JSON is its escape.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 NAMES = ("stdin", "stdout", "stderr")
+_PRINTING = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 @contextmanager
@@ -49,6 +51,17 @@ def say(message: str) -> None:
         print(message, file=sys.stderr)
     except OSError:  # full, or nobody reads it any more
         mute(sys.stderr)
+
+
+def is_of_stdout(error: OSError) -> bool:
+    """Tell whether an error came from printing; then nobody gets the rest.
+
+    Errors of files name them.
+    """
+    if error.filename is not None or error.errno not in _PRINTING:
+        return False
+    mute(sys.stdout)
+    return True
 
 
 def flush_failure() -> OSError | None:

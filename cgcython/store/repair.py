@@ -12,7 +12,7 @@ from pathlib import Path
 from cgcython.base import ProfileName
 from cgcython.errors import QuantizationError, StorageCorruption, StoreUnavailable
 from cgcython.folders import keep_modes, put_in_place, working_folder
-from cgcython.store.keepers.rocksdb import owned, salvage
+from cgcython.store.keepers.rocksdb import owned, real_path, salvage
 from cgcython.store.opening import has_database, open_files
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.rescue import Rescue
@@ -38,7 +38,7 @@ def repair(
     records of each batch. Close the store first: raises StoreUnavailable while another process has
     it open.
     """
-    damaged, target = Path(path).resolve(), None if out is None else Path(out).resolve()
+    damaged, target = real_path(path), None if out is None else real_path(out)
     if not has_database(damaged):
         raise StoreUnavailable(path=damaged, reason="there is no store; check the path")
     if target is not None and target.exists():

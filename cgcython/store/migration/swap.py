@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
 from cgcython.folders import keep_modes
-from cgcython.store.keepers.rocksdb import is_store, locked
+from cgcython.store.keepers.rocksdb import is_store, locked, real_path
 from cgcython.store.opening import has_database
 from cgcython.types import StrPath
 
@@ -23,7 +23,7 @@ class InPlace:
     """
 
     def __init__(self, path: StrPath) -> None:
-        self.path = Path(os.path.realpath(path))  # the folder itself, not a link to it
+        self.path = real_path(path)  # the folder itself, where the path is a link to it
         self.building = self.path.with_name(f"{self.path.name}.migrating")
 
     def has_database(self) -> bool:

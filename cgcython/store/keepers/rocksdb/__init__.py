@@ -8,6 +8,7 @@ What others need is named here:
 - `owned` and `salvage`: keep others out of a damaged database, and read what is left of it.
 - `Foreign`, `is_store`, `locked` and `NAME`: a database that this package did not write, for
   migrations.
+- `real_path`: the path of a folder as its database needs it.
 - `PACKAGE`: what has to be installed.
 """
 
@@ -15,7 +16,7 @@ from cgcython.store.keepers.rocksdb.creation import create
 from cgcython.store.keepers.rocksdb.database import Database, Delete, Put
 from cgcython.store.keepers.rocksdb.foreign import Foreign
 from cgcython.store.keepers.rocksdb.layout import exists, is_store
-from cgcython.store.keepers.rocksdb.library import PACKAGE
+from cgcython.store.keepers.rocksdb.library import PACKAGE, real_path
 from cgcython.store.keepers.rocksdb.ownership import locked, owned
 from cgcython.store.keepers.rocksdb.salvage import Salvaged, salvage
 from cgcython.store.keepers.rocksdb.tables import Row, Tables
@@ -37,5 +38,6 @@ __all__ = [
     "is_store",
     "locked",
     "owned",
+    "real_path",
     "salvage",
 ]

@@ -15,7 +15,6 @@ _FULL = (
 )
 _FORBIDDEN = "it cannot be written ({message}); open it with read_only=True or make it writable"
 ELSEWHERE = "another process has it open; close it there, or open it here with read_only=True"
-_NO_UTF8 = "RocksDB takes only paths of UTF-8 text; rename its folder, or those above it"
 # In this order: a lock that cannot be opened is held by nobody.
 _REMEDIES = {
     "No space left": _FULL,
@@ -40,8 +39,6 @@ def raise_translated(error: Exception, path: StrPath, where: str | None = None) 
 
     Others are raised as they are.
     """
-    if isinstance(error, UnicodeEncodeError):
-        raise StoreUnavailable(path=path, reason=_NO_UTF8) from error
     # rocksdict raises bare Exception, DbClosedError, and OSError for a file of its own.
     known = type(error) is Exception or isinstance(
         error, (OSError, library.rocksdict.DbClosedError)

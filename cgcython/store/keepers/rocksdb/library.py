@@ -40,7 +40,7 @@ def real_path(path: StrPath) -> Path:
 
     Raises StoreUnavailable for a name that is not UTF-8, which rocksdict does not take.
     """
-    found = Path(path).resolve()
+    found = Path(os.path.realpath(path))
     try:
         str(found).encode()
     except UnicodeEncodeError:

@@ -17,7 +17,7 @@ _LEFT_OUT = ("LOG", "LOCK", "rocksdict-config.json", acknowledged.NAME)
 def linked(path: Path, without: Collection[str] = ()) -> TemporaryFolder:
     """Return a temporary folder of links to the files of a database, but some, as they are now."""
     folder = TemporaryFolder("cgcython-read-")
-    for one in path.resolve().iterdir():
+    for one in Path(os.path.realpath(path)).iterdir():
         if not one.name.startswith(_LEFT_OUT) and one.name not in without:
             os.symlink(one, folder.path / one.name)
     return folder
