@@ -13,11 +13,12 @@ from cgcython.store.ids import RecordId, as_key, name_of
 from cgcython.store.journal import mask_of
 from cgcython.store.keepers.rocksdb import Delete, Put
 from cgcython.store.reading import naming
-from cgcython.store.writing import BATCH, PREFIXES, RecordWriter, embedders_of, section_keys
+from cgcython.store.updating import RecordUpdater
+from cgcython.store.writing import BATCH, PREFIXES, embedders_of, section_keys
 
 
-class RecordDeleter(RecordWriter):
-    """A RecordWriter that deletes records too."""
+class RecordDeleter(RecordUpdater):
+    """A RecordUpdater that deletes records too."""
 
     def delete(self, record_id: RecordId, soft: bool = False) -> bool:
         """Remove a record and return whether there was one.

@@ -6,12 +6,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.base import ModelId, Profile
-from cgcython.checks import (
-    iterated,
-    require_mapping,
-    require_progress,
-    require_whole,
-)
+from cgcython.checks import iterated, require_progress, require_whole
 from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
@@ -23,11 +18,11 @@ from cgcython.manifest import Manifest
 from cgcython.router import QuantizationRouter
 from cgcython.store import trash
 from cgcython.store.fitting import require_fit
-from cgcython.store.ids import RecordId, as_key, name_of
+from cgcython.store.ids import RecordId, name_of
 from cgcython.store.items import Embeddings, Item, own_parts, pair_of, parts_of
 from cgcython.store.journal import WritableJournal, mask_of
 from cgcython.store.keepers.rocksdb import Database, Delete, Put
-from cgcython.store.reading import RecordReader, naming
+from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import CodebookShelf
 from cgcython.store.turn import Turn
 from cgcython.types import Progress
@@ -161,52 +156,6 @@ class RecordWriter(RecordReader):
         except QuantizationError as error:
             error.add_note(f"(record {name_of(key)})")
             raise
-
-    def update(
-        self,
-        record_id: RecordId,
-        embeddings: Embeddings,
-        *,
-        metadata: Mapping[str, Any] | None = None,
-        timestamp: datetime | int | None = None,
-    ) -> bool:
-        """Replace some embeddings of a record and return whether there is such a record.
-
-        `embeddings` is `{ModelId: value}`; None takes an embedder away. The other sections are
-        neither read nor written, so a budget is not looked at. Other arguments as in `store`.
-        """
-        self._files.require_writable()
-        pairs = require_mapping(embeddings, "embeddings").items()
-        given = {ModelId.parse(key): value for key, value in pairs}
-        wanted = {key: value for key, value in given.items() if value is not None}
-        encoded = Fingerprint(wanted).encode(self.router, None).sections
-        sections: dict[ModelId, bytes | None] = dict.fromkeys(given)
-        sections.update(encoded)
-        return self._update(as_key(record_id), sections, metadata, timestamp)
-
-    def _update(
-        self,
-        key: bytes,
-        sections: Mapping[ModelId, bytes | None],
-        metadata: Mapping[str, Any] | None,
-        timestamp: datetime | int | None,
-    ) -> bool:
-        """Write sections, None for one to remove, into the record of a key."""
-        with self._writing, naming(key):
-            manifest = self._manifest(key)
-            if manifest is None:
-                return False
-            moment = trash.microseconds(timestamp)
-            head = manifest.replaced(sections).with_info(updated=moment, metadata=metadata)
-            puts: list[Put] = [("records", key, head.to_bytes())]
-            gone: list[ModelId] = []
-            for model_id, section in sections.items():
-                if section is None:
-                    gone.append(model_id)
-                else:
-                    puts.append(("sections", PREFIXES[model_id] + key, section))
-            self.journal.write(puts, section_keys(key, gone), {key: mask_of(sections)})
-        return True
 
     def _manifests(self, keys: list[bytes]) -> list[_Before]:
         """Return the Manifest of each key, None for an unknown one, the error of a damaged one."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cgcython.base import ModelId
-from cgcython.errors import InvalidInput, StorageCorruption
+from cgcython.errors import BudgetExceeded, InvalidInput, StorageCorruption
+from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.records import SparseVector
 from cgcython.store import RecordStore, trash
 
@@ -87,6 +88,51 @@ def test_an_update_adds_and_takes_away_embedders(store, memories):
     store.verify()
     assert store.update(TWO, {"E9": memory["E9"]}) is False
     assert TWO not in store
+
+
+def test_an_update_keeps_to_the_budget_of_the_record(store, memories):
+    store.store(ONE, memories.make(1))
+    long, before = {"E12": memories.make(2, ["E12"], tokens=200)["E12"]}, store.quantized(ONE)
+    store.update(ONE, long, budget_bytes=None)
+    free, finest = store.get_stored_size(ONE), store.quantized(ONE, "E12")
+    for budget in (free, free - 1, free * 3 // 4):
+        store.store(ONE, memories.make(1))
+        assert store.update(ONE, long, budget_bytes=budget) is True
+        assert store.get_stored_size(ONE) <= budget
+        assert all(store.quantized(ONE, one) == before[one] for one in ("E1", "E2", "E6", "E9"))
+        assert (store.quantized(ONE, "E12") == finest) is (budget == free)
+    store.verify()
+
+
+def test_an_update_beyond_the_budget_changes_nothing(store, memories):
+    store.store(ONE, memories.make(1))
+    before, size = store.quantized(ONE), store.get_stored_size(ONE)
+    long = {"E12": memories.make(2, ["E12"], tokens=512)["E12"]}
+    with pytest.raises(BudgetExceeded) as caught:
+        store.update(ONE, long, budget_bytes=size)
+    assert store.quantized(ONE) == before
+    smallest = caught.value.smallest_bytes
+    assert caught.value.budget_bytes == size < smallest
+    assert store.update(ONE, long, budget_bytes=smallest) is True  # as the error says
+    assert store.get_stored_size(ONE) == smallest
+
+
+def test_the_budget_of_an_update_is_that_of_store(store, memories):
+    store.store(ONE, {"E2": memories.make(1)["E2"]})
+    tokens = np.random.default_rng(0).standard_normal((512, 8)).astype(np.float32)
+    weights = SparseVector(np.arange(40), np.arange(1.0, 41), 400)
+    for many in ({"E12": tokens}, {"E12": np.tile(tokens, (4, 1)), "E6": weights}):
+        assert store.update(ONE, many) is True
+        assert store.get_stored_size(ONE) <= DEFAULT_BUDGET_BYTES
+
+
+def test_what_takes_no_room_is_updated_in_a_record_over_the_budget(store, memories):
+    store.store(ONE, memories.make(1), budget_bytes=None)
+    assert store.update(ONE, {}, metadata={"a": 1}, budget_bytes=1) is True
+    assert store.update(ONE, {"E9": None}, budget_bytes=1) is True
+    for bad in (-1, 1.5, "x"):
+        with pytest.raises(InvalidInput, match="budget_bytes"):
+            store.update(ONE, {}, budget_bytes=bad)
 
 
 def test_an_update_changes_metadata_alone(store, memories):
