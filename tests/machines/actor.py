@@ -24,7 +24,7 @@ class Actor:
 
     def __init__(self, path, **how):
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rocksdict", "cgcython.search.store"])
+        context.set_forkserver_preload(["rocksdict", "filelock", "cgcython.search.store"])
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, str(path), how), daemon=True)
         self._process.start()
