@@ -33,7 +33,7 @@ def finished_part(queries, documents):
     finished = total = 0
     sums = np.empty(len(documents), np.float32)
     for query in queries:
-        arguments = scorers.screened(query, documents)
+        arguments = scorers.screened(query, documents, documents.screen)
         where = documents.starts, documents.counts, sums
         finished += kernels.maxsim_screen.score(*arguments, *where)
         total += query.count * documents.num_tokens

@@ -157,7 +157,8 @@ def match_tokens(n=40, dim=128):
         max_sim(query, document)
     token_alignments(query, values)
     screened = TokenArray(values, offsets).with_screen()
-    contenders(PreparedQuery.of(query), screened, 5, lambda sums, count: sums)
+    query = PreparedQuery.of(query)
+    contenders(query, screened, screened.screen, 5, lambda sums, count: sums)
 
 
 def match_pq_tokens(n=3000, dim=128):
