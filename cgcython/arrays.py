@@ -43,6 +43,21 @@ def aligned_copy(array: NDArray[Scalar]) -> NDArray[Scalar]:
     return copy
 
 
+def concatenated(arrays: Sequence[Array]) -> Array:
+    """Return arrays of one type and width under each other; Ctrl-C is answered between two.
+
+    >>> concatenated([np.zeros((1, 2)), np.ones((2, 2))])
+    array([[0., 0.],
+           [1., 1.],
+           [1., 1.]])
+    """
+    ends = np.cumsum([len(one) for one in arrays]).tolist()
+    whole = np.empty((ends[-1], *arrays[0].shape[1:]), arrays[0].dtype)
+    for one, end in zip(arrays, ends):
+        whole[end - len(one) : end] = one
+    return whole
+
+
 def as_vector(values: ArrayLike, dim: int | None = None) -> Float32Array:
     """Return values as a float32 vector of `dim` numbers, all finite.
 

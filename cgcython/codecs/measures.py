@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, Float32Array, Float64Array
 
 NEIGHBOURS = 10
@@ -14,6 +15,16 @@ def cosine_losses(originals: ArrayLike, decoded: ArrayLike) -> Float64Array:
     >>> cosine_losses([[1.0, 0.0]], [[2.0, 0.0]])
     array([0.])
     """
+    first, second = np.asarray(originals), np.asarray(decoded)
+    if first.ndim != 2:
+        return _losses(first, second)
+    pieces = split_rows(
+        lambda *rows: _losses(first[slice(*rows)], second[slice(*rows)]), len(first)
+    )
+    return np.concatenate(pieces)
+
+
+def _losses(originals: ArrayLike, decoded: ArrayLike) -> Float64Array:
     a, b = np.asarray(originals, np.float64), np.asarray(decoded, np.float64)
     sizes = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     both_zero = ~a.any(-1) & ~b.any(-1)

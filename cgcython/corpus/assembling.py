@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from cgcython.arrays import concatenated
 from cgcython.corpus.columns import Embedding
 from cgcython.records import SparseVector
 from cgcython.types import Array, Int64Array
@@ -42,8 +43,8 @@ class ColumnAssembler:
         dense = [one for one in self._embeddings if not isinstance(one, SparseVector)]
         if dense[0].ndim == 2:
             offsets = _offsets(map(len, dense))
-            return {f"{name}.values": np.concatenate(dense), f"{name}.offsets": offsets}
-        return {name: np.stack(dense)}
+            return {f"{name}.values": concatenated(dense), f"{name}.offsets": offsets}
+        return {name: concatenated([one[None] for one in dense])}
 
 
 def _offsets(lengths: Iterable[int]) -> Int64Array:

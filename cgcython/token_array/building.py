@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_float32, as_integers, as_tokens, require_finite, unmasked
+from cgcython.arrays import (
+    as_float32,
+    as_integers,
+    as_tokens,
+    concatenated,
+    require_finite,
+    unmasked,
+)
 from cgcython.checks import iterated, require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.token_array.lookup import require_codebook
@@ -48,7 +55,7 @@ def joined(
     for matrix in matrices:
         if matrix.shape[1] != width:
             raise _mismatch(width, matrix.shape[1])
-    return np.concatenate(matrices or [np.empty((0, width), np.float32)]), offsets
+    return concatenated(matrices or [np.empty((0, width), np.float32)]), offsets
 
 
 def _of_equal_lengths(values: Float32Array, dim: int | None) -> tuple[Float32Array, Int64Array]:
