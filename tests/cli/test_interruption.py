@@ -70,3 +70,19 @@ def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path, p
     script = [sys.executable, HERE / "ctrl_c_anywhere.py", "1", "20", *words]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "decode {work}/store --out o.npz",
+        "search {work}/queries.npz --store {work}/store",
+        "store backup {work}/store b",
+        "verify {work}/store",
+    ],
+)
+def test_ctrl_c_at_any_call_of_a_reader_leaves_nothing(work, tmp_path, words):
+    words = words.format(work=work).split()
+    script = [sys.executable, HERE / "ctrl_c_anywhere.py", "2", "3", *words]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
