@@ -3,6 +3,7 @@ from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.math cimport sqrtf
 from libc.string cimport memset
 cimport numpy as np
+from cgcython.kernels._door cimport overlap
 from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._types cimport f32, i8
 
@@ -65,6 +66,19 @@ cdef inline int read(object prepared, PQCodebook *book) except -1:
     book.column_norm = <object>PyTuple_GET_ITEM(prepared, 6)
     if <object>PyTuple_GET_ITEM(prepared, 8) is not None:
         read_rotation(prepared, book)
+    return 0
+
+
+cdef inline int require_apart_from(
+    object prepared, str what, const void *written, Py_ssize_t size
+) except -1:
+    """Raise ValueError where an output overlaps an array of a PreparedCodebook."""
+    cdef object array
+    for array in <tuple>prepared:
+        if np.PyArray_Check(array) and overlap(
+            written, size, np.PyArray_DATA(array), np.PyArray_NBYTES(array)
+        ):
+            raise ValueError(f"{what} overlaps the codebook; give it memory of its own")
     return 0
 
 

@@ -2,6 +2,19 @@
 cimport numpy as np
 from cgcython.kernels._types cimport f32, i64, u8
 
+cdef extern from "_door.h":
+    # check_buffers(written, views...) raises ValueError where a memoryview is None or misaligned,
+    # or where one of the first `written` ones, the outputs, overlaps any other.
+    int check_buffers "CG_CHECK_BUFFERS"(int written, ...) except -1
+    bint overlap "cg_overlap"(
+        const void *a, Py_ssize_t a_bytes, const void *b, Py_ssize_t b_bytes
+    ) nogil
+
+
+cdef inline Py_ssize_t in_bytes(Py_ssize_t bits) noexcept nogil:
+    """Return how many bytes hold so many bits; adding 7 first could overflow."""
+    return (bits >> 3) + (bits & 7 != 0)
+
 
 cdef inline int agree(
     str what, Py_ssize_t actual, str other, Py_ssize_t expected
@@ -85,6 +98,16 @@ cdef inline void *writable(object array, int kind, int axes, str what) except NU
     if not np.PyArray_ISWRITEABLE(array):
         raise ValueError(f"{what} is read-only")
     return start
+
+
+cdef inline int require_apart(
+    str what, const void *written, Py_ssize_t bytes_written,
+    str other, const void *read, Py_ssize_t bytes_read,
+) except -1:
+    """Raise ValueError where an output overlaps what else is passed."""
+    if overlap(written, bytes_written, read, bytes_read):
+        raise ValueError(f"{what} overlaps {other}; give it memory of its own")
+    return 0
 
 
 cdef inline int check_offsets(

@@ -7,6 +7,7 @@ from libc.string cimport memcpy, memset
 from cgcython.kernels._adc_screen cimport (
     BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
+from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._types cimport f32, i64, u8, u64
 
 cdef extern from *:
@@ -73,8 +74,9 @@ def scan(
 ):
     """Write the sum of each row's table entries, in order and in float32."""
     cdef Py_ssize_t n = codes.shape[0], M = codes.shape[1]
+    check_buffers(1, out, table, codes)
     require_scan(table.shape[0], table.shape[1], M, n, out.shape[0])
-    if n and M:
+    if n:
         with nogil:
             adc_scan(&table[0, 0], &codes[0, 0], &out[0], n, M)
 
@@ -96,10 +98,9 @@ def cosine(
         f32[SCAN] dot
         f32[SCAN] norm
         double square
+    check_buffers(1, out, dots, norms, codes)
     require_scan(dots.shape[0], dots.shape[1], M, n, out.shape[0])
     require_scan(norms.shape[0], norms.shape[1], M, n, out.shape[0])
-    if M == 0:
-        return
     with nogil:
         while start < n:
             size = min(<Py_ssize_t>SCAN, n - start)
@@ -119,10 +120,11 @@ def topk(
 ):
     """Write the k rows with the smallest sums, ascending, the lower row first on ties."""
     cdef Py_ssize_t n = codes.shape[0], M = codes.shape[1], k = ids.shape[0]
+    check_buffers(2, ids, best, table, codes)
     require_scan(table.shape[0], table.shape[1], M, n, n)
     if best.shape[0] != k or k > n:
         raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
-    if k and M:
+    if k:
         with nogil:
             adc_topk(&table[0, 0], &codes[0, 0], n, M, &ids[0], &best[0], k)
 
@@ -165,8 +167,9 @@ def block_codes(
 ):
     """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
     cdef Py_ssize_t i, m, n = codes.shape[0], M = codes.shape[1]
+    check_buffers(1, blocks, codes)
     require_blocks(blocks.shape[0], blocks.shape[1], blocks.shape[2], n, M)
-    if n and M:
+    if n:
         with nogil:
             memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, M * BLOCK)
             for i in range(n):
@@ -194,11 +197,12 @@ def topk_blocks(
 ):
     """Write what topk writes for the n codes that block_codes laid out."""
     cdef Py_ssize_t M = blocks.shape[1], k = ids.shape[0]
+    check_buffers(2, ids, best, table, blocks)
     require_scan(table.shape[0], table.shape[1], M, n, n)
     require_blocks(blocks.shape[0], M, blocks.shape[2], n, M)
     if best.shape[0] != k or k > n:
         raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
-    if k and M:
+    if k:
         with nogil:
             adc_topk_blocks(&table[0, 0], &blocks[0, 0, 0], n, M, &ids[0], &best[0], k)
 
@@ -211,7 +215,7 @@ cdef void adc_topk_blocks(
         Py_ssize_t start = 0
         Screen screen
         Best found
-        bint screened = SCREENS and M <= MAX_M and set_up(&screen, table, M)
+        bint screened = SCREENS and 0 < M <= MAX_M and set_up(&screen, table, M)
     found.ids, found.sums, found.k, found.held = ids, best, k, 0
     while start < n:
         if (

@@ -4,7 +4,9 @@ from cpython.bytes cimport (
 )
 from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_out, plain_vector, vector_out
+from cgcython.kernels._door cimport (
+    agree, check_buffers, in_bytes, plain_out, plain_vector, require_apart, vector_out,
+)
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._types cimport f32, i32, i64, u8, u32, u64
@@ -141,7 +143,7 @@ cdef object hamming_any(object a, object b):
 
 
 cdef inline int check_width(Py_ssize_t width, Py_ssize_t num_bits) except -1:
-    if num_bits < 0 or width != (num_bits + 7) // 8:
+    if num_bits < 0 or width != in_bytes(num_bits):
         raise ValueError(f"a row of packed holds {width} bytes for {num_bits} bits")
     return 0
 
@@ -163,6 +165,7 @@ def pack_vector(object values, Py_ssize_t dim, f32 threshold, object out=None):
         place = plain_out(out, (dim + 7) // 8)
         if place is NULL:
             return None
+        require_apart("out", place, (dim + 7) // 8, "values", data, dim * sizeof(f32))
     return out if bits_pack(data, dim, threshold, place) else None
 
 
@@ -173,6 +176,7 @@ def pack_rows(
 ):
     """Write each row's bits, value >= threshold; return the first non-finite index, or -1."""
     cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1], bad = -1
+    check_buffers(1, packed, values)
     agree("packed", packed.shape[0], "values", n)
     check_width(packed.shape[1], dim)
     with nogil:
@@ -203,6 +207,7 @@ def unpack_rows(
 ):
     """Write +1 for each set bit and -1 for each other."""
     cdef Py_ssize_t i, n = packed.shape[0], dim = values.shape[1]
+    check_buffers(1, values, packed)
     agree("values", values.shape[0], "packed", n)
     check_width(packed.shape[1], dim)
     with nogil:
@@ -229,6 +234,7 @@ def hamming_rows(
 ):
     """Write the Hamming distance of the query to each row of codes."""
     cdef Py_ssize_t n = codes.shape[0], width = codes.shape[1]
+    check_buffers(1, distances, query, codes)
     agree("a row of codes", width, "query", query.shape[0])
     agree("distances", distances.shape[0], "codes", n)
     with nogil:
@@ -243,9 +249,10 @@ def agreement_rows(
 ):
     """Write the fraction of num_bits in which the query and each row of codes agree."""
     cdef Py_ssize_t n = codes.shape[0], width = codes.shape[1]
+    check_buffers(1, out, query, codes)
     agree("a row of codes", width, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
-    if num_bits < 1 or width != (num_bits + 7) // 8:
+    if num_bits < 1 or width != in_bytes(num_bits):
         raise ValueError(f"a row of codes holds {width} bytes for {num_bits} bits")
     with nogil:
         bits_agreement_rows(&query[0], &codes[0, 0], n, width, num_bits, &out[0])
@@ -261,6 +268,7 @@ def hamming_topk(
     cdef:
         Py_ssize_t i, n = codes.shape[0], width = codes.shape[1], k = ids.shape[0]
         i32 *ranks = <i32 *>&distances[0]
+    check_buffers(2, ids, distances, query, codes)
     agree("distances", distances.shape[0], "ids", k)
     agree("a row of codes", width, "query", query.shape[0])
     if k > n:
@@ -274,6 +282,7 @@ def hamming_topk(
 def padding_is_zero(const u8[:, ::1] packed, Py_ssize_t num_bits):
     """Return whether every bit after the first num_bits of each row is 0."""
     cdef Py_ssize_t i, n = packed.shape[0]
+    check_buffers(0, packed)
     check_width(packed.shape[1], num_bits)
     if num_bits % 8:
         for i in range(n):

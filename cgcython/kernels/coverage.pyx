@@ -3,9 +3,12 @@
 Cosines are rounded to whole numbers first, so that every level takes the same decisions.
 """
 from cgcython.kernels._coverage cimport MOST_TOKENS, Cover, cover as cover_best, lay_out
-from cgcython.kernels._door cimport agree, check_offsets
+from cgcython.kernels._door cimport agree, check_buffers, check_offsets
 from cgcython.kernels._types cimport f32, i64, u8, u32
 from cgcython.kernels._ward cimport Ward, cluster_tokens, lay_out_ward
+
+cdef enum:
+    WIDEST = 1 << 30  # values, so that no size of scratch overflows
 
 
 cdef Py_ssize_t coverage_cover_scratch(Py_ssize_t count, Py_ssize_t dim) noexcept nogil:
@@ -48,8 +51,17 @@ cdef void coverage_cluster(
         cluster_tokens(tokens, &c, &w, num_clusters, labels)
 
 
+cdef int check_size(Py_ssize_t tokens, Py_ssize_t dim) except -1:
+    if not (0 <= tokens <= MOST_TOKENS and 0 <= dim <= WIDEST):
+        raise ValueError(
+            f"{tokens} tokens of {dim} values, expected up to {MOST_TOKENS} of {WIDEST}"
+        )
+    return 0
+
+
 def cover_scratch(Py_ssize_t tokens, Py_ssize_t dim):
     """Return how many bytes `cover` needs as scratch."""
+    check_size(tokens, dim)
     return coverage_cover_scratch(tokens, dim)
 
 
@@ -58,8 +70,7 @@ cdef int check_cover(
 ) except -1:
     if k > n:
         raise ValueError(f"kept holds {k}, values holds {n} rows")
-    if n > MOST_TOKENS:
-        raise ValueError(f"values holds {n} rows, cover takes {MOST_TOKENS}")
+    check_size(n, dim)
     if scratch.shape[0] < coverage_cover_scratch(n, dim):
         raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cover_scratch")
     return 0
@@ -77,6 +88,7 @@ def cover(
     a kept one, ties to the lower position.
     """
     cdef Py_ssize_t k = kept.shape[0], n = values.shape[0], dim = values.shape[1]
+    check_buffers(3, kept, gains, scratch, values)
     agree("gains", gains.shape[0], "kept", k)
     check_cover(n, dim, k, scratch)
     with nogil:
@@ -96,6 +108,7 @@ def cover_documents(
     The rows of document i begin at offsets[i], its kept positions and gains at kept_offsets[i].
     """
     cdef Py_ssize_t i, n = offsets.shape[0] - 1, dim = values.shape[1]
+    check_buffers(3, kept, gains, scratch, values, offsets, kept_offsets)
     agree("kept_offsets", kept_offsets.shape[0], "offsets", n + 1)
     agree("gains", gains.shape[0], "kept", kept.shape[0])
     check_offsets("offsets", offsets, values.shape[0])
@@ -115,6 +128,7 @@ def cover_documents(
 
 def cluster_scratch(Py_ssize_t tokens, Py_ssize_t dim):
     """Return how many bytes `cluster` needs as scratch."""
+    check_size(tokens, dim)
     return coverage_cluster_scratch(tokens, dim)
 
 
@@ -130,11 +144,11 @@ def cluster(
     until so many are left. Only directions count.
     """
     cdef Py_ssize_t n = values.shape[0], dim = values.shape[1]
+    check_buffers(2, labels, scratch, values)
     agree("labels", labels.shape[0], "values", n)
     if not min(n, 1) <= num_clusters <= n:
         raise ValueError(f"num_clusters is {num_clusters}, values holds {n} rows")
-    if n > MOST_TOKENS:
-        raise ValueError(f"values holds {n} rows, cluster takes {MOST_TOKENS}")
+    check_size(n, dim)
     if scratch.shape[0] < coverage_cluster_scratch(n, dim):
         raise ValueError(f"scratch holds {scratch.shape[0]} bytes, see cluster_scratch")
     with nogil:

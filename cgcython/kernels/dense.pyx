@@ -5,7 +5,7 @@ same bits.
 """
 from libc.math cimport ldexp, sqrt
 from libc.string cimport memcpy, memset
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_of
 from cgcython.kernels._heap cimport best_first, rise, sink
 from cgcython.kernels._product cimport product_rows
@@ -174,6 +174,7 @@ cdef void dense_top_k(
 def first_nonfinite(const f32[::1] values):
     """Return the index of the first NaN or infinity, or -1."""
     cdef Py_ssize_t at
+    check_buffers(0, values)
     with nogil:
         at = find_nonfinite(&values[0], values.shape[0])
     return at
@@ -185,6 +186,7 @@ def norms(
 ):
     """Write the Euclidean norm of each row; any finite magnitude."""
     cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1]
+    check_buffers(1, out, values)
     agree("out", out.shape[0], "values", n)
     with nogil:
         for i in range(n):
@@ -198,6 +200,7 @@ def dot_rows(
 ):
     """Write the dot product of the query with each row."""
     cdef Py_ssize_t n = rows.shape[0], dim = rows.shape[1]
+    check_buffers(1, out, query, rows)
     agree("query", query.shape[0], "a row of rows", dim)
     agree("out", out.shape[0], "rows", n)
     with nogil:
@@ -211,6 +214,7 @@ def cosine_rows(
 ):
     """Write the cosine of the query with each row; 0 where either is zero."""
     cdef Py_ssize_t n = rows.shape[0], dim = rows.shape[1]
+    check_buffers(1, out, query, rows)
     agree("query", query.shape[0], "a row of rows", dim)
     agree("out", out.shape[0], "rows", n)
     with nogil:
@@ -292,6 +296,7 @@ def count_above(
 ):
     """Write how many scores are above each limit; none is above NaN, and NaN is above none."""
     cdef Py_ssize_t n = scores.shape[0], m = limits.shape[0]
+    check_buffers(1, counts, scores, limits)
     agree("counts", counts.shape[0], "limits", m)
     if m:
         with nogil:
@@ -308,6 +313,7 @@ def rows_above(
     Only as many as `rows` holds are written; none is above NaN, and NaN is above none.
     """
     cdef Py_ssize_t count
+    check_buffers(1, rows, scores)
     with nogil:
         count = dense_rows_above(
             &scores[0], scores.shape[0], least, &rows[0], rows.shape[0]
@@ -322,6 +328,7 @@ def top_k(
 ):
     """Write the highest scores, descending, and where they are; ties keep the lower index."""
     cdef Py_ssize_t i, n = scores.shape[0], k = ids.shape[0]
+    check_buffers(2, ids, best, scores)
     agree("best", best.shape[0], "ids", k)
     if k > n:
         raise ValueError(f"ids holds {k}, scores holds {n}")
@@ -347,6 +354,7 @@ def project(
 ):
     """Write (values - mean) @ rotation for each row."""
     cdef Py_ssize_t n = values.shape[0], dim = values.shape[1], columns = rotation.shape[1]
+    check_buffers(1, out, values, mean, rotation)
     check_product(values, rotation, out)
     agree("mean", mean.shape[0], "a row of values", dim)
     with nogil:
@@ -363,6 +371,7 @@ def back_project(
 ):
     """Write values @ rotation_t + mean for each row."""
     cdef Py_ssize_t n = values.shape[0], width = values.shape[1], columns = rotation_t.shape[1]
+    check_buffers(1, out, values, rotation_t, mean)
     check_product(values, rotation_t, out)
     agree("mean", mean.shape[0], "a row of out", columns)
     with nogil:
@@ -381,6 +390,7 @@ def turn_rows(
     A row is cut into blocks of the largest power of two that divides its length.
     """
     cdef Py_ssize_t i, n = values.shape[0], dim = values.shape[1]
+    check_buffers(0 if &out[0, 0] == &values[0, 0] else 1, out, values)
     agree("out", out.shape[0], "values", n)
     agree("a row of out", out.shape[1], "a row of values", dim)
     if dim:

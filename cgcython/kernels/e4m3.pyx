@@ -6,7 +6,9 @@ Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ldexp, sqrt
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_out, plain_vector, shaped, vector_out, writable
+from cgcython.kernels._door cimport (
+    agree, check_buffers, plain_out, plain_vector, require_apart, shaped, vector_out, writable,
+)
 from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._e4m3_scan cimport scale_products, scan_squares, squares_of
@@ -102,6 +104,7 @@ def encode(
         u8 *codes_at = <u8 *>writable(codes, np.NPY_UINT8, 1, "codes")
         Py_ssize_t n = np.PyArray_DIM(values, 0)
     agree("codes", np.PyArray_DIM(codes, 0), "values", n)
+    require_apart("codes", codes_at, n, "values", values_at, n * sizeof(f32))
     if n < WORTH_RELEASING:
         e4m3_encode(values_at, codes_at, n)
     else:
@@ -121,6 +124,7 @@ def decode(
         f32 *values_at = <f32 *>writable(values, np.NPY_FLOAT32, 1, "values")
         Py_ssize_t n = np.PyArray_DIM(codes, 0)
     agree("values", np.PyArray_DIM(values, 0), "codes", n)
+    require_apart("values", values_at, n * sizeof(f32), "codes", codes_at, n)
     if n < WORTH_RELEASING:
         e4m3_decode(codes_at, scale, bias, values_at, n)
     else:
@@ -135,6 +139,7 @@ def encode_rows(
 ):
     """Write each row's scaled codes and its scale; return the first non-finite index, or -1."""
     cdef Py_ssize_t n = values.shape[0], dim = values.shape[1], bad
+    check_buffers(2, codes, scales, values)
     agree("codes", codes.shape[0], "values", n)
     agree("a row of codes", codes.shape[1], "a row of values", dim)
     agree("scales", scales.shape[0], "values", n)
@@ -152,6 +157,7 @@ def decode_rows(
 ):
     """Write each row's codes times its scale."""
     cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
+    check_buffers(1, values, codes, scales)
     agree("values", values.shape[0], "codes", n)
     agree("a row of values", values.shape[1], "a row of codes", dim)
     agree("scales", scales.shape[0], "codes", n)
@@ -177,6 +183,7 @@ def encode_vector(object values, Py_ssize_t dim, object out=None):
         place = plain_out(out, dim)
         if place is NULL:
             return None
+        require_apart("out", place, dim, "values", data, dim * sizeof(f32))
     scale = encode_scaled(data, place, dim)
     return None if scale != scale else (out, scale)
 
@@ -203,6 +210,7 @@ def cosine_rows(
 ):
     """Write the cosine of the query with each decoded row; 0 where either is zero."""
     cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
+    check_buffers(1, out, query, codes, inverse_norms)
     agree("a row of codes", dim, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
     agree("inverse_norms", inverse_norms.shape[0], "codes", n)
@@ -216,6 +224,7 @@ def inverse_norms(
 ):
     """Write one over the length of each row of codes' values, 0 for a length of 0."""
     cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
+    check_buffers(1, out, codes)
     agree("out", out.shape[0], "codes", n)
     with nogil:
         e4m3_inverse_norms(&codes[0, 0], n, dim, &out[0])
@@ -229,6 +238,7 @@ def dot_rows(
 ):
     """Write the dot product of the query with each decoded row."""
     cdef Py_ssize_t n = codes.shape[0], dim = codes.shape[1]
+    check_buffers(1, out, query, codes, scales)
     agree("a row of codes", dim, "query", query.shape[0])
     agree("out", out.shape[0], "codes", n)
     agree("scales", scales.shape[0], "codes", n)

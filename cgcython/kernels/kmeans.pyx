@@ -2,6 +2,7 @@
 
 Sums keep one order on every level, so the same rows and random numbers give the same centroids.
 """
+from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._types cimport f32, i64, u8
 
 cdef extern from "_kmeans.h" nogil:
@@ -31,6 +32,7 @@ def shrink_distances(
     Sixteen lanes sum side by side in float32 and are then added in a tree, on every level.
     """
     cdef Py_ssize_t n = values.shape[0], dim = values.shape[1]
+    check_buffers(1, distances, values, centre)
     if centre.shape[0] != dim or distances.shape[0] != n:
         raise ValueError(
             f"values are {(n, dim)}, centre holds {centre.shape[0]}, "
@@ -53,6 +55,7 @@ def accumulate(
     cdef:
         Py_ssize_t i, n = values.shape[0], dim = values.shape[1], k = sums.shape[0]
         u8 largest = 0
+    check_buffers(2, sums, counts, values, codes)
     if codes.shape[0] != n or sums.shape[1] != dim or counts.shape[0] != k:
         raise ValueError(
             f"values are {(n, dim)}, codes hold {codes.shape[0]}, "

@@ -1,4 +1,5 @@
 """The machine's own limits, to hold the other kernels against: FMA rate and memory streams."""
+from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._types cimport f32
 from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
 
@@ -6,6 +7,7 @@ from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
 cdef enum:
     ROW = 16        # values side by side; a multiple of every level's vector
     FOLD = 4 * ROW  # values beside one row of a stream four times as narrow
+    MOST_ROUNDS = 1 << 30  # seconds, which no signal shortens
 
 
 cdef inline f32 total(vf v) noexcept nogil:
@@ -34,8 +36,8 @@ def fma(Py_ssize_t rounds):
         vf c10 = c9 + step, c11 = c10 + step
         Py_ssize_t _
         f32 kept
-    if rounds < 0:
-        raise ValueError(f"rounds is {rounds}, expected 0 or more")
+    if not 0 <= rounds <= MOST_ROUNDS:
+        raise ValueError(f"rounds is {rounds}, expected 0 to {MOST_ROUNDS}")
     with nogil:
         for _ in range(rounds):
             c0 = c0 * a + b
@@ -64,6 +66,7 @@ def read(
         vf s0 = set_all(0), s1 = s0, s2 = s0, s3 = s0
         const f32 *x
         f32 found
+    check_buffers(0, values)
     if n == 0:
         return 0.0
     x = &values[0]
@@ -93,6 +96,7 @@ def narrow(
 ):
     """Write the sums of four rows of 16 values each: reads four bytes for each byte written."""
     cdef Py_ssize_t i, j
+    check_buffers(1, out, values)
     require_stream(values.shape[0], out.shape[0])
     with nogil:
         for i in range(values.shape[0] // FOLD):
@@ -110,6 +114,7 @@ def widen(
 ):
     """Write each row of 16 values four times: writes four bytes for each byte read."""
     cdef Py_ssize_t i, j
+    check_buffers(1, out, values)
     require_stream(out.shape[0], values.shape[0])
     with nogil:
         for i in range(out.shape[0] // FOLD):

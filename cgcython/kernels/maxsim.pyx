@@ -6,7 +6,7 @@ without direction has NaN there, which a maximum passes over.
 """
 cimport numpy as np
 from cgcython.kernels._document_door cimport check_documents, check_query
-from cgcython.kernels._door cimport agree, plain_matrix
+from cgcython.kernels._door cimport agree, check_buffers, plain_matrix
 from cgcython.kernels._tiles cimport (
     PAIR_TOKENS, Document, align_block, code_norm, score_document, score_pair,
 )
@@ -72,6 +72,7 @@ def pack_query(
     Returns the flat index of the first non-finite value, or -1.
     """
     cdef Py_ssize_t found = -1, count = tokens.shape[0], dim = tokens.shape[1]
+    check_buffers(1, packed, tokens)
     agree("packed", packed.shape[0], "query in blocks", (count + QUERY_LANES - 1) // QUERY_LANES)
     check_query(&packed.shape[0], count, dim, QUERY_LANES)
     if packed.size:
@@ -85,6 +86,7 @@ def inverse_norms(
     f32[::1] out,                   # OUT
 ):
     """Write 1 / length of each token: NaN for one without direction, 0 where that overflows."""
+    check_buffers(1, out, values)
     agree("out", out.shape[0], "values", values.shape[0])
     if out.shape[0]:
         with nogil:
@@ -96,6 +98,7 @@ def inverse_norms_codes(
     f32[::1] out,                   # OUT
 ):
     """Write 1 / length of each token of E4M3 codes: NaN for zero tokens and those with a NaN."""
+    check_buffers(1, out, codes)
     agree("out", out.shape[0], "codes", codes.shape[0])
     if out.shape[0]:
         with nogil:
@@ -116,6 +119,7 @@ def score(
     A document is `counts` rows of `values` from `starts` on; `norms` is what inverse_norms wrote.
     """
     cdef Py_ssize_t i, dim = values.shape[1]
+    check_buffers(1, sums, packed, values, norms, starts, counts)
     check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     check_documents(starts, counts, sums, values.shape[0], 1)
     agree("norms", norms.shape[0], "values", values.shape[0])
@@ -137,6 +141,7 @@ def score_codes(
 ):
     """Write the same sums for tokens kept as E4M3 codes; `starts` are positions of bytes."""
     cdef Py_ssize_t i, dim = packed.shape[1]
+    check_buffers(1, sums, packed, data, starts, counts)
     check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     check_documents(starts, counts, sums, data.shape[0], dim)
     with nogil:
@@ -158,6 +163,7 @@ def align(
     cdef:
         Py_ssize_t i, lanes, dim = values.shape[1]
         Document doc
+    check_buffers(2, best, cosines, packed, values, norms)
     check_query(&packed.shape[0], num_query, dim, QUERY_LANES)
     agree("best", best.shape[0], "query", num_query)
     agree("cosines", cosines.shape[0], "query", num_query)

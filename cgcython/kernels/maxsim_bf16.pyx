@@ -7,7 +7,7 @@ Every level with FMA returns the same bits (see _maxsim_bf16.h).
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport uint16_t as u16
 from cgcython.kernels._document_door cimport check_documents, check_query
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._pair_tiles cimport (
     LINE, Halves, half, half_norm, half_peak, pair_lines, score_halves, wide,
 )
@@ -115,6 +115,7 @@ def encode(
     Returns the index of the first that is not finite, rounded, or -1.
     """
     cdef Py_ssize_t found = -1
+    check_buffers(1, halves, values)
     agree("halves", halves.shape[0], "values", values.shape[0])
     if values.shape[0]:
         with nogil:
@@ -127,6 +128,7 @@ def decode(
     f32[::1] values,                # OUT
 ):
     """Write each bfloat16 as a float32."""
+    check_buffers(1, values, halves)
     agree("values", values.shape[0], "halves", halves.shape[0])
     if values.shape[0]:
         with nogil:
@@ -142,6 +144,7 @@ def pack_query(
     Returns the flat index of the first non-finite value, or -1.
     """
     cdef Py_ssize_t found = -1, count = tokens.shape[0], dim = tokens.shape[1]
+    check_buffers(1, packed, tokens)
     agree("packed", packed.shape[0], "query in blocks", (count + QUERY_LANES - 1) // QUERY_LANES)
     check_query(&packed.shape[0], count, (dim + 1) // 2, LINE)
     if packed.size:
@@ -155,6 +158,7 @@ def inverse_norms(
     f32[::1] out,                   # OUT
 ):
     """Write what maxsim.inverse_norms does for the same tokens as float32, bit for bit."""
+    check_buffers(1, out, values)
     agree("out", out.shape[0], "values", values.shape[0])
     if out.shape[0]:
         with nogil:
@@ -175,6 +179,7 @@ def score(
     A document is `counts` rows of `values` from `starts` on; `norms` is what inverse_norms wrote.
     """
     cdef Py_ssize_t i, dim = values.shape[1]
+    check_buffers(1, sums, packed, values, norms, starts, counts)
     check_query(&packed.shape[0], num_query, (dim + 1) // 2, LINE)
     check_documents(starts, counts, sums, values.shape[0], 1)
     agree("norms", norms.shape[0], "values", values.shape[0])
@@ -197,6 +202,7 @@ def score_codes(
 ):
     """Write the same sums for tokens kept as E4M3 codes; norms as maxsim.inverse_norms_codes."""
     cdef Py_ssize_t i, dim = codes.shape[1]
+    check_buffers(1, sums, packed, codes, norms, starts, counts)
     check_query(&packed.shape[0], num_query, (dim + 1) // 2, LINE)
     check_documents(starts, counts, sums, codes.shape[0], 1)
     agree("norms", norms.shape[0], "codes", codes.shape[0])

@@ -17,7 +17,7 @@ at most e. Rounding gives e <= sqrt(dim) * peak / (2 * limit * |q|), limit 127 f
 from libc.math cimport NAN, sqrt
 cimport numpy as np
 from cgcython.kernels._document_door cimport check_documents
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._finite cimport first_nonfinite
 from cgcython.kernels._integer_codes cimport (
     FINE, decode_token, encode8, encode_levels, squares_of, whole_numbers,
@@ -90,7 +90,7 @@ cdef Py_ssize_t integers_encode(
 cdef int check_bits(int bits, Py_ssize_t dim) except -1:
     if bits not in (8, 4, 2, 1):
         raise ValueError(f"bits is {bits}, expected 8, 4, 2 or 1")
-    if dim > WIDEST:
+    if not 0 <= dim <= WIDEST:
         raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
     return 0
 
@@ -122,6 +122,9 @@ cdef Py_ssize_t check_query(
 
 def lines(Py_ssize_t dim, Py_ssize_t planes):
     """Return the lines of a packed block for one plane, or for the two of a float query."""
+    if planes not in (1, 2):
+        raise ValueError(f"planes is {planes}, expected 1 or 2")
+    check_bits(8, dim)
     return planes * groups_of(dim) + 2
 
 
@@ -134,6 +137,7 @@ def pack_query(
     Returns the flat index of the first non-finite value, or -1.
     """
     cdef Py_ssize_t count = tokens.shape[0], dim = tokens.shape[1], found = -1
+    check_buffers(1, packed, tokens)
     check_bits(8, dim)
     agree("packed", packed.shape[0], "query in blocks", (count + LANES - 1) // LANES)
     check_query(packed, count, dim, 8)
@@ -156,6 +160,7 @@ def encode_rows(
     Returns the flat index of the first non-finite value, or -1.
     """
     cdef Py_ssize_t found = -1, count = values.shape[0], dim = values.shape[1]
+    check_buffers(2, codes, scales, values)
     check_rows(codes, bits, dim, count, scales.shape[0])
     if bits == 1:
         raise ValueError("signs are packed by kernels.bits")
@@ -173,6 +178,7 @@ def decode_rows(
 ):
     """Write each code's whole number times its token's scale."""
     cdef Py_ssize_t i, dim = values.shape[1]
+    check_buffers(1, values, codes, scales)
     check_rows(codes, bits, dim, values.shape[0], scales.shape[0])
     with nogil:
         for i in range(values.shape[0]):
@@ -191,6 +197,10 @@ def inverse_norms(
         Py_ssize_t i
         i64 squares
         bint scaled = scales is not None
+    if scaled:
+        check_buffers(1, out, codes, scales)
+    else:
+        check_buffers(1, out, codes)
     check_rows(codes, bits, dim, out.shape[0], scales.shape[0] if scaled else out.shape[0])
     with nogil:
         for i in range(out.shape[0]):
@@ -216,6 +226,7 @@ def score(
     A document is `counts` rows of `codes` from `starts` on; `norms` is what inverse_norms wrote.
     """
     cdef Py_ssize_t i, groups, width = codes.shape[1]
+    check_buffers(1, sums, packed, codes, norms, starts, counts)
     check_bits(bits, 0)
     groups = check_query(packed, num_query, width, bits)
     check_documents(starts, counts, sums, codes.shape[0], 1)
@@ -242,6 +253,7 @@ def align(
         Py_ssize_t i = 0, lanes, groups
         Codes doc
         Query query
+    check_buffers(2, best, cosines, packed, codes, norms)
     check_bits(bits, 0)
     groups = check_query(packed, num_query, codes.shape[1], bits)
     agree("best", best.shape[0], "query", num_query)

@@ -8,7 +8,7 @@ a token whose length is below 2**-100 of the largest centroid value counts as wi
 """
 from libc.math cimport INFINITY, NAN, fabs, isfinite, sqrt
 from cgcython.kernels._document_door cimport check_documents, check_query
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._tiles cimport (
     TILE, Step, add, aim, copy_row, fetch_rows, sum_best, tile_height,
 )
@@ -163,6 +163,7 @@ def tables(
 
     `packed` is what maxsim.pack_query wrote, `codebook` [M, 256, dsub].
     """
+    check_buffers(1, out, packed, codebook)
     check_codebook(codebook.shape[0], codebook.shape[1], out.shape[1])
     check_query(&packed.shape[0], 0, codebook.shape[0] * codebook.shape[2], QUERY_LANES)
     agree("out", out.shape[0], "packed in blocks", packed.shape[0])
@@ -181,6 +182,7 @@ def squares(
     f64[:, ::1] out,                # OUT
 ):
     """Write the squared length of each centroid as inverse_norms wants it: [M, 256]."""
+    check_buffers(1, out, codebook)
     check_codebook(codebook.shape[0], codebook.shape[1], out.shape[0])
     agree("a row of out", out.shape[1], "a code", KSUB)
     if out.size:
@@ -196,6 +198,7 @@ def inverse_norms(
     f32[::1] out,                   # OUT
 ):
     """Write 1 / length of each token: NaN for one without direction."""
+    check_buffers(1, out, squares, codes)
     check_codebook(squares.shape[0], squares.shape[1], codes.shape[1])
     agree("out", out.shape[0], "codes", codes.shape[0])
     if codes.size:
@@ -222,6 +225,7 @@ def score(
     """
     cdef Py_ssize_t i, first = 0, lanes, M = codes.shape[1]
     cdef const f32 *table
+    check_buffers(1, sums, tables, codes, norms, starts, counts)
     check_codebook(tables.shape[1], tables.shape[2], M)
     agree("an entry of tables", tables.shape[3], "the lanes", QUERY_LANES)
     if not 0 <= num_query <= tables.shape[0] * QUERY_LANES:

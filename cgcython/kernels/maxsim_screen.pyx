@@ -17,7 +17,7 @@ the levels v3 and v4, where whole numbers are no faster, it takes all that are s
 """
 from libc.string cimport memset
 from cgcython.kernels._document_door cimport check_documents
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
 from cgcython.kernels._screen_query cimport EXTRA, block_of, quantise, screen_pack
@@ -90,13 +90,18 @@ cdef void maxsim_screen_align(
         i += LANES
 
 
+cdef int require_width(Py_ssize_t dim) except -1:
+    if not 0 <= dim <= WIDEST:
+        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
+    return 0
+
+
 cdef int aim_query(
     const f32[:, :, ::1] packed, const f32[:, ::1] rows, const i8[:, :, ::1] numbers,
     Py_ssize_t num_query, ScreenQuery *query,
 ) except -1:
     cdef Py_ssize_t dim = packed.shape[1]
-    if dim > WIDEST:
-        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
+    require_width(dim)
     agree("a line of packed", packed.shape[2], "the lanes", LANES)
     agree("rows", rows.shape[0], "packed", packed.shape[0] * LANES)
     agree("a row", rows.shape[1], "a block of packed", dim)
@@ -132,6 +137,7 @@ def pays():
 
 def lines(Py_ssize_t dim):
     """Return the lines of a block of `numbers`."""
+    require_width(dim)
     return maxsim_screen_lines(dim)
 
 
@@ -147,6 +153,7 @@ def encode_rows(
     """
     cdef ScreenTokens tokens
     cdef Py_ssize_t dim = values.shape[1]
+    check_buffers(2, codes, bounds, values, norms)
     aim_tokens(values, norms, codes, bounds, dim, &tokens)
     with nogil:
         maxsim_screen_encode(
@@ -161,6 +168,7 @@ def pack_query(
 ):
     """Write what maxsim.pack_query packed as rows, and as whole numbers with their bounds."""
     cdef ScreenQuery query
+    check_buffers(2, rows, numbers, packed)
     aim_query(packed, rows, numbers, 0, &query)
     with nogil:
         maxsim_screen_pack_query(
@@ -186,6 +194,7 @@ def score(
         ScreenQuery query
         ScreenTokens tokens
         Py_ssize_t finished
+    check_buffers(1, sums, packed, rows, numbers, values, norms, codes, bounds, starts, counts)
     aim_query(packed, rows, numbers, num_query, &query)
     aim_tokens(values, norms, codes, bounds, query.dim, &tokens)
     check_documents(starts, counts, sums, values.shape[0], 1)
@@ -217,6 +226,9 @@ def bound(
     cdef:
         ScreenQuery query
         ScreenTokens tokens
+    check_buffers(
+        2, lower, upper, packed, rows, numbers, values, norms, codes, bounds, starts, counts
+    )
     aim_query(packed, rows, numbers, num_query, &query)
     aim_tokens(values, norms, codes, bounds, query.dim, &tokens)
     check_documents(starts, counts, lower, values.shape[0], 1)
@@ -243,6 +255,7 @@ def align(
     cdef:
         ScreenQuery query
         ScreenTokens tokens
+    check_buffers(2, best, cosines, packed, rows, numbers, values, norms, codes, bounds)
     aim_query(packed, rows, numbers, num_query, &query)
     aim_tokens(values, norms, codes, bounds, query.dim, &tokens)
     agree("best", best.shape[0], "query", num_query)

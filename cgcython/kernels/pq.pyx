@@ -6,8 +6,8 @@ decides among those that are left, so that every level returns the codes of the 
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
-from cgcython.kernels._codebook cimport KSUB, MAX_D_OUT, padded, read
-from cgcython.kernels._door cimport plain_vector
+from cgcython.kernels._codebook cimport KSUB, MAX_D_OUT, padded, read, require_apart_from
+from cgcython.kernels._door cimport check_buffers, plain_vector
 from cgcython.kernels._pq_decode cimport decode_all
 from cgcython.kernels._pq_encode cimport encode_all, encode_block, first_nonfinite
 from cgcython.kernels._pq_rotation cimport BLOCK
@@ -84,8 +84,11 @@ def encode_rows(
     cdef:
         PQCodebook book
         Py_ssize_t n = values.shape[0], found = -1
+    check_buffers(2, codes, scratch, values)
     read(prepared, &book)
     require_rows(&book, n, values.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
+    require_apart_from(prepared, "codes", &codes[0, 0], n * book.M)
+    require_apart_from(prepared, "scratch", &scratch[0], scratch.shape[0] * sizeof(f32))
     if n:
         with nogil:
             found = pq_encode(&book, &values[0, 0], n, &codes[0, 0], &scratch[0])
@@ -121,8 +124,11 @@ def decode_rows(
     cdef:
         PQCodebook book
         Py_ssize_t n = out.shape[0]
+    check_buffers(2, out, scratch, codes)
     read(prepared, &book)
     require_rows(&book, n, out.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
+    require_apart_from(prepared, "out", &out[0, 0], n * book.dim * sizeof(f32))
+    require_apart_from(prepared, "scratch", &scratch[0], scratch.shape[0] * sizeof(f32))
     if n:
         with nogil:
             pq_decode(&book, &codes[0, 0], n, &out[0, 0], &scratch[0])
@@ -162,8 +168,10 @@ def dot_table(
 ):
     """Write the dot products [M, 256] of a projected query's [d_out] subvectors with centroids."""
     cdef PQCodebook book
+    check_buffers(1, table, query)
     read(prepared, &book)
     require_table(&book, query.shape[0], table.shape[0], table.shape[1])
+    require_apart_from(prepared, "table", &table[0, 0], book.M * KSUB * sizeof(f32))
     with nogil:
         pq_dot_table(&book, &query[0], &table[0, 0])
 
@@ -175,7 +183,9 @@ def distance_table(
 ):
     """Write the squared distances [M, 256] from a projected query's subvectors to centroids."""
     cdef PQCodebook book
+    check_buffers(1, table, query)
     read(prepared, &book)
     require_table(&book, query.shape[0], table.shape[0], table.shape[1])
+    require_apart_from(prepared, "table", &table[0, 0], book.M * KSUB * sizeof(f32))
     with nogil:
         pq_distance_table(&book, &query[0], &table[0, 0])

@@ -150,16 +150,17 @@ def _paired(codes: Int8Array) -> Int8Array:
     """Return codes [M, 256, dsub] as [M, 4, ceil(dsub / 2), 64, 2], zeros at the end."""
     M, ksub, dsub = codes.shape
     padded = np.pad(codes, [(0, 0), (0, 0), (0, dsub % 2)])
-    pairs = padded.reshape(M, ksub // STRIP, STRIP, -1, 2)
+    pairs = padded.reshape(M, ksub // STRIP, STRIP, (dsub + 1) // 2, 2)
     return aligned_copy(pairs.transpose(0, 1, 3, 2, 4))
 
 
 def _strips(matrix: Float32Array) -> Float32Array:
     """Return [ceil(columns / 64), rows, 64] of a matrix [rows, columns], zeros at the end."""
     rows, columns = matrix.shape
-    padded = np.zeros((rows, -(-columns // STRIP) * STRIP), np.float32)
+    strips = -(-columns // STRIP)
+    padded = np.zeros((rows, strips * STRIP), np.float32)
     padded[:, :columns] = matrix
-    return aligned_copy(padded.reshape(rows, -1, STRIP).transpose(1, 0, 2))
+    return aligned_copy(padded.reshape(rows, strips, STRIP).transpose(1, 0, 2))
 
 
 def _rounded_up(length: Float64Array) -> Float32Array:

@@ -5,6 +5,7 @@ Elias-Fano strings whose length follows from nnz and dimension.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 cimport numpy as np
+from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._elias_fano cimport high_bits_of, low_bits_of, low_bytes_of
 from cgcython.kernels._halves cimport fit_half
 from cgcython.kernels._sparse_layout cimport (
@@ -113,6 +114,7 @@ def encode(
 ):
     """Write the bytes of one vector; return whether its indices, weights and layout are sound."""
     cdef Py_ssize_t nnz = indices.shape[0]
+    check_buffers(1, data, indices, weights)
     require_size(nnz, dimension, layout)
     if weights.shape[0] != nnz or data.shape[0] != sparse_size(nnz, dimension, layout):
         raise ValueError(f"{nnz} indices, {weights.shape[0]} weights, {data.shape[0]} bytes")
@@ -131,6 +133,7 @@ def decode(
 ):
     """Read the bytes of one vector and return SOUND, or what is wrong; then both are undefined."""
     cdef Py_ssize_t nnz = indices.shape[0]
+    check_buffers(2, indices, weights, data)
     if weights.shape[0] != nnz:
         raise ValueError(f"indices holds {nnz}, weights holds {weights.shape[0]}")
     require_size(min(nnz, dimension), dimension, layout)
@@ -185,6 +188,7 @@ def fits_half(
 ):
     """Write 1 for each row whose weights fit in f16, else 0."""
     cdef Py_ssize_t row
+    check_buffers(1, fits, indptr, weights)
     require_rows(indptr, weights.shape[0], fits.shape[0])
     with nogil:
         for row in range(fits.shape[0]):
@@ -199,6 +203,7 @@ def measure_rows(
 ):
     """Write where the bytes of each row begin, and where the last one ends."""
     cdef Py_ssize_t row, num_rows = layouts.shape[0]
+    check_buffers(1, offsets, indptr, layouts)
     require_rows(indptr, PY_SSIZE_T_MAX, num_rows)
     require_layouts(indptr, dimension, layouts)
     if offsets.shape[0] != num_rows + 1:
@@ -221,6 +226,7 @@ def encode_rows(
 ):
     """Write the bytes of all rows; return the first row that is not sound, or -1."""
     cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    check_buffers(1, data, indptr, indices, weights, layouts, offsets)
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     require_rows(offsets, data.shape[0], num_rows)
     require_layouts(indptr, dimension, layouts)
@@ -254,6 +260,7 @@ def decode_rows(
 ):
     """Read the bytes of all rows; return the first damaged row, or -1."""
     cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    check_buffers(2, indices, weights, data, offsets, layouts, indptr)
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     require_rows(offsets, data.shape[0], num_rows)
     with nogil:

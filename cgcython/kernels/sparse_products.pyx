@@ -1,7 +1,7 @@
 """Dot products of sparse vectors: with a dense query, in pairs, and through inverted lists."""
 from libc.math cimport sqrt
 cimport numpy as np
-from cgcython.kernels._door cimport agree
+from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._postings cimport add_query, count_postings, place_postings
 from cgcython.kernels._sparse_dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
 from cgcython.kernels._sparse_pair cimport dot_pair_of
@@ -83,6 +83,7 @@ def dot_rows(
         Py_ssize_t num_rows = out.shape[0], dimension = query.shape[0]
         u8[SLOTS] marks
         bint inside, is_marked
+    check_buffers(1, out, query, indptr, indices, weights)
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     with nogil:
         # Marking reads the whole query, and so it must meet much more than that.
@@ -106,6 +107,7 @@ def norms(
     """Write the Euclidean length of each row."""
     cdef Py_ssize_t row, i
     cdef double total
+    check_buffers(1, out, indptr, weights)
     require_rows(indptr, weights.shape[0], out.shape[0])
     with nogil:
         for row in range(out.shape[0]):
@@ -126,6 +128,7 @@ def invert(
     """Write the rows that hold each index, ascending, and their weights: CSR becomes CSC."""
     cdef Py_ssize_t num_rows = indptr.shape[0] - 1, nnz = indices.shape[0]
     cdef bint inside
+    check_buffers(3, starts, docs, placed, indptr, indices, weights)
     require_rows(indptr, nnz, max(num_rows, 0))
     agree("weights", weights.shape[0], "indices", nnz)
     agree("docs", docs.shape[0], "indices", nnz)
@@ -167,6 +170,7 @@ def score_postings(
     f32[::1] out,                  # OUT
 ):
     """Write the dot products of a sparse query with documents from the `first` on."""
+    check_buffers(1, out, query_indices, query_weights, starts, docs, weights)
     agree("query_weights", query_weights.shape[0], "query_indices", query_indices.shape[0])
     agree("weights", weights.shape[0], "docs", docs.shape[0])
     if not 0 <= first <= (<Py_ssize_t>1 << 32) - out.shape[0]:

@@ -9,7 +9,7 @@ from cpython.bytes cimport (
 )
 from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, plain_matrix
+from cgcython.kernels._door cimport agree, check_buffers, in_bytes, plain_matrix, require_apart
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._finite cimport first_nonfinite
 from cgcython.kernels._integer_query cimport WIDEST
@@ -43,7 +43,7 @@ cdef inline int bits_of(int layout) noexcept nogil:
 
 cdef inline Py_ssize_t head_of(Py_ssize_t n, int layout) noexcept nogil:
     """The bytes before the tokens, of a text of n."""
-    return 4 if layout == CANONICAL_LAYOUT else (n + 7) >> 3
+    return 4 if layout == CANONICAL_LAYOUT else in_bytes(n)
 
 
 cdef inline Py_ssize_t each_of(Py_ssize_t dim, int layout) noexcept nogil:
@@ -120,7 +120,7 @@ cdef bint token_record_write(
 cdef bint names(const u8 *bitmap, Py_ssize_t n, Py_ssize_t count) noexcept nogil:
     """Whether a bitmap of n positions names so many."""
     cdef Py_ssize_t i, named = 0
-    for i in range((n + 7) >> 3):
+    for i in range(in_bytes(n)):
         named += popcount(bitmap[i])
     return named == count and (n & 7 == 0 or bitmap[n >> 3] & (0xFF >> (n & 7)) == 0)
 
@@ -266,6 +266,9 @@ def decode(
         or rows != count or columns != dim
     ):
         raise ValueError(f"out is no writable float32 matrix of {count} rows of {dim}")
+    require_apart(
+        "out", np.PyArray_DATA(out), count * dim * sizeof(f32), "data", start, length
+    )
     sound = token_record_read(start, n, count, dim, layout, <f32 *>np.PyArray_DATA(out))
     return out if sound else None
 
@@ -284,6 +287,7 @@ def decode_rows(
     are values[edges[i]:edges[i + 1]].
     """
     cdef Py_ssize_t i, count, dim = values.shape[1], texts = originals.shape[0], bad = -1
+    check_buffers(1, values, data, offsets, originals, edges)
     require_layout(layout)
     require_narrow(dim, layout)
     require_rows(offsets, data.shape[0], texts)

@@ -1,7 +1,9 @@
 """Which tokens matter: scores, and selection of the best."""
 from libc.string cimport memcpy
 cimport numpy as np
-from cgcython.kernels._door cimport agree, check_offsets, shaped, writable
+from cgcython.kernels._door cimport (
+    agree, check_buffers, check_offsets, require_apart, shaped, writable,
+)
 from cgcython.kernels._scores cimport SOME, entropies_of, magnitude_of, max_abs_of
 from cgcython.kernels._select cimport keep_best
 from cgcython.kernels._types cimport f32, i64, u32
@@ -78,7 +80,14 @@ cdef void tokens_prune(
     copy_rows(values, dim, kept, k, out)
 
 
+cdef int require_method(int method) except -1:
+    if not 0 <= method <= OF_ENTROPY:
+        raise ValueError(f"method is {method}, expected MAGNITUDE, MAX_ABS or ENTROPY")
+    return 0
+
+
 cdef int score_all(int method, const f32[:, ::1] values, f32[::1] out) except -1:
+    check_buffers(1, out, values)
     agree("out", out.shape[0], "values", values.shape[0])
     if values.shape[0]:
         with nogil:
@@ -115,6 +124,7 @@ def select_top(
     u32[::1] kept,              # OUT
 ):
     """Write the ascending positions of the best scores; ties keep the lower position."""
+    check_buffers(1, kept, scores)
     if kept.shape[0] > scores.shape[0]:
         raise ValueError(f"kept holds {kept.shape[0]}, scores holds {scores.shape[0]}")
     with nogil:
@@ -128,6 +138,7 @@ def gather(
 ):
     """Write the kept rows one after another."""
     cdef Py_ssize_t i
+    check_buffers(1, out, values, kept)
     agree("out", out.shape[0], "kept", kept.shape[0])
     agree("a row of out", out.shape[1], "a row of values", values.shape[1])
     for i in range(kept.shape[0]):
@@ -154,12 +165,20 @@ def prune(
         u32 *kept_at = <u32 *>writable(kept, np.NPY_UINT32, 1, "kept")
         f32 *out_at = <f32 *>writable(out, np.NPY_FLOAT32, 2, "out")
         Py_ssize_t n = np.PyArray_DIM(values, 0), dim = np.PyArray_DIM(values, 1)
-        Py_ssize_t k = np.PyArray_DIM(kept, 0)
+        Py_ssize_t k = np.PyArray_DIM(kept, 0), size, kept_size, row
+    require_method(method)
     agree("scores", np.PyArray_DIM(scores, 0), "values", n)
     agree("out", np.PyArray_DIM(out, 0), "kept", k)
     agree("a row of out", np.PyArray_DIM(out, 1), "a row of values", dim)
     if k > n:
         raise ValueError(f"kept holds {k}, values holds {n}")
+    size, kept_size, row = n * sizeof(f32), k * sizeof(u32), dim * sizeof(f32)
+    require_apart("scores", scores_at, size, "values", rows, n * row)
+    require_apart("kept", kept_at, kept_size, "values", rows, n * row)
+    require_apart("kept", kept_at, kept_size, "scores", scores_at, size)
+    require_apart("out", out_at, k * row, "values", rows, n * row)
+    require_apart("out", out_at, k * row, "scores", scores_at, size)
+    require_apart("out", out_at, k * row, "kept", kept_at, kept_size)
     with nogil:
         tokens_prune(method, rows, n, dim, scores_at, kept_at, k, out_at)
 
@@ -179,6 +198,8 @@ def prune_documents(
     """
     cdef:
         Py_ssize_t i, n = offsets.shape[0] - 1, dim = values.shape[1]
+    check_buffers(3, scores, kept, out, values, offsets, kept_offsets)
+    require_method(method)
     agree("kept_offsets", kept_offsets.shape[0], "offsets", n + 1)
     agree("scores", scores.shape[0], "values", values.shape[0])
     agree("out", out.shape[0], "kept", kept.shape[0])

@@ -188,20 +188,21 @@ def test_nothing_gives_zeros(kernel, n, dim):
 
 def test_shapes_must_agree(kernel):
     dense, m, v = kernel("dense"), np.zeros((2, 3), F32), np.zeros(3, F32)
+    two, three, square = np.zeros(2, F32), np.zeros(3, F32), np.zeros((2, 3), F32)
     with pytest.raises(ValueError, match="out holds 3, values holds 2"):
         dense.norms(m, v)
     with pytest.raises(ValueError, match="query holds 2, a row of rows holds 3"):
-        dense.dot_rows(v[:2], m, v[:2])
+        dense.dot_rows(v[:2], m, two)
     with pytest.raises(ValueError, match="out holds 3, rows holds 2"):
-        dense.cosine_rows(v, m, v)
+        dense.cosine_rows(v, m, three)
     with pytest.raises(ValueError, match="best holds 3, ids holds 2"):
-        dense.top_k(v, np.zeros(2, np.int64), v)
+        dense.top_k(v, np.zeros(2, np.int64), three)
     with pytest.raises(ValueError, match="a row of values holds 3, rotation holds 2"):
-        dense.project(m, v, m, m)
+        dense.project(m, v, m, square)
     with pytest.raises(ValueError, match="mean holds 2, a row of values holds 3"):
         dense.project(m, v[:2], m.T.copy(), np.zeros((2, 2), F32))
     with pytest.raises(ValueError, match="a row of out holds 3, a row of rotation holds 2"):
-        dense.project(m, v, m.T.copy(), m)
+        dense.project(m, v, m.T.copy(), square)
     with pytest.raises(ValueError, match="mean holds 3, a row of out holds 2"):
         dense.back_project(m, m.T.copy(), v, np.zeros((2, 2), F32))
 

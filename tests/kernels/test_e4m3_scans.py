@@ -83,14 +83,15 @@ def test_products_survive_what_their_sums_would_not(kernel, magnitude):
 
 def test_scans_check_their_shapes(kernel):
     codes, out, scan = np.zeros((2, 3), U8), np.zeros(2, F32), kernel("e4m3")
+    factors = np.zeros(2, F32)
     with pytest.raises(ValueError, match="a row of codes holds 3, query holds 4"):
-        scan.cosine_rows(np.zeros(4, F32), codes, out, out)
+        scan.cosine_rows(np.zeros(4, F32), codes, factors, out)
     with pytest.raises(ValueError, match="out holds 1, codes holds 2"):
-        scan.cosine_rows(np.zeros(3, F32), codes, out, out[:1])
+        scan.cosine_rows(np.zeros(3, F32), codes, factors, out[:1])
     with pytest.raises(ValueError, match="inverse_norms holds 1, codes holds 2"):
-        scan.cosine_rows(np.zeros(3, F32), codes, out[:1], out)
+        scan.cosine_rows(np.zeros(3, F32), codes, factors[:1], out)
     with pytest.raises(ValueError, match="scales holds 1, codes holds 2"):
-        scan.dot_rows(np.zeros(3, F32), codes, out[:1], out)
+        scan.dot_rows(np.zeros(3, F32), codes, factors[:1], out)
     with pytest.raises(ValueError, match="out holds 1, codes holds 2"):
         scan.inverse_norms(codes, out[:1])
 

@@ -2,15 +2,19 @@
 
 import numpy as np
 
+from cgcython.kernels.reference.door import writes
+
 BLOCK = 64
 
 
+@writes("out")
 def scan(table, codes, out):
     """Write the sum of each row's table entries, in order and in float32."""
     _require_scan(table, codes, out)
     out[...] = _sums(table, codes)
 
 
+@writes("out")
 def cosine(dots, norms, dot_constant, norm_constant, codes, out):
     """Write (dot_constant + sum of dots) / sqrt(norm_constant + sum of norms) of each row.
 
@@ -23,6 +27,7 @@ def cosine(dots, norms, dot_constant, norm_constant, codes, out):
     out[...] = (dot_constant + _sums(dots, codes)) / lengths
 
 
+@writes("ids", "best")
 def topk(table, codes, ids, best):
     """Write the rows with the k smallest sums, ascending, the lower row first on ties."""
     if len(ids) != len(best) or len(ids) > len(codes):
@@ -33,6 +38,7 @@ def topk(table, codes, ids, best):
     ids[...], best[...] = order, sums[order]
 
 
+@writes("blocks")
 def block_codes(codes, blocks):
     """Lay codes [n, M] out for topk_blocks: [ceil(n / 64), M, 64], zeros behind the last row."""
     _require_blocks(blocks, *codes.shape)
@@ -42,10 +48,12 @@ def block_codes(codes, blocks):
     blocks[...] = padded.reshape(len(blocks), BLOCK, M).transpose(0, 2, 1)
 
 
+@writes("ids", "best")
 def topk_blocks(table, blocks, n, ids, best):
     """Write what topk writes for the n codes that block_codes laid out."""
     _require_blocks(blocks, n, blocks.shape[1])
-    codes = blocks.transpose(0, 2, 1).reshape(-1, blocks.shape[1])
+    rows = len(blocks) * BLOCK, blocks.shape[1]
+    codes = np.ascontiguousarray(blocks.transpose(0, 2, 1)).reshape(rows)
     topk(table, codes[:n], ids, best)
 
 

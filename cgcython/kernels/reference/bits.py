@@ -7,7 +7,9 @@ from cgcython.kernels.reference.door import (
     first_nonfinite,
     plain_out,
     plain_vector,
+    require_apart,
     vector_out,
+    writes,
 )
 
 
@@ -18,6 +20,8 @@ def pack_vector(values, dim, threshold, out=None):
     """
     if not plain_vector(values, dim) or not (out is None or plain_out(out, (dim + 7) // 8)):
         return None
+    if out is not None:
+        require_apart("out", out, "values", values)
     packed = np.packbits(values >= np.float32(threshold))
     if out is None:
         return packed.tobytes()
@@ -25,6 +29,7 @@ def pack_vector(values, dim, threshold, out=None):
     return out
 
 
+@writes("packed")
 def pack_rows(values, threshold, packed):
     """Write each row's bits, value >= threshold; return the first non-finite index, or -1."""
     agree("packed", packed.shape[0], "values", values.shape[0])
@@ -47,6 +52,7 @@ def unpack_vector(packed, num_bits, out=None):
     return values
 
 
+@writes("values")
 def unpack_rows(packed, values):
     """Write +1 for each set bit and -1 for each other."""
     agree("values", values.shape[0], "packed", packed.shape[0])
@@ -62,6 +68,7 @@ def hamming(a, b):
     return int(np.bitwise_count(a ^ b).sum(dtype=np.int64))
 
 
+@writes("distances")
 def hamming_rows(query, codes, distances):
     """Write the Hamming distance of the query to each row of codes."""
     agree("a row of codes", codes.shape[1], "query", query.shape[0])
@@ -69,6 +76,7 @@ def hamming_rows(query, codes, distances):
     distances[:] = np.bitwise_count(codes ^ query).sum(axis=1)
 
 
+@writes("out")
 def agreement_rows(query, codes, num_bits, out):
     """Write the fraction of num_bits in which the query and each row of codes agree."""
     agree("a row of codes", codes.shape[1], "query", query.shape[0])
@@ -80,6 +88,7 @@ def agreement_rows(query, codes, num_bits, out):
     out[:] = 1 - distances.astype(np.float32) / np.float32(num_bits)
 
 
+@writes("ids", "distances")
 def hamming_topk(query, codes, ids, distances):
     """Write the nearest rows of codes by (distance, index), ascending."""
     agree("distances", distances.shape[0], "ids", ids.shape[0])
@@ -91,6 +100,7 @@ def hamming_topk(query, codes, ids, distances):
     distances[:] = every[ids]
 
 
+@writes()
 def padding_is_zero(packed, num_bits):
     """Return whether every bit after the first num_bits of each row is 0."""
     _check_width(packed.shape[1], num_bits)

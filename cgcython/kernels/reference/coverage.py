@@ -2,17 +2,20 @@
 
 import numpy as np
 
-from cgcython.kernels.reference.door import agree, check_offsets
+from cgcython.kernels.reference.door import agree, check_offsets, writes
 from cgcython.kernels.reference.lanes import squares_of
 
 UNIT = 32767.0  # a unit token's length in whole numbers of 16 bits
+MOST_TOKENS, WIDEST = 32767, 1 << 30  # what the compiled levels take
 
 
 def cover_scratch(tokens, dim):
     """Return how many bytes `cover` needs as scratch."""
+    _require_size(tokens, dim)
     return 0
 
 
+@writes("kept", "gains", "scratch")
 def cover(values, kept, gains, scratch):
     """Write the tokens that best cover all others, ascending, and what each one added.
 
@@ -35,6 +38,7 @@ def cover(values, kept, gains, scratch):
         kept[place], gains[place] = pick, np.float32(gain) * np.float32(2.0**-15)
 
 
+@writes("kept", "gains", "scratch")
 def cover_documents(values, offsets, kept, kept_offsets, gains, scratch):
     """Cover documents that lie one after another, as `cover` does each.
 
@@ -52,9 +56,11 @@ def cover_documents(values, offsets, kept, kept_offsets, gains, scratch):
 
 def cluster_scratch(tokens, dim):
     """Return how many bytes `cluster` needs as scratch."""
+    _require_size(tokens, dim)
     return 0
 
 
+@writes("labels", "scratch")
 def cluster(values, labels, num_clusters, scratch):
     """Write the cluster of each token by Ward's method, numbered by their lowest tokens.
 
@@ -75,6 +81,13 @@ def cluster(values, labels, num_clusters, scratch):
         sizes[i], sizes[j] = sizes[i] + sizes[j], 0
         owners[owners == j] = i
     labels[:] = np.unique(owners, return_inverse=True)[1]
+
+
+def _require_size(tokens, dim):
+    if not (0 <= tokens <= MOST_TOKENS and 0 <= dim <= WIDEST):
+        raise ValueError(
+            f"{tokens} tokens of {dim} values, expected up to {MOST_TOKENS} of {WIDEST}"
+        )
 
 
 def _cheapest_pair(products, sizes):

@@ -3,14 +3,16 @@
 import numpy as np
 
 from cgcython.kernels.reference import door
-from cgcython.kernels.reference.door import agree
+from cgcython.kernels.reference.door import agree, writes
 
 
+@writes()
 def first_nonfinite(values):
     """Return the index of the first NaN or infinity, or -1."""
     return door.first_nonfinite(values)
 
 
+@writes("out")
 def norms(values, out):
     """Write the Euclidean norm of each row; any finite magnitude."""
     agree("out", out.shape[0], "values", values.shape[0])
@@ -18,12 +20,14 @@ def norms(values, out):
         out[:] = np.sqrt((values.astype(np.float64) ** 2).sum(axis=1))
 
 
+@writes("out")
 def dot_rows(query, rows, out):
     """Write the dot product of the query with each row."""
     _check_scan(query, rows, out)
     out[:] = rows.astype(np.float64) @ query.astype(np.float64)
 
 
+@writes("out")
 def cosine_rows(query, rows, out):
     """Write the cosine of the query with each row; 0 where either is zero."""
     _check_scan(query, rows, out)
@@ -32,6 +36,7 @@ def cosine_rows(query, rows, out):
     out[:] = np.divide(rows @ query, lengths, out=np.zeros(len(rows)), where=lengths > 0)
 
 
+@writes("ids", "best")
 def top_k(scores, ids, best):
     """Write the highest scores, descending, and where they are; ties keep the lower index."""
     agree("best", best.shape[0], "ids", ids.shape[0])
@@ -41,12 +46,14 @@ def top_k(scores, ids, best):
     best[:] = scores[ids]
 
 
+@writes("counts")
 def count_above(scores, limits, counts):
     """Write how many scores are above each limit; none is above NaN, and NaN is above none."""
     agree("counts", counts.shape[0], "limits", limits.shape[0])
     counts[:] = [np.count_nonzero(scores > limit) for limit in limits]
 
 
+@writes("rows")
 def rows_above(scores, least, rows):
     """Write which scores are above `least`, ascending, and return how many.
 
@@ -57,6 +64,7 @@ def rows_above(scores, least, rows):
     return len(found)
 
 
+@writes("out")
 def project(values, mean, rotation, out):
     """Write (values - mean) @ rotation for each row."""
     _check_product(values, rotation, out)
@@ -64,6 +72,7 @@ def project(values, mean, rotation, out):
     out[:] = (values - mean).astype(np.float64) @ rotation.astype(np.float64)
 
 
+@writes("out")
 def back_project(values, rotation_t, mean, out):
     """Write values @ rotation_t + mean for each row."""
     _check_product(values, rotation_t, out)
@@ -82,6 +91,7 @@ def _check_product(values, matrix, out):
     agree("a row of out", out.shape[1], "a row of rotation", matrix.shape[1])
 
 
+@writes("out", in_place=("values",))
 def turn_rows(values, out, back=False):
     """Write Hadamard's transform of each row, over its size; `back` undoes it.
 

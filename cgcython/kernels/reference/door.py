@@ -1,6 +1,61 @@
-"""The shape checks of the reference kernels."""
+"""The checks of the reference kernels."""
+
+import functools
+import inspect
 
 import numpy as np
+
+
+def writes(*outputs, in_place=()):
+    """Let a kernel refuse arrays that the compiled levels refuse.
+
+    These are misaligned and strided arrays, and outputs that are read-only or overlap any other
+    array; but an output may be the very array that `in_place` names.
+    """
+
+    def decorate(kernel):
+        signature = inspect.signature(kernel)
+
+        @functools.wraps(kernel)
+        def checked(*positional, **named):
+            arguments = signature.bind(*positional, **named).arguments
+            for what, array in _arrays(arguments):
+                _require_plain(what, array, what in outputs)
+                for output in outputs:
+                    same = what in in_place and arguments[output] is array
+                    if output != what and not same:
+                        require_apart(output, arguments[output], what, array)
+            return kernel(*positional, **named)
+
+        return checked
+
+    return decorate
+
+
+def _arrays(arguments):
+    """Yield (name, array) of arguments and of prepared codebooks among them."""
+    for what, value in arguments.items():
+        for array in value if isinstance(value, tuple) else (value,):
+            if isinstance(array, np.ndarray):
+                yield what, array
+
+
+def _require_plain(what, array, is_written):
+    if not array.flags.aligned:
+        raise ValueError(
+            f"{what} does not begin at a multiple of its element's {array.itemsize} bytes; "
+            f"pass a copy"
+        )
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{what} is not C-contiguous")
+    if is_written and not array.flags.writeable:
+        raise ValueError(f"{what} is read-only")
+
+
+def require_apart(what, written, other, array):
+    """Raise ValueError where two contiguous arrays overlap."""
+    if np.may_share_memory(written, array):
+        raise ValueError(f"{what} overlaps {other}; give it memory of its own")
 
 
 def agree(what, actual, other, expected):

@@ -9,8 +9,10 @@ from cgcython.kernels.reference.door import (
     first_nonfinite,
     plain_out,
     plain_vector,
+    require_apart,
     rows_agree,
     vector_out,
+    writes,
 )
 
 CODES = np.arange(127)
@@ -22,12 +24,14 @@ SMALL_PEAK = np.float32(2.0**-118)  # below it 448 / peak may overflow
 SMALLEST = 2.0**-149  # of float32; a scale of fewer than 16 of them is a power of two
 
 
+@writes("codes")
 def encode(values, codes):
     """Write the E4M3 code of each value."""
     agree("codes", codes.shape[0], "values", values.shape[0])
     codes[:] = _codes(values)
 
 
+@writes("values")
 def decode(codes, scale, bias, values):
     """Write code * scale + bias for each code."""
     agree("values", values.shape[0], "codes", codes.shape[0])
@@ -35,6 +39,7 @@ def decode(codes, scale, bias, values):
     values[:] = VALUES[codes].astype(np.float64) * np.float32(scale) + (np.float32(bias) or -0.0)
 
 
+@writes("codes", "scales")
 def encode_rows(values, codes, scales):
     """Write each row's scaled codes and its scale; return the first non-finite index, or -1."""
     rows_agree("codes", codes, "values", values)
@@ -46,6 +51,7 @@ def encode_rows(values, codes, scales):
     return bad
 
 
+@writes("values")
 def decode_rows(codes, scales, values):
     """Write each row's codes times its scale."""
     rows_agree("values", values, "codes", codes)
@@ -61,6 +67,8 @@ def encode_vector(values, dim, out=None):
     """
     if not plain_vector(values, dim) or not (out is None or plain_out(out, dim)):
         return None
+    if out is not None:
+        require_apart("out", out, "values", values)
     scale, codes = _encode_scaled(values)
     if out is None:
         return codes.tobytes(), float(scale)
@@ -79,6 +87,7 @@ def decode_vector(codes, scale, bias, out=None):
     return values
 
 
+@writes("out")
 def cosine_rows(query, codes, inverse_norms, out):
     """Write the cosine of the query with each decoded row; 0 where either is zero."""
     _check_scan(query, codes, out)
@@ -88,6 +97,7 @@ def cosine_rows(query, codes, inverse_norms, out):
     out[:] = rows @ query * inverse_norms / (norm or 1)
 
 
+@writes("out")
 def inverse_norms(codes, out):
     """Write one over the length of each row of codes' values, 0 for a length of 0."""
     agree("out", out.shape[0], "codes", codes.shape[0])
@@ -95,6 +105,7 @@ def inverse_norms(codes, out):
     out[:] = np.divide(1, norms, out=np.zeros(len(norms)), where=norms != 0)
 
 
+@writes("out")
 def dot_rows(query, codes, scales, out):
     """Write the dot product of the query with each decoded row."""
     _check_scan(query, codes, out)

@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from cgcython.kernels.reference.door import writes
+
 LANES = 16
 
 
+@writes("distances")
 def shrink_distances(values, centre, distances):
     """Lower each distance [n] to the squared distance of its row from the centre, if that is less.
 
@@ -26,6 +29,7 @@ def shrink_distances(values, centre, distances):
     np.minimum(distances, lanes[:, 0], out=distances)
 
 
+@writes("sums", "counts")
 def accumulate(values, codes, sums, counts):
     """Add each row to its code's sum [k, d] (float64, rows in order) and count it."""
     if values.shape != (len(codes), sums.shape[1]) or len(sums) != len(counts):

@@ -13,8 +13,10 @@ from cgcython.kernels.reference.documents import (
     sum_best,
     units,
 )
+from cgcython.kernels.reference.door import writes
 
 
+@writes("packed")
 def pack_query(tokens, packed):
     """Write unit query tokens as [blocks, dim, LANES], zeros where there is none.
 
@@ -32,6 +34,7 @@ def pack_query(tokens, packed):
     return -1
 
 
+@writes("out")
 def inverse_norms(values, out):
     """Write 1 / length of each token: NaN for one without direction, 0 where that overflows."""
     if len(out) != len(values):
@@ -45,6 +48,7 @@ def inverse_norms(values, out):
     out[:] = inverse
 
 
+@writes("out")
 def inverse_norms_codes(codes, out):
     """Write 1 / length of each token of E4M3 codes: NaN for zero tokens and those with a NaN."""
     if len(out) != len(codes):
@@ -54,6 +58,7 @@ def inverse_norms_codes(codes, out):
     out[:] = np.where(np.isfinite(inverse), inverse, np.nan)
 
 
+@writes("sums")
 def score(packed, num_query, values, norms, starts, counts, sums):
     """Write each document's sum over query tokens of the best cosine.
 
@@ -68,6 +73,7 @@ def score(packed, num_query, values, norms, starts, counts, sums):
         sums[i] = sum_best(query, values[start : start + count])
 
 
+@writes("sums")
 def score_codes(packed, num_query, data, starts, counts, sums):
     """Write the same sums for tokens kept as E4M3 codes; `starts` are positions of bytes."""
     dim = packed.shape[1]
@@ -79,6 +85,7 @@ def score_codes(packed, num_query, data, starts, counts, sums):
         sums[i] = sum_best(query, decoded(codes))
 
 
+@writes("best", "cosines")
 def align(packed, num_query, values, norms, best, cosines):
     """Write the best row for each query token (lowest on ties) and its cosine, or -1 and 0."""
     _check_query(packed, num_query, values.shape[1])

@@ -4,10 +4,12 @@ import numpy as np
 
 from cgcython.kernels.reference import maxsim
 from cgcython.kernels.reference.documents import LANES, check_documents, decoded, sum_best
+from cgcython.kernels.reference.door import writes
 
 LINE = 2 * LANES  # a line of a packed query: a pair of values per lane
 
 
+@writes("halves")
 def encode(values, halves):
     """Write the nearest bfloat16 of each value, ties to even.
 
@@ -22,6 +24,7 @@ def encode(values, halves):
     return int(wrong.argmax()) if wrong.any() else -1
 
 
+@writes("values")
 def decode(halves, values):
     """Write each bfloat16 as a float32."""
     if len(halves) != len(values):
@@ -29,6 +32,7 @@ def decode(halves, values):
     values[:] = _floats(halves)
 
 
+@writes("packed")
 def pack_query(tokens, packed):
     """Write unit query tokens, rounded, as [blocks, (dim + 1) // 2, 64]: 32 lanes of two values.
 
@@ -51,11 +55,13 @@ def pack_query(tokens, packed):
     return found
 
 
+@writes("out")
 def inverse_norms(values, out):
     """Write what maxsim.inverse_norms does for the same tokens as float32, bit for bit."""
     maxsim.inverse_norms(_floats(values), out)
 
 
+@writes("sums")
 def score(packed, num_query, values, norms, starts, counts, sums):
     """Write each document's sum over query tokens of the best cosine.
 
@@ -64,6 +70,7 @@ def score(packed, num_query, values, norms, starts, counts, sums):
     _score(packed, num_query, values, norms, starts, counts, sums, _floats)
 
 
+@writes("sums")
 def score_codes(packed, num_query, codes, norms, starts, counts, sums):
     """Write the same sums for tokens kept as E4M3 codes; norms as maxsim.inverse_norms_codes."""
     _score(packed, num_query, codes, norms, starts, counts, sums, decoded)

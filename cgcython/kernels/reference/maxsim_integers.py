@@ -3,7 +3,7 @@
 import numpy as np
 
 from cgcython.kernels.reference.documents import check_documents
-from cgcython.kernels.reference.door import agree, first_nonfinite
+from cgcython.kernels.reference.door import agree, first_nonfinite, writes
 
 LANES, LINE = 32, 128
 WIDEST, NARROW, WIDE, FINE, STEPS = 4096, 127, 32512, 32767, 8
@@ -12,9 +12,13 @@ F32 = np.float32
 
 def lines(dim, planes):
     """Return the lines of a packed block for one plane, or for the two of a float query."""
+    if planes not in (1, 2):
+        raise ValueError(f"planes is {planes}, expected 1 or 2")
+    _check_bits(8, dim)
     return planes * _groups(dim) + 2
 
 
+@writes("packed")
 def pack_query(tokens, packed):
     """Write query tokens as whole numbers; the lines of `packed` decide on one plane or two.
 
@@ -62,6 +66,7 @@ def _whole_numbers(token, limit):
     return np.rint(token * lift * (F32(limit) / (peak * lift))).astype(np.int64)
 
 
+@writes("codes", "scales")
 def encode_rows(values, bits, codes, scales):
     """Write each token's codes of 8, 4 or 2 bits and the scale that decodes them.
 
@@ -127,6 +132,7 @@ def _pack_levels(levels, bits, codes):
     codes[:] = (padded.reshape(-1, per_byte) << shifts).sum(axis=1)
 
 
+@writes("values")
 def decode_rows(codes, bits, scales, values):
     """Write each code's whole number times its token's scale."""
     _check_rows(codes, bits, values.shape[1], len(values), len(scales))
@@ -144,6 +150,7 @@ def _numbers(codes, bits):
     return found.reshape(len(codes), codes.shape[1] * (8 // bits))
 
 
+@writes("out")
 def inverse_norms(codes, bits, dim, scales, out):
     """Write 1 / length of each token's whole numbers; NaN where these, or the scale, are zero."""
     _check_rows(codes, bits, dim, len(out), len(out if scales is None else scales))
@@ -154,6 +161,7 @@ def inverse_norms(codes, bits, dim, scales, out):
         out[:] = np.where(squares > 0, 1 / np.sqrt(squares), np.nan)
 
 
+@writes("sums")
 def score(packed, num_query, codes, bits, norms, starts, counts, sums):
     """Write each document's sum over query tokens of the best cosine.
 
@@ -170,6 +178,7 @@ def score(packed, num_query, codes, bits, norms, starts, counts, sums):
         sums[i] = _ordered_sum(matched * inverse)
 
 
+@writes("best", "cosines")
 def align(packed, num_query, codes, bits, norms, best, cosines):
     """Write the best row for each query token (lowest on ties) and its cosine, or -1 and 0."""
     _check_bits(bits, 0)
@@ -217,7 +226,7 @@ def _groups(dim):
 def _check_bits(bits, dim):
     if bits not in (8, 4, 2, 1):
         raise ValueError(f"bits is {bits}, expected 8, 4, 2 or 1")
-    if dim > WIDEST:
+    if not 0 <= dim <= WIDEST:
         raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
 
 

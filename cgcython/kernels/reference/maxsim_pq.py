@@ -3,8 +3,10 @@
 import numpy as np
 
 from cgcython.kernels.reference.documents import LANES, check_documents
+from cgcython.kernels.reference.door import writes
 
 
+@writes("out")
 def tables(packed, codebook, out):
     """Write the dots of a packed query with all centroids: [blocks, M, 256, 32].
 
@@ -21,6 +23,7 @@ def tables(packed, codebook, out):
         out[:] = (codebook.astype(np.float64) * _scale(codebook)) @ query
 
 
+@writes("out")
 def squares(codebook, out):
     """Write the squared length of each centroid as inverse_norms wants it: [M, 256]."""
     _check(codebook, len(out))
@@ -29,6 +32,7 @@ def squares(codebook, out):
     out[:] = np.square(codebook.astype(np.float64) * _scale(codebook)).sum(axis=2)
 
 
+@writes("out")
 def inverse_norms(squares, codes, out):
     """Write 1 / length of each token: NaN for one without direction."""
     _check(squares, codes.shape[1])
@@ -39,6 +43,7 @@ def inverse_norms(squares, codes, out):
     out[:] = np.where(known, 1 / np.sqrt(np.where(known, found, 1)), np.nan)
 
 
+@writes("sums")
 def score(tables, num_query, codes, norms, starts, counts, sums):
     """Write each document's sum over query tokens of the best cosine.
 
@@ -52,7 +57,8 @@ def score(tables, num_query, codes, norms, starts, counts, sums):
     check_documents(starts, counts, sums, len(codes))
     if len(norms) != len(codes):
         raise ValueError(f"norms holds {len(norms)}, codes holds {len(codes)} rows")
-    lanes = tables.transpose(0, 3, 1, 2).reshape(-1, *tables.shape[1:3])[:num_query]
+    lanes = tables.transpose(0, 3, 1, 2).reshape(len(tables) * LANES, *tables.shape[1:3])
+    lanes = lanes[:num_query]
     for i, (start, count) in enumerate(zip(starts, counts)):
         rows = slice(start, start + count)
         sums[i] = _sum(lanes.astype(np.float64), codes[rows], norms[rows])

@@ -4,7 +4,7 @@ import numpy as np
 
 from cgcython.kernels.reference import maxsim
 from cgcython.kernels.reference.documents import check_documents
-from cgcython.kernels.reference.door import agree
+from cgcython.kernels.reference.door import agree, writes
 
 LANES, LINE, EXTRA, WIDEST = 32, 128, 5, 4096
 F32 = np.float32
@@ -17,9 +17,11 @@ def pays():
 
 def lines(dim):
     """Return the lines of a block of `numbers`."""
+    _require_width(dim)
     return 2 * -(-dim // 8) + EXTRA
 
 
+@writes("codes", "bounds")
 def encode_rows(values, norms, codes, bounds):
     """Write the side copy of tokens: int8 codes, and each one's step and radius.
 
@@ -38,6 +40,7 @@ def encode_rows(values, norms, codes, bounds):
     bounds[:, 1] = np.where(plain, radii, np.where(norms == 0, np.inf, np.nan))
 
 
+@writes("rows", "numbers")
 def pack_query(packed, rows, numbers):
     """Write what maxsim.pack_query packed as rows, and as whole numbers with their bounds."""
     dim = packed.shape[1]
@@ -48,7 +51,8 @@ def pack_query(packed, rows, numbers):
     whole = np.zeros((len(rows), 4 * (lines(dim) - EXTRA)), np.int64)
     whole[:, :dim] = np.rint(rows * factors)
     shape = (len(packed), LANES, lines(dim) - EXTRA, 4)
-    numbers[:, :-EXTRA] = whole.reshape(shape).transpose(0, 2, 1, 3).reshape(len(packed), -1, LINE)
+    planes = whole.reshape(shape).transpose(0, 2, 1, 3)
+    numbers[:, :-EXTRA] = planes.reshape(len(packed), lines(dim) - EXTRA, LINE)
     parts = _reach(rows, whole, peaks[:, 0])
     for line, part in enumerate(parts):
         numbers[:, line - EXTRA] = part.reshape(-1, LANES).view(np.int8)
@@ -71,6 +75,7 @@ def _reach(rows, whole, peaks):
     return found
 
 
+@writes("sums")
 def score(packed, rows, numbers, num_query, values, norms, codes, bounds, starts, counts, sums):
     """Write what maxsim.score writes, and return how many dots were computed in float32."""
     _check_query(packed, rows, numbers, num_query)
@@ -79,6 +84,7 @@ def score(packed, rows, numbers, num_query, values, norms, codes, bounds, starts
     return int(np.sum(counts)) * num_query
 
 
+@writes("lower", "upper")
 def bound(
     packed, rows, numbers, num_query, values, norms, codes, bounds, starts, counts, lower, upper
 ):
@@ -115,10 +121,12 @@ def _lane_parts(numbers, line):
 
 
 def _whole_rows(numbers, dim):
-    planes = numbers[:, :-EXTRA].reshape(len(numbers), -1, LANES, 4).transpose(0, 2, 1, 3)
+    shape = (len(numbers), lines(dim) - EXTRA, LANES, 4)
+    planes = numbers[:, :-EXTRA].reshape(shape).transpose(0, 2, 1, 3)
     return planes.reshape(len(numbers) * LANES, 4 * (lines(dim) - EXTRA))[:, :dim].astype(float)
 
 
+@writes("best", "cosines")
 def align(packed, rows, numbers, num_query, values, norms, codes, bounds, best, cosines):
     """Write what maxsim.align writes."""
     _check_query(packed, rows, numbers, num_query)
@@ -128,8 +136,7 @@ def align(packed, rows, numbers, num_query, values, norms, codes, bounds, best, 
 
 def _check_query(packed, rows, numbers, num_query):
     dim = packed.shape[1]
-    if dim > WIDEST:
-        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
+    _require_width(dim)
     agree("a line of packed", packed.shape[2], "the lanes", LANES)
     agree("rows", len(rows), "packed", len(packed) * LANES)
     agree("a row", rows.shape[1], "a block of packed", dim)
@@ -138,6 +145,11 @@ def _check_query(packed, rows, numbers, num_query):
     agree("a line of numbers", numbers.shape[2], "four dimensions of all lanes", LINE)
     if not 0 <= num_query <= len(packed) * LANES:
         raise ValueError(f"query has {num_query} tokens, packed holds {len(packed) * LANES}")
+
+
+def _require_width(dim):
+    if not 0 <= dim <= WIDEST:
+        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
 
 
 def _check_side(values, norms, codes, bounds, dim):

@@ -5,9 +5,12 @@ Sums run over the dimension in order, each product rounded, so that every level 
 
 import numpy as np
 
+from cgcython.kernels.reference.door import writes
+
 F64 = np.float64
 
 
+@writes("codes", "scratch")
 def encode_rows(values, prepared, codes, scratch):
     """Write the codes [n, M] of rows [n, dim]; return where the first non-finite value is, or -1.
 
@@ -63,6 +66,7 @@ def encode_vector(values, prepared):
     return codes.tobytes()
 
 
+@writes("out", "scratch")
 def decode_rows(codes, prepared, out, scratch):
     """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     _require_shapes(out, codes, prepared)
@@ -80,11 +84,13 @@ def decode_vector(codes, prepared):
     return out[0]
 
 
+@writes("table")
 def dot_table(query, prepared, table):
     """Write the dot products [M, 256] of a projected query's [d_out] subvectors with centroids."""
     table[...] = np.einsum("md,mkd->mk", _subvectors(query, prepared, table), prepared.centroids)
 
 
+@writes("table")
 def distance_table(query, prepared, table):
     """Write the squared distances [M, 256] from a projected query's subvectors to centroids."""
     subvectors = _subvectors(query, prepared, table)

@@ -21,6 +21,7 @@ largest. The step is the widest of which 255 do not pass the highest root.
 
 import numpy as np
 
+from cgcython.kernels.reference.door import writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_F16, COMPACT_F32, COMPACT_U8 = range(4)
@@ -40,6 +41,7 @@ def size(nnz, dimension, layout):
     return -(-low // 8) - (-high // 8) + head + nnz * _weight_type(layout).itemsize
 
 
+@writes("data")
 def encode(indices, weights, dimension, layout, data):
     """Write the bytes of one vector; return whether its indices, weights and layout are sound."""
     if indices.shape != weights.shape or len(data) != size(len(indices), dimension, layout):
@@ -58,6 +60,7 @@ def encode(indices, weights, dimension, layout, data):
     return True
 
 
+@writes("indices", "weights")
 def decode(data, dimension, layout, indices, weights):
     """Read the bytes of one vector and return SOUND, or what is wrong; then both are undefined."""
     nnz = len(indices)
@@ -93,6 +96,7 @@ def decode_vector(data, nnz, dimension, layout):
     return None if decode(data, dimension, layout, indices, weights) else (indices, weights)
 
 
+@writes("fits")
 def fits_half(indptr, weights, fits):
     """Write 1 for each row whose weights fit in f16, else 0."""
     check_rows(indptr, len(weights), fits)
@@ -100,6 +104,7 @@ def fits_half(indptr, weights, fits):
         fits[row] = _fits_half(weights[part])
 
 
+@writes("offsets")
 def measure_rows(indptr, dimension, layouts, offsets):
     """Write where the bytes of each row begin, and where the last one ends."""
     check_rows(indptr, np.iinfo(np.int64).max, layouts, offsets[1:])
@@ -108,6 +113,7 @@ def measure_rows(indptr, dimension, layouts, offsets):
     np.cumsum(sizes, out=offsets[1:])
 
 
+@writes("data")
 def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
     """Write the bytes of all rows; return the first row that is not sound, or -1."""
     check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])
@@ -118,6 +124,7 @@ def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
     return -1
 
 
+@writes("indices", "weights")
 def decode_rows(data, offsets, layouts, dimension, indptr, indices, weights):
     """Read the bytes of all rows; return the first damaged row, or -1."""
     check_rows(indptr, min(len(indices), len(weights)), layouts, offsets[1:])

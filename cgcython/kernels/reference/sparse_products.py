@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cgcython.kernels.reference.door import agree
+from cgcython.kernels.reference.door import agree, writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 
@@ -16,6 +16,7 @@ def dot_pair(indices_a, weights_a, indices_b, weights_b):
     return float(weights_a[i].astype(np.float64) @ weights_b[j].astype(np.float64))
 
 
+@writes("out")
 def dot_rows(query, indptr, indices, weights, out):
     """Write the dot product of a dense query with each row."""
     check_rows(indptr, min(len(indices), len(weights)), out)
@@ -25,6 +26,7 @@ def dot_rows(query, indptr, indices, weights, out):
         out[row] = np.dot(query[indices[part]].astype(np.float64), weights[part])
 
 
+@writes("out")
 def norms(indptr, weights, out):
     """Write the Euclidean length of each row."""
     check_rows(indptr, len(weights), out)
@@ -32,6 +34,7 @@ def norms(indptr, weights, out):
         out[row] = np.linalg.norm(weights[part].astype(np.float64))
 
 
+@writes("starts", "docs", "placed")
 def invert(indptr, indices, weights, starts, docs, placed):
     """Write the rows that hold each index, ascending, and their weights: CSR becomes CSC."""
     nnz, dimension = len(indices), len(starts) - 1
@@ -48,6 +51,7 @@ def invert(indptr, indices, weights, starts, docs, placed):
     starts[:] = np.searchsorted(indices[order], np.arange(dimension + 1))
 
 
+@writes("out")
 def score_postings(query_indices, query_weights, starts, docs, weights, first, out):
     """Write the dot products of a sparse query with documents from the `first` on."""
     agree("query_weights", len(query_weights), "query_indices", len(query_indices))

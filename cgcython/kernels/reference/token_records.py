@@ -8,7 +8,7 @@ or 4 or 2 bits of the turned tokens), or f32 vectors.
 import numpy as np
 
 from cgcython.kernels.reference import dense, e4m3, maxsim_integers
-from cgcython.kernels.reference.door import agree
+from cgcython.kernels.reference.door import agree, require_apart, writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32, COMPACT_INT4, COMPACT_INT2 = range(5)
@@ -56,6 +56,8 @@ def decode(data, n, count, dim, layout, out=None):
     _require_layout(layout)
     if not (type(data) is bytes or is_plain(data, np.uint8)):
         raise ValueError("data are bytes")
+    if isinstance(data, np.ndarray) and out is not None:
+        require_apart("out", out, "data", data)
     data = bytes(data)
     if min(n, count, dim) < 0 or not _is_narrow(dim, layout):
         return None
@@ -71,6 +73,7 @@ def decode(data, n, count, dim, layout, out=None):
     return out if sound and np.isfinite(out).all() else None
 
 
+@writes("values")
 def decode_rows(data, offsets, originals, edges, layout, values):
     """Write the kept tokens of many texts; return the first that is not sound, or -1.
 
@@ -145,7 +148,7 @@ def _turned(bits):
         dense.turn_rows(rows * lifts[:, None], turned)
         maxsim_integers.encode_rows(turned, bits, codes, scales)
         scales /= lifts
-        most = np.finfo(np.float32).max / np.float32(2 * rows.shape[1] << bits)
+        most = np.finfo(np.float32).max / np.float32(2 * max(rows.shape[1], 1) << bits)
         scales[:] = np.where(peaks > 0, np.clip(scales, np.float32(2.0**-149), most), scales)
         return -1
 

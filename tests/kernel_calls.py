@@ -1,0 +1,263 @@
+"""A valid call of every kernel, at any number of rows and of values in a row.
+
+CALLS[name](make, rows, dim) returns the arguments in order. A name is family.function, and behind
+a space what tells several calls of one function apart.
+"""
+
+import numpy as np
+from kernel_arrays import (
+    DIMENSION,
+    F32,
+    F64,
+    I8,
+    I64,
+    KEPT,
+    LAYOUTS,
+    U8,
+    U16,
+    U32,
+    blocks,
+    documents,
+    encoded_rows,
+    few,
+    halves,
+    in_bytes,
+    integer_codes,
+    kept,
+    out,
+    packed,
+    packed_halves,
+    packed_integers,
+    parted,
+    postings,
+    quantized,
+    record,
+    records,
+    screened,
+    sparse,
+    sparse_rows,
+    table,
+    tokens,
+)
+
+from cgcython import kernels
+
+CALLS = {
+    "e4m3.encode": lambda m, n, d: (m.f32(d), out(U8, d)),
+    "e4m3.decode": lambda m, n, d: (m.u8(d), 0.5, 0.25, out(F32, d)),
+    "e4m3.encode_rows": lambda m, n, d: (m.f32(n, d), out(U8, n, d), out(F32, n)),
+    "e4m3.decode_rows": lambda m, n, d: (m.u8(n, d), m.f32(n), out(F32, n, d)),
+    "e4m3.encode_vector": lambda m, n, d: (m.f32(d), d, out(U8, d)),
+    "e4m3.decode_vector": lambda m, n, d: (m.u8(d).tobytes(), 0.5, 0.25, out(F32, d)),
+    "e4m3.cosine_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
+    "e4m3.inverse_norms": lambda m, n, d: (m.u8(n, d), out(F32, n)),
+    "e4m3.dot_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
+    "bits.pack_vector": lambda m, n, d: (m.f32(d), d, 0.0, out(U8, in_bytes(d))),
+    "bits.pack_rows": lambda m, n, d: (m.f32(n, d), 0.0, out(U8, n, in_bytes(d))),
+    "bits.unpack_vector": lambda m, n, d: (m.u8(in_bytes(d)).tobytes(), d, out(F32, d)),
+    "bits.unpack_rows": lambda m, n, d: (m.u8(n, in_bytes(d)), out(F32, n, d)),
+    "bits.hamming": lambda m, n, d: (m.u8(d), m.u8(d)),
+    "bits.hamming_rows": lambda m, n, d: (m.u8(d), m.u8(n, d), out(U32, n)),
+    "bits.agreement_rows": lambda m, n, d: (
+        m.u8(in_bytes(d + 1)), m.u8(n, in_bytes(d + 1)), d + 1, out(F32, n),
+    ),
+    "bits.hamming_topk": lambda m, n, d: (
+        m.u8(d), m.u8(n, d), out(I64, min(n, KEPT)), out(U32, min(n, KEPT)),
+    ),
+    "bits.padding_is_zero": lambda m, n, d: (m.u8(n, in_bytes(d)), d),
+    "adc.scan": lambda m, n, d: (t := table(m, d), m.u8(n, len(t)), out(F32, n)),
+    "adc.cosine": lambda m, n, d: (
+        t := table(m, d), np.square(t), 1.0, 2.0, m.u8(n, len(t)), out(F32, n),
+    ),
+    "adc.topk": lambda m, n, d: (t := table(m, d), m.u8(n, len(t)), *few(n)),
+    "adc.block_codes": lambda m, n, d: (m.u8(n, d), out(U8, -(-n // 64), d, 64)),
+    "adc.topk_blocks": lambda m, n, d: (
+        t := table(m, d), blocks(m.u8(n, len(t))), n, *few(n),
+    ),
+    "kmeans.shrink_distances": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(n)),
+    "kmeans.accumulate": lambda m, n, d: (
+        m.f32(n, d), m.u8(n, below=5), out(F64, 5, d), out(I64, 5),
+    ),
+    "sparse.size": lambda m, n, d: (d, DIMENSION, n % LAYOUTS),
+    "sparse.fits_half": lambda m, n, d: (
+        *sparse_rows(m, n, d)[::2], out(U8, n),
+    ),
+    "sparse.measure_rows": lambda m, n, d: (
+        np.arange(n + 1) * d, DIMENSION, m.u8(n, below=LAYOUTS), out(I64, n + 1),
+    ),
+    "sparse.encode_rows": lambda m, n, d: (
+        (e := encoded_rows(m, n, d))[0], *e[1:3], DIMENSION, e[3], np.zeros_like(e[4]), e[5],
+    ),
+    "sparse.decode_rows": lambda m, n, d: (
+        (e := encoded_rows(m, n, d))[4], e[5], e[3], DIMENSION, e[0],
+        np.zeros_like(e[1]), np.zeros_like(e[2]),
+    ),
+    "sparse_products.dot_pair": lambda m, n, d: (*sparse(m, n), *sparse(m, d)),
+    "sparse_products.dot_rows": lambda m, n, d: (
+        m.f32(DIMENSION), *sparse_rows(m, n, d), out(F32, n),
+    ),
+    "sparse_products.norms": lambda m, n, d: (*sparse_rows(m, n, d)[::2], out(F32, n)),
+    "sparse_products.invert": lambda m, n, d: (
+        *sparse_rows(m, n, d), out(I64, DIMENSION + 1), out(U32, n * d), out(F32, n * d),
+    ),
+    "sparse_products.score_postings": lambda m, n, d: (
+        *sparse(m, d), *postings(m, n, d), 0, out(F32, n),
+    ),
+    "tokens.magnitude": lambda m, n, d: (m.f32(n, d), out(F32, n)),
+    "tokens.max_abs": lambda m, n, d: (m.f32(n, d), out(F32, n)),
+    "tokens.entropy": lambda m, n, d: (m.f32(n, d), out(F32, n)),
+    "tokens.select_top": lambda m, n, d: (m.f32(n), out(U32, min(n, KEPT))),
+    "tokens.gather": lambda m, n, d: (m.f32(n, d), k := kept(m, n), out(F32, len(k), d)),
+    "coverage.cover_scratch": lambda m, n, d: (n, d),
+    "coverage.cover": lambda m, n, d: (
+        m.f32(n, d), out(U32, n // 2), out(F32, n // 2),
+        out(U8, kernels.coverage.cover_scratch(n, d)),
+    ),
+    "coverage.cover_documents": lambda m, n, d: (
+        m.f32(n, d), (p := parted(n))[0], out(U32, p[1][-1]), p[1], out(F32, p[1][-1]),
+        out(U8, kernels.coverage.cover_scratch(n, d)),
+    ),
+    "coverage.cluster_scratch": lambda m, n, d: (n, d),
+    "coverage.cluster": lambda m, n, d: (
+        m.f32(n, d), out(U32, n), (n + 2) // 3, out(U8, kernels.coverage.cluster_scratch(n, d)),
+    ),
+    "token_records.is_sound": lambda m, n, d: (m.f32(n, d), d),
+    "maxsim.pack_query": lambda m, n, d: (m.f32(n, d), out(F32, -(-n // 32), d, 32)),
+    "maxsim.inverse_norms": lambda m, n, d: (m.f32(n, d), out(F32, n)),
+    "maxsim.inverse_norms_codes": lambda m, n, d: (m.u8(n, d), out(F32, n)),
+    "maxsim.score": lambda m, n, d: (*packed(m, n, d), *tokens(m, n, d), *documents(n)),
+    "maxsim.score_codes": lambda m, n, d: (
+        *packed(m, n, d), m.u8(n * d), *documents(n if d else 0, d),
+    ),
+    "maxsim.align": lambda m, n, d: (
+        *(p := packed(m, n, d)), *tokens(m, n, d), out(I64, p[1]), out(F32, p[1]),
+    ),
+    "maxsim.pair": lambda m, n, d: (m.f32(d, 128), m.f32(n, 128)),
+    "maxsim_bf16.encode": lambda m, n, d: (m.f32(d), out(U16, d)),
+    "maxsim_bf16.decode": lambda m, n, d: (halves(m, 1, d)[0], out(F32, d)),
+    "maxsim_bf16.pack_query": lambda m, n, d: (
+        m.f32(n, d), out(U16, -(-n // 32), (d + 1) // 2, 64),
+    ),
+    "maxsim_bf16.inverse_norms": lambda m, n, d: (halves(m, n, d), out(F32, n)),
+    "maxsim_bf16.score": lambda m, n, d: (
+        *packed_halves(m, n, d), halves(m, n, d), m.f32(n), *documents(n),
+    ),
+    "maxsim_bf16.score_codes": lambda m, n, d: (
+        *packed_halves(m, n, d), m.u8(n, d), m.f32(n), *documents(n),
+    ),
+    "maxsim_integers.lines": lambda m, n, d: (d, 2),
+    "maxsim_pq.tables": lambda m, n, d: (
+        (p := packed(m, n, 2 * d))[0], m.f32(2, 256, d), out(F32, len(p[0]), 2, 256, 32),
+    ),
+    "maxsim_pq.squares": lambda m, n, d: (m.f32(2, 256, d), out(F64, 2, 256)),
+    "maxsim_pq.inverse_norms": lambda m, n, d: (
+        np.ones((d % 9, 256)), m.u8(n, d % 9), out(F32, n),
+    ),
+    "maxsim_pq.score": lambda m, n, d: (
+        m.f32(-(-n // 32), d % 9, 256, 32), n, m.u8(n, d % 9), m.f32(n), *documents(n),
+    ),
+    "maxsim_screen.pays": lambda m, n, d: (),
+    "maxsim_screen.lines": lambda m, n, d: (d,),
+    "maxsim_screen.encode_rows": lambda m, n, d: (
+        *tokens(m, n, d), out(U8, n, d), out(F32, n, 2),
+    ),
+    "maxsim_screen.pack_query": lambda m, n, d: (
+        (p := packed(m, n, d))[0], out(F32, 32 * len(p[0]), d),
+        out(I8, len(p[0]), kernels.maxsim_screen.lines(d), 128),
+    ),
+    "maxsim_screen.score": lambda m, n, d: (*screened(m, n, d), *documents(n)),
+    "maxsim_screen.bound": lambda m, n, d: (*screened(m, n, d), *documents(n), out(F32, 4)),
+    "maxsim_screen.align": lambda m, n, d: (
+        *(s := screened(m, n, d)), out(I64, s[3]), out(F32, s[3]),
+    ),
+    "dense.first_nonfinite": lambda m, n, d: (m.f32(d),),
+    "dense.norms": lambda m, n, d: (m.f32(n, d), out(F32, n)),
+    "dense.dot_rows": lambda m, n, d: (m.f32(d), m.f32(n, d), out(F32, n)),
+    "dense.cosine_rows": lambda m, n, d: (m.f32(d), m.f32(n, d), out(F32, n)),
+    "dense.top_k": lambda m, n, d: (m.f32(n), *few(n)),
+    "dense.count_above": lambda m, n, d: (m.f32(n), m.f32(d), out(I64, d)),
+    "dense.rows_above": lambda m, n, d: (m.f32(n), 0.5, out(I64, min(n, KEPT))),
+    "dense.project": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(d, n), out(F32, n, n)),
+    "dense.back_project": lambda m, n, d: (m.f32(n, d), m.f32(d, n), m.f32(n), out(F32, n, n)),
+    "limits.fma": lambda m, n, d: (d,),
+    "limits.read": lambda m, n, d: (m.f32(d),),
+    "limits.narrow": lambda m, n, d: (m.f32(64 * d), out(F32, 16 * d)),
+    "limits.widen": lambda m, n, d: (m.f32(16 * d), out(F32, 64 * d)),
+}  # fmt: skip
+
+
+def _each(name, values, call):
+    CALLS.update({f"{name} {value}": call(value) for value in values})
+
+
+_each("dense.turn_rows", [True, False], lambda back: lambda m, n, d: (
+    m.f32(n, d), out(F32, n, d), back,
+))  # fmt: skip
+_each("pq.encode_rows", [True, False], lambda rotated: lambda m, n, d: (
+    *quantized(m, n, d, rotated),
+))  # fmt: skip
+_each("pq.encode_vector", [True, False], lambda rotated: lambda m, n, d: (
+    (q := quantized(m, 1, d, rotated))[0][0], q[1],
+))  # fmt: skip
+_each("pq.decode_rows", [True, False], lambda rotated: lambda m, n, d: (
+    (q := quantized(m, n, d, rotated))[2], q[1], q[0], q[3],
+))  # fmt: skip
+_each("pq.decode_vector", [True, False], lambda rotated: lambda m, n, d: (
+    (q := quantized(m, 1, d, rotated))[2].tobytes(), q[1],
+))  # fmt: skip
+_each("pq.dot_table", [False], lambda _: lambda m, n, d: (
+    (q := quantized(m, 1, d, False))[0][0], q[1], out(F32, 2, 256),
+))  # fmt: skip
+_each("pq.distance_table", [False], lambda _: lambda m, n, d: (
+    (q := quantized(m, 1, d, False))[0][0], q[1], out(F32, 2, 256),
+))  # fmt: skip
+_each("sparse.encode", range(LAYOUTS), lambda layout: lambda m, n, d: (
+    *sparse(m, d), DIMENSION, layout, out(U8, kernels.sparse.size(d, DIMENSION, layout)),
+))  # fmt: skip
+_each("sparse.decode", range(LAYOUTS), lambda layout: lambda m, n, d: (
+    np.frombuffer(kernels.sparse.encode_vector(*sparse(m, d), DIMENSION, layout), U8).copy(),
+    DIMENSION, layout, out(U32, d), out(F32, d),
+))  # fmt: skip
+_each("sparse.encode_vector", range(LAYOUTS), lambda layout: lambda m, n, d: (
+    *sparse(m, d), DIMENSION, layout,
+))  # fmt: skip
+_each("sparse.decode_vector", range(LAYOUTS), lambda layout: lambda m, n, d: (
+    kernels.sparse.encode_vector(*sparse(m, d), DIMENSION, layout), d, DIMENSION, layout,
+))  # fmt: skip
+_each("tokens.prune", range(3), lambda method: lambda m, n, d: (
+    m.f32(n, d), method, out(F32, n), out(U32, n // 2), out(F32, n // 2, d),
+))  # fmt: skip
+_each("tokens.prune_documents", range(3), lambda method: lambda m, n, d: (
+    m.f32(n, d), (p := parted(n))[0], method, out(F32, n), out(U32, p[1][-1]), p[1],
+    out(F32, p[1][-1], d),
+))  # fmt: skip
+_each("token_records.encode", range(5), lambda layout: lambda m, n, d: (
+    m.f32(n, d), k := kept(m, n), m.f32(len(k)), layout,
+))  # fmt: skip
+_each("token_records.decode", range(5), lambda layout: lambda m, n, d: (
+    np.frombuffer((r := record(m, n, d, layout))[0], U8).copy(), n, r[1], d, layout,
+    out(F32, r[1], d),
+))  # fmt: skip
+_each("token_records.decode_rows", range(5), lambda layout: lambda m, n, d: (
+    records(m, n, d, layout)
+))  # fmt: skip
+_each("maxsim_integers.pack_query", [1, 2], lambda planes: lambda m, n, d: (
+    m.f32(n, d), out(I8, -(-n // 32), kernels.maxsim_integers.lines(d, planes), 128),
+))  # fmt: skip
+_each("maxsim_integers.encode_rows", [8, 4, 2], lambda bits: lambda m, n, d: (
+    m.f32(n, d), bits, out(U8, n, in_bytes(d * bits)), out(F32, n),
+))  # fmt: skip
+_each("maxsim_integers.decode_rows", [8, 4, 2, 1], lambda bits: lambda m, n, d: (
+    *integer_codes(m, n, d, bits), m.f32(n), out(F32, n, d),
+))  # fmt: skip
+_each("maxsim_integers.inverse_norms", [8, 4, 2, 1], lambda bits: lambda m, n, d: (
+    *integer_codes(m, n, d, bits), d, None if bits == 1 else m.f32(n), out(F32, n),
+))  # fmt: skip
+_each("maxsim_integers.score", [8, 4, 2, 1], lambda bits: lambda m, n, d: (
+    *packed_integers(m, n, d, planes=1 + n % 2), *integer_codes(m, n, d, bits), m.f32(n),
+    *documents(n),
+))  # fmt: skip
+_each("maxsim_integers.align", [8, 4, 2, 1], lambda bits: lambda m, n, d: (
+    *(p := packed_integers(m, n, d)), *integer_codes(m, n, d, bits), m.f32(n),
+    out(I64, p[1]), out(F32, p[1]),
+))  # fmt: skip
