@@ -120,7 +120,7 @@ cdef bint token_record_write(
 cdef bint names(const u8 *bitmap, Py_ssize_t n, Py_ssize_t count) noexcept nogil:
     """Whether a bitmap of n positions names so many."""
     cdef Py_ssize_t i, named = 0
-    for i in range(in_bytes(n)):
+    for i in range((n + 7) >> 3):
         named += popcount(bitmap[i])
     return named == count and (n & 7 == 0 or bitmap[n >> 3] & (0xFF >> (n & 7)) == 0)
 

@@ -14,14 +14,14 @@ FOLDER = Path(kernels.__file__).parent
 
 
 def declared(path):
-    """Return {function: its parameters and their defaults} of a stub."""
+    """Return {function: its parameters and their defaults} of a stub; the first of overloads."""
     functions = [x for x in ast.parse(path.read_text()).body if isinstance(x, ast.FunctionDef)]
     return {
         function.name: (
             [argument.arg for argument in function.args.args],
             [ast.unparse(default) for default in function.args.defaults],
         )
-        for function in functions
+        for function in reversed(functions)
     }
 
 
