@@ -1,5 +1,6 @@
 """Says whether a store can hold an encoded embedding: by its profile, and by decoding it."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from cgcython.base import ModelId, Profile, QuantizationMethod
@@ -49,6 +50,7 @@ class Decoding:
     def __init__(self, profile: Profile, codebooks: Iterable[PQ8Codebook]) -> None:
         self._profile, self._router = profile, QuantizationRouter({}, profile)
         self._codebooks = {one.codebook_id: one for one in codebooks}
+        self.waiting = Counter[int]()  # how many embeddings need a codebook that is not given
 
     def wrong(self, model_id: ModelId, quantized: QuantizedEmbedding) -> str | None:
         """Return why an embedding is of no use here, or None where it is, its codebook given."""
@@ -67,7 +69,10 @@ class Decoding:
     def missing_codebook(self, quantized: QuantizedEmbedding) -> int | None:
         """Return the id of the codebook that an embedding needs and that is not given."""
         codebook_id = codebook_id_of(quantized.metadata)
-        return None if codebook_id in self._codebooks else codebook_id
+        if codebook_id is None or codebook_id in self._codebooks:
+            return None
+        self.waiting[codebook_id] += 1
+        return codebook_id
 
     def _wrong_codes(self, quantized: QuantizedEmbedding, codebook_id: int) -> str | None:
         """Return what is wrong with codes; any values of the right number can be decoded."""

@@ -137,7 +137,7 @@ class GenerationWriter(RecordDeleter):
         Returns their ids. Records in the trash count as records; writes wait meanwhile.
         """
         with self._writing:
-            needed = {book.codebook_id for book in self._shelf.current().values()}
+            needed = {ids[-1] for ids in self._shelf.generations().values() if ids}
             for model_id in self._shelf.embedders():
                 needed.update(_codebook_ids([one for _, one in self.scan(model_id)]))
             for key, value in self._files.scan("trash"):

@@ -4,9 +4,11 @@ Every write adds one entry in its own atomic batch. Whoever keeps something besi
 columns of a search, an index) notes the position it has seen, and asks later what changed.
 """
 
+import logging
 import os
 import struct
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
@@ -15,6 +17,7 @@ from cgcython.base import EmbedderName, ModelId
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
+_LOGGER = logging.getLogger(__name__)
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
 _FLOOR = b"journal/floor"
 _KEY, _TOTAL, _ENDS = struct.Struct(">Q"), struct.Struct("<Q"), struct.Struct("<QQ")
@@ -32,8 +35,14 @@ class Journal:
         self._files = files
 
     def position(self) -> int:
-        """Return the position of the last write: a number that only grows."""
-        return self._read_end()[0]
+        """Return the position of the last write: a number that only grows.
+
+        It is 0 where the journal is damaged, until a process that writes begins it anew.
+        """
+        try:
+            return self._read_end()[0]
+        except StorageCorruption:
+            return 0
 
     def changes_since(
         self, position: int, model_id: EmbedderName | None = None
@@ -46,11 +55,11 @@ class Journal:
         if not self._files.has("journal"):
             return None
         wanted = None if model_id is None else 1 << ModelId.parse(model_id)
-        # In this order: a truncation in between then makes the position unknown.
-        rows = self._files.scan("journal", start=_KEY.pack(position))
-        is_floor = position == self._floor()[0]
         changed: set[bytes] = set()
         try:
+            # In this order: a truncation in between then makes the position unknown.
+            rows = self._files.scan("journal", start=_KEY.pack(position))
+            is_floor = position == self._floor()[0]
             for key, value in rows:
                 if key == _KEY.pack(position):
                     is_floor = True
@@ -71,6 +80,9 @@ class Journal:
         found = self._files.get("meta", _FLOOR)
         if found is None:
             return 0, 0
+        if len(found) != _ENDS.size:
+            where, reason = f"journal of {self._files.path}", f"its floor has {len(found)} bytes"
+            raise StorageCorruption(where=where, reason=reason)
         position, changes = _ENDS.unpack(found)
         return position, changes
 
@@ -114,10 +126,30 @@ class WritableJournal(Journal):
         if counter % 1024 == 0:
             self._shorten(end[1])
 
-    def reset(self, puts: Iterable[Put] = ()) -> None:
+    def mend(self) -> None:
+        """Begin anew where the journal does not tell where it ends."""
+        try:
+            self._read_end()
+            self._floor()
+        except StorageCorruption as error:
+            _LOGGER.warning("store %s: its journal is begun anew: %s", self._files.path, error)
+            before = self._latest()
+            self._files.renew("journal", {})
+            self.reset(after=before)
+
+    def reset(self, puts: Iterable[Put] = (), after: int | None = None) -> None:
         """Begin anew, so that no earlier position is known; `puts` are written with it."""
-        counter = (self._floor()[0] >> _RANDOM_BITS) + _RESET_STEP
+        latest = self._latest() if after is None else after
+        counter = (latest >> _RANDOM_BITS) + _RESET_STEP
         self._forget(b"\xff" * _KEY.size, (_position(counter), 0), puts)
+
+    def _latest(self) -> int:
+        """Return the latest position that can be read."""
+        found = [0]
+        for read in (self._floor, self._read_end):
+            with suppress(StorageCorruption):
+                found.append(read()[0])
+        return max(found)
 
     def _forget(self, last: bytes, floor: _End, puts: Iterable[Put] = ()) -> None:
         put = ("meta", _FLOOR, _ENDS.pack(*floor))

@@ -7,6 +7,7 @@ from pathlib import Path
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
 from cgcython.files import as_path
+from cgcython.store.copies import CopiedRow, both_copies, read_row
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers import rocksdb
 from cgcython.store.keepers.rocksdb import Database
@@ -66,12 +67,21 @@ def meta_of(profile: Profile) -> dict[bytes, bytes]:
 def _upgrade(files: Database) -> None:
     """Bring a store of an earlier format to this one: its records stay as they are."""
     files.add_families()
-    WritableJournal(files).reset([("meta", b"format", FORMAT + str(VERSION).encode())])
+    WritableJournal(files).reset(both_copies(b"format", FORMAT + str(VERSION).encode()))
+
+
+def own_rows(files: Database) -> list[CopiedRow]:
+    """Return the rows that say what a store is."""
+    where = f"profile of {files.path}"
+    return [
+        CopiedRow(b"format", f"format of store {files.path}", bytes),
+        CopiedRow(b"profile", where, lambda value: parsed_profile(value, where)),
+    ]
 
 
 def _version(files: Database) -> int:
     """Return the format version of a store, or raise StoreUnavailable for one not read here."""
-    form = files.get("meta", b"format") or b""
+    form = read_row(files, b"format", bytes, f"format of store {files.path}") or b""
     for version in READS:
         if form == FORMAT + str(version).encode():
             return version
@@ -89,15 +99,28 @@ def _profile(files: Database, wanted: ProfileName | None) -> Profile:
     Raises StoreUnavailable for a format this release does not read and for another profile.
     """
     _version(files)
+    where = f"profile of {files.path}"
     try:
-        found = Profile.from_toml((files.get("meta", b"profile") or b"").decode())
-    except UnknownMethod as error:
-        error.what = f"{error.what} in the profile of {files.path}"
+        found = read_row(files, b"profile", lambda value: parsed_profile(value, where), where)
+        if found is None:
+            raise StorageCorruption(where=where, reason="it is gone")
+    except StorageCorruption as error:
+        remedy = f"cgcython verify {files.path} --repair --profile PROFILE"
+        error.reason = f"{error.reason}; name the one it was made with: {remedy}"
         raise
-    except (InvalidInput, UnicodeDecodeError) as error:
-        raise StorageCorruption(where=f"profile of {files.path}", reason=str(error)) from error
     if wanted is not None and Profile.named(wanted) != found:
         raise StoreUnavailable(
             path=files.path, reason="it was made with another profile; open it without one"
         )
     return found
+
+
+def parsed_profile(value: bytes, where: str = "profile") -> Profile:
+    """Return the profile of a row's value; raises StorageCorruption or UnknownMethod."""
+    try:
+        return Profile.from_toml(value.decode())
+    except UnknownMethod as error:
+        error.what = f"{error.what} in the {where}"
+        raise
+    except (InvalidInput, UnicodeDecodeError) as error:
+        raise StorageCorruption(where=where, reason=str(error)) from error

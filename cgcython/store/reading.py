@@ -181,10 +181,8 @@ class RecordReader:
         wanted, others = ModelId.parse(model_id), damaged if disowned is None else disowned
         rows = readable_sections(self._files, wanted, damaged)
         for stretch, are_own in beside_manifests(self._files, wanted, rows):
-            if all(are_own):
-                yield from stretch
-                continue
             for (key, section), is_own in zip(stretch, are_own):
+                self._files.require_open()  # a stretch was read before
                 found = section if is_own else self._own_now(key, wanted, section)
                 if found is not None:
                     yield key, found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 from uuid import UUID
 
@@ -12,13 +12,14 @@ from cgcython.checks import require_choice
 from cgcython.errors import StoreUnavailable
 from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
+from cgcython.store.copies import CopiedRow, damaged_copies, mend
 from cgcython.store.fitting import Decoding
 from cgcython.store.generations import GenerationWriter
-from cgcython.store.journal import Journal
+from cgcython.store.journal import Journal, WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Tables
-from cgcython.store.opening import open_files
+from cgcython.store.opening import open_files, own_rows
 from cgcython.store.reading import RecordReader
-from cgcython.store.shelf import Codebooks, CodebookShelf, sound_codebooks
+from cgcython.store.shelf import Codebooks, CodebookShelf
 from cgcython.store.statistics import StoreStatistics, statistics
 from cgcython.store.verify import verify
 from cgcython.store.verify_report import VerifyReport
@@ -72,6 +73,8 @@ class RecordStore(GenerationWriter):
         try:
             shelf = CodebookShelf(files, found)
             shelf.add(codebooks)
+            if not files.read_only:
+                _mend(files, shelf)
             return cls(files, shelf, found)
         except BaseException:
             files.close()
@@ -88,7 +91,10 @@ class RecordStore(GenerationWriter):
         name = f"{type(self).__name__}({str(self.path)!r}"
         if not self._files.is_open:
             return f"{name}, closed)"
-        return f"{name}, about {self._files.estimated_keys('records')} records, {self._how()})"
+        count = self._files.estimated_keys("records")
+        without = ", ".join(one.short for one in self._shelf.unreadable)
+        damage = f", without the codebooks of {without}" if without else ""
+        return f"{name}, about {count} records, {self._how()}{damage})"
 
     def _how(self) -> str:
         if self._files.read_only:
@@ -127,8 +133,12 @@ class RecordStore(GenerationWriter):
         All are read as they were at the moment of the call, while writes go on. `progress` is
         called with the number of records of each stretch.
         """
-        with self._frozen() as frozen:
-            return verify(frozen, Decoding(self.profile, sound_codebooks(frozen)), progress)
+        with ExitStack() as stack:
+            with self._writing:  # no codebook may come or go in between
+                copies = damaged_copies(self._files, _rows(self._files, self._shelf))
+                codebooks, wrong = self._shelf.read_all()
+                frozen = stack.enter_context(self._frozen())
+            return verify(frozen, Decoding(self.profile, codebooks), wrong, copies, progress)
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Return the report of `check` when all is well.
@@ -173,3 +183,15 @@ class RecordStore(GenerationWriter):
                 self._take_codebooks()
             keys = self.journal.changes_since(before)
         return None if keys is None else [UUID(bytes=key) for key in keys]
+
+
+def _rows(files: Database, shelf: CodebookShelf) -> list[CopiedRow]:
+    return [*own_rows(files), *shelf.rows()]
+
+
+def _mend(files: Database, shelf: CodebookShelf) -> None:
+    """Make what a store keeps about itself whole again, where it can be."""
+    journal = WritableJournal(files)
+    if mend(files, _rows(files, shelf)):
+        journal.reset()  # its floor may have been in what was lost
+    journal.mend()

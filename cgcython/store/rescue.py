@@ -7,7 +7,7 @@ later change of it lies in a damaged log.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
@@ -21,12 +21,20 @@ from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
 from cgcython.store import opening, trash
 from cgcython.store.around_damage import ids_of_sections, manifests
+from cgcython.store.copies import both_copies, read_row
 from cgcython.store.fitting import Decoding
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Put, Row, Salvaged, create
+from cgcython.store.opening import parsed_profile
 from cgcython.store.reading import naming
 from cgcython.store.repair_report import RepairReport
-from cgcython.store.shelf import CODEBOOK, GENERATIONS, codebook_keys
+from cgcython.store.shelf import (
+    CODEBOOK,
+    GENERATIONS,
+    codebook_keys,
+    codebook_row,
+    parsed_ids,
+)
 from cgcython.types import Progress
 
 BATCH = 256
@@ -55,10 +63,10 @@ class Rescue:
         create(new, opening.meta_of(found))
         files = Database(new)
         try:
-            kept = [("meta", key, value) for key, value in meta.items() if key not in _OWN]
-            files.write(kept)
-            self._note_missing_codebooks(meta)
+            kept = {key: value for key, value in meta.items() if key not in _OWN}
+            files.write([put for row in kept.items() for put in both_copies(*row)])
             self._copy_records(files)
+            self._note_missing_codebooks(meta)
             for key, value in {**dict(self._rows("trash")), **self._later.trash}.items():
                 if value is not None:  # otherwise it was restored or purged
                     with naming(key):
@@ -70,32 +78,47 @@ class Rescue:
         return self._report
 
     def _meta(self) -> dict[bytes, bytes]:
-        """Return the rows of `meta`; behind a damaged block, those whose keys are known."""
+        """Return the rows of `meta` that are whole, each from whichever copy is."""
         found = dict(self._rows("meta"))
-        known = [b"profile", *(GENERATIONS + bytes([model_id]) for model_id in ModelId)]
-        self._add_known(found, known)
-        self._add_known(found, codebook_keys(found))
+        self._add_whole(found, b"profile", parsed_profile)
+        for model_id in ModelId:
+            self._add_whole(found, GENERATIONS + bytes([model_id]), parsed_ids)
+        for key in codebook_keys(found):
+            self._add_whole(found, key, codebook_row(self._source, key).parse)
         return found
 
-    def _note_missing_codebooks(self, meta: Mapping[bytes, bytes]) -> None:
-        for key in codebook_keys(meta):
-            if key not in meta:
-                number = int.from_bytes(key[len(CODEBOOK) :], "big")
-                self._report.losses.append(
-                    f"the codebook {number:#010x}; open the store with it in `codebooks`"
-                )
+    def _add_whole(
+        self, found: dict[bytes, bytes], key: bytes, parse: Callable[[bytes], object]
+    ) -> None:
+        """Take the copy of a row that is whole, one of a later release too; none if none is."""
 
-    def _add_known(self, found: dict[bytes, bytes], keys: Iterable[bytes]) -> None:
-        for key in keys:
-            with suppress(StorageCorruption):
-                value = found.get(key) or self._source.get("meta", key)
-                if value is not None:
-                    found[key] = value
+        def unchanged(value: bytes) -> bytes:
+            parse(value)
+            return value
+
+        try:
+            value = read_row(self._source, key, unchanged, "meta")
+        except UnsupportedVersion:
+            return
+        except StorageCorruption:
+            value = None
+        found.pop(key, None)
+        found |= {} if value is None else {key: value}
+
+    def _note_missing_codebooks(self, meta: Mapping[bytes, bytes]) -> None:
+        """Note the codebooks that are lost, and how many of the records kept need each."""
+        listed = [int.from_bytes(key[len(CODEBOOK) :], "big") for key in codebook_keys(meta)]
+        for number in sorted({*listed, *self._decoding.waiting}):
+            if CODEBOOK + number.to_bytes(4, "big") not in meta:
+                self._report.losses.append(
+                    f"the codebook {number:#010x}, which {self._decoding.waiting[number]} records "
+                    "need; open the store with it in `codebooks`"
+                )
 
     def _profile(self, meta: Mapping[bytes, bytes], given: ProfileName | None) -> Profile:
         try:
-            return Profile.from_toml(meta[b"profile"].decode())
-        except (KeyError, QuantizationError, UnicodeDecodeError):
+            return parsed_profile(meta[b"profile"])
+        except (KeyError, QuantizationError):
             if given is None:
                 reason = "it is gone; name the one the store was made with (profile=, --profile)"
                 where = f"profile of store {self._path}"
@@ -179,6 +202,7 @@ class Rescue:
             except StorageCorruption as error:
                 reasons[model_id] = f"{model_id.short} is damaged ({error.reason})"
                 continue
+            self._decoding.missing_codebook(quantized)  # counts it
             wrong = self._decoding.wrong(model_id, quantized)
             if wrong is None:
                 found[model_id] = section

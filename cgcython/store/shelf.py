@@ -1,24 +1,28 @@
 """The codebooks inside a store: kept by id, several generations of an embedder side by side."""
 
+import logging
 import os
 import struct
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from cgcython.base import ModelId, Profile
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.embedders.codebooks import Codebooks as EmbedderCodebooks
 from cgcython.embedders.codebooks import by_embedder, require_own
 from cgcython.errors import (
     CodebookCorrupt,
     CodebookMissing,
+    QuantizationError,
     StorageCorruption,
     UnsupportedVersion,
 )
 from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
+from cgcython.store.copies import FAMILIES as COPIED
+from cgcython.store.copies import CopiedRow, both_copies, read_row
 from cgcython.store.keepers.rocksdb import Database, Put, Tables
 from cgcython.types import StrPath
 
@@ -26,7 +30,8 @@ Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a 
 
 _ID = struct.Struct(">I")
 CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
-_UNREADABLE = CodebookMissing, CodebookCorrupt, UnsupportedVersion
+_UNREADABLE = CodebookMissing, StorageCorruption
+_LOGGER = logging.getLogger(__name__)
 
 
 def codebook_keys(meta: Mapping[bytes, bytes]) -> list[bytes]:
@@ -42,6 +47,8 @@ class CodebookShelf:
         self._files, self._profile = files, profile
         self._loaded: dict[int, PQ8Codebook] = {}
         self._generations: dict[ModelId, list[int]] = {}
+        self._warned: set[int] = set()
+        self.unreadable: list[ModelId] = []  # whose newest codebook cannot be read
         self.reload()
 
     def reload(self) -> None:
@@ -51,27 +58,40 @@ class CodebookShelf:
     def add(self, codebooks: Codebooks | None) -> None:
         """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
 
-        A read-only database is left alone: they serve until it is closed.
+        One that is there and damaged is mended. A read-only database is left alone: they serve
+        until it is closed.
         """
         puts: list[Put] = []
         for model_id, codebook in self._given(codebooks).items():
             codebook_id = codebook.codebook_id
             ids = self._generations.setdefault(model_id, [])
-            if ids and ids[-1] == codebook_id:
+            if ids[-1:] == [codebook_id] and self._is_kept(codebook_id):
                 continue
             self._loaded[codebook_id] = codebook
             ids[:] = [one for one in ids if one != codebook_id] + [codebook_id]
-            puts.append(("meta", CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes()))
+            puts += both_copies(CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes())
             value = b"".join(map(_ID.pack, ids))
-            puts.append(("meta", GENERATIONS + bytes([model_id]), value))
+            puts += both_copies(GENERATIONS + bytes([model_id]), value)
         if puts and not self._files.read_only:
             self._files.write(puts)
+
+    def _is_kept(self, codebook_id: int) -> bool:
+        """Return whether a codebook needs no writing; one of a later release is left alone."""
+        try:
+            self.codebook(codebook_id)
+        except UnsupportedVersion:
+            return True
+        except _UNREADABLE:
+            return False
+        return True
 
     def _given(self, codebooks: Codebooks | None) -> dict[ModelId, PQ8Codebook]:
         if codebooks is None:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
-            return by_embedder(codebooks)
+            given = by_embedder(codebooks)
+            EmbedderCodebooks(given, self._profile)  # raises what is wrong before anything is kept
+            return given
         rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
         return {
@@ -102,11 +122,10 @@ class CodebookShelf:
         for model_id, ids in self._generations.items():
             gone.update(one for one in ids if one not in needed)
             ids[:] = [one for one in ids if one in needed]
-            value = b"".join(map(_ID.pack, ids))
-            puts.append(("meta", GENERATIONS + bytes([model_id]), value))
+            puts += both_copies(GENERATIONS + bytes([model_id]), b"".join(map(_ID.pack, ids)))
         if gone:
-            deletes = [("meta", CODEBOOK + _ID.pack(one)) for one in gone]
-            self._files.write(puts, deletes)
+            keys = [CODEBOOK + _ID.pack(one) for one in gone]
+            self._files.write(puts, [(family, key) for key in keys for family in COPIED])
         return sorted(gone)
 
     def codebook(self, codebook_id: int) -> PQ8Codebook:
@@ -119,39 +138,130 @@ class CodebookShelf:
             found = self._loaded[codebook_id] = _codebook(self._files, codebook_id)
         return found
 
-    def current(self) -> dict[ModelId, PQ8Codebook]:
-        """Return the codebook that encodes each embedder: `{ModelId: PQ8Codebook}`.
+    def newest(self, model_id: ModelId) -> PQ8Codebook | None:
+        """Return the codebook that encodes an embedder, None where it has none; errors as above.
 
-        One that is missing, damaged or of a later release is left out: it is named when needed.
+        Raises CodebookCorrupt for one that is of another dimension than the embedder, too.
         """
-        found = {}
+        ids = self._generations.get(model_id)
+        if not ids:
+            return None
+        codebook, row = self.codebook(ids[-1]), self._profile.get(model_id)
+        if row is None or row.dimension != codebook.embedding_dim:
+            reason = f"it is for {codebook.embedding_dim} values, which {model_id.short} has not"
+            raise CodebookCorrupt(where=_name(self._files, ids[-1]), reason=reason)
+        return codebook
+
+    def current(self) -> EmbedderCodebooks:
+        """Return the codebooks that encode, one for each embedder.
+
+        One that is missing, damaged or of a later release is told in a warning, and raised where it
+        is needed.
+        """
+        found: dict[ModelId, PQ8Codebook] = {}
+        self.unreadable = []
         for model_id, ids in self._generations.items():
-            with suppress(*_UNREADABLE):
-                found[model_id] = self.codebook(ids[-1])
-        return found
+            try:
+                codebook = self.newest(model_id)
+            except _UNREADABLE as error:
+                self.unreadable.append(model_id)
+                self._warn(model_id, ids[-1], error)
+            else:
+                found |= {} if codebook is None else {model_id: codebook}
+        return _Current(found, self._profile, self.newest)
+
+    def _warn(self, model_id: ModelId, codebook_id: int, error: QuantizationError) -> None:
+        if codebook_id not in self._warned:
+            self._warned.add(codebook_id)
+            _LOGGER.warning("%s: opened without it, all else is served: %s", model_id.short, error)
+
+    def rows(self) -> list[CopiedRow]:
+        """Return the rows of all codebooks, and of which there are."""
+        keys = [GENERATIONS + bytes([model_id]) for model_id in self._generations]
+        rows = [CopiedRow(key, f"codebooks of {self._files.path}", parsed_ids) for key in keys]
+        for codebook_id in sorted({one for ids in self._generations.values() for one in ids}):
+            rows.append(codebook_row(self._files, CODEBOOK + _ID.pack(codebook_id)))
+        return rows
+
+    def read_all(self) -> tuple[list[PQ8Codebook], dict[int, str]]:
+        """Return the codebooks that are whole, read anew, and why others cannot be read, by id."""
+        sound, wrong = [], {}
+        for codebook_id in sorted({one for ids in self._generations.values() for one in ids}):
+            try:
+                sound.append(_codebook(self._files, codebook_id))
+            except CodebookMissing:
+                wrong[codebook_id] = "it is gone; open the store with it in `codebooks`"
+            except StorageCorruption as error:
+                wrong[codebook_id] = str(error.reason)
+        return sound, wrong
 
 
-def sound_codebooks(files: Tables) -> list[PQ8Codebook]:
-    """Return the codebooks that a database has and that are whole."""
-    sound = []
-    for codebook_id in {one for ids in _generations(files).values() for one in ids}:
-        # The records that need another one are named instead.
-        with suppress(CodebookMissing, StorageCorruption):
-            sound.append(_codebook(files, codebook_id))
-    return sound
+class _Current(EmbedderCodebooks):
+    """The codebooks that encode; what is wrong with one is raised where it is needed."""
+
+    def __init__(
+        self,
+        source: Mapping[ModelId, PQ8Codebook],
+        profile: Profile,
+        newest: Callable[[ModelId], PQ8Codebook | None],
+    ) -> None:
+        super().__init__(source, profile)
+        self._newest = newest
+
+    def _load(self, model_id: ModelId) -> PQ8Codebook:
+        return self._newest(model_id) or super()._load(model_id)
 
 
 def _generations(files: Tables) -> dict[ModelId, list[int]]:
-    """Return the ids of the codebooks of each embedder, oldest first."""
-    return {
-        ModelId(key[len(GENERATIONS)]): [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
-        for key, value in files.scan("meta", GENERATIONS)
-    }
+    """Return the ids of the codebooks of each embedder, oldest first; a damaged list is told."""
+    found = {}
+    for model_id in ModelId:
+        where = f"list of the codebooks of {model_id.short} in store {files.path}"
+        try:
+            ids = read_row(files, GENERATIONS + bytes([model_id]), parsed_ids, where)
+        except StorageCorruption as error:
+            _LOGGER.warning("%s; give the newest one in `codebooks`", error)
+            continue
+        if ids is not None:
+            found[model_id] = ids
+    return found
+
+
+def parsed_ids(value: bytes) -> list[int]:
+    """Return the ids in a list of codebooks; raises StorageCorruption."""
+    if len(value) % _ID.size:
+        raise StorageCorruption(where="list of codebooks", reason=f"it has {len(value)} bytes")
+    return [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
+
+
+def _name(files: Tables, codebook_id: int) -> str:
+    return f"{codebook_id:#010x} of store {files.path}"
+
+
+def codebook_row(files: Tables, key: bytes) -> CopiedRow:
+    """Return the row of a codebook: of its key, with a codebook of just this id."""
+    (codebook_id,) = _ID.unpack(key[len(CODEBOOK) :])
+    where = _name(files, codebook_id)
+
+    def parse(value: bytes) -> PQ8Codebook:
+        codebook = PQ8Codebook.from_bytes(value, where=where)
+        if codebook.codebook_id != codebook_id:
+            reason = f"it is another one, {codebook.codebook_id:#010x}"
+            raise CodebookCorrupt(where=where, reason=reason)
+        return codebook
+
+    return CopiedRow(key, f"codebook {where}", parse)
 
 
 def _codebook(files: Tables, codebook_id: int) -> PQ8Codebook:
-    where = f"{codebook_id:#010x} of store {files.path}"
-    data = files.get("meta", CODEBOOK + _ID.pack(codebook_id), f"codebook {where}")
-    if data is None:
+    row = codebook_row(files, CODEBOOK + _ID.pack(codebook_id))
+    try:
+        found: PQ8Codebook | None = read_row(files, row.key, row.parse, row.name)
+    except UnsupportedVersion:
+        raise
+    except StorageCorruption as error:
+        reason = f"{error.reason}; open the store with it in `codebooks`, which mends it"
+        raise CodebookCorrupt(where=_name(files, codebook_id), reason=reason) from error
+    if found is None:
         raise CodebookMissing(path=files.path, codebook_id=codebook_id)
-    return PQ8Codebook.from_bytes(data, where=where)
+    return found

@@ -5,7 +5,7 @@ that memory does not grow with the store. A damaged block ends a scan: each key 
 then asked for alone, which names those in the block, and the next stretch scans again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from cgcython import frames
@@ -24,9 +24,17 @@ STRETCH = 1024  # records
 OTHERS = ("journal", "trash", "meta")
 
 
-def verify(database: Tables, decoding: Decoding, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    database: Tables,
+    decoding: Decoding,
+    codebooks: Mapping[int, str],
+    copies: Iterable[str],
+    progress: Progress | None = None,
+) -> VerifyReport:
     """Return the VerifyReport of a database whose sections a Decoding can decode.
 
+    `codebooks` are those that cannot be read, and why, by id; `copies` names what has a damaged
+    copy beside a whole one.
     `progress` is called with the number of records of each stretch.
     """
     report = VerifyReport()
@@ -42,6 +50,13 @@ def verify(database: Tables, decoding: Decoding, progress: Progress | None = Non
         column.take_orphans()
     for family in OTHERS:
         _read_all(database, family, report)
+    for codebook_id, reason in codebooks.items():
+        needing = decoding.waiting[codebook_id]
+        report.add(
+            f"codebook {codebook_id:#010x}", f"cannot be read ({reason}); {needing} records need it"
+        )
+    for name in copies:
+        report.add(name, "damaged in one of two copies; opening the store to write mends it")
     return report
 
 

@@ -274,3 +274,23 @@ def test_a_store_shows_what_it_is(store, memories, tmp_path):
         assert repr(follower).endswith("about 3 records, follow=True)")
     store.close()
     assert repr(store) == f"RecordStore('{store.path}', closed)"
+
+
+@pytest.mark.parametrize("hold", ["ids", "scan", "infos", "snapshot", "error"])
+def test_nothing_unfinished_keeps_a_store_from_being_opened_again(memories, tmp_path, hold):
+    store = RecordStore.open(tmp_path / "s", memories.codebooks, memories.profile)
+    store.store_many((UUID(int=i + 1), memories.make(i)) for i in range(9))
+    moment = store.snapshot()
+    begin = {"ids": store.ids, "scan": lambda: store.scan("E9"), "infos": store.infos}
+    rows = begin.get(hold, lambda: moment.__enter__().scan("E9"))()
+    next(rows)
+    store.close()
+    caught = None
+    if hold == "error":
+        with pytest.raises(StoreUnavailable, match="closed") as caught:
+            list(rows)
+    with RecordStore.open(store.path) as again:
+        assert len(again) == 9
+    if caught is None:
+        with pytest.raises(StoreUnavailable, match="closed"):
+            list(rows)

@@ -14,7 +14,7 @@ from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store import RecordStore, repair
 from cgcython.store.journal import WritableJournal
-from cgcython.store.keepers.rocksdb import Database, acknowledged
+from cgcython.store.keepers.rocksdb import COPIES, Database, acknowledged
 
 COUNT = 40
 MEMORY = next((one for one in [Path("/dev/shm")] if os.access(one, os.W_OK)), None)
@@ -208,7 +208,7 @@ def test_writes_that_were_cut_off_are_counted(copy, memories):
 def test_a_lost_profile_has_to_be_named(copy, memories):
     path = copy("closed")
     files = Database(path)
-    files.write(deletes=[("meta", b"profile")])
+    files.write(deletes=[(family, b"profile") for family in ("meta", COPIES)])
     files.close()
     with pytest.raises(StorageCorruption, match="--profile"):
         repair(path)

@@ -3,6 +3,7 @@
 What others need is named here:
 
 - `exists` and `create`: whether a folder has a database, and a new one for a store.
+- `COPIES`: the family of second copies.
 - `Database`: the open database of a store. `Tables` is what it and a frozen moment of it, or what
   is left of a damaged one, have in common: families of keys and values that can be read.
 - `owned` and `salvage`: keep others out of a damaged database, and read what is left of it.
@@ -15,7 +16,7 @@ What others need is named here:
 from cgcython.store.keepers.rocksdb.creation import create
 from cgcython.store.keepers.rocksdb.database import Database, Delete, Put
 from cgcython.store.keepers.rocksdb.foreign import Foreign
-from cgcython.store.keepers.rocksdb.layout import exists, is_store
+from cgcython.store.keepers.rocksdb.layout import COPIES, exists, is_store
 from cgcython.store.keepers.rocksdb.library import PACKAGE, real_path
 from cgcython.store.keepers.rocksdb.ownership import locked, owned
 from cgcython.store.keepers.rocksdb.salvage import Salvaged, salvage
@@ -24,6 +25,7 @@ from cgcython.store.keepers.rocksdb.tables import Row, Tables
 NAME = "RocksDB"
 
 __all__ = [
+    "COPIES",
     "NAME",
     "PACKAGE",
     "Database",

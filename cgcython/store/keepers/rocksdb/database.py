@@ -7,7 +7,7 @@ raises.
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 from weakref import WeakSet
 
@@ -17,12 +17,12 @@ from cgcython.store.keepers.rocksdb import forks, library, settings
 from cgcython.store.keepers.rocksdb.acknowledged import Acknowledged
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.frozen import Frozen
-from cgcython.store.keepers.rocksdb.layout import LATER_FAMILIES
+from cgcython.store.keepers.rocksdb.layout import COPIES, LATER_FAMILIES
 from cgcython.store.keepers.rocksdb.library import real_path, require_library
 from cgcython.store.keepers.rocksdb.ownership import Ownership
 from cgcython.store.keepers.rocksdb.second_look import patiently
 from cgcython.store.keepers.rocksdb.session import Session
-from cgcython.store.keepers.rocksdb.tables import Cursor, GivenBack, LiveTables
+from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables
 from cgcython.types import StrPath
 
 Put: TypeAlias = tuple[str, bytes, bytes]  # family, key, value
@@ -58,7 +58,7 @@ class Database(LiveTables):
         return Session(self.path, self.read_only, self.follows)
 
     def _use(self, session: Session) -> None:
-        self._session, names = session, session.names
+        self._session, names = session, [*session.names, COPIES]
         self._handles = {name: session.rdict.get_column_family_handle(name) for name in names}
         self._hold(session.rdict, names)
 
@@ -69,6 +69,9 @@ class Database(LiveTables):
         session = None
         try:
             session = self._open()
+            if "meta" not in session.names:
+                session.rdict.create_column_family("meta", settings.options())
+                session.names.append("meta")
             sequence = session.rdict.latest_sequence_number()
             with translated(self.path):
                 self._acknowledged = Acknowledged(self.path, sequence, self.is_sync)
@@ -113,9 +116,9 @@ class Database(LiveTables):
             self._rdict.write(batch, self._write_options)
         self._acknowledged.note(self._rdict.latest_sequence_number())
 
-    def add_families(self) -> None:
-        """Make the families that a store of an earlier format lacks."""
-        for name in LATER_FAMILIES:
+    def add_families(self, names: Iterable[str] = LATER_FAMILIES) -> None:
+        """Make families that are not there, by default those that an earlier format lacks."""
+        for name in names:
             if name not in self._families:
                 with translated(self.path):
                     self._families[name] = self._rdict.create_column_family(
@@ -123,11 +126,26 @@ class Database(LiveTables):
                     )
                 self._handles[name] = self._rdict.get_column_family_handle(name)
 
+    def renew(self, family: str, rows: Mapping[bytes, bytes]) -> None:
+        """Put a new family with some rows in the place of one whose tables are damaged.
+
+        RocksDB would stop all writes once it compacted those. Who does this has rows that must not
+        be lost in another family, and nobody else uses the database yet.
+        """
+        self.require_writable()
+        with translated(self.path):
+            self._families[COPIES].flush()
+            self._families.pop(family).close()
+            del self._handles[family]
+            self._rdict.drop_column_family(family)
+        self.add_families([family])
+        self.write([(family, key, value) for key, value in rows.items()])
+
     def freeze(self) -> Frozen:
         """Return the families as they are now; no write may be under way."""
         self.require_open()
         with translated(self.path):
-            families = {name: Cursor(one, self.path) for name, one in self._families.items()}
+            families = {name: self._cursor(name) for name in self._families}
         frozen = Frozen(self, families)
         self._frozen.add(frozen)
         return frozen
@@ -150,8 +168,9 @@ class Database(LiveTables):
         self.require_writable()
         self.flush()
         with translated(self.path):
-            for family in self._families.values():
-                family.compact_range(None, None)
+            for name, family in self._families.items():
+                if name != COPIES:  # of which an older table may be damaged
+                    family.compact_range(None, None)
 
     def flush(self) -> None:
         """Write what is in memory to table files."""
@@ -179,6 +198,7 @@ class Database(LiveTables):
             frozen.close()
         families, gone = self._families, GivenBack(self.path)
         self._families = self._handles = gone
+        self._close_cursors()
         sequence, failures = self._rdict.latest_sequence_number(), []
         for close in (*(one.close for one in families.values()), self._session.close):
             try:

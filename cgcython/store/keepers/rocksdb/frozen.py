@@ -55,12 +55,12 @@ class Frozen(Tables, forks.Watched):
         if isinstance(key, list):
             return [self.get(family, one, where) for one in key]
         with translated(self.path, where), self._turn:
-            rows = self._families[family].rows
-            rows.seek(key)
-            if rows.valid():
-                found: bytes = rows.value()
-                return found if rows.key() == key else None
-            rows.status()
+            cursor = self._families[family]
+            cursor.rows.seek(key)
+            if cursor.rows.valid():
+                found: bytes = cursor.rows.value()
+                return found if cursor.rows.key() == key else None
+            cursor.rows.status()
         return None
 
     def scan(self, family: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[Row]:

@@ -14,7 +14,7 @@ from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.manifest import MAGIC
 from cgcython.store.keepers.rocksdb import acknowledged, forks, library, recovery, settings, wal
 from cgcython.store.keepers.rocksdb.failures import translated
-from cgcython.store.keepers.rocksdb.layout import require_ours
+from cgcython.store.keepers.rocksdb.layout import COPIES, require_ours
 from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables, Row
 
 Changes: TypeAlias = dict[bytes, bytes | None]  # values by key, None for what was deleted
@@ -64,7 +64,7 @@ class Salvaged(LiveTables):
             rdict = library.rocksdict.Rdict(
                 str(copy), settings.salvaging(), column_families=families
             )
-        self._hold(rdict, names)
+        self._hold(rdict, [*names, COPIES])
         self._sequence = rdict.latest_sequence_number()
 
     @overload
@@ -113,6 +113,7 @@ class Salvaged(LiveTables):
         """Give the files back."""
         if not self.is_open:
             return
+        self._close_cursors()
         for rdict in (*self._families.values(), self._rdict):
             with suppress(Exception):  # they are damaged, and not kept
                 rdict.close()

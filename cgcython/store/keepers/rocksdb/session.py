@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cgcython.errors import StorageCorruption
+from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.folders import TemporaryFolder
 from cgcython.store.keepers.rocksdb import forks, library, recovery, settings
 from cgcython.store.keepers.rocksdb.acknowledged import catalogue_of
@@ -32,6 +32,9 @@ class Session:
         with translated(path):
             reach = recovery.reach_of(path)
             self.names, self._catalogue = require_ours(path), _catalogue(path)
+        if read_only and "meta" not in self.names:
+            reason = "a repair of its own rows was interrupted; open it once to write"
+            raise StoreUnavailable(path=path, reason=reason)
         self._own = self._folder_of_its_own()
         try:
             with translated(path):
@@ -78,6 +81,7 @@ class Session:
         mode = modes.absolute_consistency() if strict else modes.tolerate_corrupted_tail_records()
         options = settings.options(settings.tracking())
         options.set_wal_recovery_mode(mode)
+        options.set_disable_auto_compactions(True)  # of COPIES; others have options of their own
         families = {name: settings.options() for name in self.names}
         access = self._access(read_only)
         with translated(self.path):

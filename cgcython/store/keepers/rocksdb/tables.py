@@ -10,8 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
+from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
+from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers.rocksdb import forks
 from cgcython.store.keepers.rocksdb.failures import raise_translated, translated
 
@@ -105,7 +107,11 @@ class GivenBack(dict[str, Any]):
 
 
 class Cursor(forks.Watched):
-    """An iterator of RocksDB, which is taken from the children of a fork."""
+    """An iterator of RocksDB, which is taken from the children of a fork.
+
+    As long as there is one, RocksDB stays open: nobody keeps `rows` from one use to the next, so
+    that closing a database can take it away.
+    """
 
     def __init__(self, family: Rdict, path: Path) -> None:
         self.rows, self.path = family.iter(), path
@@ -115,6 +121,10 @@ class Cursor(forks.Watched):
         """Refuse from now on, in the child of a fork."""
         forks.keep(self.rows)
         self.rows = GivenBack(self.path, forks.REFUSAL)  # type: ignore[assignment]  # it refuses
+
+    def close(self) -> None:
+        """Refuse from now on."""
+        self.rows = GivenBack(self.path)  # type: ignore[assignment]  # as above
 
 
 class LiveTables(Tables, forks.Watched):
@@ -126,8 +136,25 @@ class LiveTables(Tables, forks.Watched):
     def _hold(self, rdict: Rdict, names: Iterable[str]) -> None:
         """Hold an open database, and some of its families."""
         self._rdict = rdict
+        if not hasattr(self, "_cursors"):  # a follower goes on with those of its last session
+            self._cursors, self._registering = WeakSet[Cursor](), ForkSafeLock()
         self._families = {name: rdict.get_column_family(name) for name in names}
         forks.watch(self)
+
+    def _cursor(self, family: str) -> Cursor:
+        """Return a new Cursor of a family, which closing takes away."""
+        cursor = Cursor(self._families[family], self.path)
+        with self._registering:
+            self._cursors.add(cursor)
+        if not self.is_open:  # it was closed in between
+            cursor.close()
+        return cursor
+
+    def _close_cursors(self) -> None:
+        with self._registering:
+            cursors = list(self._cursors)
+        for cursor in cursors:
+            cursor.close()
 
     def abandon(self) -> None:
         """Refuse from now on, in the child of a fork."""
@@ -155,14 +182,14 @@ class LiveTables(Tables, forks.Watched):
     def scan(self, family: str, prefix: bytes = b"", start: bytes = b"") -> Iterator[Row]:
         """Return an iterator over (key, value) in the order of keys, as they are now."""
         with translated(self.path):
-            cursor = Cursor(self._families[family], self.path)
+            cursor = self._cursor(family)
             cursor.rows.seek(max(prefix, start))
         return walk(cursor, prefix)
 
     def last(self, family: str, upto: bytes | None = None) -> Row | None:
         """Return the last (key, value), given a key the last one up to it, or None."""
         with translated(self.path):
-            return last_row(Cursor(self._families[family], self.path), upto)
+            return last_row(self._cursor(family), upto)
 
     def estimated_keys(self, family: str) -> int:
         """Return about how many keys a family has."""
@@ -185,25 +212,22 @@ def _bytes_of(path: Path) -> int:
 def walk(cursor: Cursor, prefix: bytes) -> Iterator[Row]:
     """Yield the rows from where a cursor stands, as long as they have a prefix."""
     with translated(cursor.path):
-        rows = cursor.rows
-        while rows.valid():
-            key = rows.key()
+        while cursor.rows.valid():
+            key = cursor.rows.key()
             if not key.startswith(prefix):
                 return
-            yield key, rows.value()
-            rows = cursor.rows  # in the child of a fork it is another one now
-            rows.next()
-        rows.status()
+            yield key, cursor.rows.value()
+            cursor.rows.next()
+        cursor.rows.status()
 
 
 def last_row(cursor: Cursor, upto: bytes | None) -> Row | None:
     """Return the last row of a cursor, given a key the last one up to it, or None."""
-    rows = cursor.rows
     if upto is None:
-        rows.seek_to_last()
+        cursor.rows.seek_to_last()
     else:
-        rows.seek_for_prev(upto)
-    if rows.valid():
-        return rows.key(), rows.value()
-    rows.status()
+        cursor.rows.seek_for_prev(upto)
+    if cursor.rows.valid():
+        return cursor.rows.key(), cursor.rows.value()
+    cursor.rows.status()
     return None
