@@ -7,7 +7,7 @@ raises.
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 from weakref import WeakSet
 
@@ -18,6 +18,7 @@ from cgcython.store.keepers.rocksdb.acknowledged import Acknowledged
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.frozen import Frozen
 from cgcython.store.keepers.rocksdb.layout import COPIES, LATER_FAMILIES
+from cgcython.store.keepers.rocksdb.leaving import close_at_exit
 from cgcython.store.keepers.rocksdb.library import real_path, require_library
 from cgcython.store.keepers.rocksdb.ownership import Ownership
 from cgcython.store.keepers.rocksdb.second_look import patiently
@@ -53,6 +54,7 @@ class Database(LiveTables):
             self._use(patiently(self.path, self._open))
         else:
             self._use(self._own())
+        close_at_exit(self)
 
     def _open(self) -> Session:
         return Session(self.path, self.read_only, self.follows)
@@ -190,8 +192,11 @@ class Database(LiveTables):
             Acknowledged(partial, sequence, sync=True).close(sequence)
             keep_modes(self.path, partial)
 
-    def close(self) -> None:
-        """Give the files back; a second call does nothing, nor does one in the child of a fork."""
+    def close(self, wait: Callable[[], None] | None = None) -> None:
+        """Give the files back; a second call does nothing, nor does one in the child of a fork.
+
+        `wait` is called once all later calls are refused, and before anything is given back.
+        """
         if not self.is_open:
             return
         for frozen in self._frozen:
@@ -199,6 +204,8 @@ class Database(LiveTables):
         families, gone = self._families, GivenBack(self.path)
         self._families = self._handles = gone
         self._close_cursors()
+        if wait is not None:
+            wait()
         sequence, failures = self._rdict.latest_sequence_number(), []
         for close in (*(one.close for one in families.values()), self._session.close):
             try:
