@@ -54,7 +54,8 @@ class Columns:
         naming the damaged records.
         """
         with self._reading:
-            known = self._columns.pop(model_id, None) or self._from_file(model_id)
+            known = self._columns.pop(model_id, None)
+            known = known if known and _is_whole(known[0]) else self._from_file(model_id)
             known = known and self._followed(model_id, *known)
             self._columns[model_id] = known or self._loaded(model_id)
             return self._columns[model_id][0]
@@ -207,3 +208,13 @@ class Columns:
             return True
         changed, _ = self._changes(model_id, self._saved[model_id])
         return changed is None or len(changed) > len(column) // 32
+
+
+def _is_whole(column: Column) -> bool:
+    """Return whether no file in which a column is mapped was cut short, which is made anew then."""
+    try:
+        for scan in column.scans:
+            scan.require_whole()
+    except StorageCorruption:
+        return False
+    return True

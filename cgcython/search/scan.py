@@ -19,7 +19,7 @@ from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
-from cgcython.tensors import ArrayForm
+from cgcython.tensors import ArrayForm, require_whole
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
 METRICS = ("cosine", "dot")
@@ -156,6 +156,12 @@ class Scan(ABC):
 
     def _attributes(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in self.kept}
+
+    def require_whole(self) -> None:
+        """Raise StorageCorruption where a file in which arrays are mapped was cut short since."""
+        for one in vars(self).values():
+            if isinstance(one, np.ndarray):
+                require_whole(one)
 
     # How it scores.
 

@@ -1,5 +1,6 @@
 """Columns in files give the hits of a fresh scan, whatever happened to the store or to them."""
 
+import os
 import shutil
 from uuid import UUID
 
@@ -233,3 +234,19 @@ def test_a_store_and_its_backup_do_not_mind_the_folder(path, memories, tmp_path)
         assert store.verify().records == COUNT
         store.backup(tmp_path / "backup")
     assert hits(tmp_path / "backup", memories.make(3)) == hits(path, memories.make(3))
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize("embedder", FILES)
+def test_a_mapped_column_whose_file_is_cut_short_is_made_anew(
+    path, memories, loads, embedder, approximate
+):
+    query, file = memories.make(5, [embedder]), column_path(path, ModelId.parse(embedder))
+    with FingerprintStore.open(path, read_only=True) as store:
+        expected = store.search(query, COUNT, approximate=approximate)
+        assert loads == []
+        os.truncate(file, 200)
+        assert store.search(query, COUNT, approximate=approximate) == expected
+        assert loads == [embedder]
+        assert store.search(query, COUNT, approximate=approximate) == expected
+        assert loads == [embedder]
