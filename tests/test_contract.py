@@ -117,6 +117,18 @@ def test_nan_is_refused_before_any_byte_is_written(case, level):
         case.codec.encode_batch([case.inputs[0], case.not_finite])
 
 
+def test_masked_values_are_refused_whatever_lies_under_the_mask(case, level):
+    one = case.inputs[0]
+    if isinstance(one, SparseVector):
+        return  # it has no masks: tests/test_records.py
+    masked = np.ma.masked_array(one, np.arange(one.size).reshape(one.shape) == 1)
+    for call in (lambda: case.codec.encode(masked), lambda: case.codec.encode_batch([masked])):
+        with pytest.raises(InvalidInput, match="value 1 masked"):
+            call()
+    plain = np.ma.masked_array(one, mask=False)
+    assert case.codec.encode(plain) == case.codec.encode(one)
+
+
 def test_every_other_number_of_bytes_is_refused(case, level):
     whole = case.codec.encode(case.inputs[0])
     for data in (whole.data[:-1], whole.data + b"\0", b"", whole.data * 2):

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_matrix, as_vector
+from cgcython.arrays import as_matrix, as_vector, unmasked
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
@@ -175,7 +175,7 @@ def hamming_distance(a: BytesLike, b: BytesLike) -> int:
     try:
         return kernels.bits.hamming(a, b)
     except (BufferError, TypeError, ValueError):
-        left, right = as_bytes(a), as_bytes(b)
+        left, right = as_bytes(unmasked(a, "a")), as_bytes(unmasked(b, "b"))
     if len(left) != len(right):
         raise DimensionMismatch(expected=len(left), actual=len(right), what="bytes")
     return kernels.bits.hamming(left, right)

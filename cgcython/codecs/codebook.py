@@ -223,7 +223,7 @@ class PQ8Codebook:
 
     def checked_codes(self, codes: ArrayLike) -> UInt8Array:
         """Return codes [n, M] as they lie in memory for kernels; raises InvalidInput."""
-        found = codes if isinstance(codes, np.ndarray) else as_integers(codes, "codes")
+        found = codes if type(codes) is np.ndarray else as_integers(codes, "codes")
         if found.dtype != np.uint8 or found.shape[1:] != (self.num_subvectors,):
             expected, actual = f"u8 [n, {self.num_subvectors}]", f"{found.dtype} {found.shape}"
             raise InvalidInput(what="codes", expected=expected, actual=actual)

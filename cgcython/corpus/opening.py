@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from cgcython.arrays import unmasked
 from cgcython.base import ModelId, Profile, ProfileName
 from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
@@ -62,9 +63,14 @@ def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = N
 def _opened(one: Input) -> tuple[Spec, Mapping[str, Array]]:
     """Return what an input means, and its arrays."""
     if isinstance(one, Mapping):
-        return Spec(None, Path()), {_name(key): np.asarray(array) for key, array in one.items()}
+        return Spec(None, Path()), {_name(key): _unmasked(array, key) for key, array in one.items()}
     spec = Spec.parse(os.fspath(as_path(one, "input")))
     return spec, open_arrays(spec.path)
+
+
+def _unmasked(given: ArrayLike, key: str | ModelId) -> Array:
+    array: Array = np.asarray(unmasked(given, _name(key)))
+    return array
 
 
 def _name(key: str | ModelId) -> str:

@@ -25,10 +25,17 @@ cdef inline int agree(
     return 0
 
 
+cdef inline bint is_unmasked(object array) noexcept:
+    """Return whether something is an array, and none that masks some of its values."""
+    return np.PyArray_CheckExact(array) or (
+        np.PyArray_Check(array) and not hasattr(array, "mask")
+    )
+
+
 cdef inline const f32 *plain_vector(object values, Py_ssize_t dim) noexcept:
     """Return where a contiguous native float32 array of dim numbers lies, or NULL."""
     if (
-        np.PyArray_Check(values)
+        is_unmasked(values)
         and np.PyArray_NDIM(values) == 1
         and np.PyArray_DIM(values, 0) == dim
         and np.PyArray_TYPE(values) == np.NPY_FLOAT32
@@ -71,7 +78,7 @@ cdef inline const f32 *plain_matrix(
 ) noexcept:
     """Return where a contiguous native float32 matrix lies, and its shape, or NULL."""
     if (
-        np.PyArray_Check(values)
+        is_unmasked(values)
         and np.PyArray_NDIM(values) == 2
         and np.PyArray_TYPE(values) == np.NPY_FLOAT32
         and np.PyArray_ISCARRAY_RO(values)

@@ -5,7 +5,7 @@ from cpython.bytes cimport (
 from libc.string cimport memcpy, memset
 cimport numpy as np
 from cgcython.kernels._door cimport (
-    agree, check_buffers, in_bytes, plain_out, plain_vector, require_apart, vector_out,
+    agree, check_buffers, in_bytes, is_unmasked, plain_out, plain_vector, require_apart, vector_out,
 )
 from cgcython.kernels._finite cimport LARGEST, first_nonfinite
 from cgcython.kernels._heap cimport best_first, rise, sink
@@ -128,7 +128,7 @@ cdef inline bint span(object data, const u8 **start, Py_ssize_t *length) noexcep
     if PyBytes_CheckExact(data):
         start[0], length[0] = <const u8 *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
         return True
-    if np.PyArray_Check(data) and np.PyArray_ISCARRAY_RO(data):
+    if is_unmasked(data) and np.PyArray_ISCARRAY_RO(data):
         if np.PyArray_TYPE(data) == np.NPY_UINT8 and np.PyArray_NDIM(data) == 1:
             start[0], length[0] = <const u8 *>np.PyArray_DATA(data), np.PyArray_DIM(data, 0)
             return True
@@ -137,6 +137,8 @@ cdef inline bint span(object data, const u8 **start, Py_ssize_t *length) noexcep
 
 cdef object hamming_any(object a, object b):
     """Return the distance of two objects of any kind that shows its bytes."""
+    if hasattr(a, "mask") or hasattr(b, "mask"):
+        raise ValueError("a masked array shows the bytes that it masks")
     cdef const u8[::1] left = memoryview(a).cast("B"), right = memoryview(b).cast("B")
     agree("a", left.shape[0], "b", right.shape[0])
     return bits_hamming(&left[0], &right[0], left.shape[0])

@@ -104,3 +104,10 @@ def test_padding_bits_do_not_count(level):
 def test_the_number_of_bits_must_fit_the_bytes(num_bits):
     with pytest.raises(DimensionMismatch, match=f"expected 16 bits, got {num_bits}"):
         binary_similarity(b"ab", b"ab", num_bits)
+
+
+def test_masked_bytes_have_no_distance(level):
+    masked = np.ma.masked_array(np.zeros(4, np.uint8), [0, 1, 0, 0])
+    for pair in ((masked, bytes(4)), (bytes(4), masked)):
+        with pytest.raises(InvalidInput, match="value 1 masked"):
+            hamming_distance(*pair)

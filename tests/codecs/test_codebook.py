@@ -351,3 +351,9 @@ def test_what_is_no_file_of_a_codebooks_size_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "huge"):
         with pytest.raises(CodebookCorrupt, match=path.name):
             PQ8Codebook.load(path)
+
+
+def test_masked_codes_are_no_codes():
+    book = PQ8Codebook(np.arange(8.0 * 256).reshape(8, 256, 1))
+    with pytest.raises(InvalidInput, match=r"codes: .*value 1 masked"):
+        book.decode(np.ma.masked_array(np.zeros((1, 8), np.uint8), [[0, 1, 0, 0, 0, 0, 0, 0]]))

@@ -270,3 +270,10 @@ def test_the_approximation_is_within_five_percent_and_never_above(seed, threshol
     query, document = (rng.standard_normal((n, 6)).astype(F32) + F32(shift) for n in counts)
     exact, found = max_sim(query, document), approximate_max_sim(query, document, threshold)
     assert 0.95 * exact <= found <= exact
+
+
+def test_masked_tokens_are_refused(level):
+    masked = np.ma.masked_array(tokens(3), np.arange(3 * 128).reshape(3, 128) == 1)
+    for pair in ((masked, tokens(3)), (tokens(3), masked)):
+        with pytest.raises(InvalidInput, match="value 1 masked"):
+            max_sim(*pair)

@@ -63,6 +63,8 @@ def unpack_rows(packed, values):
 
 def hamming(a, b):
     """Return the number of bits in which two byte strings of equal length differ."""
+    if hasattr(a, "mask") or hasattr(b, "mask"):
+        raise ValueError("a masked array shows the bytes that it masks")
     a, b = (np.frombuffer(memoryview(x).cast("B"), np.uint8) for x in (a, b))
     agree("a", len(a), "b", len(b))
     return int(np.bitwise_count(a ^ b).sum(dtype=np.int64))

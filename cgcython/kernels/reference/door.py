@@ -85,10 +85,15 @@ def first_nonfinite(values):
     return int(nonfinite.argmax()) if nonfinite.any() else -1
 
 
+def is_unmasked(array):
+    """Return whether something is an array, and none that masks some of its values."""
+    return isinstance(array, np.ndarray) and not isinstance(array, np.ma.MaskedArray)
+
+
 def plain_vector(values, dim):
     """Return whether values is a finite, contiguous, native float32 array of `dim` numbers."""
     return (
-        isinstance(values, np.ndarray)
+        is_unmasked(values)
         and values.dtype == np.float32
         and values.dtype.isnative
         and values.shape == (dim,)

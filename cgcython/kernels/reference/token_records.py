@@ -8,7 +8,7 @@ or 4 or 2 bits of the turned tokens), or f32 vectors.
 import numpy as np
 
 from cgcython.kernels.reference import dense, e4m3, maxsim_integers
-from cgcython.kernels.reference.door import agree, require_apart, writes
+from cgcython.kernels.reference.door import agree, is_unmasked, require_apart, writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32, COMPACT_INT4, COMPACT_INT2 = range(5)
@@ -157,7 +157,7 @@ def _turned(bits):
 
 def _is_matrix(values):
     return (
-        isinstance(values, np.ndarray)
+        is_unmasked(values)
         and values.dtype == np.float32
         and values.dtype.isnative
         and values.ndim == 2
