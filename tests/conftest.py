@@ -5,6 +5,9 @@ import random
 import runpy
 from pathlib import Path
 
+# Before NumPy is imported: more threads than cores wait for each other in loops.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import pytest
 from hypothesis import settings
 
