@@ -1,5 +1,6 @@
 """Ctrl-C is answered at every moment of a command, also where Python forgets exceptions."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,14 @@ from cgcython.cli import INTERRUPTED, interruption, main
 HERE = Path(__file__).parent
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """Hear Ctrl-C: a shell that runs the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Forgetful:
     """Meets Ctrl-C in a `__del__`, whose exceptions reach nobody."""
 
@@ -20,7 +29,7 @@ class Forgetful:
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_in_a_callback_that_forgets_it_is_pressed_again():
+def test_ctrl_c_in_a_callback_that_forgets_it_is_pressed_again(hears_ctrl_c):
     @interruption.never_forgotten()
     def run():
         Forgetful()
