@@ -40,7 +40,8 @@ class Ours:
     """A RecordStore."""
 
     def __init__(self, path, sync):
-        self.store = RecordStore.open(path / "store", durability="sync" if sync else "wal")
+        durability = "sync" if sync else "wal"
+        self.store = RecordStore.open(path / "store", noise_codebooks(), durability=durability)
 
     def write(self, batch):
         self.store.store_quantized(batch)
@@ -228,18 +229,24 @@ def _parser():
     return parser
 
 
-def encoded_records(folder, count):
-    """Return encoded records; those that need a codebook are coded by one of noise."""
-    from cgcython import PQ8Codebook, QuantizationRouter
-    from cgcython.fingerprint import QuantizedFingerprint
+def noise_codebooks():
+    """Return a codebook of noise, always the same, for each embedder that needs one."""
+    from cgcython import PQ8Codebook
 
-    rng, source = np.random.default_rng(0), Realistic(folder)
+    rng = np.random.default_rng(0)
     shapes = {one: one.dimension() for one in map(ModelId.parse, ("E1", "E5", "E7", "E10"))}
-    books = {
+    return {
         one: PQ8Codebook(rng.standard_normal((8, 256, dim // 8), dtype=np.float32))
         for one, dim in shapes.items()
     }
-    router = QuantizationRouter(books)
+
+
+def encoded_records(folder, count):
+    """Return encoded records; those that need a codebook are coded by one of noise."""
+    from cgcython import QuantizationRouter
+    from cgcython.fingerprint import QuantizedFingerprint
+
+    source, router = Realistic(folder), QuantizationRouter(noise_codebooks())
     found = [
         QuantizedFingerprint(one).within(None)
         for one in router.quantize_fingerprints(source.fingerprints(0)[:count], num_threads=2)

@@ -1,5 +1,6 @@
 """What fuzzing once found stays mended; some changes of sound bytes, without atheris."""
 
+import logging
 import random
 from pathlib import Path
 
@@ -16,6 +17,13 @@ SLOW = {
     "corpora": 80,
 }  # the others take 200
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def _logging_again():
+    """Bring back the log, which some readers switch off for the fuzzer."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("path", FINDS, ids=lambda path: f"{path.parent.name}-{path.name[:14]}")
