@@ -10,6 +10,7 @@ from cgcython.search.code_file import BLOCK
 from cgcython.types import Float32Array, Int64Array, UInt8Array
 
 MOST_INSERTED = 128  # the kernel inserts into a sorted list, whose cost grows with k * k
+FIRST_BLOCKS = 1 << 16  # millions of codes: each piece begins without what others found
 GATHERED = 1 << 15  # codes that are copied out of their blocks at once
 
 Found = tuple[Int64Array, Float32Array]  # rows and distances, ascending
@@ -24,7 +25,7 @@ def nearest(table: Float32Array, blocks: UInt8Array, count: int, k: int, num_thr
         ids, distances = one_range(table, blocks[start:stop], rows, k)
         return ids + start * BLOCK, distances
 
-    return _merged(split_rows(found, len(blocks), num_threads), k)
+    return _merged(split_rows(found, len(blocks), num_threads, FIRST_BLOCKS), k)
 
 
 def nearest_among(
