@@ -21,6 +21,9 @@ V2, V3 = ["-march=x86-64-v2"], ["-march=x86-64-v3"]
 LEVELS = {"v2": V2, "v3": V3, "v4": V4, "v4n": V4N, "v4x": V4X}
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
 FLAGS = "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
+# For sanitizers: flags that come last, and the only levels to build.
+FLAGS += os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
+WANTED = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(LEVELS)).split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
 SHARED = f"{KERNELS}/_cyutility"  # one copy of Cython's memoryview code for all modules
 
@@ -56,7 +59,7 @@ def at_level(ext, level):
     compiler_directives=DIRECTIVES,
     shared_utility_qualified_name=SHARED.replace("/", "."),
 )
-levels = LEVELS if platform.machine().lower() in ("x86_64", "amd64") else []
+levels = WANTED if platform.machine().lower() in ("x86_64", "amd64") else []
 modules = [shared, cpu, *(at_level(ext, level) for level in levels for ext in families)]
 for module in modules:
     module.optional = True  # without a compiler, or one that knows a level, the rest installs

@@ -21,6 +21,15 @@ DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
 
 def pytest_addoption(parser):
     parser.addoption("--whole", action="store_true", help="all of what is tried in part otherwise")
+    parser.addoption("--shard", help="I/N: only the I-th of N parts of the tests, dealt at random")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--shard"):
+        this, parts = map(int, config.getoption("--shard").split("/"))
+        dealt = random.Random(parts).sample(range(len(items)), len(items))
+        mine = set(dealt[this::parts])
+        items[:] = [item for place, item in enumerate(items) if place in mine]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from kernel_arrays import (
     U8,
     U16,
     U32,
+    Make,
     blocks,
     documents,
     encoded_rows,
@@ -41,6 +42,7 @@ from kernel_arrays import (
 )
 
 from cgcython import kernels
+from cgcython.kernels import dispatch
 
 CALLS = {
     "e4m3.encode": lambda m, n, d: (m.f32(d), out(U8, d)),
@@ -261,3 +263,14 @@ _each("maxsim_integers.align", [8, 4, 2, 1], lambda bits: lambda m, n, d: (
     *(p := packed_integers(m, n, d)), *integer_codes(m, n, d, bits), m.f32(n),
     out(I64, p[1]), out(F32, p[1]),
 ))  # fmt: skip
+
+
+if __name__ == "__main__":
+    # For LeakSanitizer, which looks at what is left when Python ends.
+    for level in dispatch.available()[1:]:
+        for name, arguments in CALLS.items():
+            family, function = name.split()[0].split(".")
+            kernel = getattr(dispatch.load(family, level), function)
+            for _ in range(3):
+                kernel(*arguments(Make(), 33, 40))
+    print(f"{len(CALLS)} calls on each level")

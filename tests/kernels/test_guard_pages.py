@@ -5,8 +5,6 @@ ends. A result must be the one of the same call in ordinary memory, bit for bit.
 """
 
 import faulthandler
-import random
-import signal
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from kernel_doors import GuardedCalls, in_child, parameters
 from cgcython.kernels import dispatch
 
 SIZES = range(301)
-FEW = 6  # sizes of each call that the default run tries
 # Rows behind the first hundreds or thousands, with which some kernels go another way.
 LARGE = {
     "adc": [(5000, 8), (5003, 21)],
@@ -84,9 +81,9 @@ def as_bytes(value):
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("family", dispatch.FAMILIES)
-def test_some_sizes_stay_within_their_arrays(family, level):
+def test_arrays_of_any_size_are_not_left(family, level, part):
     def shapes_of(name):
-        return both_ways({0, 1, *random.Random(f"{name} {level}").sample(SIZES, FEW)})
+        return [(3, 0), (0, 3), *part(both_ways(SIZES) + STREAMED.get(name, []), 50)]
 
     assert stay_within(family, level, shapes_of) == []
 
@@ -100,20 +97,11 @@ def test_large_arrays_are_not_left_either(family, level):
     assert stay_within(family, level, shapes_of) == []
 
 
-@pytest.mark.whole
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("family", dispatch.FAMILIES)
-def test_all_sizes_stay_within_their_arrays(family, level):
-    def shapes_of(name):
-        return both_ways(SIZES) + STREAMED.get(name, [])
-
-    assert stay_within(family, level, shapes_of) == []
-
-
 def test_a_read_behind_an_array_is_caught():
     def work(report):
         faulthandler.disable()
         array = GuardedCalls().place((np.zeros(100, np.uint8),))[0]
         report(str(np.lib.stride_tricks.as_strided(array, (101,)).sum()))
 
-    assert in_child(work) == [f"died of {-signal.SIGSEGV} []"]
+    # By a signal, or with status 1 where the address sanitizer sees it first.
+    assert in_child(work)[0].startswith("died of ")
