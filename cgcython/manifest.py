@@ -215,24 +215,23 @@ def _place_of_crc(manifest: bytes, model_id: ModelId) -> slice | None:
 def to_text(metadata: Any) -> bytes:
     """Return a user's metadata as JSON, no bytes for none.
 
-    Raises InvalidInput unless it is an object that JSON gives back as it is, of at most
-    MOST_METADATA_BYTES.
+    NumPy's numbers and dates are taken as `strict_json.plain` has them. Raises InvalidInput unless
+    it is then an object that JSON gives back as it is, of at most MOST_METADATA_BYTES.
 
     >>> to_text({"source": "notes.md", "tags": [1, 2]})
     b'{"source":"notes.md","tags":[1,2]}'
     """
     try:
+        given = strict_json.plain(metadata)
         text = json.dumps(
-            metadata, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            given, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()
-        if _parsed(text) != metadata:
+        if _parsed(text) != given:
             raise ValueError("a value or key that JSON gives back as another")
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            what="metadata",
-            expected=f"a JSON object of at most {MOST_METADATA_BYTES} bytes",
-            actual=error,
-        ) from None
+        limit = f"{MOST_METADATA_BYTES} bytes ({MOST_METADATA_BYTES >> 10} KiB)"
+        expected = f"a JSON object of at most {limit}"
+        raise InvalidInput(what="metadata", expected=expected, actual=error) from None
     return text if metadata else b""
 
 

@@ -1,9 +1,12 @@
 """JSON that every reader understands alike: no key twice, no NaN, no depth that a stack decides."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import date, time
 from math import isfinite
 from typing import Any
+
+import numpy as np
 
 MOST_LEVELS = 32  # of lists and objects in each other
 TOO_DEEP = f"objects and lists more than {MOST_LEVELS} deep"
@@ -50,6 +53,30 @@ def to_text(value: object) -> str:
         raise ValueError(TOO_DEEP) from None
     parse(text)
     return text
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: NumPy's numbers as Python's, dates and times as ISO 8601.
+
+    Arrays become lists. Objects and lists are new, their items are taken alike; whatever else is
+    no value of JSON comes back as it is.
+
+    >>> plain({"year": np.int16(2010), "day": date(2010, 5, 1)})
+    {'year': 2010, 'day': '2010-05-01'}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist() if value.dtype.kind in "biufUO" else list(value)
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, np.datetime64) and not np.isnat(value):
+        return str(value)
+    if isinstance(value, (np.bool_, np.number)) and not isinstance(value, np.timedelta64):
+        return value.item()
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ import json
 import struct
 import time
 from contextlib import nullcontext
+from datetime import UTC, date, datetime
 from hashlib import blake2b
+from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
@@ -143,6 +145,40 @@ def circular():
 def test_what_json_does_not_give_back_is_refused(metadata):
     with pytest.raises(InvalidInput, match="metadata: expected a JSON object"):
         to_text(metadata)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (np.int64(7), 7),
+        (np.float32(0.5), 0.5),
+        (np.bool_(True), True),
+        (np.str_("text"), "text"),
+        (np.array([[1, 2]], np.uint8), [[1, 2]]),
+        (np.array(["2024-02-29"], "M8[D]"), ["2024-02-29"]),
+        (date(2024, 2, 29), "2024-02-29"),
+        (datetime(2024, 2, 29, 12, 30, tzinfo=UTC), "2024-02-29T12:30:00+00:00"),
+        (np.datetime64("2024-02-29T12:30:00.123456789"), "2024-02-29T12:30:00.123456789"),
+        (MappingProxyType({"inner": np.uint8(3)}), {"inner": 3}),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_numbers_of_numpy_and_dates_are_kept_as_json_has_them(value, kept):
+    found = MANIFEST.with_info(metadata={"a": value, "b": [value]}).info.metadata
+    assert found == {"a": kept, "b": [kept]}
+
+
+@pytest.mark.parametrize(
+    "value", [np.float32("nan"), np.datetime64("NaT"), np.timedelta64(5, "ns"), np.complex64(1)]
+)
+def test_what_json_has_no_value_for_is_refused(value):
+    with pytest.raises(InvalidInput, match="metadata: expected a JSON object"):
+        to_text({"a": value})
+
+
+def test_the_limit_of_metadata_is_named():
+    with pytest.raises(InvalidInput, match=r"at most 65536 bytes \(64 KiB\), got 70008 bytes"):
+        to_text({"a": "x" * 70_000})
 
 
 def test_the_deepest_and_largest_metadata_are_kept():
