@@ -8,6 +8,7 @@ import importlib
 __version__ = "0.1.0"
 
 _MODULES = {
+    "adapters.sentence_transformers": "quantize_embeddings",
     "base": "Embedder ModelId Profile QuantizationMethod",
     "errors": (
         "BudgetExceeded CodebookCorrupt CodebookMissing DimensionMismatch InvalidInput "
@@ -25,6 +26,7 @@ _MODULES = {
     "codecs.binary": "BinaryCodec",
     "codecs.codebook": "PQ8Codebook",
     "codecs.float8": "Float8Codec",
+    "codecs.jaccard": "jaccard_similarities jaccard_similarity",
     "codecs.pq8": "PQ8Codec",
     "codecs.sparse": "SparseCodec",
     "codecs.training": "CodebookWarning",

@@ -1,5 +1,6 @@
 """The names of the package for type checkers; at run time they are imported when first used."""
 
+from cgcython.adapters.sentence_transformers import quantize_embeddings as quantize_embeddings
 from cgcython.base import Embedder as Embedder
 from cgcython.base import ModelId as ModelId
 from cgcython.base import Profile as Profile
@@ -7,6 +8,8 @@ from cgcython.base import QuantizationMethod as QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec as BinaryCodec
 from cgcython.codecs.codebook import PQ8Codebook as PQ8Codebook
 from cgcython.codecs.float8 import Float8Codec as Float8Codec
+from cgcython.codecs.jaccard import jaccard_similarities as jaccard_similarities
+from cgcython.codecs.jaccard import jaccard_similarity as jaccard_similarity
 from cgcython.codecs.pq8 import PQ8Codec as PQ8Codec
 from cgcython.codecs.sparse import SparseCodec as SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec as TokenPruningCodec

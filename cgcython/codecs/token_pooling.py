@@ -8,11 +8,13 @@ averaging, is as good at half the tokens and clearly worse at a quarter (docs/QU
 import numpy as np
 
 from cgcython import kernels
+from cgcython.arrays import usual_arithmetic
 from cgcython.types import Float32Array, Float64Array, Int64Array, UInt32Array
 
 _LARGEST = np.finfo(np.float32).max
 
 
+@usual_arithmetic
 def pool_tokens(tokens: Float32Array, count: int) -> tuple[Float32Array, UInt32Array]:
     """Return `count` pooled tokens (f32) and the positions (u32) of their representatives.
 

@@ -5,6 +5,7 @@ from typing import Any
 from cgcython.base import ProfileName, QuantizationMethod
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_distance
+from cgcython.codecs.jaccard import jaccard_similarity
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.embedders.codebooks import Codebooks, CodebookSource
 from cgcython.embedders.encoder import Encoder
@@ -36,6 +37,7 @@ class BinaryEncoder(Encoder):
 
     hamming_distance = staticmethod(hamming_distance)
     binary_similarity = staticmethod(binary_similarity)
+    jaccard_similarity = staticmethod(jaccard_similarity)
 
 
 class SparseNativeEncoder(Encoder):
