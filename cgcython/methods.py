@@ -4,6 +4,7 @@ The classes are codecs, which lie in a layer above. Those of this package are im
 first asked for. A package of others names the module that defines its codec as an entry point.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,10 @@ class Declaration(Protocol):
 
     ratio: float
     max_loss: float
+    columns: Mapping[str, Any]  # ArrayForms, by the names of a batch's columns
+    shared: tuple[str, ...]
+    ragged: bool
+    layouts: tuple[Any, ...]  # frames.Layout
 
     def float32_bytes(self, original_dim: int, metadata: Any) -> int:
         """Return the bytes of one embedding as float32 values, pairs or tokens."""

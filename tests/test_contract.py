@@ -120,7 +120,7 @@ def test_nan_is_refused_before_any_byte_is_written(case, level):
 def test_masked_values_are_refused_whatever_lies_under_the_mask(case, level):
     one = case.inputs[0]
     if isinstance(one, SparseVector):
-        return  # it has no masks: tests/test_records.py
+        return  # it has no masks: tests/records/test_embeddings.py
     masked = np.ma.masked_array(one, np.arange(one.size).reshape(one.shape) == 1)
     for call in (lambda: case.codec.encode(masked), lambda: case.codec.encode_batch([masked])):
         with pytest.raises(InvalidInput, match="value 1 masked"):

@@ -15,9 +15,8 @@ import numpy as np
 from cgcython import strict_json
 from cgcython.base import ModelId
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
-from cgcython.codecs.stored import stored_batch
 from cgcython.files import as_path
-from cgcython.records import QuantizedBatch
+from cgcython.records import QuantizedBatch, stored_batch
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath, UInt8Array
 

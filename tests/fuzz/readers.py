@@ -14,6 +14,7 @@ READERS = (
     "payloads",
     "codebook",
     "pq8c",
+    "batch",
     "code_index",
     "token_array",
     "shard",

@@ -1,7 +1,6 @@
-"""The frozen values that travel between layers."""
+"""Single embeddings: sparse vectors, token matrices, and encoded ones."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -172,26 +171,3 @@ class QuantizedEmbedding:
     def compression_ratio(self) -> float:
         """Original bytes for each stored byte."""
         return self.original_bytes / len(self.data) if self.data else 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class QuantizedBatch:
-    """Many encoded embeddings of one embedder as columns, ready to map, scan or store.
-
-    The codec of the method says which columns there are; each has a row per embedding, or else
-    embedding i is the payload `data[offsets[i]:offsets[i + 1]]`. `shared` is what all rows have in
-    common (codebook_id, threshold, layout...).
-    """
-
-    method: QuantizationMethod
-    original_dim: int
-    columns: Mapping[str, Array]
-    shared: Mapping[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return methods.declaration(self.method.value).count_rows(self.columns)
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all columns."""
-        return sum(column.nbytes for column in self.columns.values())

@@ -6,16 +6,16 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
+from cgcython import methods
 from cgcython.base import QuantizationMethod
-from cgcython.codecs.base import Codec, codec_class
-from cgcython.records import QuantizedBatch
+from cgcython.records.batch import QuantizedBatch
 from cgcython.tensors import Malformed, require_arrays
 from cgcython.types import Array
 
 MOST_VALUES = 2**32 - 1  # of an embedding, as a section can say
 
 
-def stored_batch(about: Any, columns: Mapping[str, Array], rows: int) -> QuantizedBatch:
+def stored_batch(about: Any, columns: Mapping[str, Array], rows: Any) -> QuantizedBatch:
     """Return the batch of some rows that a file has, the columns checked but not decoded.
 
     `about` is the object of `method`, `dimension` and `shared`, as JSON holds them. Raises
@@ -26,10 +26,12 @@ def stored_batch(about: Any, columns: Mapping[str, Array], rows: int) -> Quantiz
     dimension, shared = about["dimension"], about["shared"]
     if type(dimension) is not int or not 1 <= dimension <= MOST_VALUES:
         raise Malformed(f"its dimension is {dimension!r:.40}")
+    if type(rows) is not int or rows < 0:
+        raise Malformed(f"it has {rows!r:.40} rows")
     if type(about["method"]) is not str:
         raise Malformed(f"its method is {about['method']!r:.40}")
     method = QuantizationMethod(about["method"])
-    codec = codec_class(method)
+    codec = methods.declaration(method.value)
     if type(shared) is not dict:
         raise Malformed(f"its rows share {shared!r:.40}")
     _require_shared(codec, shared)
@@ -48,7 +50,7 @@ def _axes(dimension: int, shared: Mapping[str, Any], rows: int) -> dict[str, int
     return {**counts, "rows": rows, "ends": rows + 1, "dim": dimension, "bits": -(-dimension // 8)}
 
 
-def _require_shared(codec: type[Codec], shared: Mapping[str, Any]) -> None:
+def _require_shared(codec: methods.Declaration, shared: Mapping[str, Any]) -> None:
     if shared.keys() != set(codec.shared):
         raise Malformed(f"its rows share {', '.join(sorted(shared)) or 'nothing'}")
     kinds = get_type_hints(codec.layouts[0].kind)
