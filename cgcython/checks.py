@@ -90,6 +90,19 @@ def require_progress(progress: Callable[..., object] | None) -> None:
         raise InvalidInput(what="progress", expected="a function", actual=_shown(progress))
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return what a message adds about a word that is not known: the nearest one, if any is near.
+
+    >>> nearest("serch", ["search", "store"])
+    '; did you mean search?'
+    """
+    from difflib import get_close_matches  # only mistakes need it
+
+    spelled = {one.lower(): one for one in known}
+    found = get_close_matches(word.lower(), spelled, n=1)
+    return f"; did you mean {spelled[found[0]]}?" if found else ""
+
+
 def _index(value: object) -> int | None:
     try:
         return index(value)  # type: ignore[arg-type]  # what is no integer raises

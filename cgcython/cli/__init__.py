@@ -15,6 +15,7 @@ from types import ModuleType
 from cgcython import __version__
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
+from cgcython.cli.parser import Parser
 from cgcython.cli.streams import flush_failure, is_of_stdout, say, streams
 from cgcython.errors import QuantizationError, UsageError
 
@@ -49,33 +50,38 @@ exit status: 0 ok, 1 a limit failed, 2 usage, 3 bad data, 4 codebook, 5 store
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one line on stderr."""
     argv = sys.argv[1:] if argv is None else argv
+    args = argparse.Namespace()
     with streams():
         try:
             with warnings.catch_warnings(), never_forgotten():
                 warnings.simplefilter("default")
                 warnings.showwarning = _warn
-                return _printed(_guarded(argv))
+                return _printed(_guarded(argv, args))
         except KeyboardInterrupt:
-            say("cgcython: interrupted; run it again to go on")
+            say(f"cgcython: interrupted; {_going_on(args)}")
             return INTERRUPTED
 
 
-def parser_for(argv: Sequence[str]) -> argparse.ArgumentParser:
+def _going_on(args: argparse.Namespace) -> str:
+    """Return how an interrupted command goes on: with --resume where it has that."""
+    # With `encode --out`, finished shards are skipped as it is.
+    resumes = getattr(args, "resume", True) or args.store is None
+    return "run it again to go on" if resumes else "run it again with --resume to go on"
+
+
+def parser_for(argv: Sequence[str]) -> Parser:
     """Return the parser of the whole command, with the arguments of the command in `argv`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="cgcython",
         description="Quantize, store, search and score the embeddings of memories.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"cgcython {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     words = [word for word in argv if not word.startswith("-")]
     chosen = words[0] if words else None
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
+        command = commands.add_parser(name, help=summary)
         if name == chosen:
             _complete(command, _module(PARTS.get(tuple(words[:2]), name)))
     return parser
@@ -89,22 +95,25 @@ def _module(name: str) -> ModuleType:
         raise UsageError(str(error)) from None
 
 
-def _complete(command: argparse.ArgumentParser, module: ModuleType) -> None:
+def _complete(command: Parser, module: ModuleType) -> None:
     """Give a command the arguments of its module, and its docstring as help."""
     # Under `python -OO` there is no docstring.
-    command.description, _, command.epilog = (module.__doc__ or "").partition("\n\n")
+    command.description, _, command.epilog = (module.__doc__ or "").strip().partition("\n\n")
     module.add_arguments(command)
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(run=module.run)
 
 
-def _guarded(argv: Sequence[str]) -> int:
-    """Run a command; return its exit code, or that of the error that it ends with."""
+def _guarded(argv: Sequence[str], args: argparse.Namespace) -> int:
+    """Run a command; return its exit code, or that of the error that it ends with.
+
+    What `argv` means is kept in `args`.
+    """
     try:
-        args = parser_for(argv).parse_args(argv)
+        parser_for(argv).parse_args(argv, args)
         code: int = args.run(args)
         return code
-    except SystemExit as stop:  # argparse has printed the help or the mistake
+    except SystemExit as stop:  # the parser has printed the help or the mistake
         return stop.code if isinstance(stop.code, int) else OK
     except (QuantizationError, OSError) as error:
         if isinstance(error, OSError) and is_of_stdout(error):

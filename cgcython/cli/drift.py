@@ -78,8 +78,8 @@ def _cells(name: str, facts: Drift) -> list[object]:
         percent(facts.loss),
         f"{percent(low)}..{percent(high)}",
         percent(facts.trained_loss),
-        percent(facts.recall10),
-        percent(facts.trained_recall10),
-        percent(facts.unused_centroids),
+        percent(facts.recall10, 1),
+        percent(facts.trained_recall10, 1),
+        percent(facts.unused_centroids, 1),
         "yes" if facts.drifted else "no",
     ]

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         how = {"folds": args.folds, "seeds": args.seeds, "copies": COPIES}
         print_json({"training": how, "rows": [row.as_dict() for row in rows]})
     else:
-        print_table(HEADERS, [_cells(row) for row in rows])
+        print_table(HEADERS, [_cells(row) for row in rows], keys=3)
     for row in rows:
         for missed in row.missed:
             say(f"{row.method}, {row.bytes_each:.0f} bytes: {missed}")

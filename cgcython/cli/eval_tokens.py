@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"documents": rows[0].documents, "rows": [row.as_dict() for row in rows]})
     else:
-        print_table(HEADERS, [_cells(row) for row in rows])
+        print_table(HEADERS, [_cells(row) for row in rows], keys=2)
     for row in rows:
         for missed in row.missed:
             say(f"{row.tokens} as {row.precision}: {missed}")

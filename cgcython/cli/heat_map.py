@@ -21,16 +21,18 @@ NAME_WIDTH = 16
 def print_heat_map(match: Match) -> None:
     """Print query tokens by the document tokens that they met best, and each one's match."""
     one = match.explanation
-    columns = _columns(one, shutil.get_terminal_size((100, 24)).columns)
+    columns = _columns(one, shutil.get_terminal_size().columns)
     width = max([3, *(len(str(one.positions[column])) for column in columns)])
-    print(f"{match.title} ({len(one.positions)} of {one.original_tokens} tokens kept)")
+    print(match.title)
+    print(f"{len(one.positions)} of {one.original_tokens} tokens kept")
     header = " ".join(f"{one.positions[column]:>{width}}" for column in columns)
     print(f"{'':{NAME_WIDTH + 4}} {header}".rstrip())
     shades = _shades()
     for i, position, similarity in one.matches:
         cells = " ".join(shade(one.cosines[i, column], shades) * width for column in columns)
         name = match.query_name(i)[:NAME_WIDTH]
-        met = f"{position} {match.document_name(position)}".strip() if position >= 0 else "-"
+        met = f"{position} {match.document_name(position):.{NAME_WIDTH - 4}}".strip()
+        met = met if position >= 0 else "-"
         print(f"{i:>3} {name:{NAME_WIDTH}} {cells}  {similarity:.3f} {met}")
     print()
 

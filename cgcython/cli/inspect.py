@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cgcython.cli import options
 from cgcython.cli.failures import OK
-from cgcython.cli.output import print_json, print_table
+from cgcython.cli.output import print_filled, print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.corpus.describing import Description, describe, describe_record
 from cgcython.errors import UsageError
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         return OK
     print(f"{args.path}: {found.kind}")
     for key, value in found.facts.items():
-        print(f"  {key.replace('_', ' ')}: {value}")
+        print_filled(f"{key.replace('_', ' ')}: {value}", indent="  ")
     if found.parts:
         headers = [key for key in found.parts[0] if key != "metadata"]
         rows = [[part.get(key) for key in headers] for part in found.parts]

@@ -187,7 +187,8 @@ def _print(answers: Iterator[Answer], args: argparse.Namespace, queries: Corpus)
         for row, hits, _ in found
         for rank, hit in enumerate(hits, 1)
     ]
-    print_table(["query", "rank", "id", "similarity", *(one.short for one in embedders)], rows)
+    headers = ["query", "rank", "id", "similarity", *(one.short for one in embedders)]
+    print_table(headers, rows, keys=2)
     explained = [match for answer in found for match in answer.matches]
     for match in explained if args.explain else ():
         print_heat_map(match)

@@ -10,9 +10,8 @@ the training with the best codebook so far; pressed again, or before there is on
 
 example:
   cgcython train E1 --input train.npy --models models
-  cgcython train E1 --input train.npy --models models --judged E1=docs.npy \
-      --queries E1=queries.npy --qrels qrels.npy
-  cgcython train Code --input E7=code.npz:vectors --models models --bytes 32 --force
+  cgcython train E1 --input a.npy --models models --judged E1=b.npy --queries E1=q.npy --qrels r.npy
+  cgcython train Code --input E7=code.npz:vectors --models models --profile mine.toml
 """
 
 import argparse
@@ -24,7 +23,7 @@ from cgcython.base import Profile
 from cgcython.cli import options, plots
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
-from cgcython.cli.output import print_json, print_table
+from cgcython.cli.output import print_filled, print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
@@ -178,7 +177,7 @@ def _report(
         print_table(HEADERS, [_cells(trial, codebook) for trial in trials])
     few = facts["samples"] < facts["samples_given"]
     drawn = f" (drawn from {facts['samples_given']})" if few else ""
-    print(
+    print_filled(
         f"{args.embedder.short}: {codebook.num_subvectors} bytes per embedding "
         f"({4 * codebook.embedding_dim} as float32), loss {loss:.2%} on "
         f"{facts['held_out_samples']} held out of {facts['samples']}{drawn}; wrote {path}"

@@ -67,9 +67,9 @@ def test_the_heat_map_has_a_line_per_query_token(search, work):
     lines = search("-k", 2, "--explain", "--explain-hits", 1).out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("query 0, hit 1: "))
     assert str(uuid.UUID(bytes=row_id(4))) in lines[start]
-    assert "tokens kept" in lines[start]
+    assert lines[start + 1].endswith(" tokens kept")
     count = len(corpus(work)[2])
-    rows = lines[start + 2 : start + 2 + count]
+    rows = lines[start + 3 : start + 3 + count]
     assert [int(line.split()[0]) for line in rows] == list(range(count))
     assert any("█" in line for line in rows)
     assert sum(line.startswith("query ") and "hit" in line for line in lines) == 2

@@ -71,6 +71,25 @@ def test_ctrl_c_while_a_command_is_imported_is_answered(monkeypatch, capsys):
     assert capsys.readouterr().err == "cgcython: interrupted; run it again to go on\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("--store", "s"), "run it again with --resume to go on"),
+        (("--store", "s", "--resume"), "run it again to go on"),
+        (("--out", "s"), "run it again to go on"),
+    ],
+)
+def test_an_interrupted_command_names_resume_where_it_needs_that(
+    monkeypatch, capsys, words, remedy
+):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cgcython.cli.encode._writer", interrupted)
+    assert main(["encode", "E8=docs.npy", *words]) == INTERRUPTED
+    assert capsys.readouterr().err == f"cgcython: interrupted; {remedy}\n"
+
+
 @pytest.mark.parametrize("place", [("--out", "shards"), ("--store", "store")])
 def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path, place):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((40, 8)))

@@ -1,6 +1,7 @@
 """The command as a whole: help, exit codes, one line per error."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -48,8 +49,24 @@ def test_version(cli):
 def test_wrong_usage_exits_with_two_and_says_how(cli, words):
     result = cli(*words)
     assert result.code == 2
-    assert "usage: cgcython" in result.err
     assert result.out == ""
+    assert result.err.count("\n") == 1
+    assert re.search(r"^cgcython.*: error: .*; see cgcython.* --help$", result.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("serch", "search"),
+        ("store stast", "stats"),
+        ("search q.npz --stroe memories", "--store"),
+        ("search q.npz --store memories --metric cosin", "cosine"),
+    ],
+)
+def test_a_mistake_names_the_nearest_spelling(cli, words, meant):
+    result = cli(*words.split())
+    assert result.code == 2
+    assert f"; did you mean {meant}?" in result.err
 
 
 def test_help_needs_no_numpy():
