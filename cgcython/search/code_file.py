@@ -1,59 +1,87 @@
-"""A CodeIndex in one safetensors file, mapped into memory; nothing in it is believed unchecked."""
+"""A CodeIndex in one safetensors file, mapped into memory; nothing in it is believed unchecked.
 
-from typing import NamedTuple
+Version 1 holds product-quantization codes searched by squared distance, version 2 all others.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from cgcython import strict_json
-from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.errors import CodebookMissing
-from cgcython.files import as_path
-from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
-from cgcython.types import Array, Int64Array, StrPath, UInt8Array
+from cgcython.base import QuantizationMethod
+from cgcython.errors import UnsupportedVersion
+from cgcython.tensors import ArrayForm, FileKind, Malformed
+from cgcython.types import Array, Int64Array, StrPath
 
 KIND = FileKind("cgcython-codes", "1", ("about",))
+KIND_2 = KIND._replace(version="2")
 BLOCK = 64  # codes side by side, as kernels.adc.topk_blocks reads them
 MOST_ROWS = 2**63 - 1
+IDS = ArrayForm("I64", ("rows",), optional=True)
 
 
 class Content(NamedTuple):
     """The arrays of an index; `ids` is None where rows count from 0."""
 
-    blocks: UInt8Array  # [ceil(num_rows / BLOCK), M, BLOCK]
+    arrays: Mapping[str, Array]  # as the codec's CodeSpace has them
     ids: Int64Array | None  # [num_rows]
     num_rows: int
 
 
-def save(path: StrPath, content: Content, codebook_id: int) -> None:
+class About(NamedTuple):
+    """What a file says of its codes."""
+
+    num_rows: int
+    method: QuantizationMethod
+    metric: str
+    shared: Mapping[str, Any]  # of version 1 only the codebook_id
+    dimension: int | None  # version 1 does not say it
+
+
+def save(path: StrPath, content: Content, about: About) -> None:
     """Write an index, whole or not at all."""
-    arrays: dict[str, Array] = {"blocks": content.blocks}
+    arrays = dict(content.arrays)
     if content.ids is not None:
         arrays["ids"] = content.ids
-    about = strict_json.to_text({"count": content.num_rows, "codebook_id": codebook_id})
-    KIND.write(path, arrays, {"about": about})
+    facts: dict[str, Any] = {"count": about.num_rows}
+    is_first = (about.method, about.metric) == (QuantizationMethod.PQ8, "l2")
+    if is_first:
+        facts["codebook_id"] = about.shared["codebook_id"]
+    else:
+        facts |= {"method": about.method.value, "metric": about.metric}
+        facts |= {"dimension": about.dimension, "shared": dict(about.shared)}
+    kind = KIND if is_first else KIND_2
+    kind.write(path, arrays, {"about": strict_json.to_text(facts)})
 
 
-def load(path: StrPath, codebook: PQ8Codebook, verify: bool) -> Content:
-    """Return the Content of a file, its arrays mapped, if the codebook made its codes.
+def read(path: StrPath, verify: bool) -> tuple[Mapping[str, Array], About]:
+    """Return the arrays of a file, mapped and unchecked, and what it says of them.
 
-    Raises StorageCorruption, UnsupportedVersion, CodebookMissing, FileUnavailable or InvalidInput.
+    Raises Malformed, UnsupportedVersion or OSError.
     """
-    path = as_path(path)
-    with told_as_damage(path):
-        arrays, texts = KIND.read(path, verified=None if verify else ())
-        about = strict_json.parse_object(texts["about"])
-        count = _number(about, "count", MOST_ROWS)
-        codebook_id = _number(about, "codebook_id", 2**32 - 1)
-        if codebook_id != codebook.codebook_id:
-            raise CodebookMissing(codebook_id=codebook_id)
-        forms = {
-            "blocks": ArrayForm("U8", ("blocks", codebook.num_subvectors, BLOCK)),
-            "ids": ArrayForm("I64", ("rows",), optional=True),
-        }
-        axes = {"blocks": -(-count // BLOCK), "rows": count}
-        found = require_arrays(arrays, forms, axes)
-    return Content(found["blocks"], found.get("ids"), count)
+    verified = None if verify else ()
+    try:
+        arrays, texts = KIND.read(path, verified)
+    except UnsupportedVersion:
+        arrays, texts = KIND_2.read(path, verified)
+        return arrays, _about(strict_json.parse_object(texts["about"]))
+    about = strict_json.parse_object(texts["about"])
+    shared = {"codebook_id": _number(about, "codebook_id", 2**32 - 1)}
+    count = _number(about, "count", MOST_ROWS)
+    return arrays, About(count, QuantizationMethod.PQ8, "l2", shared, None)
 
 
-def _number(about: dict[str, object], name: str, most: int) -> int:
+def _about(about: Mapping[str, Any]) -> About:
+    method, metric, shared = about["method"], about["metric"], about["shared"]
+    if type(method) is not str or type(metric) is not str or type(shared) is not dict:
+        raise Malformed("it does not say method, metric and shared")
+    if "codebook_id" in shared:
+        _number(shared, "codebook_id", 2**32 - 1)
+    dimension = _number(about, "dimension", 2**32 - 1)
+    count = _number(about, "count", MOST_ROWS)
+    return About(count, QuantizationMethod(method), metric, shared, dimension)
+
+
+def _number(about: Mapping[str, Any], name: str, most: int) -> int:
     found = about.get(name)
     if type(found) is not int or not 0 <= found <= most:
         raise Malformed(f"its {name} is {found!r:.40}")

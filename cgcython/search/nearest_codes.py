@@ -1,11 +1,12 @@
 """The nearest of many codes by tables of distances, exactly, whatever number is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
 from cgcython import kernels
-from cgcython.parallel import split_rows
+from cgcython.parallel import require_threads, split_rows
 from cgcython.search.code_file import BLOCK
 from cgcython.types import Float32Array, Int64Array, UInt8Array
 
@@ -13,7 +14,7 @@ MOST_INSERTED = 128  # the kernel inserts into a sorted list, whose cost grows w
 FIRST_BLOCKS = 1 << 16  # millions of codes: each piece begins without what others found
 GATHERED = 1 << 15  # codes that are copied out of their blocks at once
 
-Found = tuple[Int64Array, Float32Array]  # rows and distances, ascending
+Found: TypeAlias = tuple[Int64Array, Float32Array]  # rows or ids, and distances, ascending
 
 
 def nearest(table: Float32Array, blocks: UInt8Array, count: int, k: int, num_threads: int) -> Found:
@@ -25,7 +26,7 @@ def nearest(table: Float32Array, blocks: UInt8Array, count: int, k: int, num_thr
         ids, distances = one_range(table, blocks[start:stop], rows, k)
         return ids + start * BLOCK, distances
 
-    return _merged(split_rows(found, len(blocks), num_threads, FIRST_BLOCKS), k)
+    return merged(split_rows(found, len(blocks), num_threads, FIRST_BLOCKS), k)
 
 
 def nearest_among(
@@ -39,7 +40,7 @@ def nearest_among(
             selection.add(some, distances_of(table, codes_of(blocks, some)))
         return selection.found()
 
-    return _merged(split_rows(found, len(rows), num_threads), k)
+    return merged(split_rows(found, len(rows), num_threads), k)
 
 
 def codes_of(blocks: UInt8Array, rows: Int64Array) -> UInt8Array:
@@ -78,7 +79,7 @@ class Selection:
         """Return the rows and their distances, ascending."""
         if self._held > self._k:
             self._shrink()
-        return _merged([(np.concatenate(self._rows), np.concatenate(self._distances))], self._k)
+        return merged([(np.concatenate(self._rows), np.concatenate(self._distances))], self._k)
 
     def _shrink(self) -> None:
         rows, distances = np.concatenate(self._rows), np.concatenate(self._distances)
@@ -115,8 +116,27 @@ def _unblocked(blocks: UInt8Array, rows: int) -> Iterator[tuple[int, UInt8Array]
         yield first * BLOCK, codes[: rows - first * BLOCK]
 
 
-def _merged(found: list[Found], k: int) -> Found:
+def merged(found: list[Found], k: int) -> Found:
     """Return the k nearest of parts whose rows follow each other."""
     rows, distances = (np.concatenate(column) for column in zip(*found))
     order = np.argsort(distances, kind="stable")[:k]
     return rows[order], distances[order]
+
+
+def search_all(
+    search: Callable[[Float32Array, int], Found], queries: Float32Array, k: int, num_threads: int
+) -> Found:
+    """Return the results of queries as matrices; where they are many, each is one thread's."""
+    if len(queries) < require_threads(num_threads):
+        found = [search(query, num_threads) for query in queries]
+    else:
+        done = split_rows(
+            lambda start, stop: [search(query, 1) for query in queries[start:stop]],
+            len(queries),
+            num_threads,
+            first=1,
+        )
+        found = [one for some in done for one in some]
+    if not found:
+        return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+    return np.array([ids for ids, _ in found]), np.array([distances for _, distances in found])

@@ -4,24 +4,35 @@ import numpy as np
 from fuzz.mutations import change_tensors
 from fuzz.world import as_file, codebook, file_of, rng
 
-from cgcython import CodeIndex, QuantizationError
+from cgcython import BinaryCodec, CodeIndex, Float8Codec, InvalidInput, QuantizationError
 
 mutate = change_tensors
+CODECS = Float8Codec(16), BinaryCodec(16, 0.5)
 
 
 def seeds():
     codes = rng().integers(0, 256, (70, 8)).astype(np.uint8)
     plain = CodeIndex(codebook(), codes)
     named = CodeIndex(codebook(), codes[:5], ids=[9, 2, 7, -1, 2**62])
-    return [file_of(one.save, "codes.safetensors") for one in (plain, named)]
+    rows = rng().standard_normal((70, 16))
+    others = [CodeIndex(codec, codec.encode_batch(rows)) for codec in CODECS]
+    indexes = [plain, named, CodeIndex(codebook(), codes, metric="cosine"), *others]
+    return [file_of(one.save, "codes.safetensors") for one in indexes]
 
 
 def fuzz_one(data):
     with as_file(data, "codes.safetensors") as path:
         for verify in (True, False):
             try:
-                index = CodeIndex.load(path, codebook(), verify=verify)
-                ids, distances = index.search(np.ones(16, np.float32), k=3)
+                index = _loaded(path, verify)
+                ids, distances = index.search(np.ones(index.codec.dim, np.float32), k=3)
             except QuantizationError:
                 continue
             assert len(ids) == len(distances) == min(3, len(index))
+
+
+def _loaded(path, verify):
+    try:
+        return CodeIndex.load(path, codebook(), verify=verify)
+    except InvalidInput:  # the codes of another method, which need no codebook
+        return CodeIndex.load(path, verify=verify)

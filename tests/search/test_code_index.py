@@ -17,7 +17,7 @@ from cgcython import (
     StorageCorruption,
 )
 from cgcython.errors import UnsupportedVersion
-from cgcython.search import code_file, nearest_codes
+from cgcython.search import code_file, code_loading, nearest_codes
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
 DIM, K = 32, 10
@@ -80,7 +80,7 @@ def test_adding_in_parts_is_adding_at_once(book, index, chunks):
     for size in chunks:
         grown.add(book.encode(ROWS[start : start + size]))
         start += size
-    assert np.array_equal(grown.blocks, index.blocks)
+    assert np.array_equal(grown.arrays["blocks"], index.arrays["blocks"])
     assert np.array_equal(grown.codes(np.arange(6000)), book.encode(ROWS))
 
 
@@ -142,7 +142,7 @@ def test_a_symmetric_shortlist_is_ordered_by_asymmetric_distances(index):
 
 
 def test_an_index_keeps_the_bytes_of_its_codes_and_no_more(book, index):
-    assert index.blocks.nbytes == -(-len(ROWS) // 64) * 64 * book.num_subvectors
+    assert index.arrays["blocks"].nbytes == -(-len(ROWS) // 64) * 64 * book.num_subvectors
 
 
 def test_an_empty_index_finds_nothing(book):
@@ -317,8 +317,8 @@ def saved(request, book, tmp_path):
 def test_a_saved_index_is_mapped_and_finds_the_same(book, saved, verify):
     index, path = saved
     loaded = CodeIndex.load(path, book, verify=verify)
-    assert not loaded.blocks.flags.owndata
-    assert not loaded.blocks.flags.writeable
+    assert not loaded.arrays["blocks"].flags.owndata
+    assert not loaded.arrays["blocks"].flags.writeable
     for again, first in zip(loaded.search(QUERIES, K), index.search(QUERIES, K)):
         assert np.array_equal(again, first)
         assert type(again) is np.ndarray
@@ -347,7 +347,9 @@ def test_a_flipped_byte_and_a_cut_anywhere_are_told(book, saved, part):
             found = CodeIndex.load(path, book, verify=True)
         except (StorageCorruption, CodebookMissing):
             continue
-        assert np.array_equal(found.blocks, index.blocks)  # a space in the header's padding
+        assert np.array_equal(
+            found.arrays["blocks"], index.arrays["blocks"]
+        )  # a space in the header's padding
     path.write_bytes(whole[:-1])
     with pytest.raises(StorageCorruption):
         CodeIndex.load(path, book)
@@ -355,11 +357,11 @@ def test_a_flipped_byte_and_a_cut_anywhere_are_told(book, saved, part):
 
 def test_another_version_and_shape_are_refused(book, saved, monkeypatch):
     index, path = saved
-    monkeypatch.setattr(code_file, "KIND", code_file.KIND._replace(version="2"))
+    monkeypatch.setattr(code_file, "KIND", code_file.KIND._replace(version="3"))
     index.save(path)
     monkeypatch.undo()
-    with pytest.raises(UnsupportedVersion, match="version 2, this release reads 1"):
+    with pytest.raises(UnsupportedVersion, match="version 3, this release reads 2"):
         CodeIndex.load(path, book)
-    code_file.save(path, code_file.Content(index.blocks, None, 1000), book.codebook_id)
+    code_loading.save(path, index._space, index._content._replace(num_rows=1000, ids=None))
     with pytest.raises(StorageCorruption, match=r"blocks is U8 \[2, 8, 64\], .* \[blocks = 16"):
         CodeIndex.load(path, book)
