@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.checksums import RESIDUE, SIZE, crc32, ends_in_own_checksum, with_checksum
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 from cgcython.types import BytesLike
@@ -45,14 +45,14 @@ class RecordInfo(NamedTuple):
 class Manifest(NamedTuple):
     """`{ModelId: checksum of its section}`, times as in RecordInfo, and the metadata as JSON."""
 
-    checksums: Mapping[ModelId, int]
+    checksums: Mapping[EmbedderId, int]
     created: int | None = None
     updated: int | None = None
     text: bytes = b""
     version: int = VERSION
 
     @classmethod
-    def now(cls, checksums: Mapping[ModelId, int]) -> "Manifest":
+    def now(cls, checksums: Mapping[EmbedderId, int]) -> "Manifest":
         """Return the manifest of sections that are written now.
 
         >>> Manifest.now({ModelId.HDC: 7}).info.content_hash.hex()
@@ -61,10 +61,10 @@ class Manifest(NamedTuple):
         moment = time.time_ns() // 1000
         return cls(checksums, moment, moment)
 
-    def replaced(self, sections: Mapping[ModelId, bytes | None]) -> "Manifest":
+    def replaced(self, sections: Mapping[EmbedderId, bytes | None]) -> "Manifest":
         """Return the manifest after writing some sections, and without those that are None."""
         changed = {key: one if one is None else section_crc(one) for key, one in sections.items()}
-        found: dict[ModelId, int | None] = {**self.checksums, **changed}
+        found: dict[EmbedderId, int | None] = {**self.checksums, **changed}
         kept = {key: crc for key, crc in sorted(found.items()) if crc is not None}
         return Manifest(kept, self.created, time.time_ns() // 1000, self.text)
 
@@ -166,7 +166,7 @@ def section_crc(section: BytesLike) -> int:
     return int.from_bytes(section[-SIZE:], "little")
 
 
-def listed_crc(manifest: bytes, model_id: ModelId) -> bytes | None:
+def listed_crc(manifest: bytes, model_id: EmbedderId) -> bytes | None:
     """Return the last four bytes of the section of an embedder that a whole manifest lists.
 
     None where it lists none, or is no manifest. Nothing else of it is read.
@@ -178,7 +178,7 @@ def listed_crc(manifest: bytes, model_id: ModelId) -> bytes | None:
     return None if place is None else manifest[place]
 
 
-def listed_crcs(manifests: Sequence[bytes], model_id: ModelId) -> bytes | None:
+def listed_crcs(manifests: Sequence[bytes], model_id: EmbedderId) -> bytes | None:
     """Return what `listed_crc` does of one or more manifests, one after the other.
 
     None where they are not whole, or do not all list the same embedders.
@@ -201,7 +201,7 @@ def _entries(manifest: bytes) -> slice:
     return slice(start, start + manifest[5] * _ENTRY.size, _ENTRY.size)
 
 
-def _place_of_crc(manifest: bytes, model_id: ModelId) -> slice | None:
+def _place_of_crc(manifest: bytes, model_id: EmbedderId) -> slice | None:
     if not manifest.startswith(MAGIC):
         return None
     entries = _entries(manifest)
@@ -271,7 +271,7 @@ def _first(data: BytesLike, where: str) -> tuple[int, int, int]:
     return version, count, flags
 
 
-def _checksums(data: BytesLike, where: str) -> dict[ModelId, int]:
+def _checksums(data: BytesLike, where: str) -> dict[EmbedderId, int]:
     entries = list(_ENTRY.iter_unpack(data))
     numbers = [number for number, _ in entries]
     if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):

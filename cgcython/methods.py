@@ -4,10 +4,10 @@ The classes are codecs, which lie in a layer above. Those of this package are im
 first asked for. A package of others names the module that defines its codec as an entry point.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from cgcython.errors import InvalidInput
 
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 GROUP = "cgcython.methods"  # of entry points: the name is the method's, the value its module
 _OWN = "cgcython.codecs.all"  # importing it declares the methods of this package
+
+
+class RowSetting(NamedTuple):
+    """A setting that a profile's row may have: its name, and `check(value, what)`.
+
+    The check returns the value to keep, which TOML can hold, or raises InvalidInput.
+    """
+
+    name: str
+    check: Callable[[Any, str], Any]
 
 
 class Declaration(Protocol):
@@ -27,6 +37,7 @@ class Declaration(Protocol):
     shared: tuple[str, ...]
     ragged: bool
     layouts: tuple[Any, ...]  # frames.Layout
+    row_settings: Mapping[str, RowSetting]  # by each spelling
 
     def float32_bytes(self, original_dim: int, metadata: Any) -> int:
         """Return the bytes of one embedding as float32 values, pairs or tokens."""

@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
-from cgcython.base import EmbedderName, ModelId, Profile, ProfileName, QuantizationMethod
+from cgcython.base import (
+    EmbedderId,
+    EmbedderName,
+    ModelId,
+    Profile,
+    ProfileName,
+    QuantizationMethod,
+)
 from cgcython.checks import (
     NO_KEY,
     iterated,
@@ -107,8 +114,8 @@ class QuantizationRouter:
             self._decoded[method] += count
 
     def quantize_fingerprint(
-        self, fingerprint: Mapping[ModelId, Any], step: int = 0
-    ) -> dict[ModelId, QuantizedEmbedding]:
+        self, fingerprint: Mapping[EmbedderId, Any], step: int = 0
+    ) -> dict[EmbedderId, QuantizedEmbedding]:
         """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts.
 
         They are those of a step of LADDER, 0 being the finest.
@@ -120,7 +127,9 @@ class QuantizationRouter:
             for model_id, embedding in embeddings
         }
 
-    def steps_within(self, fingerprint: Mapping[ModelId, Any], budget_bytes: int | None) -> range:
+    def steps_within(
+        self, fingerprint: Mapping[EmbedderId, Any], budget_bytes: int | None
+    ) -> range:
         """Return the range of the steps of LADDER from the finest that fits a budget on.
 
         The budget is that of all sections. The first step may miss it, with weights that f16 cannot
@@ -135,7 +144,7 @@ class QuantizationRouter:
                 return steps[step:]
         return steps[-1:]
 
-    def _fits(self, fingerprint: Mapping[ModelId, Any], step: int, budget_bytes: int) -> bool:
+    def _fits(self, fingerprint: Mapping[EmbedderId, Any], step: int, budget_bytes: int) -> bool:
         routes, make = self._compact[step], self._compact_route
         try:
             return budget_bytes >= sum(
@@ -146,18 +155,18 @@ class QuantizationRouter:
             return True  # encoding says what is wrong
 
     def dequantize_fingerprint(
-        self, quantized: Mapping[ModelId, QuantizedEmbedding]
-    ) -> dict[ModelId, Any]:
+        self, quantized: Mapping[EmbedderId, QuantizedEmbedding]
+    ) -> dict[EmbedderId, Any]:
         """Return `{ModelId: embedding}` of a mapping of quantized embeddings."""
         sections = require_mapping(quantized, "quantized").items()
         return {model_id: self.dequantize(one) for model_id, one in sections}
 
     def quantize_fingerprints(
         self,
-        fingerprints: Sequence[Mapping[ModelId, Any]],
+        fingerprints: Sequence[Mapping[EmbedderId, Any]],
         num_threads: int = 1,
         steps: Sequence[int] | None = None,
-    ) -> list[dict[ModelId, QuantizedEmbedding]]:
+    ) -> list[dict[EmbedderId, QuantizedEmbedding]]:
         """Return a list as `quantize_fingerprint` does for each, encoding embedder by embedder.
 
         `steps` has the step of LADDER of each.
@@ -185,8 +194,8 @@ class QuantizationRouter:
         return quantized
 
     def dequantize_fingerprints(
-        self, quantized: Iterable[Mapping[ModelId, QuantizedEmbedding]]
-    ) -> list[dict[ModelId, Any]]:
+        self, quantized: Iterable[Mapping[EmbedderId, QuantizedEmbedding]]
+    ) -> list[dict[EmbedderId, Any]]:
         """Return a list as `dequantize_fingerprint` does for each."""
         return [self.dequantize_fingerprint(one) for one in iterated(quantized, "quantized")]
 

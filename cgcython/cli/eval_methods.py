@@ -13,7 +13,7 @@ example:
 
 import argparse
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.cli import options, plots
 from cgcython.cli.cells import change_cells, loss_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
@@ -129,7 +129,7 @@ def _compared(args: argparse.Namespace) -> list[MethodRow]:
         return list(found)
 
 
-def _only(corpus: Corpus, specs: list[str]) -> tuple[ModelId, CorpusColumn]:
+def _only(corpus: Corpus, specs: list[str]) -> tuple[EmbedderId, CorpusColumn]:
     """Return the one embedder of a corpus and its column."""
     found = [(one, column) for one, column in corpus.items() if len(column.embeddings)]
     if len(found) != 1 or len(corpus) != 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.cli import options, plots
 from cgcython.cli.text_files import read_lines
 from cgcython.corpus.columns import Embedding
@@ -77,7 +77,7 @@ class Explainer:
         self._document_names = read_names(args.document_tokens)
 
     def explain(
-        self, row: int, query: Mapping[ModelId, Embedding], hits: Sequence[Hit]
+        self, row: int, query: Mapping[EmbedderId, Embedding], hits: Sequence[Hit]
     ) -> list[Match]:
         """Return the Match of each of the best hits that has tokens."""
         tokens = query.get(ModelId.LATE_INTERACTION)

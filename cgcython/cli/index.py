@@ -13,7 +13,7 @@ example:
 import argparse
 from collections.abc import Collection
 
-from cgcython.base import Embedder, ModelId, Profile
+from cgcython.base import Embedder, EmbedderId, Profile
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
@@ -54,7 +54,7 @@ def _is_dense(row: Embedder) -> bool:
     return codec_class(row.method).inputs is InputKind.DENSE
 
 
-def _wanted(profile: Profile, embedders: Collection[ModelId] | None) -> Collection[ModelId]:
+def _wanted(profile: Profile, embedders: Collection[EmbedderId] | None) -> Collection[EmbedderId]:
     """Return the embedders that were named, or else those whose columns are small."""
     if embedders is None:
         return [one for one, row in profile.items() if _is_dense(row)]

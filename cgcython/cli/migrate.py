@@ -22,7 +22,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.cli import options
 from cgcython.cli.cells import loss_cells
 from cgcython.cli.failures import BAD_DATA, OK
@@ -92,7 +92,7 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _family(text: str) -> tuple[ModelId, str]:
+def _family(text: str) -> tuple[EmbedderId, str]:
     name, equals, family = text.partition("=")
     if not equals or not family:
         raise argparse.ArgumentTypeError(f"expected E1=NAME, got {text!r}")
@@ -103,7 +103,7 @@ class Outcome(NamedTuple):
     """What a migration did: losses by embedder with their number, and where the old data are."""
 
     report: MigrationReport
-    losses: dict[ModelId, tuple[Loss, int]]
+    losses: dict[EmbedderId, tuple[Loss, int]]
     ignored: list[str]
     seconds: float
     legacy: Path | None = None
@@ -165,7 +165,7 @@ def _run_migration(
     source: LegacySource,
     router: QuantizationRouter,
     store: RecordStore | None,
-) -> tuple[MigrationReport, dict[ModelId, tuple[Loss, int]]]:
+) -> tuple[MigrationReport, dict[EmbedderId, tuple[Loss, int]]]:
     """Migrate an opened source; return the report, and the losses with their number."""
     losses = LossSamples(router, args.loss_every)
     with progress(len(source), "memory", "migrate") as bar:
@@ -200,7 +200,7 @@ def _require_codebooks(
         Codebooks(args.models, profile).require(lacking)
 
 
-def _train(args: argparse.Namespace, source: LegacySource, model_id: ModelId) -> None:
+def _train(args: argparse.Namespace, source: LegacySource, model_id: EmbedderId) -> None:
     with progress(None, "step", f"train {model_id.short}") as bar:
         codebook = train_codebook(source, model_id, args.threads, bar.at_loss)
     path = codebook_path(args.models, model_id.title)

@@ -4,12 +4,12 @@ import argparse
 import os
 from typing import Any
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, ModelId, Profile
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 
 
-def embedder(text: str) -> ModelId:
+def embedder(text: str) -> EmbedderId:
     """Return the embedder of an argument, for argparse."""
     try:
         return ModelId.parse(text)
@@ -17,7 +17,7 @@ def embedder(text: str) -> ModelId:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def embedders(text: str) -> list[ModelId]:
+def embedders(text: str) -> list[EmbedderId]:
     """Return the embedders of `E1,E6`, for argparse.
 
     >>> [one.name for one in embedders("E1,sparse")]
@@ -26,7 +26,7 @@ def embedders(text: str) -> list[ModelId]:
     return [embedder(name) for name in text.split(",")]
 
 
-def weights(text: str) -> dict[ModelId, float]:
+def weights(text: str) -> dict[EmbedderId, float]:
     """Return `{embedder: weight}` of `E1=2,E6=0.5`, for argparse."""
     try:
         pairs = [part.split("=") for part in text.split(",")]

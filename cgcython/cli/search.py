@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.cli import options
 from cgcython.cli.explain import Explainer, Match
 from cgcython.cli.explain import add_arguments as add_explain
@@ -195,12 +195,12 @@ def _print(answers: Iterator[Answer], args: argparse.Namespace, queries: Corpus)
     return explained
 
 
-def _columns(args: argparse.Namespace, queries: Corpus) -> list[ModelId]:
+def _columns(args: argparse.Namespace, queries: Corpus) -> list[EmbedderId]:
     """Return the embedders that have a column of scores."""
     shown = list(args.embedders or queries)
     return shown + [args.rerank] * (args.rerank is not None and args.rerank not in shown)
 
 
-def _scores(hit: Hit, embedders: Sequence[ModelId]) -> list[str | None]:
+def _scores(hit: Hit, embedders: Sequence[EmbedderId]) -> list[str | None]:
     scores = (hit.scores.get(one) for one in embedders)
     return [None if score is None else f"{score:.4f}" for score in scores]

@@ -55,6 +55,7 @@ class Codec(ABC):
     `needs_codebook`: whether its codes need a trained PQ8Codebook, whose id is `codebook_id` in the
     metadata and in what a batch shares; `untrained_bytes` of an embedding are expected before.
     `settings`: the arguments of its constructor, besides the dimension, that a caller may choose.
+    `row_settings`: what a profile's row may say besides, by each spelling of its name.
     """
 
     method: ClassVar[QuantizationMethod]
@@ -68,6 +69,7 @@ class Codec(ABC):
     needs_codebook: ClassVar[bool] = False
     untrained_bytes: ClassVar[int] = 0
     settings: ClassVar[tuple[str, ...]] = ()
+    row_settings: ClassVar[Mapping[str, methods.RowSetting]] = {}
 
     if TYPE_CHECKING:
 

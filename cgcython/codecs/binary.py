@@ -25,6 +25,7 @@ from cgcython.codecs.checks import (
     require_rows,
     shared_float,
 )
+from cgcython.codecs.row_settings import THRESHOLD
 from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.frames import Layout
@@ -65,6 +66,7 @@ class BinaryCodec(Codec):
     shared = ("threshold",)
     ratio, max_loss = 32.0, 0.10
     settings = ("threshold",)
+    row_settings = THRESHOLD
 
     def __post_init__(self) -> None:
         threshold = _finite(self.threshold)

@@ -24,6 +24,7 @@ from cgcython.codecs.checks import (
     require_row,
     require_rows,
 )
+from cgcython.codecs.row_settings import METRIC
 from cgcython.codecs.rows import embeddings_of, payloads, tuples_of
 from cgcython.frames import Layout
 from cgcython.metadata import Float8Metadata
@@ -63,6 +64,7 @@ class Float8Codec(Codec):
         "scales": ArrayForm("F32", ("rows",)),
     }
     ratio, max_loss = 4.0, 0.003
+    row_settings = METRIC
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dim", require_dim(self.dim))

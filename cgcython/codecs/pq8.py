@@ -22,6 +22,7 @@ from cgcython.codecs.checks import (
     require_rows,
 )
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.row_settings import BYTES, METRIC
 from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import CodebookMissing
 from cgcython.frames import Layout
@@ -57,6 +58,7 @@ class PQ8Codec(Codec):
     shared = ("codebook_id", "num_subvectors")
     ratio, max_loss = 32.0, 0.05
     needs_codebook, untrained_bytes = True, 8
+    row_settings: ClassVar = METRIC | BYTES
 
     def __post_init__(self) -> None:
         require_instance(self.codebook, PQ8Codebook, "codebook")

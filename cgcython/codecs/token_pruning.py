@@ -29,6 +29,7 @@ from cgcython.codecs.checks import (
     require_size,
     shared_float,
 )
+from cgcython.codecs.row_settings import TOKENS
 from cgcython.codecs.rows import embeddings_of, numbered, payloads_at, tuples_of
 from cgcython.codecs.token_layouts import (
     COLUMNS,
@@ -63,8 +64,7 @@ _LADDER = "compact_e4m3", "compact_e4m3", "compact_int4", "compact_int2"
 class TokenPruningCodec(Codec):
     """Keeps ceil(n * pruning_ratio) tokens of `dim` values each.
 
-    Batches have the columns `data` [bytes] u8, `offsets` [n + 1] i64 and `original_tokens` [n]
-    u32.
+    Columns of batches: `data` [bytes] u8, `offsets` [n + 1] i64 and `original_tokens` [n] u32.
 
     >>> codec = TokenPruningCodec(dim=2, layout="compact_e4m3")
     >>> q = codec.encode([[1, 0], [0, 2], [3, 0]])
@@ -80,12 +80,12 @@ class TokenPruningCodec(Codec):
     _threshold: float = field(init=False, repr=False, compare=False)
 
     method = QuantizationMethod.TOKEN_PRUNING
-    layouts = LAYOUTS
-    inputs = InputKind.TOKENS
+    layouts, inputs = LAYOUTS, InputKind.TOKENS
     columns, shared = COLUMNS, ("threshold", "layout")
     ragged = True
     ratio, max_loss = 2.0, 0.02
     settings = ("pruning_ratio", "scoring_method", "layout")
+    row_settings = TOKENS
 
     def __post_init__(self) -> None:
         require_part("pruning_ratio", self.pruning_ratio, largest=1)

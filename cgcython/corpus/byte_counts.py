@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cgcython.base import ModelId, QuantizationMethod
+from cgcython.base import EmbedderId, QuantizationMethod
 from cgcython.codecs.base import codec_class
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.records import QuantizedBatch
@@ -33,7 +33,7 @@ class ByteCounts:
     """
 
     def __init__(self) -> None:
-        self.embedders: dict[ModelId, EmbedderBytes] = {}
+        self.embedders: dict[EmbedderId, EmbedderBytes] = {}
         self.memories = self.stored_bytes = self.largest = 0
 
     def __repr__(self) -> str:
@@ -47,7 +47,9 @@ class ByteCounts:
                 self._embedder(model_id, one.method).add(1, one.size_bytes, one.original_bytes)
             self._add_memory(record.size_bytes)
 
-    def add_batches(self, batches: Mapping[ModelId, QuantizedBatch], sizes: Iterable[int]) -> None:
+    def add_batches(
+        self, batches: Mapping[EmbedderId, QuantizedBatch], sizes: Iterable[int]
+    ) -> None:
         """Count QuantizedBatches `{ModelId: batch}` and the bytes of each memory in all of them."""
         for model_id, batch in batches.items():
             counts = self._embedder(model_id, batch.method)
@@ -56,7 +58,7 @@ class ByteCounts:
         for size in sizes:
             self._add_memory(int(size))
 
-    def _embedder(self, model_id: ModelId, method: QuantizationMethod) -> EmbedderBytes:
+    def _embedder(self, model_id: EmbedderId, method: QuantizationMethod) -> EmbedderBytes:
         return self.embedders.setdefault(model_id, EmbedderBytes(method.value))
 
     def _add_memory(self, size: int) -> None:

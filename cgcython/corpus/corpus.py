@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.arrays import unmasked
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
@@ -60,7 +60,7 @@ class CorpusColumn:
         return np.arange(start, stop) if self.rows is None else self.rows[start:stop]
 
 
-class Corpus(Mapping[ModelId, CorpusColumn]):
+class Corpus(Mapping[EmbedderId, CorpusColumn]):
     """`ModelId -> CorpusColumn` over memories 0 to `num_memories`, as `open_corpus` makes one.
 
     `profile` is the table that its dimensions were checked against, `origins` where its arrays are.
@@ -68,7 +68,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
 
     def __init__(
         self,
-        columns: Mapping[ModelId, CorpusColumn],
+        columns: Mapping[EmbedderId, CorpusColumn],
         ids: Array | None = None,
         profile: Profile | None = None,
         origins: Sequence[Origin] = (),
@@ -87,7 +87,7 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
     def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
         return self._columns[ModelId.parse(embedder)]
 
-    def __iter__(self) -> Iterator[ModelId]:
+    def __iter__(self) -> Iterator[EmbedderId]:
         return iter(self._columns)
 
     def __len__(self) -> int:
@@ -123,11 +123,11 @@ class Corpus(Mapping[ModelId, CorpusColumn]):
         for start in range(0, self.num_memories, size):
             yield start, min(start + size, self.num_memories)
 
-    def fingerprints(self, start: int, stop: int) -> list[dict[ModelId, Embedding]]:
+    def fingerprints(self, start: int, stop: int) -> list[dict[EmbedderId, Embedding]]:
         """Return one `{ModelId: embedding}` for each of memories start to stop."""
         start = require_whole(start, "start", 0, self.num_memories)
         stop = require_whole(stop, "stop", start, self.num_memories)
-        found: list[dict[ModelId, Embedding]] = [{} for _ in range(start, stop)]
+        found: list[dict[EmbedderId, Embedding]] = [{} for _ in range(start, stop)]
         for model_id, column in self.items():
             first, last = column.within(start, stop)
             for own, memory in zip(range(first, last), column.memories(first, last).tolist()):

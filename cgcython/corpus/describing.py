@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from cgcython.base import ModelId, QuantizationMethod
+from cgcython.base import EmbedderId, QuantizationMethod
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER
@@ -79,7 +79,7 @@ def _moment(microseconds: int | None) -> str | int | None:
         return microseconds
 
 
-def _quantized(model_id: ModelId | None, quantized: QuantizedEmbedding) -> Facts:
+def _quantized(model_id: EmbedderId | None, quantized: QuantizedEmbedding) -> Facts:
     known = quantized.metadata._asdict()
     part = _Part(model_id, quantized.method, known.pop("layout", None))
     part.add(1, quantized.size_bytes, quantized.original_bytes)
@@ -130,7 +130,7 @@ class _Part:
     """The facts of the embeddings of one embedder that are kept in one layout."""
 
     def __init__(
-        self, model_id: ModelId | None, method: QuantizationMethod, layout: str | None
+        self, model_id: EmbedderId | None, method: QuantizationMethod, layout: str | None
     ) -> None:
         self.facts: Facts = {
             "embedder": "-" if model_id is None else model_id.short,
@@ -151,9 +151,11 @@ class _Parts:
     """The parts of many memories, by embedder and layout."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[ModelId, str], _Part] = {}
+        self._parts: dict[tuple[EmbedderId, str], _Part] = {}
 
-    def __call__(self, model_id: ModelId, method: QuantizationMethod, layout: str | None) -> _Part:
+    def __call__(
+        self, model_id: EmbedderId, method: QuantizationMethod, layout: str | None
+    ) -> _Part:
         """Return the part of an embedder and a layout, which begins at nothing."""
         key = model_id, layout or ""
         if key not in self._parts:

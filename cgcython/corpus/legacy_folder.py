@@ -8,7 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
-from cgcython.base import Embedder, ModelId, Profile
+from cgcython.base import Embedder, EmbedderId, ModelId, Profile
 from cgcython.corpus.array_files import open_arrays
 from cgcython.corpus.columns import Embedding, kind_of
 from cgcython.corpus.opening import ROWS, open_corpus
@@ -72,11 +72,11 @@ class LegacyColumns(_Folder):
             (key,) = self.corpus.ids[row : row + 1]
             yield _record(row.to_bytes(8), key, partial(self._read, row))
 
-    def _read(self, row: int) -> dict[ModelId, Embedding]:
+    def _read(self, row: int) -> dict[EmbedderId, Embedding]:
         (embeddings,) = self.corpus.fingerprints(row, row + 1)
         return embeddings
 
-    def values(self, model_id: ModelId) -> Iterator[Embedding]:
+    def values(self, model_id: EmbedderId) -> Iterator[Embedding]:
         """Yield the embeddings of one embedder, to train on."""
         embeddings = self.corpus[model_id].embeddings
         return (embeddings[row] for row in range(len(embeddings)))
@@ -100,15 +100,15 @@ class LegacyFiles(_Folder):
             if place > after:
                 yield _record(place, key, partial(self._read, path))
 
-    def values(self, model_id: ModelId) -> Iterator[Embedding]:
+    def values(self, model_id: EmbedderId) -> Iterator[Embedding]:
         """Yield the embeddings of one embedder that can be read, to train on."""
         for one in self.records():
             if model_id in one.embeddings:
                 yield one.embeddings[model_id]
 
-    def _read(self, path: Path) -> dict[ModelId, Embedding]:
+    def _read(self, path: Path) -> dict[EmbedderId, Embedding]:
         arrays = dict(open_arrays(path))
-        found: dict[ModelId, Embedding] = {}
+        found: dict[EmbedderId, Embedding] = {}
         for name in arrays:
             model_id = ModelId.parse(name.partition(".")[0])
             if model_id in self.profile and model_id not in found:
@@ -116,7 +116,7 @@ class LegacyFiles(_Folder):
         return found
 
 
-def _embedding(model_id: ModelId, arrays: Mapping[str, Array], embedder: Embedder) -> Embedding:
+def _embedding(model_id: EmbedderId, arrays: Mapping[str, Array], embedder: Embedder) -> Embedding:
     """Return one embedder's array of a memory, or the SparseVector of its indices and weights."""
     parts = {
         name.partition(".")[2]: array
@@ -132,7 +132,9 @@ def _embedding(model_id: ModelId, arrays: Mapping[str, Array], embedder: Embedde
     raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual=actual)
 
 
-def _record(place: bytes, key: bytes, read: Callable[[], dict[ModelId, Embedding]]) -> LegacyRecord:
+def _record(
+    place: bytes, key: bytes, read: Callable[[], dict[EmbedderId, Embedding]]
+) -> LegacyRecord:
     name = str(UUID(bytes=key))
     try:
         embeddings = read()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.corpus.legacy_folder import open_folder
 from cgcython.errors import UsageError
 from cgcython.store.migration import LegacyDatabase, LegacyRecord, LegacyValue
@@ -16,7 +16,7 @@ class LegacySource(Protocol):
     """The memories of an earlier system."""
 
     @property
-    def embedders(self) -> Sequence[ModelId]:
+    def embedders(self) -> Sequence[EmbedderId]:
         """The embedders that some memory may have."""
 
     @property
@@ -31,7 +31,7 @@ class LegacySource(Protocol):
     def records(self, after: bytes = b"") -> Iterator[LegacyRecord]:
         """Yield the memories behind a place, in the order of their places."""
 
-    def values(self, model_id: ModelId) -> Iterator[LegacyValue]:
+    def values(self, model_id: EmbedderId) -> Iterator[LegacyValue]:
         """Yield the embeddings of one embedder, to train on."""
 
     def facts(self) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.pq8 import PQ8Codec
@@ -16,8 +16,8 @@ SAMPLES = 20_000
 
 
 def lacking_codebooks(
-    source: LegacySource, profile: Profile, known: Collection[ModelId]
-) -> list[ModelId]:
+    source: LegacySource, profile: Profile, known: Collection[EmbedderId]
+) -> list[EmbedderId]:
     """Return the embedders of a source that need a codebook and are not among the known ones."""
     return [
         one
@@ -28,7 +28,7 @@ def lacking_codebooks(
 
 def train_codebook(
     source: LegacySource,
-    model_id: ModelId,
+    model_id: EmbedderId,
     num_threads: int = 1,
     progress: TrainingProgress | None = None,
 ) -> PQ8Codebook:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.arrays import unmasked
-from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, ModelId, Profile, ProfileName
 from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import Column, kind_of
@@ -21,7 +21,7 @@ from cgcython.files import as_path
 from cgcython.types import Array, ArrayLike, Int64Array, StrPath
 
 ROWS = "rows"
-Input: TypeAlias = StrPath | Mapping[str, ArrayLike] | Mapping[ModelId, ArrayLike]
+Input: TypeAlias = StrPath | Mapping[str, ArrayLike] | Mapping[EmbedderId, ArrayLike]
 _Parts: TypeAlias = dict[str | int, Array]  # one embedder's arrays by part, or by position
 
 
@@ -39,7 +39,7 @@ def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = N
     Corpus(memories=5, embedders=[E8, E9])
     """
     chosen = Profile.named(profile)
-    columns: dict[ModelId, CorpusColumn] = {}
+    columns: dict[EmbedderId, CorpusColumn] = {}
     ids, origins = None, []
     every = [inputs] if isinstance(inputs, (str, os.PathLike, Mapping)) else inputs
     for one in iterated(every, "inputs", "an input or several"):
@@ -68,23 +68,23 @@ def _opened(one: Input) -> tuple[Spec, Mapping[str, Array]]:
     return spec, open_arrays(spec.path)
 
 
-def _unmasked(given: ArrayLike, key: str | ModelId) -> Array:
+def _unmasked(given: ArrayLike, key: str | EmbedderId) -> Array:
     array: Array = np.asarray(unmasked(given, _name(key)))
     return array
 
 
-def _name(key: str | ModelId) -> str:
+def _name(key: str | EmbedderId) -> str:
     return key.short if isinstance(key, ModelId) else str(key)
 
 
 def _parts_by_target(
     spec: Spec, arrays: Mapping[str, Array]
-) -> Iterator[tuple[ModelId | str, _Parts]]:
+) -> Iterator[tuple[EmbedderId | str, _Parts]]:
     """Yield (embedder or "ids", its arrays by part name or position)."""
     if spec.arrays or spec.rows or spec.target == IDS or ONLY in arrays:
         yield _listed(spec, arrays)
         return
-    found: dict[ModelId | str, _Parts] = {}
+    found: dict[EmbedderId | str, _Parts] = {}
     for name in arrays:
         embedder, _, part = name.partition(".")
         target = IDS if name == IDS else _embedder(embedder, name)
@@ -96,7 +96,7 @@ def _parts_by_target(
     yield from found.items()
 
 
-def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[ModelId | str, _Parts]:
+def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[EmbedderId | str, _Parts]:
     if spec.target is None:
         raise UsageError(f"{spec.path}: name the embedder, as in E1={spec.path}")
     names = spec.arrays or (next(iter(arrays), ONLY),)
@@ -106,7 +106,7 @@ def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[ModelId | str, _Pa
     return spec.target, parts
 
 
-def _embedder(name: str, whole: str) -> ModelId:
+def _embedder(name: str, whole: str) -> EmbedderId:
     try:
         return ModelId.parse(name)
     except InvalidInput:
@@ -121,7 +121,7 @@ def _array(arrays: Mapping[str, Array], name: str) -> Array:
     return arrays[name]
 
 
-def _column(model_id: ModelId, parts: _Parts, profile: Profile) -> CorpusColumn:
+def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColumn:
     embedder = profile[model_id]
     kind = kind_of(embedder.method)
     rows = parts.pop(ROWS, None)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.assembling import ColumnAssembler
 from cgcython.corpus.columns import Embedding
 from cgcython.errors import UsageError
@@ -26,7 +26,7 @@ CHUNK = 1024
 class DecodedColumn(NamedTuple):
     """The embeddings of one embedder, and the place of each one's memory in a chunk."""
 
-    model_id: ModelId
+    model_id: EmbedderId
     rows: Int64Array
     embeddings: list[Embedding]
 
@@ -70,7 +70,7 @@ class StoreReader:
         return len(self.store)
 
     def decoded(
-        self, embedders: Collection[ModelId] | None, num_threads: int
+        self, embedders: Collection[EmbedderId] | None, num_threads: int
     ) -> Iterator[DecodedChunk]:
         """Yield all memories in chunks, with some embedders or, None, with all.
 
@@ -78,7 +78,7 @@ class StoreReader:
         """
         ids = iter(self.store)
         while some := list(islice(ids, CHUNK)):
-            found: dict[ModelId, tuple[list[int], list[Embedding]]] = {}
+            found: dict[EmbedderId, tuple[list[int], list[Embedding]]] = {}
             for row, memory in enumerate(self.store.retrieve_many(some, num_threads)):
                 for model_id, embedding in (memory or {}).items():
                     if embedders is None or model_id in embedders:
@@ -105,7 +105,7 @@ class ShardReader:
         return shards.count_memories(self.paths[0])
 
     def decoded(
-        self, embedders: Collection[ModelId] | None, num_threads: int
+        self, embedders: Collection[EmbedderId] | None, num_threads: int
     ) -> Iterator[DecodedChunk]:
         """Yield all memories in chunks, with some embedders or, None, with all.
 
@@ -129,7 +129,7 @@ class ShardReader:
 
 def decoded_arrays(
     reader: StoreReader | ShardReader,
-    embedders: Collection[ModelId] | None = None,
+    embedders: Collection[EmbedderId] | None = None,
     num_threads: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Array]:
@@ -139,7 +139,7 @@ def decoded_arrays(
     memories of each chunk. Raises StorageCorruption, and UsageError for an embedder that no memory
     has.
     """
-    assemblers: dict[ModelId, ColumnAssembler] = {}
+    assemblers: dict[EmbedderId, ColumnAssembler] = {}
     ids: list[bytes] = []
     for chunk in reader.decoded(embedders, num_threads):
         for model_id, rows, embeddings in chunk.columns:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, Profile, ProfileName
 from cgcython.checks import require_whole
 from cgcython.checksums import crc32
 from cgcython.codecs.base import codec_class
@@ -118,7 +118,7 @@ class ShardWriter(CorpusWriter):
             )
 
     def _missing_files(
-        self, profile: Profile, books: Mapping[ModelId, PQ8Codebook]
+        self, profile: Profile, books: Mapping[EmbedderId, PQ8Codebook]
     ) -> dict[Path, bytes]:
         """Return the files beside the shards that are to be written, with their content.
 
@@ -157,9 +157,9 @@ class ShardWriter(CorpusWriter):
 
     def _within_budget(
         self, corpus: Corpus, start: int, stop: int
-    ) -> tuple[dict[ModelId, shards.ShardPart], Int64Array]:
+    ) -> tuple[dict[EmbedderId, shards.ShardPart], Int64Array]:
         """Return a shard's parts in the finest layouts that fit, and the bytes of each memory."""
-        parts: dict[ModelId, shards.ShardPart] = {}
+        parts: dict[EmbedderId, shards.ShardPart] = {}
         for step in range(len(LADDER)):
             parts = self._encode(corpus, start, stop, step, parts)
             sizes = _sizes(parts, stop - start)
@@ -176,8 +176,8 @@ class ShardWriter(CorpusWriter):
         start: int,
         stop: int,
         step: int,
-        before: Mapping[ModelId, shards.ShardPart],
-    ) -> dict[ModelId, shards.ShardPart]:
+        before: Mapping[EmbedderId, shards.ShardPart],
+    ) -> dict[EmbedderId, shards.ShardPart]:
         """Return the parts at a step of the ladder; those that keep their form as they are."""
         router, parts = self._router_for(corpus), {}
         for model_id, column in corpus.items():
@@ -200,7 +200,7 @@ class ShardWriter(CorpusWriter):
         return parts
 
 
-def _sizes(parts: Mapping[ModelId, shards.ShardPart], memories: int) -> Int64Array:
+def _sizes(parts: Mapping[EmbedderId, shards.ShardPart], memories: int) -> Int64Array:
     """Return the bytes of each memory of a shard."""
     sizes = np.zeros(memories, np.int64)
     for batch, rows in parts.values():

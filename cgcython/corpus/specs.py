@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.errors import InvalidInput, UsageError
 
 IDS = "ids"
@@ -27,7 +27,7 @@ _NAMES = re.compile(r"(?::(?P<arrays>[^@]*))?(?:@(?P<rows>.*))?")
 class Spec:
     """One input: `target` is an embedder, "ids", or None for a file that names its arrays."""
 
-    target: ModelId | str | None
+    target: EmbedderId | str | None
     path: Path
     arrays: tuple[str, ...] = ()
     rows: str | None = None
@@ -73,7 +73,7 @@ def split_file(text: str) -> FileSpec:
     return FileSpec(Path(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
 
 
-def _target(name: str, text: str) -> ModelId | str:
+def _target(name: str, text: str) -> EmbedderId | str:
     if name == IDS:
         return IDS
     try:

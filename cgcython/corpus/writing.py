@@ -9,7 +9,7 @@ from itertools import compress
 from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
-from cgcython.base import EmbedderName, ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, EmbedderName, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
@@ -220,5 +220,5 @@ def _remove_if_empty(store: RecordStore) -> None:
             store.path.rmdir()
 
 
-def _all_of(codebooks: Codebooks) -> dict[ModelId, PQ8Codebook]:
+def _all_of(codebooks: Codebooks) -> dict[EmbedderId, PQ8Codebook]:
     return {model_id: codebooks[model_id] for model_id in codebooks}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import EmbedderName, ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile, ProfileName
 from cgcython.checks import iterated, require_instance, require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
@@ -30,7 +30,7 @@ class Codebooks:
         self._reads_files = isinstance(source, (str, os.PathLike))
         self.folder = Path(source) if isinstance(source, (str, os.PathLike)) else Path("models")
         given = {} if self._reads_files or source is None else by_embedder(source)
-        self._loaded: dict[ModelId, PQ8Codebook] = {}
+        self._loaded: dict[EmbedderId, PQ8Codebook] = {}
         self._by_id: dict[int, PQ8Codebook] = {}
         for model_id, codebook in given.items():
             if profile is not None:
@@ -46,7 +46,7 @@ class Codebooks:
             self.add(codebook)
         return codebook
 
-    def __iter__(self) -> Iterator[ModelId]:
+    def __iter__(self) -> Iterator[EmbedderId]:
         """Iterate over the embedders that have a codebook."""
         return (one for one in self._embedders() if one in self._loaded or self._has_file(one))
 
@@ -74,19 +74,19 @@ class Codebooks:
         """Return the file of an embedder's codebook."""
         return codebook_path(self.folder, ModelId.parse(model_id).title)
 
-    def _embedders(self) -> list[ModelId]:
+    def _embedders(self) -> list[EmbedderId]:
         return [one for one, row in self._profile.items() if codec_class(row.method).needs_codebook]
 
-    def _has_file(self, model_id: ModelId) -> bool:
+    def _has_file(self, model_id: EmbedderId) -> bool:
         return self._reads_files and self.path(model_id).is_file()
 
-    def _load(self, model_id: ModelId) -> PQ8Codebook:
+    def _load(self, model_id: EmbedderId) -> PQ8Codebook:
         path = self.path(model_id)
         if not self._has_file(model_id):
             raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
         return require_own(PQ8Codebook.load(path, self._profile[model_id].dimension), model_id)
 
-    def _require_dimension(self, model_id: ModelId, codebook: PQ8Codebook) -> None:
+    def _require_dimension(self, model_id: EmbedderId, codebook: PQ8Codebook) -> None:
         expected, actual = self._profile[model_id].dimension, codebook.embedding_dim
         if expected != actual:
             raise DimensionMismatch(
@@ -98,7 +98,7 @@ class Codebooks:
 CodebookSource: TypeAlias = Codebooks | Mapping[Any, PQ8Codebook] | StrPath
 
 
-def by_embedder(codebooks: object) -> dict[ModelId, PQ8Codebook]:
+def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
     """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`, each its embedder's own.
 
     Raises InvalidInput.
@@ -114,7 +114,7 @@ def by_embedder(codebooks: object) -> dict[ModelId, PQ8Codebook]:
     return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
 
 
-def require_own(codebook: PQ8Codebook, model_id: ModelId) -> PQ8Codebook:
+def require_own(codebook: PQ8Codebook, model_id: EmbedderId) -> PQ8Codebook:
     """Return a codebook that may serve an embedder.
 
     Raises InvalidInput for one whose `model` names another embedder. Any other text in `model`,

@@ -4,7 +4,7 @@ import warnings
 from typing import Any
 
 from cgcython import frames
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.errors import QuantizationError
 from cgcython.locks import ForkSafeLock
@@ -22,7 +22,7 @@ class DriftWarning(UserWarning):
 class Route:
     """One embedder's codec, how often it encoded and what the sampled embeddings lost."""
 
-    def __init__(self, model_id: ModelId, codec: Codec, sample_every: int) -> None:
+    def __init__(self, model_id: EmbedderId, codec: Codec, sample_every: int) -> None:
         self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
         self.encode, self.is_dense = codec.encode, codec.inputs is InputKind.DENSE
         self.overhead = frames.overhead(codec.method, codec.layout)

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.evaluation import metrics
 from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
 from cgcython.evaluation.representations import Codes, Exact
@@ -127,7 +127,7 @@ class Contender:
     ascending.
     """
 
-    model_id: ModelId
+    model_id: EmbedderId
     column: Column
     memories: Int64Array
     coded: Codes
@@ -174,7 +174,7 @@ class _Ranked:
 
 def compare(
     contenders: Sequence[Contender],
-    queries: Sequence[Mapping[ModelId, Embedding]],
+    queries: Sequence[Mapping[EmbedderId, Embedding]],
     judgements: Sequence[Judged] | None = None,
     num_threads: int = 1,
     advance: Progress = lambda rows: None,

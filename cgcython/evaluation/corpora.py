@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.corpus.corpus import Corpus
@@ -49,7 +49,7 @@ def contenders(
 
 
 def _fetch(
-    store: RecordStore, corpus: Corpus, model_id: ModelId, memories: Int64Array
+    store: RecordStore, corpus: Corpus, model_id: EmbedderId, memories: Int64Array
 ) -> Callable[[int, int], list[QuantizedEmbedding]]:
     """Return the function that reads a block of an embedder's records; each must be there."""
 
@@ -68,8 +68,8 @@ def _fetch(
 
 def codebook_judge(
     corpus: Corpus,
-    model_id: ModelId,
-    queries: Sequence[Mapping[ModelId, Embedding]],
+    model_id: EmbedderId,
+    queries: Sequence[Mapping[EmbedderId, Embedding]],
     relevant: Sequence[Judged],
     num_threads: int = 1,
 ) -> Callable[[PQ8Codebook], dict[str, Any]]:

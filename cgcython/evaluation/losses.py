@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.checks import require_whole
 from cgcython.evaluation.comparison import Loss
 from cgcython.fingerprint import QuantizedFingerprint
@@ -23,13 +23,13 @@ class LossSamples:
 
     def __init__(self, router: QuantizationRouter, every: int = 64) -> None:
         self._router, self._every = router, require_whole(every, "every", least=1)
-        self._losses: dict[ModelId, array[float]] = {}
-        self._codecs: dict[ModelId, Any] = {}
+        self._losses: dict[EmbedderId, array[float]] = {}
+        self._codecs: dict[EmbedderId, Any] = {}
         self._seen = 0
 
     def add(
         self,
-        memories: Iterable[Mapping[ModelId, Any]],
+        memories: Iterable[Mapping[EmbedderId, Any]],
         records: Iterable[QuantizedFingerprint],
     ) -> None:
         """Measure some of these `{ModelId: embedding}` against their QuantizedFingerprints."""
@@ -41,12 +41,12 @@ class LossSamples:
                     self._losses.setdefault(model_id, array("f")).append(loss)
             self._seen += 1
 
-    def _codec(self, model_id: ModelId) -> Any:
+    def _codec(self, model_id: EmbedderId) -> Any:
         if model_id not in self._codecs:
             self._codecs[model_id] = self._router.codec(model_id, step=0)
         return self._codecs[model_id]
 
-    def summary(self) -> dict[ModelId, tuple[Loss, int]]:
+    def summary(self) -> dict[EmbedderId, tuple[Loss, int]]:
         """Return `{ModelId: (Loss, number of samples)}`."""
         return {
             one: (Loss.of(np.frombuffer(losses, np.float32)), len(losses))

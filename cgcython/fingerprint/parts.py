@@ -3,14 +3,14 @@
 from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, ModelId
 from cgcython.errors import InvalidInput
 
 T = TypeVar("T")
 
 
-class Parts(Mapping[ModelId, T], Generic[T]):
-    """A frozen mapping from ModelId, in the order of the embedders."""
+class Parts(Mapping[EmbedderId, T], Generic[T]):
+    """A frozen mapping from EmbedderId, in the order of the embedders."""
 
     def __init__(self, parts: Any) -> None:
         named = _items(parts)
@@ -18,10 +18,10 @@ class Parts(Mapping[ModelId, T], Generic[T]):
         if len(found) != len(named):
             actual = f"{len(named)} values for {len(found)} embedders"
             raise InvalidInput(what="fingerprint", expected="one value each", actual=actual)
-        self._parts: dict[ModelId, T] = {key: found[key] for key in sorted(found)}
+        self._parts: dict[EmbedderId, T] = {key: found[key] for key in sorted(found)}
 
     @classmethod
-    def _trusted(cls, parts: dict[ModelId, T]) -> Self:
+    def _trusted(cls, parts: dict[EmbedderId, T]) -> Self:
         """Return the mapping of checked parts in the order of the embedders."""
         trusted = object.__new__(cls)
         trusted._parts = parts
@@ -35,13 +35,13 @@ class Parts(Mapping[ModelId, T], Generic[T]):
         except InvalidInput:
             raise KeyError(model_id) from None
 
-    def __iter__(self) -> Iterator[ModelId]:
+    def __iter__(self) -> Iterator[EmbedderId]:
         return iter(self._parts)
 
     def __len__(self) -> int:
         return len(self._parts)
 
-    def items(self) -> ItemsView[ModelId, T]:
+    def items(self) -> ItemsView[EmbedderId, T]:
         """Return the pairs; those of Mapping look every value up again."""
         return self._parts.items()
 
@@ -58,7 +58,7 @@ def _items(parts: Any) -> list[tuple[Any, Any]]:
         raise InvalidInput(what="fingerprint", expected=expected, actual=actual) from None
 
 
-def _model_id(key: Any) -> ModelId:
+def _model_id(key: Any) -> EmbedderId:
     try:
         return key if type(key) is ModelId else ModelId(key)
     except (ValueError, TypeError):

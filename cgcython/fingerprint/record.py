@@ -11,7 +11,7 @@ import numpy as np
 
 from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.errors import (
     BudgetExceeded,
@@ -112,7 +112,7 @@ def _steps(fingerprint: Fingerprint, router: QuantizationRouter, budget_bytes: i
     return router.steps_within(fingerprint, budget_bytes)
 
 
-def _value(value: Any, model_id: ModelId) -> Any:
+def _value(value: Any, model_id: EmbedderId) -> Any:
     if isinstance(value, SparseVector):
         return value
     try:
@@ -156,7 +156,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
     __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
 
     @cached_property
-    def sections(self) -> dict[ModelId, bytes]:
+    def sections(self) -> dict[EmbedderId, bytes]:
         """The framed bytes of each embedder."""
         return {key: frames.write_section(value, key) for key, value in self._parts.items()}
 
@@ -238,7 +238,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
 
     @classmethod
     def from_sections(
-        cls, manifest: Manifest, sections: Mapping[ModelId, bytes], where: str
+        cls, manifest: Manifest, sections: Mapping[EmbedderId, bytes], where: str
     ) -> Self:
         """Return the record of a Manifest, checking that these are the sections it lists."""
         checksums = require_instance(manifest, Manifest, "manifest").checksums
@@ -256,7 +256,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
 
 
 def read_section(
-    section: BytesLike, model_id: ModelId, where: str, crc: int | None = None
+    section: BytesLike, model_id: EmbedderId, where: str, crc: int | None = None
 ) -> QuantizedEmbedding:
     """Return the QuantizedEmbedding of an embedder's section.
 

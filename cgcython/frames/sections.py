@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from cgcython import methods
-from cgcython.base import ModelId, QuantizationMethod
+from cgcython.base import EmbedderId, ModelId, QuantizationMethod
 from cgcython.checksums import RESIDUE, crc32
 from cgcython.errors import (
     InvalidInput,
@@ -50,7 +50,7 @@ class Quantized(Protocol):
     def metadata(self) -> Any: ...
 
 
-def write_section(quantized: Quantized, model_id: ModelId | None = None) -> bytes:
+def write_section(quantized: Quantized, model_id: EmbedderId | None = None) -> bytes:
     """Return the section of a QuantizedEmbedding.
 
     Raises InvalidQuantizedData when its parts contradict each other.
@@ -71,7 +71,7 @@ def write_section(quantized: Quantized, model_id: ModelId | None = None) -> byte
 
 def read_section(
     section: "BytesLike", where: str = "quantized embedding"
-) -> tuple[ModelId | None, Fields]:
+) -> tuple[EmbedderId | None, Fields]:
     """Return (ModelId or None, the four fields of a QuantizedEmbedding) of a section's bytes.
 
     Raises StorageCorruption (naming `where`) for bytes that were not written as they are, and
@@ -124,7 +124,7 @@ def read_embedding(data: bytes, where: str = "quantized embedding") -> Fields:
 
 
 _PREFIX = MAGIC + bytes([VERSION])
-_EMBEDDERS: dict[int, ModelId | None] = {
+_EMBEDDERS: dict[int, EmbedderId | None] = {
     NO_EMBEDDER: None,
     **{int(model_id): model_id for model_id in ModelId},
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, ModelId
 from cgcython.checks import require_choice, require_items, require_real, require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
@@ -31,8 +31,8 @@ class Request(NamedTuple):
 
     query: Fingerprint
     k: int
-    weights: dict[ModelId, float]
-    rerank: ModelId | None
+    weights: dict[EmbedderId, float]
+    rerank: EmbedderId | None
     rerank_weight: float
     shortlist: int
     metric: str
@@ -41,7 +41,7 @@ class Request(NamedTuple):
     num_threads: int
 
     @property
-    def embedders(self) -> list[ModelId]:
+    def embedders(self) -> list[EmbedderId]:
         """Those that rank and the one that orders anew."""
         return [*self.weights] if self.rerank is None else [*self.weights, self.rerank]
 
@@ -95,13 +95,15 @@ def _least_proposed(approximate: bool | int) -> int:
 
 
 def _weights_of(
-    query: Fingerprint, embedders: Embedders | None, weights: Weights, rerank: ModelId | None
-) -> tuple[dict[ModelId, float], float]:
+    query: Fingerprint, embedders: Embedders | None, weights: Weights, rerank: EmbedderId | None
+) -> tuple[dict[EmbedderId, float], float]:
     """Return the weight of each embedder that ranks, the heaviest 1, and that of `rerank`."""
     if not isinstance(weights, Mapping):
         actual = type(weights).__name__
         raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
-    given = {ModelId.parse(one): _weight(weight) for one, weight in weights.items()}
+    given: dict[EmbedderId, float] = {
+        ModelId.parse(one): _weight(weight) for one, weight in weights.items()
+    }
     wanted = _parsed(query if embedders is None else embedders)
     for model_id in {*wanted, *given, *({rerank} - {None})} - set(query):
         have = ", ".join(one.short for one in query)
@@ -118,7 +120,7 @@ def _weights_of(
     return ranking, last_weight / heaviest
 
 
-def _parsed(embedders: Embedders) -> list[ModelId]:
+def _parsed(embedders: Embedders) -> list[EmbedderId]:
     if isinstance(embedders, (str, int)):
         return [ModelId.parse(embedders)]
     return [ModelId.parse(one) for one in require_items(embedders, "embedders")]

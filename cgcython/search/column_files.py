@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.search.keys import KEY
 from cgcython.search.loading import Part
 from cgcython.search.scan import DIM, ROWS, FindCodebook
@@ -31,7 +31,7 @@ FORMAT, VERSION = "cgcython-column", 3
 KEYS = "keys"
 
 
-def column_path(folder: Path, model_id: ModelId) -> Path:
+def column_path(folder: Path, model_id: EmbedderId) -> Path:
     """Return the file of an embedder's column in the folder of a store.
 
     >>> from pathlib import Path
@@ -42,12 +42,12 @@ def column_path(folder: Path, model_id: ModelId) -> Path:
     return folder / FOLDER / f"{model_id.short}.safetensors"
 
 
-def graph_path(folder: Path, model_id: ModelId) -> Path:
+def graph_path(folder: Path, model_id: EmbedderId) -> Path:
     """Return the file of an embedder's graph in the folder of a store."""
     return folder / FOLDER / f"{model_id.short}-graph.safetensors"
 
 
-def save_parts(path: Path, model_id: ModelId, parts: Sequence[Part], position: int) -> bool:
+def save_parts(path: Path, model_id: EmbedderId, parts: Sequence[Part], position: int) -> bool:
     """Write the parts of a column; returns False where a scan has no name in files."""
     if any(part.scan.name is None for part in parts):
         return False
@@ -67,7 +67,7 @@ def save_parts(path: Path, model_id: ModelId, parts: Sequence[Part], position: i
 
 
 def load_parts(
-    path: Path, model_id: ModelId, find_codebook: FindCodebook
+    path: Path, model_id: EmbedderId, find_codebook: FindCodebook
 ) -> tuple[list[Part], int] | None:
     """Return the parts of a column and where the journal stood, None if the file is ignored.
 

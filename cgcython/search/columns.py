@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.errors import StorageCorruption
 from cgcython.locks import ForkSafeLock
 from cgcython.search.column import Column
@@ -41,13 +41,13 @@ class Columns:
         """`folder` is that of the files; without it nothing is read from files or saved."""
         self._store, self._folder, self._find_codebook = store, folder, find_codebook
         self._loader = Loader(store, find_codebook)
-        self._columns: dict[ModelId, tuple[Column, int]] = {}  # and where the journal stood
-        self._graphs: dict[ModelId, Graph] = {}
-        self._saved: dict[ModelId, int] = {}  # where the journal stood
-        self._left_out: dict[ModelId, dict[bytes, str]] = {}  # and why, by key
+        self._columns: dict[EmbedderId, tuple[Column, int]] = {}  # and where the journal stood
+        self._graphs: dict[EmbedderId, Graph] = {}
+        self._saved: dict[EmbedderId, int] = {}  # where the journal stood
+        self._left_out: dict[EmbedderId, dict[bytes, str]] = {}  # and why, by key
         self._reading = ForkSafeLock()
 
-    def get(self, model_id: ModelId) -> Column:
+    def get(self, model_id: EmbedderId) -> Column:
         """Return the Column of an embedder as it is now.
 
         Records that a Loader leaves out are told in a warning, once. Raises StorageCorruption
@@ -68,7 +68,7 @@ class Columns:
                 self._graphs.pop(model_id, None)
             self._left_out.clear()
 
-    def _from_file(self, model_id: ModelId) -> tuple[Column, int] | None:
+    def _from_file(self, model_id: EmbedderId) -> tuple[Column, int] | None:
         if self._folder is None:
             return None
         try:
@@ -81,11 +81,11 @@ class Columns:
         self._saved[model_id] = position
         return Column.of(parts), position
 
-    def _fits(self, model_id: ModelId, scan: Scan) -> bool:
+    def _fits(self, model_id: EmbedderId, scan: Scan) -> bool:
         return misfit(self._store.profile, model_id, scan.method, scan.shared[0]) is None
 
     def _followed(
-        self, model_id: ModelId, column: Column, position: int
+        self, model_id: EmbedderId, column: Column, position: int
     ) -> tuple[Column, int] | None:
         """Return a column as it is now, and where the journal stands; None if it cannot tell."""
         changed, now = self._changes(model_id, position)
@@ -101,20 +101,23 @@ class Columns:
             column = Column.of(column.parts()) if column.is_fragmented else column
         return column, now
 
-    def _changes(self, model_id: ModelId, position: int) -> tuple[list[bytes] | None, int]:
+    def _changes(self, model_id: EmbedderId, position: int) -> tuple[list[bytes] | None, int]:
         """Return the keys that changed since a position, None if unknown, and the position now."""
         journal = self._store.journal
         now = journal.position()
         return ([] if now == position else journal.changes_since(position, model_id)), now
 
-    def _loaded(self, model_id: ModelId) -> tuple[Column, int]:
+    def _loaded(self, model_id: EmbedderId) -> tuple[Column, int]:
         with self._store.snapshot() as frozen:
             loaded = Loader(frozen, self._find_codebook).all(model_id)
             self._note(model_id, loaded.left_out)
             return Column.of(loaded.parts), frozen.journal.position()
 
     def _note(
-        self, model_id: ModelId, left_out: Mapping[bytes, str], among: Iterable[bytes] | None = None
+        self,
+        model_id: EmbedderId,
+        left_out: Mapping[bytes, str],
+        among: Iterable[bytes] | None = None,
     ) -> None:
         """Keep in mind, and warn once, what is left out of all records, or among some."""
         before = self._left_out.pop(model_id, {})
@@ -126,7 +129,7 @@ class Columns:
             reasons = "; ".join(f"{UUID(bytes=key)}: {new[key]}" for key in list(new)[:_MOST_NAMED])
             _LOGGER.warning(_LEFT_OUT, model_id.short, len(new), reasons)
 
-    def some(self, model_id: ModelId, keys: KeyArray) -> Column:
+    def some(self, model_id: EmbedderId, keys: KeyArray) -> Column:
         """Return the Column of an embedder where it is loaded, otherwise one of some records."""
         if model_id in self._columns:
             return self.get(model_id)
@@ -140,7 +143,7 @@ class Columns:
         return Column.of(loaded.parts)
 
     def graph(
-        self, model_id: ModelId, num_threads: int = 1, progress: Progress | None = None
+        self, model_id: EmbedderId, num_threads: int = 1, progress: Progress | None = None
     ) -> tuple[Column, Graph | None]:
         """Return the Column of an embedder and its Graph as they are now.
 
@@ -157,13 +160,13 @@ class Columns:
                 self._graphs[model_id] = graph
             return column, graph
 
-    def _graph_from_file(self, model_id: ModelId, column: Column) -> Graph | None:
+    def _graph_from_file(self, model_id: EmbedderId, column: Column) -> Graph | None:
         if self._folder is None:
             return None
         return Graph.load(graph_path(self._folder, model_id), column)
 
     def _graph_followed(
-        self, model_id: ModelId, graph: Graph, column: Column, num_threads: int
+        self, model_id: EmbedderId, graph: Graph, column: Column, num_threads: int
     ) -> Graph | None:
         """Return a graph in step with a column; None if it cannot be brought there."""
         if not graph.fits(column):
@@ -173,13 +176,13 @@ class Columns:
             graph.update(column, np.array(changed, KEY), num_threads)
         return None if changed is None else graph
 
-    def save(self, model_ids: Iterable[ModelId] | None = None) -> list[Path]:
+    def save(self, model_ids: Iterable[EmbedderId] | None = None) -> list[Path]:
         """Write the loaded columns and graphs, of some embedders if given, and return the files."""
         with self._reading:
             wanted = sorted(self._columns if model_ids is None else model_ids)
             return [path for model_id in wanted for path in self._save(model_id)]
 
-    def _save(self, model_id: ModelId) -> list[Path]:
+    def _save(self, model_id: EmbedderId) -> list[Path]:
         if self._folder is None:
             return []
         column, position = self.get(model_id), self._columns[model_id][1]
@@ -200,7 +203,7 @@ class Columns:
         with self._reading:
             self.save([one for one in list(self._columns) if self._saving_pays(one)])
 
-    def _saving_pays(self, model_id: ModelId) -> bool:
+    def _saving_pays(self, model_id: EmbedderId) -> bool:
         column = self.get(model_id)
         if len(column) < CHUNK or not all(scan.is_fixed_length for scan in column.scans):
             return False

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from cgcython.arrays import as_tokens
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -20,7 +20,7 @@ class TokenSource(Protocol):
 
     router: QuantizationRouter
 
-    def quantized(self, record_id: RecordId, model_id: ModelId) -> QuantizedEmbedding | None:
+    def quantized(self, record_id: RecordId, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of a record, or None."""
 
 

@@ -19,7 +19,7 @@ from uuid import UUID
 import numpy as np
 
 from cgcython import frames
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.errors import CodebookMissing, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.records import QuantizedEmbedding
@@ -53,7 +53,7 @@ class Positions(Protocol):
     def position(self) -> int:
         """Return a number that grows with every write."""
 
-    def changes_since(self, position: int, model_id: ModelId) -> list[bytes] | None:
+    def changes_since(self, position: int, model_id: EmbedderId) -> list[bytes] | None:
         """Return the keys that changed since, ascending; None where that is not known."""
 
 
@@ -69,7 +69,7 @@ class SectionSource(Protocol):
         """The positions of its writes."""
 
     def sections(
-        self, model_id: ModelId, damaged: list[bytes], disowned: list[bytes]
+        self, model_id: EmbedderId, damaged: list[bytes], disowned: list[bytes]
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, section) of an embedder.
 
@@ -77,7 +77,7 @@ class SectionSource(Protocol):
         record to `disowned`.
         """
 
-    def quantized(self, record_id: bytes, model_id: ModelId) -> QuantizedEmbedding | None:
+    def quantized(self, record_id: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of a record, or None."""
 
 
@@ -94,11 +94,11 @@ class Loader:
     def __init__(self, store: SectionSource, find_codebook: FindCodebook) -> None:
         self._store, self._find_codebook = store, find_codebook
 
-    def all(self, model_id: ModelId) -> Loaded:
+    def all(self, model_id: EmbedderId) -> Loaded:
         """Return the Loaded of all records; raises StorageCorruption naming damaged ones."""
         return _Loading(self._store, model_id, self._find_codebook).all()
 
-    def some(self, model_id: ModelId, keys: Iterable[bytes]) -> Loaded:
+    def some(self, model_id: EmbedderId, keys: Iterable[bytes]) -> Loaded:
         """Return the Loaded of those of some records that there are.
 
         Raises StorageCorruption where one is damaged or another record's.
@@ -110,7 +110,7 @@ class _Loading:
     """The records of an embedder that one call of a Loader took, and those that it left out."""
 
     def __init__(
-        self, store: SectionSource, model_id: ModelId, find_codebook: FindCodebook
+        self, store: SectionSource, model_id: EmbedderId, find_codebook: FindCodebook
     ) -> None:
         self._store, self._model_id, self._find_codebook = store, model_id, find_codebook
         self._parts: list[Part] = []
@@ -226,7 +226,7 @@ def _join(parts: Sequence[Part]) -> Part:
 
 
 def _sound(
-    model_id: ModelId, keys: Sequence[bytes], sections: Sequence[bytes], damaged: list[bytes]
+    model_id: EmbedderId, keys: Sequence[bytes], sections: Sequence[bytes], damaged: list[bytes]
 ) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
     """Yield the records of sections that are whole; the keys of others are added to `damaged`."""
     for key, section in zip(keys, sections):
@@ -236,7 +236,7 @@ def _sound(
             damaged.append(key)
 
 
-def _damage_of(model_id: ModelId, damaged: Sequence[bytes]) -> StorageCorruption:
+def _damage_of(model_id: EmbedderId, damaged: Sequence[bytes]) -> StorageCorruption:
     return StorageCorruption(
         where=f"{model_id.short} of {len(damaged)} records",
         reason=f"the first is {UUID(bytes=damaged[0])}",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.search.column import Column
 from cgcython.search.fusion import Ranking
 from cgcython.search.graphs import Graph
@@ -23,7 +23,7 @@ class QueryColumn:
     def __init__(
         self,
         column: Column,
-        model_id: ModelId,
+        model_id: EmbedderId,
         weight: float,
         query: Embedding,
         stored: Embedding,
@@ -65,7 +65,7 @@ class QueryColumn:
         return Ranking(keys[known], scores, self.weight)
 
     def report(
-        self, keys: KeyArray, scores: Sequence[dict[ModelId, float]]
+        self, keys: KeyArray, scores: Sequence[dict[EmbedderId, float]]
     ) -> tuple[BoolArray, Float32Array]:
         """Write the embedder's score of each key that has one into `scores`, a dict for each key.
 

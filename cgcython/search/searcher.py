@@ -6,7 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName
 from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
@@ -35,7 +35,7 @@ class Hit(NamedTuple):
 
     id: UUID
     similarity: float
-    scores: dict[ModelId, float]
+    scores: dict[EmbedderId, float]
 
 
 class Searcher:
@@ -88,14 +88,14 @@ class Searcher:
             found = _reordered(found, columns[-1].rank_some(np.sort(found)))
         return _hits(found[: request.k], columns)
 
-    def _embeddings(self, request: Request) -> dict[ModelId, tuple[Embedding, Embedding]]:
+    def _embeddings(self, request: Request) -> dict[EmbedderId, tuple[Embedding, Embedding]]:
         """Return each embedding of the query, as given and as a record would hold it."""
         query = Fingerprint({one: request.query[one] for one in request.embedders})
         stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
         return {one: (query[one], stored[one]) for one in request.embedders}
 
     def _ranked(
-        self, request: Request, model_id: ModelId, query: Embedding, stored: Embedding
+        self, request: Request, model_id: EmbedderId, query: Embedding, stored: Embedding
     ) -> tuple[QueryColumn, Ranking]:
         """Return an embedder's column with the query, and its ranking of the records."""
         graph = None
@@ -134,7 +134,7 @@ def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:
 def _hits(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
     """Return the Hits of keys, scored by the columns of a query."""
     total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
-    scores: list[dict[ModelId, float]] = [{} for _ in keys]
+    scores: list[dict[EmbedderId, float]] = [{} for _ in keys]
     for column in columns:
         known, alike = column.report(keys, scores)
         total[known] += column.weight

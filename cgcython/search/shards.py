@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -27,7 +27,7 @@ class _NothingChanges:
         """Return the only position there is."""
         return 0
 
-    def changes_since(self, position: int, model_id: ModelId) -> list[bytes]:
+    def changes_since(self, position: int, model_id: EmbedderId) -> list[bytes]:
         """Return the keys that changed: none."""
         return []
 
@@ -66,7 +66,7 @@ class ShardSearcher(Searcher):
         """The shards, mapped and checked."""
         return [shards.read_shard(path) for path in self._paths]
 
-    def scan(self, model_id: ModelId) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
+    def scan(self, model_id: EmbedderId) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
         """Yield (key, QuantizedEmbedding) of all memories that have an embedder."""
         for shard in self._shards:
             if model_id in shard.parts:
@@ -76,7 +76,7 @@ class ShardSearcher(Searcher):
                 yield from zip(map(bytes, ids), codec.rows(batch))
 
     def sections(
-        self, model_id: ModelId, damaged: list[bytes], disowned: list[bytes]
+        self, model_id: EmbedderId, damaged: list[bytes], disowned: list[bytes]
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, section) of all memories that have an embedder; nothing is wrong with one."""
         for key, quantized in self.scan(model_id):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import itemgetter
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.checksums import RESIDUE, SIZE, crc32
 from cgcython.errors import StorageCorruption
 from cgcython.manifest import listed_crc, listed_crcs
@@ -19,7 +19,9 @@ from cgcython.store.keepers.rocksdb import Row, Tables
 STRETCH = 1024  # sections
 
 
-def readable_sections(database: Tables, model_id: ModelId, damaged: list[bytes]) -> Iterator[Row]:
+def readable_sections(
+    database: Tables, model_id: EmbedderId, damaged: list[bytes]
+) -> Iterator[Row]:
     """Yield (16 bytes of id, section) of an embedder in the order of ids, unchecked.
 
     Ids whose block cannot be read are added to `damaged`.
@@ -43,7 +45,7 @@ def readable_sections(database: Tables, model_id: ModelId, damaged: list[bytes])
 
 
 def beside_manifests(
-    database: Tables, model_id: ModelId, sections: Iterable[Row]
+    database: Tables, model_id: EmbedderId, sections: Iterable[Row]
 ) -> Iterator[tuple[list[Row], list[bool]]]:
     """Yield stretches of (id, section), and whether the manifest of each lists just this section.
 
@@ -55,12 +57,12 @@ def beside_manifests(
         yield stretch, _all_listed(stretch, found, model_id) or _listed(stretch, found, model_id)
 
 
-def _listed(rows: list[Row], heads: list[Row], model_id: ModelId) -> list[bool]:
+def _listed(rows: list[Row], heads: list[Row], model_id: EmbedderId) -> list[bool]:
     known = {key: listed_crc(head, model_id) for key, head in heads if crc32(head) == RESIDUE}
     return [known.get(key) == section[-SIZE:] for key, section in rows]
 
 
-def _all_listed(rows: list[Row], heads: list[Row], model_id: ModelId) -> list[bool]:
+def _all_listed(rows: list[Row], heads: list[Row], model_id: EmbedderId) -> list[bool]:
     """Return True for each row where all are listed, in the same place of like manifests.
 
     Returns an empty list where that is not so.

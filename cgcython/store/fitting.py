@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from cgcython.base import ModelId, Profile, QuantizationMethod
+from cgcython.base import EmbedderId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import DimensionMismatch, MethodMismatch, QuantizationError
 from cgcython.metadata import codebook_id_of
@@ -12,7 +12,7 @@ from cgcython.router import QuantizationRouter
 
 
 def misfit(
-    profile: Profile, model_id: ModelId, method: QuantizationMethod, dimension: int
+    profile: Profile, model_id: EmbedderId, method: QuantizationMethod, dimension: int
 ) -> str | None:
     """Return why an embedding is none of the profile's, or None where it is one.
 
@@ -30,7 +30,7 @@ def misfit(
     return None
 
 
-def require_fit(profile: Profile, record: Mapping[ModelId, QuantizedEmbedding]) -> None:
+def require_fit(profile: Profile, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
     """Raise InvalidInput, MethodMismatch or DimensionMismatch where a record is not the profile's.
 
     Whatever the profile cannot hold would be in the way of every search.
@@ -52,7 +52,7 @@ class Decoding:
         self._codebooks = {one.codebook_id: one for one in codebooks}
         self.waiting = Counter[int]()  # how many embeddings need a codebook that is not given
 
-    def wrong(self, model_id: ModelId, quantized: QuantizedEmbedding) -> str | None:
+    def wrong(self, model_id: EmbedderId, quantized: QuantizedEmbedding) -> str | None:
         """Return why an embedding is of no use here, or None where it is, its codebook given."""
         reason = misfit(self._profile, model_id, quantized.method, quantized.original_dim)
         if reason is not None:

@@ -5,7 +5,7 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from cgcython import frames
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, ModelId
 from cgcython.checks import require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
@@ -85,7 +85,7 @@ class GenerationWriter(RecordDeleter):
         return Reencoded(len(losses), mean, max(losses, default=0.0))
 
     def _earlier(
-        self, model_id: ModelId, codebook_id: int, batch_size: int
+        self, model_id: EmbedderId, codebook_id: int, batch_size: int
     ) -> Iterator[list[_Encoded]]:
         """Yield batches of what other codebooks made; damage is raised after all sound records."""
         rows = self._rows_of_others(model_id, codebook_id)
@@ -100,12 +100,14 @@ class GenerationWriter(RecordDeleter):
                 return
             yield batch
 
-    def _rows_of_others(self, model_id: ModelId, codebook_id: int) -> Iterator[_Encoded]:
+    def _rows_of_others(self, model_id: EmbedderId, codebook_id: int) -> Iterator[_Encoded]:
         for key, quantized in self.scan(model_id):
             if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
                 yield key, quantized
 
-    def _move(self, model_id: ModelId, codebook: PQ8Codebook, batch: list[_Encoded]) -> list[float]:
+    def _move(
+        self, model_id: EmbedderId, codebook: PQ8Codebook, batch: list[_Encoded]
+    ) -> list[float]:
         """Write a batch with a codebook; return the loss of each record that was still there."""
         puts: list[Put] = []
         changes: dict[bytes, int] = {}

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
-from cgcython.base import EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, ModelId
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
@@ -172,7 +172,7 @@ class WritableJournal(Journal):
         self.truncate((low << _RANDOM_BITS) - 1)
 
 
-def mask_of(model_ids: Iterable[ModelId]) -> int:
+def mask_of(model_ids: Iterable[EmbedderId]) -> int:
     """Return the bits of embedders.
 
     >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar, overload
 from uuid import UUID
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
 from cgcython.checks import require_items
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
@@ -90,13 +90,15 @@ class RecordReader:
         sections = self._section_bytes(key, list(manifest.checksums), where)
         return QuantizedFingerprint.from_sections(manifest, sections, where)
 
-    def _part(self, key: bytes, model_id: ModelId, manifest: Manifest) -> QuantizedEmbedding | None:
+    def _part(
+        self, key: bytes, model_id: EmbedderId, manifest: Manifest
+    ) -> QuantizedEmbedding | None:
         section = self._own_section(key, model_id, manifest)
         if section is None:
             return None
         return read_section(section, model_id, f"record {name_of(key)}")
 
-    def _own_section(self, key: bytes, model_id: ModelId, manifest: Manifest) -> bytes | None:
+    def _own_section(self, key: bytes, model_id: EmbedderId, manifest: Manifest) -> bytes | None:
         """Return the section that a manifest lists, None where it lists none of the embedder."""
         crc = manifest.checksums.get(model_id)
         if crc is None:
@@ -123,10 +125,10 @@ class RecordReader:
         return None
 
     def _section_bytes(
-        self, key: bytes, model_ids: list[ModelId], where: str
-    ) -> dict[ModelId, bytes]:
+        self, key: bytes, model_ids: list[EmbedderId], where: str
+    ) -> dict[EmbedderId, bytes]:
         keys = [bytes([model_id]) + key for model_id in model_ids]
-        sections: dict[ModelId, bytes] = {}
+        sections: dict[EmbedderId, bytes] = {}
         for model_id, section in zip(model_ids, self._files.get("sections", keys, where)):
             if section is None:
                 reason = f"the section of {model_id.short} is gone"
@@ -189,7 +191,7 @@ class RecordReader:
                 elif self._files.get("sections", bytes([wanted]) + key) is not None:
                     others.append(key)
 
-    def _own_now(self, key: bytes, model_id: ModelId, section: bytes) -> bytes | None:
+    def _own_now(self, key: bytes, model_id: EmbedderId, section: bytes) -> bytes | None:
         """Return the section that the record of a key lists now, None where it has none.
 
         The record may have been written since its section was read. Where its manifest is damaged,

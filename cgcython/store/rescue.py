@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from cgcython.base import ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, ModelId, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion
 from cgcython.fingerprint import QuantizedFingerprint, read_section
@@ -40,7 +40,7 @@ from cgcython.types import Progress
 BATCH = 256
 _OWN = {b"format", b"profile", b"journal/floor"}  # of the new store
 _Found: TypeAlias = bytes | StorageCorruption | None  # a manifest, what is wrong with it, or none
-_Reasons: TypeAlias = dict[ModelId | str, str]
+_Reasons: TypeAlias = dict[EmbedderId | str, str]
 
 
 class Rescue:
@@ -172,23 +172,23 @@ class Rescue:
         return _puts(key, whole, sections)
 
     def _damaged(
-        self, key: bytes, head: Manifest, sections: Mapping[ModelId, bytes], reasons: _Reasons
+        self, key: bytes, head: Manifest, sections: Mapping[EmbedderId, bytes], reasons: _Reasons
     ) -> list[Put]:
         """Return what to write for a record that is not whole: its sound sections, if asked for."""
         if not (self._keep_parts and sections):
             self._lose(key, *reasons.values())
             return []
         self._report.partial[UUID(bytes=key)] = list(reasons.values())
-        gone: dict[ModelId, bytes | None] = {
+        gone: dict[EmbedderId, bytes | None] = {
             one: None for one in head.checksums if one not in sections
         }
         return _puts(key, head.replaced(gone).to_bytes(), sections)
 
     def _sections(
-        self, key: bytes, checksums: Mapping[ModelId, int | None], reasons: _Reasons
-    ) -> dict[ModelId, bytes]:
+        self, key: bytes, checksums: Mapping[EmbedderId, int | None], reasons: _Reasons
+    ) -> dict[EmbedderId, bytes]:
         """Return the sound sections, and put into `reasons` what is wrong with the others."""
-        found: dict[ModelId, bytes] = {}
+        found: dict[EmbedderId, bytes] = {}
         for model_id, crc in checksums.items():
             try:
                 section = self._source.get("sections", bytes([model_id]) + key)
@@ -242,6 +242,6 @@ def _rows(source: Salvaged) -> Iterator[tuple[bytes, _Found]]:
             yield key, manifest
 
 
-def _puts(key: bytes, manifest: bytes, sections: Mapping[ModelId, bytes]) -> list[Put]:
+def _puts(key: bytes, manifest: bytes, sections: Mapping[EmbedderId, bytes]) -> list[Put]:
     puts = [("sections", bytes([one]) + key, section) for one, section in sections.items()]
     return [("records", key, manifest), *puts]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
 from cgcython.files import as_path
 from cgcython.records import QuantizedBatch, stored_batch
@@ -38,7 +38,7 @@ class Shard(NamedTuple):
     """Some consecutive memories: their ids, their codes, and what the writer says of them."""
 
     ids: UInt8Array  # [n, 16]
-    parts: Mapping[ModelId, ShardPart]
+    parts: Mapping[EmbedderId, ShardPart]
     facts: Mapping[str, Any]
 
 
@@ -125,7 +125,7 @@ def row_bytes(batch: QuantizedBatch) -> Int64Array:
     return sizes
 
 
-def _embedder(name: str) -> ModelId:
+def _embedder(name: str) -> EmbedderId:
     found = ModelId.parse(name)
     if found.short != name:
         raise Malformed(f"it names an embedder {name!r:.40}")

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, ModelId, Profile
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
@@ -46,9 +46,9 @@ class CodebookShelf:
     def __init__(self, files: Database, profile: Profile) -> None:
         self._files, self._profile = files, profile
         self._loaded: dict[int, PQ8Codebook] = {}
-        self._generations: dict[ModelId, list[int]] = {}
+        self._generations: dict[EmbedderId, list[int]] = {}
         self._warned: set[int] = set()
-        self.unreadable: list[ModelId] = []  # whose newest codebook cannot be read
+        self.unreadable: list[EmbedderId] = []  # whose newest codebook cannot be read
         self.reload()
 
     def reload(self) -> None:
@@ -85,7 +85,7 @@ class CodebookShelf:
             return False
         return True
 
-    def _given(self, codebooks: Codebooks | None) -> dict[ModelId, PQ8Codebook]:
+    def _given(self, codebooks: Codebooks | None) -> dict[EmbedderId, PQ8Codebook]:
         if codebooks is None:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
@@ -100,18 +100,18 @@ class CodebookShelf:
             if path.exists()
         }
 
-    def require_listed(self, record: Mapping[ModelId, QuantizedEmbedding]) -> None:
+    def require_listed(self, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
         """Raise CodebookMissing for codes of a codebook that the store does not list."""
         for model_id, one in record.items():
             codebook_id = codebook_id_of(one.metadata)
             if codebook_id is not None and codebook_id not in self._generations.get(model_id, ()):
                 raise CodebookMissing(model_id=model_id, codebook_id=codebook_id)
 
-    def embedders(self) -> list[ModelId]:
+    def embedders(self) -> list[EmbedderId]:
         """Return the embedders that have a codebook."""
         return list(self._generations)
 
-    def generations(self) -> dict[ModelId, list[int]]:
+    def generations(self) -> dict[EmbedderId, list[int]]:
         """Return the ids of the codebooks of each embedder, oldest first."""
         return {model_id: list(ids) for model_id, ids in self._generations.items()}
 
@@ -138,7 +138,7 @@ class CodebookShelf:
             found = self._loaded[codebook_id] = _codebook(self._files, codebook_id)
         return found
 
-    def newest(self, model_id: ModelId) -> PQ8Codebook | None:
+    def newest(self, model_id: EmbedderId) -> PQ8Codebook | None:
         """Return the codebook that encodes an embedder, None where it has none; errors as above.
 
         Raises CodebookCorrupt for one that is of another dimension than the embedder, too.
@@ -158,7 +158,7 @@ class CodebookShelf:
         One that is missing, damaged or of a later release is told in a warning, and raised where it
         is needed.
         """
-        found: dict[ModelId, PQ8Codebook] = {}
+        found: dict[EmbedderId, PQ8Codebook] = {}
         self.unreadable = []
         for model_id, ids in self._generations.items():
             try:
@@ -170,7 +170,7 @@ class CodebookShelf:
                 found |= {} if codebook is None else {model_id: codebook}
         return _Current(found, self._profile, self.newest)
 
-    def _warn(self, model_id: ModelId, codebook_id: int, error: QuantizationError) -> None:
+    def _warn(self, model_id: EmbedderId, codebook_id: int, error: QuantizationError) -> None:
         if codebook_id not in self._warned:
             self._warned.add(codebook_id)
             _LOGGER.warning("%s: opened without it, all else is served: %s", model_id.short, error)
@@ -201,20 +201,20 @@ class _Current(EmbedderCodebooks):
 
     def __init__(
         self,
-        source: Mapping[ModelId, PQ8Codebook],
+        source: Mapping[EmbedderId, PQ8Codebook],
         profile: Profile,
-        newest: Callable[[ModelId], PQ8Codebook | None],
+        newest: Callable[[EmbedderId], PQ8Codebook | None],
     ) -> None:
         super().__init__(source, profile)
         self._newest = newest
 
-    def _load(self, model_id: ModelId) -> PQ8Codebook:
+    def _load(self, model_id: EmbedderId) -> PQ8Codebook:
         return self._newest(model_id) or super()._load(model_id)
 
 
-def _generations(files: Tables) -> dict[ModelId, list[int]]:
+def _generations(files: Tables) -> dict[EmbedderId, list[int]]:
     """Return the ids of the codebooks of each embedder, oldest first; a damaged list is told."""
-    found = {}
+    found: dict[EmbedderId, list[int]] = {}
     for model_id in ModelId:
         where = f"list of the codebooks of {model_id.short} in store {files.path}"
         try:

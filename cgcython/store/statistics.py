@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.errors import StorageCorruption
 from cgcython.frames import layout_title
 from cgcython.store.keepers.rocksdb import Tables
@@ -16,7 +16,7 @@ SAMPLE = 256  # records; as ids are random, the first ones are a sample
 class Part(NamedTuple):
     """The sections of one embedder in one layout."""
 
-    embedder: ModelId
+    embedder: EmbedderId
     layout: str
     sections: int
     bytes: int
@@ -37,11 +37,11 @@ class StoreStatistics(NamedTuple):
     trashed: int
     trash_bytes: int
     parts: list[Part]
-    codebooks: dict[ModelId, list[int]]
+    codebooks: dict[EmbedderId, list[int]]
 
 
 def statistics(
-    files: Tables, codebooks: Mapping[ModelId, list[int]], exact: bool
+    files: Tables, codebooks: Mapping[EmbedderId, list[int]], exact: bool
 ) -> StoreStatistics:
     """Return the StoreStatistics of a database; exact ones read all of it."""
     limit = None if exact else SAMPLE
@@ -86,7 +86,7 @@ def _last_key(files: Tables, limit: int | None) -> bytes:
     return keys[-1] if keys else b""
 
 
-def _layouts(files: Tables, model_id: ModelId, last: bytes) -> dict[int, tuple[int, int]]:
+def _layouts(files: Tables, model_id: EmbedderId, last: bytes) -> dict[int, tuple[int, int]]:
     """Return `{layout number: (sections, bytes)}` of the records up to a key."""
     found: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for key, section in files.scan("sections", bytes([model_id])):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.checks import require_mapping, require_whole
 from cgcython.errors import BudgetExceeded, StorageCorruption
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
@@ -53,14 +53,14 @@ class RecordUpdater(RecordWriter):
             if new and budget_bytes is not None:
                 taken = self._taken(key, manifest.checksums.keys() - given.keys(), len(new))
                 encoded = self._within(budget_bytes, taken, new, finest)
-            sections: dict[ModelId, bytes | None] = dict.fromkeys(given)
+            sections: dict[EmbedderId, bytes | None] = dict.fromkeys(given)
             sections.update(encoded.sections)
             moment = trash.microseconds(timestamp)
             head = manifest.replaced(sections).with_info(updated=moment, metadata=metadata)
             self._replace(key, head, sections)
         return True
 
-    def _taken(self, key: bytes, kept: Collection[ModelId], added: int) -> int:
+    def _taken(self, key: bytes, kept: Collection[EmbedderId], added: int) -> int:
         """Return the bytes of a record besides those that a record of the added ones would take.
 
         A kept section that cannot be read counts nothing: it is no reason to refuse others.
@@ -85,11 +85,11 @@ class RecordUpdater(RecordWriter):
             raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=smallest) from None
 
     def _replace(
-        self, key: bytes, head: Manifest, sections: Mapping[ModelId, bytes | None]
+        self, key: bytes, head: Manifest, sections: Mapping[EmbedderId, bytes | None]
     ) -> None:
         """Write a manifest and the sections it is new for, None for one to remove."""
         puts: list[Put] = [("records", key, head.to_bytes())]
-        gone: list[ModelId] = []
+        gone: list[EmbedderId] = []
         for model_id, section in sections.items():
             if section is None:
                 gone.append(model_id)

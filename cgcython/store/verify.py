@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from cgcython import frames
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId, ModelId
 from cgcython.checks import require_progress
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
@@ -66,7 +66,7 @@ class _Stretch:
     def __init__(self, rows: list[Listed], report: VerifyReport) -> None:
         self.keys, self.last = {key for key, _ in rows}, rows[-1][0]
         self.unknown: set[bytes] = set()  # whose manifest is damaged: what it listed cannot be told
-        self.listed: dict[ModelId, dict[bytes, int]] = {model_id: {} for model_id in ModelId}
+        self.listed: dict[EmbedderId, dict[bytes, int]] = {model_id: {} for model_id in ModelId}
         for key, manifest in rows:
             report.records += 1
             try:
@@ -93,7 +93,7 @@ class _Stretch:
 class _Column:
     """The sections of one embedder, taken in the order of ids beside the manifests."""
 
-    def __init__(self, database: Tables, model_id: ModelId, report: VerifyReport) -> None:
+    def __init__(self, database: Tables, model_id: EmbedderId, report: VerifyReport) -> None:
         self._database, self._model_id, self._report = database, model_id, report
         self._prefix, self._short = bytes([model_id]), model_id.short
         self._rows: Iterator[Row] = self._scan(b"")

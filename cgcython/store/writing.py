@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from cgcython.base import ModelId, Profile
+from cgcython.base import EmbedderId, ModelId, Profile
 from cgcython.checks import iterated, require_progress, require_whole
 from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
@@ -203,13 +203,13 @@ def _head(
     return head.with_info(moment, moment, metadata).to_bytes()
 
 
-def embedders_of(manifest: _Before) -> set[ModelId]:
+def embedders_of(manifest: _Before) -> set[EmbedderId]:
     """Return the embedders that may have a section: all, where the manifest is damaged."""
     if isinstance(manifest, StorageCorruption):
         return set(ModelId)
     return set() if manifest is None else set(manifest.checksums)
 
 
-def section_keys(key: bytes, model_ids: Collection[ModelId]) -> list[Delete]:
+def section_keys(key: bytes, model_ids: Collection[EmbedderId]) -> list[Delete]:
     """Return where the sections of some embedders of a record lie."""
     return [("sections", PREFIXES[model_id] + key) for model_id in model_ids]

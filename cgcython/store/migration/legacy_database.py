@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
 from cgcython.store.keepers.rocksdb import NAME, Foreign, Row
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue, decode_value
@@ -50,7 +50,7 @@ class LegacyDatabase:
         self._files.close()
 
     @property
-    def embedders(self) -> list[ModelId]:
+    def embedders(self) -> list[EmbedderId]:
         """The embedders that have a family."""
         return list(self.families)
 
@@ -72,9 +72,9 @@ class LegacyDatabase:
                 name = f"family {column.name} ({model_id.short})"
                 yield LegacyRecord(b"\xff" * 17, name, None, {}, 0, column.damage)
 
-    def _record(self, key: bytes, columns: Mapping[ModelId, "_Family"]) -> LegacyRecord:
+    def _record(self, key: bytes, columns: Mapping[EmbedderId, "_Family"]) -> LegacyRecord:
         name = str(UUID(bytes=key)) if len(key) == KEY_BYTES else f"key 0x{key.hex()}"
-        embeddings: dict[ModelId, LegacyValue] = {}
+        embeddings: dict[EmbedderId, LegacyValue] = {}
         size, error = 0, None
         for model_id, column in columns.items():
             try:
@@ -89,7 +89,7 @@ class LegacyDatabase:
             error = InvalidInput(what="key", expected="the 16 bytes of a UUID", actual=actual)
         return LegacyRecord(key, name, key if error is None else None, embeddings, size, error)
 
-    def values(self, model_id: ModelId) -> Iterator[LegacyValue]:
+    def values(self, model_id: EmbedderId) -> Iterator[LegacyValue]:
         """Yield the embeddings of one embedder that are sound, to train on."""
         column = _Family(self._files, self.families[model_id], b"")
         while column.key is not None:
@@ -152,16 +152,19 @@ class _Family:
             self.damage, self.key = error, None
 
 
-def _matched(found: list[str], given: Mapping[EmbedderName, str], path: Path) -> dict[ModelId, str]:
+def _matched(
+    found: list[str], given: Mapping[EmbedderName, str], path: Path
+) -> dict[EmbedderId, str]:
     """Return `{ModelId: family}` of given names and of those that speak for themselves."""
     for name in given.values():
         if name not in found:
             raise InvalidInput(what="family", expected=", ".join(found), actual=name)
+    matched: dict[EmbedderId, str]
     matched = {ModelId.parse(one): name for one, name in given.items()}
     for name in found:
         model_id = _named(name)
         if model_id is not None and matched.setdefault(model_id, name) != name:
-            if model_id in map(ModelId.parse, given):
+            if model_id in [ModelId.parse(one) for one in given]:
                 continue
             expected = f"one family for {model_id.short}; say which, as in {model_id.short}={name}"
             actual = f"{matched[model_id]} and {name}"
@@ -172,7 +175,7 @@ def _matched(found: list[str], given: Mapping[EmbedderName, str], path: Path) ->
     return dict(sorted(matched.items()))
 
 
-def _named(name: str) -> ModelId | None:
+def _named(name: str) -> EmbedderId | None:
     number = name.removeprefix(PREFIX)
     try:
         is_numbered = number != name and number.isdecimal()

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import Embedder, ModelId
+from cgcython.base import Embedder, EmbedderId
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
 from cgcython.records import SparseVector
@@ -27,7 +27,7 @@ class LegacyRecord(NamedTuple):
     place: bytes  # its own in the source; ascending, so that a later run can go on after it
     name: str  # its id as text, or what the source calls it
     key: bytes | None  # the 16 bytes of its id
-    embeddings: dict[ModelId, LegacyValue]
+    embeddings: dict[EmbedderId, LegacyValue]
     float32_bytes: int
     error: QuantizationError | None = None
 

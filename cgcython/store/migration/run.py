@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, TypeAlias
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.checksums import crc32
 from cgcython.errors import (
     CodebookCorrupt,
@@ -26,7 +26,9 @@ from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
 from cgcython.store.records import RecordStore
 from cgcython.types import Progress
 
-Watch: TypeAlias = Callable[[list[dict[ModelId, LegacyValue]], list[QuantizedFingerprint]], object]
+Watch: TypeAlias = Callable[
+    [list[dict[EmbedderId, LegacyValue]], list[QuantizedFingerprint]], object
+]
 BATCH = 512
 _PREFIX = b"migration/"
 _MARK = _PREFIX + b"mark"

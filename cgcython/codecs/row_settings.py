@@ -1,0 +1,50 @@
+"""The settings that rows of profiles may have, and what each may be."""
+
+from enum import Enum
+from typing import Any
+
+from cgcython.checks import require_choice, require_real, require_whole
+from cgcython.codecs.token_selection import ImportanceScoringMethod
+from cgcython.errors import InvalidInput
+from cgcython.methods import RowSetting
+
+AUTO = "auto"
+METRICS = ("cosine", "dot")
+MOST_SUBVECTORS = 255  # a byte of the metadata counts them
+
+
+def choice(name: str, choices: tuple[str, ...]) -> RowSetting:
+    """Return the setting that is one of some texts; a member of an enum stands for its value."""
+
+    def check(value: Any, what: str) -> str:
+        return require_choice(value.value if isinstance(value, Enum) else value, what, choices)
+
+    return RowSetting(name, check)
+
+
+def _part(value: Any, what: str) -> float | str:
+    if isinstance(value, str):
+        if value != AUTO:
+            expected = f'"{AUTO}", or a number above 0 and at most 1'
+            raise InvalidInput(what=what, expected=expected, actual=value)
+        return AUTO
+    number = require_real(value, what, 0, 1)
+    if number == 0:
+        raise InvalidInput(what=what, expected="above 0, at most 1", actual=value)
+    return number
+
+
+METRIC = {"metric": choice("metric", METRICS)}
+THRESHOLD = {"threshold": RowSetting("threshold", lambda value, what: _finite(value, what))}
+_SCORERS = tuple(one.value for one in ImportanceScoringMethod)
+TOKENS = {
+    "pruning_ratio": RowSetting("pruning_ratio", _part),
+    "scoring": choice("scoring", _SCORERS),
+}
+_BYTES = RowSetting("bytes", lambda value, what: require_whole(value, what, 1, MOST_SUBVECTORS))
+BYTES = {"bytes": _BYTES, "num_subvectors": _BYTES}
+
+
+def _finite(value: Any, what: str) -> float:
+    largest = 3.4028234663852886e38  # of float32, in which it is kept
+    return require_real(value, what, -largest, largest)
