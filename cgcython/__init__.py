@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "adapters.sentence_transformers": "quantize_embeddings",
-    "base": "Embedder EmbedderId Profile QuantizationMethod",
+    "base": "Embedder ModelId OwnEmbedder Profile QuantizationMethod",
     "errors": (
         "BudgetExceeded CodebookCorrupt CodebookMissing DimensionMismatch InvalidInput "
         "InvalidQuantizedData MethodMismatch NonFiniteValue QuantizationError RecallLossExceeded "

@@ -3,6 +3,7 @@
 from cgcython.adapters.sentence_transformers import quantize_embeddings as quantize_embeddings
 from cgcython.base import Embedder as Embedder
 from cgcython.base import ModelId as ModelId
+from cgcython.base import OwnEmbedder as OwnEmbedder
 from cgcython.base import Profile as Profile
 from cgcython.base import QuantizationMethod as QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec as BinaryCodec

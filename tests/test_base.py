@@ -1,8 +1,17 @@
 """The vocabulary: thirteen embedders, five methods, profiles as data."""
 
+import pickle
+
 import pytest
 
-from cgcython.base import DEFAULT_PROFILE, Embedder, ModelId, Profile, QuantizationMethod
+from cgcython.base import (
+    DEFAULT_PROFILE,
+    Embedder,
+    ModelId,
+    OwnEmbedder,
+    Profile,
+    QuantizationMethod,
+)
 from cgcython.errors import InvalidInput
 
 PQ8, FLOAT8, BINARY, SPARSE, TOKENS = (
@@ -110,15 +119,15 @@ def test_a_profile_survives_its_own_text(name):
     ("text", "expected"),
     [
         ("E1 = {", "TOML"),
-        ("", "a line per embedder"),
+        ("", "lines such as E1"),
         ('E1 = { dimension = 8, method = "pq8" }\nSemantic = { dimension = 9, method = "pq8" }',
          "a line per embedder"),
-        ('E14 = { dimension = 8, method = "pq8" }', "E1 to E13"),
-        ('E1 = { dimension = 0, method = "pq8" }', "whole number"),
-        ('E1 = { dimension = true, method = "pq8" }', "whole number"),
+        ('"-minilm" = { dimension = 8, method = "pq8" }', "a letter or digit first"),
+        ('E1 = { dimension = 0, method = "pq8" }', "E1.dimension: expected 1 to"),
+        ('E1 = { dimension = true, method = "pq8" }', "E1.dimension: expected 1 to"),
         ('E1 = { dimension = 8, method = "float32" }', "pq8, float8_e4m3"),
         ("E1 = { dimension = 8, method = [] }", "pq8, float8_e4m3"),
-        ("E1 = 384", "whole number"),
+        ("E1 = 384", "E1.row: expected a mapping"),
     ],
 )  # fmt: skip
 def test_a_profile_with_a_mistake_is_refused(text, expected):
@@ -130,3 +139,55 @@ def test_a_profile_with_a_mistake_is_refused(text, expected):
 def test_an_unknown_profile_names_the_known_ones(name):
     with pytest.raises(InvalidInput, match=r"contextgraph-2026, default or a \.toml file"):
         Profile.named(name)
+
+
+def test_embedders_of_a_users_own_have_numbers_in_the_order_of_their_rows():
+    profile = Profile(
+        {
+            "minilm": {"dimension": 384, "method": "pq8", "bytes": 48},
+            "E9": {"dimension": 64, "method": "binary", "threshold": 1},
+            "titles.v2": {"dimension": 8, "method": "float8_e4m3", "number": 32},
+        }
+    )
+    assert {one.short: int(one) for one in profile} == {"minilm": 33, "E9": 8, "titles.v2": 32}
+    assert profile.row("minilm").setting("bytes") == 48
+    assert profile.row("Hdc").settings == (("threshold", 1.0),)
+    assert profile.numbered(33) == OwnEmbedder("minilm")
+    kept = Profile.from_toml(profile.to_toml())
+    assert {one: int(one) for one in kept} == {one: int(one) for one in profile}
+    assert dict(kept) == dict(profile)
+
+
+def test_own_embedders_are_equal_by_name_and_order_by_number():
+    a, b = OwnEmbedder("a", 40), OwnEmbedder("b", 33)
+    assert sorted([a, ModelId.SPLADE, b]) == [ModelId.SPLADE, b, a]
+    assert a == OwnEmbedder("a") != b
+    assert a != 40
+    assert hash(a) == hash(OwnEmbedder("a"))
+    assert pickle.loads(pickle.dumps(a)) == a
+    assert int(pickle.loads(pickle.dumps(a))) == 40
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ({"a": {"dimension": 8, "method": "binary", "bytes": 4}}, "only .*threshold"),
+        ({"a": {"dimension": 8, "method": "pq8", "bytes": 4, "num_subvectors": 4}}, "once"),
+        ({"a b": {"dimension": 8, "method": "pq8"}}, "letters, digits"),
+        ({"a": {"dimension": 8, "method": "pq8", "number": 31}}, "32 to 255"),
+        ({"a": {"dimension": 8, "method": "pq8", "number": 40},
+          "b": {"dimension": 8, "method": "pq8", "number": 40}}, "a number per embedder"),
+        ({f"a{i}": {"dimension": 8, "method": "binary"} for i in range(201)}, "at most 200"),
+        ({"a": {"dimension": 8, "method": "token_pruning", "pruning_ratio": 0}}, "above 0"),
+        ({"a": {"dimension": 8, "method": "float8_e4m3", "metric": "l3"}}, "cosine"),
+    ],
+)  # fmt: skip
+def test_rows_with_a_mistake_are_refused(rows, expected):
+    with pytest.raises(InvalidInput, match=expected):
+        Profile(rows)
+
+
+def test_an_unknown_name_is_told_with_the_nearest():
+    profile = Profile({"minilm": {"dimension": 8, "method": "binary"}})
+    with pytest.raises(InvalidInput, match="minilm is nearest"):
+        profile.embedder("minlm")

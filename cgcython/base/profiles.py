@@ -52,8 +52,7 @@ class Embedder:
         dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
         object.__setattr__(self, "dimension", dimension)
         if not isinstance(self.method, QuantizationMethod):
-            method = QuantizationMethod(require_instance(self.method, str, "method"))
-            object.__setattr__(self, "method", method)
+            object.__setattr__(self, "method", QuantizationMethod(self.method))
         object.__setattr__(self, "settings", _checked_settings(self.method, dict(self.settings)))
 
     def setting(self, name: str, default: Any = None) -> Any:
@@ -244,7 +243,7 @@ def _row(name: EmbedderName, row: object) -> Embedder:
     """Return the row of a mapping's entry, which may be a row already."""
     if isinstance(row, Embedder):
         return row
-    return Embedder.of(name, row if isinstance(row, Mapping) else {})
+    return Embedder.of(name, require_mapping(row, f"{name}.row"))
 
 
 def _numbered(rows: list[Embedder]) -> list[Embedder]:
