@@ -27,6 +27,8 @@ COMMANDS = {
     "inspect": "say what a codebook, record, shard or store holds",
     "index": "keep a store's columns, and graphs if wanted, in files for faster searches",
     "search": "find the memories nearest to query embeddings",
+    "get": "show one memory of a store: embeddings, times, metadata",
+    "delete": "delete memories of a store, or bring them back",
     "eval": "measure loss and retrieval quality against float32",
     "drift": "compare new embeddings with those that codebooks were trained on",
     "store": "sizes, backup, compaction, trash and codebooks of a store",

@@ -7,6 +7,7 @@ from typing import Any
 from cgcython.base import EmbedderId, ModelId, Profile
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
+from cgcython.store.ids import as_key
 
 
 def embedder(text: str) -> EmbedderId:
@@ -46,6 +47,15 @@ def profile(text: str) -> Profile:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def record_id(text: str) -> str:
+    """Return the id that a text spells, for argparse."""
+    try:
+        as_key(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def positive(text: str) -> int:
     """Return a whole number of 1 or more, for argparse."""
     number = int(text) if text.isdecimal() else 0
@@ -80,6 +90,12 @@ def _number(text: str) -> float:
 def add_inputs(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
     """Add an argument of one or more input specs."""
     parser.add_argument(*names, nargs="+", metavar="INPUT", **{"help": HELP, **options})
+
+
+def add_ids(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    """Add an argument of one or more ids of records."""
+    told = "the id of a memory, as search prints it"
+    parser.add_argument(name, type=record_id, help=told, **options)
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """The argument parser of every command: help that fits the screen, mistakes told in one line."""
 
 import argparse
+import math
 import re
 import shutil
 import textwrap
@@ -43,6 +44,13 @@ def _filled(block: str, width: int) -> str:
     return "\n".join(lines)
 
 
+def _values(action: argparse.Action) -> float:
+    """Return how many words an option takes, at most."""
+    if action.nargs in (None, "?"):
+        return 1
+    return action.nargs if isinstance(action.nargs, int) else math.inf
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that names the nearest spelling of what it does not know.
 
@@ -77,7 +85,28 @@ class Parser(argparse.ArgumentParser):
             if self._option_string_actions[option] not in given
             for word in some
         ]
-        return words[:end] + added + words[end:]
+        return self._in_order(words[:end] + added) + words[end:]
+
+    def _in_order(self, words: list[str]) -> list[str]:
+        """Return the words with those before the options that belong to none.
+
+        argparse gives all of them to arguments at the first one that it meets, `a` in `a --b c`.
+        """
+        own: list[str] = []
+        others: list[str] = []
+        wanted = 0.0  # values of the last option
+        for word in words:
+            found = self._actions_of(word)
+            if found:
+                is_joined = "=" in word or (len(word) > 2 and not word.startswith("--"))
+                wanted = 0 if is_joined else _values(found[0])
+                others.append(word)
+            elif wanted:
+                wanted -= 1
+                others.append(word)
+            else:
+                own.append(word)
+        return own + others
 
     def _actions_of(self, word: str) -> list[argparse.Action]:
         """Return the options that a word may mean, none for a value."""

@@ -141,3 +141,13 @@ def test_the_command_that_an_error_recommends_is_one(cli, work, monkeypatch):
     result = cli(*words[1:], "--profile", "profile.toml", "--bytes", 8)
     assert result.code == 0, result.err
     assert ModelId.SEMANTIC.short in result.out
+
+
+@pytest.mark.parametrize(
+    "words", ["{} -k 2 E8={}", "-k2 {} E8={}", "{} E8={} -k 2", "-k=2 E8={1} {0}"]
+)
+def test_words_may_stand_in_any_order(cli, work, words):
+    store = f"--store={work}/store"
+    result = cli("search", *words.format(store, f"{work}/queries.npz:E8").split(), "--json")
+    assert result.code == 0, result.err
+    assert result.out.count("\n") == 6
