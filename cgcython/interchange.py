@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.arrays import as_matrix
+from cgcython.arrays import as_integers, as_matrix
+from cgcython.base import QuantizationMethod
+from cgcython.checks import require_instance
 from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.errors import CodebookCorrupt, InvalidInput
+from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.records import QuantizedBatch
 from cgcython.tensors import told_as_damage
-from cgcython.types import ArrayLike, Float32Array, StrPath
+from cgcython.types import ArrayLike, Float32Array, Int64Array, StrPath, UInt8Array
 
 PQ8C_SUBVECTORS, PQ8C_VERSION = 8, 1
 _PQ8C = struct.Struct("<4sBII")  # magic, version, dim, id; then f32 centroids [8, 256, dim / 8]
@@ -177,3 +180,52 @@ def _refused(expected: str, actual: object) -> InvalidInput:
 
 def _damaged(path: StrPath, reason: str) -> CodebookCorrupt:
     return CodebookCorrupt(where=str(path), reason=reason)
+
+
+def to_faiss_index(
+    batch: QuantizedBatch, codebook: PQ8Codebook | None = None, ids: ArrayLike | None = None
+) -> Any:
+    """Return a faiss index that holds the codes of a batch.
+
+    Sign bits become an `IndexBinaryFlat`, product-quantization codes the index of `to_faiss`; with
+    `ids` (integers) under an `IndexBinaryIDMap` or `IndexIDMap`. Raises InvalidInput for other
+    methods, CodebookMissing for codes of another codebook.
+    """
+    require_instance(batch, QuantizedBatch, "batch")
+    numbers = None if ids is None else as_integers(ids, "ids").astype(np.int64)
+    if numbers is not None and numbers.shape != (len(batch),):
+        raise InvalidInput(what="ids", expected=f"{len(batch)} integers", actual=numbers.shape)
+    if batch.method is QuantizationMethod.BINARY:
+        return _faiss_bits(np.ascontiguousarray(batch.columns["codes"]), numbers)
+    if batch.method is not QuantizationMethod.PQ8:
+        expected = "binary or pq8; others as faiss.IndexFlat of codec.decode_batch(batch)"
+        raise InvalidInput(what="method", expected=expected, actual=batch.method)
+    codebook = require_instance(codebook, PQ8Codebook, "codebook")
+    if batch.shared.get("codebook_id") != codebook.codebook_id:
+        raise CodebookMissing(codebook_id=batch.shared.get("codebook_id"))
+    return _faiss_codes(codebook, codebook.checked_codes(batch.columns["codes"]), numbers)
+
+
+def _faiss_bits(codes: UInt8Array, ids: Int64Array | None) -> Any:
+    import faiss
+
+    index = faiss.IndexBinaryFlat(8 * codes.shape[1])
+    if ids is None:
+        index.add(codes)
+        return index
+    mapped = faiss.IndexBinaryIDMap(index)
+    mapped.add_with_ids(codes, ids)
+    return mapped
+
+
+def _faiss_codes(codebook: PQ8Codebook, codes: UInt8Array, ids: Int64Array | None) -> Any:
+    import faiss
+
+    index = to_faiss(codebook)
+    mapped = index if ids is None else faiss.IndexIDMap(index)  # which takes only an empty one
+    product = index if codebook.rotation is None else faiss.downcast_index(index.index)
+    product.add_sa_codes(codes)
+    mapped.ntotal = index.ntotal = product.ntotal
+    if ids is not None:
+        faiss.copy_array_to_vector(ids, mapped.id_map)
+    return mapped

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from cgcython import (
+    BinaryCodec,
     CodebookCorrupt,
     CodebookMissing,
+    CodeIndex,
+    Float8Codec,
     InvalidInput,
     PQ8Codebook,
+    PQ8Codec,
     QuantizationError,
     interchange,
 )
@@ -75,6 +79,42 @@ def test_distances_in_faiss_are_those_of_the_decoded_vectors(book):
     exact = ((projected(book, query) - projected(book, decoded)) ** 2).sum(1)
     np.testing.assert_allclose(found[0], np.sort(exact)[:5], rtol=1e-3)
     assert exact[ids[0, 0]] == pytest.approx(exact.min(), rel=1e-3)
+
+
+@pytest.mark.parametrize("ids", [None, np.arange(200)[::-1] * 3])
+def test_filled_indexes_of_faiss_find_the_same_codes(book, ids, tmp_path):
+    batch = PQ8Codec(book).encode_batch(OTHERS)
+    faiss.write_index(interchange.to_faiss_index(batch, book, ids), str(tmp_path / "index"))
+    theirs = faiss.read_index(str(tmp_path / "index"))
+    distances, found = theirs.search(OTHERS[:5], 200)
+    missing = CodeIndex(book, batch, ids).search(OTHERS[:5], 200)[1] - distances
+    # Their distances lack what a narrower rotation does not see of a query.
+    np.testing.assert_allclose(missing - missing[:, :1], 0, atol=0.02)
+    exact = CodeIndex(book, batch, ids).search(OTHERS[:5], 200)[0]
+    assert np.mean(found == exact) > 0.99  # float32 orders ties otherwise
+
+
+@pytest.mark.parametrize("ids", [None, range(1000, 1200)])
+def test_bits_become_a_binary_index_of_faiss(ids):
+    codec = BinaryCodec(DIM - 3)
+    batch = codec.encode_batch(OTHERS[:, 3:])
+    theirs = interchange.to_faiss_index(batch, ids=ids)
+    distances, found = theirs.search(batch.columns["codes"][:7], 200)
+    own = CodeIndex(codec, batch, ids).search(OTHERS[:7, 3:], 200)
+    np.testing.assert_array_equal(distances, own[1])
+    assert np.sort(found).tolist() == np.sort(own[0]).tolist()
+
+
+def test_batches_that_faiss_has_no_index_for_are_refused(book):
+    batch = PQ8Codec(book).encode_batch(OTHERS)
+    with pytest.raises(InvalidInput, match=r"faiss.IndexFlat of codec.decode_batch\(batch\)"):
+        interchange.to_faiss_index(Float8Codec(DIM).encode_batch(OTHERS))
+    with pytest.raises(CodebookMissing):
+        interchange.to_faiss_index(batch, PQ8Codebook(book.centroids + 1))
+    with pytest.raises(InvalidInput, match="codebook: expected a PQ8Codebook, got NoneType"):
+        interchange.to_faiss_index(batch)
+    with pytest.raises(InvalidInput, match="ids: expected 200 integers"):
+        interchange.to_faiss_index(batch, book, ids=[1, 2])
 
 
 def test_what_faiss_decodes_lacks_only_the_mean_that_it_never_saw(book):

@@ -5,7 +5,7 @@ outputs are kept in tests/golden/sentence_transformers.npz); neither it nor torc
 """
 
 import logging
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -24,6 +24,36 @@ FEW_ROWS = 100  # ranges of fewer rows are told to be unsure
 PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary", "float8_e4m3fn", "pq")
 
 
+@overload
+def quantize_embeddings(
+    embeddings: Array,
+    precision: Literal["float8_e4m3fn", "pq"],
+    ranges: ArrayLike | None = ...,
+    calibration_embeddings: ArrayLike | None = ...,
+    *,
+    codebook: PQ8Codebook | None = ...,
+    num_threads: int = ...,
+) -> QuantizedBatch: ...
+@overload
+def quantize_embeddings(
+    embeddings: Array,
+    precision: Literal["float32", "int8", "uint8", "binary", "ubinary"],
+    ranges: ArrayLike | None = ...,
+    calibration_embeddings: ArrayLike | None = ...,
+    *,
+    codebook: PQ8Codebook | None = ...,
+    num_threads: int = ...,
+) -> Array: ...
+@overload
+def quantize_embeddings(
+    embeddings: Any,
+    precision: str,
+    ranges: ArrayLike | None = ...,
+    calibration_embeddings: ArrayLike | None = ...,
+    *,
+    codebook: PQ8Codebook | None = ...,
+    num_threads: int = ...,
+) -> Any: ...
 @usual_arithmetic
 def quantize_embeddings(
     embeddings: Any,
@@ -33,7 +63,7 @@ def quantize_embeddings(
     *,
     codebook: PQ8Codebook | None = None,
     num_threads: int = 1,
-) -> Quantized | list[Quantized]:
+) -> Any:
     """Return embeddings [n, dim] at another precision: one of PRECISIONS.
 
     `int8` and `uint8` are codes [n, dim] in 255 steps from the least to the greatest value of each
