@@ -26,7 +26,7 @@ from cgcython.tensors import (
 )
 from cgcython.types import Array
 
-FOLDER = "columns"
+FOLDER, METADATA = "columns", "metadata.sqlite"
 FORMAT, VERSION = "cgcython-column", 3
 KEYS = "keys"
 

@@ -1,5 +1,7 @@
 """The keys of records in arrays: 16 bytes each."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cgcython.checks import require_items
@@ -7,6 +9,11 @@ from cgcython.store.ids import as_key
 from cgcython.types import KeyArray
 
 KEY = np.dtype("S16")
+
+
+def key_array(keys: Sequence[bytes]) -> KeyArray:
+    """Return the array of some keys, in their order."""
+    return np.array(keys, KEY)
 
 
 def whole_keys(keys: KeyArray) -> list[bytes]:

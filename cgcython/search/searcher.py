@@ -1,12 +1,13 @@
 """Finds records by what they are like, wherever their columns come from."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName
+from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
@@ -19,23 +20,34 @@ from cgcython.search.arguments import (
 from cgcython.search.columns import Columns
 from cgcython.search.fusion import UNRANKED, Ranking, fuse
 from cgcython.search.keys import KEY, whole_keys
+from cgcython.search.metadata.conditions import Where
+from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Embedding, has_direction
 from cgcython.store.ids import RecordId
 from cgcython.types import KeyArray
 
 
-class Hit(NamedTuple):
-    """One record that a search found.
-
-    `similarity` compares like with like, what the query would be stored as with what is stored:
-    the weighted mean over the embedders both have. `scores` are those of the query itself against
-    the stored codes, by embedder.
-    """
-
+class _Scored(NamedTuple):
     id: UUID
     similarity: float
     scores: dict[EmbedderId, float]
+
+
+class Hit(_Scored):
+    """One record that a search found: the tuple (id, similarity, scores).
+
+    `similarity` compares like with like, what the query would be stored as with what is stored:
+    the weighted mean over the embedders both have. `scores` are those of the query itself against
+    the stored codes, by embedder. `metadata` is what the record's owner says of it, None unless
+    the search was asked for it.
+    """
+
+    metadata: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return shown if self.metadata is None else f"{shown[:-1]}, metadata={self.metadata!r})"
 
 
 class Searcher:
@@ -57,18 +69,21 @@ class Searcher:
         weights: Weights | None = None,
         *,
         metric: str = "cosine",
+        where: Where | None = None,
         among: Iterable[RecordId] | None = None,
         rerank: EmbedderName | None = None,
         oversample: int = 4,
         approximate: bool | int = False,
+        with_metadata: bool = False,
         num_threads: int = 1,
     ) -> list[Hit]:
-        """Return the k best records as Hits, best first.
+        """Return the k best records as Hits, best first; `with_metadata` with that of each.
 
         `embedders` that rank, all of the query's unless given; `weights` by embedder, 1 unless
         given, 0 to ignore one. `metric="dot"` scores dense and sparse ones by dot product.
-        `among`, ids: no other records rank. `rerank`, an embedder that does not rank: it orders the
-        `oversample * k` best of the others by its own scores, those without it last.
+        `where`, conditions on metadata, and `among`, ids: no other records rank. `rerank`, an
+        embedder that does not rank: it orders the `oversample * k` best of the others by its own
+        scores, those without it last.
         `approximate`: HNSW graphs (the extra `ann`), built when first needed, find the records
         that dense embedders score; a number is how many each has to find at least: more miss less.
 
@@ -76,7 +91,30 @@ class Searcher:
         """
         self._require_open()
         ways = metric, among, rerank, oversample, approximate, num_threads
-        return self._answer(checked_request(query, k, embedders, weights, *ways))
+        request = checked_request(query, k, embedders, weights, *ways)
+        hits = self._answer(self._restricted(request, where))
+        return self._with_metadata(hits) if with_metadata else hits
+
+    def _restricted(self, request: Request, where: Where | None) -> Request:
+        """Return a request of which only records rank for whose metadata conditions hold."""
+        if where is None or where == {}:
+            return request
+        keys = self._keys_where(where)
+        return request._replace(keys=keys if request.keys is None else common(keys, request.keys))
+
+    def _with_metadata(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return hits with their metadata; that of records which are gone since is empty."""
+        for hit, metadata in zip(hits, self._metadata_of(hit.id for hit in hits)):
+            hit.metadata = metadata
+        return list(hits)
+
+    def _keys_where(self, where: Where) -> KeyArray:
+        """Return the keys of the records that meet conditions, ascending."""
+        raise InvalidInput(what="where", expected=_NO_METADATA, actual=f"{where!r:.60}")
+
+    def _metadata_of(self, ids: Iterable[RecordId]) -> list[dict[str, Any]]:
+        """Return the metadata of records."""
+        raise InvalidInput(what="with_metadata", expected=_NO_METADATA, actual=True)
 
     def _answer(self, request: Request) -> list[Hit]:
         embeddings = self._embeddings(request)
@@ -122,6 +160,9 @@ class Searcher:
 
     def _require_open(self) -> None:
         """Raise where records can no longer be read."""
+
+
+_NO_METADATA = "a store to search: shards keep no metadata"
 
 
 def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:

@@ -1,18 +1,32 @@
 """A store that can be searched by fingerprints."""
 
+from __future__ import annotations
+
+import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from cgcython.base import EmbedderName, ModelId, Profile
 from cgcython.checks import require_items
-from cgcython.errors import QuantizationError
+from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.locks import ForkSafeLock
+from cgcython.manifest import RecordInfo
+from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
+from cgcython.search.keys import whole_keys
+from cgcython.search.metadata.conditions import Where, parsed
 from cgcython.search.searcher import Searcher
+from cgcython.store.ids import RecordId, as_key
 from cgcython.store.keepers.rocksdb import Database
 from cgcython.store.records import RecordStore
 from cgcython.store.shelf import CodebookShelf
-from cgcython.types import Progress
+from cgcython.types import BytesLike, KeyArray, Progress
+
+if TYPE_CHECKING:
+    from cgcython.search.metadata.index import MetadataIndex
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,6 +48,66 @@ scores={<ModelId.HDC: 8>: 1.0})])
     def __init__(self, files: Database, shelf: CodebookShelf, profile: Profile) -> None:
         super().__init__(files, shelf, profile)
         self._columns = Columns(self, shelf.codebook, self.path)
+        self._index: MetadataIndex | None = None  # made when metadata are first asked for
+        self._making = ForkSafeLock()
+
+    def ids(self, prefix: BytesLike | str = "", *, where: Where | None = None) -> Iterator[UUID]:
+        """Return an iterator over the ids in order that begin with some bytes, or with text.
+
+        `where`, conditions on metadata as in `search`: only those of records that meet them.
+        """
+        if where is None:
+            return super().ids(prefix)
+        found = sorted(whole_keys(self._keys_where(where)))
+        if not prefix:
+            return map(_id_of, found)
+        wanted = set(found)
+        return (one for one in super().ids(prefix) if as_key(one) in wanted)
+
+    def infos(
+        self, prefix: BytesLike | str = "", *, where: Where | None = None
+    ) -> Iterator[tuple[UUID, RecordInfo]]:
+        """Return an iterator over (id, RecordInfo) in the order of ids, of those that begin so.
+
+        It reads no sections. `where` as in `ids`. Raises StorageCorruption, naming the id, at a
+        damaged record.
+        """
+        if where is None:
+            return super().infos(prefix)
+        found = ((one, self.info(one)) for one in self.ids(prefix, where=where))
+        return ((one, info) for one, info in found if info is not None)
+
+    def delete_where(self, where: Where, soft: bool = False) -> int:
+        """Remove the records that meet conditions on metadata, all or nothing.
+
+        Returns how many there were; `soft` as in `delete`. Raises InvalidInput where no condition
+        is given: that would be all records.
+        """
+        self._files.require_writable()
+        condition = parsed(where)
+        if not where:
+            raise InvalidInput(what="where", expected="one condition or more", actual="none")
+        index = self._metadata_index()
+        with index.lock, self._writing:  # nobody changes a record in between
+            return self.delete_many(map(_id_of, whole_keys(index.keys(condition))), soft)
+
+    def _keys_where(self, where: Where) -> KeyArray:
+        self._files.require_open()
+        return self._metadata_index().keys(parsed(where))
+
+    def _metadata_of(self, ids: Iterable[RecordId]) -> list[dict[str, Any]]:
+        texts = self._metadata_texts([as_key(one) for one in ids])
+        return [json.loads(text) if text else {} for _, text in texts]
+
+    def _metadata_index(self) -> MetadataIndex:
+        with self._making:
+            if self._index is None:
+                # SQLite takes a while to import, and most searches have no conditions.
+                from cgcython.search.metadata.index import MetadataIndex
+
+                path = self.path / FOLDER / METADATA
+                self._index = MetadataIndex(self, path, not self._files.read_only)
+            return self._index
 
     def save_columns(
         self,
@@ -64,8 +138,12 @@ scores={<ModelId.HDC: 8>: 1.0})])
         if self._files.is_open and not self._files.read_only:
             try:
                 self._columns.save_what_pays()
+                if self._index is not None:
+                    self._index.save_what_pays()
             except (OSError, QuantizationError) as error:
                 _LOGGER.warning("store %s: its columns were not saved: %s", self.path, error)
+        if self._index is not None:
+            self._index.close()
         super().close()
 
     def _take_codebooks(self) -> None:
@@ -74,3 +152,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
 
     def _require_open(self) -> None:
         self._files.require_open()  # columns in memory outlive the files
+
+
+def _id_of(key: bytes) -> UUID:
+    return UUID(bytes=key)

@@ -1,6 +1,6 @@
 """Reads the records of a store: all of one, one embedder of it, or one embedder of all."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -144,6 +144,30 @@ class RecordReader:
     def info(self, record_id: RecordId) -> RecordInfo | None:
         """Return the RecordInfo of an id (times, content hash, metadata), or None."""
         return self._consistent(as_key(record_id), lambda manifest: manifest.info)
+
+    def _metadata_texts(
+        self, keys: Sequence[bytes] | None = None
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Yield (key, metadata as JSON, empty for none) of all records in order, or of some keys.
+
+        The text of a key without a record is None. Raises StorageCorruption naming all damaged
+        records, after the last sound one.
+        """
+        damaged: list[bytes] = []
+        rows: Iterable[tuple[bytes, bytes | None]] = self._files.scan("records")
+        if keys is not None:
+            rows = zip(keys, self._files.get("records", list(keys), "metadata of records"))
+        for key, value in rows:
+            try:
+                yield key, None if value is None else Manifest.from_bytes(value).text
+            except StorageCorruption:
+                damaged.append(key)
+        if damaged:
+            raise StorageCorruption(
+                where=f"metadata of {len(damaged)} records in store {self.path}",
+                reason=f"the first is {name_of(damaged[0])}",
+                ids=[UUID(bytes=key) for key in damaged],
+            )
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
         for one in quantized.values():

@@ -55,7 +55,8 @@ def run(script, path):
 EVERY_CALL = """
 CALLS = dict(
     backup=(path + ".copy",), catch_up=(), check=(), compact=(), delete=(ONE,),
-    delete_many=([ONE],), drop_codebooks=(), encode=([one],), get_stored_size=(ONE,), ids=(),
+    delete_many=([ONE],), delete_where=({"a": 1},), drop_codebooks=(), encode=([one],),
+    get_stored_size=(ONE,), ids=(),
     info=(ONE,), infos=(), purge=(), quantized=(ONE,), reencode=("E1", made.other_codebooks[0]),
     restore=(ONE,), retrieve=(ONE,), retrieve_many=([ONE],), save_columns=(), scan=("E9",),
     search=(one,), sections=(8, []), snapshot=(), statistics=(), store=(TWO, one),

@@ -1,0 +1,1 @@
+"""Finds records by their metadata: conditions, and an index that answers them."""

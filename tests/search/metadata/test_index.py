@@ -1,0 +1,191 @@
+"""The index answers as the plain definition does, and stays in step with every write."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from search.metadata.memory_store import MemoryStore
+from search.metadata.plain_where import holds
+
+from cgcython.search.keys import whole_keys
+from cgcython.search.metadata import index as index_module
+from cgcython.search.metadata.conditions import parsed
+from cgcython.search.metadata.entries import KEPT, LONGEST
+from cgcython.search.metadata.index import MetadataIndex
+
+LONG = [("x" * n) + end for n in (KEPT, LONGEST - 1, LONGEST, 200) for end in ("", "a", "\0", "ü")]
+TEXTS = st.sampled_from(["", "a", "b", "ab", "\0", "é", "\U0010ffff", "5", *LONG])
+WHOLE = [0, 1, -3, 2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 2**64 + 1, 10**20, -(10**20)]
+FLOATS = [-0.0, 1.0, 1.5, 5e-324, 2.0**53, 2.0**63, -(2.0**63), 1e300]
+NUMBERS = st.sampled_from([*WHOLE, *FLOATS])
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
+KEYS = st.sampled_from(["a", "b", "c", "a.b", "", "x" * 100])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=2),
+    max_leaves=6,
+)
+METADATA = st.dictionaries(KEYS, VALUES, max_size=3)
+PATHS = st.sampled_from(["a", "b", "a.b", "a.a", "a.b.c", "b.a", "", "x" * 100, "a." + "x" * 100])
+ORDERED = NUMBERS | TEXTS.filter(lambda text: len(text) <= KEPT)
+OPERATORS = st.recursive(
+    st.dictionaries(st.sampled_from(["$eq", "$ne"]), VALUES, min_size=1)
+    | st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), ORDERED, min_size=1)
+    | st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(VALUES, max_size=3), min_size=1)
+    | st.fixed_dictionaries({"$exists": st.booleans()}),
+    lambda inner: st.fixed_dictionaries({"$not": inner}),
+    max_leaves=2,
+)
+WHERE = st.recursive(
+    st.dictionaries(PATHS, VALUES | OPERATORS, max_size=2),
+    lambda inner: (
+        st.dictionaries(
+            st.sampled_from(["$and", "$or"]), st.lists(inner, min_size=1, max_size=3), max_size=2
+        )
+        | st.fixed_dictionaries({"$not": inner})
+    ),
+    max_leaves=4,
+)
+
+
+def key_of(number):
+    return number.to_bytes(16, "big")
+
+
+def expected(store, where):
+    texts = {key: json.loads(text) if text else {} for key, text in store.texts.items()}
+    return sorted(key for key, metadata in texts.items() if holds(where, metadata))
+
+
+def answer(index, where):
+    return whole_keys(index.keys(parsed(where)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(METADATA, max_size=12), st.lists(WHERE, min_size=1, max_size=6))
+def test_every_condition_means_what_the_definition_says(records, conditions):
+    store = MemoryStore()
+    for number, metadata in enumerate(records):
+        store.put(key_of(number), metadata)
+    index = MetadataIndex(store, Path("nowhere"), is_writable=False)
+    for where in conditions:
+        assert answer(index, where) == expected(store, where)
+    index.close()
+
+
+class Following(RuleBasedStateMachine):
+    """Writes of all kinds, between filters that are asked again and again."""
+
+    @initialize(batch=st.integers(1, 3))
+    def begin(self, batch):
+        self.store = MemoryStore()
+        self.index = MetadataIndex(self.store, Path("nowhere"), is_writable=False)
+        self.asked = [{}]
+
+    @rule(number=st.integers(0, 9), metadata=METADATA)
+    def put(self, number, metadata):
+        self.store.put(key_of(number << 8), metadata)
+
+    @rule(number=st.integers(0, 9))
+    def delete(self, number):
+        self.store.delete(key_of(number << 8))
+
+    @rule(where=WHERE)
+    def ask(self, where):
+        self.asked.append(where)
+
+    @invariant()
+    def every_filter_is_as_defined(self):
+        for where in self.asked[-3:]:
+            assert answer(self.index, where) == expected(self.store, where)
+
+    def teardown(self):
+        self.index.close()
+
+
+TestFollowing = Following.TestCase
+TestFollowing.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+@pytest.fixture
+def store():
+    made = MemoryStore()
+    for number in range(50):
+        made.put(key_of(number), {"n": number, "even": number % 2 == 0})
+    return made
+
+
+@pytest.fixture
+def index(store):
+    with_store = MetadataIndex(store, Path("nowhere"), is_writable=False)
+    yield with_store
+    with_store.close()
+
+
+def test_writes_are_followed_without_reading_everything_again(index, store):
+    assert len(answer(index, {"even": True})) == 25
+    store.put(key_of(3), {"even": True})
+    store.delete(key_of(4))
+    store.put(key_of(99), {"even": True})
+    assert answer(index, {"even": True}) == expected(store, {"even": True})
+    assert store.reads_of_all == 1
+
+
+def test_many_changes_are_read_with_everything_else(index, store, monkeypatch):
+    monkeypatch.setattr(index_module, "MOST_CHANGES", 5)
+    answer(index, {})
+    for number in range(6):
+        store.put(key_of(number), {"n": -1})
+    assert len(answer(index, {"n": -1})) == 6
+    assert store.reads_of_all == 2
+
+
+def test_a_journal_that_cannot_tell_has_everything_read_again(index, store, monkeypatch):
+    answer(index, {})
+    store.put(key_of(1), {"n": -1})
+    monkeypatch.setattr(store, "changes_since", lambda _: None)
+    assert answer(index, {"n": -1}) == [key_of(1)]
+    assert store.reads_of_all == 2
+
+
+def test_rows_of_no_record_are_given_up_in_time(index, store, monkeypatch):
+    monkeypatch.setattr("cgcython.search.metadata.rows.SLACK", 10)
+    for turn in range(8):
+        for number in range(30):
+            store.put(key_of(number), {"turn": turn})
+        assert len(answer(index, {"turn": turn})) == 30
+    assert index._rows.given <= 2 * 50 + 10 + 30
+
+
+def test_what_is_interrupted_is_taken_up_again(index, store, monkeypatch):
+    answer(index, {})
+    store.put(key_of(7), {"new": 1})
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cgcython.search.metadata.rows.Rows.updated", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            answer(index, {"new": 1})
+    store.put(key_of(8), {"other": 1})
+    assert answer(index, {"new": 1}) == [key_of(7)]
+    assert answer(index, {"other": 1}) == [key_of(8)]
+
+
+def test_few_filters_are_remembered(index, monkeypatch):
+    monkeypatch.setattr(index_module, "MOST_LEAVES", 3)
+    for number in range(10):
+        assert answer(index, {"n": number}) == [key_of(number)]
+    assert len(index._known) == 3
+
+
+def test_large_metadata_are_taken_in_small_batches(store, monkeypatch):
+    monkeypatch.setattr(index_module, "BATCH", 7)
+    monkeypatch.setattr(index_module, "BATCH_BYTES", 60)
+    index = MetadataIndex(store, Path("nowhere"), is_writable=False)
+    assert answer(index, {"n": {"$gte": 10}}) == expected(store, {"n": {"$gte": 10}})
+    index.close()
