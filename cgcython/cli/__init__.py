@@ -120,6 +120,7 @@ def _guarded(argv: Sequence[str], args: argparse.Namespace) -> int:
     except (QuantizationError, OSError) as error:
         if isinstance(error, OSError) and is_of_stdout(error):
             return _unprinted(error)
+        _mend(error, args)
         if "--debug" in argv:
             say("".join(traceback.format_exception(error)).rstrip())
         say(f"cgcython: error: {_one_line(error)}")
@@ -127,6 +128,13 @@ def _guarded(argv: Sequence[str], args: argparse.Namespace) -> int:
     except MemoryError:
         say("cgcython: error: out of memory; pass fewer rows at a time")
         return BAD_DATA
+
+
+def _mend(error: Exception, args: argparse.Namespace) -> None:
+    """Complete what an error recommends by what the user gave."""
+    from cgcython.cli.remedies import mend  # only errors need it
+
+    mend(error, args)
 
 
 def _printed(code: int) -> int:

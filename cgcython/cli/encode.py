@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"skipped": writer.skipped, "seconds": round(seconds, 6), **counts.as_dict()})
         return OK
+    if not corpus.num_memories:
+        say(f"cgcython: warning: there are no memories in {' '.join(args.inputs)}")
     _print_bytes(counts)
     say(
         f"{counts.memories} memories encoded in {seconds:.2f} s "

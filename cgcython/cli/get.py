@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import ModelId
+from cgcython.base import EmbedderId
 from cgcython.cli import options
 from cgcython.cli.failures import BAD_DATA, OK
 from cgcython.cli.output import print_filled, print_json, print_table
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
-def _print(facts: Mapping[str, Any], embeddings: Mapping[ModelId, Embedding]) -> None:
+def _print(facts: Mapping[str, Any], embeddings: Mapping[EmbedderId, Embedding]) -> None:
     for name, value in facts.items():
         print_filled(f"{name.replace('_', ' ')}: {value}")
     rows = [[one.short, *_cells(embedding)] for one, embedding in sorted(embeddings.items())]

@@ -40,8 +40,13 @@ def weights(text: str) -> dict[EmbedderId, float]:
 
 
 def profile(text: str) -> Profile:
-    """Return the profile that an argument names, for argparse."""
+    """Return the profile that an argument names, for argparse; of a store or shards, theirs."""
     try:
+        if os.path.isdir(text):
+            from cgcython.corpus.reading import open_reader
+
+            with open_reader(text) as reader:
+                return reader.profile
         return Profile.named(text)
     except InvalidInput as error:
         raise argparse.ArgumentTypeError(str(error)) from None
@@ -98,12 +103,23 @@ def add_ids(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
     parser.add_argument(name, type=record_id, help=told, **options)
 
 
+class _ProfileAction(argparse.Action):
+    """Keeps a profile and, as `profile_text`, how it was named."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        try:
+            setattr(namespace, self.dest, profile(values))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from None
+        namespace.profile_text = values
+
+
 def add_profile(parser: argparse.ArgumentParser) -> None:
     """Add --profile."""
     parser.add_argument(
         "--profile",
-        type=profile,
-        metavar="NAME|FILE.toml",
+        action=_ProfileAction,
+        metavar="NAME|FILE.toml|STORE",
         help="dimensions and methods of the embedders: default, contextgraph-2026 or your file "
         'with lines such as E1 = { dimension = 384, method = "pq8" }',
     )

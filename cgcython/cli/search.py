@@ -24,12 +24,13 @@ from cgcython.cli.failures import OK
 from cgcython.cli.heat_map import draw, print_heat_map
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.streams import say
 from cgcython.cli.text_files import read_lines
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.reading import open_searcher
+from cgcython.corpus.reading import has_any, open_searcher
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore
@@ -100,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
     with open_searcher(args.store) as searcher:
         queries = open_corpus(args.queries, searcher.profile)
         _require(queries, args)
+        _tell_empty(searcher, queries, args)
         explainer = Explainer(searcher, args) if args.explain or args.explain_plot else None
         if explainer and ModelId.LATE_INTERACTION not in queries:
             raise UsageError("--explain is about tokens; the queries have no E12")
@@ -118,6 +120,22 @@ def _require(queries: Corpus, args: argparse.Namespace) -> None:
         if missing:
             names = ", ".join(one.short for one in sorted(missing))
             raise UsageError(f"the queries have no {names}, which {option} asks for")
+
+
+def _tell_empty(
+    searcher: FingerprintStore | ShardSearcher, queries: Corpus, args: argparse.Namespace
+) -> None:
+    """Warn where nothing can be found: no queries, no memories, or none with an embedder."""
+    if not queries.num_memories:
+        say(f"cgcython: warning: there are no queries in {' '.join(args.queries)}")
+    wanted = args.embedders or list(queries)
+    missing = [one for one in wanted if not has_any(searcher, one)]
+    if not missing:
+        return
+    have = [one.short for one in searcher.profile if has_any(searcher, one)]
+    names = ", ".join(one.short for one in missing)
+    told = f"no memory of {args.store} has {names}; they have {', '.join(have)}"
+    say(f"cgcython: warning: {told if have else f'{args.store} holds no memories'}")
 
 
 def _among(path: str | None) -> list[bytes] | list[str] | None:

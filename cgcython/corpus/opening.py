@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
 from cgcython.arrays import unmasked
-from cgcython.base import EmbedderId, ModelId, Profile, ProfileName
+from cgcython.base import Embedder, EmbedderId, ModelId, Profile, ProfileName
 from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import Column, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.specs import IDS, Spec
-from cgcython.errors import InvalidInput, QuantizationError, UsageError
+from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
 from cgcython.types import Array, ArrayLike, Int64Array, StrPath
 
@@ -131,8 +132,19 @@ def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColu
         raise InvalidInput(what=f"{model_id.short} arrays", expected=expected, actual="others")
     make: Callable[..., Column] = kind
     column = make(*arrays)
-    column.check_dimension(embedder.dimension)
+    try:
+        column.check_dimension(embedder.dimension)
+    except DimensionMismatch as error:
+        error.about(model_id)
+        error.add_note(f"(the row of a profile for these: {_row_of(embedder, error.actual)})")
+        raise
     return CorpusColumn(column, None if rows is None else _checked_rows(rows, len(column)))
+
+
+def _row_of(embedder: Embedder, dimension: int) -> str:
+    """Return the line of a profile that takes embeddings of another dimension."""
+    one, line = embedder.model_id, replace(embedder, dimension=dimension).to_toml()
+    return line.replace(f"{one.short}_{one.title} ", f"{one.short} ", 1)
 
 
 def _checked_rows(rows: Array, count: int) -> Int64Array:

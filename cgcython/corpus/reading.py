@@ -48,6 +48,11 @@ def open_searcher(path: StrPath) -> Iterator[FingerprintStore | ShardSearcher]:
             yield store
 
 
+def has_any(searcher: FingerprintStore | ShardSearcher, model_id: EmbedderId) -> bool:
+    """Return whether any record has an embedding of an embedder that can be read."""
+    return next(iter(searcher.scan(model_id)), None) is not None
+
+
 @contextmanager
 def open_reader(path: StrPath) -> Iterator["StoreReader | ShardReader"]:
     """Yield the StoreReader or ShardReader of a folder; raises UsageError where it is neither."""
@@ -65,6 +70,11 @@ class StoreReader:
 
     def __init__(self, store: FingerprintStore) -> None:
         self.store = store
+
+    @property
+    def profile(self) -> Profile:
+        """The profile of the store."""
+        return self.store.profile
 
     def __len__(self) -> int:
         return len(self.store)

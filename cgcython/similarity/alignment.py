@@ -5,9 +5,9 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import as_tokens
 from cgcython.similarity.query import PreparedQuery, QueryLike
 from cgcython.similarity.scorers import require_dim
+from cgcython.similarity.sides import document_tokens
 from cgcython.token_array import TokenArray
 from cgcython.types import Float32Array, TokensLike
 
@@ -42,7 +42,7 @@ TokenAlignment(query_token_idx=1, doc_token_idx=-1, similarity=0.0)]
     prepared = PreparedQuery.of(query)
     if isinstance(document, TokenArray):
         return [_alignments(prepared, one) for one in document.dequantize()]
-    return _alignments(prepared, as_tokens(document))
+    return _alignments(prepared, document_tokens(document))
 
 
 def _alignments(query: PreparedQuery, values: Float32Array) -> list[TokenAlignment]:

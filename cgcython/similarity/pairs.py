@@ -10,6 +10,7 @@ from cgcython.checks import require_real
 from cgcython.similarity import scorers
 from cgcython.similarity.batch import max_sim_batch
 from cgcython.similarity.query import PreparedQuery
+from cgcython.similarity.sides import document_tokens, query_tokens
 from cgcython.token_array import TokenArray
 from cgcython.types import ArrayLike, Float32Array, TokensLike
 
@@ -41,7 +42,7 @@ def max_sim(query: TokensLike, document: TokensLike) -> float:
         total = kernels.maxsim.pair(query, document)  # None where it does not take them as they are
         if total is not None:
             return _mean(total, len(query))
-    tokens, values = as_tokens(query), as_tokens(document)
+    tokens, values = query_tokens(query), document_tokens(document)
     documents = TokenArray(values, [0, len(values)])
     return _mean(float(scorers.sums(PreparedQuery(tokens), documents)[0]), len(tokens))
 

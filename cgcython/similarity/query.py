@@ -7,7 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import aligned_empty, as_tokens
+from cgcython.arrays import aligned_empty
+from cgcython.similarity.sides import query_tokens
 from cgcython.token_array import lookup
 from cgcython.token_array.precisions import hadamard
 from cgcython.types import CodebookLike, Float32Array, Int8Array, TokensLike, UInt16Array
@@ -33,7 +34,7 @@ class PreparedQuery:
 
         Raises DimensionMismatch, NonFiniteValue or InvalidInput.
         """
-        return tokens if isinstance(tokens, PreparedQuery) else cls(as_tokens(tokens), fine)
+        return tokens if isinstance(tokens, PreparedQuery) else cls(query_tokens(tokens), fine)
 
     @property
     def count(self) -> int:

@@ -38,7 +38,8 @@ def sums(query: PreparedQuery, documents: TokenArray, num_threads: int = 1) -> F
 def require_dim(expected: int, actual: int) -> None:
     """Raise DimensionMismatch unless both sides have tokens of the same dimension."""
     if expected != actual:
-        raise DimensionMismatch(expected=expected, actual=actual, what="values per token")
+        what = "values per token of the document, as in the query"
+        raise DimensionMismatch(expected=expected, actual=actual, what=what)
 
 
 def scorer(query: PreparedQuery, documents: TokenArray) -> Score:

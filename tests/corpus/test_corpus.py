@@ -121,7 +121,7 @@ def test_another_dimension_names_the_input(tmp_path):
     np.save(tmp_path / "x.npy", DENSE[:, :3])
     with pytest.raises(DimensionMismatch) as caught:
         read(f"E1={tmp_path}/x.npy")
-    assert "x.npy" in caught.value.__notes__[0]
+    assert "x.npy" in caught.value.__notes__[-1]
 
 
 def test_two_inputs_for_one_embedder_are_refused(npz):

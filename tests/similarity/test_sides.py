@@ -1,0 +1,32 @@
+"""Errors of a comparison tell which side is wrong."""
+
+import numpy as np
+import pytest
+
+from cgcython import approximate_max_sim, max_sim, max_sim_batch, token_alignments
+from cgcython.errors import DimensionMismatch, NonFiniteValue
+
+SOUND = np.eye(3, 4, dtype=np.float32)
+BROKEN = np.full((2, 4), np.nan, np.float32)
+ALL = [
+    max_sim,
+    token_alignments,
+    lambda query, document: approximate_max_sim(query, document, 0.5),
+    lambda query, document: max_sim_batch(query, [document]),
+]
+
+
+@pytest.mark.parametrize("compare", ALL)
+def test_tokens_of_other_sizes_are_the_documents(compare):
+    told = "expected 4 values per token of the document, as in the query, got 6"
+    with pytest.raises(DimensionMismatch, match=told):
+        compare(SOUND, np.ones((2, 6)))
+
+
+@pytest.mark.parametrize("compare", ALL[:3])
+@pytest.mark.parametrize("side", ["query", "document"])
+def test_a_side_that_is_no_number_is_named(compare, side):
+    pair = (BROKEN, SOUND) if side == "query" else (SOUND, BROKEN)
+    with pytest.raises(NonFiniteValue) as caught:
+        compare(*pair)
+    assert caught.value.__notes__ == [f"(the {side})"]
