@@ -11,8 +11,10 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from cgcython import __version__
+from cgcython.cli import settings
 from cgcython.cli.failures import BAD_DATA, INTERRUPTED, OK, exit_code
 from cgcython.cli.interruption import never_forgotten
 from cgcython.cli.parser import Parser
@@ -71,21 +73,46 @@ def _going_on(args: argparse.Namespace) -> str:
     return "run it again to go on" if resumes else "run it again with --resume to go on"
 
 
-def parser_for(argv: Sequence[str]) -> Parser:
-    """Return the parser of the whole command, with the arguments of the command in `argv`."""
+class _Completion(argparse.Action):
+    """Prints the completion script of a shell and exits, as --version does."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        from cgcython.cli.completion import script
+
+        print(script(parser_for([], every=True), values))
+        raise SystemExit(OK)
+
+
+def parser_for(argv: Sequence[str], every: bool = False) -> Parser:
+    """Return the parser of the whole command, with the arguments of the command in `argv`.
+
+    `every` adds the arguments of all commands, for which all of them are imported.
+    """
     parser = Parser(
         prog="cgcython",
         description="Quantize, store, search and score the embeddings of memories.",
         epilog=EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"cgcython {__version__}")
+    parser.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        action=_Completion,
+        help="print what completes words in a shell; needs [completion]",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     words = [word for word in argv if not word.startswith("-")]
     chosen = words[0] if words else None
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary)
-        if name == chosen:
-            _complete(command, _module(PARTS.get(tuple(words[:2]), name)))
+        if every:
+            _complete(command, _module(name))
+        elif name == chosen:
+            part = tuple(words[:2])
+            _complete(command, _module(PARTS.get(part, name)))
+            if not {"-h", "--help"} & set(argv):
+                own = part if part in PARTS else (name,)
+                settings.add_settings(command, settings.path_in(argv), own, list(COMMANDS))
     return parser
 
 
@@ -102,7 +129,10 @@ def _complete(command: Parser, module: ModuleType) -> None:
     # Under `python -OO` there is no docstring.
     command.description, _, command.epilog = (module.__doc__ or "").strip().partition("\n\n")
     module.add_arguments(command)
-    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for one in command.commands().values() or [command]:
+        told = f"options of commands (default {settings.FILE} of the folder, where it is)"
+        one.add_argument(settings.OPTION, metavar="FILE.toml", help=told)
+        one.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(run=module.run)
 
 

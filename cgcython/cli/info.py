@@ -30,6 +30,7 @@ EXTRAS = {
     "arrow": "pyarrow",
     "progress": "tqdm",
     "plot": "matplotlib",
+    "completion": "shtab",
     "bench": "asv",
     "interop": "torch",
 }

@@ -62,6 +62,17 @@ class Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=Help, **options)
         self.defaults: Mapping[str, Sequence[str]] = {}
 
+    def commands(self) -> dict[str, "Parser"]:
+        """Return the parsers of the commands below this one, none in most."""
+        groups = self._subparsers._group_actions if self._subparsers else ()
+        return {
+            name: child for group in groups for name, child in dict(group.choices or {}).items()
+        }
+
+    def options(self) -> list[str]:
+        """Return every spelling of the options."""
+        return list(self._option_string_actions)
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse words; in a parser without commands below it, any word left over is an error."""
         words = list(args or ())
