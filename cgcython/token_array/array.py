@@ -9,9 +9,9 @@ import numpy as np
 
 from cgcython.arrays import require_finite
 from cgcython.errors import InvalidInput
-from cgcython.parallel import require_threads, split_rows
+from cgcython.parallel import require_threads
 from cgcython.tensors import require_whole
-from cgcython.token_array import arrow, building, files, runs
+from cgcython.token_array import arrow, building, files, joining, norms, runs
 from cgcython.token_array.precisions import precision_of
 from cgcython.token_array.screen import Screen
 from cgcython.types import (
@@ -83,13 +83,28 @@ class TokenArray:
         return cls(*building.joined(documents, dim))
 
     @classmethod
-    def from_padded(cls, values: ArrayLike, lengths: ArrayLike) -> "TokenArray":
+    def from_padded(
+        cls, values: ArrayLike, lengths: ArrayLike | None = None, *, mask: ArrayLike | None = None
+    ) -> "TokenArray":
         """Return the tokens of an array [documents, longest, dim], without its padding.
+
+        `lengths` [documents] counts the tokens at the beginning of each; or `mask` [documents,
+        longest], a tokenizer's attention mask, is 1 where a token is one. A masked array needs
+        neither.
 
         >>> TokenArray.from_padded([[[1.0], [2.0]], [[3.0], [0.0]]], lengths=[2, 1]).values.tolist()
         [[1.0], [2.0], [3.0]]
         """
-        return cls(*building.without_padding(values, lengths))
+        return cls(*building.without_padding(values, lengths, mask))
+
+    @classmethod
+    def concatenate(cls, arrays: "Iterable[TokenArray]") -> "TokenArray":
+        """Return the documents of several arrays of one precision, dimension and codebook.
+
+        >>> TokenArray.concatenate([TokenArray.from_list([[[1.0]]])] * 2)
+        TokenArray(documents=2, tokens=2, dim=1, precision=float32, nbytes=32)
+        """
+        return joining.joined(cls, arrays)
 
     @classmethod
     def from_arrow(cls, column: Any) -> "TokenArray":
@@ -277,23 +292,7 @@ class TokenArray:
 
         What stands at the rows of other documents means nothing.
         """
-        known = self._shared.get("inverse_norms")
-        if known is not None:
-            return known
-        out = np.empty(len(self.values), np.float32)
-        if self.num_tokens >= len(self.values):
-            split_rows(lambda start, stop: self._write_norms(start, stop, out), len(out))
-            return self._shared.setdefault("inverse_norms", out)
-        for start, count in zip(self.starts.tolist(), self.counts.tolist()):
-            self._write_norms(start, start + count, out)
-        return out
-
-    def _write_norms(self, start: int, stop: int, out: Float32Array) -> None:
-        rows = slice(start, stop)
-        scales = None if self.scales is None else self.scales[rows]
-        precision_of(self.precision).write_norms(
-            self.values[rows], scales, self.dim, self.codebook, out[rows]
-        )
+        return norms.inverse_norms(self, self._shared)
 
 
 _FIELDS = ("values", "precision", "dim", "scales", "codebook", "screen", "_shared")

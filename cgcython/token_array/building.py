@@ -21,6 +21,7 @@ from cgcython.token_array.precisions import PRECISIONS, Precision, precision_of
 from cgcython.types import (
     Array,
     ArrayLike,
+    BoolArray,
     CodebookLike,
     Float32Array,
     Int64Array,
@@ -65,18 +66,48 @@ def _of_equal_lengths(values: Float32Array, dim: int | None) -> tuple[Float32Arr
     return values.reshape(count * longest, width), np.arange(count + 1) * longest
 
 
-def without_padding(values: ArrayLike, lengths: ArrayLike) -> tuple[Float32Array, Int64Array]:
-    """Return (values, offsets) of an array [documents, longest, dim] and its lengths."""
-    padded, counts = as_float32(values), as_integers(lengths, "lengths")
+def without_padding(
+    values: ArrayLike, lengths: ArrayLike | None, mask: ArrayLike | None = None
+) -> tuple[Float32Array, Int64Array]:
+    """Return (values, offsets) of an array [documents, longest, dim] and its lengths or mask.
+
+    A masked array brings its own mask. Raises DimensionMismatch and InvalidInput.
+    """
+    if isinstance(values, np.ma.MaskedArray) and lengths is mask is None:
+        mask = ~np.ma.getmaskarray(values).all(axis=-1)
+    if mask is not None:
+        values = values.filled(0) if isinstance(values, np.ma.MaskedArray) else values
+    if (lengths is None) == (mask is None):
+        actual = "neither" if mask is None else "both"
+        raise InvalidInput(what="padding", expected="lengths or a mask", actual=actual)
+    padded = as_float32(values)
     if padded.ndim != 3:
         raise DimensionMismatch(expected=3, actual=padded.ndim, what="dimensions of the array")
+    kept = _of_lengths(lengths, padded) if lengths is not None else _of_mask(mask, padded)
+    return padded[kept], np.concatenate([[0], np.cumsum(kept.sum(axis=1), dtype=np.int64)])
+
+
+def _of_lengths(lengths: ArrayLike, padded: Float32Array) -> BoolArray:
+    """Return which tokens [documents, longest] are no padding."""
+    counts = as_integers(lengths, "lengths")
     if counts.shape != padded.shape[:1]:
         raise DimensionMismatch(expected=len(padded), actual=counts.size, what="lengths")
     if np.any((counts < 0) | (counts > padded.shape[1])):
         expected = f"0 to {padded.shape[1]} tokens"
         raise InvalidInput(what="lengths", expected=expected, actual=counts)
-    kept = np.arange(padded.shape[1]) < counts[:, None]
-    return padded[kept], np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    kept: BoolArray = np.arange(padded.shape[1]) < counts[:, None]
+    return kept
+
+
+def _of_mask(given: Any, padded: Float32Array) -> BoolArray:
+    """Return a mask [documents, longest] of booleans, or of numbers 0 and 1, as booleans."""
+    mask = as_float32(given)
+    if mask.shape != padded.shape[:2]:
+        expected, actual = list(padded.shape[:2]), list(mask.shape)
+        raise InvalidInput(what="mask", expected=f"the shape {expected}", actual=actual)
+    if not np.all((mask == 0) | (mask == 1)):
+        raise InvalidInput(what="mask", expected="0 for padding, 1 for tokens", actual="others")
+    return mask == 1
 
 
 def as_stored(values: Any, name: str | None = None, finite: bool = True) -> tuple[Array, Precision]:
