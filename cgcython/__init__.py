@@ -43,6 +43,7 @@ _MODULES = {
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
     "search.code_index": "CodeIndex",
+    "search.many": "SearchResult",
     "search.searcher": "Hit",
     "search.store": "FingerprintStore",
     "corpus.corpus": "Corpus",

@@ -60,6 +60,7 @@ from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import QuantizationRouter as QuantizationRouter
 from cgcython.search.code_index import CodeIndex as CodeIndex
+from cgcython.search.many import SearchResult as SearchResult
 from cgcython.search.searcher import Hit as Hit
 from cgcython.search.store import FingerprintStore as FingerprintStore
 from cgcython.similarity import PreparedQuery as PreparedQuery

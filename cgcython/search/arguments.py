@@ -46,6 +46,12 @@ class Request(NamedTuple):
         return [*self.weights] if self.rerank is None else [*self.weights, self.rerank]
 
     @property
+    def all_weights(self) -> dict[EmbedderId, float]:
+        """The weight of each embedder that scores hits."""
+        last = {} if self.rerank is None else {self.rerank: self.rerank_weight}
+        return {**self.weights, **last}
+
+    @property
     def uses_graphs(self) -> bool:
         """Whether graphs find the records: they know neither dot products nor filters."""
         return self.approximate > 0 and self.keys is None and self.metric == "cosine"

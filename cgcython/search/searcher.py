@@ -1,14 +1,16 @@
 """Finds records by what they are like, wherever their columns come from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName
+from cgcython.checks import require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
+from cgcython.parallel import each
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
     Embedders,
@@ -20,6 +22,7 @@ from cgcython.search.arguments import (
 from cgcython.search.columns import Columns
 from cgcython.search.fusion import UNRANKED, Ranking, fuse
 from cgcython.search.keys import KEY, whole_keys
+from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.conditions import Where
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
@@ -94,6 +97,54 @@ class Searcher:
         request = checked_request(query, k, embedders, weights, *ways)
         hits = self._answer(self._restricted(request, where))
         return self._with_metadata(hits) if with_metadata else hits
+
+    def search_many(
+        self,
+        queries: Mapping[EmbedderName, Any],
+        k: int = 10,
+        embedders: Embedders | None = None,
+        weights: Weights | None = None,
+        *,
+        metric: str = "cosine",
+        where: Where | None = None,
+        among: Iterable[RecordId] | None = None,
+        rerank: EmbedderName | None = None,
+        oversample: int = 4,
+        approximate: bool | int = False,
+        with_metadata: bool = False,
+        num_threads: int = 1,
+    ) -> SearchResult:
+        """Return what `search` finds for each of many queries, in arrays [queries, k].
+
+        `queries` has, for each embedder, a matrix with a row for each query, or a list of sparse
+        vectors or token matrices, a sparse matrix of SciPy or a TokenArray. The other arguments and
+        errors are those of `search`, k at most 65,536; a note of an error names the query.
+        """
+        self._require_open()
+        k = require_whole(k, "k", 1, MOST_HITS)
+        rows = queries_of(queries)
+        if not rows:
+            return gathered([], k, {}, with_metadata)
+        ways = metric, among, rerank, oversample, approximate, num_threads
+        with numbered(0):
+            first = checked_request(rows[0], k, embedders, weights, *ways)
+        first = self._restricted(first, where)
+        hits = self._answers(first, rows)
+        if with_metadata:
+            self._with_metadata([hit for found in hits for hit in found])
+        return gathered(hits, k, first.all_weights, with_metadata)
+
+    def _answers(self, first: Request, rows: Sequence[Query]) -> list[list[Hit]]:
+        """Return the hits of each of many queries, of which `first` is the request of the first."""
+        alone = first._replace(num_threads=1)  # several at a time, each on a thread of its own
+
+        def answer(number: int) -> list[Hit]:
+            with numbered(number):
+                return self._answer(alone._replace(query=Fingerprint.of(rows[number])))
+
+        with numbered(0):
+            found = self._answer(first)  # what is read or built for all, on all threads
+        return [found, *each(answer, range(1, len(rows)), first.num_threads)]
 
     def _restricted(self, request: Request, where: Where | None) -> Request:
         """Return a request of which only records rank for whose metadata conditions hold."""

@@ -82,3 +82,11 @@ def test_what_is_not_there_is_none(both):
 def test_its_repr_tells_where_and_what(both):
     _, shards = both
     assert repr(shards) == f"ShardSearcher({str(shards.path)!r}, shards=4, E8, E9, E12)"
+
+
+def test_many_queries_find_what_each_finds_alone(both):
+    store, searcher = both
+    rows = np.random.default_rng(8).standard_normal((3, 24))
+    found = searcher.search_many({"E8": rows}, 4)
+    assert found.hits == [searcher.search({"E8": row}, 4) for row in rows]
+    np.testing.assert_array_equal(found.ids, store.search_many({"E8": rows}, 4).ids)
