@@ -17,14 +17,15 @@ from typing import Any, NamedTuple, SupportsIndex
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, ModelId, Profile
 from cgcython.checksums import RESIDUE, SIZE, crc32, ends_in_own_checksum, with_checksum
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 from cgcython.types import BytesLike
 
 MAGIC, VERSION = b"CGFP", 2
+NEWEST = 3  # where a record has embedders that a user named
 MOST_METADATA_BYTES = 1 << 16
-_EMBEDDERS = {int(model_id): model_id for model_id in ModelId}
+_EMBEDDERS: dict[int, EmbedderId] = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
 _ENTRY = struct.Struct("<BI")
 
@@ -43,7 +44,7 @@ class RecordInfo(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """`{ModelId: checksum of its section}`, times as in RecordInfo, and the metadata as JSON."""
+    """`{embedder: checksum of its section}`, times as in RecordInfo, and the metadata as JSON."""
 
     checksums: Mapping[EmbedderId, int]
     created: int | None = None
@@ -96,21 +97,24 @@ class Manifest(NamedTuple):
     def to_bytes(self) -> bytes:
         """Return the manifest framed."""
         count, checksums = len(self.checksums), chain.from_iterable(self.checksums.items())
-        times = (self.created or 0, self.updated or 0, len(self.text)) if self.version > 1 else ()
-        body = (
-            _body(self.version, count).pack(MAGIC, self.version, count, 0, *times, *checksums)
-            + self.text
-        )
-        return with_checksum(body)
+        # The embedders that users name come last.
+        version = NEWEST if count and max(self.checksums) not in _EMBEDDERS else self.version
+        times = (self.created or 0, self.updated or 0, len(self.text)) if version > 1 else ()
+        head = _body(version, count).pack(MAGIC, version, count, 0, *times, *checksums)
+        return with_checksum(head + self.text)
 
     @classmethod
-    def from_bytes(cls, data: BytesLike, where: str = "manifest") -> "Manifest":
+    def from_bytes(
+        cls, data: BytesLike, where: str = "manifest", profile: Profile | None = None
+    ) -> "Manifest":
         """Return the manifest that `to_bytes` wrote, of any version.
 
-        Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
+        Embedders that a user named are found by their numbers in a profile. Raises InvalidInput
+        where they need one that was not given, StorageCorruption, naming `where`, for bytes that
+        were not written as they are.
         """
         try:
-            manifest, end = cls.read(data, where)
+            manifest, end = cls.read(data, where, profile)
         except UnsupportedVersion as error:
             if not ends_in_own_checksum(data):  # so is whatever a later release writes
                 raise _damaged(where, f"{error.reason}, and its checksum differs") from None
@@ -120,7 +124,9 @@ class Manifest(NamedTuple):
         return manifest
 
     @classmethod
-    def read(cls, data: BytesLike, where: str) -> "tuple[Manifest, int]":
+    def read(
+        cls, data: BytesLike, where: str, profile: Profile | None = None
+    ) -> "tuple[Manifest, int]":
         """Return the manifest at the beginning of some bytes, and where it ends."""
         version, count, flags = _first(data, where)
         start, created, updated, length = _FIRST.size, 0, 0, 0
@@ -138,7 +144,7 @@ class Manifest(NamedTuple):
         if flags:
             reason = f"its flags {flags:#x} are of a later version"
             raise UnsupportedVersion(where=where, reason=reason)
-        checksums = _checksums(data[start:middle], where)
+        checksums = _checksums(data[start:middle], where, version, profile)
         text = bytes(data[middle:end])
         if text:
             _require_metadata(text, where)
@@ -265,18 +271,26 @@ def _first(data: BytesLike, where: str) -> tuple[int, int, int]:
     magic, version, count, flags = _FIRST.unpack_from(data)
     if magic != MAGIC:
         raise _damaged(where, f"it does not begin with {MAGIC!r}")
-    if not 1 <= version <= VERSION:
-        reason = f"it has version {version}, this release reads 1 to {VERSION}"
+    if not 1 <= version <= NEWEST:
+        reason = f"it has version {version}, this release reads 1 to {NEWEST}"
         raise UnsupportedVersion(where=where, reason=reason)
     return version, count, flags
 
 
-def _checksums(data: BytesLike, where: str) -> dict[EmbedderId, int]:
+def _checksums(
+    data: BytesLike, where: str, version: int, profile: Profile | None
+) -> dict[EmbedderId, int]:
     entries = list(_ENTRY.iter_unpack(data))
     numbers = [number for number, _ in entries]
-    if numbers != sorted(set(numbers)) or not _EMBEDDERS.keys() >= set(numbers):
+    known: Mapping[int, EmbedderId] = _EMBEDDERS
+    if version == NEWEST:
+        if profile is None:
+            expected = f"the one that has the embedders {numbers} of {where}"
+            raise InvalidInput(what="profile", expected=expected, actual="none")
+        known = profile.by_number
+    if numbers != sorted(set(numbers)) or not known.keys() >= set(numbers):
         raise _damaged(where, f"it lists the embedders {numbers}")
-    return {_EMBEDDERS[number]: crc for number, crc in entries}
+    return {known[number]: crc for number, crc in entries}
 
 
 def _damaged(where: str, reason: str) -> StorageCorruption:

@@ -9,10 +9,10 @@ from typing import Any
 from cgcython.base import (
     EmbedderId,
     EmbedderName,
-    ModelId,
     Profile,
     ProfileName,
     QuantizationMethod,
+    parse_embedder,
 )
 from cgcython.checks import (
     NO_KEY,
@@ -34,9 +34,9 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
 
 class QuantizationRouter:
-    """The encoders of all thirteen embedders; no embedder ever falls back to float32.
+    """The encoders of all embedders of a profile; no embedder ever falls back to float32.
 
-    `codebooks` is a mapping `ModelId -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
+    `codebooks` is a mapping `embedder -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
     One of `sample_every` encoded embeddings is decoded again to measure its loss (0: none); warns
     DriftWarning once per embedder that loses more than its codebook's training measured.
 
@@ -56,6 +56,7 @@ class QuantizationRouter:
         if not isinstance(codebooks, Codebooks):
             codebooks = Codebooks(codebooks, profile)
         self.profile, self.codebooks = Profile.named(profile), codebooks
+        self._has_own = bool(self.profile.own)
         self.encoders = Encoders(self.profile, codebooks, pruning_ratio=pruning_ratio)
         self.sample_every = require_whole(sample_every, "sample_every")
         self._routes: dict[EmbedderName, Route] = {}
@@ -116,16 +117,21 @@ class QuantizationRouter:
     def quantize_fingerprint(
         self, fingerprint: Mapping[EmbedderId, Any], step: int = 0
     ) -> dict[EmbedderId, QuantizedEmbedding]:
-        """Return `{ModelId: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts.
+        """Return `{embedder: QuantizedEmbedding}` of a mapping of embeddings, in compact layouts.
 
         They are those of a step of LADDER, 0 being the finest.
         """
         routes, make = self._compact[require_step(step)], self._compact_route
         embeddings = require_mapping(fingerprint, "fingerprint").items()
-        return {
-            model_id: (routes.get(model_id) or make(model_id, step)).quantize(embedding)
-            for model_id, embedding in embeddings
-        }
+        try:
+            quantized = {
+                model_id: (routes.get(model_id) or make(model_id, step)).quantize(embedding)
+                for model_id, embedding in embeddings
+            }
+        except InvalidInput:
+            self._require_rows(fingerprint)
+            raise
+        return self._numbered(quantized) if self._has_own else quantized
 
     def steps_within(
         self, fingerprint: Mapping[EmbedderId, Any], budget_bytes: int | None
@@ -157,7 +163,7 @@ class QuantizationRouter:
     def dequantize_fingerprint(
         self, quantized: Mapping[EmbedderId, QuantizedEmbedding]
     ) -> dict[EmbedderId, Any]:
-        """Return `{ModelId: embedding}` of a mapping of quantized embeddings."""
+        """Return `{embedder: embedding}` of a mapping of quantized embeddings."""
         sections = require_mapping(quantized, "quantized").items()
         return {model_id: self.dequantize(one) for model_id, one in sections}
 
@@ -191,7 +197,18 @@ class QuantizationRouter:
             batch = route.quantize_batch(column, num_threads)
             for sections, encoded in zip(owners, route.codec.rows(batch)):
                 sections[route.model_id] = encoded
-        return quantized
+        return [self._numbered(one) for one in quantized] if self._has_own else quantized
+
+    def _require_rows(self, embeddings: Mapping[EmbedderId, Any]) -> None:
+        """Raise InvalidInput, with the row to add, for an embedder that the profile lacks."""
+        for name, embedding in embeddings.items():
+            if parse_embedder(name) not in self.profile:
+                shape = getattr(embedding, "shape", (0,))
+                raise self.profile.unknown(name, getattr(embedding, "dimension", shape[-1]))
+
+    def _numbered(self, quantized: Mapping[EmbedderId, Any]) -> dict[EmbedderId, Any]:
+        """Return parts in the order of the numbers that the profile gives their embedders."""
+        return {key: quantized[key] for key in sorted(map(self.profile.embedder, quantized))}
 
     def dequantize_fingerprints(
         self, quantized: Iterable[Mapping[EmbedderId, QuantizedEmbedding]]
@@ -232,7 +249,7 @@ class QuantizationRouter:
         tables = (self._routes, *self._compact)
         every = dict.fromkeys(route for table in tables for route in table.values())
         for model_id in self.profile:
-            routes = [route for route in every if route.model_id is model_id]
+            routes = [route for route in every if route.model_id == model_id]
             if routes:
                 encoded[model_id] = sum(route.encoded for route in routes)
             samples = sum(route.samples for route in routes)
@@ -242,17 +259,17 @@ class QuantizationRouter:
         return {"encoded": encoded, "decoded": dict(self._decoded), "loss": loss}
 
     def _encoder(self, model_id: EmbedderName) -> Encoder:
-        return self.encoders[self.profile[ModelId.parse(model_id)].method]
+        return self.encoders[self.profile.row(model_id).method]
 
     def _route(self, model_id: EmbedderName) -> Route:
-        model_id = ModelId.parse(model_id)
+        model_id = self.profile.embedder(model_id)
         with self._lock:
             if model_id not in self._routes:
                 self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
             return self._routes[model_id]
 
     def _compact_route(self, model_id: EmbedderName, step: int = 0) -> Route:
-        model_id, step = ModelId.parse(model_id), require_step(step)
+        model_id, step = self.profile.embedder(model_id), require_step(step)
         with self._lock:
             if model_id not in self._compact[step]:
                 codec = self.codec(model_id, step)

@@ -152,7 +152,7 @@ def test_embedders_of_a_users_own_have_numbers_in_the_order_of_their_rows():
     assert {one.short: int(one) for one in profile} == {"minilm": 33, "E9": 8, "titles.v2": 32}
     assert profile.row("minilm").setting("bytes") == 48
     assert profile.row("Hdc").settings == (("threshold", 1.0),)
-    assert profile.numbered(33) == OwnEmbedder("minilm")
+    assert profile.by_number[33] == OwnEmbedder("minilm") == "minilm"
     kept = Profile.from_toml(profile.to_toml())
     assert {one: int(one) for one in kept} == {one: int(one) for one in profile}
     assert dict(kept) == dict(profile)
@@ -173,8 +173,8 @@ def test_own_embedders_are_equal_by_name_and_order_by_number():
     [
         ({"a": {"dimension": 8, "method": "binary", "bytes": 4}}, "only .*threshold"),
         ({"a": {"dimension": 8, "method": "pq8", "bytes": 4, "num_subvectors": 4}}, "once"),
-        ({"a b": {"dimension": 8, "method": "pq8"}}, "letters, digits"),
-        ({"a": {"dimension": 8, "method": "pq8", "number": 31}}, "32 to 255"),
+        ({"a b": {"dimension": 8, "method": "pq8"}}, "of a-z, A-Z, 0-9"),
+        ({"a": {"dimension": 8, "method": "pq8", "number": 31}}, "32 to 254"),
         ({"a": {"dimension": 8, "method": "pq8", "number": 40},
           "b": {"dimension": 8, "method": "pq8", "number": 40}}, "a number per embedder"),
         ({f"a{i}": {"dimension": 8, "method": "binary"} for i in range(201)}, "at most 200"),
@@ -187,7 +187,17 @@ def test_rows_with_a_mistake_are_refused(rows, expected):
         Profile(rows)
 
 
-def test_an_unknown_name_is_told_with_the_nearest():
+def test_an_unknown_name_is_told_with_the_nearest_and_the_row_to_add():
     profile = Profile({"minilm": {"dimension": 8, "method": "binary"}})
-    with pytest.raises(InvalidInput, match="minilm is nearest"):
+    with pytest.raises(InvalidInput, match="the nearest is minilm") as refusal:
         profile.embedder("minlm")
+    row = 'minlm = { dimension = 384, method = "float8_e4m3" }'
+    assert f"or a profile with the row {row}, got 'minlm'" in str(refusal.value)
+    assert Profile.from_toml(row)["minlm"].dimension == 384
+
+
+def test_a_name_of_the_thirteen_needs_no_row_to_be_one():
+    profile = Profile({"minilm": {"dimension": 8, "method": "binary"}})
+    assert profile.embedder("semantic") is profile.embedder(0) is ModelId.SEMANTIC
+    with pytest.raises(InvalidInput, match="one of the profile's minilm"):
+        profile.row("semantic")

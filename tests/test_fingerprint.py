@@ -87,7 +87,7 @@ def test_it_refuses_what_is_not_finite_and_names_the_embedder():
     assert (caught.value.index, caught.value.model_id) == (1, ModelId.HDC)
 
 
-@pytest.mark.parametrize("name", ["E14", 13, -1, None])
+@pytest.mark.parametrize("name", ["an embedder", "", 13, -1, None])
 def test_it_refuses_an_embedder_there_is_not(name):
     with pytest.raises(InvalidInput):
         Fingerprint({name: [1.0]})

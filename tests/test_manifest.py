@@ -232,9 +232,9 @@ def test_resealed_damage_is_refused_or_another_sound_manifest(at, value):
         assert Manifest.from_bytes(resealed(bytes(data))).checksums == CHECKSUMS
 
 
-@pytest.mark.parametrize("version", [0, 3, 255])
+@pytest.mark.parametrize("version", [0, 4, 255])
 def test_other_versions_are_refused_by_name(version):
-    with pytest.raises(UnsupportedVersion, match=f"version {version}, this release reads 1 to 2"):
+    with pytest.raises(UnsupportedVersion, match=f"version {version}, this release reads 1 to 3"):
         Manifest.from_bytes(with_text(b"", version=version), "record 7")
 
 

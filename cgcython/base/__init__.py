@@ -1,6 +1,8 @@
 """The vocabulary of every layer: embedders, methods and profiles."""
 
 from cgcython.base.embedders import (
+    FIRST_OWN,
+    NUMBERS,
     EmbedderId,
     EmbedderName,
     ModelId,
@@ -8,12 +10,15 @@ from cgcython.base.embedders import (
     nearest_names,
     parse_embedder,
 )
-from cgcython.base.profiles import DEFAULT_PROFILE, MAX_DIMENSION, Embedder, Profile, ProfileName
+from cgcython.base.profiles import DEFAULT_PROFILE, Profile, ProfileName
 from cgcython.base.quantization_method import QuantizationMethod
+from cgcython.base.rows import MAX_DIMENSION, Embedder
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "FIRST_OWN",
     "MAX_DIMENSION",
+    "NUMBERS",
     "Embedder",
     "EmbedderId",
     "EmbedderName",

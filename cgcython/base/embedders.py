@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIRST_OWN, UNNUMBERED = 32, 255  # numbers of embedders; the last is that of none yet
 MOST_EMBEDDERS = 200
-_OWN_NAME = re.compile(r"[^\W_][\w.-]{0,63}")
+_OWN_NAME = re.compile(r"(?![Ee][0-9]+$)[A-Za-z0-9][\w.-]{0,63}", re.ASCII)  # E14 is a slip
 
 
 class ModelId(IntEnum):
@@ -75,11 +75,12 @@ class ModelId(IntEnum):
 class OwnEmbedder(int):
     """An embedder that a user names: equal by name, ordered by the number its profile gives it.
 
-    The number, 32 or more, stands for the name in bytes. Before a profile has given one it is
-    UNNUMBERED. Raises InvalidInput for a name that is not 1 to 64 letters, digits, `_`, `-` and
-    `.`, a letter or digit first.
+    It equals its name as text too, so that mappings keyed by it take the name. The number, 32 or
+    more, stands for the name in bytes. Before a profile has given one it is UNNUMBERED. Raises
+    InvalidInput for a name that is not 1 to 64 letters, digits, `_`, `-` and `.`, a letter or
+    digit first, and for E and a number.
 
-    >>> OwnEmbedder("minilm", 32) == OwnEmbedder("minilm")
+    >>> OwnEmbedder("minilm", 32) == OwnEmbedder("minilm") == "minilm"
     True
     >>> int(OwnEmbedder("minilm", 32)), OwnEmbedder("minilm").label
     (32, 'minilm')
@@ -91,7 +92,7 @@ class OwnEmbedder(int):
         if not isinstance(name, str) or not _OWN_NAME.fullmatch(name):
             raise InvalidInput(
                 what="name of an embedder",
-                expected="1 to 64 letters, digits, _ - and ., a letter or digit first",
+                expected="E1 to E13, or 1 to 64 of a-z, A-Z, 0-9, _, - and ., no sign first",
                 actual=repr(name),
             )
         number = require_whole(number, f"number of {name}", FIRST_OWN, UNNUMBERED)
@@ -107,7 +108,9 @@ class OwnEmbedder(int):
     title = label = short
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, OwnEmbedder) and self.name == other.name
+        if isinstance(other, OwnEmbedder):
+            return self.name == other.name
+        return isinstance(other, str) and self.name == other
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -139,6 +142,9 @@ class OwnEmbedder(int):
 
 EmbedderId: TypeAlias = ModelId | OwnEmbedder
 EmbedderName: TypeAlias = EmbedderId | str | int  # whatever parse_embedder takes
+
+
+NUMBERS = [*map(int, ModelId), *range(FIRST_OWN, UNNUMBERED)]  # that bytes may hold
 
 
 def parse_embedder(name: EmbedderName) -> EmbedderId:

@@ -1,16 +1,13 @@
 """Which embedders are in use, how many values each gives and how a method keeps them."""
 
-import json
-import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, overload
 
-from cgcython import methods
 from cgcython.base.embedders import (
     FIRST_OWN,
     MOST_EMBEDDERS,
@@ -22,98 +19,22 @@ from cgcython.base.embedders import (
     nearest_names,
     parse_embedder,
 )
-from cgcython.base.quantization_method import QuantizationMethod
-from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping, require_whole
+from cgcython.base.rows import Embedder, row_to_add
+from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping
 from cgcython.errors import InvalidInput
 
 _PROFILES = Path(__file__).parents[1] / "profiles"
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 DEFAULT_PROFILE = "default"
-MAX_DIMENSION = 2**31 - 1
-MOST_SHOWN = 4  # rows of a profile in its repr
+MOST_SHOWN, MOST_LISTED = 4, 20  # rows of a profile in its repr, and in errors
+EXAMPLE_DIMENSION = 384
 _T = TypeVar("_T")
-Settings: TypeAlias = Mapping[str, Any] | tuple[tuple[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Embedder:
-    """One row of a profile: how many values an embedder gives and which method keeps them.
-
-    `settings` are those of the method, a mapping by name: `Codec.row_settings` says which.
-    """
-
-    model_id: EmbedderId
-    dimension: int
-    method: QuantizationMethod
-    settings: Settings = ()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "model_id", parse_embedder(self.model_id))
-        dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
-        object.__setattr__(self, "dimension", dimension)
-        if not isinstance(self.method, QuantizationMethod):
-            object.__setattr__(self, "method", QuantizationMethod(self.method))
-        object.__setattr__(self, "settings", _checked_settings(self.method, dict(self.settings)))
-
-    def setting(self, name: str, default: Any = None) -> Any:
-        """Return a setting of the method, or the default where the row leaves it open."""
-        return dict(self.settings).get(name, default)
-
-    @classmethod
-    def of(cls, name: EmbedderName, row: Mapping[str, Any]) -> "Embedder":
-        """Return the row of a name and a mapping with `dimension`, `method` and settings.
-
-        >>> Embedder.of("minilm", {"dimension": 384, "method": "float8_e4m3"}).dimension
-        384
-        """
-        try:
-            values = dict(require_mapping(row, "row"))
-            model_id = parse_embedder(name)
-            if isinstance(model_id, OwnEmbedder):
-                model_id = OwnEmbedder(model_id.name, values.pop("number", int(model_id)))
-            dimension, method = values.pop("dimension", None), values.pop("method", None)
-            return cls(model_id, dimension, method, values)
-        except InvalidInput as error:
-            if error.what != "name of an embedder":
-                error.what = f"{name}.{error.what}"
-            raise
-
-    def to_toml(self) -> str:
-        """Return the line of a profile's text."""
-        one = self.model_id
-        name = one.name if isinstance(one, OwnEmbedder) else f"{one.short}_{one.title}"
-        values: dict[str, Any] = {"dimension": self.dimension, "method": str(self.method)}
-        if isinstance(one, OwnEmbedder) and one != UNNUMBERED:
-            values["number"] = int(one)
-        values |= dict(self.settings)
-        fields = ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
-        return f"{name if _BARE_KEY.fullmatch(name) else json.dumps(name)} = {{ {fields} }}"
-
-
-def _checked_settings(
-    method: QuantizationMethod, given: dict[str, Any]
-) -> tuple[tuple[str, Any], ...]:
-    """Return settings as their method has them; raises InvalidInput for others."""
-    if not given:
-        return ()
-    known = methods.declaration(method.value).row_settings
-    found = {}
-    for name, value in given.items():
-        if name not in known:
-            names = ", ".join(["dimension", "method", *known])
-            raise InvalidInput(what=name, expected=f"of {method} only {names}", actual=value)
-        setting = known[name]
-        if setting.name in found:
-            expected = f"{setting.name} once"
-            raise InvalidInput(what=name, expected=expected, actual="both spellings of it")
-        found[setting.name] = setting.check(value, name)
-    return tuple(sorted(found.items()))
 
 
 class Profile(Mapping[EmbedderId, Embedder]):
     """The table of embedders in use: rows by embedder, of a mapping, a list or a TOML file.
 
-    Embedders that users name get numbers from 32 on, in the order of their rows.
+    Embedders that users name get numbers from 32 on, in the order of their rows. `by_number` has
+    the embedders of all numbers that bytes may hold: of rows, and the thirteen.
 
     >>> Profile.named("contextgraph-2026")[ModelId.GRAPH].dimension
     1024
@@ -130,13 +51,14 @@ class Profile(Mapping[EmbedderId, Embedder]):
         if isinstance(rows, Mapping) and len(self._rows) != len(every):
             actual = f"{len(every)} lines for {len(self._rows)} embedders"
             raise InvalidInput(what="profile", expected="a line per embedder", actual=actual)
-        self._by_number = {int(model_id): model_id for model_id in self._rows}
+        self.by_number = {int(model_id): model_id for model_id in [*ModelId, *self._rows]}
+        self._own = sorted(one for one in self._rows if isinstance(one, OwnEmbedder))
 
     def __getitem__(self, model_id: EmbedderId) -> Embedder:
         try:
             return self._rows[model_id]
         except (KeyError, *NO_KEY):
-            raise self._unknown(model_id) from None
+            raise self.unknown(model_id) from None
 
     def __contains__(self, model_id: object) -> bool:
         return model_id in self._rows
@@ -165,37 +87,58 @@ class Profile(Mapping[EmbedderId, Embedder]):
             return default
 
     def embedder(self, name: EmbedderName) -> EmbedderId:
-        """Return the embedder of the profile that a name means, in any spelling.
+        """Return the embedder that a name means, in any spelling: a row's, or of the thirteen.
+
+        Raises InvalidInput, with the nearest names, where there is none.
+        """
+        if type(name) is ModelId:
+            return name
+        try:
+            found = self._rows.get(name)  # type: ignore[arg-type]  # whatever has a hash
+            if found is not None:
+                return found.model_id
+            parsed = parse_embedder(name)
+        except (InvalidInput, *NO_KEY):
+            raise self.unknown(name) from None
+        if isinstance(parsed, OwnEmbedder):
+            raise self.unknown(name)
+        return parsed
+
+    def row(self, name: EmbedderName) -> Embedder:
+        """Return the row of the embedder that a name means.
 
         Raises InvalidInput, with the nearest names, where the profile has none.
         """
-        return self.row(name).model_id
-
-    def row(self, name: EmbedderName) -> Embedder:
-        """Return the row of the embedder that a name means; errors as in `embedder`."""
         try:
             found = self._rows.get(name)  # type: ignore[arg-type]  # whatever has a hash
             return found or self._rows[parse_embedder(name)]
         except (KeyError, InvalidInput, *NO_KEY):
-            raise self._unknown(name) from None
-
-    def numbered(self, number: int) -> EmbedderId | None:
-        """Return the embedder of a number in bytes, or None: of the thirteen, or of a row."""
-        return self._by_number.get(number) or _THIRTEEN.get(number)
+            raise self.unknown(name) from None
 
     @property
-    def has_own(self) -> bool:
-        """Whether any of its embedders is a user's."""
-        return any(isinstance(one, OwnEmbedder) for one in self._rows)
+    def own(self) -> list[OwnEmbedder]:
+        """Its embedders that are a user's, in the order of their numbers."""
+        return self._own
 
-    def _unknown(self, name: object) -> InvalidInput:
-        near = nearest_names(name, self)
-        known = [one.short for one in self]
-        shown = ", ".join(near or (known if len(known) <= 20 else [*known[:19], "..."]))
-        expected = f"{'the nearest is' if near else 'one of'} the profile's {shown}"
+    @property
+    def storable(self) -> list[EmbedderId]:
+        """Every embedder whose number bytes may hold: the thirteen, and its own."""
+        return [*ModelId, *self.own]
+
+    def unknown(self, name: object, dimension: int | None = None) -> InvalidInput:
+        """Return the error of an embedder that the profile does not have, with the row to add.
+
+        `dimension` is that of the embedding that came.
+        """
+        near, known = nearest_names(name, self), [one.short for one in self]
+        shown = ", ".join(known if len(known) <= MOST_LISTED else [*known[:MOST_LISTED], "..."])
+        expected = f"one of the profile's {shown}"
         if near:
-            expected = f"one of the profile's, of which {shown} is nearest"
-        actual = repr(name) if isinstance(name, str) else name
+            expected += f" (the nearest is {near[0]})"
+        row = row_to_add(name, dimension or EXAMPLE_DIMENSION)
+        if row is not None:
+            expected += f", or a profile with the row {row}"
+        actual = name if isinstance(name, int) else repr(name)
         return InvalidInput(what="embedder", expected=expected, actual=actual)
 
     @classmethod
@@ -236,7 +179,6 @@ class Profile(Mapping[EmbedderId, Embedder]):
 
 
 ProfileName: TypeAlias = Profile | Mapping[Any, Any] | str | PathLike[str]
-_THIRTEEN: dict[int, EmbedderId] = {int(model_id): model_id for model_id in ModelId}
 
 
 def _row(name: EmbedderName, row: object) -> Embedder:

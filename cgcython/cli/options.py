@@ -4,7 +4,7 @@ import argparse
 import os
 from typing import Any
 
-from cgcython.base import EmbedderId, ModelId, Profile
+from cgcython.base import EmbedderId, Profile, parse_embedder
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import as_key
@@ -13,7 +13,7 @@ from cgcython.store.ids import as_key
 def embedder(text: str) -> EmbedderId:
     """Return the embedder of an argument, for argparse."""
     try:
-        return ModelId.parse(text)
+        return parse_embedder(text)
     except InvalidInput as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cgcython import strict_json, tensors
-from cgcython.base import ModelId
+from cgcython.base import parse_embedder
 from cgcython.checks import require_real
 from cgcython.errors import CodebookCorrupt, CodebookMissing, InvalidInput, UnsupportedVersion
 from cgcython.files import as_path
@@ -50,7 +50,7 @@ def train_command(path: StrPath) -> str | None:
     if path.parent.name != FOLDER:
         return None
     try:
-        embedder = ModelId.parse(path.name.removesuffix("_codebook.safetensors")).short
+        embedder = parse_embedder(path.name.removesuffix("_codebook.safetensors")).short
     except InvalidInput:
         return None
     return f"cgcython train {embedder} --input {embedder}=train.npy --models {path.parents[1]}"

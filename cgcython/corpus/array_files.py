@@ -6,12 +6,10 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cgcython.errors import InvalidInput
-from cgcython.narrow_floats import NAMED, WidenedRows
 from cgcython.tensors import read_tensors
 from cgcython.types import Array, StrPath
 
@@ -60,10 +58,7 @@ def _npy(path: Path) -> Mapping[str, Array]:
 
 def _safetensors(path: Path) -> Mapping[str, Array]:
     arrays, _ = read_tensors(path)
-    found: dict[str, Any] = {  # what widens its rows is as good as an array
-        name: WidenedRows(one) if one.dtype in NAMED else one for name, one in arrays.items()
-    }
-    return found
+    return arrays
 
 
 class _Archive(Mapping[str, Array]):

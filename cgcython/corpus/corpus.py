@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.arrays import unmasked
-from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
@@ -74,18 +74,18 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         origins: Sequence[Origin] = (),
     ) -> None:
         named = require_mapping(columns, "columns").items()
+        self.profile, self.origins = Profile.named(profile), origins
         found = {
-            ModelId.parse(name): require_instance(column, CorpusColumn, "column")
+            self.profile.embedder(name): require_instance(column, CorpusColumn, "column")
             for name, column in named
         }
         self._columns = dict(sorted(found.items()))
-        self.profile, self.origins = Profile.named(profile), origins
         num_memories = max((one.num_memories for one in self.values()), default=0)
         self.ids = MemoryIds(num_memories, ids)
         self._require_whole_columns()
 
     def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
-        return self._columns[ModelId.parse(embedder)]
+        return self._columns[parse_embedder(embedder)]
 
     def __iter__(self) -> Iterator[EmbedderId]:
         return iter(self._columns)
@@ -95,7 +95,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
 
     def __contains__(self, embedder: object) -> bool:
         try:
-            return isinstance(embedder, (str, int)) and ModelId.parse(embedder) in self._columns
+            return isinstance(embedder, (str, int)) and parse_embedder(embedder) in self._columns
         except InvalidInput:
             return False
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import numpy as np
 
-from cgcython.base import Embedder, EmbedderId, ModelId, Profile
+from cgcython.base import Embedder, EmbedderId, Profile, parse_embedder
 from cgcython.corpus.array_files import open_arrays
 from cgcython.corpus.columns import Embedding, kind_of
 from cgcython.corpus.opening import ROWS, open_corpus
-from cgcython.corpus.specs import IDS, SUFFIXES
+from cgcython.corpus.specs import IDS, SUFFIXES, split_name
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector
 from cgcython.store.migration import LegacyRecord
@@ -110,7 +110,7 @@ class LegacyFiles(_Folder):
         arrays = dict(open_arrays(path))
         found: dict[EmbedderId, Embedding] = {}
         for name in arrays:
-            model_id = ModelId.parse(name.partition(".")[0])
+            model_id = self.profile.embedder(split_name(name)[0])
             if model_id in self.profile and model_id not in found:
                 found[model_id] = _embedding(model_id, arrays, self.profile[model_id])
         return found
@@ -119,9 +119,9 @@ class LegacyFiles(_Folder):
 def _embedding(model_id: EmbedderId, arrays: Mapping[str, Array], embedder: Embedder) -> Embedding:
     """Return one embedder's array of a memory, or the SparseVector of its indices and weights."""
     parts = {
-        name.partition(".")[2]: array
+        split_name(name)[1]: array
         for name, array in arrays.items()
-        if ModelId.parse(name.partition(".")[0]) is model_id
+        if parse_embedder(split_name(name)[0]) == model_id
     }
     if set(parts) == {"indices", "weights"}:
         return SparseVector(parts["indices"], parts["weights"], embedder.dimension)
@@ -158,7 +158,7 @@ def _spec(path: Path, profile: Profile) -> str:
     if path.stem == IDS:
         return f"{IDS}={path}"
     try:
-        model_id = ModelId.parse(path.stem)
+        model_id = profile.embedder(path.stem)
     except InvalidInput:
         return str(path)
     if path.suffix == ".npy":

@@ -11,12 +11,12 @@ from typing import TypeAlias
 import numpy as np
 
 from cgcython.arrays import unmasked
-from cgcython.base import Embedder, EmbedderId, ModelId, Profile, ProfileName
+from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embedder
 from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import Column, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
-from cgcython.corpus.specs import IDS, Spec
+from cgcython.corpus.specs import IDS, Spec, split_name
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
 from cgcython.types import Array, ArrayLike, Int64Array, StrPath
@@ -48,7 +48,7 @@ def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = N
             spec, arrays = _opened(one)
             origins.append(arrays if isinstance(one, Mapping) else spec.path)
             for target, parts in _parts_by_target(spec, arrays):
-                if not isinstance(target, ModelId):
+                if isinstance(target, str):
                     ids = parts[0]
                 elif target in columns:
                     raise InvalidInput(what=target.short, expected="one input", actual="two")
@@ -75,7 +75,7 @@ def _unmasked(given: ArrayLike, key: str | EmbedderId) -> Array:
 
 
 def _name(key: str | EmbedderId) -> str:
-    return key.short if isinstance(key, ModelId) else str(key)
+    return key if isinstance(key, str) else parse_embedder(key).short
 
 
 def _parts_by_target(
@@ -87,7 +87,7 @@ def _parts_by_target(
         return
     found: dict[EmbedderId | str, _Parts] = {}
     for name in arrays:
-        embedder, _, part = name.partition(".")
+        embedder, part = split_name(name)
         target = IDS if name == IDS else _embedder(embedder, name)
         if spec.target in (None, target):
             found.setdefault(target, {})[part or 0] = arrays[name]
@@ -109,7 +109,7 @@ def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[EmbedderId | str, 
 
 def _embedder(name: str, whole: str) -> EmbedderId:
     try:
-        return ModelId.parse(name)
+        return parse_embedder(name)
     except InvalidInput:
         expected = "a name such as E1, E6.indptr or ids; or say which, as in E1=FILE:ARRAY"
         raise InvalidInput(what="array", expected=expected, actual=repr(whole)) from None
@@ -123,6 +123,9 @@ def _array(arrays: Mapping[str, Array], name: str) -> Array:
 
 
 def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColumn:
+    if model_id not in profile:
+        shapes = [array.shape for array in parts.values() if array.ndim == 2]
+        raise profile.unknown(model_id, shapes[0][1] if shapes else None)
     embedder = profile[model_id]
     kind = kind_of(embedder.method)
     rows = parts.pop(ROWS, None)

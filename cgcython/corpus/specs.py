@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, parse_embedder
 from cgcython.errors import InvalidInput, UsageError
 
 IDS = "ids"
+PARTS = ("indptr", "indices", "weights", "values", "offsets", "rows")  # of arrays
 SUFFIXES = (".npy", ".npz", ".safetensors")
 HELP = (
     "FILE (.npz, .safetensors) with arrays named E1, E6.indptr, E6.indices, E6.weights, "
@@ -73,11 +74,21 @@ def split_file(text: str) -> FileSpec:
     return FileSpec(Path(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return (embedder, part) of the name of an array; names of embedders may have dots too.
+
+    >>> split_name("E6.indptr"), split_name("bge-v1.5"), split_name("bge-v1.5.rows")
+    (('E6', 'indptr'), ('bge-v1.5', ''), ('bge-v1.5', 'rows'))
+    """
+    embedder, _, part = name.rpartition(".")
+    return (embedder, part) if part in PARTS and embedder else (name, "")
+
+
 def _target(name: str, text: str) -> EmbedderId | str:
     if name == IDS:
         return IDS
     try:
-        return ModelId.parse(name)
+        return parse_embedder(name)
     except InvalidInput as error:
         raise UsageError(f"{text!r}: {error}") from None
 

@@ -5,7 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile, ProfileName
+from cgcython.base import (
+    EmbedderId,
+    EmbedderName,
+    ModelId,
+    Profile,
+    ProfileName,
+    parse_embedder,
+)
 from cgcython.checks import iterated, require_instance, require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
@@ -17,7 +24,7 @@ from cgcython.types import StrPath
 class Codebooks:
     """The codebooks of the embedders whose method needs one, loaded when first asked for.
 
-    They come from a mapping `ModelId -> PQ8Codebook` or from the folder that holds
+    They come from a mapping `embedder -> PQ8Codebook` or from the folder that holds
     `pq8_codebooks/`.
     """
 
@@ -39,7 +46,7 @@ class Codebooks:
             self.add(codebook)
 
     def __getitem__(self, model_id: EmbedderName) -> PQ8Codebook:
-        embedder = ModelId.parse(model_id)
+        embedder = parse_embedder(model_id)
         codebook = self._loaded.get(embedder)
         if codebook is None:
             codebook = self._loaded[embedder] = self._load(embedder)
@@ -72,7 +79,7 @@ class Codebooks:
 
     def path(self, model_id: EmbedderName) -> Path:
         """Return the file of an embedder's codebook."""
-        return codebook_path(self.folder, ModelId.parse(model_id).title)
+        return codebook_path(self.folder, parse_embedder(model_id).title)
 
     def _embedders(self) -> list[EmbedderId]:
         return [one for one, row in self._profile.items() if codec_class(row.method).needs_codebook]
@@ -99,7 +106,7 @@ CodebookSource: TypeAlias = Codebooks | Mapping[Any, PQ8Codebook] | StrPath
 
 
 def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
-    """Return a mapping of codebooks as `{ModelId: PQ8Codebook}`, each its embedder's own.
+    """Return a mapping of codebooks as `{embedder: PQ8Codebook}`, each its embedder's own.
 
     Raises InvalidInput.
     """
@@ -110,7 +117,7 @@ def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
         if not isinstance(codebook, PQ8Codebook):
             actual = type(codebook).__name__
             raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
-    named = {ModelId.parse(name): codebook for name, codebook in codebooks.items()}
+    named = {parse_embedder(name): codebook for name, codebook in codebooks.items()}
     return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
 
 
@@ -124,7 +131,7 @@ def require_own(codebook: PQ8Codebook, model_id: EmbedderId) -> PQ8Codebook:
         owner = ModelId.parse(codebook.metadata.get("model", ""))
     except InvalidInput:
         return codebook
-    if owner is not model_id:
+    if owner != model_id:
         raise InvalidInput(
             what=f"codebook of {model_id.label}",
             expected="one trained for it, or for both: .with_facts({'model': ''})",

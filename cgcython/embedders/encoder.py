@@ -6,7 +6,6 @@ from typing import Any
 from cgcython.base import (
     Embedder,
     EmbedderName,
-    ModelId,
     Profile,
     ProfileName,
     QuantizationMethod,
@@ -58,7 +57,7 @@ class Encoder:
         try:
             return codec.encode(embedding)
         except QuantizationError as error:
-            error.about(ModelId.parse(model_id))
+            error.about(self.profile.embedder(model_id))
             raise
 
     def dequantize(self, quantized: QuantizedEmbedding, out: Any = None) -> Any:
@@ -78,7 +77,7 @@ class Encoder:
         try:
             return codec.encode_batch(embeddings, num_threads, out)
         except QuantizationError as error:
-            error.about(ModelId.parse(model_id))
+            error.about(self.profile.embedder(model_id))
             raise
 
     def dequantize_batch(self, batch: QuantizedBatch, num_threads: int = 1, out: Any = None) -> Any:
@@ -102,7 +101,7 @@ class Encoder:
         try:
             return RecallLoss.of(codec.loss(x, codec.decode(codec.encode(x))) for x in rows)
         except QuantizationError as error:
-            error.about(ModelId.parse(model_id))
+            error.about(self.profile.embedder(model_id))
             raise
 
     def codec(self, model_id: EmbedderName) -> Codec:
@@ -122,7 +121,7 @@ class Encoder:
 
     def compact_codec(self, model_id: EmbedderName, step: int = 0) -> Codec:
         """Return the codec that fingerprints use at a step of LADDER, 0 being the finest."""
-        key = ModelId.parse(model_id), require_step(step)
+        key = self.profile.embedder(model_id), require_step(step)
         if key not in self._compact:
             self._compact[key] = self.codec(model_id).compact(step)
         return self._compact[key]
@@ -164,10 +163,9 @@ class Encoder:
         return codec
 
     def _row(self, model_id: EmbedderName) -> Embedder:
-        model_id = ModelId.parse(model_id)
-        row = self.profile[model_id]
+        row = self.profile.row(model_id)
         if row.method is not self.method:
-            raise MethodMismatch(model_id=model_id, expected=self.method, actual=row.method)
+            raise MethodMismatch(model_id=row.model_id, expected=self.method, actual=row.method)
         return row
 
     def _made(self, row: Embedder) -> Codec:

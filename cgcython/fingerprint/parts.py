@@ -3,7 +3,7 @@
 from collections.abc import ItemsView, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, ModelId, parse_embedder
 from cgcython.errors import InvalidInput
 
 T = TypeVar("T")
@@ -59,7 +59,4 @@ def _items(parts: Any) -> list[tuple[Any, Any]]:
 
 
 def _model_id(key: Any) -> EmbedderId:
-    try:
-        return key if type(key) is ModelId else ModelId(key)
-    except (ValueError, TypeError):
-        return ModelId.parse(key)
+    return key if type(key) is ModelId else parse_embedder(key)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
-from cgcython.base import EmbedderId
+from cgcython.base import EmbedderId, OwnEmbedder, Profile
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.errors import (
     BudgetExceeded,
@@ -138,7 +138,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 class QuantizedFingerprint(Parts[QuantizedEmbedding]):
-    """The encoded embeddings of one memory: `ModelId -> QuantizedEmbedding`, and their bytes.
+    """The encoded embeddings of one memory: `embedder -> QuantizedEmbedding`, and their bytes.
 
     Records of equal embeddings are equal, whatever their times and metadata.
     """
@@ -190,6 +190,21 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
         record.__dict__["head"] = self.head.with_info(created, updated, metadata)
         return record
 
+    def numbered(self, profile: Profile) -> Self:
+        """Return this record with the numbers that a profile gives to embedders of its own.
+
+        Raises InvalidInput for an embedder of a user's that the profile does not have.
+        """
+        own = [one for one in self if isinstance(one, OwnEmbedder)]
+        named: dict[EmbedderId, EmbedderId] = {one: profile.embedder(one) for one in own}
+        if all(int(one) == int(named[one]) for one in own):
+            return self
+        parts = {named.get(key, key): part for key, part in self.items()}
+        record = self._trusted({key: parts[key] for key in sorted(parts)})
+        crcs = {key: section_crc(part) for key, part in record.sections.items()}
+        record.__dict__["head"] = self.head._replace(checksums=crcs)
+        return record
+
     @property
     def size_bytes(self) -> int:
         """The bytes of the whole record, framing included."""
@@ -221,13 +236,19 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
         return b"".join([self.manifest, *self.sections.values()])
 
     @classmethod
-    def from_bytes(cls, data: BytesLike, where: str = "fingerprint record") -> Self:
-        """Return the record that `to_bytes` wrote.
+    def from_bytes(
+        cls,
+        data: BytesLike,
+        where: str = "fingerprint record",
+        profile: Profile | None = None,
+    ) -> Self:
+        """Return the record that `to_bytes` wrote; `profile` has the embedders that a user named.
 
-        Raises StorageCorruption, naming `where`, for bytes that were not written as they are.
+        Raises InvalidInput where it needs a profile, and StorageCorruption, naming `where`, for
+        bytes that were not written as they are.
         """
         whole = as_bytes(data)
-        manifest, at = Manifest.read(whole, where)
+        manifest, at = Manifest.read(whole, where, profile)
         sections = {}
         for model_id in manifest.checksums:
             end = at + frames.section_length(whole, at, where)
@@ -266,7 +287,8 @@ def read_section(
         found, fields = frames.read_section(section, where)
     except InvalidQuantizedData as error:
         raise _damaged(where, str(error)) from error
-    if found is not model_id or crc not in (None, section_crc(section)):
+    is_own = found is model_id or found == int(model_id)
+    if not is_own or crc not in (None, section_crc(section)):
         raise _damaged(where, f"the section of {model_id.short} is another record's")
     return QuantizedEmbedding(*fields)
 

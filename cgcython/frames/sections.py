@@ -1,15 +1,16 @@
 """The bytes around one encoded embedding: what it is, how long it is, and a checksum.
 
-A section is, little-endian: u8 embedder (0xFF: none), u8 layout, u32 dimension, u32 length, a
-payload of that length, u32 CRC-32 of all before. The payload is the layout's metadata, then its
-data. A QuantizedEmbedding that stands alone is `CGQE`, u8 version and one section.
+A section is, little-endian: u8 embedder (0xFF: none, or one without a number), u8 layout, u32
+dimension, u32 length, a payload of that length, u32 CRC-32 of all before. The payload is the
+layout's metadata, then its data. A QuantizedEmbedding that stands alone is `CGQE`, u8 version and
+one section.
 """
 
 import struct
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from cgcython import methods
-from cgcython.base import EmbedderId, ModelId, QuantizationMethod
+from cgcython.base import FIRST_OWN, EmbedderId, ModelId, QuantizationMethod
 from cgcython.checksums import RESIDUE, crc32
 from cgcython.errors import (
     InvalidInput,
@@ -71,8 +72,8 @@ def write_section(quantized: Quantized, model_id: EmbedderId | None = None) -> b
 
 def read_section(
     section: "BytesLike", where: str = "quantized embedding"
-) -> tuple[EmbedderId | None, Fields]:
-    """Return (ModelId or None, the four fields of a QuantizedEmbedding) of a section's bytes.
+) -> tuple[int | None, Fields]:
+    """Return (number of the embedder or None, the four fields of a QuantizedEmbedding) of bytes.
 
     Raises StorageCorruption (naming `where`) for bytes that were not written as they are, and
     InvalidQuantizedData for a content that contradicts itself.
@@ -85,14 +86,15 @@ def read_section(
     if crc32(section) != RESIDUE:
         raise _damaged(where, "the checksum differs")
     layout = by_number.get(number) or layout_of_number(number)
-    if layout is None or embedder not in _EMBEDDERS:  # whole, so of a release to come
+    is_known = embedder in _EMBEDDERS or embedder >= FIRST_OWN
+    if layout is None or not is_known:  # whole, so of a release to come
         raise _unsupported(where, number, embedder)
     if length < layout.fields.size:
         raise _invalid(layout, layout.fields.size, length)
     data = bytes(section[layout.head.size : -U32.size])
     metadata = layout.unpack(dimension, layout.fields.unpack_from(section, HEAD.size), data)
     _require_consistent(layout, dimension, metadata, data)
-    return _EMBEDDERS[embedder], (layout.method, dimension, data, metadata)
+    return _EMBEDDERS.get(embedder, embedder), (layout.method, dimension, data, metadata)
 
 
 def section_length(data: "BytesLike", start: int, where: str) -> int:
@@ -124,7 +126,7 @@ def read_embedding(data: bytes, where: str = "quantized embedding") -> Fields:
 
 
 _PREFIX = MAGIC + bytes([VERSION])
-_EMBEDDERS: dict[int, EmbedderId | None] = {
+_EMBEDDERS: dict[int, ModelId | None] = {
     NO_EMBEDDER: None,
     **{int(model_id): model_id for model_id in ModelId},
 }

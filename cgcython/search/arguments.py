@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_choice, require_items, require_real, require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
@@ -64,6 +64,7 @@ class Request(NamedTuple):
 
 def checked_request(
     query: Query,
+    profile: Profile,
     k: int,
     embedders: Embedders | None,
     weights: Weights | None,
@@ -74,11 +75,14 @@ def checked_request(
     approximate: bool | int,
     num_threads: int,
 ) -> Request:
-    """Return the Request of the arguments of `Searcher.search`; raises InvalidInput."""
+    """Return the Request of the arguments of `Searcher.search`, with the embedders of a profile.
+
+    Raises InvalidInput.
+    """
     weights = {} if weights is None else weights
     k, fingerprint = require_whole(k, "k", 1), Fingerprint.of(query)
-    last = None if rerank is None else ModelId.parse(rerank)
-    ranking, last_weight = _weights_of(fingerprint, embedders, weights, last)
+    last = None if rerank is None else profile.embedder(rerank)
+    ranking, last_weight = _weights_of(fingerprint, profile, embedders, weights, last)
     return Request(
         fingerprint,
         k,
@@ -101,20 +105,24 @@ def _least_proposed(approximate: bool | int) -> int:
 
 
 def _weights_of(
-    query: Fingerprint, embedders: Embedders | None, weights: Weights, rerank: EmbedderId | None
+    query: Fingerprint,
+    profile: Profile,
+    embedders: Embedders | None,
+    weights: Weights,
+    rerank: EmbedderId | None,
 ) -> tuple[dict[EmbedderId, float], float]:
     """Return the weight of each embedder that ranks, the heaviest 1, and that of `rerank`."""
     if not isinstance(weights, Mapping):
         actual = type(weights).__name__
         raise InvalidInput(what="weights", expected="a mapping from embedders", actual=actual)
     given: dict[EmbedderId, float] = {
-        ModelId.parse(one): _weight(weight) for one, weight in weights.items()
+        profile.embedder(one): _weight(weight) for one, weight in weights.items()
     }
-    wanted = _parsed(query if embedders is None else embedders)
+    wanted = _parsed(query if embedders is None else embedders, profile)
     for model_id in {*wanted, *given, *({rerank} - {None})} - set(query):
         have = ", ".join(one.short for one in query)
         raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
-    ranking = {one: given.get(one, 1.0) for one in wanted if one is not rerank}
+    ranking = {one: given.get(one, 1.0) for one in wanted if one != rerank}
     if rerank is not None and not any(weight > 0 for weight in ranking.values()):
         expected = f"another embedder to find what {rerank.short} orders anew"
         raise InvalidInput(what="rerank", expected=expected, actual=f"{rerank.short} alone")
@@ -126,10 +134,10 @@ def _weights_of(
     return ranking, last_weight / heaviest
 
 
-def _parsed(embedders: Embedders) -> list[EmbedderId]:
+def _parsed(embedders: Embedders, profile: Profile) -> list[EmbedderId]:
     if isinstance(embedders, (str, int)):
-        return [ModelId.parse(embedders)]
-    return [ModelId.parse(one) for one in require_items(embedders, "embedders")]
+        return [profile.embedder(embedders)]
+    return [profile.embedder(one) for one in require_items(embedders, "embedders")]
 
 
 def _weight(weight: object) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import EmbedderId
+from cgcython.base import EmbedderId, OwnEmbedder
 from cgcython.search.keys import KEY
 from cgcython.search.loading import Part
 from cgcython.search.scan import DIM, ROWS, FindCodebook
@@ -44,7 +44,9 @@ def column_path(folder: Path, model_id: EmbedderId) -> Path:
 
 def graph_path(folder: Path, model_id: EmbedderId) -> Path:
     """Return the file of an embedder's graph in the folder of a store."""
-    return folder / FOLDER / f"{model_id.short}-graph.safetensors"
+    # A user may have named an embedder "minilm-graph", but none "minilm+graph".
+    joint = "+" if isinstance(model_id, OwnEmbedder) else "-"
+    return folder / FOLDER / f"{model_id.short}{joint}graph.safetensors"
 
 
 def save_parts(path: Path, model_id: EmbedderId, parts: Sequence[Part], position: int) -> bool:

@@ -94,7 +94,8 @@ class Searcher:
         """
         self._require_open()
         ways = metric, among, rerank, oversample, approximate, num_threads
-        request = checked_request(query, k, embedders, weights, *ways)
+        profile = self.router.profile
+        request = checked_request(query, profile, k, embedders, weights, *ways)
         hits = self._answer(self._restricted(request, where))
         return self._with_metadata(hits) if with_metadata else hits
 

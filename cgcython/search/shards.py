@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -88,7 +88,7 @@ class ShardSearcher(Searcher):
         at = int(places.keys.searchsorted(key, side="right")) - 1
         if at < 0 or places.keys[at] != key:
             return None
-        part = self._shards[places.shards[at]].parts.get(ModelId.parse(model_id))
+        part = self._shards[places.shards[at]].parts.get(self.profile.embedder(model_id))
         row = None if part is None else _row_of(part, int(places.rows[at]))
         if part is None or row is None:
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from cgcython.base import EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderName, Profile
 from cgcython.checks import require_items
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.locks import ForkSafeLock
@@ -127,7 +127,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         """
         self._files.require_writable()
         names = None if embedders is None else require_items(embedders, "embedders")
-        wanted = None if names is None else [ModelId.parse(one) for one in names]
+        wanted = None if names is None else [self.profile.embedder(one) for one in names]
         if graphs:
             for model_id in wanted or ():
                 self._columns.graph(model_id, num_threads, progress)

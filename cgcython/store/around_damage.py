@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TypeAlias
 
-from cgcython.base import ModelId
+from cgcython.base import NUMBERS
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import Tables
 
@@ -53,7 +53,7 @@ def _row(database: Tables, key: bytes) -> Listed | None:
 def ids_of_sections(database: Tables, start: bytes = b"") -> Iterator[bytes]:
     """Yield the ids from `start` on that have a section, ascending, each once."""
     last = None
-    for key in heapq.merge(*(_keys(database, bytes([one]), start) for one in ModelId)):
+    for key in heapq.merge(*(_keys(database, bytes([one]), start) for one in NUMBERS)):
         if key != last:
             last = key
             yield key

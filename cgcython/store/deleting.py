@@ -46,7 +46,7 @@ class RecordDeleter(RecordUpdater):
                     puts.append(("trash", key, self._trashed(key, before)))
                 else:
                     deletes.append(("trash", key))
-                kept = embedders_of(before)
+                kept = embedders_of(before, self.profile)
                 deletes += [("records", key), *section_keys(key, kept)]
                 changes[key] = mask_of(kept)
             if puts or deletes:
@@ -75,7 +75,9 @@ class RecordDeleter(RecordUpdater):
             value = self._files.get("trash", key, where)
             if value is None or self._files.get("records", key) is not None:
                 return False
-            record = QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
+            record = QuantizedFingerprint.from_bytes(
+                trash.unpack(value, where)[1], where, self.profile
+            )
             puts: list[Put] = [("records", key, record.manifest)]
             for model_id, section in record.sections.items():
                 puts.append(("sections", PREFIXES[model_id] + key, section))

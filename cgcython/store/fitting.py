@@ -48,13 +48,13 @@ class Decoding:
     """Says what keeps embeddings that are whole from being decoded."""
 
     def __init__(self, profile: Profile, codebooks: Iterable[PQ8Codebook]) -> None:
-        self._profile, self._router = profile, QuantizationRouter({}, profile)
+        self.profile, self._router = profile, QuantizationRouter({}, profile)
         self._codebooks = {one.codebook_id: one for one in codebooks}
         self.waiting = Counter[int]()  # how many embeddings need a codebook that is not given
 
     def wrong(self, model_id: EmbedderId, quantized: QuantizedEmbedding) -> str | None:
         """Return why an embedding is of no use here, or None where it is, its codebook given."""
-        reason = misfit(self._profile, model_id, quantized.method, quantized.original_dim)
+        reason = misfit(self.profile, model_id, quantized.method, quantized.original_dim)
         if reason is not None:
             return reason
         codebook_id = codebook_id_of(quantized.metadata)

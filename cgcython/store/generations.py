@@ -5,7 +5,7 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from cgcython import frames
-from cgcython.base import EmbedderId, EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
@@ -67,7 +67,8 @@ class GenerationWriter(RecordDeleter):
         all is done: after an interruption, the same call goes on. `progress` is called with the
         size of each batch. Raises StorageCorruption naming damaged records, which stay.
         """
-        wanted, size = ModelId.parse(model_id), require_whole(batch_size, "batch_size", least=1)
+        wanted = self.profile.embedder(model_id)
+        size = require_whole(batch_size, "batch_size", least=1)
         if not codec_class(self.profile[wanted].method).needs_codebook:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
@@ -145,9 +146,8 @@ class GenerationWriter(RecordDeleter):
             for key, value in self._files.scan("trash"):
                 where = f"record {name_of(key)} in the trash"
                 record = trash.unpack(value, where)[1]
-                needed.update(
-                    _codebook_ids(QuantizedFingerprint.from_bytes(record, where).values())
-                )
+                parts = QuantizedFingerprint.from_bytes(record, where, self.profile)
+                needed.update(_codebook_ids(parts.values()))
             return self._shelf.drop(needed)
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import TypeAlias
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId
+from cgcython.base import EmbedderId, EmbedderName, parse_embedder
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
@@ -54,7 +54,7 @@ class Journal:
         """
         if not self._files.has("journal"):
             return None
-        wanted = None if model_id is None else 1 << ModelId.parse(model_id)
+        wanted = None if model_id is None else 1 << int(parse_embedder(model_id))
         changed: set[bytes] = set()
         try:
             # In this order: a truncation in between then makes the position unknown.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar, overload
 from uuid import UUID
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
@@ -82,7 +82,7 @@ class RecordReader:
         key = as_key(record_id)
         if model_id is None:
             return self._consistent(key, lambda manifest: self._whole(key, manifest))
-        wanted = ModelId.parse(model_id)
+        wanted = self.profile.embedder(model_id)
         return self._consistent(key, lambda manifest: self._part(key, wanted, manifest))
 
     def _whole(self, key: bytes, manifest: Manifest) -> QuantizedFingerprint:
@@ -139,7 +139,7 @@ class RecordReader:
     def _manifest(self, key: bytes) -> Manifest | None:
         where = f"record {name_of(key)}"
         manifest = self._files.get("records", key, where)
-        return None if manifest is None else Manifest.from_bytes(manifest, where)
+        return None if manifest is None else Manifest.from_bytes(manifest, where, self.profile)
 
     def info(self, record_id: RecordId) -> RecordInfo | None:
         """Return the RecordInfo of an id (times, content hash, metadata), or None."""
@@ -181,7 +181,7 @@ class RecordReader:
 
         Raises StorageCorruption naming all damaged records, after the last sound one.
         """
-        wanted = ModelId.parse(model_id)
+        wanted = self.profile.embedder(model_id)
         damaged: list[bytes] = []
         for key, section in self.sections(wanted, damaged):
             try:
@@ -204,7 +204,7 @@ class RecordReader:
         their record lists to `disowned`, by default to `damaged` too. Where a manifest is damaged
         that cannot be told.
         """
-        wanted, others = ModelId.parse(model_id), damaged if disowned is None else disowned
+        wanted, others = self.profile.embedder(model_id), damaged if disowned is None else disowned
         rows = readable_sections(self._files, wanted, damaged)
         for stretch, are_own in beside_manifests(self._files, wanted, rows):
             for (key, section), is_own in zip(stretch, are_own):
@@ -263,7 +263,8 @@ class RecordReader:
         """
         for key, manifest in self._manifests_from(prefix):
             with naming(key):
-                info = Manifest.from_bytes(manifest, f"record {name_of(key)}").info
+                where = f"record {name_of(key)}"
+                info = Manifest.from_bytes(manifest, where, self.profile).info
             yield UUID(bytes=key), info
 
     def _manifests_from(self, prefix: BytesLike | str) -> Iterator[Row]:

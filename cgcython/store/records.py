@@ -167,7 +167,7 @@ class RecordStore(GenerationWriter):
     def statistics(self, exact: bool = False) -> StoreStatistics:
         """Return the StoreStatistics: estimates from a sample at once, or, `exact`, all counted."""
         with self._frozen() as frozen:
-            return statistics(frozen, self._shelf.generations(), exact)
+            return statistics(frozen, self.profile, self._shelf.generations(), exact)
 
     def catch_up(self) -> list[UUID] | None:
         """See what the writing process wrote since; for a store opened with `follow=True`.

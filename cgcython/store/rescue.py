@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
-from cgcython.base import EmbedderId, ModelId, Profile, ProfileName
+from cgcython.base import EmbedderId, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion
 from cgcython.fingerprint import QuantizedFingerprint, read_section
@@ -57,7 +57,7 @@ class Rescue:
     def run(self, new: Path, profile: ProfileName | None) -> RepairReport:
         """Write the new store and return the report."""
         self._report.losses += self._source.missing_changes()
-        meta = self._meta()
+        meta = self._meta(profile)
         found = self._profile(meta, profile)
         self._decoding = Decoding(found, _codebooks(meta))
         create(new, opening.meta_of(found))
@@ -77,11 +77,11 @@ class Rescue:
             files.close()
         return self._report
 
-    def _meta(self) -> dict[bytes, bytes]:
+    def _meta(self, profile: ProfileName | None) -> dict[bytes, bytes]:
         """Return the rows of `meta` that are whole, each from whichever copy is."""
         found = dict(self._rows("meta"))
         self._add_whole(found, b"profile", parsed_profile)
-        for model_id in ModelId:
+        for model_id in self._profile(found, profile).storable:
             self._add_whole(found, GENERATIONS + bytes([model_id]), parsed_ids)
         for key in codebook_keys(found):
             self._add_whole(found, key, codebook_row(self._source, key).parse)
@@ -158,12 +158,12 @@ class Rescue:
             if isinstance(manifest, StorageCorruption):
                 raise manifest
             whole = manifest or b""
-            head = Manifest.from_bytes(whole, where)
+            head = Manifest.from_bytes(whole, where, self._decoding.profile)
             sections = self._sections(key, head.checksums, reasons)
         except UnsupportedVersion:  # nothing is wrong with it
             raise
         except StorageCorruption as error:
-            sections = self._sections(key, dict.fromkeys(ModelId), {})
+            sections = self._sections(key, dict.fromkeys(self._decoding.profile.storable), {})
             head = Manifest.now({one: section_crc(part) for one, part in sections.items()})
             reasons = {"manifest": f"its manifest is damaged ({error.reason})"}
         if reasons:
@@ -216,7 +216,9 @@ class Rescue:
     def _copy_trashed(self, files: Database, key: bytes, value: bytes) -> None:
         where = f"record {UUID(bytes=key)} in the trash"
         try:
-            QuantizedFingerprint.from_bytes(trash.unpack(value, where)[1], where)
+            QuantizedFingerprint.from_bytes(
+                trash.unpack(value, where)[1], where, self._decoding.profile
+            )
         except UnsupportedVersion:
             raise
         except StorageCorruption as error:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, parse_embedder
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
 from cgcython.files import as_path
 from cgcython.records import QuantizedBatch, stored_batch
@@ -126,7 +126,7 @@ def row_bytes(batch: QuantizedBatch) -> Int64Array:
 
 
 def _embedder(name: str) -> EmbedderId:
-    found = ModelId.parse(name)
+    found = parse_embedder(name)
     if found.short != name:
         raise Malformed(f"it names an embedder {name!r:.40}")
     return found
@@ -134,8 +134,8 @@ def _embedder(name: str) -> EmbedderId:
 
 def _part(arrays: dict[str, Array], name: str, about: Any, memories: int) -> ShardPart:
     """Take the columns of an embedder out of the arrays of a shard."""
-    names = [key for key in arrays if key.startswith(f"{name}.")]
-    columns = {key.removeprefix(f"{name}."): arrays.pop(key) for key in names}
+    names = [key for key in arrays if key.rpartition(".")[0] == name]
+    columns = {key.rpartition(".")[2]: arrays.pop(key) for key in names}
     rows: Int64Array | None = None
     if ROWS in columns:
         rows = _checked_rows(columns.pop(ROWS), memories)

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from cgcython.base import EmbedderId, ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
@@ -53,10 +53,10 @@ class CodebookShelf:
 
     def reload(self) -> None:
         """Read again which codebooks there are."""
-        self._generations.update(_generations(self._files))
+        self._generations.update(_generations(self._files, self._profile))
 
     def add(self, codebooks: Codebooks | None) -> None:
-        """Keep codebooks, a `{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`.
+        """Keep codebooks, a `{embedder: PQ8Codebook}` or the folder of `pq8_codebooks/`.
 
         One that is there and damaged is mended. A read-only database is left alone: they serve
         until it is closed.
@@ -212,10 +212,10 @@ class _Current(EmbedderCodebooks):
         return self._newest(model_id) or super()._load(model_id)
 
 
-def _generations(files: Tables) -> dict[EmbedderId, list[int]]:
+def _generations(files: Tables, profile: Profile) -> dict[EmbedderId, list[int]]:
     """Return the ids of the codebooks of each embedder, oldest first; a damaged list is told."""
     found: dict[EmbedderId, list[int]] = {}
-    for model_id in ModelId:
+    for model_id in profile.storable:
         where = f"list of the codebooks of {model_id.short} in store {files.path}"
         try:
             ids = read_row(files, GENERATIONS + bytes([model_id]), parsed_ids, where)

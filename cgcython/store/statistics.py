@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, Profile
 from cgcython.errors import StorageCorruption
 from cgcython.frames import layout_title
 from cgcython.store.keepers.rocksdb import Tables
@@ -41,7 +41,7 @@ class StoreStatistics(NamedTuple):
 
 
 def statistics(
-    files: Tables, codebooks: Mapping[EmbedderId, list[int]], exact: bool
+    files: Tables, profile: Profile, codebooks: Mapping[EmbedderId, list[int]], exact: bool
 ) -> StoreStatistics:
     """Return the StoreStatistics of a database; exact ones read all of it."""
     limit = None if exact else SAMPLE
@@ -49,7 +49,7 @@ def statistics(
     total = records[0] if exact else _estimate(files, "records", records[0])
     share = total / records[0] if records[0] else 0
     parts, last = [], _last_key(files, limit)
-    for model_id in ModelId:
+    for model_id in profile.storable:
         for number, (count, size) in _layouts(files, model_id, last).items():
             name = layout_title(number)
             parts.append(Part(model_id, name, round(count * share), round(size * share)))

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId
 from cgcython.checks import require_mapping, require_whole
 from cgcython.errors import BudgetExceeded, StorageCorruption
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
@@ -42,7 +42,7 @@ class RecordUpdater(RecordWriter):
         if budget_bytes is not None:
             require_whole(budget_bytes, "budget_bytes")
         pairs = require_mapping(embeddings, "embeddings").items()
-        given = {ModelId.parse(key): value for key, value in pairs}
+        given = {self.profile.embedder(key): value for key, value in pairs}
         new = Fingerprint({key: value for key, value in given.items() if value is not None})
         finest, key = new.encode(self.router, None), as_key(record_id)
         with self._writing, naming(key):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from cgcython import frames
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, Profile
 from cgcython.checks import require_progress
 from cgcython.errors import InvalidQuantizedData, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import Manifest, section_crc
@@ -39,9 +39,11 @@ def verify(
     """
     report = VerifyReport()
     require_progress(progress)
-    rows, columns = manifests(database), [_Column(database, one, report) for one in ModelId]
+    profile = decoding.profile
+    rows = manifests(database)
+    columns = [_Column(database, one, report) for one in profile.storable]
     while stretch := list(islice(rows, STRETCH)):
-        found = _Stretch(stretch, report)
+        found = _Stretch(stretch, report, profile)
         for column in columns:
             column.check(found, decoding)
         if progress is not None:
@@ -63,10 +65,11 @@ def verify(
 class _Stretch:
     """Some manifests in the order of their keys: what they list, by embedder."""
 
-    def __init__(self, rows: list[Listed], report: VerifyReport) -> None:
+    def __init__(self, rows: list[Listed], report: VerifyReport, profile: Profile) -> None:
         self.keys, self.last = {key for key, _ in rows}, rows[-1][0]
         self.unknown: set[bytes] = set()  # whose manifest is damaged: what it listed cannot be told
-        self.listed: dict[EmbedderId, dict[bytes, int]] = {model_id: {} for model_id in ModelId}
+        self._profile = profile
+        self.listed: dict[EmbedderId, dict[bytes, int]] = {one: {} for one in profile.storable}
         for key, manifest in rows:
             report.records += 1
             try:
@@ -85,7 +88,7 @@ class _Stretch:
         """Note the sections that a manifest lists, and return its size."""
         if isinstance(manifest, StorageCorruption):
             raise manifest
-        for model_id, crc in Manifest.from_bytes(manifest).checksums.items():
+        for model_id, crc in Manifest.from_bytes(manifest, profile=self._profile).checksums.items():
             self.listed[model_id][key] = crc
         return len(manifest)
 
@@ -123,7 +126,7 @@ class _Column:
             found, fields = frames.read_section(section, self._short)
         except (StorageCorruption, InvalidQuantizedData) as error:
             return told(error)
-        if found is not self._model_id or section_crc(section) != crc:
+        if found != int(self._model_id) or section_crc(section) != crc:
             return "another record's"
         quantized = QuantizedEmbedding(*fields)
         missing = decoding.missing_codebook(quantized)

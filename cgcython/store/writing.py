@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
-from cgcython.base import EmbedderId, ModelId, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.checks import iterated, require_progress, require_whole
 from cgcython.errors import QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
@@ -31,7 +31,7 @@ _Before: TypeAlias = Manifest | StorageCorruption | None  # of the record that w
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 BATCH = 256
-PREFIXES = [bytes([model_id]) for model_id in ModelId]
+PREFIXES = [bytes([number]) for number in range(256)]  # of keys of sections
 
 
 class RecordWriter(RecordReader):
@@ -128,6 +128,8 @@ class RecordWriter(RecordReader):
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
         records = dict(map(pair_of, iterated(items, "items")))
+        if self.profile.own:
+            records = {key: one.numbered(self.profile) for key, one in records.items()}
         for key, quantized in records.items():
             self._require_own(key, quantized)
         puts: list[Put] = []
@@ -142,7 +144,7 @@ class RecordWriter(RecordReader):
                     puts.append(("sections", PREFIXES[model_id] + key, section))
                     mask |= 1 << model_id
                 if before is not None:
-                    kept = embedders_of(before)
+                    kept = embedders_of(before, self.profile)
                     deletes += section_keys(key, kept - quantized.keys())
                     mask |= mask_of(kept)
                 changes[key] = mask
@@ -170,7 +172,9 @@ class RecordWriter(RecordReader):
 
     def _manifest_or_error(self, key: bytes, value: bytes | None = None) -> _Before:
         try:
-            return self._manifest(key) if value is None else Manifest.from_bytes(value)
+            if value is None:
+                return self._manifest(key)
+            return Manifest.from_bytes(value, profile=self.profile)
         except StorageCorruption as error:
             return error
 
@@ -203,10 +207,10 @@ def _head(
     return head.with_info(moment, moment, metadata).to_bytes()
 
 
-def embedders_of(manifest: _Before) -> set[EmbedderId]:
+def embedders_of(manifest: _Before, profile: Profile) -> set[EmbedderId]:
     """Return the embedders that may have a section: all, where the manifest is damaged."""
     if isinstance(manifest, StorageCorruption):
-        return set(ModelId)
+        return set(profile.storable)
     return set() if manifest is None else set(manifest.checksums)
 
 

@@ -125,7 +125,7 @@ def test_says_when_a_later_release_wrote_a_record():
         QuantizedEmbedding.from_bytes(b"CGQE\x02" + RECORDS[0].to_bytes()[5:])
 
 
-@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (13, 0xFF), (1, 13), (1, 0xFE)])
+@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (13, 0xFF), (1, 13), (1, 31)])
 def test_refuses_layouts_and_embedders_it_does_not_know(number, embedder):
     with pytest.raises(StorageCorruption, match=f"layout {number} of embedder {embedder}"):
         QuantizedEmbedding.from_bytes(framed(bytes(11), number, 3, embedder))

@@ -40,7 +40,7 @@ def change(path, family, key, make):
 
 
 def later_manifest(path):
-    change(path, "records", LATER.bytes, lambda data: resealed(data, 4, 3))
+    change(path, "records", LATER.bytes, lambda data: resealed(data, 4, 4))
 
 
 def later_section(path):
@@ -65,7 +65,7 @@ def with_version(data, version):
 
 @pytest.mark.parametrize(
     ("make", "what"),
-    [(later_manifest, "version 3, this release reads 1 to 2"), (later_section, "layout 99")],
+    [(later_manifest, "version 4, this release reads 1 to 3"), (later_section, "layout 99")],
 )
 def test_a_record_of_a_later_release_is_named_and_the_others_are_read(path, make, what):
     make(path)
@@ -93,9 +93,9 @@ def test_a_repair_leaves_it_alone(path, make):
 
 
 def test_a_byte_that_only_looks_like_a_later_version_is_damage(path):
-    change(path, "records", LATER.bytes, lambda data: data[:4] + b"\x03" + data[5:])
+    change(path, "records", LATER.bytes, lambda data: data[:4] + b"\x04" + data[5:])
     with RecordStore.open(path) as store:
-        with pytest.raises(StorageCorruption, match=r"version 3.*its checksum differs") as caught:
+        with pytest.raises(StorageCorruption, match=r"version 4.*its checksum differs") as caught:
             store.retrieve(LATER)
         assert type(caught.value) is StorageCorruption
     assert list(repair(path).lost) == [LATER]

@@ -1,1 +1,0 @@
-"""Embeddings as callers have them, column by column: taken, checked and encoded."""
