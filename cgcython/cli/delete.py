@@ -6,6 +6,7 @@ All of them go, or none does. Without --yes a terminal is asked first; --dry-run
 example:
   cgcython delete memories 42b35afc-4ea7-5cd0-bfe2-94947d0e431d --dry-run
   cgcython delete memories --from ids.txt --yes
+  cgcython delete memories --where '{"lang": "en"}' --dry-run
   cgcython delete memories 42b35afc-4ea7-5cd0-bfe2-94947d0e431d --restore
 """
 
@@ -18,13 +19,14 @@ from cgcython.cli.output import print_json
 from cgcython.cli.streams import say
 from cgcython.cli.text_files import read_lines
 from cgcython.errors import UsageError
-from cgcython.store import RecordStore
+from cgcython.search import FingerprintStore
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="the folder of a store")
     options.add_ids(parser, "ids", nargs="*", metavar="ID")
     parser.add_argument("--from", dest="file", metavar="FILE", help="more ids, one a line")
+    options.add_where(parser, "and all memories")
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--hard", action="store_true", help="for good, past the trash")
     way.add_argument("--restore", action="store_true", help="bring them back from the trash")
@@ -34,8 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    ids = _ids(args)
-    with RecordStore.open(args.store, read_only=args.dry_run, create=False) as store:
+    if not (args.ids or args.file or args.where):
+        raise UsageError("no ids were given; name some, or --from FILE, or --where JSON")
+    with FingerprintStore.open(args.store, read_only=args.dry_run, create=False) as store:
+        ids = _ids(store, args)
         missing = [] if args.restore else [one for one in ids if one not in store]
         found = len(ids) - len(missing)
         if not (args.dry_run or args.restore or args.yes or _agreed(found, args)):
@@ -50,14 +54,14 @@ def run(args: argparse.Namespace) -> int:
     return BAD_DATA if missing else OK
 
 
-def _ids(args: argparse.Namespace) -> list[str]:
-    """Return the ids that were given; raises UsageError where none was."""
+def _ids(store: FingerprintStore, args: argparse.Namespace) -> list[str]:
+    """Return the ids that are given, and those of memories whose metadata meet --where."""
     ids: list[str] = list(args.ids)
     if args.file is not None:
         lines = filter(None, map(str.strip, read_lines(args.file, "an id per line")))
         ids += map(options.record_id, lines)
-    if not ids:
-        raise UsageError("no ids were given; name some, or a file of them with --from")
+    if args.where is not None:
+        ids += map(str, store.ids(where=args.where))
     return list(dict.fromkeys(ids))
 
 

@@ -4,6 +4,7 @@ import argparse
 import os
 from typing import Any
 
+from cgcython import strict_json
 from cgcython.base import EmbedderId, Profile, parse_embedder
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
@@ -112,6 +113,27 @@ class _ProfileAction(argparse.Action):
         except argparse.ArgumentTypeError as error:
             raise argparse.ArgumentError(self, str(error)) from None
         namespace.profile_text = values
+
+
+def where(text: str) -> dict[str, Any]:
+    """Return the conditions on metadata that JSON spells, for argparse."""
+    from cgcython.search.metadata.conditions import parsed
+
+    try:
+        found = strict_json.parse_object(text)
+        parsed(found)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError as error:
+        told = f"""expected JSON such as '{{"lang": "en"}}', got {text}: {error}"""
+        raise argparse.ArgumentTypeError(told) from None
+    return found
+
+
+def add_where(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --where."""
+    told = f"{what} whose metadata meet conditions, as in docs/SEARCH.md"
+    parser.add_argument("--where", type=where, metavar="JSON", help=told)
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from cgcython.cli.streams import between_bars
+
 GAP = "  "  # between columns
 NARROWEST = 20  # columns of a wrapped cell
 
@@ -13,7 +15,9 @@ NARROWEST = 20  # columns of a wrapped cell
 def print_json(value: object) -> None:
     """Print one JSON document on one line; keys keep the order they were given."""
     is_unicode = (sys.stdout.encoding or "utf-8").lower() == "utf-8"
-    print(json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False, default=str))
+    text = json.dumps(value, ensure_ascii=not is_unicode, allow_nan=False, default=str)
+    with between_bars():
+        print(text)
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]], keys: int = 1) -> None:

@@ -42,7 +42,9 @@ def progress(total: int | None, unit: str, what: str) -> Iterator[Silence]:
     if bar is None:
         yield Silence()
         return
-    with bar:
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    with bar, logging_redirect_tqdm():
         yield Bar(bar)
 
 

@@ -9,10 +9,12 @@ example:
   cgcython search E1=queries.npy --store memories -k 5
   cgcython search queries.npz --store memories --embedders E1,E6 --weights E1=2,E6=1 --json
   cgcython search queries.npz --store memories --embedders E9 --rerank E12 --oversample 20
+  cgcython search E1=queries.npy --store memories --where '{"year": {"$gte": 2010}}' --metadata
   cgcython search E12=queries.npz:values,offsets --store memories --explain --explain-plot hits.png
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -71,6 +73,8 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--among", metavar="FILE", help="rank only these ids: a UUID per line, or .npy u8 [n, 16]"
     )
+    options.add_where(parser, "rank only memories")
+    parser.add_argument("--metadata", action="store_true", help="show that of hits too")
     parser.add_argument(
         "--rerank",
         type=options.embedder,
@@ -161,6 +165,8 @@ def _answers(
     how = {
         "metric": args.metric,
         "among": _among(args.among),
+        "where": args.where,
+        "with_metadata": args.metadata,
         "oversample": args.oversample,
         "approximate": args.candidates or args.approximate,
         "num_threads": args.threads,
@@ -194,23 +200,28 @@ def _print_json(answers: Iterator[Answer], args: argparse.Namespace) -> list[Mat
 
 def _as_dict(hit: Hit) -> dict[str, Any]:
     scores = {one.short: score for one, score in sorted(hit.scores.items())}
-    return {"id": str(hit.id), "similarity": hit.similarity, "scores": scores}
+    told = {"id": str(hit.id), "similarity": hit.similarity, "scores": scores}
+    return told if hit.metadata is None else {**told, "metadata": hit.metadata}
 
 
 def _print(answers: Iterator[Answer], args: argparse.Namespace, queries: Corpus) -> list[Match]:
     """Print a table of all hits, and heat maps if asked to; return what was explained."""
     embedders, found = _columns(args, queries), list(answers)
     rows = [
-        [row, rank, hit.id, f"{hit.similarity:.4f}", *_scores(hit, embedders)]
+        [row, rank, hit.id, f"{hit.similarity:.4f}", *_scores(hit, embedders), *_metadata(hit)]
         for row, hits, _ in found
         for rank, hit in enumerate(hits, 1)
     ]
     headers = ["query", "rank", "id", "similarity", *(one.short for one in embedders)]
-    print_table(headers, rows, keys=2)
+    print_table(headers + ["metadata"] * args.metadata, rows, keys=2)
     explained = [match for answer in found for match in answer.matches]
     for match in explained if args.explain else ():
         print_heat_map(match)
     return explained
+
+
+def _metadata(hit: Hit) -> list[str]:
+    return [] if hit.metadata is None else [json.dumps(hit.metadata, ensure_ascii=False)]
 
 
 def _columns(args: argparse.Namespace, queries: Corpus) -> list[EmbedderId]:

@@ -45,10 +45,22 @@ def _fill_descriptors() -> None:
             os.open(os.devnull, os.O_RDWR)  # the system gives the lowest number that is free
 
 
+@contextmanager
+def between_bars() -> Iterator[None]:
+    """Within the block no progress bar is on the screen."""
+    drawing = sys.modules.get("tqdm")
+    if drawing is None:  # then none is
+        yield
+        return
+    with drawing.tqdm.external_write_mode(file=sys.stderr):
+        yield
+
+
 def say(message: str) -> None:
     """Print a message for people, never for programs: to stderr, where that takes it."""
     try:
-        print(message, file=sys.stderr)
+        with between_bars():
+            print(message, file=sys.stderr)
     except OSError:  # full, or nobody reads it any more
         mute(sys.stderr)
 

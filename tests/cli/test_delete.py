@@ -62,3 +62,21 @@ def test_a_terminal_is_asked(cli, store, monkeypatch, answer, left):
 
 def test_no_ids_are_a_mistake(cli, store):
     assert "no ids were given; name some" in cli("delete", store).err
+
+
+def test_memories_are_chosen_by_their_metadata(cli, store):
+    with FingerprintStore.open(store) as opened:
+        for number, one in enumerate(IDS):
+            opened.store(one, {"E8": np.ones(384)}, metadata={"year": 2000 + number})
+    where = '{"year": {"$gte": 2001}}'
+    dry = cli("delete", store, "--where", where, "--dry-run")
+    assert dry.out == "2 memories would be deleted\n"
+    assert cli("delete", store, "--where", where).out == "2 memories deleted\n"
+    assert cli("get", store, IDS[0]).code == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"year": {"$gt": 1, "$no": 2}}', '{"a": NaN}'])
+def test_conditions_that_are_none_are_a_mistake(cli, store, text):
+    result = cli("delete", store, "--where", text)
+    assert result.code == 2
+    assert result.err.startswith("cgcython delete: error: argument --where: ")

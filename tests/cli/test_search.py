@@ -6,6 +6,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from cgcython import FingerprintStore
 from cgcython.corpus.corpus import row_id
 
 
@@ -106,3 +107,16 @@ def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work)
     assert search(*words, "--candidates", 0).code == 2
     assert cli("index", work / "store", "--embedders", "E7").code == 2
     assert cli("index", work / "none").code == 5
+
+
+def test_hits_are_filtered_by_their_metadata_and_show_it(cli, tmp_path):
+    vectors = np.random.default_rng(2).standard_normal((6, 384)).astype(np.float32)
+    with FingerprintStore.open(tmp_path / "store") as store:
+        for number, vector in enumerate(vectors):
+            metadata = {"number": number, "lang": "en" if number % 2 else "de"}
+            store.store(UUID(int=number), {"E8": vector}, metadata=metadata)
+    np.save(tmp_path / "q.npy", vectors[:1])
+    words = "search", f"E8={tmp_path}/q.npy", "--store", tmp_path / "store", "--metadata"
+    found = cli(*words, "--where", '{"lang": "en"}', "--json").json["hits"]
+    assert sorted(hit["metadata"]["number"] for hit in found) == [1, 3, 5]
+    assert '{"number": 0, "lang": "de"}' in cli(*words).out
