@@ -15,7 +15,6 @@ from cgcython.search.metadata.entries import KEPT, NULL, Indexed, indexed, short
 
 Where: TypeAlias = Mapping[str, Any]
 
-LEAST_TEXT, LEAST_BYTES = "", b""  # SQLite orders numbers, texts and bytes in this order
 COMPARISONS = ("$gt", "$gte", "$lt", "$lte")
 OPERATORS = ("$eq", "$ne", *COMPARISONS, "$in", "$nin", "$exists", "$not")
 CONNECTIVES = ("$and", "$or", "$not")
@@ -29,13 +28,22 @@ class OneOf(NamedTuple):
 
 
 class Between(NamedTuple):
-    """A record has a value at a path from `low` to `high`; `with_low` if `low` itself counts."""
+    """A record has a number, or a text, at a path that lies between two of its kind.
+
+    `low` has a limit and whether it is left out itself, `high` one and whether it is taken in: so
+    the greatest `low` and the least `high` of several are the narrowest. None is no limit.
+    """
 
     path: str
-    low: int | float | str | None
-    with_low: bool
-    high: Indexed
-    with_high: bool
+    is_text: bool
+    low: tuple[Any, bool] | None = None
+    high: tuple[Any, bool] | None = None
+
+    def narrowed(self, other: Between) -> Between:
+        """Return what holds for one value where this holds and another of its path and kind."""
+        low = max(filter(None, (self.low, other.low)), default=None)
+        high = min(filter(None, (self.high, other.high)), default=None)
+        return self._replace(low=low, high=high)
 
 
 class Exists(NamedTuple):
@@ -152,10 +160,9 @@ def _compared(operator: str) -> Callable[[str, Any], Condition]:
         if is_text and len(value) > KEPT:
             raise _wrong(f"{operator} with a text of at most {KEPT} characters", value)
         bound = _value(value)
-        assert not isinstance(bound, bytes)
         if is_low:
-            return Between(path, bound, is_closed, LEAST_BYTES if is_text else LEAST_TEXT, False)
-        return Between(path, LEAST_TEXT if is_text else None, True, bound, is_closed)
+            return Between(path, is_text, low=(bound, not is_closed))
+        return Between(path, is_text, high=(bound, is_closed))
 
     return compared
 

@@ -6,6 +6,7 @@ on from the list. An index keeps entries as SQLite orders them: numbers, then te
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ Indexed: TypeAlias = int | float | str | bytes
 Entry: TypeAlias = tuple[str, Indexed]
 
 NULL, FALSE, TRUE = b"n", b"f", b"t"
+SEVERAL = b"m"  # beside the values of a path of which a record has several to compare by order
 LONGEST, KEPT = 96, 64  # characters of a text that is kept as it is, and of a longer one
 _LEAST, _END = -(1 << 63), 1 << 63  # of integers in SQLite; others are compared as floats
 
@@ -27,6 +29,9 @@ def entries_of(metadata: Mapping[str, Any]) -> set[Entry]:
     found: set[Entry] = set()
     for key, value in metadata.items():
         _enter(found, key, value)
+    if len({path for path, _ in found}) < len(found):
+        ordered = Counter(path for path, value in found if not isinstance(value, bytes))
+        found.update((path, SEVERAL) for path, count in ordered.items() if count > 1)
     return found
 
 

@@ -4,7 +4,8 @@ import json
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,16 @@ from cgcython.errors import FileUnavailable, StoreUnavailable
 from cgcython.locks import ForkSafeLock
 from cgcython.search.keys import key_array
 from cgcython.search.metadata import index_file
-from cgcython.search.metadata.conditions import Condition, Either, Every, Leaf, Not
-from cgcython.search.metadata.entries import Entry, entries_of
+from cgcython.search.metadata.conditions import (
+    Between,
+    Condition,
+    Either,
+    Every,
+    Leaf,
+    Not,
+    OneOf,
+)
+from cgcython.search.metadata.entries import SEVERAL, Entry, entries_of
 from cgcython.search.metadata.index_file import IndexFile
 from cgcython.search.metadata.postings import Postings
 from cgcython.search.metadata.rows import Rows
@@ -95,9 +104,27 @@ class MetadataIndex:
         is_every = isinstance(condition, Every)
         combine = np.logical_and if is_every else np.logical_or
         mask = np.full(self._rows.given, is_every)
-        for one in condition.conditions:
+        conditions = condition.conditions
+        for one in self._narrowed(conditions) if is_every else conditions:
             combine(mask, self._mask(one), out=mask)
         return mask
+
+    def _narrowed(self, conditions: Sequence[Condition]) -> Iterator[Condition]:
+        """Yield conditions that all have to hold, with one range instead of several of a path.
+
+        Where a record has several values at the path, each range may hold for another of them.
+        """
+        ranges: dict[tuple[str, bool], list[Between]] = {}
+        for one in conditions:
+            if isinstance(one, Between):
+                ranges.setdefault((one.path, one.is_text), []).append(one)
+            else:
+                yield one
+        for (path, _), some in ranges.items():
+            if len(some) == 1 or self._mask_of_leaf(OneOf(path, (SEVERAL,))).any():
+                yield from some
+            else:
+                yield reduce(Between.narrowed, some)
 
     def _mask_of_leaf(self, leaf: Leaf) -> BoolArray:
         assert self._base is not None

@@ -29,7 +29,7 @@ CACHE = "PRAGMA cache_size = -65536"  # KiB
 PRIVATE = ""  # the path of a database in a temporary file that has no name
 _ADD = "INSERT INTO postings VALUES (?, ?, ?, ?)"
 _FIND = "SELECT rows FROM postings WHERE path = ?"
-_LOW, _HIGH = {True: ">=", False: ">"}, {True: "<=", False: "<"}
+_LEAST_TEXT, _LEAST_BYTES = "", b""  # SQLite orders numbers, texts and bytes in this order
 
 Posting: TypeAlias = tuple[str, Any, int, bytes]  # path, value, first row of its batch, rows
 
@@ -103,10 +103,12 @@ def _statements(leaf: Leaf) -> Iterator[tuple[str, tuple[object, ...]]]:
         for value in leaf.values:
             yield f"{_FIND} AND value = ?", (value,)
     elif isinstance(leaf, Between):
-        text, values = f"{_FIND} AND value {_HIGH[leaf.with_high]} ?", [leaf.high]
-        if leaf.low is not None:
-            text += f" AND value {_LOW[leaf.with_low]} ?"
-            values.append(leaf.low)
-        yield text, tuple(values)
+        low, is_open = leaf.low or (_LEAST_TEXT if leaf.is_text else None, False)
+        high, is_closed = leaf.high or (_LEAST_BYTES if leaf.is_text else _LEAST_TEXT, False)
+        text = f"{_FIND} AND value {'<=' if is_closed else '<'} ?"
+        if low is None:
+            yield text, (high,)
+        else:
+            yield f"{text} AND value {'>' if is_open else '>='} ?", (high, low)
     else:
         yield _FIND, ()

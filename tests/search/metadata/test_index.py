@@ -33,7 +33,7 @@ PATHS = st.sampled_from(["a", "b", "a.b", "a.a", "a.b.c", "b.a", "", "x" * 100, 
 ORDERED = NUMBERS | TEXTS.filter(lambda text: len(text) <= KEPT)
 OPERATORS = st.recursive(
     st.dictionaries(st.sampled_from(["$eq", "$ne"]), VALUES, min_size=1)
-    | st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), ORDERED, min_size=1)
+    | st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), ORDERED, min_size=1, max_size=3)
     | st.dictionaries(st.sampled_from(["$in", "$nin"]), st.lists(VALUES, max_size=3), min_size=1)
     | st.fixed_dictionaries({"$exists": st.booleans()}),
     lambda inner: st.fixed_dictionaries({"$not": inner}),
