@@ -2,9 +2,10 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 from cgcython.base import (
     EmbedderId,
@@ -27,10 +28,13 @@ from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
 from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.ladder import LADDER, require_step
+from cgcython.embedders.losses import LossTotals
 from cgcython.embedders.route import Route
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
+
+_Measured = TypeVar("_Measured")
 
 
 class QuantizationRouter:
@@ -237,7 +241,11 @@ class QuantizationRouter:
         return self._encoder(model_id).measure_recall_loss(model_id, embeddings)
 
     def metrics(self) -> dict[str, dict[Any, Any]]:
-        """Return what passed: `encoded` and sampled `loss` by embedder, `decoded` by method.
+        """Return what passed since the router was made, as three dicts.
+
+        `encoded`: how many embeddings, by ModelId. `loss`: the RecallLoss, mean and `.maximum`, of
+        the sampled ones among them, by ModelId; embedders without a sample are left out. `decoded`:
+        how many, by QuantizationMethod.
 
         >>> router = QuantizationRouter()
         >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
@@ -245,18 +253,32 @@ class QuantizationRouter:
         >>> router.metrics()["loss"]
         {<ModelId.HDC: 8>: RecallLoss(0.0, maximum=0.0)}
         """
-        encoded, loss = {}, {}
-        tables = (self._routes, *self._compact)
-        every = dict.fromkeys(route for table in tables for route in table.values())
-        for model_id in self.profile:
-            routes = [route for route in every if route.model_id == model_id]
-            if routes:
-                encoded[model_id] = sum(route.encoded for route in routes)
-            samples = sum(route.samples for route in routes)
-            if samples:
-                mean = sum(route.total_loss for route in routes) / samples
-                loss[model_id] = RecallLoss(mean, max(route.maximum_loss for route in routes))
+        totals, worst = self.loss_totals(), self._by_embedder(lambda route: route.maximum_loss)
+        loss = {
+            one: RecallLoss(found.mean, max(worst[one]))
+            for one, found in totals.items()
+            if found.samples
+        }
+        encoded = {one: found.encoded for one, found in totals.items()}
         return {"encoded": encoded, "decoded": dict(self._decoded), "loss": loss}
+
+    def loss_totals(self) -> dict[EmbedderId, LossTotals]:
+        """Return the LossTotals of each embedder that was asked for, which add up over time."""
+        found = self._by_embedder(Route.totals)
+        return {one: reduce(LossTotals.plus, totals) for one, totals in found.items()}
+
+    def _by_embedder(
+        self, measure: Callable[[Route], _Measured]
+    ) -> dict[EmbedderId, list[_Measured]]:
+        """Return a measure of each route, by embedder in the order of the profile."""
+        tables = (self._routes, *self._compact)
+        routes = dict.fromkeys(route for table in tables for route in list(table.values()))
+        found: dict[EmbedderId, list[_Measured]] = {}
+        for model_id in self.profile:
+            measured = [measure(route) for route in routes if route.model_id == model_id]
+            if measured:
+                found[model_id] = measured
+        return found
 
     def _encoder(self, model_id: EmbedderName) -> Encoder:
         return self.encoders[self.profile.row(model_id).method]

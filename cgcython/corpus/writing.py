@@ -175,6 +175,7 @@ class StoreWriter(CorpusWriter):
         store = self._ready_store(router)
         try:
             store.store_quantized(records)
+            store.note_losses(router)
         except BaseException:
             if is_new:
                 _remove_if_empty(store)

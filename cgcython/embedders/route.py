@@ -1,17 +1,20 @@
 """What passes through one embedder's codec: how many embeddings, and what a sample of them lost."""
 
+import logging
 import warnings
 from typing import Any
 
 from cgcython import frames
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import Codec, InputKind
+from cgcython.embedders.losses import LossTotals
 from cgcython.errors import QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
 DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
+_LOGGER = logging.getLogger(__name__)
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 
 
@@ -29,6 +32,7 @@ class Route:
         self.counting = ForkSafeLock()
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
+        self.squared_loss = 0.0
         codebook = getattr(codec, "codebook", None)
         self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
 
@@ -89,6 +93,7 @@ class Route:
         with self.counting:
             self.samples += 1
             self.total_loss += loss
+            self.squared_loss += loss * loss
             self.maximum_loss = max(self.maximum_loss, loss)
             samples, trained, mean = self.samples, self.trained_loss, self.total_loss / self.samples
             has_drifted = (
@@ -98,10 +103,15 @@ class Route:
             )
             self.trained_loss = None if has_drifted else trained  # to warn once
         if has_drifted:
-            warnings.warn(
+            text = (
                 f"{self.model_id.label}: {samples} sampled embeddings lose {mean:.2%}, "
                 f"training measured {trained:.2%}; train a codebook on the new kind "
-                "(see cgcython drift)",
-                DriftWarning,
-                stacklevel=4,
+                "(see cgcython drift)"
             )
+            _LOGGER.warning(text)
+            warnings.warn(text, DriftWarning, stacklevel=4)
+
+    def totals(self) -> LossTotals:
+        """Return how many embeddings passed, and what the samples lost."""
+        with self.counting:
+            return LossTotals(self.encoded, self.samples, self.total_loss, self.squared_loss)

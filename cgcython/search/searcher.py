@@ -181,8 +181,13 @@ class Searcher:
     def _embeddings(self, request: Request) -> dict[EmbedderId, tuple[Embedding, Embedding]]:
         """Return each embedding of the query, as given and as a record would hold it."""
         query = Fingerprint({one: request.query[one] for one in request.embedders})
-        stored = self.router.dequantize_fingerprint(self.router.quantize_fingerprint(query))
+        router = self._query_router()
+        stored = router.dequantize_fingerprint(router.quantize_fingerprint(query))
         return {one: (query[one], stored[one]) for one in request.embedders}
+
+    def _query_router(self) -> QuantizationRouter:
+        """Return the router that encodes queries as records are encoded."""
+        return self.router
 
     def _ranked(
         self, request: Request, model_id: EmbedderId, query: Embedding, stored: Embedding

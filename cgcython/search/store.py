@@ -14,13 +14,16 @@ from cgcython.checks import require_items
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.manifest import RecordInfo
+from cgcython.router import QuantizationRouter
+from cgcython.search.arguments import Request
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
 from cgcython.search.keys import whole_keys
 from cgcython.search.metadata.conditions import Where, parsed
-from cgcython.search.searcher import Searcher
+from cgcython.search.searcher import Hit, Searcher
 from cgcython.store.ids import RecordId, as_key
 from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.quality import QUERIES
 from cgcython.store.records import RecordStore
 from cgcython.store.shelf import CodebookShelf
 from cgcython.types import BytesLike, KeyArray, Progress
@@ -28,6 +31,7 @@ from cgcython.types import BytesLike, KeyArray, Progress
 if TYPE_CHECKING:
     from cgcython.search.metadata.index import MetadataIndex
 
+QUERY_SAMPLES_EVERY = 64  # queries, of which one is decoded to measure its loss
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -48,6 +52,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
     def __init__(self, files: Database, shelf: CodebookShelf, profile: Profile) -> None:
         super().__init__(files, shelf, profile)
         self._columns = Columns(self, shelf.codebook, self.path)
+        self._queries: QuantizationRouter | None = None
         self._index: MetadataIndex | None = None  # made when metadata are first asked for
         self._making = ForkSafeLock()
 
@@ -149,6 +154,30 @@ scores={<ModelId.HDC: 8>: 1.0})])
     def _take_codebooks(self) -> None:
         super()._take_codebooks()
         self._columns.forget()
+        self._note_queries()
+        self._queries = None
+
+    def _query_router(self) -> QuantizationRouter:
+        """Return a router of queries alone, so that their losses are not those of records."""
+        if self._queries is None:
+            self._queries = QuantizationRouter(
+                self.router.codebooks, self.profile, sample_every=QUERY_SAMPLES_EVERY
+            )
+        return self._queries
+
+    def _answer(self, request: Request) -> list[Hit]:
+        hits = super()._answer(request)
+        if hits:
+            self._quality.searched(hits[0].scores)
+        return hits
+
+    def _keep_quality(self) -> None:
+        self._note_queries()
+        super()._keep_quality()
+
+    def _note_queries(self) -> None:
+        if self._queries is not None:
+            self._quality.note(self._queries, QUERIES)
 
     def _require_open(self) -> None:
         self._files.require_open()  # columns in memory outlive the files

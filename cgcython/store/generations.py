@@ -50,6 +50,7 @@ class GenerationWriter(RecordDeleter):
 
     def _take_codebooks(self) -> None:
         """Encode and decode with the codebooks that there are now."""
+        self._quality.note(self.router)
         self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
 
     def reencode(

@@ -107,7 +107,16 @@ class RecordStore(GenerationWriter):
         A second call does nothing, and neither does one in the child of a fork.
         """
         with suppress(StoreUnavailable), self._writing:  # which refuses once it was closed
-            self._files.close()
+            try:
+                self._keep_quality()
+            finally:
+                self._files.close()
+
+    def _keep_quality(self) -> None:
+        """Write the samples that wait, where the store is open to write."""
+        if not self._files.read_only:
+            self._quality.note(self.router)
+            self._quality.flush()
 
     @contextmanager
     def snapshot(self) -> Iterator[RecordReader]:

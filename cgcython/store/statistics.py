@@ -9,6 +9,7 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.errors import StorageCorruption
 from cgcython.frames import layout_title
 from cgcython.store.keepers.rocksdb import Tables
+from cgcython.store.quality import QualitySample, quality_samples
 
 SAMPLE = 256  # records; as ids are random, the first ones are a sample
 
@@ -27,7 +28,8 @@ class StoreStatistics(NamedTuple):
 
     `record_bytes` are manifests and sections, as `get_stored_size` counts them. `database_bytes`
     are those of the files on disk, always exact: what was replaced or deleted still takes room
-    there until the database compacts. `codebooks` are ids by embedder, oldest first.
+    there until the database compacts. `codebooks` are ids by embedder, oldest first,
+    `quality` samples of what encoding and queries lost, oldest first.
     """
 
     exact: bool
@@ -38,6 +40,7 @@ class StoreStatistics(NamedTuple):
     trash_bytes: int
     parts: list[Part]
     codebooks: dict[EmbedderId, list[int]]
+    quality: list[QualitySample]
 
 
 def statistics(
@@ -65,6 +68,7 @@ def statistics(
         trash_bytes=round(trashed[1] * trash_share),
         parts=parts,
         codebooks=dict(codebooks),
+        quality=quality_samples(files),
     )
 
 

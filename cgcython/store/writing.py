@@ -22,6 +22,7 @@ from cgcython.store.ids import RecordId, name_of
 from cgcython.store.items import Embeddings, Item, own_parts, pair_of, parts_of
 from cgcython.store.journal import WritableJournal, mask_of
 from cgcython.store.keepers.rocksdb import Database, Delete, Put
+from cgcython.store.quality import QualityLog
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import CodebookShelf
 from cgcython.store.turn import Turn
@@ -45,6 +46,7 @@ class RecordWriter(RecordReader):
     ) -> None:
         super().__init__(files, shelf, profile, router, WritableJournal(files))
         self._writing = Turn(files)
+        self._quality = QualityLog(files)
 
     def store(
         self,
@@ -90,9 +92,22 @@ class RecordWriter(RecordReader):
                 for (key, _, metadata), one in zip(batch, quantized)
             )
             count += len(batch)
+            self.note_losses()
             if progress is not None:
                 progress(len(batch))
         return count
+
+    def note_losses(self, router: QuantizationRouter | None = None) -> None:
+        """Log what a router's samples lost since the last call, and keep it in the statistics.
+
+        By default the store's own router; `store_many` does this for each batch. Another is one
+        that encoded for `store_quantized`.
+        """
+        self._files.require_open()
+        self._quality.note(self.router if router is None else router)
+        if self._quality.is_due:
+            with self._writing:
+                self._quality.flush()
 
     def encode(
         self,

@@ -60,7 +60,7 @@ CALLS = dict(
     info=(ONE,), infos=(), purge=(), quantized=(ONE,), reencode=("E1", made.other_codebooks[0]),
     restore=(ONE,), retrieve=(ONE,), retrieve_many=([ONE],), save_columns=(), scan=("E9",),
     search=(one,), search_many=({"E9": [one["E9"]]},), sections=(8, []), snapshot=(),
-    statistics=(), store=(TWO, one),
+    note_losses=(), statistics=(), store=(TWO, one),
     store_many=([(TWO, one)],), store_quantized=([(TWO, one.encode(store.router))],), trash=(),
     update=(ONE, {"E9": None}), use_codebooks=(made.other_codebooks,), verify=(),
     __len__=(), __iter__=(), __contains__=(ONE,),
