@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any
 
 from cgcython.base import (
     EmbedderId,
@@ -29,12 +29,10 @@ from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
 from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.ladder import LADDER, require_step
 from cgcython.embedders.losses import LossTotals
-from cgcython.embedders.route import Route
+from cgcython.embedders.route import Measured, Route, by_embedder
 from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
-
-_Measured = TypeVar("_Measured")
 
 
 class QuantizationRouter:
@@ -268,17 +266,11 @@ class QuantizationRouter:
         return {one: reduce(LossTotals.plus, totals) for one, totals in found.items()}
 
     def _by_embedder(
-        self, measure: Callable[[Route], _Measured]
-    ) -> dict[EmbedderId, list[_Measured]]:
-        """Return a measure of each route, by embedder in the order of the profile."""
+        self, measure: Callable[[Route], Measured]
+    ) -> dict[EmbedderId, list[Measured]]:
         tables = (self._routes, *self._compact)
-        routes = dict.fromkeys(route for table in tables for route in list(table.values()))
-        found: dict[EmbedderId, list[_Measured]] = {}
-        for model_id in self.profile:
-            measured = [measure(route) for route in routes if route.model_id == model_id]
-            if measured:
-                found[model_id] = measured
-        return found
+        routes = [route for table in tables for route in list(table.values())]
+        return by_embedder(routes, self.profile, measure)
 
     def _encoder(self, model_id: EmbedderName) -> Encoder:
         return self.encoders[self.profile.row(model_id).method]

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from cgcython import frames
 from cgcython.base import EmbedderId
@@ -14,6 +15,7 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
 DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
+Measured = TypeVar("Measured")
 _LOGGER = logging.getLogger(__name__)
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 
@@ -115,3 +117,14 @@ class Route:
         """Return how many embeddings passed, and what the samples lost."""
         with self.counting:
             return LossTotals(self.encoded, self.samples, self.total_loss, self.squared_loss)
+
+
+def by_embedder(
+    routes: Iterable[Route], embedders: Iterable[EmbedderId], measure: Callable[[Route], Measured]
+) -> dict[EmbedderId, list[Measured]]:
+    """Return a measure of each route, by embedder in a given order; without those of none."""
+    different = dict.fromkeys(routes)
+    found = {
+        one: [measure(route) for route in different if route.model_id == one] for one in embedders
+    }
+    return {one: measured for one, measured in found.items() if measured}
