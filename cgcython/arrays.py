@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
+from cgcython.narrow_floats import NAMED, conversion, is_real, widened
 from cgcython.types import Array, ArrayLike, Float32Array, Scalar, TokensLike
 
 F32 = np.dtype(np.float32)
@@ -100,6 +101,9 @@ def as_float32(values: ArrayLike) -> Float32Array:
             return values
     try:
         array = np.asarray(_without_tensors(unmasked(values, "embedding")))
+        if array.dtype.kind not in "bfiu" and array.size and not is_real(array.dtype):
+            raise TypeError(f"{array.dtype}; {conversion(array.dtype)}")
+        array = widened(array) if array.dtype in NAMED else array
         with np.errstate(all="ignore"):  # what is too small becomes subnormal or zero
             # "same_kind" refuses complex numbers, text, dates and objects.
             narrow = array.astype(np.float32, casting="same_kind", copy=False)

@@ -7,9 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "types checksums strict_json errors checks methods base arrays locks parallel files folders "
-    "tensors metadata frames manifest records kernels token_array similarity codecs interchange "
-    "embedders router fingerprint store search corpus evaluation adapters cli"
+    "types narrow_floats checksums strict_json errors checks methods base arrays locks parallel "
+    "files folders tensors metadata frames manifest records kernels token_array similarity codecs "
+    "interchange embedders router fingerprint inputs store search corpus evaluation adapters cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(

@@ -36,7 +36,7 @@ from cgcython.evaluation.methods import (
     sparse_methods,
     trained_methods,
 )
-from cgcython.types import Array
+from cgcython.narrow_floats import Rows
 
 HEADERS = (
     "method training bytes runs us loss% p99% max% top10 "
@@ -148,7 +148,7 @@ def _methods(args: argparse.Namespace, column: Column) -> list[Method]:
     raise UsageError("tokens have other methods: cgcython eval tokens")
 
 
-def _trained(args: argparse.Namespace, values: Array) -> list[Method]:
+def _trained(args: argparse.Namespace, values: Rows) -> list[Method]:
     """Return the Methods of product quantization, with codebooks of --train and the folds."""
     dim = values.shape[1]
     others = None if args.train is None else named_array(args.train)

@@ -35,7 +35,7 @@ from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
 from cgcython.files import require_place
-from cgcython.types import Array
+from cgcython.narrow_floats import Rows
 
 Judge: TypeAlias = Callable[[PQ8Codebook], dict[str, Any]]
 
@@ -129,7 +129,7 @@ def _judge(args: argparse.Namespace, profile: Profile) -> Judge | None:
     return judge_of(args, profile)
 
 
-def _samples(args: argparse.Namespace, profile: Profile) -> Array:
+def _samples(args: argparse.Namespace, profile: Profile) -> Rows:
     spec = args.input if "=" in args.input else f"{args.embedder.short}={args.input}"
     corpus = open_corpus(spec, profile)
     column = corpus[args.embedder].embeddings if list(corpus) == [args.embedder] else None
@@ -139,7 +139,7 @@ def _samples(args: argparse.Namespace, profile: Profile) -> Array:
 
 
 def _train(
-    args: argparse.Namespace, rows: Array, judge: Judge | None
+    args: argparse.Namespace, rows: Rows, judge: Judge | None
 ) -> tuple[PQ8Codebook, list[Trial]]:
     """Return the codebook and the trials of all sizes, none where the size was given."""
     with progress(None, "step", f"train {args.embedder.short}") as bar:

@@ -4,6 +4,7 @@ A memory map may be far larger than memory: of it only the drawn rows are read, 
 the file and some at a time, and only they have to be finite.
 """
 
+import math
 import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ import numpy as np
 
 from cgcython.arrays import as_float32, as_matrix
 from cgcython.errors import DimensionMismatch, NonFiniteValue
-from cgcython.types import Array, ArrayLike, Float32Array, Int64Array
+from cgcython.narrow_floats import Rows, WidenedRows
+from cgcython.types import ArrayLike, Float32Array, Int64Array
 
 BLOCK_BYTES = 1 << 24
 READAHEAD_BYTES = 1 << 17  # what Linux reads around a page that a map lacks
@@ -27,12 +29,12 @@ class Samples(NamedTuple):
     given: int
 
 
-def as_source(samples: ArrayLike) -> Array:
+def as_source(samples: ArrayLike | Rows) -> Rows:
     """Return what rows can be drawn from: an array of any number type as it is, or float32.
 
     Raises DimensionMismatch unless it is a matrix.
     """
-    if not isinstance(samples, np.ndarray):
+    if not isinstance(samples, (np.ndarray, WidenedRows)):
         return as_matrix(samples, finite=False)
     if samples.ndim != 2:
         raise DimensionMismatch(expected=2, actual=samples.ndim, what="dimensions of the array")
@@ -49,7 +51,7 @@ def chosen(count: int, most: int, seed: int) -> Int64Array:
     return rng.permutation(count) if count <= most else rng.choice(count, most, replace=False)
 
 
-def draw(source: Array, most: int, held_out: Callable[[int], int], seed: int) -> Samples:
+def draw(source: Rows, most: int, held_out: Callable[[int], int], seed: int) -> Samples:
     """Return Samples of up to `most` rows, of which `held_out(their number)` are held out.
 
     Raises NonFiniteValue, its index counted in the source.
@@ -66,13 +68,13 @@ def draw(source: Array, most: int, held_out: Callable[[int], int], seed: int) ->
     return Samples(rows[: len(order) - held], rows[len(order) - held :], len(source))
 
 
-def some_rows(source: Array, most: int, seed: int) -> Float32Array:
+def some_rows(source: Rows, most: int, seed: int) -> Float32Array:
     """Return up to `most` rows in the order of the source, as float32 and finite."""
     rows = np.sort(chosen(len(source), most, seed))
     return _read(source, rows, np.arange(len(rows)))
 
 
-def _read(source: Array, rows: Int64Array, places: Int64Array) -> Float32Array:
+def _read(source: Rows, rows: Int64Array, places: Int64Array) -> Float32Array:
     """Return some rows of a source, ascending, each put in its place."""
     found = np.empty((len(rows), source.shape[1]), np.float32)
     step = max(1, BLOCK_BYTES // max(1, found.itemsize * found.shape[1]))
@@ -94,10 +96,11 @@ def _require_finite(block: Float32Array, rows: Int64Array) -> None:
 
 
 @contextmanager
-def _far_apart(source: Array, count: int) -> Iterator[None]:
+def _far_apart(source: Rows, count: int) -> Iterator[None]:
     """Tell the system, while rows of a map are read, whether to read their surroundings too."""
-    mapped = getattr(source, "_mmap", None)
-    if not isinstance(mapped, mmap.mmap) or source.nbytes < count * READAHEAD_BYTES:
+    mapped = getattr(getattr(source, "bits", source), "_mmap", None)
+    size = math.prod(source.shape) * source.dtype.itemsize
+    if not isinstance(mapped, mmap.mmap) or size < count * READAHEAD_BYTES:
         yield
         return
     mapped.madvise(mmap.MADV_RANDOM)

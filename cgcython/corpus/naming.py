@@ -5,10 +5,11 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from cgcython.arrays import as_float32
 from cgcython.corpus.columns import Column, DenseColumn, SparseColumn
 from cgcython.corpus.corpus import Corpus
 from cgcython.errors import NonFiniteValue
-from cgcython.types import Array
+from cgcython.narrow_floats import Rows
 
 ROWS = 1 << 14  # read at a time
 
@@ -41,17 +42,17 @@ def _first_row(column: Column) -> int | None:
     if isinstance(column, DenseColumn):
         return _first_position(column.values)
     if isinstance(column, SparseColumn):
-        values, offsets = column.weights[:, None], column.indptr
+        offsets = column.indptr
+        position = _first_position(as_float32(column.weights)[:, None])
     else:
-        values, offsets = column.values, column.offsets
-    position = _first_position(values)
+        offsets, position = column.offsets, _first_position(column.values)
     return None if position is None else int(np.searchsorted(offsets, position, "right")) - 1
 
 
-def _first_position(values: Array) -> int | None:
+def _first_position(values: Rows) -> int | None:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
         for start in range(0, len(values), ROWS):
-            finite = np.isfinite(np.asarray(values[start : start + ROWS], np.float32)).all(axis=1)
+            finite = np.isfinite(as_float32(values[start : start + ROWS])).all(axis=1)
             if not finite.all():
                 return start + int(np.argmin(finite))
     return None

@@ -16,6 +16,7 @@ import numpy as np
 
 from cgcython import strict_json
 from cgcython.checksums import crc32
+from cgcython.narrow_floats import BFLOAT16, E4M3, E5M2
 from cgcython.tensors.damage import Malformed
 
 DTYPES = {
@@ -32,6 +33,8 @@ DTYPES = {
     "U8": "|u1",
     "BOOL": "|b1",
 }
+# Read from files of other packages; this package writes none.
+NARROW = {"BF16": BFLOAT16, "F8_E4M3": E4M3, "F8_E5M2": E5M2}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 TEXTS = "__metadata__"
 SEAL = "cgcython_header_crc32"
@@ -119,18 +122,24 @@ def _entry(name: str, found: Any) -> Entry:
     if type(found) is not dict or found.keys() != {"dtype", "shape", "data_offsets"}:
         raise Malformed(f"array {name} has no dtype, shape and data_offsets, or has more")
     dtype, shape, place = found["dtype"], found["shape"], found["data_offsets"]
-    if type(dtype) is not str or dtype not in DTYPES:
-        raise Malformed(f"array {name} is {dtype!r:.40}, expected {', '.join(DTYPES)}")
+    if type(dtype) is not str or not (dtype in DTYPES or dtype in NARROW):
+        known = ", ".join([*DTYPES, *NARROW])
+        raise Malformed(f"array {name} is {dtype!r:.40}, expected {known}; save it as F32")
     if not _are_counts(shape) or len(shape) > MOST_AXES:
         raise Malformed(f"array {name} has the shape {shape!r:.60}")
     if not _are_counts(place) or len(place) != 2 or place[0] > place[1]:
         raise Malformed(f"array {name} lies at {place!r:.60}")
-    size = np.dtype(DTYPES[dtype]).itemsize
+    size = dtype_of(dtype).itemsize
     if math.prod(filter(None, shape)) * size > MOST_ELEMENTS:
         raise Malformed(f"array {name} has the shape {shape!r:.60}")
     if math.prod(shape) * size != place[1] - place[0]:
         raise Malformed(f"array {name}, {dtype} {shape}, does not take {place[1] - place[0]} bytes")
     return Entry(dtype, tuple(shape), *place)
+
+
+def dtype_of(name: str) -> np.dtype[Any]:
+    """Return the dtype of an array by its name in a header."""
+    return NARROW[name] if name in NARROW else np.dtype(DTYPES[name])
 
 
 def _are_counts(found: Any) -> bool:

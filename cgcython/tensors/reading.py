@@ -12,7 +12,7 @@ import numpy as np
 from cgcython.errors import StorageCorruption
 from cgcython.files import as_path
 from cgcython.tensors.damage import Malformed
-from cgcython.tensors.header import DTYPES, START, Entry, Header, parse, parse_length
+from cgcython.tensors.header import START, Entry, Header, dtype_of, parse, parse_length
 from cgcython.types import Array, BytesLike, StrPath, UInt8Array
 
 
@@ -96,7 +96,7 @@ def _tensors(header: Header, data: UInt8Array, start: int) -> Tensors:
 
 
 def _view(data: UInt8Array, start: int, one: Entry) -> Array:
-    dtype = np.dtype(DTYPES[one.dtype])
+    dtype = dtype_of(one.dtype)
     if one.start == one.stop:
         return np.empty(one.shape, dtype)
     return data[start + one.start : start + one.stop].view(dtype).reshape(one.shape)

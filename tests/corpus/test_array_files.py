@@ -1,10 +1,12 @@
 """Files of arrays: mapped where they can be, refused where they are not what their names say."""
 
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -105,3 +107,13 @@ def test_an_array_of_an_archive_is_read_once_and_when_asked_for(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.npz"):
         open_arrays(Path(tmp_path, "nothing.npz"))
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("BF16", "bfloat16"), ("F8_E4M3", "float8_e4m3fn")])
+def test_narrow_floats_of_safetensors_are_read_as_float32(tmp_path, name, dtype):
+    narrow = DENSE.astype(getattr(ml_dtypes, dtype))
+    place = {"dtype": name, "shape": [3, 4], "data_offsets": [0, narrow.nbytes]}
+    head = json.dumps({"E1": place}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + narrow.tobytes())
+    found = open_arrays(tmp_path / "x.safetensors")["E1"]
+    np.testing.assert_array_equal(found[1:], narrow.astype(np.float32)[1:])

@@ -1,0 +1,1 @@
+"""Embeddings as callers have them, column by column: taken, checked and encoded."""
