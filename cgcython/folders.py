@@ -7,7 +7,7 @@ import stat
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import reduce
 from pathlib import Path
 from typing import Self
@@ -59,7 +59,11 @@ def keep_modes(source: Path, copy: Path) -> None:
     Where the source's files differ, the copy's get what all of them allow. Files that are linked
     to the source's have theirs already.
     """
-    modes = [one.stat().st_mode for one in source.iterdir() if one.is_file()]
+    modes = []
+    for one in source.iterdir():
+        with suppress(FileNotFoundError):  # a database moves its files
+            mode = one.stat().st_mode
+            modes += [mode] if stat.S_ISREG(mode) else []
     allowed = reduce(operator.and_, modes, 0o666) | 0o600
     for one in copy.iterdir():
         if one.is_file() and one.stat().st_nlink == 1:

@@ -4,6 +4,7 @@ import argparse
 import math
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -61,6 +62,13 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=Help, **options)
         self.defaults: Mapping[str, Sequence[str]] = {}
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print as all else is printed: argparse keeps to itself that stdout takes nothing."""
+        if file is sys.stdout:
+            print(message, end="")
+        else:
+            say(message.rstrip("\n"))
 
     def commands(self) -> dict[str, "Parser"]:
         """Return the parsers of the commands below this one, none in most."""

@@ -15,7 +15,7 @@ def read_lines(path: str, expected: str) -> list[str]:
     if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
         raise InvalidInput(what=path, expected=f"a file: {expected}", actual="a folder or device")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # editors may put a mark first
             return file.read().splitlines()
     except UnicodeDecodeError as error:
         raise InvalidInput(what=path, expected=expected, actual=error) from None

@@ -151,8 +151,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
             self._index.close()
         super().close()
 
-    def _take_codebooks(self) -> None:
-        super()._take_codebooks()
+    def _forget_columns(self) -> None:
         self._columns.forget()
         self._note_queries()
         self._queries = None

@@ -44,14 +44,21 @@ class GenerationWriter(RecordDeleter):
 
     def use_codebooks(self, codebooks: Codebooks) -> None:
         """Encode with other codebooks from now on; records keep those they were made with."""
-        self._files.require_open()
-        self._shelf.add(codebooks)
-        self._take_codebooks()
+        with self._writing:
+            self._shelf.add(codebooks)
+            self._take_codebooks()
+        self._forget_columns()
 
     def _take_codebooks(self) -> None:
         """Encode and decode with the codebooks that there are now."""
         self._quality.note(self.router)
         self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
+
+    def _forget_columns(self) -> None:
+        """Forget what was made with other codebooks, where there is any.
+
+        Never called in a turn of writing, which those who make columns wait for.
+        """
 
     def reencode(
         self,
@@ -65,8 +72,9 @@ class GenerationWriter(RecordDeleter):
 
         Codes of other codebooks are decoded and encoded anew; later records are encoded with the
         new one at once. Each batch is written all or nothing, and both generations are read until
-        all is done: after an interruption, the same call goes on. `progress` is called with the
-        size of each batch. Raises StorageCorruption naming damaged records, which stay.
+        all is done: after an interruption, the same call goes on. It ends early where another
+        thread has the embedder use another codebook. `progress` is called with the size of each
+        batch. Raises StorageCorruption naming damaged records, which stay.
         """
         wanted = self.profile.embedder(model_id)
         size = require_whole(batch_size, "batch_size", least=1)
@@ -110,11 +118,16 @@ class GenerationWriter(RecordDeleter):
     def _move(
         self, model_id: EmbedderId, codebook: PQ8Codebook, batch: list[_Encoded]
     ) -> list[float]:
-        """Write a batch with a codebook; return the loss of each record that was still there."""
+        """Write a batch with a codebook; return the loss of each record that was still there.
+
+        None is, where another thread has the embedder use another codebook meanwhile.
+        """
         puts: list[Put] = []
         changes: dict[bytes, int] = {}
         losses: list[float] = []
         with self._writing:
+            if self._shelf.generations()[model_id][-1] != codebook.codebook_id:
+                return losses
             for (key, quantized), manifest in zip(batch, self._manifests([k for k, _ in batch])):
                 before = section_crc(frames.write_section(quantized, model_id))
                 if not isinstance(manifest, Manifest) or manifest.checksums.get(model_id) != before:

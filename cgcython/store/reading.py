@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items
-from cgcython.errors import StorageCorruption
+from cgcython.errors import CodebookMissing, StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, RecordInfo, section_crc
 from cgcython.metadata import codebook_id_of
@@ -50,8 +50,13 @@ class RecordReader:
 
         Raises StorageCorruption, naming the id, for a damaged record.
         """
-        quantized = self.quantized(record_id)
-        return None if quantized is None else self._decoded(quantized)
+        while (quantized := self.quantized(record_id)) is not None:
+            try:
+                return self._decoded(quantized)
+            except CodebookMissing:  # dropped since, where the record has another one now
+                if self.quantized(record_id) == quantized:
+                    raise
+        return None
 
     def retrieve_many(
         self, record_ids: Iterable[RecordId], num_threads: int = 1
@@ -170,11 +175,12 @@ class RecordReader:
             )
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
+        router = self.router  # another thread may change codebooks, and so take another router
         for one in quantized.values():
             codebook_id = codebook_id_of(one.metadata)
             if codebook_id is not None:  # of whatever generation
-                self.router.codebooks.add(self._shelf.codebook(codebook_id))
-        return quantized.decode(self.router)
+                router.codebooks.add(self._shelf.codebook(codebook_id))
+        return quantized.decode(router)
 
     def scan(self, model_id: EmbedderName) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
         """Yield (16 bytes of id, QuantizedEmbedding) of one embedder, in the order of ids.

@@ -188,9 +188,12 @@ class RecordStore(GenerationWriter):
             self._files.catch_up()
             generations = self._shelf.generations()
             self._shelf.reload()
-            if self._shelf.generations() != generations:
+            is_other = self._shelf.generations() != generations
+            if is_other:
                 self._take_codebooks()
             keys = self.journal.changes_since(before)
+        if is_other:
+            self._forget_columns()
         return None if keys is None else [UUID(bytes=key) for key in keys]
 
 

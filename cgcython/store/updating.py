@@ -44,8 +44,9 @@ class RecordUpdater(RecordWriter):
         pairs = require_mapping(embeddings, "embeddings").items()
         given = {self.profile.embedder(key): value for key, value in pairs}
         new = Fingerprint({key: value for key, value in given.items() if value is not None})
-        finest, key = new.encode(self.router, None), as_key(record_id)
-        with self._writing, naming(key):
+        key = as_key(record_id)
+        with self._writing, naming(key):  # in which no codebook is dropped
+            finest = new.encode(self.router, None)
             manifest = self._manifest(key)
             if manifest is None:
                 return False

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.checks import iterated, require_progress, require_whole
-from cgcython.errors import QuantizationError, StorageCorruption
+from cgcython.errors import CodebookMissing, QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
     Fingerprint,
@@ -28,6 +29,7 @@ from cgcython.store.shelf import CodebookShelf
 from cgcython.store.turn import Turn
 from cgcython.types import Progress
 
+_Parts: TypeAlias = tuple[bytes, Embeddings, Mapping[str, Any] | None]
 _Before: TypeAlias = Manifest | StorageCorruption | None  # of the record that was there
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
@@ -64,8 +66,13 @@ class RecordWriter(RecordReader):
         default now. Raises BudgetExceeded and what the codecs raise, before anything is written.
         """
         self._files.require_writable()
-        quantized = Fingerprint.of(fingerprint).encode(self.router, budget_bytes)
-        self.store_quantized([(record_id, quantized)], metadata=metadata, timestamp=timestamp)
+        given = Fingerprint.of(fingerprint)
+
+        def keep() -> None:
+            quantized = given.encode(self.router, budget_bytes)
+            self.store_quantized([(record_id, quantized)], metadata=metadata, timestamp=timestamp)
+
+        self._with_codebooks_of_now(keep)
 
     def store_many(
         self,
@@ -81,16 +88,13 @@ class RecordWriter(RecordReader):
         An item may have metadata as its third part. A generator may fill one buffer again and
         again. Each batch is written all or nothing; `progress` is called with the size of each.
         """
+        self._files.require_writable()
         size, count = require_whole(batch_size, "batch_size", least=1), 0
         is_kept = isinstance(items, Sequence)  # others may refill what they yield
         rows = map(parts_of if is_kept else own_parts, iterated(items, "items"))
         require_progress(progress)
         while batch := list(islice(rows, size)):
-            quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
-            self.store_quantized(
-                (key, one if metadata is None else one.with_info(metadata=metadata))
-                for (key, _, metadata), one in zip(batch, quantized)
-            )
+            self._with_codebooks_of_now(partial(self._keep, batch, num_threads, budget_bytes))
             count += len(batch)
             self.note_losses()
             if progress is not None:
@@ -108,6 +112,23 @@ class RecordWriter(RecordReader):
         if self._quality.is_due:
             with self._writing:
                 self._quality.flush()
+
+    def _keep(self, batch: list[_Parts], num_threads: int, budget_bytes: int | None) -> None:
+        quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
+        self.store_quantized(
+            (key, one if metadata is None else one.with_info(metadata=metadata))
+            for (key, _, metadata), one in zip(batch, quantized)
+        )
+
+    def _with_codebooks_of_now(self, keep: Callable[[], None]) -> None:
+        """Encode and keep; anew where another thread dropped a codebook in between."""
+        while True:
+            router = self.router
+            try:
+                return keep()
+            except CodebookMissing:
+                if router is self.router:
+                    raise
 
     def encode(
         self,
@@ -147,10 +168,13 @@ class RecordWriter(RecordReader):
             records = {key: one.numbered(self.profile) for key, one in records.items()}
         for key, quantized in records.items():
             self._require_own(key, quantized)
+
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}
-        with self._writing:
+        with self._writing:  # in which no codebook is dropped
+            for key, quantized in records.items():
+                self._require_own(key, quantized)
             for key, before in zip(records, self._manifests(list(records))):
                 quantized, mask = records[key], 0
                 head = _head(quantized, before, metadata, moment)

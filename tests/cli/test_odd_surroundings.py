@@ -427,6 +427,12 @@ def test_a_stdout_that_takes_nothing_is_told(run, monkeypatch, places, command, 
         assert (result.code, "error" in result.err) == (0, False)
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "search --help"])
+def test_help_that_a_full_stdout_does_not_take_is_told(cli, monkeypatch, words):
+    monkeypatch.setattr(sys, "stdout", Full())
+    refused(cli(*words.split()), BAD_DATA)
+
+
 class Full(io.StringIO):
     """A stderr without room."""
 

@@ -70,6 +70,9 @@ def test_a_filter_leaves_only_the_ids_of_a_file(search, work, tmp_path):
     for name in ("ids.txt", "ids.npy"):
         found = hits(search(work / "queries.npz", "--among", tmp_path / name, "--json"))
         assert all({hit["id"] for hit in one} == {str(one) for one in ids} for one in found)
+    marked = (tmp_path / "ids.txt").read_text()
+    (tmp_path / "ids.txt").write_text(marked, encoding="utf-8-sig")
+    assert search(work / "queries.npz", "--among", tmp_path / "ids.txt").code == 0
     (tmp_path / "ids.txt").write_text("no id\n")
     result = search(work / "queries.npz", "--among", tmp_path / "ids.txt")
     assert (result.code, "expected a UUID" in result.err) == (3, True)

@@ -91,6 +91,9 @@ with store.snapshot() as view:
         for kind, of in (("store", store), ("follower", follower), ("view", view)):
             for name in sorted(public(type(of)) | {"__len__", "__iter__", "__contains__"}):
                 said[f"{kind}.{name}"] = outcome(lambda: used(of, name))
+            said[f"{kind}.store_many of nothing"] = (
+                outcome(lambda: of.store_many([])) if hasattr(of, "store_many") else "refused"
+            )
             said[f"{kind}.journal.position"] = outcome(of.journal.position)
         for name, rows_ in (("rows", rows), ("keys", keys), ("seen", seen)):
             said[name] = outcome(lambda: next(rows_))

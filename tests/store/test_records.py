@@ -14,6 +14,7 @@ from cgcython.errors import (
     CodebookMissing,
     DimensionMismatch,
     InvalidInput,
+    QuantizationError,
     StoreUnavailable,
 )
 from cgcython.fingerprint import QuantizedFingerprint
@@ -229,6 +230,37 @@ def test_a_backup_is_a_store_of_its_own(store, memories, tmp_path):
     with RecordStore.open(tmp_path / "copy") as copy:
         assert copy.quantized(ONE) == memories.make(1).encode(memories.router)
         copy.verify()
+
+
+@pytest.mark.parametrize("how", ["read_only", "follow"])
+def test_a_backup_by_a_reader_has_what_the_reader_has(store, memories, tmp_path, how):
+    store.store(ONE, memories.make(1))
+    with RecordStore.open(store.path, **{how: True}) as reader:
+        store.store(TWO, memories.make(2))
+        store.compact()  # which takes away the log that the reader has in memory
+        reader.backup(tmp_path / "copy")
+    with RecordStore.open(tmp_path / "copy") as copy:
+        assert ONE in copy
+        copy.verify()
+
+
+def test_a_store_whose_folder_was_moved_away_says_so(store, memories, tmp_path):
+    store.store(ONE, memories.make(1))
+    store.path.rename(tmp_path / "moved")
+    with pytest.raises(QuantizationError, match="No such file"):
+        store.compact()
+    store.close()
+    with RecordStore.open(tmp_path / "moved") as moved:
+        assert ONE in moved
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_refused(tmp_path, monkeypatch):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(StoreUnavailable, match="current folder is gone"):
+        RecordStore.open("s")
 
 
 def test_a_backup_overwrites_nothing(store, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from cgcython.errors import StoreUnavailable
 from cgcython.search import FingerprintStore
+from cgcython.store.keepers.rocksdb import database
 
 COUNT = 60
 DAEMONS = """
@@ -95,3 +96,22 @@ def test_daemon_threads_do_not_abort_the_exit(tmp_path, attempt):
     assert (done.returncode, done.stderr) == (0, "")
     with FingerprintStore.open(tmp_path / "s") as store:
         assert store.verify().records >= 200
+
+
+def test_closing_waits_for_a_thread_that_is_inside_rocksdb():
+    asked = iter([Exception("Already borrowed"), Exception("Already borrowed"), None])
+
+    def close():
+        if error := next(asked):
+            raise error
+
+    database._give_back(close)
+    assert list(asked) == []
+
+
+def test_closing_tells_any_other_failure():
+    def close():
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        database._give_back(close)

@@ -7,8 +7,12 @@ raises.
 
 import logging
 import os
+import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
@@ -26,6 +30,11 @@ from cgcython.store.keepers.rocksdb.session import Session
 from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables
 from cgcython.types import StrPath
 
+if TYPE_CHECKING:
+    from rocksdict import Rdict
+
+LONGEST_S, _PAUSE_S = 600.0, 0.001  # of a wait for a thread that compacts, perhaps
+_BORROWED = "Already borrowed"  # as rocksdict says that another thread is inside a call
 Put: TypeAlias = tuple[str, bytes, bytes]  # family, key, value
 Delete: TypeAlias = tuple[str, bytes]  # family, key
 DeleteRange: TypeAlias = tuple[str, bytes, bytes]  # family, first key, end
@@ -187,10 +196,21 @@ class Database(LiveTables):
         if os.path.exists(target):  # unlike Path.exists, not where the name is too long
             raise StoreUnavailable(path=target, reason="it exists; choose a new folder")
         with whole_folder(target) as partial, translated(self.path):
-            sequence = self._rdict.latest_sequence_number()
-            library.rocksdict.Checkpoint(self._rdict).create_checkpoint(str(partial))
-            Acknowledged(partial, sequence, sync=True).close(sequence)
+            if self.read_only:
+                patiently(self.path, lambda: self._copy_beside_a_writer(partial))
+            else:
+                _copy(self._rdict, partial)
             keep_modes(self.path, partial)
+
+    def _copy_beside_a_writer(self, target: Path) -> None:
+        """Copy the database as it is now; raises StorageCorruption where the writer moved files.
+
+        What a reader has of the log in memory is not in a copy that lacks the log.
+        """
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier look
+        with closing(Session(self.path, read_only=True, follow=False)) as now:
+            _copy(now.rdict, target)
+        Session(target, read_only=True, follow=False).close()
 
     def close(self, wait: Callable[[], None] | None = None) -> None:
         """Give the files back; a second call does nothing, nor does one in the child of a fork.
@@ -209,7 +229,7 @@ class Database(LiveTables):
         sequence, failures = self._rdict.latest_sequence_number(), []
         for close in (*(one.close for one in families.values()), self._session.close):
             try:
-                close()  # writes what is in memory to table files
+                _give_back(close)  # writes what is in memory to table files
             except Exception as error:
                 failures.append(error)
         if failures:
@@ -218,3 +238,23 @@ class Database(LiveTables):
         if self._ownership is not None:
             self._acknowledged.close(sequence, clean=not failures)
             self._ownership.release()
+
+
+def _copy(rdict: "Rdict", target: Path) -> None:
+    """Write what a database holds to a folder that is not there, and how far that reaches."""
+    with translated(target.parent):
+        sequence = rdict.latest_sequence_number()
+        library.rocksdict.Checkpoint(rdict).create_checkpoint(str(target))
+        Acknowledged(target, sequence, sync=True).close(sequence)
+
+
+def _give_back(close: Callable[[], None]) -> None:
+    """Close an object of rocksdict, once no other thread is inside a call of it."""
+    until = time.monotonic() + LONGEST_S
+    while True:
+        try:
+            return close()
+        except Exception as error:
+            if _BORROWED not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_S)

@@ -38,9 +38,14 @@ def require_library(path: StrPath) -> None:
 def real_path(path: StrPath) -> Path:
     """Return the absolute path without links of a folder that need not be there.
 
-    Raises StoreUnavailable for a name that is not UTF-8, which rocksdict does not take.
+    Raises StoreUnavailable for a name that is not UTF-8, which rocksdict does not take, and where
+    the current folder, which a relative path begins at, is gone.
     """
-    found = Path(os.path.realpath(path))
+    try:
+        found = Path(os.path.realpath(path))
+    except OSError as error:
+        reason = f"{error.strerror}: the current folder is gone; give a path from the root on"
+        raise StoreUnavailable(path=path, reason=reason) from None
     try:
         str(found).encode()
     except UnicodeEncodeError:

@@ -199,7 +199,8 @@ class LiveTables(Tables, forks.Watched):
     def disk_bytes(self) -> int:
         """Return the bytes of the files of this database."""
         self.require_open()
-        return sum(map(_bytes_of, self.path.iterdir()))
+        with translated(self.path):  # the folder may have been moved away
+            return sum(map(_bytes_of, self.path.iterdir()))
 
 
 def _bytes_of(path: Path) -> int:
