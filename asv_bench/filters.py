@@ -119,10 +119,11 @@ def main(arguments=None):
     FILTERS["half of the times"]["time"]["$gte"] = half.isoformat()
     with TemporaryDirectory() as folder:
         path = Path(args.path or folder) / "store"
-        if not path.exists():
-            with FingerprintStore.open(path, profile=PROFILE) as store:
+        is_new = not path.exists()
+        with FingerprintStore.open(path, profile=PROFILE) as store:
+            if is_new:
                 print(f"stored in {timed(partial(fill, store, args.records))[1] / 1e3:.1f} s")
-                print(f"indexed in {timed(partial(store._keys_where, {'a': 1}))[1] / 1e3:.1f} s")
+            print(f"indexed in {timed(partial(store._keys_where, {'a': 1}))[1] / 1e3:.1f} s")
         size = sum(one.stat().st_size for one in path.glob("columns/metadata*")) / 1e6
         with FingerprintStore.open(path, read_only=True) as store:
             _, first = timed(partial(store._keys_where, {"lang": "en"}))

@@ -128,7 +128,8 @@ class Searcher:
             return gathered([], k, {}, with_metadata)
         ways = metric, among, rerank, oversample, approximate, num_threads
         with numbered(0):
-            first = checked_request(rows[0], k, embedders, weights, *ways)
+            profile = self.router.profile
+            first = checked_request(rows[0], profile, k, embedders, weights, *ways)
         first = self._restricted(first, where)
         hits = self._answers(first, rows)
         if with_metadata:

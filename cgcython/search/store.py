@@ -96,6 +96,16 @@ scores={<ModelId.HDC: 8>: 1.0})])
         with index.lock, self._writing:  # nobody changes a record in between
             return self.delete_many(map(_id_of, whole_keys(index.keys(condition))), soft)
 
+    def compact(self) -> int:
+        """Rewrite the files without what was replaced or deleted, and return the bytes freed.
+
+        The index of metadata is made anew where it has some of that; it is not counted.
+        """
+        freed = super().compact()
+        if (self.path / FOLDER / METADATA).exists():
+            self._metadata_index().compact()
+        return freed
+
     def _keys_where(self, where: Where) -> KeyArray:
         self._files.require_open()
         return self._metadata_index().keys(parsed(where))

@@ -247,3 +247,28 @@ os.kill(os.getpid(), signal.SIGKILL)
         text=True,
     )
     assert done.stdout == "20\n", done.stderr
+
+
+def test_an_index_of_metadata_is_the_parents(tmp_path):
+    found = run(
+        """
+store.store(ONE, one, metadata={"a": 1})
+wanted = {"a": {"$gte": 1}}
+answers = [len(list(store.ids(where=wanted)))]
+stop = threading.Event()
+def filter_on():
+    while not stop.is_set():
+        list(store.ids(where={"a": {"$lt": time.time()}}))
+thread = threading.Thread(target=filter_on)
+thread.start()
+for _ in range(5):
+    answers.append(in_child(lambda: outcome(lambda: list(store.ids(where=wanted)))))
+stop.set()
+thread.join()
+store.store(TWO, one, metadata={"a": 2})
+answers.append(len(list(store.ids(where=wanted))))
+print(json.dumps(answers))
+""",
+        tmp_path / "s",
+    )
+    assert found == [1, *[["refused", 7]] * 5, 2]

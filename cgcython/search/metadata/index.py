@@ -1,10 +1,9 @@
 """Answers conditions on metadata with the keys of records, in step with a store's writes."""
 
-import json
 import logging
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,8 @@ from cgcython.search.metadata.conditions import (
     Not,
     OneOf,
 )
-from cgcython.search.metadata.entries import SEVERAL, Entry, entries_of
+from cgcython.search.metadata.entries import SEVERAL
+from cgcython.search.metadata.filling import entries_of_text, filled, in_batches
 from cgcython.search.metadata.index_file import IndexFile
 from cgcython.search.metadata.postings import Postings
 from cgcython.search.metadata.rows import Rows
@@ -35,7 +35,6 @@ from cgcython.types import BoolArray, KeyArray, UInt8Array
 
 _LOGGER = logging.getLogger(__name__)
 MOST_CHANGES = 1 << 16  # more of them are read faster with everything else
-BATCH, BATCH_BYTES = 1 << 14, 1 << 22  # records, and bytes of their metadata, taken at a time
 MOST_LEAVES = 64  # of conditions whose rows are remembered, a bit for each row
 FEW_CHANGES = 1 << 10  # are followed anew by each process faster than a file is written
 _DAMAGE = sqlite3.Error, Malformed  # what a file raises that was altered after it was checked
@@ -163,7 +162,7 @@ class MetadataIndex:
         changed = journal.changes_since(self._position)
         if changed is None or len(changed) > MOST_CHANGES:
             return False
-        for some in _in_batches(self._store._metadata_texts(changed)):
+        for some in in_batches(self._store._metadata_texts(changed)):
             self._add(some)
         self._position, self._changes = now, self._changes + len(changed)
         return not self._rows.are_fragmented
@@ -177,7 +176,7 @@ class MetadataIndex:
         if self._later is None:
             self._later = Postings()
             self._later.create()
-        self._later.add(map(_entries, (text for _, text in fresh)), first)
+        self._later.add(map(entries_of_text, (text for _, text in fresh)), first)
         keys, new = (key_array([key for key, _ in some]) for some in (changed, fresh))
         self._rows = self._rows.updated(keys, new, first)
 
@@ -189,14 +188,14 @@ class MetadataIndex:
             if not (self._is_writable and self._make_file(frozen, position)):
                 postings = Postings()
                 postings.create()
-                rows = _fill(postings, frozen)
+                rows = filled(postings, frozen)
                 self._use(_Base(postings, rows.given), rows, position)
 
     def _make_file(self, frozen: RecordReader, position: int) -> bool:
         """Make the file and use it; returns False, with a warning, where it cannot be written."""
         try:
             with index_file.written(self._path) as postings:
-                index_file.finish(postings, _fill(postings, frozen), position)
+                index_file.finish(postings, filled(postings, frozen), position)
         except (FileUnavailable, sqlite3.Error) as error:
             _LOGGER.warning("%s: the index of metadata was not saved: %s", self._path, error)
             return False
@@ -230,6 +229,14 @@ class MetadataIndex:
         except (FileUnavailable, sqlite3.Error) as error:
             _LOGGER.warning("%s: the index of metadata was not saved: %s", self._path, error)
 
+    def compact(self) -> None:
+        """Make a file anew that holds values of records that were changed or deleted since."""
+        with self.lock:
+            if self._is_writable and self._path.exists():
+                self._come_up_to_date(from_file=True)
+                if self._rows.given > len(self._rows.keys):
+                    self._make()
+
     def close(self) -> None:
         """Give the files back."""
         with self.lock:
@@ -251,34 +258,3 @@ def _set(mask: BoolArray, postings: Postings, leaf: Leaf) -> None:
         mask[postings.rows(leaf)] = True
     except (IndexError, TypeError, ValueError) as error:
         raise Malformed(f"a posting is damaged: {error}") from None
-
-
-def _fill(postings: Postings, frozen: RecordReader) -> Rows:
-    """Add all records of a moment to new postings and return their rows."""
-    keys: list[KeyArray] = []
-    first = 0
-    for batch in _in_batches(frozen._metadata_texts()):
-        postings.add((_entries(text) for _, text in batch), first)
-        keys.append(key_array([key for key, _ in batch]))
-        first += len(batch)
-    return Rows.numbered(keys)
-
-
-def _in_batches(
-    texts: Iterable[tuple[bytes, bytes | None]],
-) -> Iterator[list[tuple[bytes, bytes | None]]]:
-    """Yield batches of records that are neither many nor large."""
-    batch: list[tuple[bytes, bytes | None]] = []
-    size = 0
-    for one in texts:
-        batch.append(one)
-        size += len(one[1] or b"")
-        if len(batch) == BATCH or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _entries(text: bytes | None) -> set[Entry]:
-    return entries_of(json.loads(text)) if text else set()

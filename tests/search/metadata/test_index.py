@@ -11,6 +11,7 @@ from search.metadata.memory_store import MemoryStore
 from search.metadata.plain_where import holds
 
 from cgcython.search.keys import whole_keys
+from cgcython.search.metadata import filling
 from cgcython.search.metadata import index as index_module
 from cgcython.search.metadata.conditions import parsed
 from cgcython.search.metadata.entries import KEPT, LONGEST
@@ -247,8 +248,8 @@ def test_few_filters_are_remembered(index, monkeypatch):
 
 
 def test_large_metadata_are_taken_in_small_batches(store, monkeypatch):
-    monkeypatch.setattr(index_module, "BATCH", 7)
-    monkeypatch.setattr(index_module, "BATCH_BYTES", 60)
+    monkeypatch.setattr(filling, "BATCH", 7)
+    monkeypatch.setattr(filling, "BATCH_BYTES", 60)
     index = MetadataIndex(store, Path("nowhere"), is_writable=False)
     assert answer(index, {"n": {"$gte": 10}}) == expected(store, {"n": {"$gte": 10}})
     index.close()

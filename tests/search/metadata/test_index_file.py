@@ -4,14 +4,16 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from uuid import UUID
 
 import pytest
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore
+from cgcython.search.metadata import filling, index_file
 from cgcython.search.metadata import index as index_module
-from cgcython.search.metadata import index_file
 from cgcython.store.reading import RecordReader
 
 COUNT = 40
@@ -230,7 +232,7 @@ def test_an_interruption_leaves_nothing(path, monkeypatch):
 
     with FingerprintStore.open(path) as store:
         with monkeypatch.context() as patched:
-            patched.setattr(index_module, "_entries", interrupted)
+            patched.setattr(filling, "entries_of_text", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 store.ids(where=EVEN)
         assert not (path / "columns").exists()
@@ -270,3 +272,54 @@ def test_damaged_metadata_are_named(path, monkeypatch):
     with pytest.raises(StorageCorruption, match="metadata of 1 records") as raised:
         found(path)
     assert raised.value.ids == (UUID(int=3),)
+
+
+def test_compacting_leaves_nothing_of_what_was_deleted(path, memories):
+    with FingerprintStore.open(path) as store:
+        store.store(UUID(int=2), memories.make(1, ["E9"]), metadata={"name": "a secret"})
+        file_of(path).unlink()
+        list(store.ids(where=EVEN))
+        store.compact()
+        assert b"a secret" in file_of(path).read_bytes()
+        store.delete(UUID(int=2))
+        store.compact()
+        assert b"a secret" not in file_of(path).read_bytes()
+        assert list(store.ids(where={"name": {"$exists": True}})) == []
+
+
+def test_compacting_makes_no_index_that_nobody_asked_for(path):
+    file_of(path).unlink()
+    with FingerprintStore.open(path) as store:
+        store.compact()
+    assert not file_of(path).exists()
+
+
+WRITER = """
+import sys
+from uuid import UUID
+import numpy as np
+from cgcython import FingerprintStore
+from cgcython.search.metadata import index
+index.FEW_CHANGES = 0
+ones = np.ones(20, np.float32)
+for turn in range(15):
+    with FingerprintStore.open(sys.argv[1]) as store:
+        for number in range(5):
+            store.store(UUID(int=1000 + number), {"E9": ones}, metadata={"turn": turn})
+        assert len(list(store.ids(where={"turn": turn}))) == 5
+        store.compact()
+"""
+
+
+def test_a_reader_beside_a_process_that_writes_the_file_again_and_again(path):
+    with subprocess.Popen([sys.executable, "-c", WRITER, path]) as writer:
+        seen = []
+        while writer.poll() is None:
+            with FingerprintStore.open(path, read_only=True) as store:
+                assert len(list(store.ids(where=EVEN))) == COUNT // 2
+                turns = [
+                    info.metadata["turn"] for _, info in store.infos(where={"turn": {"$gt": -1}})
+                ]
+                seen.append(min(turns, default=-1))
+    assert writer.returncode == 0
+    assert seen == sorted(seen)
