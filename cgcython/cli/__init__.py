@@ -26,6 +26,7 @@ COMMANDS = {
     "encode": "quantize a corpus into a store or into safetensors shards",
     "migrate": "turn float32 embeddings of an earlier system into a store",
     "decode": "turn a store or shards back into float32 arrays",
+    "export": "write memories to a Parquet or .npz file",
     "inspect": "say what a codebook, record, shard or store holds",
     "index": "keep a store's columns, and graphs if wanted, in files for faster searches",
     "search": "find the memories nearest to query embeddings",

@@ -16,7 +16,7 @@ from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.columns import Column, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
-from cgcython.corpus.specs import IDS, Spec, split_name
+from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
 from cgcython.types import Array, ArrayLike, Int64Array, StrPath
@@ -87,6 +87,8 @@ def _parts_by_target(
         return
     found: dict[EmbedderId | str, _Parts] = {}
     for name in arrays:
+        if name == METADATA:  # what `export` keeps beside the embeddings
+            continue
         embedder, part = split_name(name)
         target = IDS if name == IDS else _embedder(embedder, name)
         if spec.target in (None, target):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from cgcython.base import EmbedderId, parse_embedder
 from cgcython.errors import InvalidInput, UsageError
 
-IDS = "ids"
+IDS, METADATA = "ids", "metadata"
 PARTS = ("indptr", "indices", "weights", "values", "offsets", "rows")  # of arrays
 SUFFIXES = (".npy", ".npz", ".safetensors")
 HELP = (
