@@ -119,8 +119,8 @@ class NpzWriter:
 
     def _grow(self, name: str, dtype: Any, row: tuple[int, ...] = ()) -> _Growing:
         if name not in self._arrays:
-            file = self._files.enter_context(tempfile.TemporaryFile(dir=self._path.parent))
-            self._arrays[name] = _Growing(file, dtype, row)
+            file = tempfile.TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed by the stack
+            self._arrays[name] = _Growing(self._files.enter_context(file), dtype, row)
         return self._arrays[name]
 
     def _finish(self) -> None:
