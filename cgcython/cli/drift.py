@@ -2,11 +2,14 @@
 
 Encodes a sample of the new embeddings and sets their loss (1 - cosine, with its 95 % interval)
 beside what training measured on examples held out. Exits with 1 where the loss has risen by more
-than the tolerance: then train a codebook on the new embeddings.
+than the tolerance: then train a codebook on the new embeddings. With --store the samples that a
+store keeps of its records and queries are compared: the latest with what training measured, or with
+earlier ones.
 
 example:
   cgcython drift E1=new.npy --models models
   cgcython drift E1=new.npy E7=code.npy --models models --tolerance 0.1 --json
+  cgcython drift --store memories
 """
 
 import argparse
@@ -25,13 +28,17 @@ from cgcython.embedders import Codebooks
 from cgcython.embedders.route import DRIFT_TOLERANCE
 from cgcython.errors import UsageError
 from cgcython.evaluation.drift import Drift, drift
+from cgcython.evaluation.stored_drift import StoredDrift, stored_drift
+from cgcython.store import RecordStore
 
+STORED_HEADERS = "embedder of samples loss interval expected best drifted".split()
 HEADERS = "embedder rows loss interval trained top10 trained unused drifted".split()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_inputs(parser, "inputs")
-    options.add_models(parser, required=True)
+    options.add_inputs(parser, "inputs", nargs="*")
+    options.add_models(parser)
+    parser.add_argument("--store", metavar="PATH", help="compare what this store sampled over time")
     parser.add_argument(
         "--tolerance",
         type=options.tolerance,
@@ -45,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.store is not None:
+        return _run_stored(args)
+    if not args.inputs or args.models is None:
+        raise UsageError("drift takes INPUT and --models, or --store")
     found = _measured(args)
     if args.json:
         print_json({one: {**f._asdict(), "drifted": f.drifted} for one, f in found.items()})
@@ -54,6 +65,56 @@ def run(args: argparse.Namespace) -> int:
     if drifted:
         say(f"cgcython: {', '.join(drifted)}: train on the new embeddings, then encode them again")
     return LIMIT if drifted else OK
+
+
+def _run_stored(args: argparse.Namespace) -> int:
+    if args.inputs or args.models is not None:
+        raise UsageError("drift --store takes no INPUT and no --models: a store has its own")
+    with RecordStore.open(args.store, read_only=True, create=False) as store:
+        found = stored_drift(store.statistics().quality, args.tolerance)
+    if args.json:
+        print_json([_told(one) for one in found])
+    elif found:
+        print_table(STORED_HEADERS, [_stored_cells(one) for one in found], keys=2)
+    else:
+        say("cgcython: the store has no samples yet: they come with records and searches")
+    drifted = [f"{one.embedder} ({one.kind})" for one in found if one.drifted]
+    if drifted:
+        say(f"cgcython: {', '.join(drifted)}: train on the new embeddings, then encode them again")
+    return LIMIT if drifted else OK
+
+
+def _told(one: StoredDrift) -> dict[str, object]:
+    """Return what JSON tells of one embedder; what is not known is null."""
+    return {
+        "embedder": one.embedder,
+        "kind": one.kind,
+        "since": one.since.isoformat(),
+        "until": one.until.isoformat(),
+        "samples": one.latest.samples,
+        "loss": one.latest.mean,
+        "interval": one.latest.interval if one.latest.samples > 1 else None,
+        "expected": one.expected,
+        "earlier_samples": one.earlier.samples,
+        "earlier_loss": one.earlier.mean if one.earlier.samples else None,
+        "similarity": one.similarity,
+        "earlier_similarity": one.earlier_similarity,
+        "drifted": one.drifted,
+    }
+
+
+def _stored_cells(one: StoredDrift) -> list[object]:
+    low, high = one.latest.interval
+    return [
+        one.embedder,
+        one.kind,
+        one.latest.samples,
+        percent(one.latest.mean),
+        f"{percent(low)}..{percent(high)}" if one.latest.samples > 1 else "-",
+        percent(one.expected),
+        f"{one.similarity:.2f}" if one.similarity is not None else "-",
+        "yes" if one.drifted else "no",
+    ]
 
 
 def _measured(args: argparse.Namespace) -> dict[str, Drift]:

@@ -21,6 +21,7 @@ from cgcython.corpus.byte_counts import ByteCounts, EmbedderBytes
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
 from cgcython.corpus.writing import StoreWriter
+from cgcython.embedders.losses import told_losses
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 
 
@@ -51,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
         with progress(corpus.num_memories, "memory", "encode") as bar:
             counts = writer.write_all(corpus, bar.advance)
     seconds = time.perf_counter() - started
+    losses = {one: found for one, found in writer.losses().items() if found.samples}
     if args.json:
-        print_json({"skipped": writer.skipped, "seconds": round(seconds, 6), **counts.as_dict()})
+        facts = {"skipped": writer.skipped, "seconds": round(seconds, 6), **counts.as_dict()}
+        print_json({**facts, "sampled_loss": {one.short: f.mean for one, f in losses.items()}})
         return OK
     if not corpus.num_memories:
         say(f"cgcython: warning: there are no memories in {' '.join(args.inputs)}")
@@ -61,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         f"{counts.memories} memories encoded in {seconds:.2f} s "
         f"({1e6 * seconds / max(1, counts.memories):.0f} us each), {writer.skipped} skipped"
     )
+    if losses:
+        say(f"sampled loss: {told_losses(losses)}")
     return OK
 
 

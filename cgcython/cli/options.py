@@ -95,7 +95,8 @@ def _number(text: str) -> float:
 
 def add_inputs(parser: argparse.ArgumentParser, *names: str, **options: Any) -> None:
     """Add an argument of one or more input specs."""
-    parser.add_argument(*names, nargs="+", metavar="INPUT", **{"help": HELP, **options})
+    told = {"nargs": "+", "metavar": "INPUT", "help": HELP, **options}
+    parser.add_argument(*names, **told)
 
 
 def add_ids(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:

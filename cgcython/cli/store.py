@@ -7,6 +7,7 @@ interrupted, it goes on where it stopped.
 
 example:
   cgcython store stats memories --exact
+  cgcython store stats memories --prometheus
   cgcython store purge memories --older-than 30d
   cgcython store backup memories /backup/memories
   cgcython store reencode memories E1 --models models --drop
@@ -18,12 +19,15 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from cgcython.cli import options
+from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.prometheus import exposition
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.store import RecordStore
+from cgcython.store.quality import QualitySample
 
 Facts: TypeAlias = dict[str, Any]  # what an action did, as JSON keeps it
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -48,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_stats(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exact", action="store_true", help="count all, by reading all")
+    told = "print the text that Prometheus scrapes"
+    parser.add_argument("--prometheus", action="store_true", help=told)
 
 
 def _add_purge(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +102,8 @@ def run(args: argparse.Namespace) -> int:
         found = _RUNS[args.action](store, args)
     if args.json:
         print_json(found)
+    elif "exposition" in found:
+        print(found["exposition"], end="")
     elif args.action == "stats":
         _print_stats(found)
     else:
@@ -104,7 +112,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stats(store: RecordStore, args: argparse.Namespace) -> Facts:
-    found = store.statistics(args.exact)._asdict()
+    statistics = store.statistics(args.exact)
+    if args.prometheus:
+        return {"exposition": exposition(statistics)}
+    found = statistics._asdict()
+    found["quality"] = [_told(one) for one in statistics.quality]
     found["parts"] = [
         {**part._asdict(), "embedder": part.embedder.short} for part in found["parts"]
     ]
@@ -113,6 +125,30 @@ def _stats(store: RecordStore, args: argparse.Namespace) -> Facts:
         for model_id, ids in found["codebooks"].items()
     }
     return found
+
+
+def _told(sample: QualitySample) -> Facts:
+    """Return a sample as JSON keeps it."""
+    facts = {**sample._asdict(), "until": sample.until.isoformat(), "loss": sample.losses.mean}
+    del facts["losses"]
+    return {**facts, "encoded": sample.losses.encoded, "samples": sample.losses.samples}
+
+
+def _print_quality(samples: list[Facts]) -> None:
+    """Print the newest samples of each kind and embedder."""
+    newest = {(one["kind"], one["embedder"]): one for one in samples}
+    shares = "loss", "trained_loss"
+    rows: list[list[object]] = [
+        [
+            *(one[name] for name in ("embedder", "kind", "samples")),
+            *(percent(one[name]) for name in shares),
+            one["until"][:16],
+        ]
+        for one in newest.values()
+    ]
+    if rows:
+        print()
+        print_table(["embedder", "of", "samples", "loss", "trained", "until"], rows)
 
 
 def _print_stats(found: Facts) -> None:
@@ -125,6 +161,7 @@ def _print_stats(found: Facts) -> None:
     rows = [list(part.values()) for part in found["parts"]]
     if rows:
         print_table(["embedder", "layout", "sections", "bytes"], rows)
+    _print_quality(found["quality"])
 
 
 def _compact(store: RecordStore, args: argparse.Namespace) -> Facts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.writing import CodebookSource, CorpusWriter
 from cgcython.embedders.ladder import LADDER
+from cgcython.embedders.losses import LossWatch, loss_line
 from cgcython.errors import (
     BudgetExceeded,
     CodebookMissing,
@@ -31,6 +33,7 @@ from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.store import shards
 from cgcython.types import Int64Array, StrPath
 
+_LOGGER = logging.getLogger(__name__)
 SHARD_SIZE = 65536
 
 
@@ -57,6 +60,7 @@ class ShardWriter(CorpusWriter):
         super().__init__(codebooks, profile, budget_bytes, num_threads)
         self.folder = as_path(folder, "folder")
         self.chunk = require_whole(shard_size, "shard_size", least=1)
+        self._watch = LossWatch()
         self._corpus: Corpus | None = None
         self._facts: dict[str, Any] = {}  # what makes shards of this corpus
         self._missing: dict[Path, bytes] = {}  # files beside the shards, still to be written
@@ -79,10 +83,13 @@ class ShardWriter(CorpusWriter):
             self._require_same(path, facts)
             self.skipped += stop - start
             return
+        router = self._router_for(corpus)
         parts, sizes = self._within_budget(corpus, start, stop)
         with self._decodable():
             shards.write_shard(path, shards.Shard(ids, parts, facts))
         self.counts.add_batches({one: part.batch for one, part in parts.items()}, sizes)
+        told = loss_line(f"{stop - start} records", self._watch.since(router))
+        _LOGGER.info("%s: %s", path, told)
 
     def _require_range(self, corpus: Corpus, start: int, stop: int) -> None:
         if start % self.chunk or stop != min(start + self.chunk, corpus.num_memories):

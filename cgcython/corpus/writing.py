@@ -14,6 +14,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
 from cgcython.embedders import Codebooks
+from cgcython.embedders.losses import LossTotals
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint, encode_all
@@ -73,6 +74,10 @@ class CorpusWriter(ABC):
             if progress is not None:
                 progress(stop - start)
         return self.counts
+
+    def losses(self) -> dict[EmbedderId, LossTotals]:
+        """Return how many embeddings were encoded, and what a sample of them lost, by embedder."""
+        return {} if self._router is None else self._router.loss_totals()
 
     @abstractmethod
     def write(self, corpus: Corpus, start: int, stop: int) -> None:

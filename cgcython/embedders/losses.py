@@ -98,9 +98,13 @@ def loss_line(what: str, losses: Mapping[EmbedderId, LossTotals]) -> str:
     >>> loss_line("256 memories", {ModelId.SEMANTIC: LossTotals(256, 2, 0.5, 0.13)})
     '256 memories encoded; sampled loss: E1 25.000 % of 2'
     """
-    told = [
-        f"{one.short} {totals.mean:.3%} of {totals.samples}".replace("%", " %")
+    return f"{what} encoded; sampled loss: {told_losses(losses) or 'none'}"
+
+
+def told_losses(losses: Mapping[EmbedderId, LossTotals]) -> str:
+    """Return the mean loss of each embedder that has samples, and their number."""
+    return ", ".join(
+        f"{one.short} {100 * totals.mean:.3f} % of {totals.samples}"
         for one, totals in losses.items()
         if totals.samples
-    ]
-    return f"{what} encoded; sampled loss: {', '.join(told) or 'none'}"
+    )

@@ -4,8 +4,10 @@ import shutil
 
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from cgcython.base import ModelId
+from cgcython.cli import prometheus
 from cgcython.store import RecordStore
 
 
@@ -28,6 +30,36 @@ def test_stats_estimates_and_counts(cli, store):
     shown = cli("store", "stats", store)
     assert shown.out.startswith("about 40 records, about ")
     assert "E8        float8_e4m3" in shown.out
+
+
+def test_stats_are_told_to_prometheus(cli, store):
+    shown = cli("store", "stats", store, "--prometheus", "--exact")
+    families = {one.name: one for one in text_string_to_metric_families(shown.out)}
+    assert all(one.documentation and one.type == "gauge" for one in families.values())
+    (records,) = families["cgcython_store_records"].samples
+    assert records.value == 40
+    sections = families["cgcython_store_sections"].samples
+    assert ({"embedder": "E1", "layout": "pq8"}, 40.0) in [(s.labels, s.value) for s in sections]
+    losses = {s.labels["embedder"]: s.value for s in families["cgcython_store_loss_ratio"].samples}
+    assert set(losses) == {"E1", "E6", "E8", "E12"}
+    assert 0 < losses["E1"] < 1
+    (trained,) = families["cgcython_store_trained_loss_ratio"].samples
+    assert trained.value < 0.05
+
+
+def test_labels_of_prometheus_are_escaped():
+    assert prometheus._labels([("a", 'x"y\\z\n')]) == '{a="x\\"y\\\\z\\n"}'
+
+
+def test_stats_tell_the_newest_samples(cli, store):
+    shown = cli("store", "stats", store)
+    line = next(one for one in shown.out.splitlines() if one.startswith("E1 ") and "records" in one)
+    assert line.split()[1:3] == ["records", "1"]
+    quality = cli("store", "stats", store, "--json").json["quality"]
+    assert {(one["kind"], one["embedder"], one["encoded"]) for one in quality} >= {
+        ("records", "E1", 40),
+        ("records", "E12", 20),
+    }
 
 
 def test_purge_keeps_what_is_young_and_compact_frees_the_rest(cli, store):
