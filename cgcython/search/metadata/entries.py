@@ -19,6 +19,8 @@ SEVERAL = b"m"  # beside the values of a path of which a record has several to c
 LONGEST, KEPT = 96, 64  # characters of a text that is kept as it is, and of a longer one
 _LEAST, _END = -(1 << 63), 1 << 63  # of integers in SQLite; others are compared as floats
 
+_as_text = json.JSONEncoder(sort_keys=True).encode
+
 
 def entries_of(metadata: Mapping[str, Any]) -> set[Entry]:
     """Return the entries of a record's metadata.
@@ -69,7 +71,7 @@ def indexed(value: Any) -> Indexed:
         return _number(value)
     if value is None:
         return NULL
-    text = json.dumps(_comparable(value), sort_keys=True)
+    text = _as_text(_comparable(value))
     kind = b"l" if isinstance(value, list) else b"o"
     return kind + blake2b(text.encode(), digest_size=16).digest()
 

@@ -85,7 +85,7 @@ class MetadataIndex:
                     return self._found(condition, from_file=False)
             except _DAMAGE as error:
                 self._discard()
-                reason = f"its metadata cannot be indexed: {error}"
+                reason = f"its metadata cannot be indexed: {error}; make room where TMPDIR is"
                 raise StoreUnavailable(path=self._store.path, reason=reason) from error
 
     def _found(self, condition: Condition, from_file: bool = True) -> KeyArray:
