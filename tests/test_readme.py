@@ -51,7 +51,7 @@ def main_job(tmp_path_factory):
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     path = os.pathsep.join([str(folder), os.environ["PATH"], ""])
     script = ["sh", ROOT / "examples/cranfield/run.sh", folder / "work"]
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     done = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
