@@ -21,11 +21,19 @@ _OWN = "cgcython.codecs.all"  # importing it declares the methods of this packag
 class RowSetting(NamedTuple):
     """A setting that a profile's row may have: its name, and `check(value, what)`.
 
-    The check returns the value to keep, which TOML can hold, or raises InvalidInput.
+    The check returns the value to keep, which TOML can hold, or raises InvalidInput. A row that
+    leaves it open has the `default`; one that was kept by a release before the setting had
+    `before`. `argument` is the codec's argument that it sets, `compact_argument` that of the codecs
+    of fingerprints, and `value_of` makes its value.
     """
 
     name: str
     check: Callable[[Any, str], Any]
+    default: Any = None
+    before: Any = None
+    argument: str | None = None
+    compact_argument: str | None = None
+    value_of: Callable[[Any], Any] = lambda value: value
 
 
 class Declaration(Protocol):

@@ -39,7 +39,8 @@ class QuantizationRouter:
     """The encoders of all embedders of a profile; no embedder ever falls back to float32.
 
     `codebooks` is a mapping `embedder -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
-    One of `sample_every` encoded embeddings is decoded again to measure its loss (0: none); warns
+    `pruning_ratio` is the part of tokens kept where the profile's rows leave it open. One of
+    `sample_every` encoded embeddings is decoded again to measure its loss (0: none); warns
     DriftWarning once per embedder that loses more than its codebook's training measured.
 
     >>> router = QuantizationRouter()
@@ -51,15 +52,17 @@ class QuantizationRouter:
         self,
         codebooks: CodebookSource | None = None,
         profile: ProfileName | None = None,
-        pruning_ratio: float = 0.5,
+        pruning_ratio: float | None = None,
         sample_every: int = 256,
     ) -> None:
-        require_part("pruning_ratio", pruning_ratio, largest=1)
+        settings = {} if pruning_ratio is None else {"pruning_ratio": pruning_ratio}
+        if pruning_ratio is not None:
+            require_part("pruning_ratio", pruning_ratio, largest=1)
         if not isinstance(codebooks, Codebooks):
             codebooks = Codebooks(codebooks, profile)
         self.profile, self.codebooks = Profile.named(profile), codebooks
         self._has_own = bool(self.profile.own)
-        self.encoders = Encoders(self.profile, codebooks, pruning_ratio=pruning_ratio)
+        self.encoders = Encoders(self.profile, codebooks, **settings)
         self.sample_every = require_whole(sample_every, "sample_every")
         self._routes: dict[EmbedderName, Route] = {}
         self._compact: list[dict[EmbedderName, Route]] = [{} for _ in LADDER]

@@ -122,7 +122,7 @@ def test_a_profile_survives_its_own_text(name):
         ("", "lines such as E1"),
         ('E1 = { dimension = 8, method = "pq8" }\nSemantic = { dimension = 9, method = "pq8" }',
          "a line per embedder"),
-        ('"-minilm" = { dimension = 8, method = "pq8" }', "a letter or digit first"),
+        ('"-minilm" = { dimension = 8, method = "pq8" }', "no sign first"),
         ('E1 = { dimension = 0, method = "pq8" }', "E1.dimension: expected 1 to"),
         ('E1 = { dimension = true, method = "pq8" }', "E1.dimension: expected 1 to"),
         ('E1 = { dimension = 8, method = "float32" }', "pq8, float8_e4m3"),
@@ -201,3 +201,30 @@ def test_a_name_of_the_thirteen_needs_no_row_to_be_one():
     assert profile.embedder("semantic") is profile.embedder(0) is ModelId.SEMANTIC
     with pytest.raises(InvalidInput, match="one of the profile's minilm"):
         profile.row("semantic")
+
+
+def test_what_a_kept_text_leaves_open_is_as_it_was_before():
+    text = 'E12 = { dimension = 8, method = "token_pruning" }'
+    assert Profile.kept(text).row("E12").setting("pruning_ratio") == 0.5
+    new = Profile.from_toml(text)
+    assert new.row("E12").settings == ()
+    assert dict(Profile.kept(new.to_toml())) == dict(new)
+    assert Profile.kept(text).differences(new) == []
+
+
+def test_the_differences_of_profiles_are_told():
+    kept = Profile(
+        {
+            "a": {"dimension": 8, "method": "pq8", "bytes": 4},
+            "b": {"dimension": 8, "method": "binary"},
+        }
+    )
+    given = Profile(
+        {"a": {"dimension": 9, "method": "pq8"}, "c": {"dimension": 8, "method": "binary"}}
+    )
+    assert kept.differences(kept) == []
+    assert kept.differences(given) == [
+        "a: dimension is 8, not 9, bytes is 4, not left out",
+        "b left out",
+        "c only there",
+    ]

@@ -19,7 +19,7 @@ from cgcython.base.embedders import (
     nearest_names,
     parse_embedder,
 )
-from cgcython.base.rows import Embedder, row_to_add
+from cgcython.base.rows import Embedder, as_before, row_to_add
 from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping
 from cgcython.errors import InvalidInput
 
@@ -157,17 +157,27 @@ class Profile(Mapping[EmbedderId, Embedder]):
         text = str(name or DEFAULT_PROFILE)
         return cls.from_toml(_read(Path(text))) if text.endswith(".toml") else _shipped(text)
 
+    def differences(self, other: "Profile") -> list[str]:
+        """Return what another profile says otherwise, in words; nothing where it fits."""
+        shared = [self[one].difference(other[one]) for one in self if one in other]
+        found = [one for one in shared if one is not None]
+        for one, rest, reason in ((self, other, "left out"), (other, self, "only there")):
+            names = [embedder.short for embedder in one if embedder not in rest]
+            found += [f"{', '.join(names)} {reason}"] if names else []
+        return found
+
+    @classmethod
+    def kept(cls, text: str) -> "Profile":
+        """Return the profile of a text that a store or a folder of shards keeps.
+
+        What its rows leave open is meant as it was before there was such a setting.
+        """
+        return cls({name: as_before(row) for name, row in _parsed(text).items()})
+
     @classmethod
     def from_toml(cls, text: str) -> "Profile":
         """Return the profile of lines such as `E1 = { dimension = 384, method = "pq8" }`."""
-        try:
-            named = tomllib.loads(require_instance(text, str, "profile"))
-        except (ValueError, RecursionError) as error:  # too many digits, too many brackets
-            raise InvalidInput(what="profile", expected="TOML", actual=error) from None
-        if not named:
-            expected = 'lines such as E1 = { dimension = 384, method = "pq8" }'
-            raise InvalidInput(what="profile", expected=expected, actual="none")
-        return cls(named)
+        return cls(_parsed(text))
 
     def to_toml(self) -> str:
         """Return the text that `from_toml` reads.
@@ -179,6 +189,17 @@ class Profile(Mapping[EmbedderId, Embedder]):
 
 
 ProfileName: TypeAlias = Profile | Mapping[Any, Any] | str | PathLike[str]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        named = tomllib.loads(require_instance(text, str, "profile"))
+    except (ValueError, RecursionError) as error:  # too many digits, too many brackets
+        raise InvalidInput(what="profile", expected="TOML", actual=error) from None
+    if not named:
+        expected = 'lines such as E1 = { dimension = 384, method = "pq8" }'
+        raise InvalidInput(what="profile", expected=expected, actual="none")
+    return named
 
 
 def _row(name: EmbedderName, row: object) -> Embedder:

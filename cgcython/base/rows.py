@@ -48,6 +48,31 @@ class Embedder:
         """Return a setting of the method, or the default where the row leaves it open."""
         return dict(self.settings).get(name, default)
 
+    def left_open(self) -> list[methods.RowSetting]:
+        """Return the settings with a default that this row leaves open."""
+        known = methods.declaration(self.method.value).row_settings.values()
+        said = dict(self.settings)
+        return [one for one in known if one.default is not None and one.name not in said]
+
+    def difference(self, other: "Embedder") -> str | None:
+        """Return what another row of the same embedder says otherwise, None where nothing.
+
+        It may leave open what has a default.
+        """
+        mine, theirs = self._said(), other._said()
+        theirs |= {one.name: mine[one.name] for one in other.left_open() if one.name in mine}
+        parts = [
+            f"{name} is {mine.get(name, 'not said')}, not {theirs.get(name, 'left out')}"
+            for name in {**mine, **theirs}
+            if mine.get(name) != theirs.get(name)
+        ]
+        return f"{self.model_id.short}: {', '.join(parts)}" if parts else None
+
+    def _said(self) -> dict[str, Any]:
+        """Return all that the row says, with the defaults of what it leaves open."""
+        settings = {one.name: one.default for one in self.left_open()} | dict(self.settings)
+        return {"dimension": self.dimension, "method": str(self.method), **settings}
+
     @classmethod
     def of(cls, name: EmbedderName, row: Mapping[str, Any]) -> "Embedder":
         """Return the row of a name and a mapping with `dimension`, `method` and settings.
@@ -74,10 +99,9 @@ class Embedder:
         """Return the line of a profile's text."""
         one = self.model_id
         name = one.name if isinstance(one, OwnEmbedder) else f"{one.short}_{one.title}"
-        values: dict[str, Any] = {"dimension": self.dimension, "method": str(self.method)}
+        values = self._said()
         if isinstance(one, OwnEmbedder) and int(one) != UNNUMBERED:
             values["number"] = int(one)
-        values |= dict(self.settings)
         fields = ", ".join(f"{key} = {json.dumps(value)}" for key, value in values.items())
         return f"{name if _BARE_KEY.fullmatch(name) else json.dumps(name)} = {{ {fields} }}"
 
@@ -99,7 +123,17 @@ def _checked_settings(
             expected = f"{setting.name} once"
             raise InvalidInput(what=name, expected=expected, actual="both spellings of it")
         found[setting.name] = setting.check(value, name)
-    return tuple(sorted(found.items()))
+    open_ones = {one.name: one.default for one in known.values() if one.default is not None}
+    return tuple(sorted(found.items() - open_ones.items()))
+
+
+def as_before(row: object) -> object:
+    """Return a row that a store keeps with what it meant before its settings could be said."""
+    method = row.get("method") if isinstance(row, dict) else None
+    if not isinstance(row, dict) or not isinstance(method, str):
+        return row
+    known = methods.declaration(QuantizationMethod(method).value).row_settings
+    return {one.name: one.before for one in known.values() if one.before is not None} | row
 
 
 def row_to_add(name: object, dimension: int) -> str | None:

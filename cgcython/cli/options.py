@@ -166,10 +166,13 @@ def add_budget(parser: argparse.ArgumentParser, default: int) -> None:
     )
 
 
-def add_metric(parser: argparse.ArgumentParser) -> None:
-    """Add --metric."""
+def add_metric(parser: argparse.ArgumentParser, default: str | None = "cosine") -> None:
+    """Add --metric; without a default, the profile says it."""
     parser.add_argument(
-        "--metric", choices=("cosine", "dot"), default="cosine", help="default cosine"
+        "--metric",
+        choices=("cosine", "dot"),
+        default=default,
+        help=f"default: {default or 'that of the profile, cosine where it says none'}",
     )
 
 

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", type=options.weights, metavar="E1=2,E6=1", help="of the ranks (default 1 each)"
     )
-    options.add_metric(parser)
+    options.add_metric(parser, None)
     _add_ways(parser)
     add_explain(parser)
     options.add_threads(parser)

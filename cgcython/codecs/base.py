@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -109,7 +109,21 @@ class Codec(ABC):
     @classmethod
     def for_row(cls, row: Embedder, codebook: "PQ8Codebook | None" = None, **settings: Any) -> Self:
         """Return the codec of a profile's row; settings are those that the row leaves open."""
-        return cls.for_dimension(row.dimension, codebook, **settings)
+        own = cls._arguments_of(row, "argument")
+        return cls.for_dimension(row.dimension, codebook, **(settings | own))
+
+    def compact_for(self, row: Embedder, step: int) -> "Codec":
+        """Return `compact` of a step, with what a profile's row says of fingerprints."""
+        codec, own = self.compact(step), self._arguments_of(row, "compact_argument")
+        return replace(codec, **own) if own else codec  # type: ignore[type-var]  # a dataclass
+
+    @classmethod
+    def _arguments_of(cls, row: Embedder, kind: str) -> dict[str, Any]:
+        known = {one.name: one for one in cls.row_settings.values()}
+        found = [(known[name], value) for name, value in dict(row.settings).items()]
+        return {
+            getattr(one, kind): one.value_of(value) for one, value in found if getattr(one, kind)
+        }
 
     def compact(self, step: int) -> "Codec":
         """Return the codec for a fingerprint at a step of embedders.ladder, 0 being the finest.

@@ -4,11 +4,13 @@ from enum import Enum
 from typing import Any
 
 from cgcython.checks import require_choice, require_real, require_whole
+from cgcython.codecs.sparse_layouts import NAMES as SPARSE_LAYOUTS
+from cgcython.codecs.token_layouts import NAMES as TOKEN_LAYOUTS
 from cgcython.codecs.token_selection import ImportanceScoringMethod
 from cgcython.errors import InvalidInput
 from cgcython.methods import RowSetting
 
-AUTO = "auto"
+AUTO, HALF = "auto", 0.5  # part of the tokens that is kept
 METRICS = ("cosine", "dot")
 MOST_SUBVECTORS = 255  # a byte of the metadata counts them
 
@@ -35,14 +37,31 @@ def _part(value: Any, what: str) -> float | str:
 
 
 METRIC = {"metric": choice("metric", METRICS)}
-THRESHOLD = {"threshold": RowSetting("threshold", lambda value, what: _finite(value, what))}
-_SCORERS = tuple(one.value for one in ImportanceScoringMethod)
-TOKENS = {
-    "pruning_ratio": RowSetting("pruning_ratio", _part),
-    "scoring": choice("scoring", _SCORERS),
+THRESHOLD = {
+    "threshold": RowSetting("threshold", lambda one, what: _finite(one, what), argument="threshold")
 }
+# A store has no attention weights.
+_SCORERS = tuple(one.value for one in ImportanceScoringMethod if one.value != "attention")
+_SCORING = RowSetting(
+    "scoring",
+    choice("scoring", _SCORERS).check,
+    argument="scoring_method",
+    compact_argument="scoring_method",
+    value_of=ImportanceScoringMethod,
+)
+_PRUNING = RowSetting("pruning_ratio", _part, default=AUTO, before=HALF, argument="pruning_ratio")
 _BYTES = RowSetting("bytes", lambda value, what: require_whole(value, what, 1, MOST_SUBVECTORS))
 BYTES = {"bytes": _BYTES, "num_subvectors": _BYTES}
+
+
+def layout_of(names: tuple[str, ...]) -> dict[str, RowSetting]:
+    """Return the setting of the layout that fingerprints keep, instead of the budget's choice."""
+    check = choice("layout", names).check
+    return {"layout": RowSetting("layout", check, compact_argument="layout")}
+
+
+TOKENS = {"pruning_ratio": _PRUNING, "scoring": _SCORING, **layout_of(TOKEN_LAYOUTS)}
+SPARSE = {**METRIC, **layout_of(SPARSE_LAYOUTS)}
 
 
 def _finite(value: Any, what: str) -> float:

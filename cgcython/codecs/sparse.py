@@ -19,7 +19,7 @@ from cgcython.codecs.checks import (
     require_kind,
     require_row,
 )
-from cgcython.codecs.row_settings import METRIC
+from cgcython.codecs.row_settings import SPARSE
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
 from cgcython.codecs.sparse_layouts import COLUMNS, F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
 from cgcython.errors import (
@@ -60,7 +60,7 @@ class SparseCodec(Codec):
     ragged = True
     ratio, max_loss = 1.0, 0.0
     settings = ("layout",)
-    row_settings = METRIC
+    row_settings = SPARSE
 
     def __post_init__(self) -> None:
         require_choice(self.layout, "layout", NAMES)

@@ -107,9 +107,8 @@ class ShardReader:
 
     def __init__(self, folder: StrPath) -> None:
         self.paths = shards.shard_paths(folder)
-        profile = Path(folder) / shards.PROFILE
-        self.profile = Profile.named(profile)
-        self.router = QuantizationRouter(folder, profile)
+        self.profile = shards.read_profile(folder)
+        self.router = QuantizationRouter(folder, self.profile)
 
     def __len__(self) -> int:
         return shards.count_memories(self.paths[0])

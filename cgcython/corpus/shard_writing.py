@@ -139,8 +139,12 @@ class ShardWriter(CorpusWriter):
                 missing[path] = book.to_bytes()
         others = [path for path in missing if path.exists() and not has_shards]
         path = self.folder / shards.PROFILE
-        if _profile_of(path) != profile:
+        kept = _profile_of(self.folder)
+        if kept is None or kept.differences(profile):
             missing[path] = profile.to_toml().encode()
+            if kept is not None:
+                said = "; ".join(kept.differences(profile))
+                raise UsageError(f"{path} is of another profile ({said}); choose another folder")
             others += [path] if path.exists() else []
         if others:
             raise UsageError(f"{others[0]} is not that of these codes; choose another folder")
@@ -215,9 +219,9 @@ def _sizes(parts: Mapping[EmbedderId, shards.ShardPart], memories: int) -> Int64
     return sizes
 
 
-def _profile_of(path: Path) -> Profile | None:
+def _profile_of(folder: Path) -> Profile | None:
     try:
-        return Profile.named(path)
+        return shards.read_profile(folder)
     except InvalidInput:  # missing or damaged
         return None
 

@@ -87,9 +87,10 @@ class CorpusWriter(ABC):
         """Return the router that encodes a corpus, which must be of the writer's profile."""
         if self.profile is None:
             self.profile = corpus.profile
-        if corpus.profile != self.profile:
+        if differences := self.profile.differences(corpus.profile):
             expected = "that of the writer: open_corpus(..., profile=writer.profile)"
-            raise InvalidInput(what="profile", expected=expected, actual="another")
+            actual = f"another ({'; '.join(differences)})"
+            raise InvalidInput(what="profile", expected=expected, actual=actual)
         if self._router is None:
             self._router = self._new_router()
         return self._router

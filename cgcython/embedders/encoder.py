@@ -5,7 +5,9 @@ from typing import Any
 
 from cgcython.base import (
     Embedder,
+    EmbedderId,
     EmbedderName,
+    ModelId,
     Profile,
     ProfileName,
     QuantizationMethod,
@@ -23,6 +25,8 @@ from cgcython.errors import (
 )
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
+# The part of the tokens that is kept where neither a profile nor a caller says which.
+AUTO_PARTS: dict[EmbedderId, float] = {ModelId.LATE_INTERACTION: 0.5}
 _MOST_DECODERS = 64  # dimensions come with the embeddings, so their number is not ours
 
 
@@ -123,7 +127,8 @@ class Encoder:
         """Return the codec that fingerprints use at a step of LADDER, 0 being the finest."""
         key = self.profile.embedder(model_id), require_step(step)
         if key not in self._compact:
-            self._compact[key] = self.codec(model_id).compact(step)
+            row = self._row(model_id)
+            self._compact[key] = self.codec(model_id).compact_for(row, step)
         return self._compact[key]
 
     def decoder(self, quantized: QuantizedEmbedding | QuantizedBatch) -> Codec:
@@ -170,4 +175,7 @@ class Encoder:
 
     def _made(self, row: Embedder) -> Codec:
         codebook = self.codebooks[row.model_id] if self._class.needs_codebook else None
-        return self._class.for_row(row, codebook, **self._settings)
+        settings = self._settings
+        if "pruning_ratio" in self._class.settings:
+            settings = {"pruning_ratio": AUTO_PARTS.get(row.model_id, 1.0), **settings}
+        return self._class.for_row(row, codebook, **settings)

@@ -35,7 +35,7 @@ class Request(NamedTuple):
     rerank: EmbedderId | None
     rerank_weight: float
     shortlist: int
-    metric: str
+    metrics: Mapping[EmbedderId, str]
     keys: KeyArray | None
     approximate: int
     num_threads: int
@@ -53,8 +53,8 @@ class Request(NamedTuple):
 
     @property
     def uses_graphs(self) -> bool:
-        """Whether graphs find the records: they know neither dot products nor filters."""
-        return self.approximate > 0 and self.keys is None and self.metric == "cosine"
+        """Whether graphs find the records, where cosines are asked for: they know no filters."""
+        return self.approximate > 0 and self.keys is None
 
     @property
     def depth(self) -> int:
@@ -68,7 +68,7 @@ def checked_request(
     k: int,
     embedders: Embedders | None,
     weights: Weights | None,
-    metric: str,
+    metric: str | None,
     among: Iterable[RecordId] | None,
     rerank: EmbedderName | None,
     oversample: int,
@@ -90,11 +90,20 @@ def checked_request(
         rerank=last,
         rerank_weight=last_weight,
         shortlist=k if last is None else k * require_whole(oversample, "oversample", 1),
-        metric=require_choice(metric, "metric", METRICS),
+        metrics=_metrics(metric, profile, [*ranking] if last is None else [*ranking, last]),
         keys=None if among is None else keys_of(among),
         approximate=_least_proposed(approximate),
         num_threads=require_threads(num_threads),
     )
+
+
+def _metrics(
+    metric: str | None, profile: Profile, embedders: Iterable[EmbedderId]
+) -> dict[EmbedderId, str]:
+    """Return the metric of each embedder: the one asked for, else that of the profile's row."""
+    if metric is not None:
+        return dict.fromkeys(embedders, require_choice(metric, "metric", METRICS))
+    return {one: profile[one].setting("metric", METRICS[0]) for one in embedders}
 
 
 def _least_proposed(approximate: bool | int) -> int:

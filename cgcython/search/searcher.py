@@ -71,7 +71,7 @@ class Searcher:
         embedders: Embedders | None = None,
         weights: Weights | None = None,
         *,
-        metric: str = "cosine",
+        metric: str | None = None,
         where: Where | None = None,
         among: Iterable[RecordId] | None = None,
         rerank: EmbedderName | None = None,
@@ -83,7 +83,8 @@ class Searcher:
         """Return the k best records as Hits, best first; `with_metadata` with that of each.
 
         `embedders` that rank, all of the query's unless given; `weights` by embedder, 1 unless
-        given, 0 to ignore one. `metric="dot"` scores dense and sparse ones by dot product.
+        given, 0 to ignore one. `metric="dot"` scores dense and sparse ones by dot product; without
+        one, each embedder has that of the profile's row, which is "cosine" unless it says "dot".
         `where`, conditions on metadata, and `among`, ids: no other records rank. `rerank`, an
         embedder that does not rank: it orders the `oversample * k` best of the others by its own
         scores, those without it last.
@@ -106,7 +107,7 @@ class Searcher:
         embedders: Embedders | None = None,
         weights: Weights | None = None,
         *,
-        metric: str = "cosine",
+        metric: str | None = None,
         where: Where | None = None,
         among: Iterable[RecordId] | None = None,
         rerank: EmbedderName | None = None,
@@ -194,12 +195,12 @@ class Searcher:
         self, request: Request, model_id: EmbedderId, query: Embedding, stored: Embedding
     ) -> tuple[QueryColumn, Ranking]:
         """Return an embedder's column with the query, and its ranking of the records."""
-        graph = None
-        if request.uses_graphs and has_direction(query):
+        graph, metric = None, request.metrics[model_id]
+        if request.uses_graphs and metric == "cosine" and has_direction(query):
             column, graph = self._columns.graph(model_id, request.num_threads)
         else:
             column = self._columns.get(model_id)
-        weight, metric, threads = request.weights[model_id], request.metric, request.num_threads
+        weight, threads = request.weights[model_id], request.num_threads
         found = QueryColumn(column, model_id, weight, query, stored, metric, threads)
         if request.keys is not None:
             return found, found.rank_some(request.keys)
@@ -213,7 +214,8 @@ class Searcher:
         """Return the column of `rerank` with the query; of `keys` alone where it is not loaded."""
         assert request.rerank is not None
         column = self._columns.some(request.rerank, np.sort(keys))
-        weight, metric, threads = request.rerank_weight, request.metric, request.num_threads
+        weight, threads = request.rerank_weight, request.num_threads
+        metric = request.metrics[request.rerank]
         return QueryColumn(column, request.rerank, weight, query, stored, metric, threads)
 
     def _require_open(self) -> None:

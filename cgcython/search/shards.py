@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from cgcython.base import EmbedderId, EmbedderName, Profile
+from cgcython.base import EmbedderId, EmbedderName
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -45,9 +45,8 @@ class ShardSearcher(Searcher):
 
     def __init__(self, folder: StrPath) -> None:
         self.path = Path(folder)
-        profile = str(self.path / shards.PROFILE)
-        self.profile = Profile.named(profile)
-        self.router = QuantizationRouter(folder, profile)
+        self.profile = shards.read_profile(folder)
+        self.router = QuantizationRouter(folder, self.profile)
         self.journal = _NothingChanges()
         self._paths = shards.shard_paths(folder)
         self._columns = Columns(self, self.router.codebooks.by_id)

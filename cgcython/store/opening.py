@@ -108,17 +108,17 @@ def _profile(files: Database, wanted: ProfileName | None) -> Profile:
         remedy = f"cgcython verify {files.path} --repair --profile PROFILE"
         error.reason = f"{error.reason}; name the one it was made with: {remedy}"
         raise
-    if wanted is not None and Profile.named(wanted) != found:
-        raise StoreUnavailable(
-            path=files.path, reason="it was made with another profile; open it without one"
-        )
+    differences = [] if wanted is None else found.differences(Profile.named(wanted))
+    if differences:
+        reason = f"it was made with another profile ({'; '.join(differences)}); open it without one"
+        raise StoreUnavailable(path=files.path, reason=reason)
     return found
 
 
 def parsed_profile(value: bytes, where: str = "profile") -> Profile:
     """Return the profile of a row's value; raises StorageCorruption or UnknownMethod."""
     try:
-        return Profile.from_toml(value.decode())
+        return Profile.kept(value.decode())
     except UnknownMethod as error:
         error.what = f"{error.what} in the {where}"
         raise

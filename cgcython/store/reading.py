@@ -164,7 +164,12 @@ class RecordReader:
             rows = zip(keys, self._files.get("records", list(keys), "metadata of records"))
         for key, value in rows:
             try:
-                yield key, None if value is None else Manifest.from_bytes(value).text
+                yield (
+                    key,
+                    None
+                    if value is None
+                    else Manifest.from_bytes(value, profile=self.profile).text,
+                )
             except StorageCorruption:
                 damaged.append(key)
         if damaged:

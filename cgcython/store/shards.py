@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import EmbedderId, parse_embedder
+from cgcython.base import EmbedderId, Profile, parse_embedder
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
+from cgcython.errors import InvalidInput
 from cgcython.files import as_path
 from cgcython.records import QuantizedBatch, stored_batch
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
@@ -49,6 +50,16 @@ def shard_path(folder: StrPath, number: int) -> Path:
     'out/shard-00007.safetensors'
     """
     return Path(folder) / f"shard-{number:05}.safetensors"
+
+
+def read_profile(folder: StrPath) -> Profile:
+    """Return the profile of a folder's shards; raises InvalidInput where it has none that reads."""
+    path = Path(folder) / PROFILE
+    try:
+        return Profile.kept(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        expected = "the profile of these shards"
+        raise InvalidInput(what=str(path), expected=expected, actual=error) from None
 
 
 def shard_paths(folder: StrPath) -> list[Path]:

@@ -121,7 +121,7 @@ def test_another_profile_is_refused(write, arrays, memories, tmp_path, contents)
     write(open_corpus({"E9": arrays["E9"]}, memories.profile))
     before = contents(tmp_path / "out")
     (tmp_path / "mine.toml").write_text('E9 = { dimension = 20, method = "float8_e4m3" }')
-    with pytest.raises(UsageError, match=r"profile\.toml is not that of these codes"):
+    with pytest.raises(UsageError, match=r"another profile \(E9: method is binary, not float8"):
         write(open_corpus({"E9": arrays["E9"]}, tmp_path / "mine.toml"), None)
     assert contents(tmp_path / "out") == before
 
