@@ -11,16 +11,17 @@ from cgcython.errors import BudgetExceeded, StorageCorruption
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 from cgcython.manifest import Manifest, size_of
 from cgcython.store import trash
+from cgcython.store.adding import RecordAdder
 from cgcython.store.ids import RecordId, as_key
 from cgcython.store.items import Embeddings
 from cgcython.store.journal import mask_of
 from cgcython.store.keepers.rocksdb import Put
 from cgcython.store.reading import naming
-from cgcython.store.writing import PREFIXES, RecordWriter, section_keys
+from cgcython.store.writing import PREFIXES, section_keys
 
 
-class RecordUpdater(RecordWriter):
-    """A RecordWriter that replaces parts of records too."""
+class RecordUpdater(RecordAdder):
+    """A RecordAdder that replaces parts of records too."""
 
     def update(
         self,

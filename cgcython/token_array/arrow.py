@@ -11,6 +11,8 @@ from cgcython.types import Float32Array, Int64Array
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_NO_NULLS = "no nulls; leave them out with column.drop_null(), or fill_null() inside of tokens"
+
 
 def from_arrow(column: Any) -> tuple[Float32Array, Int64Array]:
     """Return (values, offsets) of a list column or its chunks.
@@ -25,7 +27,7 @@ def from_arrow(column: Any) -> tuple[Float32Array, Int64Array]:
         raise _refused(type(column).__name__, "no column")
     offsets, tokens = _elements(column)
     bounds, numbers = _elements(tokens)
-    if not pa.types.is_floating(numbers.type):
+    if not (pa.types.is_floating(numbers.type) or pa.types.is_integer(numbers.type)):
         raise _refused(column.type, numbers.type)
     _require_no_nulls(numbers)
     if pa.types.is_fixed_size_list(tokens.type):
@@ -75,9 +77,9 @@ def _longest(lists: Any) -> int:
 def _require_no_nulls(array: Any) -> None:
     if array.null_count:
         actual = f"{array.null_count} of {array.type}"
-        raise InvalidInput(what="arrow column", expected="no nulls", actual=actual)
+        raise InvalidInput(what="arrow column", expected=_NO_NULLS, actual=actual)
 
 
 def _refused(found: Any, inner: Any) -> InvalidInput:
-    expected = "lists of lists of floats"
+    expected = "lists of lists of numbers"
     return InvalidInput(what="arrow column", expected=expected, actual=f"{inner} in {found}")

@@ -107,7 +107,8 @@ def _of_mask(given: Any, padded: Float32Array) -> BoolArray:
         raise InvalidInput(what="mask", expected=f"the shape {expected}", actual=actual)
     if not np.all((mask == 0) | (mask == 1)):
         raise InvalidInput(what="mask", expected="0 for padding, 1 for tokens", actual="others")
-    return mask == 1
+    kept: BoolArray = mask == 1
+    return kept
 
 
 def as_stored(values: Any, name: str | None = None, finite: bool = True) -> tuple[Array, Precision]:
