@@ -42,3 +42,30 @@ class Tensor:
 def needing_gradient(values):
     """Return values as a tensor that needs a gradient."""
     return Tensor(values, requires_grad=True)
+
+
+class SparseTensor:
+    """What torch's sparse tensors offer of a scipy matrix, in a layout `coo`, `csr` or another."""
+
+    def __init__(self, matrix, layout, is_coalesced=False):
+        self.matrix, self.shape, self.is_coalesced = matrix, matrix.shape, is_coalesced
+        self.layout = f"torch.sparse_{layout}"
+
+    def detach(self):
+        return self
+
+    def coalesce(self):
+        return SparseTensor(self.matrix.tocoo(), "coo", is_coalesced=True)
+
+    def indices(self):
+        assert self.is_coalesced
+        return Tensor(np.stack(self.matrix.coords))
+
+    def crow_indices(self):
+        return Tensor(self.matrix.indptr)
+
+    def col_indices(self):
+        return Tensor(self.matrix.indices)
+
+    def values(self):
+        return Tensor(self.matrix.data)

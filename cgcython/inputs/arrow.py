@@ -135,4 +135,8 @@ def _numbers(array: Any) -> Float32Array:
     return numbers
 
 
-_READERS: dict[InputKind, Callable[[Any, int], Column]] = {InputKind.DENSE: _dense, InputKind.SPARSE: _sparse, InputKind.TOKENS: _tokens}
+_READERS: dict[InputKind, Callable[[Any, int], Column]] = {
+    InputKind.DENSE: _dense,
+    InputKind.SPARSE: _sparse,
+    InputKind.TOKENS: _tokens,
+}

@@ -28,7 +28,7 @@ class Batch(NamedTuple):
     ids: list[Any] | None
     columns: dict[EmbedderId, Taken]
     metadata: list[Metadata | None] | None
-    count: int
+    num_records: int
 
 
 def take_batch(ids: Any, arrays: Any, metadata: Any, profile: Profile) -> Batch:
@@ -55,14 +55,18 @@ def _named(arrays: Any, profile: Profile) -> tuple[dict[EmbedderId, Any], dict[s
     if not packages.is_table(arrays):
         found = require_mapping(arrays, "arrays")
         return {profile.embedder(name): one for name, one in found.items()}, {}
-    named, others = {}, {}
+    named: dict[EmbedderId, Any] = {}
+    others: dict[str, Any] = {}
     for name, one in packages.columns_of(arrays).items():
         try:
             embedder = profile.embedder(name)
         except QuantizationError:
             others[name] = one
+            continue
+        if embedder in profile:
+            named[embedder] = one
         else:
-            (named if embedder in profile else others).update({embedder: one})
+            others[name] = one
     return named, others
 
 
@@ -76,10 +80,10 @@ def _ids(ids: Any) -> list[Any]:
 
 def _count(columns: Mapping[EmbedderId, Taken], ids: Sequence[Any] | None) -> int:
     """Return how many records there are; raises InvalidInput where columns do not agree."""
+    if not columns:
+        raise InvalidInput(what="arrays", expected="one embedder or more", actual="none")
     counts = {embedder.short: one.num_records for embedder, one in columns.items()}
     counts |= {} if ids is None else {"ids": len(ids)}
-    if not counts:
-        raise InvalidInput(what="arrays", expected="one embedder or more", actual="none")
     first, count = next(iter(counts.items()))
     for name, other in counts.items():
         if other != count:
@@ -103,42 +107,40 @@ def _metadata(given: Any, count: int) -> list[Metadata | None] | None:
 
 def encode(
     columns: Mapping[EmbedderId, Taken],
-    start: int,
-    stop: int,
+    rows: range,
     router: QuantizationRouter,
     budget_bytes: int | None,
     num_threads: int = 1,
 ) -> list[QuantizedFingerprint]:
-    """Return records start to stop, encoded embedder by embedder, each within the budget.
+    """Return the records of some rows, encoded embedder by embedder, each within the budget.
 
     Those that the finest layouts do not fit are encoded again. What is raised has a note that
     tells which record it is about.
     """
     try:
-        records = _finest(columns, start, stop, router, num_threads)
+        records = _finest(columns, rows, router, num_threads)
         large = [i for i, one in enumerate(records) if not one.fits(budget_bytes)]
         if large:
-            again = [_fingerprint(columns, start + i) for i in large]
+            again = [_fingerprint(columns, rows[i]) for i in large]
             for i, one in zip(large, encode_all(again, router, budget_bytes, num_threads)):
                 records[i] = one
     except QuantizationError as error:
-        _raise_named(columns, range(start, stop), router, budget_bytes, error)
+        _raise_named(columns, rows, router, budget_bytes, error)
     return records
 
 
 def _finest(
     columns: Mapping[EmbedderId, Taken],
-    start: int,
-    stop: int,
+    rows: range,
     router: QuantizationRouter,
     num_threads: int,
 ) -> list[QuantizedFingerprint]:
-    parts: list[dict[EmbedderId, QuantizedEmbedding]] = [{} for _ in range(start, stop)]
+    parts: list[dict[EmbedderId, QuantizedEmbedding]] = [{} for _ in rows]
     for embedder, one in columns.items():
-        first, last = one.within(start, stop)
-        rows = one.column.batch(first, last)
-        batch = router.quantize_batch(embedder, rows, num_threads, compact=True)
-        owners = (one.records(first, last) - start).tolist()
+        first, last = one.within(rows.start, rows.stop)
+        embeddings = one.column.batch(first, last)
+        batch = router.quantize_batch(embedder, embeddings, num_threads, compact=True)
+        owners = (one.records(first, last) - rows.start).tolist()
         for owner, encoded in zip(owners, router.codec(embedder, 0).rows(batch)):
             parts[owner][embedder] = encoded
     return list(map(QuantizedFingerprint, parts))

@@ -1,6 +1,6 @@
 """Takes the embeddings of one embedder as callers have them, and says which records have one."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,8 +50,8 @@ def take(values: Any, row: Embedder) -> Taken:
     SparseVectors or of `{index: weight}`. Tokens: a TokenArray, a list of matrices, an array
     [n, longest, dim], alone or in a tuple with its mask or lengths. All as NumPy, torch, pandas,
     polars or pyarrow have them, or a mapping of the parts that files name (`indptr`, `indices`,
-    `weights`; `values`, `offsets`; `values`, `mask`; `rows`). None in a list, a null of a column,
-    and a row of a masked array without any value are records that have no such embedding.
+    `weights`; `values`, `offsets`; `values`, `mask`). None in a list, a null of a column, and a row
+    of a masked array without any value are records that have no such embedding.
 
     Raises DimensionMismatch, InvalidInput and NonFiniteValue, naming the embedder.
     """
@@ -69,7 +69,7 @@ def _taken(values: Any, row: Embedder) -> tuple[Column, Int64Array | None, int |
     if packages.is_arrow(values):
         return *from_arrow(values, kind, dim), len(values)
     if isinstance(values, Mapping):
-        return *_of_parts(dict(values), kind, kind_of(row.method)), None
+        return _of_parts(values, kind, kind_of(row.method)), None, None
     if isinstance(values, np.ma.MaskedArray):
         return *_unmasked(values, kind), len(values)
     if isinstance(values, np.ndarray) and values.dtype.kind == "O":
@@ -184,12 +184,9 @@ def _unmasked(values: Any, kind: InputKind) -> tuple[Column, Int64Array | None]:
     return DenseColumn(values.data if whole else values.data[rows]), None if whole else rows
 
 
-def _of_parts(
-    parts: dict[str, Any], kind: InputKind, column: Callable[..., Column]
-) -> tuple[Column, Int64Array | None]:
+def _of_parts(parts: Mapping[str, Any], kind: InputKind, column: Callable[..., Column]) -> Column:
     """Return the column of parts by the names that files have for them."""
     names: Sequence[str] = column.parts  # type: ignore[attr-defined]  # all kinds of columns have
-    rows = parts.pop("rows", None)
     given = {name: _as_rows(packages.unpacked(one)) for name, one in parts.items()}
     if kind is InputKind.TOKENS and set(given) in ({"values", "mask"}, {"values", "lengths"}):
         (padding,) = given.keys() & set(_PADDING)
@@ -198,18 +195,4 @@ def _of_parts(
     if set(given) != set(names):
         expected, actual = ", ".join(names), ", ".join(given) or "none"
         raise InvalidInput(what="parts", expected=expected, actual=actual)
-    made = column(*(given[name] for name in names))
-    return made, None if rows is None else checked_rows(rows, len(made))
-
-
-def checked_rows(rows: Iterable[int] | Array, count: int) -> Int64Array:
-    """Return the numbers of records, one for each of `count` embeddings; raises InvalidInput."""
-    found = np.asarray(rows)
-    ascending = found.dtype.kind in "iu" and found.ndim == 1 and np.all(found[1:] > found[:-1])
-    if not ascending or len(found) != count or (count and found[0] < 0):
-        raise InvalidInput(
-            what="rows",
-            expected=f"{count} memory numbers, strictly ascending",
-            actual=f"{found.dtype} {list(found.shape)}",
-        )
-    return found.astype(np.int64)
+    return column(*(given[name] for name in names))

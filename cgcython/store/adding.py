@@ -1,7 +1,6 @@
 """Adds records column by column: the arrays of a batch, encoded embedder by embedder."""
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
 from typing import Any
 
 from cgcython.checks import iterated, require_progress, require_whole
@@ -18,7 +17,18 @@ _ROW_KEY_BYTES = 9
 
 
 class RecordAdder(RecordWriter):
-    """A RecordWriter that takes arrays too."""
+    """A RecordWriter that takes arrays too.
+
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> from cgcython import RecordStore
+    >>> ids = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"]
+    >>> with TemporaryDirectory() as folder, RecordStore.open(folder) as store:
+    ...     store.add(ids, {"E8": np.eye(2, 384)}, [{"lang": "en"}, {"lang": "de"}])
+    ...     store.info(ids[1]).metadata
+    2
+    {'lang': 'de'}
+    """
 
     def add(
         self,
@@ -46,33 +56,34 @@ class RecordAdder(RecordWriter):
         each batch of `batch_size` is written all or nothing, and `progress` is called with its
         size. Raises InvalidInput, DimensionMismatch, NonFiniteValue and what encoding raises, with
         a note that names the row.
-
-        >>> import numpy as np
-        >>> from tempfile import TemporaryDirectory
-        >>> from cgcython import RecordStore
-        >>> ids = ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"]
-        >>> with TemporaryDirectory() as folder, RecordStore.open(folder) as store:
-        ...     store.add(ids, {"E8": np.eye(2, 384)}, [{"lang": "en"}, {"lang": "de"}])
-        ...     store.info(ids[1]).metadata
-        2
-        {'lang': 'de'}
         """
         self._files.require_writable()
         size = require_whole(batch_size, "batch_size", least=1)
         require_progress(progress)
         batch = take_batch(ids, arrays, metadata, self.profile)
         keys = self._keys(batch)
-        for start in range(0, batch.count, size):
-            stop = min(start + size, batch.count)
-            records = encode(batch.columns, start, stop, self.router, budget_bytes, num_threads)
-            about = repeat(None) if batch.metadata is None else batch.metadata[start:stop]
-            self.store_quantized(
-                (key, one if told is None else one.with_info(metadata=told))
-                for key, one, told in zip(keys[start:stop], records, about)
-            )
+        for start in range(0, batch.num_records, size):
+            rows = range(start, min(start + size, batch.num_records))
+            self._add_rows(batch, keys, rows, budget_bytes, num_threads)
             if progress is not None:
-                progress(stop - start)
-        return batch.count
+                progress(len(rows))
+        return batch.num_records
+
+    def _add_rows(
+        self,
+        batch: Batch,
+        keys: Sequence[bytes],
+        rows: range,
+        budget_bytes: int | None,
+        num_threads: int,
+    ) -> None:
+        """Encode some rows of a batch and write them, all or nothing."""
+        records = encode(batch.columns, rows, self.router, budget_bytes, num_threads)
+        told = [None] * len(rows) if batch.metadata is None else batch.metadata[rows.start :]
+        self.store_quantized(
+            (keys[row], one if about is None else one.with_info(metadata=about))
+            for row, one, about in zip(rows, records, told)
+        )
 
     def add_batches(self, batches: Iterable[Any], **options: Any) -> int:
         """Keep the records of batches that a generator yields, and return their number.
@@ -90,10 +101,11 @@ class RecordAdder(RecordWriter):
 
     def _keys(self, batch: Batch) -> Sequence[bytes]:
         """Return the key of each record; raises InvalidInput for an id that is there twice."""
-        if batch.ids is None:
+        ids: Iterable[Any] | None = batch.ids
+        if ids is None:
             first = self._next_number()
-            return [as_key(number) for number in range(first, first + batch.count)]
-        keys = list(map(as_key, batch.ids))
+            ids = range(first, first + batch.num_records)
+        keys = list(map(as_key, ids))
         if len(set(keys)) < len(keys):
             seen: set[bytes] = set()
             twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # None goes on
