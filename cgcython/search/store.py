@@ -157,9 +157,9 @@ scores={<ModelId.HDC: 8>: 1.0})])
                     self._index.save_what_pays()
             except (OSError, QuantizationError) as error:
                 _LOGGER.warning("store %s: its columns were not saved: %s", self.path, error)
-        if self._index is not None:
-            self._index.close()
         super().close()
+        if self._index is not None:
+            self._index.close()  # last: no thread opens it again
 
     def _forget_columns(self) -> None:
         self._columns.forget()

@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from uuid import UUID
 
 import numpy as np
@@ -184,3 +185,20 @@ def test_threads_may_filter_while_others_write(store, memories):
         for one in jobs:
             one.result()
     assert len(list(store.ids(where={"t": {"$in": [1, 2]}}))) == 10
+
+
+def test_closing_ends_the_filters_of_other_threads(memories, tmp_path):
+    def filter_on(store):
+        while True:
+            store.ids(where={"n": {"$gt": 1}})
+            store.search(memories.make(1), 2, where={"n": 5}, with_metadata=True)
+
+    with ThreadPoolExecutor(3) as pool:
+        for turn in range(5):
+            store = FingerprintStore.open(tmp_path / "s", memories.codebooks, memories.profile)
+            store.store_many((UUID(int=n + 1), memories.make(n), {"n": n}) for n in range(20))
+            jobs = [pool.submit(filter_on, store) for _ in range(3)]
+            sleep(0.02 * turn)
+            store.close()
+            assert [type(job.exception()) for job in jobs] == [StoreUnavailable] * 3
+            assert store._index is None or store._index._base is None

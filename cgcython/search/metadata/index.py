@@ -144,6 +144,7 @@ class MetadataIndex:
     # How it comes into step with the store.
 
     def _come_up_to_date(self, from_file: bool) -> None:
+        self._store.journal.position()  # raises where the store is closed, before files are opened
         if self._base is not None and not self._base.is_whole:
             self._discard()
         if self._base is None and from_file:
