@@ -2,13 +2,14 @@
 
 import argparse
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId, Profile
 from cgcython.cli import options, plots
 from cgcython.cli.text_files import read_lines
+from cgcython.codecs.base import InputKind, codec_class
 from cgcython.corpus.columns import Embedding
 from cgcython.corpus.corpus import row_id
 from cgcython.errors import InvalidInput
@@ -80,12 +81,14 @@ class Explainer:
         self, row: int, query: Mapping[EmbedderId, Embedding], hits: Sequence[Hit]
     ) -> list[Match]:
         """Return the Match of each of the best hits that has tokens."""
-        tokens = query.get(ModelId.LATE_INTERACTION)
-        if tokens is None or isinstance(tokens, SparseVector):
+        embedder = token_embedder(self._searcher.profile, query)
+        if embedder is None:
             return []
+        tokens = query[embedder]
+        assert not isinstance(tokens, SparseVector)  # of a method that takes tokens
         found = []
         for rank, hit in enumerate(hits[: self._hits], 1):
-            explanation = explain(self._searcher, hit.id, tokens)
+            explanation = explain(self._searcher, hit.id, tokens, embedder)
             if explanation is not None:
                 found.append(self._match(row, rank, hit, explanation))
         return found
@@ -102,6 +105,14 @@ class Explainer:
             f"memory {hit.id}",
         )
         return Match(rank, title, explanation, query_names, document_names)
+
+
+def token_embedder(profile: Profile, embedders: Iterable[EmbedderId]) -> EmbedderId | None:
+    """Return the first of some embedders whose embeddings are tokens, None where none is."""
+    for one in embedders:
+        if codec_class(profile[one].method).inputs is InputKind.TOKENS:
+            return one
+    return None
 
 
 def read_names(path: str | None) -> Names:

@@ -18,9 +18,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId
 from cgcython.cli import options
-from cgcython.cli.explain import Explainer, Match
+from cgcython.cli.explain import Explainer, Match, token_embedder
 from cgcython.cli.explain import add_arguments as add_explain
 from cgcython.cli.failures import OK
 from cgcython.cli.heat_map import draw, print_heat_map
@@ -107,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
         _require(queries, args)
         _tell_empty(searcher, queries, args)
         explainer = Explainer(searcher, args) if args.explain or args.explain_plot else None
-        if explainer and ModelId.LATE_INTERACTION not in queries:
-            raise UsageError("--explain is about tokens; the queries have no E12")
+        if explainer and token_embedder(searcher.profile, queries) is None:
+            raise UsageError("--explain is about tokens, which the queries have none of")
         answers = _answers(searcher, queries, args, explainer)
         matches = _print_json(answers, args) if args.json else _print(answers, args, queries)
         if args.explain_plot:

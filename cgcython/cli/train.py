@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import Profile
+from cgcython.base import Embedder, Profile
 from cgcython.cli import options, plots
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bytes",
         type=_size,
-        default=AUTO,
         metavar="N",
-        help=f"per embedding: auto (default), {', '.join(map(str, SUBVECTORS))}",
+        help=f"per embedding: auto, {', '.join(map(str, SUBVECTORS))}; default: those of the "
+        "profile, auto where it says none",
     )
     options.add_inputs(parser, "--judged", help="with --queries and --qrels: a judged corpus")
     options.add_inputs(parser, "--queries", help="its queries")
@@ -89,8 +89,10 @@ def _size(text: str) -> int | str:
 
 def run(args: argparse.Namespace) -> int:
     profile = Profile.named(args.profile)
-    if not codec_class(profile[args.embedder].method).needs_codebook:
-        method = profile[args.embedder].method
+    row = profile.row(args.embedder)
+    args.bytes = _chosen(row, args.bytes)
+    if not codec_class(row.method).needs_codebook:
+        method = row.method
         raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
     if args.plot:
         _require_plot(args)
@@ -109,6 +111,17 @@ def run(args: argparse.Namespace) -> int:
         limit = codebook.method.max_recall_loss()
         plots.draw_sizes(trials, codebook.num_subvectors, limit, args.plot)
     return OK
+
+
+def _chosen(row: Embedder, given: int | str | None) -> int | str:
+    """Return the size to train: the one given, which must be the profile's, or else the profile's.
+
+    Raises UsageError.
+    """
+    size = row.setting("bytes")
+    if given is not None and size not in (None, given):
+        raise UsageError(f"the profile has {size} bytes for {row.model_id.short}, not {given}")
+    return given or size or AUTO
 
 
 def _require_plot(args: argparse.Namespace) -> None:

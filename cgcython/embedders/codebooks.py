@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from cgcython.base import (
+    Embedder,
     EmbedderId,
     EmbedderName,
     ModelId,
@@ -41,7 +42,7 @@ class Codebooks:
         self._by_id: dict[int, PQ8Codebook] = {}
         for model_id, codebook in given.items():
             if profile is not None:
-                self._require_dimension(model_id, codebook)
+                require_fit(self._profile[model_id], codebook)
             self._loaded[model_id] = codebook
             self.add(codebook)
 
@@ -91,14 +92,7 @@ class Codebooks:
         path = self.path(model_id)
         if not self._has_file(model_id):
             raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
-        return require_own(PQ8Codebook.load(path, self._profile[model_id].dimension), model_id)
-
-    def _require_dimension(self, model_id: EmbedderId, codebook: PQ8Codebook) -> None:
-        expected, actual = self._profile[model_id].dimension, codebook.embedding_dim
-        if expected != actual:
-            raise DimensionMismatch(
-                model_id=model_id, expected=expected, actual=actual, what="values per vector"
-            )
+        return load_for(self._profile[model_id], path)
 
 
 # By embedder, in any spelling (the keys of a Mapping are invariant), or the folder of files.
@@ -119,6 +113,36 @@ def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
             raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
     named = {parse_embedder(name): codebook for name, codebook in codebooks.items()}
     return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
+
+
+def load_for(row: Embedder, path: Path) -> PQ8Codebook:
+    """Return the codebook in a file, which must be one for a profile's row.
+
+    Raises CodebookMissing, CodebookCorrupt, DimensionMismatch and InvalidInput.
+    """
+    codebook = require_own(PQ8Codebook.load(path, row.dimension), row.model_id)
+    return require_fit(row, codebook, path)
+
+
+def require_fit(row: Embedder, codebook: PQ8Codebook, path: Path | None = None) -> PQ8Codebook:
+    """Return a codebook of the dimension and the size that a profile's row says.
+
+    Raises DimensionMismatch and InvalidInput.
+    """
+    expected, actual, size = row.dimension, codebook.embedding_dim, row.setting("bytes")
+    if expected != actual:
+        raise DimensionMismatch(
+            model_id=row.model_id, expected=expected, actual=actual, what="values per vector"
+        )
+    if size not in (None, codebook.num_subvectors):
+        command = train_command(path or codebook_path("models", row.model_id.title))
+        raise InvalidInput(
+            what=f"codebook of {row.model_id.label}",
+            expected=f"one of {size} bytes, as the profile says; train it with: {command} "
+            f"--bytes {size}",
+            actual=f"{codebook.num_subvectors} bytes",
+        )
+    return codebook
 
 
 def require_own(codebook: PQ8Codebook, model_id: EmbedderId) -> PQ8Codebook:

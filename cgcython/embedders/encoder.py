@@ -96,7 +96,8 @@ class Encoder:
         try:
             return self.codec(model_id).expected_size(count)
         except CodebookMissing:
-            return self._class.untrained_bytes
+            size: int = self._row(model_id).setting("bytes", self._class.untrained_bytes)
+            return size
 
     def measure_recall_loss(self, model_id: EmbedderName, embeddings: Iterable[Any]) -> RecallLoss:
         """Return the mean loss of encoding embeddings, 1 - cosine; the worst is `.maximum`."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.base import EmbedderId, ModelId
+from cgcython.base import EmbedderId
+from cgcython.codecs.base import InputKind, codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.corpus.corpus import Corpus
@@ -94,8 +95,9 @@ def codebook_judge(
 
 def tokens_of(corpus: Corpus) -> TokenArray:
     """Return the tokens of each memory, none where it has none; raises UsageError without any."""
-    model_id = ModelId.LATE_INTERACTION
-    if model_id not in corpus or not len(corpus[model_id].embeddings):
+    kinds = {one: codec_class(corpus.profile[one].method).inputs for one in corpus}
+    model_id = next((one for one in corpus if kinds[one] is InputKind.TOKENS), None)
+    if model_id is None or not len(corpus[model_id].embeddings):
         raise UsageError("there are no tokens; name them as E12=FILE:values,offsets")
     column, dim = corpus[model_id], corpus.profile[model_id].dimension
     texts = column.embeddings.batch(0, len(column.embeddings))

@@ -50,9 +50,14 @@ class Explanation:
         return list(zip(range(len(matched)), matched.tolist(), self.similarities.tolist()))
 
 
-def explain(searcher: TokenSource, record_id: RecordId, query: TokensLike) -> Explanation | None:
-    """Return the Explanation of one hit by its E12, None where it or the query has no tokens."""
-    record = searcher.quantized(record_id, ModelId.LATE_INTERACTION)
+def explain(
+    searcher: TokenSource,
+    record_id: RecordId,
+    query: TokensLike,
+    embedder: EmbedderId = ModelId.LATE_INTERACTION,
+) -> Explanation | None:
+    """Return the Explanation of one hit by its tokens, None where it or the query has none."""
+    record = searcher.quantized(record_id, embedder)
     query = as_tokens(query)
     if record is None or not record.metadata.kept_tokens or not len(query):
         return None

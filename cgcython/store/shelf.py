@@ -11,7 +11,7 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import Codebooks as EmbedderCodebooks
-from cgcython.embedders.codebooks import by_embedder, require_own
+from cgcython.embedders.codebooks import by_embedder, load_for
 from cgcython.errors import (
     CodebookCorrupt,
     CodebookMissing,
@@ -94,11 +94,7 @@ class CodebookShelf:
             return given
         rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
-        return {
-            row.model_id: require_own(PQ8Codebook.load(path, row.dimension), row.model_id)
-            for row, path in paths.items()
-            if path.exists()
-        }
+        return {row.model_id: load_for(row, path) for row, path in paths.items() if path.exists()}
 
     def require_listed(self, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
         """Raise CodebookMissing for codes of a codebook that the store does not list."""
