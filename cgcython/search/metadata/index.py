@@ -216,10 +216,13 @@ class MetadataIndex:
 
     def save_what_pays(self) -> None:
         """Write the file anew where much has changed since."""
-        with self.lock:
-            changes = max(FEW_CHANGES, len(self._rows.keys) // 32)
-            if self._is_writable and self._base is not None and self._changes > changes:
-                self._save(self._base)
+        if self._saving_pays():  # asked first: threads that filter may keep the lock busy
+            with self.lock:
+                if self._base is not None and self._saving_pays():
+                    self._save(self._base)
+
+    def _saving_pays(self) -> bool:
+        return self._is_writable and self._changes > max(FEW_CHANGES, len(self._rows.keys) // 32)
 
     def _save(self, base: _Base) -> None:
         try:
