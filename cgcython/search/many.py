@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cgcython.base import EmbedderId, EmbedderName
-from cgcython.checks import require_items, require_mapping
+from cgcython.base import EmbedderId, Profile
 from cgcython.errors import InvalidInput, QuantizationError
-from cgcython.records import SparseVector
-from cgcython.token_array import TokenArray
+from cgcython.inputs.batches import Arrays, take_batch
 from cgcython.types import Array, Float32Array, Int64Array
 
 if TYPE_CHECKING:
@@ -80,37 +78,22 @@ def gathered(
     )
 
 
-def queries_of(queries: Mapping[EmbedderName, Any]) -> list[dict[EmbedderName, Any]]:
-    """Return the embeddings of each query, by embedder, of arrays and lists with a row for each.
+def queries_of(queries: Arrays, profile: Profile) -> list[dict[EmbedderId, Any]]:
+    """Return the embeddings of each query of arrays with a row for each.
 
-    Raises InvalidInput where there is none, or where there are not equally many.
+    Raises what taking arrays raises, and InvalidInput where a query lacks one of the embedders.
     """
-    given = require_mapping(queries, "queries").items()
-    columns = {one: rows_of(one, rows) for one, rows in given}
-    if not columns:
-        raise InvalidInput(what="queries", expected="one embedder or more", actual="none")
-    counts = {one: len(rows) for one, rows in columns.items()}
-    if len(set(counts.values())) > 1:
-        actual = ", ".join(f"{one}: {count}" for one, count in counts.items())
-        raise InvalidInput(what="queries", expected="equally many of each embedder", actual=actual)
-    return [dict(zip(columns, rows)) for rows in zip(*columns.values())]
-
-
-def rows_of(embedder: EmbedderName, given: Any) -> Sequence[Any]:
-    """Return the rows of a matrix, a list, a TokenArray or a sparse matrix of SciPy."""
-    if hasattr(given, "tocsr"):
-        return _sparse_rows(given.tocsr())
-    if isinstance(given, TokenArray):
-        return [given[row] for row in range(len(given))]
-    what, expected = f"queries of {embedder}", "an array or a list with a row for each query"
-    if not isinstance(given, (list, tuple)) and hasattr(given, "__array__"):
-        try:
-            given = np.asarray(given)
-        except (TypeError, ValueError) as error:
-            raise InvalidInput(what=what, expected=expected, actual=error) from None
-        if given.ndim < 2:
-            raise InvalidInput(what=what, expected=expected, actual=list(given.shape))
-    return require_items(given, what, expected)
+    batch = take_batch(None, queries, None, profile)
+    for embedder, taken in batch.columns.items():
+        if taken.rows is not None and len(taken.rows) < batch.num_records:
+            missing = np.setdiff1d(np.arange(batch.num_records), taken.rows)
+            raise InvalidInput(
+                what=f"queries of {embedder.short}",
+                expected="one for each row; search for queries of other embedders apart",
+                actual=f"none in row {missing[0]}",
+            )
+    columns = {one: taken.column for one, taken in batch.columns.items()}
+    return [{one: rows[i] for one, rows in columns.items()} for i in range(batch.num_records)]
 
 
 @contextmanager
@@ -121,12 +104,3 @@ def numbered(query: int) -> Iterator[None]:
     except QuantizationError as error:
         error.add_note(f"(query {query} of the batch)")
         raise
-
-
-def _sparse_rows(matrix: Any) -> list[SparseVector]:
-    spans = zip(matrix.indptr.tolist(), matrix.indptr[1:].tolist())
-    dimension = matrix.shape[1]
-    return [
-        SparseVector(matrix.indices[start:stop], matrix.data[start:stop], dimension)
-        for start, stop in spans
-    ]

@@ -1,6 +1,6 @@
 """Finds records by what they are like, wherever their columns come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
+from cgcython.inputs.batches import Arrays
 from cgcython.parallel import each
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
@@ -102,7 +103,7 @@ class Searcher:
 
     def search_many(
         self,
-        queries: Mapping[EmbedderName, Any],
+        queries: Arrays,
         k: int = 10,
         embedders: Embedders | None = None,
         weights: Weights | None = None,
@@ -118,18 +119,18 @@ class Searcher:
     ) -> SearchResult:
         """Return what `search` finds for each of many queries, in arrays [queries, k].
 
-        `queries` has, for each embedder, a matrix with a row for each query, or a list of sparse
-        vectors or token matrices, a sparse matrix of SciPy or a TokenArray. The other arguments and
-        errors are those of `search`, k at most 65,536; a note of an error names the query.
+        `queries` is `{embedder: rows}`, or a table, as `store.add` takes them: a matrix, one of
+        scipy, a list of vectors or token matrices, a TokenArray, `(padded, mask)`. The other
+        arguments and errors are those of `search`, k at most 65,536; a note names the query.
         """
         self._require_open()
         k = require_whole(k, "k", 1, MOST_HITS)
-        rows = queries_of(queries)
+        profile = self.router.profile
+        rows = queries_of(queries, profile)
         if not rows:
             return gathered([], k, {}, with_metadata)
         ways = metric, among, rerank, oversample, approximate, num_threads
         with numbered(0):
-            profile = self.router.profile
             first = checked_request(rows[0], profile, k, embedders, weights, *ways)
         first = self._restricted(first, where)
         hits = self._answers(first, rows)

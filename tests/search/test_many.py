@@ -125,11 +125,15 @@ def test_no_queries_have_no_hits(store):
 @pytest.mark.parametrize(
     ("queries", "message"),
     [
-        ({}, "queries: expected one embedder or more"),
-        ([[1, 2]], "queries: expected a mapping"),
-        ({"E9": np.zeros(20)}, r"with a row for each query, got \[20\]"),
-        ({"E9": 5}, "queries of E9: expected an array or a list with a row for each query"),
-        ({"E9": np.ones((2, 20)), "E1": np.ones((3, 16))}, "expected equally many .*E9: 2, E1: 3"),
+        ({}, "arrays: expected one embedder or more"),
+        ([[1, 2]], "arrays: expected a mapping"),
+        ({"E9": np.zeros(20)}, "expected numbers in 2 dimensions"),
+        ({"E9": 5}, "embeddings: expected"),
+        ({"E9": np.ones((2, 20)), "E1": np.ones((3, 16))}, "E9: expected 3 rows, as E1 has, got 2"),
+        (
+            {"E9": [np.ones(20), None]},
+            "queries of E9: expected one for.*got none in row 1",
+        ),
     ],
     ids=str,
 )
@@ -154,4 +158,4 @@ def test_errors_say_which_query_they_are_about(store, queries, row, threads):
     rows[row] = np.ones(21)
     with pytest.raises(DimensionMismatch) as raised:
         store.search_many({"E9": rows})
-    assert raised.value.__notes__ == [f"(query {row} of the batch)"]
+    assert raised.value.__notes__ == [f"(row {row})"]
