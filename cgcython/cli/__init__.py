@@ -36,6 +36,7 @@ COMMANDS = {
     "drift": "compare new embeddings with those that codebooks were trained on",
     "store": "sizes, backup, compaction, trash and codebooks of a store",
     "verify": "read and check every record of a store",
+    "bench": "time this machine beside budgets and targets",
     "info": "show version, processor levels and extras of this installation",
 }
 PARTS: dict[tuple[str, ...], str] = {  # commands of two words, where they have own arguments

@@ -22,6 +22,18 @@ def rounded(value: float | None, decimals: int) -> str | None:
     return None if value is None else f"{value:.{decimals}f}"
 
 
+def significant(value: float | None) -> str | None:
+    """Return a number with three significant digits, and all before the point.
+
+    >>> significant(0.12345), significant(12345.6), significant(2.0)
+    ('0.123', '12346', '2.00')
+    """
+    if value is None:
+        return None
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:.{max(0, 3 - whole)}f}"
+
+
 def loss_cells(loss: Loss | None) -> list[str | None]:
     """Return mean, 99th percentile and maximum in percent."""
     if loss is None:

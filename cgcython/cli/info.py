@@ -56,7 +56,7 @@ def _about() -> dict[str, Any]:
         "available_levels": dispatch.available(),
         "checks": {level: _check(level) for level in dispatch.available()},
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "system": f"{platform.system()} {platform.machine()}",
         },
@@ -80,7 +80,8 @@ def _extra(module: str) -> str | None:
     return version(module) if found else None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     try:
         with open("/proc/cpuinfo") as lines:
             return next(line.split(":")[1].strip() for line in lines if "model name" in line)

@@ -10,6 +10,7 @@ from cgcython.files import require_place, written_whole
 
 if TYPE_CHECKING:  # commands that draw nothing start without these
     from cgcython.codecs.sizes import Trial
+    from cgcython.evaluation.bench import Timing
     from cgcython.evaluation.methods import MethodRow
 
 KINDS = (".png", ".svg")
@@ -84,6 +85,28 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
         axes.set_xlabel("bytes per embedding")
         axes.set_ylabel(label)
     axes.legend(fontsize="small", loc="lower right")
+    save(figure, path)
+
+
+def draw_bench(timings: Sequence["Timing"], title: str, path: str) -> None:
+    """Draw how long each task takes, and its budget and target."""
+    figure = new_figure(9, 1.5 + 0.3 * len(timings))
+    axes = figure.add_subplot()
+    places = range(len(timings))
+    axes.barh(places, [one.median_us for one in timings], color="tab:blue", label="median")
+    for marks, label, colour in (
+        ([one.target_us for one in timings], "target", "tab:green"),
+        ([one.budget_us for one in timings], "budget", "tab:red"),
+    ):
+        known = [(mark, place) for mark, place in zip(marks, places) if mark is not None]
+        axes.plot(*zip(*known), "|", color=colour, markersize=14, markeredgewidth=2, label=label)
+    axes.set_yticks(places, [one.name for one in timings])
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.set_xlabel("microseconds for each item")
+    axes.set_title(title)
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=3)
     save(figure, path)
 
 
