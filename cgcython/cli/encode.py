@@ -11,18 +11,24 @@ example:
 
 import argparse
 import time
+from dataclasses import replace
 
+from cgcython.base import Profile
 from cgcython.cli import options
 from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
+from cgcython.codecs.base import codec_class
 from cgcython.corpus.byte_counts import ByteCounts, EmbedderBytes
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
 from cgcython.corpus.writing import StoreWriter
 from cgcython.embedders.losses import told_losses
+from cgcython.errors import UsageError
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
+
+PRUNING = "pruning_ratio"  # the setting of a profile's row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--store", metavar="PATH", help="folder of the store, made when missing")
     target.add_argument("--out", metavar="DIR", help="folder of safetensors shards")
     options.add_budget(parser, DEFAULT_BUDGET_BYTES)
+    parser.add_argument(
+        "--pruning-ratio",
+        type=options.pruning_ratio,
+        metavar="PART",
+        help="part of the tokens of a text that is kept, or auto (default: the profile's)",
+    )
     parser.add_argument("--resume", action="store_true", help="skip ids that the store has")
     parser.add_argument(
         "--shard-size",
@@ -69,12 +81,29 @@ def run(args: argparse.Namespace) -> int:
     return OK
 
 
+def _profile(args: argparse.Namespace) -> Profile | None:
+    """Return the profile that was given, with the part of tokens to keep if that was too."""
+    profile: Profile | None = args.profile
+    if args.pruning_ratio is None:
+        return profile
+    rows = list(Profile.named(profile).values())
+    pruned = [row for row in rows if PRUNING in codec_class(row.method).row_settings]
+    if not pruned:
+        raise UsageError("--pruning-ratio is for tokens; the profile has no embedder of them")
+    changed = {PRUNING: args.pruning_ratio}
+    return Profile(
+        replace(row, settings={**dict(row.settings), **changed}) if row in pruned else row
+        for row in rows
+    )
+
+
 def _writer(args: argparse.Namespace) -> StoreWriter | ShardWriter:
+    profile = _profile(args)
     if args.store is not None:
         return StoreWriter(
             args.store,
             args.models,
-            profile=args.profile,
+            profile=profile,
             budget_bytes=args.budget,
             num_threads=args.threads,
             resume=args.resume,
@@ -82,7 +111,7 @@ def _writer(args: argparse.Namespace) -> StoreWriter | ShardWriter:
     return ShardWriter(
         args.out,
         args.models,
-        profile=args.profile,
+        profile=profile,
         budget_bytes=args.budget,
         num_threads=args.threads,
         shard_size=args.shard_size,

@@ -10,6 +10,8 @@ from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import as_key
 
+AUTO = "auto"
+
 
 def embedder(text: str) -> EmbedderId:
     """Return the embedder of an argument, for argparse."""
@@ -68,6 +70,19 @@ def positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
     return number
+
+
+def pruning_ratio(text: str) -> float | str:
+    """Return a number above 0, at most 1, or auto, for argparse.
+
+    >>> pruning_ratio("0.5"), pruning_ratio("auto")
+    (0.5, 'auto')
+    """
+    number = _number(text)
+    if text != AUTO and not 0 < number <= 1:
+        told = f"expected auto or a number above 0, at most 1, got {text!r}"
+        raise argparse.ArgumentTypeError(told)
+    return AUTO if text == AUTO else number
 
 
 def part(text: str) -> float:

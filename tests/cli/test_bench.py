@@ -23,7 +23,9 @@ def test_every_task_is_timed_and_drawn(cli, tmp_path):
 def test_needs_no_package_of_benchmarks(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "asv", None)
     _replace(monkeypatch, [Task("nothing", lambda: None, 1, 1e6, 1)])
-    assert "nothing" in cli(*QUICK).out
+    out = cli(*QUICK).out
+    assert "nothing" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_missed_budget_fails_the_limits(cli, monkeypatch):

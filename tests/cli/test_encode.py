@@ -156,3 +156,20 @@ def test_a_bad_sparse_vector_names_its_memory(encode, tmp_path):
         assert result.code == 3
         assert "duplicates" in result.err
         assert "(memory 1)" in result.err
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [("0.25", 2), ("1", 8), ("auto", 4)])
+def test_the_part_of_tokens_to_keep_is_an_option(cli, tmp_path, ratio, kept):
+    np.savez(tmp_path / "t.npz", **{"E12.values": np.eye(128)[:8], "E12.offsets": [0, 8]})
+    words = "encode", tmp_path / "t.npz", "--store", tmp_path / "s", "--pruning-ratio", ratio
+    assert cli(*words).code == 0
+    assert cli("decode", tmp_path / "s", "--out", tmp_path / "d.npz").code == 0
+    assert np.load(tmp_path / "d.npz")["E12.offsets"].tolist() == [0, kept]
+
+
+def test_a_part_to_keep_needs_tokens(cli, work, models, tmp_path):
+    (tmp_path / "p.toml").write_text('E8 = { dimension = 24, method = "float8_e4m3" }')
+    words = "encode", work / "corpus.npz", "--out", tmp_path / "o", "--profile", tmp_path / "p.toml"
+    told = cli(*words, "--pruning-ratio", "0.5")
+    assert "--pruning-ratio is for tokens" in told.err
+    assert cli(*words, "--pruning-ratio", "1.5").code == 2

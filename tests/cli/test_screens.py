@@ -22,8 +22,6 @@ TABLES = [
     "store stats {0}/store",
     "decode {0}/store --out {1}/out.npz",
     "encode {0}/corpus.npz --models {0}/models --profile {0}/profile.toml --out {1}/shards",
-    "export {0}/store --out {1}/out.parquet",
-    "bench --rounds 1 --memories 30",
     "info",
 ]
 
