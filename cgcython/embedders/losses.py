@@ -104,7 +104,7 @@ def loss_line(what: str, losses: Mapping[EmbedderId, LossTotals]) -> str:
 def told_losses(losses: Mapping[EmbedderId, LossTotals]) -> str:
     """Return the mean loss of each embedder that has samples, and their number."""
     return ", ".join(
-        f"{one.short} {100 * totals.mean:.3f} % of {totals.samples}"
+        f"{one.short} {100 * max(totals.mean, 0.0):.3f} % of {totals.samples}"
         for one, totals in losses.items()
         if totals.samples
     )

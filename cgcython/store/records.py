@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
@@ -9,7 +10,7 @@ from uuid import UUID
 
 from cgcython.base import Profile, ProfileName
 from cgcython.checks import require_choice
-from cgcython.errors import StoreUnavailable
+from cgcython.errors import QuantizationError, StoreUnavailable
 from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
 from cgcython.store.copies import CopiedRow, damaged_copies, mend
@@ -25,6 +26,7 @@ from cgcython.store.verify import verify
 from cgcython.store.verify_report import VerifyReport
 from cgcython.types import Progress, StrPath
 
+_LOGGER = logging.getLogger(__name__)
 DURABILITIES = {"wal": False, "sync": True}
 
 
@@ -109,6 +111,10 @@ class RecordStore(GenerationWriter):
         with suppress(StoreUnavailable), self._writing:  # which refuses once it was closed
             try:
                 self._keep_quality()
+            except (OSError, QuantizationError) as error:
+                _LOGGER.warning(
+                    "store %s: its samples of losses were not kept: %s", self.path, error
+                )
             finally:
                 self._files.close()
 

@@ -1,5 +1,7 @@
 """`encode`: into a store or shards, resumable, all or nothing."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,17 @@ def test_a_part_to_keep_needs_tokens(cli, work, models, tmp_path):
     told = cli(*words, "--pruning-ratio", "0.5")
     assert "--pruning-ratio is for tokens" in told.err
     assert cli(*words, "--pruning-ratio", "1.5").code == 2
+
+
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_sampled_losses_are_told(cli, work, tmp_path, target, caplog):
+    models = "--models", work / "models", "--profile", work / "profile.toml"
+    words = "encode", work / "corpus.npz", *models, target
+    with caplog.at_level(logging.INFO, "cgcython"):
+        found = cli(*words, tmp_path / "a", "--json").json["sampled_loss"]
+    assert set(found) >= {"E1", "E8", "E12"}  # columns of sparse vectors are not sampled
+    assert (0 < found["E1"] < 0.05, abs(found.get("E6", 0)) < 1e-6) == (True, True)
+    lines = [one.getMessage() for one in caplog.records if "sampled loss" in one.getMessage()]
+    assert len(lines) == 1
+    assert "40 records encoded; sampled loss: E1 " in lines[0]
+    assert "sampled loss: E1 " in cli(*words, tmp_path / "b").err

@@ -98,6 +98,18 @@ def test_damaged_samples_are_left_out(path, value):
         assert store.verify().ok
 
 
+def test_samples_that_cannot_be_written_keep_no_store_open(path, memories, monkeypatch, caplog):
+    store = RecordStore.open(path)
+    store.store(UUID(int=1), memories.make(1))
+    full = OSError("no space left")
+    monkeypatch.setattr(quality.QualityLog, "flush", lambda log: (_ for _ in ()).throw(full))
+    store.close()
+    assert "its samples of losses were not kept: no space left" in caplog.text
+    monkeypatch.undo()
+    with RecordStore.open(path) as again:
+        assert again.retrieve(UUID(int=1)) is not None
+
+
 def test_a_watch_tells_what_is_new(memories):
     router = QuantizationRouter(memories.codebooks, memories.profile, sample_every=2)
     watch = LossWatch()
