@@ -25,6 +25,7 @@ class Column:
     ) -> None:
         self.scans, self.row_keys, self.keys, self.rows = list(scans), row_keys, keys, rows
         self.starts = np.cumsum([0, *map(len, scans)])
+        self._last_choice: tuple[KeyArray, tuple[KeyArray, Int64Array]] | None = None
         self._deleted = _NO_ROWS
         if len(rows) < len(row_keys):
             deleted = np.ones(len(row_keys), np.bool_)
@@ -86,6 +87,18 @@ class Column:
             return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
         places = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
         return self.rows[places], self.keys[places] == keys
+
+    def chosen(self, keys: KeyArray) -> tuple[KeyArray, Int64Array]:
+        """Return those of some keys that have a row, and the rows.
+
+        It is remembered for the last array: many queries have one filter.
+        """
+        last = self._last_choice
+        if last is None or last[0] is not keys:
+            rows, known = self.find(keys)
+            own = (keys, rows) if known.all() else (keys[known], rows[known])
+            last = self._last_choice = keys, own
+        return last[1]
 
     def updated(self, changed: KeyArray, parts: Sequence[Part]) -> "Column":
         """Return the column without the changed keys, which ascend, and with the new parts."""

@@ -55,14 +55,15 @@ class QueryColumn:
 
     def rank_some(self, keys: KeyArray) -> Ranking:
         """Return the Ranking of those of some keys, which ascend, that have the embedder."""
-        rows, known = self.column.find(keys)
-        rows = rows[known]
+        keys, rows = self.column.chosen(keys)
         if len(rows) * FEW > len(self.column):
             scores = self.column.scores(self.query, self.metric, self.num_threads)[rows]
         else:
             scores = self.column.scores_of(rows, self.query, self.metric)
-        scores[np.isin(rows, self.column.equal_rows(self.query))] = np.inf
-        return Ranking(keys[known], scores, self.weight)
+        equal = self.column.equal_rows(self.query)
+        if len(equal):
+            scores[np.isin(rows, equal)] = np.inf
+        return Ranking(keys, scores, self.weight)
 
     def report(
         self, keys: KeyArray, scores: Sequence[dict[EmbedderId, float]]

@@ -10,6 +10,7 @@ import pytest
 
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore, Hit
+from cgcython.search.column import Column
 from cgcython.search.shards import ShardSearcher
 
 COUNT = 60
@@ -202,3 +203,23 @@ def test_closing_ends_the_filters_of_other_threads(memories, tmp_path):
             store.close()
             assert [type(job.exception()) for job in jobs] == [StoreUnavailable] * 3
             assert store._index is None or store._index._base is None
+
+
+def test_a_filter_that_is_repeated_is_answered_from_memory_until_something_is_written(
+    store, memories, monkeypatch
+):
+    query, where = memories.make(4), {"lang": "de"}
+    before = store.search(query, 5, where=where)
+    found = []
+    find = Column.find
+
+    def spy(column, keys):
+        found.append(len(keys))
+        return find(column, keys)
+
+    monkeypatch.setattr(Column, "find", spy)
+    assert store.search(query, 5, where=where) == before
+    assert COUNT // 3 not in found
+    store.delete(before[0].id)
+    assert before[0] not in store.search(query, 5, where=where)
+    assert COUNT // 3 - 1 in found

@@ -66,6 +66,8 @@ class MetadataIndex:
         self._later: Postings | None = None  # of the rows after those of the base
         self._rows, self._position, self._changes = Rows.numbered([]), 0, 0
         self._known: OrderedDict[Leaf, UInt8Array] = OrderedDict()  # rows of the base, as bits
+        # The last answer, the same array again: columns remember which rows it chooses.
+        self._last: tuple[Condition, int, KeyArray] | None = None
         self.lock = ForkSafeLock()  # who needs that of writers too takes this one first
 
     def keys(self, condition: Condition) -> KeyArray:
@@ -90,7 +92,9 @@ class MetadataIndex:
 
     def _found(self, condition: Condition, from_file: bool = True) -> KeyArray:
         self._come_up_to_date(from_file)
-        return self._rows.of(self._mask(condition))
+        if self._last is None or self._last[:2] != (condition, self._position):
+            self._last = condition, self._position, self._rows.of(self._mask(condition))
+        return self._last[2]
 
     # Which rows a condition holds for.
 
@@ -249,7 +253,7 @@ class MetadataIndex:
     def _discard(self) -> None:
         """Forget everything; it is made anew when it is asked for."""
         base, later = self._base, self._later
-        self._base = self._later = None
+        self._base = self._later = self._last = None
         self._known.clear()
         for one in (base and base.postings, base and base.file, later):
             if one is not None:
