@@ -84,6 +84,7 @@ class RecordAdder(RecordWriter):
             (keys[row], one if about is None else one.with_info(metadata=about))
             for row, one, about in zip(rows, records, told)
         )
+        self.note_losses()
 
     def add_batches(self, batches: Iterable[Any], **options: Any) -> int:
         """Keep the records of batches that a generator yields, and return their number.

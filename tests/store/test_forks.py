@@ -54,6 +54,7 @@ def run(script, path):
 
 EVERY_CALL = """
 CALLS = dict(
+    add=([TWO], {"E9": [one["E9"]]}), add_batches=([([TWO], {"E9": [one["E9"]]})],),
     backup=(path + ".copy",), catch_up=(), check=(), compact=(), delete=(ONE,),
     delete_many=([ONE],), delete_where=({"a": 1},), drop_codebooks=(), encode=([one],),
     get_stored_size=(ONE,), ids=(),

@@ -110,6 +110,13 @@ def test_samples_that_cannot_be_written_keep_no_store_open(path, memories, monke
         assert again.retrieve(UUID(int=1)) is not None
 
 
+def test_arrays_that_are_added_are_sampled(tmp_path, memories):
+    with RecordStore.open(tmp_path / "s", profile=memories.profile) as store:
+        store.add([UUID(int=1), UUID(int=2)], {"E9": np.ones((2, 20))})
+    (found,) = samples_of(tmp_path / "s")
+    assert (found.embedder, found.losses.encoded, found.losses.samples) == ("E9", 2, 1)
+
+
 def test_a_watch_tells_what_is_new(memories):
     router = QuantizationRouter(memories.codebooks, memories.profile, sample_every=2)
     watch = LossWatch()
