@@ -99,13 +99,13 @@ def require_as_defined(records, conditions):
     index.close()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(METADATA, max_size=12), st.lists(WHERE, min_size=1, max_size=6))
 def test_every_condition_means_what_the_definition_says(records, conditions):
     require_as_defined(records, conditions)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(FEW_METADATA, min_size=6, max_size=12), st.lists(FEW_WHERE, min_size=8, max_size=8))
 def test_conditions_on_few_values_mean_what_the_definition_says(records, conditions):
     require_as_defined(records, conditions)
@@ -171,7 +171,7 @@ class Following(RuleBasedStateMachine):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+TestFollowing.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def damaged_copies(data):
         data + b"x",
     )
     yield os.urandom(len(data))
-    for place in range(0, len(data), len(data) // 60):
+    for place in range(0, len(data), len(data) // 30):
         yield data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :]
 
 
@@ -302,7 +302,7 @@ from cgcython import FingerprintStore
 from cgcython.search.metadata import index
 index.FEW_CHANGES = 0
 ones = np.ones(20, np.float32)
-for turn in range(15):
+for turn in range(6):
     with FingerprintStore.open(sys.argv[1]) as store:
         for number in range(5):
             store.store(UUID(int=1000 + number), {"E9": ones}, metadata={"turn": turn})
