@@ -10,20 +10,24 @@ from cgcython import strict_json
 from cgcython.base import QuantizationMethod
 from cgcython.errors import UnsupportedVersion
 from cgcython.tensors import ArrayForm, FileKind, Malformed
-from cgcython.types import Array, Int64Array, StrPath
+from cgcython.types import Array, StrPath
 
 KIND = FileKind("cgcython-codes", "1", ("about",))
 KIND_2 = KIND._replace(version="2")
 BLOCK = 64  # codes side by side, as kernels.adc.topk_blocks reads them
 MOST_ROWS = 2**63 - 1
-IDS = ArrayForm("I64", ("rows",), optional=True)
+IDS = {
+    "ids": ArrayForm("I64", ("rows",), optional=True),
+    "names": ArrayForm("U8", ("bytes",), optional=True),
+    "name_ends": ArrayForm("I64", ("rows",), optional=True),
+}
 
 
 class Content(NamedTuple):
     """The arrays of an index; `ids` is None where rows count from 0."""
 
     arrays: Mapping[str, Array]  # as the codec's CodeSpace has them
-    ids: Int64Array | None  # [num_rows]
+    ids: Array | None  # [num_rows] of int64, or of texts and UUIDs
     num_rows: int
 
 
@@ -37,13 +41,11 @@ class About(NamedTuple):
     dimension: int | None  # version 1 does not say it
 
 
-def save(path: StrPath, content: Content, about: About) -> None:
-    """Write an index, whole or not at all."""
-    arrays = dict(content.arrays)
-    if content.ids is not None:
-        arrays["ids"] = content.ids
+def save(path: StrPath, arrays: Mapping[str, Array], about: About) -> None:
+    """Write the arrays of an index and of its ids, whole or not at all."""
     facts: dict[str, Any] = {"count": about.num_rows}
     is_first = (about.method, about.metric) == (QuantizationMethod.PQ8, "l2")
+    is_first = is_first and "names" not in arrays
     if is_first:
         facts["codebook_id"] = about.shared["codebook_id"]
     else:

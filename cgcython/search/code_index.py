@@ -16,7 +16,14 @@ from cgcython.parallel import require_threads
 from cgcython.records import QuantizedBatch
 from cgcython.search import code_loading
 from cgcython.search.code_file import Content
-from cgcython.search.code_ids import checked_ids, checked_rows, rows_of
+from cgcython.search.code_ids import (
+    Ids,
+    IndexId,
+    checked_ids,
+    checked_rows,
+    joined_ids,
+    rows_of,
+)
 from cgcython.search.code_scorers import Scorer
 from cgcython.search.code_spaces import space_of
 from cgcython.search.nearest_codes import Found, search_all
@@ -46,7 +53,7 @@ class CodeIndex:
         self,
         codec: PQ8Codebook | Codec,
         codes: QuantizedBatch | ArrayLike = (),
-        ids: ArrayLike | None = None,
+        ids: Ids | None = None,
         metric: str | None = None,
     ) -> None:
         self._space = space_of(codec, metric)
@@ -92,8 +99,8 @@ class CodeIndex:
         return dict(self._content.arrays)
 
     @property
-    def ids(self) -> Int64Array | None:
-        """The ids [count] of the rows; None where rows count from 0."""
+    def ids(self) -> Array | None:
+        """The ids [count], int64 or texts and UUIDs; None where rows count from 0."""
         return self._content.ids
 
     @property
@@ -126,8 +133,9 @@ class CodeIndex:
         """Write the codes and ids to a safetensors file, whole or not at all; not the codebook."""
         code_loading.save(path, self._space, self._whole())
 
-    def add(self, codes: QuantizedBatch | ArrayLike, ids: ArrayLike | None = None) -> None:
-        """Append a batch, or codes [n, bytes]; `ids` [n] are integers, or rows count from 0.
+    def add(self, codes: QuantizedBatch | ArrayLike, ids: Ids | None = None) -> None:
+        """Append a batch, or codes [n, bytes]; `ids` [n] are integers, or texts and UUIDs, or rows
+        count from 0.
 
         Each call copies the index: add many at a time. Raises InvalidInput, MethodMismatch or
         CodebookMissing.
@@ -141,17 +149,17 @@ class CodeIndex:
                 raise InvalidInput(what="ids", expected=expected, actual="some")
             new = None if ids is None else checked_ids(ids, num_added)
             if new is not None and known is not None and count:
-                new = np.concatenate([known, new])
+                new = joined_ids(known, new)
             arrays = self._space.appended(arrays, count, added)
             self._content = Content(arrays, new, count + num_added)
 
     def add_embeddings(
-        self, embeddings: ArrayLike, ids: ArrayLike | None = None, num_threads: int = 1
+        self, embeddings: ArrayLike, ids: Ids | None = None, num_threads: int = 1
     ) -> None:
         """Encode embeddings [n, dim] and append them, as `add` does."""
         self.add(self.codec.encode_batch(embeddings, num_threads), ids)
 
-    def remove(self, ids: Iterable[int]) -> int:
+    def remove(self, ids: Iterable[IndexId]) -> int:
         """Remove the rows of some ids and return how many there were.
 
         Where rows count from 0 ids are rows, and those behind a removed one move up.
@@ -184,7 +192,7 @@ class CodeIndex:
         k: int = 10,
         *,
         symmetric: bool = False,
-        among: Iterable[int] | None = None,
+        among: Iterable[IndexId] | None = None,
         finer: "CodeIndex | None" = None,
         oversample: int = 4,
         num_threads: int = 1,
@@ -220,7 +228,7 @@ class CodeIndex:
         most = content.num_rows if rows is None else len(rows)
         return search_all(search, queries, min(k, most), num_threads)
 
-    def search_ids(self, ids: Iterable[int], k: int = 10, **how: Any) -> Found:
+    def search_ids(self, ids: Iterable[IndexId], k: int = 10, **how: Any) -> Found:
         """Return the k nearest of stored rows [len(ids), k], themselves among them, by their ids.
 
         Rows are searched for as decoded; where rows count from 0 ids are rows. `how` are the

@@ -8,16 +8,21 @@ from cgcython.errors import CodebookMissing, InvalidInput
 from cgcython.files import as_path
 from cgcython.search import code_file
 from cgcython.search.code_file import About, Content
+from cgcython.search.code_ids import names_of_arrays, names_to_arrays
 from cgcython.search.code_spaces import CodeSpace, space_of
-from cgcython.tensors import require_arrays, told_as_damage
-from cgcython.types import StrPath
+from cgcython.tensors import Malformed, require_arrays, told_as_damage
+from cgcython.types import Array, StrPath
 
 
 def save(path: StrPath, space: CodeSpace, content: Content) -> None:
     """Write an index, whole or not at all."""
     codec = space.codec
     about = About(content.num_rows, codec.method, space.metric, space.shared, codec.dim)
-    code_file.save(path, content, about)
+    arrays = dict(content.arrays)
+    if content.ids is not None:
+        has_names = content.ids.dtype == object
+        arrays |= names_to_arrays(content.ids) if has_names else {"ids": content.ids}
+    code_file.save(path, arrays, about)
 
 
 def load(path: StrPath, codec: object, verify: bool) -> tuple[CodeSpace, Content]:
@@ -34,11 +39,21 @@ def load(path: StrPath, codec: object, verify: bool) -> tuple[CodeSpace, Content
         _require_codec(given, about)
     with told_as_damage(path):
         space = space_of(made_by, about.metric)
-        forms = {**space.forms, "ids": code_file.IDS}
+        forms = {**space.forms, **code_file.IDS}
         axes = {**space.axes(about.num_rows), "rows": about.num_rows}
         found = require_arrays(arrays, forms, axes)
-    ids = found.pop("ids", None)
+        ids = _ids_of(found)
     return space, Content(found, ids, about.num_rows)
+
+
+def _ids_of(arrays: dict[str, Array]) -> Array | None:
+    """Take the ids out of the arrays of a file."""
+    numbers, names, ends = (arrays.pop(name, None) for name in code_file.IDS)
+    if names is None and ends is None:
+        return numbers
+    if numbers is not None or names is None or ends is None:
+        raise Malformed("its rows have names in part")
+    return names_of_arrays(names, ends)
 
 
 def _told(about: About) -> Any:

@@ -8,13 +8,13 @@ import numpy as np
 from cgcython import kernels
 from cgcython.parallel import require_threads, split_rows
 from cgcython.search.code_file import BLOCK
-from cgcython.types import Float32Array, Int64Array, UInt8Array
+from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
 
 MOST_INSERTED = 128  # the kernel inserts into a sorted list, whose cost grows with k * k
 FIRST_BLOCKS = 1 << 16  # millions of codes: each piece begins without what others found
 GATHERED = 1 << 15  # codes that are copied out of their blocks at once
 
-Found: TypeAlias = tuple[Int64Array, Float32Array]  # rows or ids, and distances, ascending
+Found: TypeAlias = tuple[Array, Float32Array]  # rows or ids, and distances, ascending
 
 
 def nearest(table: Float32Array, blocks: UInt8Array, count: int, k: int, num_threads: int) -> Found:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.base import EmbedderId, Profile
-from cgcython.checks import iterated, require_progress, require_whole
+from cgcython.checks import iterated, require_instance, require_progress, require_whole
 from cgcython.errors import CodebookMissing, QuantizationError, StorageCorruption
 from cgcython.fingerprint import (
     DEFAULT_BUDGET_BYTES,
@@ -108,7 +108,8 @@ class RecordWriter(RecordReader):
         that encoded for `store_quantized`.
         """
         self._files.require_open()
-        self._quality.note(self.router if router is None else router)
+        given = self.router if router is None else router
+        self._quality.note(require_instance(given, QuantizationRouter, "router"))
         if self._quality.is_due:
             with self._writing:
                 self._quality.flush()

@@ -15,7 +15,10 @@ def seeds():
     plain = CodeIndex(codebook(), codes)
     named = CodeIndex(codebook(), codes[:5], ids=[9, 2, 7, -1, 2**62])
     rows = rng().standard_normal((70, 16))
-    others = [CodeIndex(codec, codec.encode_batch(rows)) for codec in CODECS]
+    texts = [f"n{i}" for i in range(70)]
+    others = [
+        CodeIndex(one, one.encode_batch(rows), ids) for one in CODECS for ids in (None, texts)
+    ]
     indexes = [plain, named, CodeIndex(codebook(), codes, metric="cosine"), *others]
     return [file_of(one.save, "codes.safetensors") for one in indexes]
 

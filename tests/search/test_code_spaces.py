@@ -1,6 +1,7 @@
 """An index of any dense codec finds what the decoded vectors say, by each of its metrics."""
 
 import pickle
+from uuid import UUID
 
 import faiss
 import numpy as np
@@ -197,7 +198,7 @@ def test_files_that_contradict_themselves_are_told(tmp_path, name, value):
     index = filled(BITS, None)
     about = code_file.About(700, BITS.method, "hamming", {"threshold": 0.1}, DIM)
     value = BITS.method.__class__(value) if name == "method" else value
-    code_file.save(path, index._content, about._replace(**{name: value}))
+    code_file.save(path, {**index.arrays, "ids": index.ids}, about._replace(**{name: value}))
     if name == "dimension":
         assert len(CodeIndex.load(path)) == 700  # 36 and 37 values take as many bytes
     else:
@@ -220,3 +221,62 @@ def test_files_that_contradict_themselves_are_told(tmp_path, name, value):
 def test_codes_of_another_kind_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+TEXTS = [*(f"doc-{i}" for i in range(698)), UUID(int=7), str(UUID(int=8))]
+
+
+@every_kind
+def test_ids_may_be_texts_and_uuids(codec, metric, tmp_path):
+    index, rows = filled(codec, metric, TEXTS), filled(codec, metric, None)
+    known = [*TEXTS[:699], UUID(int=8)]
+    found, distances = index.search(QUERIES, K)
+    expected = rows.search(QUERIES, K)
+    assert found.tolist() == [[known[row] for row in some] for some in expected[0].tolist()]
+    np.testing.assert_array_equal(distances, expected[1])
+    among = ["doc-5", UUID(int=8), "none", str(UUID(int=7))]
+    assert set(index.search(QUERIES[0], among=among)[0]) == {"doc-5", UUID(int=7), UUID(int=8)}
+    index.save(tmp_path / "a")
+    loaded = CodeIndex.load(tmp_path / "a", codec, verify=True)
+    assert loaded.search(QUERIES, K)[0].tolist() == found.tolist()
+    assert loaded.remove(["doc-0", UUID(int=7), "none"]) == 2
+    assert loaded.search_ids([UUID(int=8)], 1)[0].tolist() == [[UUID(int=8)]]
+    loaded.add(codec.encode_batch(ROWS[:1]), np.array(["näme"]))
+    assert loaded.search_ids(["näme"], 1)[0].tolist() in ([["näme"]], [["doc-0"]])
+    again = CodeIndex(codec, codec.encode_batch(ROWS[:2]), ["a", "b"], metric)
+    assert pickle.loads(pickle.dumps(again)).ids.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "ids", [["a", 1], ["a", ""], ["a", None], ["a", "\ud800"], ["a"], [1, "a"]]
+)
+def test_ids_that_are_none_are_refused(ids):
+    with pytest.raises(InvalidInput, match="ids"):
+        CodeIndex(FLOAT8, FLOAT8.encode_batch(ROWS[:2]), ids)
+
+
+def test_numbers_and_texts_are_not_mixed():
+    index = filled(BITS, None, TEXTS)
+    with pytest.raises(InvalidInput, match="numbers for all rows, or texts and UUIDs for all"):
+        index.add(BITS.encode_batch(ROWS[:1]), [7])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name_ends": np.array([1, 1])},
+        {"name_ends": np.array([1, 9])},
+        {"names": np.uint8([255, 254])},
+        {"ids": np.array([1, 2])},
+        {"name_ends": None},
+    ],
+)
+def test_damaged_names_are_told(tmp_path, changed):
+    batch = BITS.encode_batch(ROWS[:2])
+    names = {"names": np.frombuffer(b"ab", np.uint8), "name_ends": np.array([1, 2])}
+    arrays = {**batch.columns, **names, **changed}
+    about = code_file.About(2, BITS.method, "hamming", {"threshold": 0.1}, DIM)
+    sound = {name: one for name, one in arrays.items() if one is not None}
+    code_file.save(tmp_path / "a", sound, about)
+    with pytest.raises(StorageCorruption):
+        CodeIndex.load(tmp_path / "a")
