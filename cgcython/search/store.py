@@ -118,7 +118,11 @@ scores={<ModelId.HDC: 8>: 1.0})])
         with self._making:
             if self._index is None:
                 # SQLite takes a while to import, and most searches have no conditions.
-                from cgcython.search.metadata.index import MetadataIndex
+                try:
+                    from cgcython.search.metadata.index import MetadataIndex
+                except ImportError as error:
+                    expected = "a Python that has the module sqlite3"
+                    raise InvalidInput(what="where", expected=expected, actual=error) from None
 
                 path = self.path / FOLDER / METADATA
                 self._index = MetadataIndex(self, path, not self._files.read_only)

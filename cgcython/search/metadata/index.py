@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcython.errors import FileUnavailable, StoreUnavailable
+from cgcython.errors import FileUnavailable, StorageCorruption, StoreUnavailable
 from cgcython.locks import ForkSafeLock
 from cgcython.search.keys import key_array
 from cgcython.search.metadata import index_file
@@ -238,12 +238,20 @@ class MetadataIndex:
             _LOGGER.warning("%s: the index of metadata was not saved: %s", self._path, error)
 
     def compact(self) -> None:
-        """Make a file anew that holds values of records that were changed or deleted since."""
+        """Make a file anew that holds values of records that were changed or deleted since.
+
+        Where metadata cannot be read it is removed: who filters next is told of them.
+        """
         with self.lock:
-            if self._is_writable and self._path.exists():
+            if not (self._is_writable and self._path.exists()):
+                return
+            try:
                 self._come_up_to_date(from_file=True)
                 if self._rows.given > len(self._rows.keys):
                     self._make()
+            except (StorageCorruption, *_DAMAGE):
+                self._discard()
+                self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the files back."""

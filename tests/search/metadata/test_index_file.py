@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from cgcython.errors import StorageCorruption, StoreUnavailable
+from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore
 from cgcython.search.metadata import filling, index_file
 from cgcython.search.metadata import index as index_module
@@ -292,6 +292,24 @@ def test_compacting_makes_no_index_that_nobody_asked_for(path):
     with FingerprintStore.open(path) as store:
         store.compact()
     assert not file_of(path).exists()
+
+
+def test_compacting_with_damaged_metadata_leaves_no_file(path):
+    with FingerprintStore.open(path) as store:
+        store.delete(UUID(int=1))
+        value = bytearray(store._files.get("records", UUID(int=3).bytes))
+        value[-1] ^= 1
+        store._files.write([("records", UUID(int=3).bytes, bytes(value))])
+        store.compact()
+        assert not file_of(path).exists()
+        with pytest.raises(StorageCorruption, match="metadata of 1 records"):
+            store.ids(where=EVEN)
+
+
+def test_a_python_without_sqlite_says_so(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cgcython.search.metadata.index", None)
+    with pytest.raises(InvalidInput, match="where: expected a Python that has the module sqlite3"):
+        found(path)
 
 
 WRITER = """
