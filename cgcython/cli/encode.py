@@ -7,6 +7,7 @@ embedder become columns that map into memory; finished shards are skipped when i
 example:
   cgcython encode E1=docs.npy E6=bm25.npz:indptr,indices,weights --models models --store memories
   cgcython encode corpus.safetensors --models models --out shards --profile mine.toml
+  cgcython encode docs.parquet --ids id --metadata lang,year --store memories --profile mine.toml
 """
 
 import argparse
@@ -33,6 +34,14 @@ PRUNING = "pruning_ratio"  # the setting of a profile's row
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_inputs(parser, "inputs")
+    options.add_id_column(parser)
+    parser.add_argument(
+        "--metadata",
+        type=options.names,
+        metavar="NAME,...",
+        help="columns that become metadata of a store's memories (default: all columns of a table "
+        "that are no embeddings)",
+    )
     options.add_models(parser)
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--store", metavar="PATH", help="folder of the store, made when missing")
@@ -59,8 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
+    if args.metadata and args.out is not None:
+        raise UsageError("--metadata is kept in a store; shards have none: use --store")
     with _writer(args) as writer:
-        corpus = open_corpus(args.inputs, writer.profile)
+        corpus = open_corpus(args.inputs, writer.profile, ids=args.ids, metadata=args.metadata)
         with progress(corpus.num_memories, "memory", "encode") as bar:
             counts = writer.write_all(corpus, bar.advance)
     seconds = time.perf_counter() - started

@@ -30,6 +30,15 @@ def embedders(text: str) -> list[EmbedderId]:
     return [embedder(name) for name in text.split(",")]
 
 
+def names(text: str) -> list[str]:
+    """Return the names of `lang,year`, for argparse; of an empty text none.
+
+    >>> names("lang,year"), names("")
+    (['lang', 'year'], [])
+    """
+    return [one for one in text.split(",") if one]
+
+
 def weights(text: str) -> dict[EmbedderId, float]:
     """Return `{embedder: weight}` of `E1=2,E6=0.5`, for argparse."""
     try:
@@ -150,6 +159,13 @@ def add_where(parser: argparse.ArgumentParser, what: str) -> None:
     """Add --where."""
     told = f"{what} whose metadata meet conditions, as in docs/SEARCH.md"
     parser.add_argument("--where", type=where, metavar="JSON", help=told)
+
+
+def add_id_column(parser: argparse.ArgumentParser) -> None:
+    """Add --ids."""
+    parser.add_argument(
+        "--ids", metavar="NAME", help="column of ids (default: ids; of a table, ids or id)"
+    )
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Opens .npy, .npz and .safetensors files as arrays by name, mapped where the format allows it."""
+"""Opens files as arrays by name, mapped where the format allows it, and tables as columns."""
 
 import lzma
 import tokenize
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cgcython.corpus.table_files import ARROW, PARQUET, read_table
 from cgcython.errors import InvalidInput
 from cgcython.narrow_floats import NAMED, WidenedRows
 from cgcython.tensors import read_tensors
@@ -66,6 +67,11 @@ def _safetensors(path: Path) -> Mapping[str, Array]:
     return found
 
 
+def _table(path: Path) -> Mapping[str, Array]:
+    columns: dict[str, Any] = dict(read_table(path))  # what makes arrays of its rows
+    return columns
+
+
 class _Archive(Mapping[str, Array]):
     """The arrays of an .npz file, each read when it is first asked for, and once."""
 
@@ -106,4 +112,5 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
     ".npy": _npy,
     ".npz": _Archive,
     ".safetensors": _safetensors,
+    **dict.fromkeys((PARQUET, *ARROW), _table),
 }

@@ -13,6 +13,7 @@ from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
+from cgcython.corpus.memory_metadata import MemoryMetadata
 from cgcython.corpus.specs import IDS
 from cgcython.errors import InvalidInput
 from cgcython.types import Array, Int64Array
@@ -63,7 +64,8 @@ class CorpusColumn:
 class Corpus(Mapping[EmbedderId, CorpusColumn]):
     """`ModelId -> CorpusColumn` over memories 0 to `num_memories`, as `open_corpus` makes one.
 
-    `profile` is the table that its dimensions were checked against, `origins` where its arrays are.
+    `profile` is the table that its dimensions were checked against, `origins` where its arrays are,
+    `metadata` an object for each memory.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         ids: Array | None = None,
         profile: Profile | None = None,
         origins: Sequence[Origin] = (),
+        metadata: MemoryMetadata | None = None,
     ) -> None:
         named = require_mapping(columns, "columns").items()
         self.profile, self.origins = Profile.named(profile), origins
@@ -80,7 +83,9 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
             for name, column in named
         }
         self._columns = dict(sorted(found.items()))
-        num_memories = max((one.num_memories for one in self.values()), default=0)
+        self.metadata = MemoryMetadata() if metadata is None else metadata
+        counts = [one.num_memories for one in self.values()]
+        num_memories = max([len(self.metadata), *counts])
         self.ids = MemoryIds(num_memories, ids)
         self._require_whole_columns()
 

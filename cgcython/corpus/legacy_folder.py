@@ -12,7 +12,7 @@ from cgcython.base import Embedder, EmbedderId, Profile, parse_embedder
 from cgcython.corpus.array_files import open_arrays
 from cgcython.corpus.columns import Embedding, kind_of
 from cgcython.corpus.opening import ROWS, open_corpus
-from cgcython.corpus.specs import IDS, SUFFIXES, split_name
+from cgcython.corpus.specs import ARRAYS, IDS, split_name
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector
 from cgcython.store.migration import LegacyRecord
@@ -21,9 +21,9 @@ from cgcython.types import Array, StrPath
 
 def open_folder(path: StrPath, profile: Profile) -> "LegacyColumns | LegacyFiles":
     """Return the LegacyColumns or LegacyFiles of a folder; raises what opening an input does."""
-    paths = sorted(one for one in Path(path).iterdir() if one.suffix in SUFFIXES)
+    paths = sorted(one for one in Path(path).iterdir() if one.suffix in ARRAYS)
     if not paths:
-        raise UsageError(f"{path}: neither a database nor {', '.join(SUFFIXES)} files")
+        raise UsageError(f"{path}: neither a database nor {', '.join(ARRAYS)} files")
     ids = {one: _uuid(one.stem) for one in paths}
     named = {one: found.bytes for one, found in ids.items() if found is not None}
     if not named:

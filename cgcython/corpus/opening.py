@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -14,64 +14,115 @@ from cgcython.arrays import unmasked
 from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embedder
 from cgcython.checks import iterated
 from cgcython.corpus.array_files import ONLY, open_arrays
-from cgcython.corpus.columns import Column, kind_of
+from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
+from cgcython.corpus.columns import Column, DenseColumn, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
+from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
-from cgcython.types import Array, ArrayLike, Int64Array, StrPath
+from cgcython.inputs.packages import is_table
+from cgcython.inputs.taking import take
+from cgcython.narrow_floats import WidenedRows
+from cgcython.types import Array, Int64Array, StrPath
 
 ROWS = "rows"
-Input: TypeAlias = StrPath | Mapping[str, ArrayLike] | Mapping[EmbedderId, ArrayLike]
-_Parts: TypeAlias = dict[str | int, Array]  # one embedder's arrays by part, or by position
+Input: TypeAlias = StrPath | Mapping[str, Any] | Mapping[EmbedderId, Any]  # or a data frame
+_Parts: TypeAlias = dict[str | int, Any]  # one embedder's arrays by part, or by position
 
 
-def open_corpus(inputs: Input | Iterable[Input], profile: ProfileName | None = None) -> Corpus:
+def open_corpus(
+    inputs: Input | Iterable[Input],
+    profile: ProfileName | None = None,
+    *,
+    ids: str | None = None,
+    metadata: Sequence[str] | None = None,
+) -> Corpus:
     """Return the corpus that inputs name, its dimensions checked against a profile.
 
     An input is a file whose arrays are named by embedder (`E1`, `E6.indptr`, `E12.values`,
-    `ids`), a mapping of such names to arrays, or text such as `E1=docs.npy` or
-    `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. Row i of each array is
-    memory i. Files are mapped, and read while they are encoded.
+    `ids`), a mapping of such names to arrays (or all that `store.add` takes), a table, or text such
+    as `E1=docs.npy` or `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. Row i of
+    each array is memory i. Files are mapped, and read while they are encoded. `ids` and `metadata`
+    name columns; of a table, all others are metadata unless some are named.
 
     Raises UsageError, InvalidInput, DimensionMismatch and FileNotFoundError, which name the input.
 
     >>> open_corpus({"E8": np.zeros((5, 384)), "E9": np.zeros((5, 1024))})
     Corpus(memories=5, embedders=[E8, E9])
     """
-    chosen = Profile.named(profile)
-    columns: dict[EmbedderId, CorpusColumn] = {}
-    ids, origins = None, []
-    every = [inputs] if isinstance(inputs, (str, os.PathLike, Mapping)) else inputs
+    opening = _Opening(Profile.named(profile), ids, metadata)
+    is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or is_table(inputs)
+    every: Any = [inputs] if is_one else inputs
     for one in iterated(every, "inputs", "an input or several"):
         try:
-            spec, arrays = _opened(one)
-            origins.append(arrays if isinstance(one, Mapping) else spec.path)
-            for target, parts in _parts_by_target(spec, arrays):
-                if isinstance(target, str):
-                    ids = parts[0]
-                elif target in columns:
-                    raise InvalidInput(what=target.short, expected="one input", actual="two")
-                else:
-                    columns[target] = _column(target, parts, chosen)
+            opening.add(*_opened(one))
         except QuantizationError as error:
-            if not isinstance(one, Mapping):
+            if isinstance(one, (str, os.PathLike)):
                 error.add_note(f"({one!s:.200})")
             raise
-    return Corpus(columns, ids, chosen, origins)
+    return opening.corpus()
 
 
-def _opened(one: Input) -> tuple[Spec, Mapping[str, Array]]:
+class _Opening:
+    """Collects the columns of inputs."""
+
+    def __init__(self, profile: Profile, ids: str | None, metadata: Sequence[str] | None) -> None:
+        self._profile, self._ids_name, self._metadata = profile, ids, metadata
+        self._columns: dict[EmbedderId, CorpusColumn] = {}
+        self._ids: Any = None
+        self._origins: list[Path | Mapping[str, Array]] = []
+        self._sources = Sources()
+
+    def add(self, spec: Spec, arrays: Mapping[str, Any]) -> None:
+        """Take the columns of an input."""
+        used, stamped = set(), {}
+        beside = {self._ids_name, *(self._metadata or ())} - {None}
+        for target, parts, names in _parts_by_target(spec, arrays, self._profile, beside):
+            used.update(names)
+            stamped.update({name: arrays[name] for name in names})
+            if isinstance(target, str):
+                self._ids = as_ids(parts[0])
+            elif target in self._columns:
+                raise InvalidInput(what=target.short, expected="one input", actual="two")
+            else:
+                self._columns[target] = column = _column(target, parts, self._profile)
+                if not all(isinstance(one, np.ndarray) for one in parts.values()):
+                    del stamped[names[0]]
+                    stamped |= _parts_of(target, column.embeddings)
+        self._origins.append(stamped if spec.path == Path() else spec.path)
+        self._sources.add(spec, arrays, used)
+
+    def corpus(self) -> Corpus:
+        """Return the corpus of what was collected."""
+        ids = self._ids
+        if self._ids_name is not None or ids is None:
+            ids = self._sources.take_ids(self._ids_name)
+        metadata = self._sources.metadata(self._metadata)
+        return Corpus(self._columns, ids, self._profile, self._origins, metadata)
+
+
+def _opened(one: Input) -> tuple[Spec, Mapping[str, Any]]:
     """Return what an input means, and its arrays."""
+    if is_table(one):
+        return Spec(None, Path()), columns_in_memory(one)
     if isinstance(one, Mapping):
-        return Spec(None, Path()), {_name(key): _unmasked(array, key) for key, array in one.items()}
+        return Spec(None, Path()), {_name(key): _held(array, key) for key, array in one.items()}
     spec = Spec.parse(os.fspath(as_path(one, "input")))
     return spec, open_arrays(spec.path)
 
 
-def _unmasked(given: ArrayLike, key: str | EmbedderId) -> Array:
-    array: Array = np.asarray(unmasked(given, _name(key)))
-    return array
+def _held(given: Any, key: str | EmbedderId) -> Any:
+    """Return what a mapping holds: arrays, and whatever else has all embeddings of an embedder."""
+    name = _name(key)
+    if name not in (IDS, METADATA) and not split_name(name)[1] and type(given) is not np.ndarray:
+        return given
+    return given if name == METADATA else np.asarray(unmasked(given, name))
+
+
+def _parts_of(embedder: EmbedderId, column: Column) -> dict[str, Array]:
+    """Return the arrays of a column by the names that files give them."""
+    return {f"{embedder.short}.{part}": np.asarray(getattr(column, part)) for part in column.parts}
 
 
 def _name(key: str | EmbedderId) -> str:
@@ -79,24 +130,31 @@ def _name(key: str | EmbedderId) -> str:
 
 
 def _parts_by_target(
-    spec: Spec, arrays: Mapping[str, Array]
-) -> Iterator[tuple[EmbedderId | str, _Parts]]:
-    """Yield (embedder or "ids", its arrays by part name or position)."""
+    spec: Spec, arrays: Mapping[str, Any], profile: Profile, beside: Collection[str | None]
+) -> Iterator[tuple[EmbedderId | str, _Parts, list[str]]]:
+    """Yield (embedder or "ids", its arrays by part name or position, their names)."""
+    if has_columns(arrays):
+        for target, name in embeddings_of(spec, arrays, profile):
+            yield target, {0: arrays[name]}, [name]
+        return
     if spec.arrays or spec.rows or spec.target == IDS or ONLY in arrays:
-        yield _listed(spec, arrays)
+        yield *_listed(spec, arrays), list(spec.arrays) or list(arrays)[:1]
         return
     found: dict[EmbedderId | str, _Parts] = {}
+    names: dict[EmbedderId | str, list[str]] = {}
     for name in arrays:
-        if name == METADATA:  # what `export` keeps beside the embeddings
+        if name == METADATA or name in beside:
             continue
         embedder, part = split_name(name)
         target = IDS if name == IDS else _embedder(embedder, name)
         if spec.target in (None, target):
             found.setdefault(target, {})[part or 0] = arrays[name]
+            names.setdefault(target, []).append(name)
     if not found:
         have = ", ".join(arrays) or "none"
         raise InvalidInput(what="arrays", expected="names such as E1, E6.indptr", actual=have)
-    yield from found.items()
+    for target, parts in found.items():
+        yield target, parts, names[target]
 
 
 def _listed(spec: Spec, arrays: Mapping[str, Array]) -> tuple[EmbedderId | str, _Parts]:
@@ -126,10 +184,13 @@ def _array(arrays: Mapping[str, Array], name: str) -> Array:
 
 def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColumn:
     if model_id not in profile:
-        shapes = [array.shape for array in parts.values() if array.ndim == 2]
-        raise profile.unknown(model_id, shapes[0][1] if shapes else None)
+        matrices = [one for one in parts.values() if getattr(one, "ndim", 0) == 2]
+        raise profile.unknown(model_id, matrices[0].shape[1] if matrices else None)
     embedder = profile[model_id]
     kind = kind_of(embedder.method)
+    is_matrix = kind is DenseColumn and isinstance(parts.get(0), (np.ndarray, WidenedRows))
+    if set(parts) == {0} and not is_matrix:
+        return _taken(parts[0], embedder)
     rows = parts.pop(ROWS, None)
     arrays = [parts.pop(name, parts.pop(i, None)) for i, name in enumerate(kind.parts)]
     if parts or any(array is None for array in arrays):
@@ -144,6 +205,18 @@ def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColu
         error.add_note(f"(the row of a profile for these: {_row_of(embedder, error.actual)})")
         raise
     return CorpusColumn(column, None if rows is None else _checked_rows(rows, len(column)))
+
+
+def _taken(given: Any, embedder: Embedder) -> CorpusColumn:
+    """Return the embeddings that one thing holds: a column of a table, a matrix, a list."""
+    try:
+        found = given.take(embedder) if isinstance(given, TableColumn) else take(given, embedder)
+    except DimensionMismatch as error:
+        if error.what == "values":
+            row = _row_of(embedder, error.actual)
+            error.add_note(f"(the row of a profile for these: {row})")
+        raise
+    return CorpusColumn(found.column, found.rows)
 
 
 def _row_of(embedder: Embedder, dimension: int) -> str:

@@ -14,10 +14,12 @@ from cgcython.errors import InvalidInput, UsageError
 
 IDS, METADATA = "ids", "metadata"
 PARTS = ("indptr", "indices", "weights", "values", "offsets", "rows")  # of arrays
-SUFFIXES = (".npy", ".npz", ".safetensors")
+ARRAYS, TABLES = (".npy", ".npz", ".safetensors"), (".parquet", ".arrow", ".feather", ".ipc")
+SUFFIXES = ARRAYS + TABLES
 HELP = (
     "FILE (.npz, .safetensors) with arrays named E1, E6.indptr, E6.indices, E6.weights, "
-    "E12.values, E12.offsets, E12.rows, ids; or EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS], "
+    "E12.values, E12.offsets, E12.rows, ids; a table (.parquet, .arrow, .feather, .ipc) with a "
+    "column per embedder; or EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS], "
     "for example E1=docs.npy or E6=bm25.npz:indptr,indices,weights"
 )
 _END_OF_PATH = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=[:@]|$)")

@@ -161,6 +161,9 @@ class StoreWriter(CorpusWriter):
             )
         except QuantizationError as error:
             self._raise_named(corpus, start, stop, error)
+        if corpus.metadata:
+            about = compress(corpus.metadata[start:stop], wanted)
+            records = [one.with_info(metadata=told or None) for one, told in zip(records, about)]
         self._store_records(router, zip(compress(ids, wanted), records))
         self.skipped += wanted.count(False)
         self.counts.add_records(records)

@@ -46,9 +46,9 @@ def from_arrow(column: Any, kind: InputKind, dim: int) -> tuple[Column, Int64Arr
 
 
 def is_embedding(kind: Any) -> bool:
-    """Return whether a type of Arrow's is one of embeddings: lists of numbers, or of such lists."""
+    """Return whether a type of Arrow's is one that embeddings of some kind are kept as."""
     kind = getattr(kind, "storage_type", kind)
-    return _fits(kind, InputKind.DENSE) or _fits(kind, InputKind.TOKENS)
+    return any(_fits(kind, one) for one in InputKind)
 
 
 def _fits(kind: Any, wanted: InputKind) -> bool:
