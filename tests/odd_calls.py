@@ -45,6 +45,8 @@ HOOKS = {
     "batch_float32_bytes",
     "count_rows",
     "compact",
+    "compact_for",
+    "unknown",
 }
 PYTHON_S = (enum.Enum, int, float, tuple)
 

@@ -80,7 +80,7 @@ def quantize_embeddings(
     settings = _Settings(precision, codebook, num_threads)
     if isinstance(embeddings, list) and not embeddings:
         return []
-    if isinstance(embeddings, list) and np.ndim(embeddings[0]) == 2:
+    if isinstance(embeddings, list) and _is_matrix(embeddings[0]):
         matrices = [_floats(one) for one in embeddings]
         if precision.endswith("int8") and ranges is None:
             ranges = _ranges_of_lists(matrices, precision, calibration_embeddings)
@@ -164,12 +164,22 @@ def _as_ranges(ranges: ArrayLike, dim: int) -> Float32Array:
     return found
 
 
+def _is_matrix(value: Any) -> bool:
+    return len(getattr(value, "shape", ())) == 2
+
+
 def _floats(given: Any) -> Array:
     """Return embeddings as a finite array of their own type, or of float32 for others' types."""
     first = given[0] if isinstance(given, list) and given else given
     if hasattr(first, "detach"):  # a tensor of torch, or a list of them
         given = as_float32(given)
-    array = np.asarray(unmasked(given, "embeddings"))
+    try:
+        array = np.asarray(unmasked(given, "embeddings"))
+    except (TypeError, RuntimeError, ValueError, MemoryError, OverflowError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        expected, actual = "an array of real numbers", f"{type(given).__name__}: {error}"
+        raise InvalidInput(what="embeddings", expected=expected, actual=actual) from None
     if array.dtype in (np.int8, np.uint8):
         expected = "floats; these are quantized already"
         raise InvalidInput(what="embeddings", expected=expected, actual=array.dtype)

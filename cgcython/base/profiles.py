@@ -61,7 +61,10 @@ class Profile(Mapping[EmbedderId, Embedder]):
             raise self.unknown(model_id) from None
 
     def __contains__(self, model_id: object) -> bool:
-        return model_id in self._rows
+        try:
+            return model_id in self._rows
+        except NO_KEY:  # what has no hash
+            return False
 
     def __iter__(self) -> Iterator[EmbedderId]:
         return iter(self._rows)
@@ -159,6 +162,7 @@ class Profile(Mapping[EmbedderId, Embedder]):
 
     def differences(self, other: "Profile") -> list[str]:
         """Return what another profile says otherwise, in words; nothing where it fits."""
+        require_instance(other, Profile, "other")
         shared = [self[one].difference(other[one]) for one in self if one in other]
         found = [one for one in shared if one is not None]
         for one, rest, reason in ((self, other, "left out"), (other, self, "only there")):

@@ -41,9 +41,13 @@ def _as_ids(among: Any) -> Int64Array:
     if isinstance(among, np.ndarray):
         return as_integers(among, "among")
     numbers = require_items(among, "among", "a collection of ids")
-    if all(isinstance(one, (int, np.integer)) for one in numbers):
+    if all(isinstance(one, (int, np.integer)) and _is_index(one) for one in numbers):
         numbers = [one for one in map(whole_number, numbers) if SIGNED.min <= one <= SIGNED.max]
     return as_integers(numbers, "among")
+
+
+def _is_index(number: int | np.integer[Any]) -> bool:
+    return not isinstance(number, np.timedelta64)  # which NumPy calls an integer
 
 
 def checked_rows(rows: ArrayLike, count: int) -> Int64Array:

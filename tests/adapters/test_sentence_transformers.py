@@ -87,5 +87,7 @@ def test_what_cannot_be_quantized_is_refused():
         quantize_embeddings([[1.0, np.nan]], "binary")
     with pytest.raises(InvalidInput, match=r"\(2, 21\), got \(2, 3\)"):
         quantize_embeddings(X, "int8", ranges=np.ones((2, 3)))
+    with pytest.raises(InvalidInput, match="an array of real numbers, got list"):
+        quantize_embeddings([[1.0], [1.0, 2.0]], "int8")
     with pytest.raises(DimensionMismatch):
         quantize_embeddings(X[None], "binary")

@@ -251,6 +251,7 @@ ODD = [
     lambda index: index.search(QUERIES[0], among="7"),
     lambda index: index.search(QUERIES[0], among=[[1], 2]),
     lambda index: index.search(QUERIES[0], among=[1.5]),
+    lambda index: index.search(QUERIES[0], among=[np.timedelta64(1, "s")]),
     lambda index: index.search(QUERIES[0], finer=7),
     lambda index: index.search(QUERIES[0], finer=index, oversample=0),
     lambda index: index.search(QUERIES[0], num_threads=-1),
