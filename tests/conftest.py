@@ -3,6 +3,8 @@
 import os
 import random
 import runpy
+import shutil
+import tempfile
 from pathlib import Path
 
 # Before NumPy is imported: more threads than cores wait for each other in loops.
@@ -17,6 +19,26 @@ from cgcython.kernels import dispatch
 settings.register_profile("long", max_examples=2000, stateful_step_count=60, deadline=None)
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")
+
+
+MEMORY, MOST_BYTES = Path("/dev/shm"), 4 << 30
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Keep the temporary files in memory: stores wait for the disk again and again."""
+    if config.option.basetemp is None and not hasattr(config, "workerinput") and _holds_files():
+        folder = tempfile.mkdtemp(prefix="cgcython-tests-", dir=MEMORY)
+        config.option.basetemp = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _holds_files():
+    """Return whether there is room in memory, from where programs can be started too."""
+    if not os.access(MEMORY, os.W_OK):
+        return False
+    found = os.statvfs(MEMORY)
+    return found.f_bavail * found.f_frsize > MOST_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
 def pytest_addoption(parser):
@@ -38,7 +60,7 @@ def part(request):
     if request.config.getoption("--whole"):
         return lambda cases, n: list(cases)
     rng = random.Random(request.node.nodeid)
-    return lambda cases, n: rng.sample(cases, -(-len(cases) // n))
+    return lambda cases, n: rng.sample(list(cases), -(-len(cases) // n))
 
 
 @pytest.fixture(params=dispatch.available())

@@ -15,6 +15,7 @@ import numpy as np
 import cgcython
 from cgcython import ModelId, QuantizationMethod
 from cgcython.search.code_index import CodeIndex
+from cgcython.store.journal import Journal
 
 F32 = np.float32
 NAN, INF = float("nan"), float("inf")
@@ -65,6 +66,7 @@ class World:
             "router": self.router,
             "store": self.store,
             "index": self.index,
+            "journal": Journal(self.store._files),
             "tokens": self.tokens,
             "int8_tokens": self.tokens.quantize("int8"),
             "screened_tokens": self.tokens.with_screen(),

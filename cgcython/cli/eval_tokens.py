@@ -21,6 +21,7 @@ from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
+from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.corpora import tokens_of
@@ -70,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compared(args: argparse.Namespace) -> list[TokenRow]:
-    documents, queries = (
-        tokens_of(open_corpus(specs, args.profile)) for specs in (args.inputs, args.queries)
-    )
+    memories, asked = (open_corpus(specs, args.profile) for specs in (args.inputs, args.queries))
+    with naming(memory=memories, query=asked):
+        documents, queries = tokens_of(memories), tokens_of(asked)
     attention, norms = (_per_token(one, documents) for one in (args.attention, args.norms))
     relevant = read_judgements(args.qrels, len(queries), len(documents))
     with progress(len(plan(attention)), "row", "eval tokens") as bar:

@@ -92,7 +92,9 @@ def _require_finite(block: Float32Array, rows: Int64Array) -> None:
     if not finite.all():
         row, column = divmod(int(np.argmin(finite)), block.shape[1])
         index = int(rows[row]) * block.shape[1] + column
-        raise NonFiniteValue(index=index, value=float(block[row, column]))
+        error = NonFiniteValue(index=index, value=float(block[row, column]))
+        error.add_note(f"(row {rows[row]})")
+        raise error
 
 
 @contextmanager

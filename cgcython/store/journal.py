@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from cgcython.base import EmbedderId, EmbedderName, parse_embedder
+from cgcython.checks import require_whole
 from cgcython.errors import StorageCorruption
 from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
@@ -21,6 +22,7 @@ _LOGGER = logging.getLogger(__name__)
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
 _FLOOR = b"journal/floor"
 _KEY, _TOTAL, _ENDS = struct.Struct(">Q"), struct.Struct("<Q"), struct.Struct("<QQ")
+_LAST = (1 << 8 * _KEY.size) - 1
 _CHANGE = struct.Struct("<16sH")
 # Below the counter are random bits: two copies of a store that were written to apart share
 # counters, but not positions.
@@ -52,6 +54,7 @@ class Journal:
         Returns None when the journal cannot tell: it no longer reaches back that far, its entries
         are damaged, or the position is that of another copy of the store.
         """
+        position = require_whole(position, "position", most=_LAST)
         if not self._files.has("journal"):
             return None
         wanted = None if model_id is None else 1 << int(parse_embedder(model_id))
@@ -103,6 +106,7 @@ class WritableJournal(Journal):
 
     def truncate(self, upto: int) -> None:
         """Forget the entries up to a position; those after it stay."""
+        upto = require_whole(upto, "upto", most=_LAST)
         row = self._files.last("journal", _KEY.pack(upto))
         if row is not None:
             self._forget(row[0], _end_of(*row))

@@ -64,3 +64,14 @@ def test_the_limits_hold_on_real_tokens(cli, data):
     words = f"E12={tokens}:doc_tok,doc_off", "--queries", f"E12={tokens}:q_tok,q_off"
     result = cli("eval", "tokens", *words, "--qrels", f"{tokens}:qrels", "--limits")
     assert result.code == 0, result.err
+
+
+def test_a_nan_names_its_memory(cli, work, models, tmp_path):
+    with np.load(work / "corpus.npz") as corpus:
+        arrays = {name: corpus[f"E12.{name}"] for name in ("values", "offsets", "rows")}
+    arrays["values"][arrays["offsets"][4], 1] = np.nan
+    np.savez(tmp_path / "nan.npz", **arrays)
+    inputs = f"E12={tmp_path}/nan.npz:values,offsets@rows"
+    result = cli("eval", "tokens", inputs, "--queries", inputs, *models[-2:])
+    assert result.code == 3
+    assert f"(memory {arrays['rows'][4]} of E12)" in result.err

@@ -83,6 +83,7 @@ def test_nan_is_bad_data(train, tmp_path):
     result = train(source=tmp_path / "nan.npy")
     assert result.code == 3
     assert "value 225 is nan" in result.err
+    assert "(row 7)" in result.err
 
 
 @pytest.mark.parametrize("words", [["E8"], ["E99"]])

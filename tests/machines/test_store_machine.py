@@ -214,5 +214,5 @@ class StoreMachine(RuleBasedStateMachine):
 def test_a_store_is_a_dict_whatever_happens_to_processes():
     chosen = settings()
     if settings.get_current_profile_name() != "long":
-        chosen = settings(max_examples=15, stateful_step_count=20, deadline=None, derandomize=True)
+        chosen = settings(max_examples=10, stateful_step_count=20, deadline=None, derandomize=True)
     run_state_machine_as_test(StoreMachine, settings=chosen)

@@ -122,11 +122,11 @@ RESHAPED = {
 }
 
 
-def test_arrays_of_other_shapes_and_types_are_not_believed(alter, original):
+def test_arrays_of_other_shapes_and_types_are_not_believed(alter, original, part):
     for embedder in FILES:
         file = column_path(original[0], ModelId.parse(embedder))
         for name in read_arrays(file, FORMAT, VERSION)[0]:
-            for how, reshape in RESHAPED.items():
+            for how, reshape in part(RESHAPED.items(), 2):
 
                 def change(arrays, _, name=name, reshape=reshape):
                     found = reshape(arrays.pop(name))

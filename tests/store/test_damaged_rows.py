@@ -320,7 +320,7 @@ def opened(path):
 
 
 def test_random_flips_destroy_only_what_they_hit(flipped, expected, memories, request):
-    tries = 3000 if request.config.getoption("--whole") else 200
+    tries = 3000 if request.config.getoption("--whole") else 100
     rng, repaired, whole = random.Random(11), 0, 0
     for _ in range(tries):
         store, lost, was_repaired = opened(flipped(rng))

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from cgcython.base import ModelId
+from cgcython.errors import InvalidInput
 from cgcython.store import RecordStore, journal
 
 ONE, TWO, THREE = (UUID(int=i) for i in (1, 2, 3))
@@ -102,6 +103,14 @@ def test_two_copies_of_a_store_do_not_pass_for_each_other(store, memories, tmp_p
 def test_positions_of_the_future_are_unknown(store, memories):
     store.store(ONE, memories.make(1))
     assert store.journal.changes_since(store.journal.position() + 1) is None
+
+
+@pytest.mark.parametrize("position", [-1, 2**64, 1.5, "1", None])
+def test_what_is_no_position_is_refused(store, position):
+    with pytest.raises(InvalidInput, match="position"):
+        store.journal.changes_since(position)
+    with pytest.raises(InvalidInput, match="upto"):
+        store.journal.truncate(position)
 
 
 def test_it_keeps_the_latest_changes_and_forgets_older_ones(store, memories, monkeypatch):
