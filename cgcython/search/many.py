@@ -34,7 +34,7 @@ class SearchResult:
     ids: Array  # object [queries, k]
     scores: Float32Array
     similarities: Float32Array
-    embedder_scores: Mapping[EmbedderId, Float32Array]
+    embedder_scores: Mapping[Any, Float32Array]  # by embedder, or the name of an own one
     metadata: Array | None  # object [queries, k], None unless it was asked for
 
     @property

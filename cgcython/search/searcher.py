@@ -35,7 +35,7 @@ from cgcython.types import KeyArray
 class _Scored(NamedTuple):
     id: UUID
     similarity: float
-    scores: dict[EmbedderId, float]
+    scores: dict[Any, float]  # the name of an own embedder is as good as its key
 
 
 class Hit(_Scored):

@@ -89,7 +89,8 @@ class CodebookShelf:
         if codebooks is None:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
-            given = by_embedder(codebooks)
+            named = by_embedder(codebooks).items()
+            given = {self._profile.embedder(one): codebook for one, codebook in named}
             EmbedderCodebooks(given, self._profile)  # raises what is wrong before anything is kept
             return given
         rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile
+from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile, parse_embedder
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
 from cgcython.store.keepers.rocksdb import NAME, Foreign, Row
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue, decode_value
@@ -160,11 +160,11 @@ def _matched(
         if name not in found:
             raise InvalidInput(what="family", expected=", ".join(found), actual=name)
     matched: dict[EmbedderId, str]
-    matched = {ModelId.parse(one): name for one, name in given.items()}
+    matched = {parse_embedder(one): name for one, name in given.items()}
     for name in found:
         model_id = _named(name)
         if model_id is not None and matched.setdefault(model_id, name) != name:
-            if model_id in [ModelId.parse(one) for one in given]:
+            if model_id in [parse_embedder(one) for one in given]:
                 continue
             expected = f"one family for {model_id.short}; say which, as in {model_id.short}={name}"
             actual = f"{matched[model_id]} and {name}"
