@@ -14,6 +14,7 @@ from cgcython.corpus.specs import IDS, METADATA, Spec
 from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.inputs import packages
+from cgcython.types import Array
 
 NAMES_OF_IDS = (IDS, "id")  # of columns, unless another name is given
 
@@ -139,3 +140,17 @@ def _named(spec: Spec, columns: Mapping[str, Any]) -> str:
 def columns_in_memory(table: Any) -> TableInMemory:
     """Return the columns of a data frame or an Arrow table."""
     return TableInMemory(packages.columns_of(table))
+
+
+def side_by_side(columns: Mapping[str, Any], names: Sequence[str] = (), most: int = 3) -> Array:
+    """Return columns of numbers as a matrix; one of lists of numbers as it is.
+
+    Without names, the first column of lists, or the first `most` columns. Raises InvalidInput.
+    """
+    lists = [name for name, one in columns.items() if _is_embedding(one)]
+    chosen = list(names) or lists[:1] or list(columns)[:most]
+    if missing := set(chosen) - columns.keys():
+        have = ", ".join(columns)
+        raise InvalidInput(what="column", expected=f"one of {have}", actual=min(missing))
+    arrays = [np.asarray(columns[name]) for name in chosen]
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)

@@ -192,3 +192,16 @@ def test_a_table_without_rows_is_an_empty_corpus(tmp_path):
     pq.write_table(TABLE[:0].drop_columns("id"), tmp_path / "x.parquet")
     corpus = open_corpus(tmp_path / "x.parquet", PROFILE)
     assert (corpus.num_memories, len(corpus)) == (0, 3)
+
+
+def test_numbers_of_a_table_stand_side_by_side(tmp_path):
+    from cgcython.cli.judging import named_array
+
+    table = pa.table({"query": [0, 1], "memory": [5, 6], "gain": [1, 2], "note": ["a", "b"]})
+    pq.write_table(table, tmp_path / "q.parquet")
+    assert named_array(f"{tmp_path}/q.parquet").tolist() == [[0, 5, 1], [1, 6, 2]]
+    assert named_array(f"{tmp_path}/q.parquet:gain,query").tolist() == [[1, 0], [2, 1]]
+    with pytest.raises(InvalidInput, match="one of query, memory"):
+        named_array(f"{tmp_path}/q.parquet:gains")
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    np.testing.assert_array_equal(named_array(f"{tmp_path}/t.parquet:E8"), DENSE)

@@ -1,5 +1,6 @@
 """Inputs of a corpus (`.npy`, `.npz`, `.safetensors`), encoded where they are let in."""
 
+import json
 from functools import partial
 from io import BytesIO
 
@@ -11,6 +12,7 @@ from safetensors.numpy import save
 from cgcython import Fingerprint, QuantizationError, open_corpus
 
 SUFFIXES = (".npy", ".npz", ".safetensors")  # the first byte of the data chooses
+NARROW = {"BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}  # bytes of one number
 FEW = 100  # memories that are read
 
 
@@ -34,7 +36,16 @@ def seeds():
         *texts,
         *several,
         b"\2" + save(arrays),
+        *(b"\2" + _narrow(dtype, size) for dtype, size in NARROW.items()),
     ]
+
+
+def _narrow(dtype, size):
+    """Return a .safetensors file of a matrix [3, 12] of narrow floats."""
+    raw = rng().integers(0, 120, 36 * size).astype(np.uint8).tobytes()
+    place = {"dtype": dtype, "shape": [3, 12], "data_offsets": [0, len(raw)]}
+    head = json.dumps({"E2": place}).encode()
+    return len(head).to_bytes(8, "little") + head + raw
 
 
 def _saved(write):
