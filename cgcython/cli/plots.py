@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # commands that draw nothing start without these
     from cgcython.evaluation.methods import MethodRow
 
 KINDS = (".png", ".svg")
+COLOURS = [f"C{number}" for number in range(10) if number != 7]  # grey is the line of float32
 
 
 def require(option: str, path: str) -> None:
@@ -58,6 +59,7 @@ def draw_sizes(trials: Sequence["Trial"], chosen: int, limit: float, path: str) 
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.set_xlabel("bytes per embedding")
     axes.set_ylabel("%")
+    axes.set_title("what fewer bytes cost")
     axes.legend()
     save(figure, path)
 
@@ -67,7 +69,8 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
     panels = [("top 10 of float32 kept", _top10)]
     if rows[0].recall10 is not None:
         panels.append(("Recall@10", _recall10))
-    figure = new_figure(6 * len(panels), 4.5)
+    figure = new_figure(6 * len(panels), 5.5)
+    figure.suptitle("what each method keeps at its sizes")
     colours: dict[str, str] = {}
     for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for (name, training), group in _grouped(rows).items():
@@ -76,7 +79,7 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
             marker = "o" if len(group) > 1 else "D"
             shown = f"{name}, {training}" if training else name
             sizes = [row.bytes_each for row in group]
-            colour = colours.setdefault(name, f"C{len(colours)}")
+            colour = colours.setdefault(name, COLOURS[len(colours) % len(COLOURS)])
             axes.plot(sizes, heights, style, color=colour, marker=marker, ms=5, label=shown)
         axes.axhline(height(rows[0]), color="grey", linestyle=":", linewidth=1)
         axes.set_xscale("log", base=2)
@@ -84,7 +87,10 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
         axes.set_xticks(_apart(ticks), map(str, _apart(ticks)))
         axes.set_xlabel("bytes per embedding")
         axes.set_ylabel(label)
-    axes.legend(fontsize="small", loc="lower right")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, fontsize="small", loc="outside lower center", ncols=2 * len(panels)
+    )
     save(figure, path)
 
 
