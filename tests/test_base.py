@@ -228,3 +228,8 @@ def test_the_differences_of_profiles_are_told():
         "b left out",
         "c only there",
     ]
+
+
+def test_a_mistaken_method_names_the_nearest():
+    with pytest.raises(InvalidInput, match=r"\(did you mean float8_e4m3\?\), got float8"):
+        QuantizationMethod("float8")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cgcython import methods
 from cgcython.base.embedders import EmbedderName
+from cgcython.checks import nearest
 from cgcython.errors import InvalidInput, UnknownMethod
 
 if TYPE_CHECKING:
@@ -45,8 +46,10 @@ class QuantizationMethod(Enum):
             if value in _others:
                 return _others[value]
         own = [member.value for member in cls]
-        names = ", ".join(dict.fromkeys([*own, *_others, *methods.installed_names()]))
-        raise UnknownMethod(what="method", expected=f"one of {names}", actual=value)
+        known = list(dict.fromkeys([*own, *_others, *methods.installed_names()]))
+        near = nearest(str(value), known).removeprefix("; ")
+        expected = f"one of {', '.join(known)}" + (f" ({near})" if near else "")
+        raise UnknownMethod(what="method", expected=expected, actual=value)
 
     @classmethod
     def add(cls, name: str) -> "QuantizationMethod":
