@@ -10,7 +10,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_choice, require_whole
-from cgcython.codecs import csr, sparse_batches
+from cgcython.codecs import csr, sparse_batches, sparse_forms
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     invalid,
@@ -23,7 +23,6 @@ from cgcython.codecs.row_settings import SPARSE
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
 from cgcython.codecs.sparse_layouts import COLUMNS, F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
 from cgcython.errors import (
-    DimensionMismatch,
     InvalidInput,
     InvalidQuantizedData,
     SparseTooDense,
@@ -183,14 +182,7 @@ class SparseCodec(Codec):
 
     def as_vector(self, vector: SparseVector | Pairs) -> SparseVector:
         """Return a vector of this codec's dimension as a SparseVector; raises what is wrong."""
-        if isinstance(vector, SparseVector):
-            if vector.dimension != self.dim:
-                raise DimensionMismatch(expected=self.dim, actual=vector.dimension)
-            return vector
-        if not (isinstance(vector, (tuple, list)) and len(vector) == 2):
-            expected = "a SparseVector or (indices, weights)"
-            raise InvalidInput(what="vector", expected=expected, actual=type(vector).__name__)
-        return SparseVector(*vector, self.dim)
+        return sparse_forms.as_vector(vector, self.dim)
 
     def require_sparse(self, nnz: int) -> None:
         """Raise SparseTooDense for more non-zeros than the method is made for."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.checks import iterated
-from cgcython.codecs import csr
+from cgcython.codecs import csr, sparse_forms
 from cgcython.codecs.checks import (
     Column,
     invalid,
@@ -76,6 +76,11 @@ def _rows(codec: "SparseCodec", vectors: Any) -> csr.Columns:
         if dimension != codec.dim:
             raise DimensionMismatch(expected=codec.dim, actual=dimension)
         return csr.checked(indptr, indices, weights, codec.dim)
+    if sparse_forms.is_sparse(vectors):
+        rows = sparse_forms.from_matrix(vectors)
+        if rows.dimension != codec.dim:
+            raise DimensionMismatch(expected=codec.dim, actual=rows.dimension or 0)
+        return csr.checked(rows.indptr, rows.indices, rows.weights, codec.dim)
     return csr.joined([codec.as_vector(vector) for vector in iterated(vectors, "vectors")])
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from cgcython import frames
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.sparse_forms import is_sparse
 from cgcython.embedders.losses import LossTotals
 from cgcython.errors import QuantizationError
 from cgcython.locks import ForkSafeLock
@@ -69,8 +70,9 @@ class Route:
         except QuantizationError as error:
             error.about(self.model_id)
             raise
-        # A tuple holds columns, whose rows would have to be put together first.
-        are_rows = hasattr(embeddings, "__getitem__") and not isinstance(embeddings, tuple)
+        # Columns, in a tuple or a sparse matrix, have rows that would first be put together.
+        is_columns = isinstance(embeddings, tuple) or is_sparse(embeddings)
+        are_rows = hasattr(embeddings, "__getitem__") and not is_columns
         for i in self.sampled(len(batch), are_rows):
             self.sample(embeddings[i], self.codec.row(batch, i))
         return batch

@@ -13,6 +13,7 @@ from cgcython import frames, kernels
 from cgcython.arrays import as_float32, require_finite
 from cgcython.base import EmbedderId, OwnEmbedder, Profile
 from cgcython.checks import require_instance, require_mapping, require_whole
+from cgcython.codecs.sparse_forms import is_sparse, row_of
 from cgcython.errors import (
     BudgetExceeded,
     InvalidInput,
@@ -116,6 +117,8 @@ def _value(value: Any, model_id: EmbedderId) -> Any:
     if isinstance(value, SparseVector):
         return value
     try:
+        if type(value) is not np.ndarray and is_sparse(value):
+            return row_of(value)
         array = as_float32(getattr(value, "embeddings", value))
         if kernels.dense.first_nonfinite(array.reshape(-1)) >= 0:
             require_finite(array)

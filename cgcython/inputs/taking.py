@@ -8,9 +8,10 @@ import numpy as np
 from cgcython.arrays import as_float32, concatenated
 from cgcython.base import Embedder
 from cgcython.checks import require_items
+from cgcython.codecs import sparse_forms as sparse
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
-from cgcython.inputs import packages, sparse
+from cgcython.inputs import packages
 from cgcython.inputs.arrow import from_arrow
 from cgcython.inputs.columns import Column, DenseColumn, SparseColumn, TokenColumn, kind_of
 from cgcython.narrow_floats import Rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from cgcython.arrays import as_float32, as_integers
 from cgcython.codecs import csr
-from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError
 from cgcython.records import SparseVector
 from cgcython.types import Array, Int64Array
 
@@ -65,15 +65,23 @@ def _edges(counts: Sequence[int] | Array) -> Int64Array:
 
 
 def from_vectors(vectors: Sequence[Any], dimension: int) -> CsrRows:
-    """Return rows of SparseVectors, of `{index: weight}` or of one-row matrices and tensors.
-
-    Raises InvalidInput for anything else, naming its place.
-    """
-    found = [_vector(one, place, dimension) for place, one in enumerate(vectors)]
+    """Return the rows of a list of vectors in any form; raises InvalidInput, naming the row."""
+    found = []
+    for place, one in enumerate(vectors):
+        try:
+            found.append(as_vector(one, dimension))
+        except QuantizationError as error:
+            error.add_note(f"(row {place})")
+            raise
     return CsrRows(*csr.joined(found), dimension)
 
 
-def _vector(one: Any, place: int, dimension: int) -> SparseVector:
+def as_vector(one: Any, dimension: int) -> SparseVector:
+    """Return a vector of a dimension as a SparseVector.
+
+    It is one, `(indices, weights)`, `{index: weight}`, or a row of scipy or torch. Raises
+    InvalidInput for anything else, DimensionMismatch.
+    """
     if isinstance(one, SparseVector):
         if one.dimension != dimension:
             raise DimensionMismatch(expected=dimension, actual=one.dimension)
@@ -81,12 +89,15 @@ def _vector(one: Any, place: int, dimension: int) -> SparseVector:
     if isinstance(one, Mapping):
         return _of_mapping(one, dimension)
     if is_sparse(one):
-        return _of_row(one, dimension)
-    raise InvalidInput(
-        what=f"row {place}",
-        expected="a SparseVector or {index: weight}; of dense rows scipy.sparse.csr_array(rows)",
-        actual=type(one).__name__,
+        return row_of(one, dimension)
+    if isinstance(one, (tuple, list)) and len(one) == 2:
+        indices, weights = one
+        return SparseVector(indices, weights, dimension)
+    expected = (
+        "a SparseVector or (indices, weights), {index: weight}, or a sparse row, as "
+        "scipy.sparse.csr_array(rows) has"
     )
+    raise InvalidInput(what="vector", expected=expected, actual=type(one).__name__)
 
 
 def _of_mapping(one: Mapping[Any, Any], dimension: int) -> SparseVector:
@@ -98,10 +109,11 @@ def _of_mapping(one: Mapping[Any, Any], dimension: int) -> SparseVector:
     return SparseVector(indices, list(one.values()), dimension)
 
 
-def _of_row(one: Any, dimension: int) -> SparseVector:
-    flat = one.reshape((1, -1)) if len(one.shape) == 1 else one
-    rows = from_matrix(flat)
-    if len(rows.indptr) != 2 or rows.dimension != dimension:
+def row_of(one: Any, dimension: int | None = None) -> SparseVector:
+    """Return a sparse matrix or tensor of one row; raises InvalidInput for other shapes."""
+    rows = from_matrix(one.reshape((1, -1)) if len(one.shape) == 1 else one)
+    dimension = rows.dimension if dimension is None else dimension
+    if len(rows.indptr) != 2 or dimension is None or rows.dimension != dimension:
         expected, actual = f"a row of {dimension} values", f"the shape {list(one.shape)}"
         raise InvalidInput(what="sparse row", expected=expected, actual=actual)
     return SparseVector(rows.indices, rows.weights, dimension)
