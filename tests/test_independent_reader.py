@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cgcython import CodeIndex, PQ8Codebook, TokenArray
+from cgcython.store.key_columns import KeyColumn
 from cgcython.store.shards import Shard, write_shard
 
 HERE = Path(__file__).parent
@@ -88,7 +89,7 @@ def written_now(path):
     book.save(path / "codebook")
     CodeIndex(book, codes, ids=[3, 1, 2]).save(path / "codes")
     TokenArray(codes, [0, 1, 3], "e4m3").save(path / "tokens")
-    write_shard(path / "shard", Shard(np.zeros((0, 16), np.uint8), {}, {"memories": 0}))
+    write_shard(path / "shard", Shard(KeyColumn.of([]), {}, {"memories": 0}))
     return sorted(path.iterdir())
 
 

@@ -13,7 +13,7 @@ import pytest
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.corpus.assembling import ColumnAssembler
-from cgcython.corpus.corpus import MemoryIds
+from cgcython.corpus.memory_ids import MemoryIds
 from cgcython.token_array import TokenArray
 
 SOON, TICK = 0.2, 0.005  # seconds

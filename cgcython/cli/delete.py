@@ -20,6 +20,7 @@ from cgcython.cli.streams import say
 from cgcython.cli.text_files import read_lines
 from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
+from cgcython.store.ids import StoredId, spelled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,14 +55,14 @@ def run(args: argparse.Namespace) -> int:
     return BAD_DATA if missing else OK
 
 
-def _ids(store: FingerprintStore, args: argparse.Namespace) -> list[str]:
+def _ids(store: FingerprintStore, args: argparse.Namespace) -> list[StoredId]:
     """Return the ids that are given, and those of memories whose metadata meet --where."""
-    ids: list[str] = list(args.ids)
+    ids: list[StoredId] = list(args.ids)
     if args.file is not None:
         lines = filter(None, map(str.strip, read_lines(args.file, "an id per line")))
         ids += map(options.record_id, lines)
     if args.where is not None:
-        ids += map(str, store.ids(where=args.where))
+        ids += store.ids(where=args.where)
     return list(dict.fromkeys(ids))
 
 
@@ -76,13 +77,12 @@ def _agreed(count: int, args: argparse.Namespace) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _report(args: argparse.Namespace, found: int, missing: list[str]) -> None:
+def _report(args: argparse.Namespace, found: int, missing: list[StoredId]) -> None:
     done = "restored" if args.restore else "deleted"
     if args.json:
-        names = [str(one) for one in missing]
-        print_json({"dry_run": args.dry_run, done: found, "missing": names})
+        print_json({"dry_run": args.dry_run, done: found, "missing": missing})
     else:
         print(f"{found} memories {'would be ' * args.dry_run}{done}")
     for one in missing:
         place = "in the trash" if args.restore else "there"
-        say(f"cgcython: {one} is not {place}")
+        say(f"cgcython: {spelled(one)} is not {place}")

@@ -1,7 +1,6 @@
 """Explains hits: which tokens of a query met which tokens of a record, with their names."""
 
 import argparse
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,12 +10,13 @@ from cgcython.cli import options, plots
 from cgcython.cli.text_files import read_lines
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.corpus.columns import Embedding
-from cgcython.corpus.corpus import row_id
+from cgcython.corpus.memory_ids import row_id, row_uuid
 from cgcython.errors import InvalidInput
 from cgcython.records import SparseVector
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search.explanation import Explanation, explain
 from cgcython.search.shards import ShardSearcher
+from cgcython.store.ids import StoredId, as_key, parse_id, spelled
 
 Names: TypeAlias = dict[bytes, list[str]]  # the tokens of a text by its id
 
@@ -95,14 +95,14 @@ class Explainer:
 
     def _match(self, row: int, rank: int, hit: Hit, explanation: Explanation) -> Match:
         score = max(0.0, float(explanation.similarities.mean()))
-        title = f"query {row}, hit {rank}: {hit.id}, MaxSim {score:.4f}"
+        title = f"query {row}, hit {rank}: {spelled(hit.id)}, MaxSim {score:.4f}"
         query_names = _checked(
             self._query_names.get(row_id(row)), len(explanation.best), f"query {row}"
         )
         document_names = _checked(
-            self._document_names.get(hit.id.bytes),
+            self._document_names.get(as_key(hit.id)),
             explanation.original_tokens,
-            f"memory {hit.id}",
+            f"memory {spelled(hit.id)}",
         )
         return Match(rank, title, explanation, query_names, document_names)
 
@@ -119,14 +119,23 @@ def read_names(path: str | None) -> Names:
     """Return the tokens by id of a text file, none where no file is named."""
     if path is None:
         return {}
-    found = {}
+    by_row: Names = {}
+    by_id: Names = {}
     for number, line in enumerate(read_lines(path, "UTF-8 text")):
         name, tab, tokens = line.partition("\t")
-        try:
-            found[uuid.UUID(name).bytes if tab else row_id(number)] = (tokens or line).split()
-        except ValueError:
-            found[row_id(number)] = line.split()
-    return found
+        one = _id_in(name) if tab else None
+        if one is not None:
+            by_id[as_key(one)] = tokens.split()
+        if one is None or isinstance(one, str):  # a tab may as well be between two tokens
+            by_row[row_id(number)] = by_row[row_uuid(number)] = line.split()
+    return {**by_row, **by_id}
+
+
+def _id_in(name: str) -> StoredId | None:
+    try:
+        return parse_id(name)
+    except InvalidInput:
+        return None
 
 
 def _checked(names: list[str] | None, count: int, what: str) -> list[str]:

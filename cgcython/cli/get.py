@@ -23,6 +23,7 @@ from cgcython.corpus.describing import describe_record
 from cgcython.errors import UsageError
 from cgcython.records import SparseVector
 from cgcython.store import RecordStore
+from cgcython.store.ids import spelled
 
 SHOWN = 4  # values of an embedding in the table
 
@@ -41,18 +42,18 @@ def run(args: argparse.Namespace) -> int:
         record = store.quantized(args.id)
         memory = store.retrieve(args.id)
     if record is None or memory is None:
-        say(f"cgcython: error: {args.store} has no record {args.id}")
+        say(f"cgcython: error: {args.store} has no record {spelled(args.id)}")
         return BAD_DATA
     embeddings = {
         one: embedding for one, embedding in memory.items() if args.embedder in (None, one)
     }
     if not embeddings and args.embedder is not None:
         have = ", ".join(one.short for one in memory)
-        raise UsageError(f"{args.id} has no {args.embedder.short}; it has {have}")
+        raise UsageError(f"{spelled(args.id)} has no {args.embedder.short}; it has {have}")
     facts = describe_record(record).facts
     if args.json:
         listed = {one.short: _listed(embedding) for one, embedding in embeddings.items()}
-        print_json({"id": str(args.id), **facts, "embeddings": listed})
+        print_json({"id": args.id, **facts, "embeddings": listed})
     else:
         _print(facts, embeddings)
     return OK

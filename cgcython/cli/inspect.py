@@ -16,11 +16,12 @@ from cgcython.cli.progress import progress
 from cgcython.corpus.describing import Description, describe, describe_record
 from cgcython.errors import UsageError
 from cgcython.store import RecordStore
+from cgcython.store.ids import spelled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="a file or folder that cgcython wrote")
-    parser.add_argument("--id", metavar="UUID", help="one record of a store")
+    parser.add_argument("--id", type=options.record_id, metavar="ID", help="one record of a store")
     options.add_json(parser)
 
 
@@ -50,5 +51,5 @@ def _record(args: argparse.Namespace) -> Description:
     with RecordStore.open(args.path, read_only=True) as store:
         record = store.quantized(args.id)
         if record is None:
-            raise UsageError(f"{store.path} has no record {args.id}")
+            raise UsageError(f"{store.path} has no record {spelled(args.id)}")
         return describe_record(record)

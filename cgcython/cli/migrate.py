@@ -30,6 +30,7 @@ from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.corpus.legacy_folder import LegacyColumns
 from cgcython.corpus.legacy_source import LegacySource, open_legacy
 from cgcython.corpus.legacy_training import lacking_codebooks, train_codebook
 from cgcython.corpus.writing import new_store
@@ -145,6 +146,8 @@ def _migrate(args: argparse.Namespace, target: Path) -> Outcome:
             store = stack.enter_context(opened)
         profile = Profile.named(args.profile) if store is None else store.profile
         source = stack.enter_context(open_legacy(args.source, profile, dict(args.family)))
+        if store is not None and isinstance(source, LegacyColumns):
+            source.follow(store)
         if args.strict and source.unknown:
             actual = ", ".join(source.unknown)
             expected = "only those of the profile's embedders, or --family"

@@ -8,7 +8,7 @@ from cgcython import strict_json
 from cgcython.base import EmbedderId, Profile, parse_embedder
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
-from cgcython.store.ids import as_key
+from cgcython.store.ids import StoredId, parse_id
 
 AUTO = "auto"
 
@@ -64,13 +64,12 @@ def profile(text: str) -> Profile:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def record_id(text: str) -> str:
+def record_id(text: str) -> StoredId:
     """Return the id that a text spells, for argparse."""
     try:
-        as_key(text)
+        return parse_id(text)
     except InvalidInput as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def positive(text: str) -> int:
@@ -125,7 +124,7 @@ def add_inputs(parser: argparse.ArgumentParser, *names: str, **options: Any) -> 
 
 def add_ids(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
     """Add an argument of one or more ids of records."""
-    told = "the id of a memory, as search prints it"
+    told = "the id of a memory, as search prints it: 5 is an integer, text:5 text"
     parser.add_argument(name, type=record_id, help=told, **options)
 
 

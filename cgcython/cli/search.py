@@ -30,14 +30,16 @@ from cgcython.cli.streams import say
 from cgcython.cli.text_files import read_lines
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.memory_ids import array_keys
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import has_any, open_searcher
-from cgcython.errors import InvalidInput, UsageError
+from cgcython.errors import UsageError
 from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore
 from cgcython.search.searcher import Hit
 from cgcython.search.shards import ShardSearcher
+from cgcython.store.ids import StoredId, id_of, parse_id, spelled
 
 
 class Answer(NamedTuple):
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_ways(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--among", metavar="FILE", help="rank only these ids: a UUID per line, or .npy u8 [n, 16]"
+        "--among", metavar="FILE", help="rank only these ids: one a line, or an .npy of them"
     )
     options.add_where(parser, "rank only memories")
     parser.add_argument("--metadata", action="store_true", help="show that of hits too")
@@ -142,17 +144,13 @@ def _tell_empty(
     say(f"cgcython: warning: {told if have else f'{args.store} holds no memories'}")
 
 
-def _among(path: str | None) -> list[bytes] | list[str] | None:
+def _among(path: str | None) -> list[StoredId] | None:
     """Return the ids of a file, None without one."""
     if path is None:
         return None
     if not path.endswith(".npy"):
-        return list(filter(None, map(str.strip, read_lines(path, "a UUID per line"))))
-    ids = open_arrays(path)[ONLY]
-    if ids.dtype != "u1" or ids.shape[1:] != (16,):
-        actual = f"{ids.dtype} {list(ids.shape)}"
-        raise InvalidInput(what=path, expected="u8 [n, 16]", actual=actual)
-    return [row.tobytes() for row in ids]
+        return list(map(parse_id, filter(None, map(str.strip, read_lines(path, "an id per line")))))
+    return list(map(id_of, array_keys(open_arrays(path)[ONLY], path)))
 
 
 def _answers(
@@ -200,7 +198,7 @@ def _print_json(answers: Iterator[Answer], args: argparse.Namespace) -> list[Mat
 
 def _as_dict(hit: Hit) -> dict[str, Any]:
     scores = {one.short: score for one, score in sorted(hit.scores.items())}
-    told = {"id": str(hit.id), "similarity": hit.similarity, "scores": scores}
+    told = {"id": hit.id, "similarity": hit.similarity, "scores": scores}
     return told if hit.metadata is None else {**told, "metadata": hit.metadata}
 
 
@@ -208,7 +206,14 @@ def _print(answers: Iterator[Answer], args: argparse.Namespace, queries: Corpus)
     """Print a table of all hits, and heat maps if asked to; return what was explained."""
     embedders, found = _columns(args, queries), list(answers)
     rows = [
-        [row, rank, hit.id, f"{hit.similarity:.4f}", *_scores(hit, embedders), *_metadata(hit)]
+        [
+            row,
+            rank,
+            spelled(hit.id),
+            f"{hit.similarity:.4f}",
+            *_scores(hit, embedders),
+            *_metadata(hit),
+        ]
         for row, hits, _ in found
         for rank, hit in enumerate(hits, 1)
     ]

@@ -13,7 +13,6 @@ example:
 import argparse
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
-from uuid import UUID
 
 from cgcython.cli import options
 from cgcython.cli.failures import OK, STORE
@@ -23,6 +22,7 @@ from cgcython.cli.streams import say
 from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import StorageCorruption, UsageError
 from cgcython.store import RepairReport, repair, shards
+from cgcython.store.ids import StoredId, spelled
 
 Checked: TypeAlias = tuple[dict[str, int], dict[str, str]]  # counts, and what is wrong by name
 
@@ -80,7 +80,7 @@ def _check_store(reader: StoreReader, bar: Silence) -> Checked:
         "sections": report.sections,
         "stored_bytes": report.stored_bytes,
     }
-    return counts, {str(one): ", ".join(reasons) for one, reasons in report.problems.items()}
+    return counts, {one: ", ".join(reasons) for one, reasons in report.named.items()}
 
 
 def _check_shards(reader: ShardReader, bar: Silence) -> Checked:
@@ -124,8 +124,8 @@ def _repair(args: argparse.Namespace) -> int:
     return OK if report.ok else STORE
 
 
-def _named(reasons: Mapping[UUID, Sequence[str]]) -> dict[str, str]:
-    return {str(one): ", ".join(some) for one, some in reasons.items()}
+def _named(reasons: Mapping[StoredId, Sequence[str]]) -> dict[str, str]:
+    return {spelled(one): ", ".join(some) for one, some in reasons.items()}
 
 
 def _as_dict(

@@ -1,6 +1,5 @@
 """A corpus: the embeddings of several embedders over one numbering of memories."""
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,28 +7,17 @@ from typing import TypeAlias
 
 import numpy as np
 
-from cgcython.arrays import unmasked
 from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
 from cgcython.corpus.columns import Column, Embedding
+from cgcython.corpus.memory_ids import GivenIds, MemoryIds
 from cgcython.corpus.memory_metadata import MemoryMetadata
-from cgcython.corpus.specs import IDS
 from cgcython.errors import InvalidInput
 from cgcython.types import Array, Int64Array
 
 Origin: TypeAlias = Path | Mapping[str, Array]  # a file, or arrays in memory
 Stamp: TypeAlias = list[str | int]
-NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
-
-
-def row_id(row: int) -> bytes:
-    """Return the id of a memory that came without one: a UUID of its row number, always the same.
-
-    >>> row_id(0).hex()
-    '42b35afc4ea75cd0bfe294947d0e431d'
-    """
-    return uuid.uuid5(NAMESPACE, str(row)).bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +59,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
     def __init__(
         self,
         columns: Mapping[EmbedderId, CorpusColumn],
-        ids: Array | None = None,
+        ids: GivenIds | None = None,
         profile: Profile | None = None,
         origins: Sequence[Origin] = (),
         metadata: MemoryMetadata | None = None,
@@ -152,43 +140,3 @@ def _stamp(origin: Origin) -> Stamp:
         f"{name} {array.dtype} {list(array.shape)} {of_array(array):#010x}"
         for name, array in origin.items()
     ]
-
-
-class MemoryIds:
-    """The 16-byte ids of memories, given or made from row numbers."""
-
-    def __init__(self, count: int, given: Array | None = None) -> None:
-        self._given = None if given is None else _as_bytes(np.asarray(unmasked(given, IDS)))
-        self._count = count if self._given is None else len(self._given)
-        if self._count < count:
-            raise InvalidInput(what=IDS, expected=f"{count} ids", actual=self._count)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, rows: slice) -> list[bytes]:
-        """Return the ids of a slice of memories, each as 16 bytes."""
-        if self._given is not None:
-            return self._given[rows]
-        return [row_id(row) for row in range(self._count)[rows]]
-
-
-def _as_bytes(given: Array) -> list[bytes]:
-    if given.dtype == np.uint8 and given.shape[1:] == (16,):
-        ids = [row.tobytes() for row in given]
-    elif given.dtype.kind in "US" and given.ndim == 1:
-        ids = [_uuid(text).bytes for text in given.tolist()]
-    else:
-        raise InvalidInput(
-            what=IDS, expected="u8 [n, 16] or UUIDs as text", actual=f"{given.dtype} {given.shape}"
-        )
-    if len(set(ids)) < len(ids):
-        raise InvalidInput(what=IDS, expected="no id twice", actual="duplicates")
-    return ids
-
-
-def _uuid(text: str | bytes) -> uuid.UUID:
-    try:
-        return uuid.UUID(text.decode() if isinstance(text, bytes) else text)
-    except ValueError:
-        raise InvalidInput(what=IDS, expected="a UUID", actual=repr(text)) from None

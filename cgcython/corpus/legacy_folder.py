@@ -11,10 +11,12 @@ import numpy as np
 from cgcython.base import Embedder, EmbedderId, Profile, parse_embedder
 from cgcython.corpus.array_files import open_arrays
 from cgcython.corpus.columns import Embedding, kind_of
+from cgcython.corpus.memory_ids import Known
 from cgcython.corpus.opening import ROWS, open_corpus
 from cgcython.corpus.specs import ARRAYS, IDS, split_name
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.records import SparseVector
+from cgcython.store.ids import name_of
 from cgcython.store.migration import LegacyRecord
 from cgcython.types import Array, StrPath
 
@@ -61,6 +63,11 @@ class LegacyColumns(_Folder):
         super().__init__(paths, profile)
         self.corpus = open_corpus([_spec(one, profile) for one in paths], profile)
         self.embedders = list(self.corpus)
+        self._ids = self.corpus.ids
+
+    def follow(self, store: Known) -> None:
+        """Go on with the ids that an earlier release gave memories without any in a store."""
+        self._ids = self.corpus.ids.as_known(store)
 
     def __len__(self) -> int:
         return self.corpus.num_memories
@@ -69,7 +76,7 @@ class LegacyColumns(_Folder):
         """Yield a LegacyRecord for each row after the one whose place is `after`."""
         first = int.from_bytes(after) + 1 if after else 0
         for row in range(first, len(self)):
-            (key,) = self.corpus.ids[row : row + 1]
+            (key,) = self._ids[row : row + 1]
             yield _record(row.to_bytes(8), key, partial(self._read, row))
 
     def _read(self, row: int) -> dict[EmbedderId, Embedding]:
@@ -135,7 +142,7 @@ def _embedding(model_id: EmbedderId, arrays: Mapping[str, Array], embedder: Embe
 def _record(
     place: bytes, key: bytes, read: Callable[[], dict[EmbedderId, Embedding]]
 ) -> LegacyRecord:
-    name = str(UUID(bytes=key))
+    name = name_of(key)
     try:
         embeddings = read()
         return LegacyRecord(place, name, key, embeddings, sum(map(_bytes, embeddings.values())))

@@ -17,6 +17,7 @@ from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
 from cgcython.corpus.columns import Column, DenseColumn, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
+from cgcython.corpus.memory_ids import given_ids, listed_arrays
 from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
 from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
@@ -24,6 +25,7 @@ from cgcython.files import as_path
 from cgcython.inputs.packages import is_table
 from cgcython.inputs.taking import take
 from cgcython.narrow_floats import WidenedRows
+from cgcython.store.key_columns import DATA, OFFSETS
 from cgcython.types import Array, Int64Array, StrPath
 
 ROWS = "rows"
@@ -82,7 +84,7 @@ class _Opening:
             used.update(names)
             stamped.update({name: arrays[name] for name in names})
             if isinstance(target, str):
-                self._ids = as_ids(parts[0])
+                self._ids = as_ids(parts[0]) if 0 in parts else given_ids(parts)
             elif target in self._columns:
                 raise InvalidInput(what=target.short, expected="one input", actual="two")
             else:
@@ -107,7 +109,11 @@ def _opened(one: Input) -> tuple[Spec, Mapping[str, Any]]:
     if is_table(one):
         return Spec(None, Path()), columns_in_memory(one)
     if isinstance(one, Mapping):
-        return Spec(None, Path()), {_name(key): _held(array, key) for key, array in one.items()}
+        found: dict[str, Any] = {}
+        for key, given in one.items():
+            is_listed = _name(key) == IDS and isinstance(given, (list, tuple))
+            found |= listed_arrays(given) if is_listed else {_name(key): _held(given, key)}
+        return Spec(None, Path()), found
     spec = Spec.parse(os.fspath(as_path(one, "input")))
     return spec, open_arrays(spec.path)
 
@@ -145,8 +151,8 @@ def _parts_by_target(
     for name in arrays:
         if name == METADATA or name in beside:
             continue
-        embedder, part = split_name(name)
-        target = IDS if name == IDS else _embedder(embedder, name)
+        embedder, part = name.split(".") if name in (DATA, OFFSETS) else split_name(name)
+        target = IDS if embedder == IDS else _embedder(embedder, name)
         if spec.target in (None, target):
             found.setdefault(target, {})[part or 0] = arrays[name]
             names.setdefault(target, []).append(name)

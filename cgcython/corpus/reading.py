@@ -11,12 +11,14 @@ import numpy as np
 from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.assembling import ColumnAssembler
 from cgcython.corpus.columns import Embedding
+from cgcython.corpus.memory_ids import id_arrays
 from cgcython.errors import UsageError
 from cgcython.records import QuantizedBatch
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
+from cgcython.store.ids import as_key
 from cgcython.store.opening import has_database
 from cgcython.types import Array, Int64Array, Progress, StrPath
 
@@ -32,9 +34,9 @@ class DecodedColumn(NamedTuple):
 
 
 class DecodedChunk(NamedTuple):
-    """Some memories: their ids (16 bytes each) and their embeddings, embedder by embedder."""
+    """Some memories: the keys of their ids and their embeddings, embedder by embedder."""
 
-    ids: list[bytes]
+    keys: list[bytes]
     columns: list[DecodedColumn]
 
 
@@ -99,7 +101,7 @@ class StoreReader:
                 DecodedColumn(model_id, np.array(rows, np.int64), embeddings)
                 for model_id, (rows, embeddings) in found.items()
             ]
-            yield DecodedChunk([one.bytes for one in some], columns)
+            yield DecodedChunk(list(map(as_key, some)), columns)
 
 
 class ShardReader:
@@ -127,7 +129,7 @@ class ShardReader:
                     rows = np.arange(len(batch)) if rows is None else np.asarray(rows)
                     embeddings = self._decoded(batch, num_threads)
                     columns.append(DecodedColumn(model_id, rows, embeddings))
-            yield DecodedChunk([one.tobytes() for one in shard.ids], columns)
+            yield DecodedChunk(shard.ids.keys(), columns)
 
     def _decoded(self, batch: QuantizedBatch, num_threads: int) -> list[Embedding]:
         if "offsets" not in batch.columns:
@@ -142,25 +144,25 @@ def decoded_arrays(
     num_threads: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Array]:
-    """Return the arrays of all memories, `E1`, `E6.indptr`, ... and `ids`, as `open_corpus` reads.
+    """Return the arrays of all memories, `E1`, `E6.indptr`, ..., and ids, as `open_corpus` reads.
 
     Of pruned tokens those that were kept come back. `progress` is called with the number of
     memories of each chunk. Raises StorageCorruption, and UsageError for an embedder that no memory
     has.
     """
     assemblers: dict[EmbedderId, ColumnAssembler] = {}
-    ids: list[bytes] = []
+    keys: list[bytes] = []
     for chunk in reader.decoded(embedders, num_threads):
         for model_id, rows, embeddings in chunk.columns:
             assembler = assemblers.setdefault(model_id, ColumnAssembler())
-            assembler.add(embeddings, rows + len(ids))
-        ids.extend(chunk.ids)
+            assembler.add(embeddings, rows + len(keys))
+        keys.extend(chunk.keys)
         if progress is not None:
-            progress(len(chunk.ids))
+            progress(len(chunk.keys))
     missing = set(embedders or ()) - assemblers.keys()
     if missing:
         raise UsageError(f"no memory has {', '.join(one.short for one in sorted(missing))}")
     arrays: dict[str, Array] = {}
     for model_id, assembler in sorted(assemblers.items()):
-        arrays |= assembler.arrays(model_id.short, len(ids))
-    return arrays | {"ids": np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 16)}
+        arrays |= assembler.arrays(model_id.short, len(keys))
+    return arrays | id_arrays(keys)

@@ -17,6 +17,7 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.memory_ids import FIRST_ROWS, MemoryIds
 from cgcython.corpus.writing import CodebookSource, CorpusWriter
 from cgcython.embedders.ladder import LADDER
 from cgcython.embedders.losses import LossWatch, loss_line
@@ -31,6 +32,8 @@ from cgcython.errors import (
 from cgcython.files import as_path, write_whole
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.store import shards
+from cgcython.store.ids import StoredId, id_of
+from cgcython.store.key_columns import KeyColumn
 from cgcython.types import Int64Array, StrPath
 
 _LOGGER = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ class ShardWriter(CorpusWriter):
         self.chunk = require_whole(shard_size, "shard_size", least=1)
         self._watch = LossWatch()
         self._corpus: Corpus | None = None
+        self._ids = MemoryIds(0)  # those of the corpus
         self._facts: dict[str, Any] = {}  # what makes shards of this corpus
         self._missing: dict[Path, bytes] = {}  # files beside the shards, still to be written
 
@@ -77,8 +81,8 @@ class ShardWriter(CorpusWriter):
         if corpus is not self._corpus:
             self._begin(corpus)
         path = shards.shard_path(self.folder, start // self.chunk)
-        ids = np.frombuffer(b"".join(corpus.ids[start:stop]), np.uint8).reshape(-1, 16)
-        facts = {**self._facts, "first": start, "ids_crc32": crc32(ids.data)}
+        ids = KeyColumn.of(self._ids[start:stop])
+        facts = {**self._facts, "first": start, "ids_crc32": crc32(ids.data.data)}
         if path.exists():
             self._require_same(path, facts)
             self.skipped += stop - start
@@ -110,10 +114,20 @@ class ShardWriter(CorpusWriter):
             "inputs": corpus.stamps(),
             "codebooks": {one.short: book.codebook_id for one, book in books.items()},
         }
+        self._ids = corpus.ids.as_known(self._known_ids())
         for path in shards.shard_paths(self.folder):
             self._require_same(path, self._facts)
         self._missing = self._missing_files(corpus.profile, books)
         self._corpus = corpus
+
+    def _known_ids(self) -> set[StoredId]:
+        """Return ids of the first shard of the folder, none where it has none or a damaged one."""
+        path = shards.shard_path(self.folder, 0)
+        try:
+            keys = shards.read_shard(path).ids.keys() if path.exists() else []
+        except StorageCorruption:
+            return set()
+        return set(map(id_of, keys[:FIRST_ROWS]))
 
     def _require_same(self, path: Path, facts: Mapping[str, Any]) -> None:
         """Raise UsageError unless a shard was made as some facts say."""

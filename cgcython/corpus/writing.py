@@ -13,6 +13,7 @@ from cgcython.base import EmbedderId, EmbedderName, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.memory_ids import Known, MemoryIds
 from cgcython.embedders import Codebooks
 from cgcython.embedders.losses import LossTotals
 from cgcython.errors import InvalidInput, QuantizationError
@@ -20,6 +21,7 @@ from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
+from cgcython.store.ids import StoredId, id_of
 from cgcython.store.opening import has_database
 from cgcython.types import Progress, StrPath
 
@@ -140,6 +142,7 @@ class StoreWriter(CorpusWriter):
         super().__init__(codebooks, profile, budget_bytes, num_threads)
         self.path, self.resume = as_path(path), resume
         self._store: RecordStore | None = None
+        self._ids: tuple[Corpus, MemoryIds] | None = None  # of the corpus that is written
         if has_database(path):
             self._store = RecordStore.open(path, profile=profile)
             self.profile = self._store.profile
@@ -152,7 +155,7 @@ class StoreWriter(CorpusWriter):
     def write(self, corpus: Corpus, start: int, stop: int) -> None:
         """Store memories start to stop, all or nothing."""
         router = self._router_for(corpus)
-        ids = corpus.ids[start:stop]
+        ids = list(map(id_of, self._ids_for(corpus)[start:stop]))
         wanted = [not (self.resume and self._has(one)) for one in ids]
         try:
             memories = compress(corpus.fingerprints(start, stop), wanted)
@@ -168,8 +171,15 @@ class StoreWriter(CorpusWriter):
         self.skipped += wanted.count(False)
         self.counts.add_records(records)
 
-    def _has(self, key: bytes) -> bool:
-        return self._store is not None and key in self._store
+    def _ids_for(self, corpus: Corpus) -> MemoryIds:
+        """Return the ids of a corpus, as the store knows memories that have none of their own."""
+        if self._ids is None or self._ids[0] is not corpus:
+            known: Known = set[StoredId]() if self._store is None else self._store
+            self._ids = corpus, corpus.ids.as_known(known)
+        return self._ids[1]
+
+    def _has(self, record_id: StoredId) -> bool:
+        return self._store is not None and record_id in self._store
 
     def _new_router(self) -> QuantizationRouter:
         if self._store is None:
@@ -178,7 +188,7 @@ class StoreWriter(CorpusWriter):
         return QuantizationRouter(_all_of(kept) | _all_of(given), self.profile)
 
     def _store_records(
-        self, router: QuantizationRouter, records: Iterable[tuple[bytes, QuantizedFingerprint]]
+        self, router: QuantizationRouter, records: Iterable[tuple[StoredId, QuantizedFingerprint]]
     ) -> None:
         is_new = self._store is None
         store = self._ready_store(router)

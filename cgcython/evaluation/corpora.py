@@ -18,6 +18,7 @@ from cgcython.evaluation.representations import Codes, Stored
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
+from cgcython.store.ids import id_of
 from cgcython.token_array import TokenArray
 from cgcython.types import Int64Array
 
@@ -54,11 +55,13 @@ def _fetch(
 ) -> Callable[[int, int], list[QuantizedEmbedding]]:
     """Return the function that reads a block of an embedder's records; each must be there."""
 
+    ids = corpus.ids.as_known(store)
+
     def fetch(first: int, count: int) -> list[QuantizedEmbedding]:
         found = []
         for memory in memories[first : first + count].tolist():
-            (key,) = corpus.ids[memory : memory + 1]
-            record = store.quantized(key, model_id)
+            (key,) = ids[memory : memory + 1]
+            record = store.quantized(id_of(key), model_id)
             if record is None:
                 raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
             found.append(record)

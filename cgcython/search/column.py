@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from cgcython.search.fusion import UNRANKED
-from cgcython.search.keys import KEY
+from cgcython.search.keys import NO_KEYS, found_among
 from cgcython.search.loading import CHUNK, Part, joined
 from cgcython.search.scan import Embedding, Scan
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
@@ -35,7 +35,7 @@ class Column:
     @classmethod
     def of(cls, parts: Sequence[Part]) -> Self:
         """Return the column of parts."""
-        row_keys = np.concatenate([np.empty(0, KEY), *(part.keys for part in parts)])
+        row_keys = np.concatenate([NO_KEYS, *(part.keys for part in parts)])
         scans = [part.scan for part in parts]
         if np.all(row_keys[1:] > row_keys[:-1]):  # sorting what is sorted would take longer
             return cls(scans, row_keys, row_keys, np.arange(len(row_keys)))
@@ -85,8 +85,8 @@ class Column:
         """Return the row of each key, and whether it has one."""
         if not len(self.keys):
             return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
-        places = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
-        return self.rows[places], self.keys[places] == keys
+        places, known = found_among(self.keys, keys)
+        return self.rows[places], known
 
     def chosen(self, keys: KeyArray) -> tuple[KeyArray, Int64Array]:
         """Return those of some keys that have a row, and the rows.
@@ -104,10 +104,10 @@ class Column:
         """Return the column without the changed keys, which ascend, and with the new parts."""
         fresh = Column.of(parts)
         kept = np.ones(len(self), np.bool_)
-        places = self.keys.searchsorted(changed)
-        places = places[places < len(self)]
-        kept[places[np.isin(self.keys[places], changed)]] = False
-        keys, rows = self.keys[kept], self.rows[kept]
+        if len(self):
+            places, known = found_among(self.keys, changed)
+            kept[places[known]] = False
+        keys, rows = np.concatenate([self.keys[kept], fresh.keys[:0]]), self.rows[kept]
         at = keys.searchsorted(fresh.keys)
         return Column(
             self.scans + fresh.scans,

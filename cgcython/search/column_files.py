@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cgcython.base import EmbedderId, OwnEmbedder
-from cgcython.search.keys import KEY
+from cgcython.search.keys import as_rows, from_rows
 from cgcython.search.loading import Part
 from cgcython.search.scan import DIM, ROWS, FindCodebook
 from cgcython.search.scans import scan_named
@@ -27,8 +25,8 @@ from cgcython.tensors import (
 from cgcython.types import Array
 
 FOLDER, METADATA = "columns", "metadata.sqlite"
-FORMAT, VERSION = "cgcython-column", 3
-KEYS = "keys"
+FORMAT, VERSION = "cgcython-column", 4
+KEYS, WIDTH = "keys", "bytes of a key"
 
 
 def column_path(folder: Path, model_id: EmbedderId) -> Path:
@@ -55,7 +53,7 @@ def save_parts(path: Path, model_id: EmbedderId, parts: Sequence[Part], position
         return False
     arrays: dict[str, Array] = {}
     for number, (keys, scan) in enumerate(parts):
-        columns = {KEYS: keys.view(np.uint8).reshape(-1, KEY.itemsize), **scan.arrays()}
+        columns = {KEYS: as_rows(keys), **scan.arrays()}
         arrays |= {f"{number}.{name}": one for name, one in columns.items()}
     about = {
         "format": FORMAT,
@@ -119,7 +117,7 @@ def _part(
         raise Malformed(f"no scan is named {name:.60}")
     if type(shared[0]) is not int or shared[0] < 1:
         raise Malformed(f"its dimension is {shared[0]!r:.40}")
-    forms = {KEYS: ArrayForm("U8", (ROWS, KEY.itemsize)), **kind.kept}
+    forms = {KEYS: ArrayForm("U8", (ROWS, WIDTH)), **kind.kept}
     arrays = require_arrays(arrays, forms, {DIM: shared[0]})
-    keys = arrays.pop(KEYS).reshape(-1).view(KEY)
+    keys = from_rows(arrays.pop(KEYS))
     return Part(keys, kind.from_arrays(arrays, shared, find_codebook))

@@ -3,9 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from uuid import UUID
-
-import numpy as np
 
 from cgcython.base import EmbedderId
 from cgcython.errors import StorageCorruption
@@ -13,10 +10,11 @@ from cgcython.locks import ForkSafeLock
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
 from cgcython.search.graphs import Graph
-from cgcython.search.keys import KEY, whole_keys
+from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.loading import CHUNK, NO_CODEBOOK, ChangingSource, Loader
 from cgcython.search.scan import FindCodebook, Scan
 from cgcython.store.fitting import misfit
+from cgcython.store.ids import name_of
 from cgcython.types import KeyArray, Progress
 
 _LOGGER = logging.getLogger(__name__)
@@ -97,7 +95,7 @@ class Columns:
             except StorageCorruption:
                 return None
             self._note(model_id, loaded.left_out, changed)
-            column = column.updated(np.array(changed, KEY), loaded.parts)
+            column = column.updated(sorted_keys(changed), loaded.parts)
             column = Column.of(column.parts()) if column.is_fragmented else column
         return column, now
 
@@ -126,7 +124,7 @@ class Columns:
             self._left_out[model_id] = {**kept, **left_out}
         new = {key: reason for key, reason in left_out.items() if before.get(key) != reason}
         if new:
-            reasons = "; ".join(f"{UUID(bytes=key)}: {new[key]}" for key in list(new)[:_MOST_NAMED])
+            reasons = "; ".join(f"{name_of(key)}: {new[key]}" for key in list(new)[:_MOST_NAMED])
             _LOGGER.warning(_LEFT_OUT, model_id.short, len(new), reasons)
 
     def some(self, model_id: EmbedderId, keys: KeyArray) -> Column:
@@ -173,7 +171,7 @@ class Columns:
             return None
         changed, _ = self._changes(model_id, graph.position)
         if changed:
-            graph.update(column, np.array(changed, KEY), num_threads)
+            graph.update(column, sorted_keys(changed), num_threads)
         return None if changed is None else graph
 
     def save(self, model_ids: Iterable[EmbedderId] | None = None) -> list[Path]:

@@ -17,7 +17,7 @@ import numpy as np
 from cgcython.errors import InvalidInput
 from cgcython.search.column import Column
 from cgcython.search.graph_links import require_sound
-from cgcython.search.keys import KEY
+from cgcython.search.keys import NO_KEYS, as_rows, from_rows
 from cgcython.search.scan import Embedding, GraphSpace, Scan
 from cgcython.tensors import (
     MALFORMED,
@@ -34,11 +34,11 @@ try:
 except ImportError:
     Index = None  # type: ignore[assignment, misc]  # an optional extra
 
-FORMAT, VERSION = "cgcython-graph", 2
+FORMAT, VERSION = "cgcython-graph", 3
 CHUNK = 1 << 10  # rows added by one call, which nothing can interrupt: a tenth of a second
 _FORMS = {
     "graph": ArrayForm("U8", ("bytes",)),
-    "keys": ArrayForm("U8", ("entries", KEY.itemsize)),
+    "keys": ArrayForm("U8", ("entries", "bytes of a key")),
     "nodes": ArrayForm("I64", ("entries",)),
     "digests": ArrayForm("U64", ("nodes",)),
 }
@@ -61,7 +61,7 @@ class Graph:
             connectivity=CONNECTIVITY,
             expansion_add=EXPANSION_ADD,
         )
-        self._keys: KeyArray = np.empty(0, KEY)  # by entry
+        self._keys: KeyArray = NO_KEYS  # by entry
         self._nodes: Int64Array = np.empty(0, np.int64)  # by entry, -1 for one that is gone
         self._entries: dict[bytes, int] = {}  # by key
         self._firsts: list[int] = []  # an entry of each node
@@ -130,7 +130,7 @@ class Graph:
         least = LEAST_FOUND * max(1, len(self) / FEW) ** 0.5
         count = min(max(count, int(least)), len(self))
         if not count:
-            return np.empty(0, KEY)
+            return NO_KEYS
         nodes = min(count, len(self._node_of))
         self._index.expansion_search = nodes
         coarse = _coarse(scan.vector(query)[None])[0]
@@ -187,7 +187,7 @@ class Graph:
         """Write the graph to a file, whole or not at all."""
         arrays: dict[str, Array] = {
             "graph": np.frombuffer(self._index.save(), np.uint8),
-            "keys": self._keys.view(np.uint8).reshape(-1, KEY.itemsize),
+            "keys": as_rows(self._keys),
             "nodes": self._nodes,
             "digests": np.array(self._digests, np.uint64),
         }
@@ -215,7 +215,7 @@ class Graph:
 
     def _fill(self, arrays: dict[str, Array]) -> None:
         """Take over the arrays of a file; raises Malformed where they contradict each other."""
-        keys, nodes = arrays["keys"].reshape(-1).view(KEY).copy(), arrays["nodes"].copy()
+        keys, nodes = from_rows(arrays["keys"]).copy(), arrays["nodes"].copy()
         digests = arrays["digests"].tolist()
         empty = np.frombuffer(self._index.save(), np.uint8)
         width = self.dim if not self.bits else (self.dim + 7) // 8

@@ -1,27 +1,71 @@
-"""The keys of records in arrays: 16 bytes each."""
+"""The keys of records in arrays.
 
-from collections.abc import Sequence
+NumPy strips zeros from the end of what it keeps in an `S` array, so a key has one 0x01 behind it
+there: different keys stay different. Arrays are in the order of that form, which is another one
+than that of the keys where zeros end a key.
+"""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from cgcython.checks import require_items
-from cgcython.store.ids import as_key
-from cgcython.types import KeyArray
+from cgcython.store.ids import UUID_BYTES, as_key
+from cgcython.tensors import Malformed
+from cgcython.types import Array, KeyArray
 
-KEY = np.dtype("S16")
+END = b"\1"
+NO_KEYS: KeyArray = np.empty(0, f"S{UUID_BYTES + len(END)}")
 
 
 def key_array(keys: Sequence[bytes]) -> KeyArray:
-    """Return the array of some keys, in their order."""
-    return np.array(keys, KEY)
+    """Return the array of some keys, in their order.
+
+    >>> key_array([b"\\x03a", b"\\x03a\\0"]).tolist()
+    [b'\\x03a\\x01', b'\\x03a\\x00\\x01']
+    """
+    if set(map(len, keys)) == {UUID_BYTES}:  # faster: nothing has to be measured
+        return np.frombuffer(END.join([*keys, b""]), NO_KEYS.dtype)
+    return np.array([key + END for key in keys]) if keys else NO_KEYS
 
 
 def whole_keys(keys: KeyArray) -> list[bytes]:
-    """Return the 16 bytes of each key of an array, which drops zeros at an end."""
-    return [key.ljust(KEY.itemsize, b"\0") for key in keys.tolist()]
+    """Return the keys in an array."""
+    return [key[:-1] for key in keys.tolist()]
+
+
+def sorted_keys(keys: Sequence[bytes]) -> KeyArray:
+    """Return the array of some keys, ascending as arrays do."""
+    return np.sort(key_array(keys))
 
 
 def keys_of(ids: object) -> KeyArray:
     """Return the keys of ids, ascending and each once. Raises InvalidInput."""
-    given = require_items(ids, "among", "ids, in a set or a list")
-    return np.unique(np.array([as_key(one) for one in given], KEY))
+    given: Iterable[object] = require_items(ids, "among", "ids, in a set or a list")
+    return np.unique(key_array(list(map(as_key, given))))  # type: ignore[arg-type]  # it checks
+
+
+def found_among(keys: KeyArray, wanted: KeyArray) -> tuple[Array, Array]:
+    """Return where each of some keys is among one or more that ascend, and whether it is there."""
+    # In the width of the many: numpy would otherwise copy them all into that of a longer key,
+    # which is none of them.
+    narrow = wanted.astype(keys.dtype) if wanted.itemsize > keys.itemsize else wanted
+    places = np.minimum(keys.searchsorted(narrow), len(keys) - 1)
+    return places, keys[places] == wanted
+
+
+def as_rows(keys: KeyArray) -> Array:
+    """Return an array of keys as files have it: u8 [n, width]."""
+    return keys.view(np.uint8).reshape(len(keys), keys.itemsize)
+
+
+def from_rows(rows: Array) -> KeyArray:
+    """Return the array of keys that a file has. Raises Malformed for what are none."""
+    width = rows.shape[1]
+    if not width:
+        raise Malformed("its keys have no bytes")
+    keys: KeyArray = rows.reshape(-1).view(f"S{width}")
+    ends = rows[np.arange(len(rows)), np.char.str_len(keys) - 1]
+    if np.any(ends != END[0]):
+        raise Malformed("its keys do not end as keys in arrays do")
+    return keys

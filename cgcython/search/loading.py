@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import NamedTuple, Protocol
-from uuid import UUID
 
 import numpy as np
 
@@ -23,10 +22,11 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.errors import CodebookMissing, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.records import QuantizedEmbedding
-from cgcython.search.keys import KEY
+from cgcython.search.keys import key_array
 from cgcython.search.scan import FindCodebook, Scan, ScanKey
 from cgcython.search.scans import join, make_scan, scan_class, scan_key
 from cgcython.store.fitting import misfit
+from cgcython.store.ids import id_of, name_of
 from cgcython.types import KeyArray
 
 CHUNK = 1 << 16  # records read at a time
@@ -77,8 +77,8 @@ class SectionSource(Protocol):
         record to `disowned`.
         """
 
-    def quantized(self, record_id: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
-        """Return one embedder's part of a record, or None."""
+    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+        """Return one embedder's part of the record of a key, or None."""
 
 
 class ChangingSource(SectionSource, Protocol):
@@ -129,7 +129,7 @@ class _Loading:
         return Loaded(joined(self._parts), self._left_out)
 
     def some(self, keys: Iterable[bytes]) -> Loaded:
-        read = ((key, self._store.quantized(key, self._model_id)) for key in keys)
+        read = ((key, self._store.part(key, self._model_id)) for key in keys)
         self._take_records((key, one) for key, one in read if one is not None)
         return Loaded(self._parts, self._left_out)
 
@@ -138,7 +138,7 @@ class _Loading:
     ) -> None:
         if frames.are_whole(sections):
             with suppress(StorageCorruption):  # of a first section; below, its record is named
-                parts = self._in_bulk(np.array(keys, KEY), sections)
+                parts = self._in_bulk(key_array(keys), sections)
                 if parts is not None:
                     self._parts += parts
                     return
@@ -170,7 +170,7 @@ class _Loading:
             self._take_group(group[:middle])
             self._take_group(group[middle:])
         else:
-            self._parts.append(Part(np.array(keys, KEY), scan))
+            self._parts.append(Part(key_array(keys), scan))
 
     def _misfit(self, quantized: QuantizedEmbedding) -> str | None:
         return misfit(self._store.profile, self._model_id, quantized.method, quantized.original_dim)
@@ -231,7 +231,7 @@ def _sound(
     """Yield the records of sections that are whole; the keys of others are added to `damaged`."""
     for key, section in zip(keys, sections):
         try:
-            yield key, read_section(section, model_id, f"record {UUID(bytes=key)}")
+            yield key, read_section(section, model_id, f"record {name_of(key)}")
         except StorageCorruption:
             damaged.append(key)
 
@@ -239,6 +239,6 @@ def _sound(
 def _damage_of(model_id: EmbedderId, damaged: Sequence[bytes]) -> StorageCorruption:
     return StorageCorruption(
         where=f"{model_id.short} of {len(damaged)} records",
-        reason=f"the first is {UUID(bytes=damaged[0])}",
-        ids=[UUID(bytes=key) for key in damaged],
+        reason=f"the first is {name_of(damaged[0])}",
+        ids=map(id_of, damaged),
     )

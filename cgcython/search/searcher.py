@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import numpy as np
 
@@ -22,18 +21,18 @@ from cgcython.search.arguments import (
 )
 from cgcython.search.columns import Columns
 from cgcython.search.fusion import UNRANKED, Ranking, fuse
-from cgcython.search.keys import KEY, whole_keys
+from cgcython.search.keys import NO_KEYS, whole_keys
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.conditions import Where
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Embedding, has_direction
-from cgcython.store.ids import RecordId
+from cgcython.store.ids import RecordId, StoredId, id_of
 from cgcython.types import KeyArray
 
 
 class _Scored(NamedTuple):
-    id: UUID
+    id: StoredId
     similarity: float
     scores: dict[Any, float]  # the name of an own embedder is as good as its key
 
@@ -175,7 +174,8 @@ class Searcher:
         embeddings = self._embeddings(request)
         ranked = [self._ranked(request, one, *embeddings[one]) for one in request.weights]
         columns, rankings = [one for one, _ in ranked], [one for _, one in ranked]
-        found = np.array(fuse(rankings, request.shortlist, request.num_threads), KEY)
+        best = fuse(rankings, request.shortlist, request.num_threads)
+        found = np.array(best) if best else NO_KEYS
         if request.rerank is not None:
             columns.append(self._reranking(request, found, *embeddings[request.rerank]))
             found = _reordered(found, columns[-1].rank_some(np.sort(found)))
@@ -242,5 +242,5 @@ def _hits(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
         total[known] += column.weight
         similarity[known] += column.weight * alike
     similarities = (similarity / total).clip(-1, 1).tolist()
-    ids = [UUID(bytes=key) for key in whole_keys(keys)]
+    ids = map(id_of, whole_keys(keys))
     return list(map(Hit, ids, similarities, scores))

@@ -13,7 +13,7 @@ from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search.columns import Columns
-from cgcython.search.keys import KEY
+from cgcython.search.keys import NO_KEYS, found_among, key_array
 from cgcython.search.searcher import Searcher
 from cgcython.store import shards
 from cgcython.store.ids import RecordId, as_key
@@ -70,9 +70,9 @@ class ShardSearcher(Searcher):
         for shard in self._shards:
             if model_id in shard.parts:
                 batch, rows = shard.parts[model_id]
-                ids = shard.ids if rows is None else shard.ids[rows]
-                codec = self.router.decoder(batch)
-                yield from zip(map(bytes, ids), codec.rows(batch))
+                keys = shard.ids.keys()
+                own = keys if rows is None else [keys[row] for row in rows.tolist()]
+                yield from zip(own, self.router.decoder(batch).rows(batch))
 
     def sections(
         self, model_id: EmbedderId, damaged: list[bytes], disowned: list[bytes]
@@ -83,11 +83,17 @@ class ShardSearcher(Searcher):
 
     def quantized(self, record_id: RecordId, model_id: EmbedderName) -> QuantizedEmbedding | None:
         """Return one embedder's part of a memory, or None where it has none."""
-        places, key = self._places, np.array(as_key(record_id), KEY)
-        at = int(places.keys.searchsorted(key, side="right")) - 1
-        if at < 0 or places.keys[at] != key:
+        return self.part(as_key(record_id), self.profile.embedder(model_id))
+
+    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+        """Return one embedder's part of the memory of a key, or None where it has none."""
+        places = self._places
+        if not len(places.keys):
             return None
-        part = self._shards[places.shards[at]].parts.get(self.profile.embedder(model_id))
+        ((at,), (known,)) = found_among(places.keys, key_array([key]))
+        if not known:
+            return None
+        part = self._shards[places.shards[at]].parts.get(model_id)
         row = None if part is None else _row_of(part, int(places.rows[at]))
         if part is None or row is None:
             return None
@@ -97,12 +103,17 @@ class ShardSearcher(Searcher):
     @cached_property
     def _places(self) -> _Places:
         """Where each memory lies; of those with the same id, the last one is found."""
-        ids = [shard.ids.reshape(-1).view(KEY) for shard in self._shards]
-        keys = np.concatenate([np.empty(0, KEY), *ids])
+        ids = [key_array(shard.ids.keys()) for shard in self._shards]
+        keys = np.concatenate([NO_KEYS, *ids])
         counts = [len(one) for one in ids]
         rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, counts)])
         order = keys.argsort(kind="stable")
-        return _Places(keys[order], np.repeat(np.arange(len(ids)), counts)[order], rows[order])
+        ascending = keys[order]
+        is_last = np.append(ascending[1:] != ascending[:-1], True)[: len(order)]
+        order = order[is_last]
+        return _Places(
+            ascending[is_last], np.repeat(np.arange(len(ids)), counts)[order], rows[order]
+        )
 
 
 def _row_of(part: shards.ShardPart, memory: int) -> int | None:

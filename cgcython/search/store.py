@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from cgcython.base import EmbedderName, Profile
 from cgcython.checks import require_items
@@ -21,7 +20,7 @@ from cgcython.search.columns import Columns
 from cgcython.search.keys import whole_keys
 from cgcython.search.metadata.conditions import Where, parsed
 from cgcython.search.searcher import Hit, Searcher
-from cgcython.store.ids import RecordId, as_key
+from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.keepers.rocksdb import Database
 from cgcython.store.quality import QUERIES
 from cgcython.store.records import RecordStore
@@ -56,8 +55,10 @@ scores={<ModelId.HDC: 8>: 1.0})])
         self._index: MetadataIndex | None = None  # made when metadata are first asked for
         self._making = ForkSafeLock()
 
-    def ids(self, prefix: BytesLike | str = "", *, where: Where | None = None) -> Iterator[UUID]:
-        """Return an iterator over the ids in order that begin with some bytes, or with text.
+    def ids(
+        self, prefix: BytesLike | str = "", *, where: Where | None = None
+    ) -> Iterator[StoredId]:
+        """Return an iterator over the ids in the order of their keys: those that begin so.
 
         `where`, conditions on metadata as in `search`: only those of records that meet them.
         """
@@ -65,13 +66,13 @@ scores={<ModelId.HDC: 8>: 1.0})])
             return super().ids(prefix)
         found = sorted(whole_keys(self._keys_where(where)))
         if not prefix:
-            return map(_id_of, found)
+            return map(id_of, found)
         wanted = set(found)
         return (one for one in super().ids(prefix) if as_key(one) in wanted)
 
     def infos(
         self, prefix: BytesLike | str = "", *, where: Where | None = None
-    ) -> Iterator[tuple[UUID, RecordInfo]]:
+    ) -> Iterator[tuple[StoredId, RecordInfo]]:
         """Return an iterator over (id, RecordInfo) in the order of ids, of those that begin so.
 
         It reads no sections. `where` as in `ids`. Raises StorageCorruption, naming the id, at a
@@ -94,7 +95,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
             raise InvalidInput(what="where", expected="one condition or more", actual="none")
         index = self._metadata_index()
         with index.lock, self._writing:  # nobody changes a record in between
-            return self.delete_many(map(_id_of, whole_keys(index.keys(condition))), soft)
+            return self.delete_many(map(id_of, whole_keys(index.keys(condition))), soft)
 
     def compact(self) -> int:
         """Rewrite the files without what was replaced or deleted, and return the bytes freed.
@@ -194,7 +195,3 @@ scores={<ModelId.HDC: 8>: 1.0})])
 
     def _require_open(self) -> None:
         self._files.require_open()  # columns in memory outlive the files
-
-
-def _id_of(key: bytes) -> UUID:
-    return UUID(bytes=key)

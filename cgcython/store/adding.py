@@ -80,9 +80,11 @@ class RecordAdder(RecordWriter):
         """Encode some rows of a batch and write them, all or nothing."""
         records = encode(batch.columns, rows, self.router, budget_bytes, num_threads)
         told = [None] * len(rows) if batch.metadata is None else batch.metadata[rows.start :]
-        self.store_quantized(
-            (keys[row], one if about is None else one.with_info(metadata=about))
-            for row, one, about in zip(rows, records, told)
+        self._store_records(
+            {
+                keys[row]: one if about is None else one.with_info(metadata=about)
+                for row, one, about in zip(rows, records, told)
+            }
         )
         self.note_losses()
 

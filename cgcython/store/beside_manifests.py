@@ -22,9 +22,9 @@ STRETCH = 1024  # sections
 def readable_sections(
     database: Tables, model_id: EmbedderId, damaged: list[bytes]
 ) -> Iterator[Row]:
-    """Yield (16 bytes of id, section) of an embedder in the order of ids, unchecked.
+    """Yield (key, section) of an embedder in the order of keys, unchecked.
 
-    Ids whose block cannot be read are added to `damaged`.
+    Keys whose block cannot be read are added to `damaged`.
     """
     prefix, last = bytes([model_id]), b""
     try:
@@ -47,7 +47,7 @@ def readable_sections(
 def beside_manifests(
     database: Tables, model_id: EmbedderId, sections: Iterable[Row]
 ) -> Iterator[tuple[list[Row], list[bool]]]:
-    """Yield stretches of (id, section), and whether the manifest of each lists just this section.
+    """Yield stretches of (key, section), and whether the manifest of each lists just this section.
 
     A manifest that is not whole lists nothing.
     """
@@ -75,14 +75,14 @@ def _all_listed(rows: list[Row], heads: list[Row], model_id: EmbedderId) -> list
 
 
 class _Heads:
-    """The manifests of a database that can be read, taken in the order of ids."""
+    """The manifests of a database that can be read, taken in the order of keys."""
 
     def __init__(self, database: Tables) -> None:
         self._rows = manifests(database)
         self._next: list[Listed] = []
 
     def upto(self, last: bytes) -> list[Row]:
-        """Return the (id, manifest) up to an id, those not taken yet."""
+        """Return the (key, manifest) up to a key, those not taken yet."""
         found = self._next
         while not found or found[-1][0] <= last:
             more = list(islice(self._rows, STRETCH))

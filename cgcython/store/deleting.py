@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from uuid import UUID
 
 from cgcython.checks import iterated
 from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest
 from cgcython.store import trash
-from cgcython.store.ids import RecordId, as_key, name_of
+from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
 from cgcython.store.journal import mask_of
 from cgcython.store.keepers.rocksdb import Delete, Put
-from cgcython.store.reading import naming
+from cgcython.store.naming import naming
 from cgcython.store.updating import RecordUpdater
 from cgcython.store.writing import BATCH, PREFIXES, embedders_of, section_keys
 
@@ -96,9 +95,9 @@ class RecordDeleter(RecordUpdater):
                 self._files.write(deletes=gone[start : start + BATCH])
         return len(gone)
 
-    def trash(self) -> dict[UUID, int]:
+    def trash(self) -> dict[StoredId, int]:
         """Return `{id: microseconds since 1970 when it was deleted}` of what can be restored."""
-        return {UUID(bytes=key): deleted for key, deleted in self._trash()}
+        return {id_of(key): deleted for key, deleted in self._trash()}
 
     def _trash(self) -> Iterator[tuple[bytes, int]]:
         if self._files.has("trash"):

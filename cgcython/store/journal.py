@@ -9,21 +9,20 @@ import os
 import struct
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import lru_cache
-from itertools import chain
 from typing import TypeAlias
 
-from cgcython.base import EmbedderId, EmbedderName, parse_embedder
+from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_whole
 from cgcython.errors import StorageCorruption
+from cgcython.store import journal_entries
+from cgcython.store.format import FREE, read_version, version_puts
 from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
 
 _LOGGER = logging.getLogger(__name__)
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
 _FLOOR = b"journal/floor"
-_KEY, _TOTAL, _ENDS = struct.Struct(">Q"), struct.Struct("<Q"), struct.Struct("<QQ")
+_KEY, _ENDS = struct.Struct(">Q"), struct.Struct("<QQ")
 _LAST = (1 << 8 * _KEY.size) - 1
-_CHANGE = struct.Struct("<16sH")
 # Below the counter are random bits: two copies of a store that were written to apart share
 # counters, but not positions.
 _RANDOM_BITS, _RESET_STEP = 24, 1 << 32
@@ -33,8 +32,9 @@ _End: TypeAlias = tuple[int, int]  # a position, and how many changes were ever 
 class Journal:
     """Says which records changed since a position."""
 
-    def __init__(self, files: Tables) -> None:
-        self._files = files
+    def __init__(self, files: Tables, profile: Profile | None = None) -> None:
+        """Names of a user's own embedders are found in a profile."""
+        self._files, self._profile = files, profile
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows.
@@ -57,7 +57,8 @@ class Journal:
         position = require_whole(position, "position", most=_LAST)
         if not self._files.has("journal"):
             return None
-        wanted = None if model_id is None else 1 << int(parse_embedder(model_id))
+        parse = parse_embedder if self._profile is None else self._profile.embedder
+        wanted = None if model_id is None else int(parse(model_id))
         changed: set[bytes] = set()
         try:
             # In this order: a truncation in between then makes the position unknown.
@@ -67,7 +68,7 @@ class Journal:
                 if key == _KEY.pack(position):
                     is_floor = True
                 elif is_floor:
-                    changed.update(_changed(value, wanted))
+                    changed.update(journal_entries.changed(value, wanted))
                 else:
                     return None
         except StorageCorruption:
@@ -95,9 +96,10 @@ class WritableJournal(Journal):
 
     _files: Database
 
-    def __init__(self, files: Database) -> None:
-        super().__init__(files)
+    def __init__(self, files: Database, profile: Profile | None = None) -> None:
+        super().__init__(files, profile)
         self._end: _End | None = None
+        self._is_free: bool | None = None  # whether the store has format 3; None if unknown
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows."""
@@ -116,19 +118,26 @@ class WritableJournal(Journal):
     ) -> None:
         """Write to the database and add the entry of a batch, all or nothing.
 
-        `changes` holds a mask of embedders by key. The caller holds the lock of writers.
+        `changes` holds a mask of embedders by key. The first ones that need it give the store
+        format 3, in the same batch. The caller holds the lock of writers.
         """
         position, total = self._end or self._read_end()
         counter = (position >> _RANDOM_BITS) + 1
         end = _position(counter), total + len(changes)
-        entry = _TOTAL.pack(end[1]) + _packed(len(changes)).pack(
-            *chain.from_iterable(changes.items())
-        )
-        self._end = None  # unknown, should the next line raise
-        self._files.write([*puts, ("journal", _KEY.pack(end[0]), entry)], deletes)
-        self._end = end
+        is_plain = journal_entries.are_plain(changes)
+        entry = journal_entries.packed(end[1], changes, is_plain)
+        step = [] if is_plain or self._has_format_3() else version_puts(FREE)
+        is_free = not is_plain or self._is_free
+        self._end = self._is_free = None  # unknown, should the next line raise
+        self._files.write([*puts, *step, ("journal", _KEY.pack(end[0]), entry)], deletes)
+        self._end, self._is_free = end, is_free
         if counter % 1024 == 0:
             self._shorten(end[1])
+
+    def _has_format_3(self) -> bool:
+        if self._is_free is None:
+            self._is_free = read_version(self._files) == FREE
+        return self._is_free
 
     def mend(self) -> None:
         """Begin anew where the journal does not tell where it ends."""
@@ -169,7 +178,7 @@ class WritableJournal(Journal):
         while low < high:
             middle = (low + high) // 2
             _, value = next(self._files.scan("journal", start=_KEY.pack(middle << _RANDOM_BITS)))
-            if _TOTAL.unpack_from(value)[0] > total - KEPT_CHANGES:
+            if journal_entries.total(value) > total - KEPT_CHANGES:
                 high = middle
             else:
                 low = middle + 1
@@ -182,23 +191,12 @@ def mask_of(model_ids: Iterable[EmbedderId]) -> int:
     >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))
     '0b100000001'
     """
-    return sum(1 << model_id for model_id in model_ids)
+    return sum(1 << int(model_id) for model_id in model_ids)
 
 
 def _end_of(key: bytes, entry: bytes) -> _End:
-    return int.from_bytes(key, "big"), int.from_bytes(entry[: _TOTAL.size], "little")
+    return int.from_bytes(key, "big"), journal_entries.total(entry)
 
 
 def _position(counter: int) -> int:
     return counter << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "little")
-
-
-def _changed(entry: bytes, wanted: int | None) -> list[bytes]:
-    """Return the keys of an entry: all, or those of an embedder's bit."""
-    changes = _CHANGE.iter_unpack(entry[_TOTAL.size :])
-    return [key for key, mask in changes if wanted is None or mask & wanted]
-
-
-@lru_cache
-def _packed(count: int) -> struct.Struct:
-    return struct.Struct("<" + count * _CHANGE.format.removeprefix("<"))

@@ -7,15 +7,22 @@ from pathlib import Path
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
 from cgcython.files import as_path
-from cgcython.store.copies import CopiedRow, both_copies, read_row
+from cgcython.store.copies import CopiedRow, read_row
+from cgcython.store.format import (
+    FIRST,
+    FREE,
+    KEY,
+    PLAIN,
+    needs_format_3,
+    read_version,
+    version_puts,
+    version_row,
+    version_value,
+)
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers import rocksdb
 from cgcython.store.keepers.rocksdb import Database
 from cgcython.types import StrPath
-
-FORMAT = b"cgcython store "
-VERSION = 2
-READS = (1, VERSION)
 
 
 def has_database(path: StrPath) -> bool:
@@ -44,7 +51,7 @@ def open_files(
     files = Database(path, read_only, sync, follow)
     try:
         found = _profile(files, profile)
-        if _version(files) != VERSION and not read_only:
+        if read_version(files) == FIRST and not read_only:
             _upgrade(files)
         return files, found
     except BaseException:
@@ -60,37 +67,24 @@ def _exists(path: Path) -> bool:
 
 
 def meta_of(profile: Profile) -> dict[bytes, bytes]:
-    """Return what a store keeps about itself: its format version and its profile."""
-    return {b"format": FORMAT + str(VERSION).encode(), b"profile": profile.to_toml().encode()}
+    """Return what a new store keeps about itself: its format version and its profile."""
+    version = FREE if needs_format_3((), profile) else PLAIN
+    return {KEY: version_value(version), b"profile": profile.to_toml().encode()}
 
 
 def _upgrade(files: Database) -> None:
-    """Bring a store of an earlier format to this one: its records stay as they are."""
+    """Give a store of format 1 the families of format 2: its records stay as they are."""
     files.add_families()
-    WritableJournal(files).reset(both_copies(b"format", FORMAT + str(VERSION).encode()))
+    WritableJournal(files).reset(version_puts(PLAIN))
 
 
 def own_rows(files: Database) -> list[CopiedRow]:
     """Return the rows that say what a store is."""
     where = f"profile of {files.path}"
     return [
-        CopiedRow(b"format", f"format of store {files.path}", bytes),
+        version_row(files),
         CopiedRow(b"profile", where, lambda value: parsed_profile(value, where)),
     ]
-
-
-def _version(files: Database) -> int:
-    """Return the format version of a store, or raise StoreUnavailable for one not read here."""
-    form = read_row(files, b"format", bytes, f"format of store {files.path}") or b""
-    for version in READS:
-        if form == FORMAT + str(version).encode():
-            return version
-    written = form.removeprefix(FORMAT).decode(errors="replace") or "unknown"
-    raise StoreUnavailable(
-        path=files.path,
-        reason=f"its format version is {written}, this release reads "
-        f"{' and '.join(map(str, READS))}; use the release that wrote it",
-    )
 
 
 def _profile(files: Database, wanted: ProfileName | None) -> Profile:
@@ -98,7 +92,7 @@ def _profile(files: Database, wanted: ProfileName | None) -> Profile:
 
     Raises StoreUnavailable for a format this release does not read and for another profile.
     """
-    _version(files)
+    read_version(files)
     where = f"profile of {files.path}"
     try:
         found = read_row(files, b"profile", lambda value: parsed_profile(value, where), where)

@@ -1,11 +1,9 @@
 """Reads the records of a store: all of one, one embedder of it, or one embedder of all."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar, overload
-from uuid import UUID
 
 from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items
@@ -17,9 +15,11 @@ from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.store.beside_manifests import beside_manifests, readable_sections
-from cgcython.store.ids import RecordId, as_key, name_of, prefix_digits
+from cgcython.store.id_prefixes import IdPrefix
+from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
 from cgcython.store.journal import Journal
 from cgcython.store.keepers.rocksdb import Row, Tables
+from cgcython.store.naming import naming
 from cgcython.store.shelf import CodebookShelf
 from cgcython.types import BytesLike
 
@@ -87,8 +87,11 @@ class RecordReader:
         key = as_key(record_id)
         if model_id is None:
             return self._consistent(key, lambda manifest: self._whole(key, manifest))
-        wanted = self.profile.embedder(model_id)
-        return self._consistent(key, lambda manifest: self._part(key, wanted, manifest))
+        return self.part(key, self.profile.embedder(model_id))
+
+    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+        """Return one embedder's QuantizedEmbedding of the record of a key, or None."""
+        return self._consistent(key, lambda manifest: self._part(key, model_id, manifest))
 
     def _whole(self, key: bytes, manifest: Manifest) -> QuantizedFingerprint:
         where = f"record {name_of(key)}"
@@ -176,7 +179,7 @@ class RecordReader:
             raise StorageCorruption(
                 where=f"metadata of {len(damaged)} records in store {self.path}",
                 reason=f"the first is {name_of(damaged[0])}",
-                ids=[UUID(bytes=key) for key in damaged],
+                ids=map(id_of, damaged),
             )
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
@@ -188,8 +191,9 @@ class RecordReader:
         return quantized.decode(router)
 
     def scan(self, model_id: EmbedderName) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
-        """Yield (16 bytes of id, QuantizedEmbedding) of one embedder, in the order of ids.
+        """Yield (key, QuantizedEmbedding) of one embedder, in the order of keys.
 
+        The key of a UUID is its 16 bytes; `id_of` returns the id of any.
         Raises StorageCorruption naming all damaged records, after the last sound one.
         """
         wanted = self.profile.embedder(model_id)
@@ -202,16 +206,16 @@ class RecordReader:
         if damaged:
             raise StorageCorruption(
                 where=f"{wanted.short} of {len(damaged)} records in store {self.path}",
-                reason=f"the first is {UUID(bytes=damaged[0])}",
-                ids=[UUID(bytes=key) for key in damaged],
+                reason=f"the first is {name_of(damaged[0])}",
+                ids=map(id_of, damaged),
             )
 
     def sections(
         self, model_id: EmbedderName, damaged: list[bytes], disowned: list[bytes] | None = None
     ) -> Iterator[Row]:
-        """Yield (16 bytes of id, section) of one embedder in the order of ids, unchecked.
+        """Yield (key, section) of one embedder in the order of keys, unchecked.
 
-        Ids whose block cannot be read are added to `damaged`; those whose section is none that
+        Keys whose block cannot be read are added to `damaged`; those whose section is none that
         their record lists to `disowned`, by default to `damaged` too. Where a manifest is damaged
         that cannot be told.
         """
@@ -259,15 +263,20 @@ class RecordReader:
     def __contains__(self, record_id: RecordId) -> bool:
         return self._files.get("records", as_key(record_id)) is not None
 
-    def __iter__(self) -> Iterator[UUID]:
+    def __iter__(self) -> Iterator[StoredId]:
         """Yield the ids in order, as they are now; raises StorageCorruption at a damaged block."""
         return self.ids()
 
-    def ids(self, prefix: BytesLike | str = "") -> Iterator[UUID]:
-        """Return an iterator over the ids in order that begin with some bytes, or with text."""
-        return (UUID(bytes=key) for key, _ in self._manifests_from(prefix))
+    def ids(self, prefix: BytesLike | str = "") -> Iterator[StoredId]:
+        """Return an iterator over the ids in the order of their keys: those that begin so.
 
-    def infos(self, prefix: BytesLike | str = "") -> Iterator[tuple[UUID, RecordInfo]]:
+        Text is how a text id or the text of a UUID begins, bytes are how those of a UUID begin.
+        UUIDs are in the order of their bytes. Integers ascend, then come texts of all lengths but
+        15 bytes in the order of their UTF-8, then those of 15 bytes.
+        """
+        return (id_of(key) for key, _ in self._manifests_from(prefix))
+
+    def infos(self, prefix: BytesLike | str = "") -> Iterator[tuple[StoredId, RecordInfo]]:
         """Yield (id, RecordInfo) in the order of ids, of those that begin so; reads no sections.
 
         Raises StorageCorruption, naming the id, at a damaged record.
@@ -276,22 +285,14 @@ class RecordReader:
             with naming(key):
                 where = f"record {name_of(key)}"
                 info = Manifest.from_bytes(manifest, where, self.profile).info
-            yield UUID(bytes=key), info
+            yield id_of(key), info
 
     def _manifests_from(self, prefix: BytesLike | str) -> Iterator[Row]:
-        digits = prefix_digits(prefix)
-        rows = self._files.scan("records", bytes.fromhex(digits[: len(digits) & ~1]))
-        return ((key, manifest) for key, manifest in rows if key.hex().startswith(digits))
+        wanted = IdPrefix.of(prefix)
+        if wanted is None:
+            return self._files.scan("records")
+        stretches = [self._files.scan("records", start) for start in wanted.starts()]
+        return (row for row in chain.from_iterable(stretches) if wanted.matches(row[0]))
 
     def __len__(self) -> int:
         return sum(1 for _ in self._files.scan("records"))
-
-
-@contextmanager
-def naming(key: bytes) -> Iterator[None]:
-    """Note in a StorageCorruption raised inside which record it is about."""
-    try:
-        yield
-    except StorageCorruption as error:
-        error.ids = (UUID(bytes=key),)
-        raise

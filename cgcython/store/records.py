@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
-from uuid import UUID
 
 from cgcython.base import Profile, ProfileName
 from cgcython.checks import require_choice
@@ -16,6 +15,7 @@ from cgcython.router import QuantizationRouter
 from cgcython.store.copies import CopiedRow, damaged_copies, mend
 from cgcython.store.fitting import Decoding
 from cgcython.store.generations import GenerationWriter
+from cgcython.store.ids import StoredId, id_of
 from cgcython.store.journal import Journal, WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Tables
 from cgcython.store.opening import open_files, own_rows
@@ -131,7 +131,8 @@ class RecordStore(GenerationWriter):
         Its `journal.position()` is that of the moment.
         """
         with self._frozen() as frozen:
-            yield RecordReader(frozen, self._shelf, self.profile, self.router, Journal(frozen))
+            journal = Journal(frozen, self.profile)
+            yield RecordReader(frozen, self._shelf, self.profile, self.router, journal)
 
     @contextmanager
     def _frozen(self) -> Iterator[Tables]:
@@ -184,10 +185,10 @@ class RecordStore(GenerationWriter):
         with self._frozen() as frozen:
             return statistics(frozen, self.profile, self._shelf.generations(), exact)
 
-    def catch_up(self) -> list[UUID] | None:
+    def catch_up(self) -> list[StoredId] | None:
         """See what the writing process wrote since; for a store opened with `follow=True`.
 
-        Returns the ids that changed, in order, or None where the journal cannot tell.
+        Returns the ids that changed, in the order of keys, or None where the journal cannot tell.
         """
         with self._writing:
             before = self.journal.position()
@@ -200,7 +201,7 @@ class RecordStore(GenerationWriter):
             keys = self.journal.changes_since(before)
         if is_other:
             self._forget_columns()
-        return None if keys is None else [UUID(bytes=key) for key in keys]
+        return None if keys is None else list(map(id_of, keys))
 
 
 def _rows(files: Database, shelf: CodebookShelf) -> list[CopiedRow]:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import UUID
+
+from cgcython.store.ids import StoredId
 
 
 @dataclass
@@ -14,8 +15,8 @@ class RepairReport:
     """
 
     records: int = 0
-    lost: dict[UUID, list[str]] = field(default_factory=dict)
-    partial: dict[UUID, list[str]] = field(default_factory=dict)
+    lost: dict[StoredId, list[str]] = field(default_factory=dict)
+    partial: dict[StoredId, list[str]] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
     path: Path | None = None
     damaged: Path | None = None

@@ -12,7 +12,6 @@ from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
-from uuid import UUID
 
 from cgcython.base import EmbedderId, Profile, ProfileName
 from cgcython.codecs.codebook import PQ8Codebook
@@ -23,10 +22,12 @@ from cgcython.store import opening, trash
 from cgcython.store.around_damage import ids_of_sections, manifests
 from cgcython.store.copies import both_copies, read_row
 from cgcython.store.fitting import Decoding
+from cgcython.store.format import FREE, needs_format_3, version_puts
+from cgcython.store.ids import id_of, name_of
 from cgcython.store.journal import WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Put, Row, Salvaged, create
+from cgcython.store.naming import naming
 from cgcython.store.opening import parsed_profile
-from cgcython.store.reading import naming
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.shelf import (
     CODEBOOK,
@@ -53,6 +54,7 @@ class Rescue:
         self._keep_parts, self._progress = keep_parts, progress
         self._report = RepairReport()
         self._later = source.last_changes()
+        self._is_free = False  # whether what is kept needs format 3
 
     def run(self, new: Path, profile: ProfileName | None) -> RepairReport:
         """Write the new store and return the report."""
@@ -71,7 +73,7 @@ class Rescue:
                 if value is not None:  # otherwise it was restored or purged
                     with naming(key):
                         self._copy_trashed(files, key, value)
-            WritableJournal(files).reset()
+            WritableJournal(files).reset(version_puts(FREE) if self._is_free else ())
             files.flush()
         finally:
             files.close()
@@ -148,7 +150,7 @@ class Rescue:
 
     def _record(self, key: bytes, manifest: _Found) -> list[Put]:
         """Return what to write for a record, nothing for one that is lost."""
-        where = f"record {UUID(bytes=key)}"
+        where = f"record {name_of(key)}"
         if key in self._later.records:  # where a log is damaged, the database may lag behind it
             manifest = self._later.records[key]
             if manifest is None:
@@ -169,7 +171,7 @@ class Rescue:
         if reasons:
             return self._damaged(key, head, sections, reasons)
         self._report.records += 1
-        return _puts(key, whole, sections)
+        return self._puts(key, whole, sections)
 
     def _damaged(
         self, key: bytes, head: Manifest, sections: Mapping[EmbedderId, bytes], reasons: _Reasons
@@ -178,11 +180,16 @@ class Rescue:
         if not (self._keep_parts and sections):
             self._lose(key, *reasons.values())
             return []
-        self._report.partial[UUID(bytes=key)] = list(reasons.values())
+        self._report.partial[id_of(key)] = list(reasons.values())
         gone: dict[EmbedderId, bytes | None] = {
             one: None for one in head.checksums if one not in sections
         }
-        return _puts(key, head.replaced(gone).to_bytes(), sections)
+        return self._puts(key, head.replaced(gone).to_bytes(), sections)
+
+    def _puts(self, key: bytes, manifest: bytes, sections: Mapping[EmbedderId, bytes]) -> list[Put]:
+        self._is_free = self._is_free or needs_format_3([key], sections)
+        puts = [("sections", bytes([one]) + key, section) for one, section in sections.items()]
+        return [("records", key, manifest), *puts]
 
     def _sections(
         self, key: bytes, checksums: Mapping[EmbedderId, int | None], reasons: _Reasons
@@ -195,7 +202,7 @@ class Rescue:
                 if section is None:
                     reasons[model_id] = f"{model_id.short} is missing"
                     continue
-                where = f"{model_id.short} of record {UUID(bytes=key)}"
+                where = f"{model_id.short} of record {name_of(key)}"
                 quantized = read_section(section, model_id, where, crc)
             except UnsupportedVersion:
                 raise
@@ -211,12 +218,12 @@ class Rescue:
         return found
 
     def _lose(self, key: bytes, *reasons: str) -> None:
-        self._report.lost.setdefault(UUID(bytes=key), []).extend(reasons)
+        self._report.lost.setdefault(id_of(key), []).extend(reasons)
 
     def _copy_trashed(self, files: Database, key: bytes, value: bytes) -> None:
-        where = f"record {UUID(bytes=key)} in the trash"
+        where = f"record {name_of(key)} in the trash"
         try:
-            QuantizedFingerprint.from_bytes(
+            record = QuantizedFingerprint.from_bytes(
                 trash.unpack(value, where)[1], where, self._decoding.profile
             )
         except UnsupportedVersion:
@@ -224,6 +231,7 @@ class Rescue:
         except StorageCorruption as error:
             self._lose(key, f"in the trash: {error.reason}")
         else:
+            self._is_free = self._is_free or needs_format_3([key], record)
             files.write([("trash", key, value)])
 
 
@@ -242,8 +250,3 @@ def _rows(source: Salvaged) -> Iterator[tuple[bytes, _Found]]:
         if key != last:
             last = key
             yield key, manifest
-
-
-def _puts(key: bytes, manifest: bytes, sections: Mapping[EmbedderId, bytes]) -> list[Put]:
-    puts = [("sections", bytes([one]) + key, section) for one, section in sections.items()]
-    return [("records", key, manifest), *puts]

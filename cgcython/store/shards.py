@@ -1,7 +1,8 @@
 """Columns of codes in safetensors shards, for batch work: mapped without a copy, no database.
 
 A folder holds `shard-00000.safetensors`, ... in the order of memories, `profile.toml`, and in
-`pq8_codebooks/` the codebooks of its codes. A shard has `ids` [n, 16] u8 and, per embedder, the
+`pq8_codebooks/` the codebooks of its codes. A shard has its ids (of version 1 `ids` [n, 16] u8, of
+version 2 `ids.data` and `ids.offsets`) and, per embedder, the
 columns of its QuantizedBatch as `E1.codes`; `E12.rows` where only some memories have it. Every
 array and text has its CRC-32 in the metadata, because safetensors has none.
 """
@@ -18,13 +19,16 @@ from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a s
 from cgcython.errors import InvalidInput
 from cgcython.files import as_path
 from cgcython.records import QuantizedBatch, stored_batch
+from cgcython.store.format import needs_format_3
+from cgcython.store.key_columns import KeyColumn
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
-from cgcython.types import Array, Int64Array, StrPath, UInt8Array
+from cgcython.types import Array, Int64Array, StrPath
 
-KIND = FileKind('"cgcython-shard"', "1", ("embedders", "facts"))  # all texts are JSON
+FREE = "2"  # the version in which ids and embedders are free
+KIND = FileKind('"cgcython-shard"', "1", ("embedders", "facts"), (FREE,))  # all texts are JSON
 PATTERN = "shard-*.safetensors"
 PROFILE = "profile.toml"
-IDS, ROWS = "ids", "rows"
+ROWS = "rows"
 MOST = 2**63 - 1
 
 
@@ -38,7 +42,7 @@ class ShardPart(NamedTuple):
 class Shard(NamedTuple):
     """Some consecutive memories: their ids, their codes, and what the writer says of them."""
 
-    ids: UInt8Array  # [n, 16]
+    ids: KeyColumn
     parts: Mapping[EmbedderId, ShardPart]
     facts: Mapping[str, Any]
 
@@ -69,7 +73,8 @@ def shard_paths(folder: StrPath) -> list[Path]:
 
 def write_shard(path: StrPath, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
-    arrays: dict[str, Array] = {IDS: shard.ids}
+    free = not shard.ids.are_uuids or needs_format_3((), shard.parts)
+    arrays: dict[str, Array] = dict(shard.ids.arrays(free))
     embedders = {}
     for model_id, (batch, rows) in shard.parts.items():
         columns = dict(batch.columns) | ({} if rows is None else {ROWS: rows})
@@ -80,7 +85,8 @@ def write_shard(path: StrPath, shard: Shard) -> None:
             "shared": dict(batch.shared),
         }
     texts = {"embedders": embedders, "facts": dict(shard.facts)}
-    KIND.write(path, arrays, {key: strict_json.to_text(one) for key, one in texts.items()})
+    spelled = {key: strict_json.to_text(one) for key, one in texts.items()}
+    KIND.write(path, arrays, spelled, FREE if free else None)
 
 
 def read_facts(path: StrPath) -> dict[str, Any]:
@@ -115,7 +121,7 @@ def read_shard(path: StrPath) -> Shard:
     with told_as_damage(path):
         arrays, texts = KIND.read(path)
         embedders, facts = (strict_json.parse_object(texts[key]) for key in KIND.texts)
-        ids = require_arrays({IDS: arrays.pop(IDS)}, {IDS: ArrayForm("U8", ("rows", 16))})[IDS]
+        ids = KeyColumn.taken(arrays)
         parts = {
             _embedder(name): _part(arrays, name, about, len(ids))
             for name, about in embedders.items()

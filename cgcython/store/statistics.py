@@ -8,10 +8,11 @@ from typing import NamedTuple
 from cgcython.base import EmbedderId, Profile
 from cgcython.errors import StorageCorruption
 from cgcython.frames import layout_title
+from cgcython.store.ids import UUID_BYTES
 from cgcython.store.keepers.rocksdb import Tables
 from cgcython.store.quality import QualitySample, quality_samples
 
-SAMPLE = 256  # records; as ids are random, the first ones are a sample
+SAMPLE = 256  # records; as most ids are random, the first ones are a sample
 
 
 class Part(NamedTuple):
@@ -85,7 +86,7 @@ def _estimate(files: Tables, family: str, seen: int) -> int:
 
 def _last_key(files: Tables, limit: int | None) -> bytes:
     if limit is None:
-        return b"\xff" * 16
+        return b"\xff" * UUID_BYTES  # no key is above the last UUID
     keys = [key for key, _ in islice(files.scan("records"), limit)]
     return keys[-1] if keys else b""
 

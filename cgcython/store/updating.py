@@ -16,7 +16,7 @@ from cgcython.store.ids import RecordId, as_key
 from cgcython.store.items import Embeddings
 from cgcython.store.journal import mask_of
 from cgcython.store.keepers.rocksdb import Put
-from cgcython.store.reading import naming
+from cgcython.store.naming import naming
 from cgcython.store.writing import PREFIXES, section_keys
 
 

@@ -2,44 +2,52 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import UUID
 
 from cgcython.errors import StorageCorruption
+from cgcython.store.ids import StoredId, id_of, spelled
 
 
 @dataclass
 class VerifyReport:
     """What a store holds, and what is wrong with it: `problems` lists reasons by record id.
 
-    What belongs to no record is listed under its name.
+    `others` lists those of what belongs to no record, by its name.
     """
 
     records: int = 0
     sections: int = 0
     stored_bytes: int = 0
-    problems: dict[UUID | str, list[str]] = field(default_factory=dict)
+    problems: dict[StoredId, list[str]] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems
+        return not (self.problems or self.others)
 
     @property
-    def ids(self) -> list[UUID]:
+    def ids(self) -> list[StoredId]:
         """The records that something is wrong with."""
-        return [one for one in self.problems if isinstance(one, UUID)]
+        return list(self.problems)
+
+    @property
+    def named(self) -> dict[str, list[str]]:
+        """All reasons by name, those of records by their spelled ids."""
+        return {**{spelled(one): some for one, some in self.problems.items()}, **self.others}
 
     def add(self, key: bytes | str, reason: str) -> None:
         """Note what is wrong with the record of a key, or with a part of that name."""
-        one = UUID(bytes=key) if isinstance(key, bytes) else key
-        self.problems.setdefault(one, []).append(reason)
+        if isinstance(key, bytes):
+            self.problems.setdefault(id_of(key), []).append(reason)
+        else:
+            self.others.setdefault(key, []).append(reason)
 
     def require_ok(self, path: Path) -> None:
         """Raise StorageCorruption, naming the records, unless nothing is wrong."""
         if self.ok:
             return
-        names, ids = list(self.problems), self.ids
-        named = "; ".join(f"{one}: {', '.join(self.problems[one])}" for one in names[:3])
-        more = f"; and {len(names) - 3} more" if len(names) > 3 else ""
+        found, ids = [*self.named.items()], self.ids
+        named = "; ".join(f"{one}: {', '.join(reasons)}" for one, reasons in found[:3])
+        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         what = f"{len(ids)} records " if ids else ""
         raise StorageCorruption(where=f"store {path}", reason=f"{what}({named}{more})", ids=ids)

@@ -46,7 +46,7 @@ class RecordWriter(RecordReader):
     def __init__(
         self, files: Database, shelf: CodebookShelf, profile: Profile, router: QuantizationRouter
     ) -> None:
-        super().__init__(files, shelf, profile, router, WritableJournal(files))
+        super().__init__(files, shelf, profile, router, WritableJournal(files, profile))
         self._writing = Turn(files)
         self._quality = QualityLog(files)
 
@@ -116,9 +116,11 @@ class RecordWriter(RecordReader):
 
     def _keep(self, batch: list[_Parts], num_threads: int, budget_bytes: int | None) -> None:
         quantized = self.encode([one for _, one, _ in batch], num_threads, budget_bytes)
-        self.store_quantized(
-            (key, one if metadata is None else one.with_info(metadata=metadata))
-            for (key, _, metadata), one in zip(batch, quantized)
+        self._store_records(
+            {
+                key: one if metadata is None else one.with_info(metadata=metadata)
+                for (key, _, metadata), one in zip(batch, quantized)
+            }
         )
 
     def _with_codebooks_of_now(self, keep: Callable[[], None]) -> None:
@@ -164,7 +166,15 @@ class RecordWriter(RecordReader):
         CodebookMissing for codes of a codebook that the store does not have.
         """
         moment = None if timestamp is None else trash.microseconds(timestamp)
-        records = dict(map(pair_of, iterated(items, "items")))
+        self._store_records(dict(map(pair_of, iterated(items, "items"))), metadata, moment)
+
+    def _store_records(
+        self,
+        records: Mapping[bytes, QuantizedFingerprint],
+        metadata: Mapping[str, Any] | None = None,
+        moment: int | None = None,
+    ) -> None:
+        """Keep records by key, all or nothing."""
         if self.profile.own:
             records = {key: one.numbered(self.profile) for key, one in records.items()}
         for key, quantized in records.items():

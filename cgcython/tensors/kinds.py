@@ -14,19 +14,27 @@ from cgcython.types import Array, StrPath
 class FileKind(NamedTuple):
     """A kind of file: the texts `format` and `version`, and others that have a checksum.
 
-    The text `crc32` is a JSON object with the checksum of each array and of these texts.
+    The text `crc32` is a JSON object with the checksum of each array and of these texts. Files of
+    `later` versions are read too.
     """
 
     format: str
     version: str
     texts: tuple[str, ...]
+    later: tuple[str, ...] = ()
 
-    def write(self, path: StrPath, arrays: Mapping[str, Array], texts: Mapping[str, str]) -> None:
+    def write(
+        self,
+        path: StrPath,
+        arrays: Mapping[str, Array],
+        texts: Mapping[str, str],
+        version: str | None = None,
+    ) -> None:
         """Write arrays and texts, with their checksums, whole or not at all."""
         found = {name: checksums.of_array(one) for name, one in arrays.items()}
         found |= {key: checksums.crc32(texts[key].encode()) for key in self.texts}
         crcs = strict_json.to_text(dict(sorted(found.items())))
-        own = {"format": self.format, "version": self.version, "crc32": crcs}
+        own = {"format": self.format, "version": version or self.version, "crc32": crcs}
         write_tensors(path, arrays, {**texts, **own})
 
     def read(self, path: StrPath, verified: Collection[str] | None = None) -> Tensors:
@@ -50,8 +58,10 @@ class FileKind(NamedTuple):
     def _require_own(self, path: StrPath, texts: Mapping[str, str]) -> None:
         if texts.get("format") != self.format:
             raise Malformed(f"its format is {texts.get('format')!r:.40}, not {self.format!r}")
-        if texts.get("version") != self.version:
-            reason = f"it has version {texts.get('version'):.40}, this release reads {self.version}"
+        known = (self.version, *self.later)
+        if texts.get("version") not in known:
+            reads = " and ".join(known)
+            reason = f"it has version {texts.get('version'):.40}, this release reads {reads}"
             raise UnsupportedVersion(where=str(path), reason=reason)
         unknown = texts.keys() - {"format", "version", "crc32", *self.texts}
         if unknown or "crc32" not in texts:

@@ -10,7 +10,8 @@ import pytest
 from cgcython import TokenArray, token_alignments
 from cgcython.cli.explain import read_names
 from cgcython.cli.heat_map import shade
-from cgcython.corpus.corpus import row_id
+from cgcython.corpus.memory_ids import row_id, row_uuid
+from cgcython.store.ids import as_key
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_matches_name_tokens_of_the_original_text(search, work, asked):
     with np.load(asked) as arrays:
         queries = TokenArray(arrays["E12.values"], arrays["E12.offsets"])
     for (hit,), row, query in zip(found, (2, 3), queries):
-        assert uuid.UUID(hit["id"]).bytes == row_id(2 * row)
+        assert hit["id"] == 2 * row
         assert len(hit["tokens"]) == len(query)
         text = corpus(work)[row]
         for i, position, similarity in hit["tokens"]:
@@ -66,7 +67,7 @@ def test_kept_tokens_meet_themselves(search, work):
 def test_the_heat_map_has_a_line_per_query_token(search, work):
     lines = search("-k", 2, "--explain", "--explain-hits", 1).out.splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("query 0, hit 1: "))
-    assert str(uuid.UUID(bytes=row_id(4))) in lines[start]
+    assert "query 0, hit 1: 4, MaxSim" in lines[start]
     assert lines[start + 1].endswith(" tokens kept")
     count = len(corpus(work)[2])
     rows = lines[start + 3 : start + 3 + count]
@@ -78,7 +79,7 @@ def test_the_heat_map_has_a_line_per_query_token(search, work):
 def test_tokens_are_named(search, work, tmp_path):
     count = len(corpus(work)[2])
     (tmp_path / "asked.txt").write_text(" ".join(f"q{i}" for i in range(count)))
-    key = uuid.UUID(bytes=row_id(4))
+    key = 4
     (tmp_path / "texts.txt").write_text(f"{key}\t" + " ".join(f"d{i}" for i in range(count)))
     names = "--query-tokens", tmp_path / "asked.txt", "--document-tokens", tmp_path / "texts.txt"
     out = search("-k", 1, "--explain", *names).out
@@ -90,11 +91,17 @@ def test_tokens_are_named(search, work, tmp_path):
 
 def test_lines_without_an_id_are_numbered(tmp_path):
     (tmp_path / "names.txt").write_text("a b\n\nc\td\n")
-    assert read_names(tmp_path / "names.txt") == {
-        row_id(0): ["a", "b"],
-        row_id(1): [],
-        row_id(2): ["c", "d"],
-    }
+    found, tokens = read_names(tmp_path / "names.txt"), [["a", "b"], [], ["c", "d"]]
+    assert [found[row_id(row)] for row in range(3)] == tokens
+    assert [found[row_uuid(row)] for row in range(3)] == tokens  # as earlier releases named rows
+
+
+def test_lines_may_begin_with_any_id(tmp_path):
+    one = uuid.UUID(int=7)
+    (tmp_path / "names.txt").write_text(f"doc-1\ta b\n5\tc\n{one}\td\ntext:5\te\n")
+    found = read_names(tmp_path / "names.txt")
+    named = {"doc-1": ["a", "b"], 5: ["c"], one: ["d"], "5": ["e"]}
+    assert {name: found[as_key(name)] for name in named} == named
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

@@ -9,6 +9,7 @@ from legacy import legacy_value, write_legacy
 
 from cgcython.base import ModelId, Profile
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.corpus.memory_ids import row_uuid
 from cgcython.corpus.opening import open_corpus
 from cgcython.store import RecordStore
 
@@ -19,7 +20,7 @@ COUNT = 40
 def corpus(work):
     """Return the ids and embeddings of the corpus that `encode` stored."""
     found = open_corpus([str(work / "corpus.npz")], Profile.named(str(work / "profile.toml")))
-    return dict(zip(found.ids[:], found.fingerprints(0, COUNT)))
+    return dict(zip(map(row_uuid, range(COUNT)), found.fingerprints(0, COUNT)))
 
 
 @pytest.fixture
@@ -43,8 +44,10 @@ def values_of(corpus):
 
 
 def records(path):
+    """Return the encoded embeddings of each memory by its row number."""
+    rows = {UUID(bytes=row_uuid(row)): row for row in range(COUNT)}
     with RecordStore.open(path, read_only=True) as store:
-        return {one: dict(store.quantized(one).items()) for one in store}
+        return {rows.get(one, one): dict(store.quantized(one).items()) for one in store}
 
 
 def test_a_database_becomes_the_store_that_encode_makes(move, work, old, tmp_path):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from cgcython import FingerprintStore
-from cgcython.corpus.corpus import row_id
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def hits(result):
 
 def test_stored_memories_find_themselves_first(search, work):
     found = hits(search(work / "corpus.npz", "-k", 1, "--json"))
-    assert [one[0]["id"].replace("-", "") for one in found] == [row_id(i).hex() for i in range(40)]
+    assert [one[0]["id"] for one in found] == [*range(40)]
     assert all(one[0]["similarity"] > 0.99 for one in found)
 
 
@@ -62,24 +61,53 @@ def test_a_missing_store_is_a_store_error(cli, work, tmp_path):
 
 
 def test_a_filter_leaves_only_the_ids_of_a_file(search, work, tmp_path):
-    ids = [UUID(bytes=row_id(i)) for i in (3, 9, 20)]
+    ids = [3, 9, 20]
     (tmp_path / "ids.txt").write_text("\n".join(map(str, ids)) + "\n\n")
-    np.save(
-        tmp_path / "ids.npy", np.frombuffer(b"".join(one.bytes for one in ids), "u1").reshape(3, 16)
-    )
+    np.save(tmp_path / "ids.npy", ids)
     for name in ("ids.txt", "ids.npy"):
         found = hits(search(work / "queries.npz", "--among", tmp_path / name, "--json"))
-        assert all({hit["id"] for hit in one} == {str(one) for one in ids} for one in found)
+        assert all({hit["id"] for hit in one} == set(ids) for one in found)
     marked = (tmp_path / "ids.txt").read_text()
     (tmp_path / "ids.txt").write_text(marked, encoding="utf-8-sig")
     assert search(work / "queries.npz", "--among", tmp_path / "ids.txt").code == 0
-    (tmp_path / "ids.txt").write_text("no id\n")
+    (tmp_path / "ids.txt").write_text("3\n" + "x" * 600)
     result = search(work / "queries.npz", "--among", tmp_path / "ids.txt")
     assert (result.code, "expected a UUID" in result.err) == (3, True)
 
 
+@pytest.mark.parametrize("kind", ["u1", "U36"])
+def test_a_filter_may_be_uuids_and_text(cli, work, tmp_path, kind):
+    ids = (
+        [UUID(int=i << 64) for i in range(1, 41)]
+        if kind == "u1"
+        else [f"doc {i}" for i in range(40)]
+    )
+    given = [str(one) for one in ids]
+    if kind == "u1":
+        given = np.frombuffer(b"".join(one.bytes for one in ids), "u1").reshape(-1, 16)
+    np.save(tmp_path / "ids.npy", given)
+    np.save(tmp_path / "some.npy", given[3:5])
+    (tmp_path / "some.txt").write_text("\n".join(map(str, ids[3:5])))
+    spec = work / "corpus.npz", f"ids={tmp_path / 'ids.npy'}", "--models", work / "models"
+    assert (
+        cli("encode", *spec, "--store", tmp_path / "s", "--profile", work / "profile.toml").code
+        == 0
+    )
+    for name in ("some.npy", "some.txt"):
+        words = (
+            work / "queries.npz",
+            "--store",
+            tmp_path / "s",
+            "--among",
+            tmp_path / name,
+            "--json",
+        )
+        found = hits(cli("search", *words))
+        assert all({hit["id"] for hit in one} == {*map(str, ids[3:5])} for one in found)
+
+
 def test_a_filter_that_is_no_file_of_ids_is_refused(search, work, tmp_path):
-    np.save(tmp_path / "text.npy", np.array(["a"]))
+    np.save(tmp_path / "text.npy", np.array([1.5]))
     (tmp_path / "empty.npy").touch()
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
     for name in ("text.npy", "empty.npy", "bytes.txt", "nothing.txt"):

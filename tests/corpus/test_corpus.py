@@ -7,9 +7,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from cgcython.base import ModelId, Profile
-from cgcython.corpus.corpus import row_id
+from cgcython.corpus.memory_ids import id_arrays, row_uuid
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import DimensionMismatch, InvalidInput
+from cgcython.store.ids import as_key
 
 PROFILE = Profile.from_toml(
     """
@@ -82,8 +83,68 @@ def test_any_range_of_memories_is_the_same_memories(npz):
 
 
 def test_ids_follow_from_row_numbers(npz):
-    assert read(npz).ids[1:3] == [row_id(1), row_id(2)]
-    assert uuid.UUID(bytes=row_id(1)).version == 5
+    assert read(npz).ids[1:3] == [as_key(1), as_key(2)]
+
+
+def test_ids_follow_a_store_of_an_earlier_release(npz):
+    ids = read(npz).ids
+    assert ids.as_known(set())[:] == ids.as_known({1, 2})[:] == ids[:]
+    assert uuid.UUID(bytes=row_uuid(1)).version == 5
+    assert ids.as_known({uuid.UUID(bytes=row_uuid(1))})[:2] == [row_uuid(0), row_uuid(1)]
+
+
+TEXTS, NUMBERS = ["a", "ä" * 20, "5"], [-7, 5, 2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        (TEXTS, TEXTS),
+        (np.array([one.encode() for one in TEXTS]), TEXTS),
+        (np.array(NUMBERS), NUMBERS),
+        (np.array([0, 1, 2**64 - 1], np.uint64), [0, 1, 2**64 - 1]),
+        (np.array([1, 2, 3], np.uint8), [1, 2, 3]),
+    ],
+)
+def test_ids_may_be_text_and_integers(tmp_path, given, ids):
+    np.savez(tmp_path / "x.npz", E1=DENSE, ids=given)
+    assert read(tmp_path / "x.npz").ids[:] == [*map(as_key, ids)]
+
+
+MIXED = [5, "5", uuid.UUID(int=5)]
+
+
+def test_ids_of_all_kinds_may_be_listed():
+    found = [open_corpus({"E1": DENSE, "ids": MIXED}, PROFILE) for _ in range(2)]
+    assert found[0].ids[:] == [*map(as_key, MIXED)]
+    assert found[0].stamps() == found[1].stamps()
+    array = {"E1": DENSE, "ids": np.array(MIXED, object)}
+    assert open_corpus(array, PROFILE).ids[:] == [*map(as_key, MIXED)]
+
+
+@pytest.mark.parametrize(
+    ("ids", "names"),
+    [
+        (MIXED, ["ids.data", "ids.offsets"]),
+        (TEXTS, ["ids.data", "ids.offsets"]),
+        (NUMBERS, ["ids"]),
+        ([2**64 - 1, 1], ["ids"]),
+        ([2**64 - 1, -1], ["ids.data", "ids.offsets"]),
+        ([uuid.UUID(int=1)], ["ids"]),
+    ],
+)
+def test_ids_of_all_kinds_are_read_as_they_are_written(tmp_path, ids, names):
+    keys = [*map(as_key, ids)]
+    arrays = id_arrays(keys)
+    assert list(arrays) == names
+    np.savez(tmp_path / "x.npz", E1=DENSE[: len(ids)], **arrays)
+    assert read(tmp_path / "x.npz").ids[:] == keys
+
+
+@pytest.mark.parametrize("ids", [[5, 5], ["a", ""], [1.5, 2, 3], [[1], [2], [3]], [None, 1, 2]])
+def test_lists_of_no_ids_are_refused(ids):
+    with pytest.raises(InvalidInput, match="id"):
+        open_corpus({"E1": DENSE[: len(ids)], "ids": ids}, PROFILE)
 
 
 @pytest.mark.parametrize("as_text", [False, True])

@@ -48,7 +48,7 @@ def test_all_memories_are_written_and_counted(write, corpus, tmp_path):
     ]
     assert (writer.counts.memories, writer.skipped) == (20, 0)
     assert writer.counts.embedders[ModelId.SEMANTIC].stored_bytes == 20 * 8
-    assert sum(len(one.ids) for one in ShardReader(tmp_path / "out").decoded(None, 1)) == 20
+    assert sum(len(one.keys) for one in ShardReader(tmp_path / "out").decoded(None, 1)) == 20
 
 
 def test_progress_is_told_of_every_memory(memories, corpus, tmp_path):

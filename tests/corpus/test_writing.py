@@ -13,6 +13,7 @@ from cgcython import (
     StoreWriter,
     open_corpus,
 )
+from cgcython.store.ids import as_key
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def bad(arrays, memories):
 
 def records(path):
     with RecordStore.open(path, read_only=True) as store:
-        return {one.bytes: store.quantized(one) for one in store}
+        return {as_key(one): store.quantized(one) for one in store}
 
 
 def generations(path):

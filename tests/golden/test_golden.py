@@ -123,7 +123,7 @@ def test_a_store_keeps_its_records(tmp_path):
 
 def test_a_shard_keeps_its_columns(router):
     shard = read_shard(V1 / "shard.safetensors")
-    assert shard.ids.tobytes() == bytes(range(64))
+    assert shard.ids.data.tobytes() == bytes(range(64))
     for model_id, (batch, rows) in shard.parts.items():
         codec = router.decoder(batch)
         decoded = [plain(codec.decode(codec.row(batch, i))) for i in range(len(batch))]

@@ -13,6 +13,7 @@ from contextlib import suppress
 from memories import make_memories
 
 from cgcython import Fingerprint, FingerprintStore, QuantizationError, StoreUnavailable
+from cgcython.store.ids import as_key
 
 PATIENCE = 60  # seconds for an answer
 FORKED = 10  # seconds for a forked child to leave
@@ -107,6 +108,9 @@ def update(store, record_id, parts):
 def content(store):
     """Return everything that can be read: records, their metadata, and the trash."""
     ids = list(store)
+    assert [as_key(one) for one in ids] == sorted(map(as_key, ids))
+    for prefix in ("a", "0", ""):
+        assert list(store.ids(prefix)) == [one for one in ids if _begins(one, prefix)]
     assert len(ids) == len(store) == len(set(ids))
     records = {}
     for one in ids:
@@ -114,6 +118,10 @@ def content(store):
         encoded = store.quantized(one)
         records[one] = {key.short: encoded[key].data for key in encoded}, store.info(one).metadata
     return records, set(store.trash())
+
+
+def _begins(one, prefix):
+    return not prefix or (not isinstance(one, int) and str(one).startswith(prefix))
 
 
 def nearest(store, parts, k):

@@ -28,7 +28,9 @@ actor = pytest.importorskip("machines.actor")
 MEMORY = next((one for one in (Path("/dev/shm"),) if os.access(one, os.W_OK)), None)
 EMBEDDERS = ("E1", "E2", "E6", "E9", "E12")
 SEEDS = st.integers(0, 5)
-IDS = st.sampled_from([UUID(int=n * 0x0101_0101_0101_0101) for n in range(1, 8)])
+UUIDS = [UUID(int=n * 0x0101_0101_0101_0101) for n in range(1, 5)]
+OTHERS = [5, "5", -(2**63), 2**64 - 1, "a", "a\0", "fifteen bytes..", "ä" * 200]
+IDS = st.sampled_from(UUIDS) | st.sampled_from([*UUIDS[:2], *OTHERS])
 PARTS = st.dictionaries(st.sampled_from(EMBEDDERS), SEEDS, min_size=1, max_size=3)
 CHANGES = st.dictionaries(st.sampled_from(EMBEDDERS), st.none() | SEEDS, min_size=1, max_size=3)
 METADATA = st.none() | st.fixed_dictionaries({"source": st.sampled_from(["a", "b"])})

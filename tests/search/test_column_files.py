@@ -111,7 +111,7 @@ def test_a_file_that_is_not_right_is_made_anew(path, memories, loads, damage, em
     if damage == "flip":
         data[-3] ^= 16
     elif damage == "later":
-        data = data.replace(b'\\"version\\": 3', b'\\"version\\": 4')
+        data = data.replace(b'\\"version\\": 4', b'\\"version\\": 5')
     elif damage == "foreign":
         others = [one for one in FILES if one != embedder]
         data = column_path(path, ModelId.parse(others[0])).read_bytes()

@@ -16,14 +16,14 @@ from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, load_parts, save_parts
 from cgcython.search.float8_scans import BiasedFloat8Scan, Float8Scan
 from cgcython.search.graphs import Graph
-from cgcython.search.keys import KEY
+from cgcython.search.keys import key_array
 from cgcython.search.loading import Part
 from cgcython.search.scans import make_scan, scan_class, scan_key
 from cgcython.search.vector_scan import VectorScan
 
 DIM = 24
 ROWS = np.random.default_rng(5).standard_normal((40, DIM)).astype(np.float32)
-KEYS = np.array([UUID(int=i << 64).bytes for i in range(1, 41)], KEY)
+KEYS = key_array([UUID(int=i << 64).bytes for i in range(1, 41)])
 # A foreign method could not be told from float8 records with this bias.
 FOREIGN_BIAS = 7.0
 

@@ -266,7 +266,7 @@ def test_records_without_the_reranking_embedder_come_last(store, memories):
 def test_what_cannot_be_filtered_or_reranked_is_refused(store, memories):
     query = memories.make(1, ["E9", "E12"])
     for wrong, what in (
-        ({"among": ["E9"]}, "id: expected a UUID"),
+        ({"among": [None]}, "id: expected a UUID"),
         ({"among": str(IDS[0])}, "among: expected ids"),
         ({"among": 5}, "among: expected ids"),
         ({"rerank": "E2"}, "embedder: expected of the query's E9, E12"),

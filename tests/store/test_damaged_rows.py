@@ -117,7 +117,7 @@ def test_a_lost_codebook_closes_no_store(path, book, expected, read_only, caplog
                 needs()
         report = store.check()
         name = f"codebook {book.codebook_id:#010x}"
-        assert f"{len(WITH)} records need it" in report.problems[name][0]
+        assert f"{len(WITH)} records need it" in report.others[name][0]
         assert set(report.ids) == set(WITH)
         if not read_only:
             store.store(UUID(int=700), memories.make(700, ["E9"]))

@@ -366,13 +366,13 @@ def test_a_second_process_is_told_the_remedy(flushed, copy):
     assert "read_only=True" in done.stderr
 
 
-@pytest.mark.parametrize("version", [b"cgcython store 3", b"cgcython store 0", b"other", b""])
+@pytest.mark.parametrize("version", [b"cgcython store 4", b"cgcython store 0", b"other", b""])
 def test_another_format_version_is_refused(flushed, copy, version):
     path = copy(flushed)
     files = Database(path)
     files.write([("meta", b"format", version)])
     files.close()
-    with pytest.raises(StoreUnavailable, match="this release reads 1 and 2"):
+    with pytest.raises(StoreUnavailable, match="this release reads 1, 2 and 3"):
         RecordStore.open(path)
 
 

@@ -218,7 +218,7 @@ def test_a_lost_profile_has_to_be_named(copy, memories):
 
 def test_an_interrupted_repair_leaves_the_store_untouched(damaged, monkeypatch):
     before = listing(damaged)
-    monkeypatch.setattr(WritableJournal, "reset", lambda _: 1 / 0)
+    monkeypatch.setattr(WritableJournal, "reset", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         repair(damaged)
     assert listing(damaged) == before

@@ -107,7 +107,7 @@ def test_codebooks_of_a_later_release_are_named_and_kept(path):
         with pytest.raises(UnsupportedVersion, match=r"codebook 0x.*its version is '2'"):
             store.retrieve(SOUND)
         assert store.quantized(SOUND, "E9") is not None
-        assert all("cannot be read" in one[0] for one in store.check().problems.values())
+        assert all("cannot be read" in one[0] for one in store.check().others.values())
     repair(path, path.with_name("copy"))
     files = Database(path.with_name("copy"))
     assert dict(files.scan("meta", CODEBOOK)) == rows

@@ -24,7 +24,7 @@ from cgcython.search.metadata.postings import MOST_ROWS, ROW, SCHEMA, Postings
 from cgcython.search.metadata.rows import Rows
 from cgcython.tensors import MALFORMED, Malformed, open_regular
 
-FORMAT, VERSION = b"cgcython-metadata", 1
+FORMAT, VERSION = b"cgcython-metadata", 2
 UNUSABLE = (OSError, sqlite3.Error, *MALFORMED)  # what using a damaged or hostile file may raise
 _CRC_AT, _CRC_BYTES = 60, 4  # where a database of SQLite has its user_version
 _PIECE = 1 << 20

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cgcython.base import EmbedderId, EmbedderName, ModelId, Profile, parse_embedder
 from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
+from cgcython.store.ids import id_of
 from cgcython.store.keepers.rocksdb import NAME, Foreign, Row
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue, decode_value
 from cgcython.store.records import RecordStore
@@ -112,7 +113,7 @@ class LegacyDatabase:
 def require_all_there(source: LegacyDatabase, store: RecordStore) -> None:
     """Raise StoreUnavailable where a memory of a legacy database is not in a store."""
     for one in source.records():
-        if one.key is None or one.key not in store:
+        if one.key is None or id_of(one.key) not in store:
             reason = f"it lacks the legacy memory {one.name}; the legacy data are kept"
             raise StoreUnavailable(path=store.path, reason=reason)
 

@@ -26,7 +26,7 @@ class LegacyRecord(NamedTuple):
 
     place: bytes  # its own in the source; ascending, so that a later run can go on after it
     name: str  # its id as text, or what the source calls it
-    key: bytes | None  # the 16 bytes of its id
+    key: bytes | None  # of its id
     embeddings: dict[EmbedderId, LegacyValue]
     float32_bytes: int
     error: QuantizationError | None = None

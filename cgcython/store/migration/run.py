@@ -21,6 +21,7 @@ from cgcython.errors import (
 )
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 from cgcython.router import QuantizationRouter
+from cgcython.store.ids import id_of
 from cgcython.store.keepers.rocksdb import Put
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
 from cgcython.store.records import RecordStore
@@ -127,7 +128,7 @@ class _Run:
                 self._fail(one, one.error)
             elif not one.embeddings:
                 self.report.skipped[one.name] = "it has no embedding of the profile's embedders"
-            elif self.store is not None and one.key is not None and one.key in self.store:
+            elif self.store is not None and one.key is not None and id_of(one.key) in self.store:
                 self.report.already_there += 1
             else:
                 kept.append(one)
@@ -166,7 +167,9 @@ class _Run:
         """Store records under the ids of their memories."""
         if self.store is not None and records:
             self.store.store_quantized(
-                (one.key, record) for one, record in zip(kept, records) if one.key is not None
+                (id_of(one.key), record)
+                for one, record in zip(kept, records)
+                if one.key is not None
             )
 
     def count(self, kept: list[LegacyRecord], records: list[QuantizedFingerprint]) -> None:

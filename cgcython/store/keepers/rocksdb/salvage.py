@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias, overload
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.manifest import MAGIC
+from cgcython.store.ids import is_key
 from cgcython.store.keepers.rocksdb import acknowledged, forks, library, recovery, settings, wal
 from cgcython.store.keepers.rocksdb.failures import translated
 from cgcython.store.keepers.rocksdb.layout import COPIES, require_ours
@@ -156,7 +157,7 @@ def _last_changes(logs: list[bytes]) -> LastChanges:
     found, families = LastChanges({}, {}), dict[int, int]()
     for log in logs:
         for family, key, value in wal.changes(log):
-            if len(key) != 16:
+            if not is_key(key):
                 continue
             for changes, start in ((found.records, 0), (found.trash, _TIME_BYTES)):
                 if value is None and families.get(start) == family:

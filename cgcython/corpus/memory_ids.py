@@ -1,0 +1,144 @@
+"""The ids of a corpus's memories: those of its arrays, or the numbers of its rows."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from cgcython.arrays import unmasked
+from cgcython.corpus.specs import IDS
+from cgcython.errors import InvalidInput
+from cgcython.store.ids import RecordId, StoredId, as_key, id_of
+from cgcython.store.key_columns import DATA, OFFSETS, KeyColumn
+from cgcython.tensors import Malformed
+from cgcython.types import Array, ArrayLike
+
+GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | KeyColumn
+NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
+FIRST_ROWS = (
+    1024  # those that tell how a store names rows: an earlier release wrote as many at once
+)
+_ALLOWED = "UUIDs as u8 [n, 16], text or integers [n]"
+
+
+def row_id(row: int) -> bytes:
+    """Return the key of a memory that came without an id: that of its row number.
+
+    >>> row_id(5).hex()
+    '020000000000000005'
+    """
+    return as_key(row)
+
+
+def row_uuid(row: int) -> bytes:
+    """Return the key that releases up to 0.1 gave such a memory: a UUID of its row number.
+
+    >>> row_uuid(0).hex()
+    '42b35afc4ea75cd0bfe294947d0e431d'
+    """
+    return uuid.uuid5(NAMESPACE, str(row)).bytes
+
+
+class Known(Protocol):
+    """What tells whether it has an id: a store, or a set."""
+
+    def __contains__(self, record_id: StoredId, /) -> bool: ...
+
+
+class MemoryIds:
+    """The keys of memories, given or made from row numbers."""
+
+    def __init__(self, count: int, given: GivenIds | None = None) -> None:
+        self._given = None if given is None else _keys(given)
+        self._count = count if self._given is None else len(self._given)
+        self._made = row_id
+        if self._count < count:
+            raise InvalidInput(what=IDS, expected=f"{count} ids", actual=self._count)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, rows: slice) -> list[bytes]:
+        """Return the keys of a slice of memories."""
+        if self._given is not None:
+            return self._given[rows]
+        return [self._made(row) for row in range(self._count)[rows]]
+
+    def as_known(self, known: Known) -> "MemoryIds":
+        """Return these ids; or the UUIDs of row numbers, where one of the first is known.
+
+        What an earlier release wrote goes on with them.
+        """
+        if self._given is not None:
+            return self
+        earlier = MemoryIds(self._count)
+        earlier._made = row_uuid
+        return earlier if any(id_of(key) in known for key in earlier[:FIRST_ROWS]) else self
+
+
+def id_arrays(keys: Sequence[bytes]) -> dict[str, Array]:
+    """Return keys as arrays that `open_corpus` reads as ids.
+
+    UUIDs are u8 [n, 16] and integers i64 or u64 [n], `ids`. Others are `ids.data` and
+    `ids.offsets`, as shards have them.
+    """
+    column = KeyColumn.of(keys)
+    if column.are_uuids:
+        return dict(column.arrays(free=False))
+    ids: list[StoredId] = list(map(id_of, keys))
+    integers = [one for one in ids if isinstance(one, int)]
+    for kind in (np.int64, np.uint64) if len(integers) == len(ids) else ():
+        if np.iinfo(kind).min <= min(integers) and max(integers) <= np.iinfo(kind).max:
+            return {IDS: np.array(integers, kind)}
+    return dict(column.arrays(free=True))
+
+
+def listed_arrays(given: Sequence[RecordId]) -> dict[str, Array]:
+    """Return ids of any kinds in a list, of which NumPy would make one kind, as such arrays."""
+    return dict(KeyColumn.of(_unique(list(map(as_key, given)))).arrays(free=True))
+
+
+def given_ids(parts: Mapping[str | int, Array]) -> KeyColumn:
+    """Return the ids of the arrays `ids.data` and `ids.offsets`, by what follows `ids.`.
+
+    Raises InvalidInput.
+    """
+    try:
+        return KeyColumn.taken({f"{IDS}.{part}": array for part, array in parts.items()})
+    except Malformed as error:
+        expected = f"{IDS}, or {DATA} and {OFFSETS} as decode writes them"
+        raise InvalidInput(what=IDS, expected=expected, actual=error) from None
+
+
+def _keys(given: GivenIds) -> list[bytes]:
+    if isinstance(given, KeyColumn):
+        return _unique(given.keys())
+    if isinstance(given, (list, tuple)):
+        return _unique(list(map(as_key, given)))
+    return _unique(array_keys(np.asarray(unmasked(given, IDS))))
+
+
+def _unique(keys: list[bytes]) -> list[bytes]:
+    if len(set(keys)) < len(keys):
+        raise InvalidInput(what=IDS, expected="no id twice", actual="duplicates")
+    return keys
+
+
+def array_keys(array: Array, what: str = IDS) -> list[bytes]:
+    """Return the keys of an array of UUIDs, text or integers. Raises InvalidInput."""
+    if array.dtype == np.uint8 and array.shape[1:] == (16,):
+        return [row.tobytes() for row in array]
+    if array.ndim != 1 or array.dtype.kind not in "USTOiu":
+        raise InvalidInput(what=what, expected=_ALLOWED, actual=f"{array.dtype} {array.shape}")
+    ids = array.tolist()
+    if array.dtype.kind == "S":
+        ids = [_text(one) for one in ids]
+    return [as_key(one) for one in ids]
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(what=IDS, expected="text in UTF-8", actual=repr(data)) from None
