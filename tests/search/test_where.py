@@ -223,3 +223,20 @@ def test_a_filter_that_is_repeated_is_answered_from_memory_until_something_is_wr
     store.delete(before[0].id)
     assert before[0] not in store.search(query, 5, where=where)
     assert COUNT // 3 - 1 in found
+
+
+def test_ids_of_all_kinds_are_filtered(memories, tmp_path):
+    ids = ["doc-1", 5, UUID(int=5), "5", "a text of some length " * 10, -7, "fifteen letters"]
+    with FingerprintStore.open(tmp_path / "s", memories.codebooks, memories.profile) as store:
+        store.store_many((one, memories.make(n), {"n": n}) for n, one in enumerate(ids))
+        everything = list(store.ids(where={"n": {"$gte": 0}}))
+        assert everything == list(store.ids())
+        assert set(everything) == set(ids)
+        hits = store.search(memories.make(1), 9, where={"n": {"$in": [0, 1, 4]}})
+        assert {hit.id for hit in hits} == {ids[0], ids[1], ids[4]}
+        found = store.search_many({"E9": [memories.make(4)["E9"]]}, 1, with_metadata=True)
+        assert (found.ids[0, 0], found.metadata[0, 0]) == (ids[4], {"n": 4})
+        assert list(store.ids("doc", where={"n": {"$lt": 3}})) == ["doc-1"]
+        assert store.delete_where({"n": {"$lt": 3}}) == 3
+    with FingerprintStore.open(tmp_path / "s", read_only=True) as store:
+        assert set(store.ids(where={"n": {"$gte": 0}})) == set(ids[3:])

@@ -19,7 +19,7 @@ import numpy as np
 
 from cgcython.checksums import crc32
 from cgcython.files import written_whole
-from cgcython.search.keys import key_array
+from cgcython.search.keys import NO_KEYS, from_rows
 from cgcython.search.metadata.postings import MOST_ROWS, ROW, SCHEMA, Postings
 from cgcython.search.metadata.rows import Rows
 from cgcython.tensors import MALFORMED, Malformed, open_regular
@@ -91,11 +91,11 @@ def _checked(path: Path, file: BinaryIO) -> IndexFile:
 
 def _rows_of(postings: Postings, count: int) -> Rows:
     """Return the rows of a file; raises one of UNUSABLE where they cannot be."""
-    keys, rows = [key_array([])], [np.empty(0, ROW)]
+    keys, rows = [NO_KEYS], [np.empty(0, ROW)]
     for width, some, their_rows in postings.execute(
         "SELECT width, keys, rows FROM keys ORDER BY number"
     ):
-        keys.append(np.frombuffer(some, f"S{int(width)}"))
+        keys.append(from_rows(np.frombuffer(some, np.uint8).reshape(-1, int(width))))
         rows.append(np.frombuffer(their_rows, ROW))
     found = Rows(np.concatenate(keys), np.concatenate(rows).astype(np.int64), int(count))
     ascend = bool(np.all(found.keys[1:] > found.keys[:-1]))

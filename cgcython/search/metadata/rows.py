@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from cgcython.search.keys import key_array
+from cgcython.search.keys import NO_KEYS
 from cgcython.types import BoolArray, Int64Array, KeyArray
 
 SLACK = 1 << 16  # rows of no record, beside as many as there are records
@@ -24,7 +24,7 @@ class Rows(NamedTuple):
     @classmethod
     def numbered(cls, keys: Sequence[KeyArray]) -> Self:
         """Return the rows of batches of keys in the order in which they were given."""
-        given = np.concatenate([key_array([]), *keys])
+        given = np.concatenate([NO_KEYS, *keys])
         if np.all(given[1:] > given[:-1]):  # sorting what is sorted would take longer
             return cls(given, np.arange(len(given)), len(given))
         rows = np.argsort(given, kind="stable")
