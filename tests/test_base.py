@@ -161,6 +161,7 @@ def test_embedders_of_a_users_own_have_numbers_in_the_order_of_their_rows():
 def test_own_embedders_are_equal_by_name_and_order_by_number():
     a, b = OwnEmbedder("a", 40), OwnEmbedder("b", 33)
     assert sorted([a, ModelId.SPLADE, b]) == [ModelId.SPLADE, b, a]
+    assert {a: 1}["a"] == 1
     assert a == OwnEmbedder("a") != b
     assert a != 40
     assert hash(a) == hash(OwnEmbedder("a"))
