@@ -25,15 +25,14 @@ SUFFIXES = (".parquet", ".npz")
 class Survey(NamedTuple):
     """What the memories of an export have: their number, kinds of ids, embedders, metadata.
 
-    `fields` has the types of the values of each key of the metadata; `longest_id` and
-    `longest_metadata` are bytes of text.
+    `fields` has the types of the values of each key of the metadata, whose longest text has
+    `longest_metadata` bytes.
     """
 
     memories: int
     id_kinds: frozenset[type]
     embedders: dict[EmbedderId, tuple[InputKind, int]]
     fields: dict[str, set[type]]
-    longest_id: int
     longest_metadata: int
 
 
@@ -99,16 +98,15 @@ def _survey(
     where: Where | None,
 ) -> Survey:
     """Read the heads of all records that will be written."""
-    count, kinds, widths = 0, set(), [1, 2]
+    count, kinds, longest = 0, set(), 2
     fields: dict[str, set[type]] = {}
     for record_id, info in store.infos(where=where):
         count += 1
         kinds.add(_kind(record_id))
-        lengths = len(str(record_id).encode()), len(to_text(info.metadata).encode())
-        widths = list(map(max, widths, lengths))
+        longest = max(longest, len(to_text(info.metadata).encode()))
         for key, value in info.metadata.items():
             fields.setdefault(key, set()).add(type(value))
-    return Survey(count, frozenset(kinds), embedders, fields, *widths)
+    return Survey(count, frozenset(kinds), embedders, fields, longest)
 
 
 def _kind(record_id: object) -> type:

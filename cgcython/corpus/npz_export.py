@@ -20,6 +20,8 @@ from cgcython.codecs.base import InputKind
 from cgcython.corpus.columns import Embedding
 from cgcython.corpus.exporting import Chunk, Survey
 from cgcython.corpus.specs import IDS, METADATA
+from cgcython.store.ids import as_key
+from cgcython.store.key_columns import DATA, OFFSETS
 from cgcython.strict_json import to_text
 
 
@@ -90,8 +92,9 @@ class NpzWriter:
         elif kinds == {int}:
             self._grow(IDS, np.int64).add(ids)
         else:
-            width = f"S{self._survey.longest_id}"
-            self._grow(IDS, width).add([str(one).encode() for one in ids])
+            keys = [as_key(one) for one in ids]
+            self._grow(DATA, np.uint8).add(np.frombuffer(b"".join(keys), np.uint8))
+            self._add_ends(OFFSETS, keys)
 
     def _add(self, model_id: EmbedderId, present: Sequence[Embedding]) -> None:
         form, dimension = self._survey.embedders[model_id]
@@ -110,7 +113,7 @@ class NpzWriter:
         self._add_ends(f"{name}.{'indptr' if parts else 'offsets'}", present)
 
     def _add_ends(self, name: str, present: Sequence[Any]) -> None:
-        """Add where the items of each embedding end; the first one begins at 0."""
+        """Add where each one's items end; the first one's begin at 0."""
         sizes = [len(getattr(one, "indices", one)) for one in present]
         total = self._totals.get(name, 0)
         ends = np.cumsum([total, *sizes], dtype=np.int64)

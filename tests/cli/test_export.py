@@ -81,6 +81,18 @@ def test_metadata_stand_in_an_npz_too(cli, export, described):
     assert len(open_corpus(out).ids) == 4
 
 
+@pytest.mark.parametrize("ids", [[3, -4], ["a", "doc-5"], [UUID(int=4), "5", 5, 2**64 - 1]])
+def test_ids_of_every_kind_come_back(cli, export, tmp_path, ids):
+    with FingerprintStore.open(tmp_path / "mixed") as store:
+        store.store_many((one, {"E9": np.ones(1024)}) for one in ids)
+    out = export(".npz", store=tmp_path / "mixed")
+    assert cli("encode", out, "--store", tmp_path / "again").code == 0
+    with FingerprintStore.open(tmp_path / "again") as store:
+        assert set(store) == set(ids)
+    table = pq.read_table(export(".parquet", store=tmp_path / "mixed"))
+    assert sorted(map(str, table["id"].to_pylist())) == sorted(map(str, ids))
+
+
 def test_what_is_written_is_chosen(export, described):
     words = "--embedders", "E8", "--where", '{"year": {"$gt": 2000}}'
     table = pq.read_table(export(".parquet", *words, store=described)).to_pydict()
