@@ -54,7 +54,7 @@ def _named(arrays: Any, profile: Profile) -> tuple[dict[EmbedderId, Any], dict[s
     """Return the columns of embedders, and all others that a table has."""
     if not packages.is_table(arrays):
         found = require_mapping(arrays, "arrays")
-        return {profile.embedder(name): one for name, one in found.items()}, {}
+        return {_known(name, one, profile): one for name, one in found.items()}, {}
     named: dict[EmbedderId, Any] = {}
     others: dict[str, Any] = {}
     for name, one in packages.columns_of(arrays).items():
@@ -68,6 +68,15 @@ def _named(arrays: Any, profile: Profile) -> tuple[dict[EmbedderId, Any], dict[s
         else:
             others[name] = one
     return named, others
+
+
+def _known(name: Any, rows: Any, profile: Profile) -> EmbedderId:
+    """Return the embedder of a name; raises InvalidInput, with the row to add for its rows."""
+    try:
+        return profile.row(name).model_id
+    except InvalidInput:
+        shape = getattr(rows, "shape", ())
+        raise profile.unknown(name, shape[1] if len(shape) == 2 else None) from None
 
 
 def _ids(ids: Any) -> list[Any]:
