@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgcython.base import ModelId
+from cgcython.base import ModelId, Profile
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
 from cgcython.manifest import MOST_METADATA_BYTES, Manifest, listed_crc, listed_crcs, to_text
 
@@ -228,8 +228,10 @@ def test_resealed_damage_is_refused_or_another_sound_manifest(at, value):
     data[at] = value
     is_time = 8 <= at < 24
     unchanged = bytes(data) == MANIFEST.to_bytes()
-    with nullcontext() if is_time or unchanged else pytest.raises(StorageCorruption):
-        assert Manifest.from_bytes(resealed(bytes(data))).checksums == CHECKSUMS
+    is_newer = (at, value) == (4, 3)  # which may list the same embedders
+    with nullcontext() if is_time or unchanged or is_newer else pytest.raises(StorageCorruption):
+        found = Manifest.from_bytes(resealed(bytes(data)), profile=Profile.named())
+        assert found.checksums == CHECKSUMS
 
 
 @pytest.mark.parametrize("version", [0, 4, 255])

@@ -19,7 +19,7 @@ from cgcython.base.embedders import (
     nearest_names,
     parse_embedder,
 )
-from cgcython.base.rows import Embedder, as_before, row_to_add
+from cgcython.base.rows import MAX_DIMENSION, Embedder, as_before, row_to_add
 from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping
 from cgcython.errors import InvalidInput
 
@@ -138,7 +138,8 @@ class Profile(Mapping[EmbedderId, Embedder]):
         expected = f"one of the profile's {shown}"
         if near:
             expected += f" (the nearest is {near[0]})"
-        row = row_to_add(name, dimension or EXAMPLE_DIMENSION)
+        is_dimension = isinstance(dimension, int) and 1 <= dimension <= MAX_DIMENSION
+        row = row_to_add(name, dimension if is_dimension else EXAMPLE_DIMENSION)
         if row is not None:
             expected += f", or a profile with the row {row}"
         actual = name if isinstance(name, int) else repr(name)
@@ -163,6 +164,7 @@ class Profile(Mapping[EmbedderId, Embedder]):
     def differences(self, other: "Profile") -> list[str]:
         """Return what another profile says otherwise, in words; nothing where it fits."""
         require_instance(other, Profile, "other")
+        other = require_instance(other, Profile, "profile")
         shared = [self[one].difference(other[one]) for one in self if one in other]
         found = [one for one in shared if one is not None]
         for one, rest, reason in ((self, other, "left out"), (other, self, "only there")):

@@ -6,6 +6,7 @@ The files are never written again: a new layout or version gets files of its own
 import json
 import shutil
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -119,6 +120,17 @@ def test_a_store_keeps_its_records(tmp_path):
         expected = EXPECTED[PARTS["E9"]]["decoded"]
         assert first[ModelId.HDC].tolist() == expected
         assert store.search(first, k=1)[0].similarity > 0.99
+
+
+@pytest.mark.parametrize("folder", [V1, V2], ids=lambda path: path.name)
+def test_a_store_of_before_halves_tokens(tmp_path, folder):
+    shutil.copytree(folder / "store", tmp_path / "store")
+    with FingerprintStore.open(tmp_path / "store") as store:
+        assert store.profile[ModelId.LATE_INTERACTION].setting("pruning_ratio") == 0.5
+        dim = store.profile[ModelId.LATE_INTERACTION].dimension
+        tokens = np.random.default_rng(0).standard_normal((10, dim))
+        store.store(UUID(int=77), {"E12": tokens})
+        assert len(store.retrieve(UUID(int=77))["E12"]) == 5
 
 
 def test_a_shard_keeps_its_columns(router):
