@@ -138,8 +138,9 @@ class Profile(Mapping[EmbedderId, Embedder]):
         expected = f"one of the profile's {shown}"
         if near:
             expected += f" (the nearest is {near[0]})"
-        is_dimension = isinstance(dimension, int) and 1 <= dimension <= MAX_DIMENSION
-        row = row_to_add(name, dimension if is_dimension else EXAMPLE_DIMENSION)
+        if not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
+            dimension = EXAMPLE_DIMENSION
+        row = row_to_add(name, dimension)
         if row is not None:
             expected += f", or a profile with the row {row}"
         actual = name if isinstance(name, int) else repr(name)

@@ -75,7 +75,7 @@ def _known(name: Any, rows: Any, profile: Profile) -> EmbedderId:
     try:
         return profile.row(name).model_id
     except InvalidInput:
-        shape = getattr(rows, "shape", ())
+        shape: tuple[int, ...] = getattr(rows, "shape", ())
         raise profile.unknown(name, shape[1] if len(shape) == 2 else None) from None
 
 
