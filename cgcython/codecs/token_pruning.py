@@ -264,11 +264,11 @@ class TokenPruningCodec(Codec):
 
     def _header(self, quantized: QuantizedEmbedding) -> tuple[int, int, str]:
         try:
-            metadata = quantized.metadata
+            metadata, method = quantized.metadata, quantized.method
         except AttributeError:
             raise not_quantized(quantized) from None
         if not (
-            quantized.method is self.method
+            method is self.method
             and type(metadata) is TokenPruningMetadata
             and quantized.original_dim == self.dim
         ):

@@ -26,7 +26,7 @@ from cgcython.search.code_ids import (
 )
 from cgcython.search.code_scorers import Scorer
 from cgcython.search.code_spaces import space_of
-from cgcython.search.nearest_codes import Found, search_all
+from cgcython.search.nearest_codes import Found, reordered, search_all
 from cgcython.tensors import require_whole as require_whole_file
 from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, StrPath, UInt8Array
 
@@ -99,6 +99,17 @@ class CodeIndex:
         return dict(self._content.arrays)
 
     @property
+    def blocks(self) -> UInt8Array:
+        """The codes of product quantization [ceil(count / 64), M, 64]; set them before `count`."""
+        if "blocks" not in self._content.arrays:
+            raise AttributeError("only codes of product quantization lie in blocks: see `arrays`")
+        return self._content.arrays["blocks"]
+
+    @blocks.setter
+    def blocks(self, blocks: UInt8Array) -> None:
+        self._content = self._content._replace(arrays={"blocks": blocks})
+
+    @property
     def ids(self) -> Array | None:
         """The ids [count], int64 or texts and UUIDs; None where rows count from 0."""
         return self._content.ids
@@ -107,6 +118,10 @@ class CodeIndex:
     def count(self) -> int:
         """The number of rows."""
         return self._content.num_rows
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._content = self._content._replace(num_rows=count)
 
     @property
     def nbytes(self) -> int:
@@ -216,7 +231,7 @@ class CodeIndex:
             if finer is not None:
                 scorer = finer._scorer(vector, False)
                 exact = scorer.distances(finer._content.arrays, found)
-                found, distances = _reordered(found, exact, k)
+                found, distances = reordered(found, exact, k)
             ids = found if content.ids is None else content.ids[found]
             return ids, scorer.in_units(distances)
 
@@ -281,8 +296,3 @@ def _nearest(
     if rows is None:
         return scorer.nearest(content.arrays, content.num_rows, k, num_threads)
     return scorer.nearest_among(content.arrays, rows, k, num_threads)
-
-
-def _reordered(rows: Int64Array, distances: Float32Array, k: int) -> Found:
-    order = np.lexsort((rows, distances))[:k]
-    return rows[order], distances[order]

@@ -123,6 +123,12 @@ def merged(found: list[Found], k: int) -> Found:
     return rows[order], distances[order]
 
 
+def reordered(rows: Int64Array, distances: Float32Array, k: int) -> Found:
+    """Return the k nearest of rows in any order, the lower row first on ties."""
+    order = np.lexsort((rows, distances))[:k]
+    return rows[order], distances[order]
+
+
 def search_all(
     search: Callable[[Float32Array, int], Found], queries: Float32Array, k: int, num_threads: int
 ) -> Found:

@@ -280,3 +280,11 @@ def test_damaged_names_are_told(tmp_path, changed):
     code_file.save(tmp_path / "a", sound, about)
     with pytest.raises(StorageCorruption):
         CodeIndex.load(tmp_path / "a")
+
+
+def test_blocks_that_are_laid_out_already_are_taken():
+    whole, index = filled(PQ, "l2", None), CodeIndex(BOOK)
+    index.blocks, index.count = whole.blocks, 700
+    np.testing.assert_array_equal(index.search(QUERIES), whole.search(QUERIES))
+    with pytest.raises(AttributeError, match="see `arrays`"):
+        _ = filled(BITS, None).blocks
