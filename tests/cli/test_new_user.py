@@ -4,9 +4,11 @@ No command may fail.
 """
 
 import json
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -79,6 +81,19 @@ def called(cli):
 
 def test_no_command_of_a_first_run_fails(place, called):
     _require_answers([called(command) for command in RUN])
+
+
+def test_the_page_s_first_run_works(place, called):
+    page = (Path(__file__).parents[2] / "docs" / "CLI.md").read_text()
+    section = page.partition("## A first run\n")[2].partition("\n## ")[0]
+    line = re.search(r"^`(minilm = .*)`:$", section, re.MULTILINE)[1]
+    (place / "mine.toml").write_text(line)
+    for name in ("docs.parquet", "queries.parquet"):
+        pq.write_table(pq.read_table(name).drop_columns("colours"), name)
+    commands = re.search(r"```sh\n(.*?)```", section, re.DOTALL)[1].splitlines()
+    printed = [called(command) for command in commands]
+    assert "doc-501" in printed[1]
+    assert "metadata: {'lang': 'en', 'year': 1431}" in printed[2]
 
 
 @pytest.mark.slow
