@@ -77,7 +77,7 @@ class SectionSource(Protocol):
         record to `disowned`.
         """
 
-    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+    def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of the record of a key, or None."""
 
 
@@ -129,7 +129,7 @@ class _Loading:
         return Loaded(joined(self._parts), self._left_out)
 
     def some(self, keys: Iterable[bytes]) -> Loaded:
-        read = ((key, self._store.part(key, self._model_id)) for key in keys)
+        read = ((key, self._store._part_of_key(key, self._model_id)) for key in keys)
         self._take_records((key, one) for key, one in read if one is not None)
         return Loaded(self._parts, self._left_out)
 

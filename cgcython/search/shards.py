@@ -83,9 +83,9 @@ class ShardSearcher(Searcher):
 
     def quantized(self, record_id: RecordId, model_id: EmbedderName) -> QuantizedEmbedding | None:
         """Return one embedder's part of a memory, or None where it has none."""
-        return self.part(as_key(record_id), self.profile.embedder(model_id))
+        return self._part_of_key(as_key(record_id), self.profile.embedder(model_id))
 
-    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+    def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of the memory of a key, or None where it has none."""
         places = self._places
         if not len(places.keys):

@@ -87,9 +87,9 @@ class RecordReader:
         key = as_key(record_id)
         if model_id is None:
             return self._consistent(key, lambda manifest: self._whole(key, manifest))
-        return self.part(key, self.profile.embedder(model_id))
+        return self._part_of_key(key, self.profile.embedder(model_id))
 
-    def part(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
+    def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's QuantizedEmbedding of the record of a key, or None."""
         return self._consistent(key, lambda manifest: self._part(key, model_id, manifest))
 
