@@ -105,8 +105,12 @@ def _of_mapping(one: Mapping[Any, Any], dimension: int) -> SparseVector:
     if "indices" in one:
         weights = one["weights"] if "weights" in one else one.get("values", ())
         return SparseVector(one["indices"], weights, dimension)
-    indices = as_integers([int(key) if isinstance(key, str) else key for key in one], "indices")
-    return SparseVector(indices, list(one.values()), dimension)
+    indices = [int(key) if _is_number(key) else key for key in one]  # JSON has text alone
+    return SparseVector(as_integers(indices, "indices"), list(one.values()), dimension)
+
+
+def _is_number(key: object) -> bool:
+    return isinstance(key, str) and key.isascii() and key.isdecimal() and len(key) < 20
 
 
 def row_of(one: Any, dimension: int | None = None) -> SparseVector:
