@@ -118,6 +118,18 @@ def as_float32(values: ArrayLike) -> Float32Array:
         ) from None
 
 
+def as_array(values: Any, what: str) -> Array:
+    """Return what NumPy makes of values that have no mask; raises InvalidInput, naming `what`."""
+    try:
+        array: Array = np.asarray(unmasked(values, what))
+    except InvalidInput:
+        raise
+    except _NO_ARRAY as error:
+        actual = f"{type(values).__name__}: {error}"
+        raise InvalidInput(what=what, expected="an array", actual=actual) from None
+    return array
+
+
 def as_integers(values: ArrayLike, what: str) -> Array:
     """Return integers as an array of their type; of nothing, an empty one of int64.
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from cgcython import strict_json
+from cgcython.checks import require_mapping
 from cgcython.corpus.specs import METADATA
 from cgcython.errors import InvalidInput
 from cgcython.inputs.packages import is_table, records_of, unpacked
@@ -28,12 +27,14 @@ def of_arrays(columns: Mapping[str, Any]) -> Described:
     """
     given = columns.get(METADATA)
     if len(columns) == 1 and (is_table(given) or isinstance(given, list)):
-        whole: Records = records_of(given) if is_table(given) else [one or {} for one in given]  # type: ignore[union-attr]  # a list
+        listed: Any = records_of(given) if is_table(given) else given
+        whole = [{} if one is None else dict(require_mapping(one, METADATA)) for one in listed]
         return Described(len(whole), lambda start, stop: whole[start:stop])
     columns = {name: unpacked(one) for name, one in columns.items()}
     for name, one in columns.items():
-        if np.ndim(one) != 1:
-            actual = f"{np.ndim(one)} dimensions"
+        axes = getattr(one, "ndim", 1)
+        if axes != 1 or not hasattr(one, "__getitem__"):
+            actual = f"{type(one).__name__} of {axes} dimensions"
             raise InvalidInput(what=name, expected="an array [memories]", actual=actual)
 
     def read(start: int, stop: int) -> Records:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from cgcython.arrays import unmasked
+from cgcython.arrays import as_array
 from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embedder
 from cgcython.checks import iterated, require_items
 from cgcython.corpus.array_files import ONLY, open_arrays
@@ -124,7 +124,7 @@ def _held(given: Any, key: str | EmbedderId) -> Any:
     name = _name(key)
     if name not in (IDS, METADATA) and not split_name(name)[1] and type(given) is not np.ndarray:
         return given
-    return given if name == METADATA else np.asarray(unmasked(given, name))
+    return given if name == METADATA else as_array(given, name)
 
 
 def _parts_of(embedder: EmbedderId, column: Column) -> dict[str, Array]:
@@ -191,7 +191,7 @@ def _array(arrays: Mapping[str, Array], name: str) -> Array:
 
 def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColumn:
     if model_id not in profile:
-        matrices = [one for one in parts.values() if getattr(one, "ndim", 0) == 2]
+        matrices = [one for one in parts.values() if isinstance(one, np.ndarray) and one.ndim == 2]
         raise profile.unknown(model_id, matrices[0].shape[1] if matrices else None)
     embedder = profile[model_id]
     kind = kind_of(embedder.method)

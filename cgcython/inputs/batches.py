@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 from cgcython.base import EmbedderId, EmbedderName, Profile
-from cgcython.checks import require_instance, require_mapping
+from cgcython.checks import require_items, require_mapping
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.inputs import packages
@@ -82,9 +84,9 @@ def _known(name: Any, rows: Any, profile: Profile) -> EmbedderId:
 def _ids(ids: Any) -> list[Any]:
     """Return ids in a list: integers, text, UUIDs or 16 bytes each."""
     ids = packages.unpacked(ids)
-    if getattr(ids, "ndim", 1) == 2:  # bytes, 16 in a row
+    if isinstance(ids, np.ndarray) and ids.ndim == 2:  # bytes, 16 in a row
         return [row.tobytes() for row in ids]
-    return packages.as_list(ids)
+    return packages.as_list(ids, "ids")
 
 
 def _count(columns: Mapping[EmbedderId, Taken], ids: Sequence[Any] | None) -> int:
@@ -106,8 +108,8 @@ def _metadata(given: Any, count: int) -> list[Metadata | None] | None:
     if packages.is_table(given) or isinstance(given, Mapping):
         given = packages.records_of(given)
     listed = [
-        None if one is None else require_instance(one, Mapping, "metadata")  # type: ignore[type-abstract]  # isinstance takes it
-        for one in given
+        one if one is None else require_mapping(one, "metadata")
+        for one in require_items(given, "metadata")
     ]
     if len(listed) != count:
         raise InvalidInput(what="metadata", expected=f"{count} objects", actual=len(listed))

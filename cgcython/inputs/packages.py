@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from cgcython.checks import require_items
+
 
 def package_of(value: object) -> str:
     """Return the name of the package that a value's class comes from.
@@ -51,14 +55,18 @@ def is_arrow(values: object) -> bool:
     return package_of(values) == "pyarrow" and hasattr(values, "null_count")
 
 
-def as_list(values: Any) -> list[Any]:
-    """Return a column or array as a list of Python's values, None where one is missing."""
+def as_list(values: Any, what: str = "column") -> list[Any]:
+    """Return a column or array as a list of Python's values, None where one is missing.
+
+    Raises InvalidInput, naming `what`, for what has no items.
+    """
     values = unpacked(values)
     if is_arrow(values):
         found: list[Any] = values.to_pylist()
         return found
-    listed = list(values) if not hasattr(values, "tolist") else values.tolist()
-    return [None if is_missing(one) else one for one in listed]
+    if isinstance(values, np.ndarray) and values.ndim:
+        values = values.tolist()
+    return [None if is_missing(one) else one for one in require_items(values, what, "a column")]
 
 
 def is_missing(value: object) -> bool:

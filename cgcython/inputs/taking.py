@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cgcython.arrays import as_float32, concatenated
+from cgcython.arrays import as_array, as_float32, concatenated
 from cgcython.base import Embedder
 from cgcython.checks import require_items
 from cgcython.codecs import sparse_forms as sparse
@@ -73,7 +73,7 @@ def _taken(values: Any, row: Embedder) -> tuple[Column, Int64Array | None, int |
         return _of_parts(values, kind, kind_of(row.method)), None, None
     if isinstance(values, np.ma.MaskedArray):
         return *_unmasked(values, kind), len(values)
-    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.ndim:
         values = list(values)
     if _is_list(values):
         values = require_items(values, "embeddings")
@@ -121,7 +121,7 @@ def _as_rows(values: Any) -> Rows:
     """Return an array that is left where it lies; a tensor of torch as float32."""
     if isinstance(values, np.ndarray) or hasattr(values, "bits"):
         return values  # type: ignore[no-any-return]  # one of the two kinds of Rows
-    return as_float32(values) if hasattr(values, "detach") else np.asarray(values)
+    return as_float32(values) if hasattr(values, "detach") else as_array(values, "embeddings")
 
 
 def _sparse(values: Any, dim: int) -> SparseColumn:
@@ -194,6 +194,6 @@ def _of_parts(parts: Mapping[str, Any], kind: InputKind, column: Callable[..., C
         tokens = TokenArray.from_padded(given["values"], **{padding: given[padding]})
         given = {"values": tokens.values, "offsets": tokens.offsets}
     if set(given) != set(names):
-        expected, actual = ", ".join(names), ", ".join(given) or "none"
+        expected, actual = ", ".join(names), ", ".join(map(str, given)) or "none"
         raise InvalidInput(what="parts", expected=expected, actual=actual)
     return column(*(given[name] for name in names))

@@ -154,3 +154,21 @@ def test_wrong_input_is_refused_before_anything_is_written(store, why):
     assert list(store.ids()) == []
     if why == "NaN":
         assert caught.value.__notes__ == ["(row 7)"]
+
+
+FREE = [None, range(4), ["a", "5", "b", "c"], [5, "5", uuid.UUID(int=5), -5]]
+
+
+@pytest.mark.parametrize("ids", FREE)
+def test_ids_are_free(store, ids):
+    store.add(ids, {"E8": DENSE[:4]})
+    assert set(store.ids()) == set(range(4) if ids is None else ids)
+
+
+def test_row_numbers_go_on_after_the_largest_integer(store):
+    between = uuid.UUID(int=(2 << 120) + 1)  # its key lies between those of integers
+    store.add(["text", between, -5], {"E8": DENSE[:3]})
+    store.add(None, {"E8": DENSE[:2]})
+    store.add([40], {"E8": DENSE[:1]})
+    store.add(None, {"E8": DENSE[:2]})
+    assert set(store.ids()) == {"text", between, -5, 0, 1, 40, 41, 42}
