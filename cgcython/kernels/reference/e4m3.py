@@ -56,7 +56,7 @@ def decode_rows(codes, scales, values):
     """Write each row's codes times its scale."""
     rows_agree("values", values, "codes", codes)
     agree("scales", scales.shape[0], "codes", codes.shape[0])
-    with np.errstate(over="ignore", invalid="ignore"):  # as compiled kernels do
+    with np.errstate(all="ignore"):  # as compiled kernels do
         values[:] = VALUES[codes] * scales[:, None]
 
 
