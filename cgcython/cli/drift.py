@@ -21,7 +21,6 @@ from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
-from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders import Codebooks
@@ -29,6 +28,7 @@ from cgcython.embedders.route import DRIFT_TOLERANCE
 from cgcython.errors import UsageError
 from cgcython.evaluation.drift import Drift, drift
 from cgcython.evaluation.stored_drift import StoredDrift, stored_drift
+from cgcython.inputs.columns import DenseColumn
 from cgcython.store import RecordStore
 
 STORED_HEADERS = "embedder of samples loss interval expected best drifted".split()

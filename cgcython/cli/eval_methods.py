@@ -22,7 +22,6 @@ from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.training import SUBVECTORS
-from cgcython.corpus.columns import Column, DenseColumn, SparseColumn
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
@@ -36,6 +35,7 @@ from cgcython.evaluation.methods import (
     sparse_methods,
     trained_methods,
 )
+from cgcython.inputs.columns import Column, DenseColumn, SparseColumn
 from cgcython.narrow_floats import Rows
 
 HEADERS = (

@@ -9,9 +9,9 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.cli import options, plots
 from cgcython.cli.text_files import read_lines
 from cgcython.codecs.base import InputKind, codec_class
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.memory_ids import row_id, row_uuid
 from cgcython.errors import InvalidInput
+from cgcython.inputs.columns import Embedding
 from cgcython.records import SparseVector
 from cgcython.search import FingerprintStore, Hit
 from cgcython.search.explanation import Explanation, explain

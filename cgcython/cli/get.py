@@ -18,9 +18,9 @@ from cgcython.cli import options
 from cgcython.cli.failures import BAD_DATA, OK
 from cgcython.cli.output import print_filled, print_json, print_table
 from cgcython.cli.streams import say
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.describing import describe_record
 from cgcython.errors import UsageError
+from cgcython.inputs.columns import Embedding
 from cgcython.records import SparseVector
 from cgcython.store import RecordStore
 from cgcython.store.ids import spelled

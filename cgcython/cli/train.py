@@ -31,10 +31,10 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import Trial, train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
-from cgcython.corpus.columns import DenseColumn
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
 from cgcython.files import require_place
+from cgcython.inputs.columns import DenseColumn
 from cgcython.narrow_floats import Rows
 
 Judge: TypeAlias = Callable[[PQ8Codebook], dict[str, Any]]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from cgcython.arrays import concatenated
-from cgcython.corpus.columns import Embedding
+from cgcython.inputs.columns import Embedding
 from cgcython.records import SparseVector
 from cgcython.types import Array, Int64Array
 

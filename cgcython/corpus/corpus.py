@@ -10,10 +10,10 @@ import numpy as np
 from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_instance, require_mapping, require_whole
 from cgcython.checksums import of_array
-from cgcython.corpus.columns import Column, Embedding
 from cgcython.corpus.memory_ids import GivenIds, MemoryIds
 from cgcython.corpus.memory_metadata import MemoryMetadata
 from cgcython.errors import InvalidInput
+from cgcython.inputs.columns import Column, Embedding
 from cgcython.types import Array, Int64Array
 
 Origin: TypeAlias = Path | Mapping[str, Array]  # a file, or arrays in memory

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import InputKind, codec_class
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.reading import has_any
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.files import as_path, written_whole
+from cgcython.inputs.columns import Embedding
 from cgcython.search import FingerprintStore
 from cgcython.search.metadata.conditions import Where
 from cgcython.strict_json import to_text

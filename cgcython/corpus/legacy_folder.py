@@ -10,11 +10,11 @@ import numpy as np
 
 from cgcython.base import Embedder, EmbedderId, Profile, parse_embedder
 from cgcython.corpus.array_files import open_arrays
-from cgcython.corpus.columns import Embedding, kind_of
 from cgcython.corpus.memory_ids import Known
 from cgcython.corpus.opening import ROWS, open_corpus
 from cgcython.corpus.specs import ARRAYS, IDS, split_name
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
+from cgcython.inputs.columns import Embedding, kind_of
 from cgcython.records import SparseVector
 from cgcython.store.ids import name_of
 from cgcython.store.migration import LegacyRecord

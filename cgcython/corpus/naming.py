@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from cgcython.arrays import as_float32
-from cgcython.corpus.columns import Column, DenseColumn, SparseColumn
 from cgcython.corpus.corpus import Corpus
 from cgcython.errors import NonFiniteValue
+from cgcython.inputs.columns import Column, DenseColumn, SparseColumn
 from cgcython.narrow_floats import Rows
 
 ROWS = 1 << 14  # read at a time

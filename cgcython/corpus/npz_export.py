@@ -17,9 +17,9 @@ import numpy as np
 
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import InputKind
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.exporting import Chunk, Survey
 from cgcython.corpus.specs import IDS, METADATA
+from cgcython.inputs.columns import Embedding
 from cgcython.store.ids import as_key
 from cgcython.store.key_columns import DATA, OFFSETS
 from cgcython.strict_json import to_text

@@ -15,13 +15,13 @@ from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embe
 from cgcython.checks import iterated, require_items
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
-from cgcython.corpus.columns import Column, DenseColumn, kind_of
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.memory_ids import given_ids, listed_arrays
 from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
 from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
+from cgcython.inputs.columns import Column, DenseColumn, kind_of
 from cgcython.inputs.packages import is_table
 from cgcython.inputs.taking import take
 from cgcython.narrow_floats import WidenedRows

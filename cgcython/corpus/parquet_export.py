@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cgcython.codecs.base import InputKind
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.exporting import MOST_COLUMNS, Chunk, Survey
+from cgcython.inputs.columns import Embedding
 
 _SCALARS = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _NONE = type(None)

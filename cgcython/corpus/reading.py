@@ -10,9 +10,9 @@ import numpy as np
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.assembling import ColumnAssembler
-from cgcython.corpus.columns import Embedding
 from cgcython.corpus.memory_ids import id_arrays
 from cgcython.errors import UsageError
+from cgcython.inputs.columns import Embedding
 from cgcython.records import QuantizedBatch
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore

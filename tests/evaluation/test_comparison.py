@@ -3,10 +3,10 @@
 import numpy as np
 
 from cgcython.base import ModelId, Profile
-from cgcython.corpus.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.evaluation.comparison import Change, Contender, compare
 from cgcython.evaluation.representations import Codes, Stored
 from cgcython.fingerprint import QuantizedFingerprint
+from cgcython.inputs.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.records import SparseVector
 from cgcython.router import QuantizationRouter
 

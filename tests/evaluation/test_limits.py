@@ -6,7 +6,6 @@ import pytest
 from cgcython import PQ8Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.measures import cosine_losses
-from cgcython.corpus.columns import DenseColumn, SparseColumn
 from cgcython.evaluation import limits, metrics
 from cgcython.evaluation.folds import samples
 from cgcython.evaluation.methods import (
@@ -15,6 +14,7 @@ from cgcython.evaluation.methods import (
     sparse_methods,
     trained_methods,
 )
+from cgcython.inputs.columns import DenseColumn, SparseColumn
 
 RNG = np.random.default_rng(31)
 SYNTHETIC = {

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.corpus.columns import DenseColumn, SparseColumn
 from cgcython.errors import InvalidInput
 from cgcython.evaluation import folds, limits, ranking
 from cgcython.evaluation.folds import Folded, require_enough, samples, train_folds
@@ -16,6 +15,7 @@ from cgcython.evaluation.methods import (
     trained_methods,
 )
 from cgcython.evaluation.ranking import rank
+from cgcython.inputs.columns import DenseColumn, SparseColumn
 
 RNG = np.random.default_rng(12)
 CENTRES = RNG.standard_normal((60, 32)).astype(np.float32)

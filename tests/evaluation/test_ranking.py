@@ -10,11 +10,11 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
-from cgcython.corpus.columns import DenseColumn, SparseColumn, TokenColumn
 from cgcython.evaluation import ranking
 from cgcython.evaluation.comparison import Contender, compare
 from cgcython.evaluation.ranking import Tops, rank
 from cgcython.evaluation.representations import Codes, Exact
+from cgcython.inputs.columns import DenseColumn, SparseColumn, TokenColumn
 
 RNG = np.random.default_rng(4)
 E8 = ModelId.GRAPH
