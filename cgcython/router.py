@@ -27,6 +27,7 @@ from cgcython.codecs.base import Codec
 from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
 from cgcython.embedders.codebooks import CodebookSource
+from cgcython.embedders.forms import form_of
 from cgcython.embedders.ladder import LADDER, require_step
 from cgcython.embedders.losses import LossTotals
 from cgcython.embedders.route import Measured, Route, by_embedder
@@ -208,8 +209,7 @@ class QuantizationRouter:
         """Raise InvalidInput, with the row to add, for an embedder that the profile lacks."""
         for name, embedding in embeddings.items():
             if parse_embedder(name) not in self.profile:
-                shape = getattr(embedding, "shape", (0,))
-                raise self.profile.unknown(name, getattr(embedding, "dimension", shape[-1]))
+                raise self.profile.unknown(name, *form_of(embedding))
 
     def _numbered(self, quantized: Mapping[EmbedderId, Any]) -> dict[EmbedderId, Any]:
         """Return parts in the order of the numbers that the profile gives their embedders."""

@@ -101,6 +101,19 @@ def test_an_unknown_name_is_told_with_the_row_for_the_embedding_that_came():
     assert 'titel = { dimension = 5, method = "float8_e4m3" }' in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("embedding", "row"),
+    [
+        (MEMORY["words"], 'dimension = 50, method = "sparse_native"'),
+        (TOKENS, 'dimension = 8, method = "token_pruning", pruning_ratio = "auto"'),
+        (X[0], 'dimension = 8, method = "float8_e4m3"'),
+    ],
+)
+def test_the_row_to_add_suits_the_kind_of_embedding(embedding, row):
+    with pytest.raises(InvalidInput, match=f"the row new = {{ {row} }}"):
+        Fingerprint({"new": embedding}).encode(QuantizationRouter(profile=ROWS))
+
+
 def test_a_binary_row_has_its_threshold():
     router = QuantizationRouter(profile=ROWS)
     assert router.quantize("title", [0.4, 0.6] * 4).data == b"\x55"

@@ -19,6 +19,7 @@ from cgcython.base.embedders import (
     nearest_names,
     parse_embedder,
 )
+from cgcython.base.quantization_method import QuantizationMethod
 from cgcython.base.rows import MAX_DIMENSION, Embedder, as_before, row_to_add
 from cgcython.checks import NO_KEY, iterated, require_instance, require_mapping
 from cgcython.errors import InvalidInput
@@ -128,11 +129,17 @@ class Profile(Mapping[EmbedderId, Embedder]):
         """Every embedder whose number bytes may hold: the thirteen, and its own."""
         return [*ModelId, *self.own]
 
-    def unknown(self, name: object, dimension: int | None = None) -> InvalidInput:
+    def unknown(
+        self,
+        name: object,
+        dimension: int | None = None,
+        method: QuantizationMethod = QuantizationMethod.FLOAT8_E4M3,
+    ) -> InvalidInput:
         """Return the error of an embedder that the profile does not have, with the row to add.
 
-        `dimension` is that of the embedding that came.
+        `dimension` is that of the embedding that came, `method` one that keeps such embeddings.
         """
+        method = require_instance(method, QuantizationMethod, "method")
         near, known = nearest_names(name, self), [one.short for one in self]
         shown = ", ".join(known if len(known) <= MOST_LISTED else [*known[:MOST_LISTED], "..."])
         expected = f"one of the profile's {shown}"
@@ -140,7 +147,7 @@ class Profile(Mapping[EmbedderId, Embedder]):
             expected += f" (the nearest is {near[0]})"
         if not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
             dimension = EXAMPLE_DIMENSION
-        row = row_to_add(name, dimension)
+        row = row_to_add(name, dimension, method)
         if row is not None:
             expected += f", or a profile with the row {row}"
         actual = name if isinstance(name, int) else repr(name)

@@ -136,10 +136,10 @@ def as_before(row: object) -> object:
     return {one.name: one.before for one in known.values() if one.before is not None} | row
 
 
-def row_to_add(name: object, dimension: int) -> str | None:
+def row_to_add(name: object, dimension: int, method: QuantizationMethod) -> str | None:
     """Return the line that adds an embedder to a profile, None for what is no name of one."""
     try:
         embedder = parse_embedder(name)  # type: ignore[arg-type]  # what is no name raises
     except InvalidInput:
         return None
-    return Embedder(embedder, dimension, QuantizationMethod.FLOAT8_E4M3).to_toml()
+    return Embedder(embedder, dimension, method).to_toml()
