@@ -22,6 +22,7 @@ READERS = (
     "corpora",
     "profile",
     "wal",
+    "journal_entry",
     "acknowledged",
     "store",
 )

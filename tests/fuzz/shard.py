@@ -2,6 +2,7 @@
 
 import tempfile
 from functools import cache
+from uuid import UUID
 
 from fuzz.mutations import change_tensors
 from fuzz.world import MEMORY, as_folder, files_in, memories
@@ -14,8 +15,8 @@ mutate = change_tensors
 
 
 @cache
-def _sound():
-    """Return the files of a folder of one shard."""
+def _sound(ids=None):
+    """Return the files of a folder of one shard, whose memories have some ids."""
     made = memories()
     some = [made.make(seed, tokens=2) for seed in range(3)]
     sparse = [one["E6"] for one in some]
@@ -29,6 +30,8 @@ def _sound():
         "E12.offsets": [0, 2, 4],
         "E12.rows": [0, 2],
     }
+    if ids is not None:
+        arrays["ids"] = list(ids)
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         writer = ShardWriter(folder, made.codebooks, profile=made.profile)
         writer.write_all(open_corpus(arrays, made.profile))
@@ -36,7 +39,8 @@ def _sound():
 
 
 def seeds():
-    return [_sound()[SHARD]]
+    mixed, uuids = (5, "5", UUID(int=5)), tuple(UUID(int=n) for n in range(3))
+    return [_sound(ids)[SHARD] for ids in (None, mixed, uuids)]
 
 
 def fuzz_one(data):
