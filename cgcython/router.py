@@ -45,7 +45,7 @@ class QuantizationRouter:
     DriftWarning once per embedder that loses more than its codebook's training measured.
 
     >>> router = QuantizationRouter()
-    >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
+    >>> router.quantize("E9", [1.0, -1.0] * 512).size_bytes
     128
     """
 
@@ -249,7 +249,7 @@ class QuantizationRouter:
         how many, by QuantizationMethod.
 
         >>> router = QuantizationRouter()
-        >>> router.quantize(ModelId.HDC, [1.0, -1.0] * 512).size_bytes
+        >>> router.quantize("E9", [1.0, -1.0] * 512).size_bytes
         128
         >>> router.metrics()["loss"]
         {<ModelId.HDC: 8>: RecallLoss(0.0, maximum=0.0)}

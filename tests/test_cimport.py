@@ -91,7 +91,7 @@ def addresses_at(level):
     }
 
 
-@pytest.mark.parametrize("level", COMPILED)
+@pytest.mark.parametrize("level", COMPILED[:: max(1, len(COMPILED) - 1)])
 def test_the_example_of_the_page_runs(run_outside, level):
     ran = run_outside("use.py", level=level)
     assert ran.returncode == 0, ran.stderr

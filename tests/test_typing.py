@@ -7,6 +7,7 @@ import pytest
 import cgcython
 
 api = pytest.importorskip("mypy.api")
+pytestmark = pytest.mark.slow
 CALLS = """
 from uuid import UUID
 

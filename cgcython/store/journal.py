@@ -188,6 +188,7 @@ class WritableJournal(Journal):
 def mask_of(model_ids: Iterable[EmbedderId]) -> int:
     """Return the bits of embedders.
 
+    >>> from cgcython.base import ModelId
     >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))
     '0b100000001'
     """

@@ -95,7 +95,7 @@ def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path, p
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((40, 8)))
     (tmp_path / "p.toml").write_text('E8 = { dimension = 8, method = "float8_e4m3" }')
     words = ["encode", f"E8={tmp_path}/rows.npy", *place, "--profile", tmp_path / "p.toml"]
-    script = [sys.executable, HERE / "ctrl_c_anywhere.py", "1", "20", *words]
+    script = [sys.executable, HERE / "ctrl_c_anywhere.py", "1", "12", *words]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 

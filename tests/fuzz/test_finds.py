@@ -15,7 +15,7 @@ SLOW = {
     "shard": 40,
     "codebook": 60,
     "corpora": 80,
-}  # the others take 200
+}  # the others take 100
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -38,5 +38,5 @@ def test_sound_bytes_are_read_and_changed_ones_read_or_refused(name):
     for seed in seeds:
         reader.fuzz_one(seed)
     mutate = getattr(reader, "mutate", change_bytes)
-    for _ in range(SLOW.get(name, 200)):
+    for _ in range(SLOW.get(name, 100)):
         reader.fuzz_one(mutate(rng.choice(seeds), rng))
