@@ -36,8 +36,7 @@ class Fingerprint(Parts[Any]):
     A value is a float32 vector, a SparseVector or a token matrix. Raises NonFiniteValue and
     InvalidInput; dimensions are checked when a router encodes it.
 
-    >>> from cgcython.base import ModelId
-    >>> Fingerprint({"E9": [0.5, -0.5], ModelId.GRAPH: [1.0, 2.0]})
+    >>> Fingerprint({"E9": [0.5, -0.5], "E8": [1.0, 2.0]})
     Fingerprint(E8, E9)
     """
 
