@@ -171,7 +171,6 @@ class Profile(Mapping[EmbedderId, Embedder]):
 
     def differences(self, other: "Profile") -> list[str]:
         """Return what another profile says otherwise, in words; nothing where it fits."""
-        require_instance(other, Profile, "other")
         other = require_instance(other, Profile, "profile")
         shared = [self[one].difference(other[one]) for one in self if one in other]
         found = [one for one in shared if one is not None]
@@ -179,6 +178,19 @@ class Profile(Mapping[EmbedderId, Embedder]):
             names = [embedder.short for embedder in one if embedder not in rest]
             found += [f"{', '.join(names)} {reason}"] if names else []
         return found
+
+    def extended(self, other: "Profile") -> "Profile":
+        """Return this profile with the rows of another that it lacks behind its own.
+
+        They get other numbers where theirs are taken.
+
+        >>> one, other = ({name: {"dimension": 8, "method": "binary"}} for name in "ab")
+        >>> [int(embedder) for embedder in Profile(one).extended(Profile(other))]
+        [32, 33]
+        """
+        taken = {int(one) for one in self}
+        more = [row for one, row in other.items() if one not in self]
+        return Profile([*self.values(), *(row.unless_taken(taken) for row in more)])
 
     @classmethod
     def kept(cls, text: str) -> "Profile":

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from cgcython import methods
@@ -47,6 +47,13 @@ class Embedder:
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting of the method, or the default where the row leaves it open."""
         return dict(self.settings).get(name, default)
+
+    def unless_taken(self, numbers: Collection[int]) -> "Embedder":
+        """Return this row, without its number where that is one of some."""
+        one = self.model_id
+        if not isinstance(one, OwnEmbedder) or int(one) not in numbers:
+            return self
+        return replace(self, model_id=OwnEmbedder(one.name))
 
     def left_open(self) -> list[methods.RowSetting]:
         """Return the settings with a default that this row leaves open."""

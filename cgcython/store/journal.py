@@ -36,6 +36,10 @@ class Journal:
         """Names of a user's own embedders are found in a profile."""
         self._files, self._profile = files, profile
 
+    def use_profile(self, profile: Profile) -> None:
+        """Find names of a user's own embedders in another profile from now on."""
+        self._profile = profile
+
     def position(self) -> int:
         """Return the position of the last write: a number that only grows.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
 from cgcython.files import as_path
-from cgcython.store.copies import CopiedRow, read_row
+from cgcython.store.copies import CopiedRow, both_copies, read_row
 from cgcython.store.format import (
     FIRST,
     FREE,
@@ -39,9 +40,10 @@ def open_files(
     sync: bool = False,
     follow: bool = False,
 ) -> tuple[Database, Profile]:
-    """Return the Database in a folder, made when there is none, and the profile it was made with.
+    """Return the Database in a folder, made when there is none, and the profile it keeps.
 
-    Raises StoreUnavailable and StorageCorruption.
+    Rows of `profile` that the kept one lacks are added to it. Raises StoreUnavailable and
+    StorageCorruption.
     """
     path = as_path(path)
     if not _exists(path):
@@ -50,10 +52,13 @@ def open_files(
         rocksdb.create(path, meta_of(Profile.named(profile)))
     files = Database(path, read_only, sync, follow)
     try:
-        found = _profile(files, profile)
+        found = read_profile(files)
+        whole = found if profile is None else _extended(files, found, Profile.named(profile))
         if read_version(files) == FIRST and not read_only:
             _upgrade(files)
-        return files, found
+        if whole is not found:
+            _keep(files, whole)
+        return files, whole
     except BaseException:
         files.close()
         raise
@@ -87,10 +92,10 @@ def own_rows(files: Database) -> list[CopiedRow]:
     ]
 
 
-def _profile(files: Database, wanted: ProfileName | None) -> Profile:
-    """Return the profile a store was made with.
+def read_profile(files: Database) -> Profile:
+    """Return the profile that a store keeps.
 
-    Raises StoreUnavailable for a format this release does not read and for another profile.
+    Raises StoreUnavailable for a format this release does not read, StorageCorruption.
     """
     read_version(files)
     where = f"profile of {files.path}"
@@ -102,13 +107,36 @@ def _profile(files: Database, wanted: ProfileName | None) -> Profile:
         remedy = f"cgcython verify {files.path} --repair --profile PROFILE"
         error.reason = f"{error.reason}; name the one it was made with: {remedy}"
         raise
-    differences = [] if wanted is None else found.differences(Profile.named(wanted))
-    if differences:
-        reason = f"it was made with another profile ({'; '.join(differences)}); open it without one"
-        raise StoreUnavailable(path=files.path, reason=reason)
     return found
 
 
+def _extended(files: Database, found: Profile, wanted: Profile) -> Profile:
+    """Return the profile of a store with the rows that are wanted besides.
+
+    Raises StoreUnavailable where rows differ or are left out, and where none can be added.
+    """
+    whole = found.extended(wanted)
+    differences = "; ".join(found.differences(wanted))
+    if whole.differences(wanted):
+        reason = f"it was made with another profile ({differences}); open it without one"
+        raise StoreUnavailable(path=files.path, reason=reason)
+    if len(whole) == len(found):
+        return found
+    if files.read_only:
+        reason = f"it lacks embedders of the profile ({differences}); opening it to write adds them"
+        raise StoreUnavailable(path=files.path, reason=reason)
+    return whole
+
+
+def _keep(files: Database, profile: Profile) -> None:
+    """Keep a profile with more rows than before, in the format that it needs."""
+    puts = both_copies(b"profile", profile.to_toml().encode())
+    if needs_format_3((), profile):
+        puts += version_puts(FREE)
+    files.write(puts)
+
+
+@lru_cache(maxsize=8)
 def parsed_profile(value: bytes, where: str = "profile") -> Profile:
     """Return the profile of a row's value; raises StorageCorruption or UnknownMethod."""
     try:

@@ -18,7 +18,7 @@ from cgcython.store.generations import GenerationWriter
 from cgcython.store.ids import StoredId, id_of
 from cgcython.store.journal import Journal, WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Tables
-from cgcython.store.opening import open_files, own_rows
+from cgcython.store.opening import open_files, own_rows, read_profile
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import Codebooks, CodebookShelf
 from cgcython.store.statistics import StoreStatistics, statistics
@@ -60,8 +60,9 @@ class RecordStore(GenerationWriter):
         survives the loss of power too.
 
         Codebooks (`{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`) are copied into the
-        store, which then encodes with them; without, it uses those it has. The profile is that of
-        the store's making. Raises StoreUnavailable, StorageCorruption and the codebook errors.
+        store, which then encodes with them; without, it uses those it has. The profile is kept from
+        the store's making on; embedders that it lacks are added. Raises StoreUnavailable,
+        StorageCorruption and the codebook errors.
         """
         require_choice(durability, "durability", DURABILITIES)
         files, found = open_files(
@@ -193,9 +194,11 @@ class RecordStore(GenerationWriter):
         with self._writing:
             before = self.journal.position()
             self._files.catch_up()
-            generations = self._shelf.generations()
-            self._shelf.reload()
-            is_other = self._shelf.generations() != generations
+            generations, profile = self._shelf.generations(), self.profile
+            self.profile = read_profile(self._files)
+            self._shelf.reload(self.profile)
+            self.journal.use_profile(self.profile)
+            is_other = self._shelf.generations() != generations or self.profile != profile
             if is_other:
                 self._take_codebooks()
             keys = self.journal.changes_since(before)

@@ -51,8 +51,9 @@ class CodebookShelf:
         self.unreadable: list[EmbedderId] = []  # whose newest codebook cannot be read
         self.reload()
 
-    def reload(self) -> None:
-        """Read again which codebooks there are."""
+    def reload(self, profile: Profile | None = None) -> None:
+        """Read again which codebooks there are, from now on for the embedders of a profile."""
+        self._profile = profile or self._profile
         self._generations.update(_generations(self._files, self._profile))
 
     def add(self, codebooks: Codebooks | None) -> None:

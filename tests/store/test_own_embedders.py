@@ -1,5 +1,7 @@
 """A store of embedders that users name: kept by number, found by name, by whoever opens it."""
 
+import shutil
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -16,6 +18,7 @@ from cgcython.base import OwnEmbedder
 from cgcython.errors import InvalidInput, StoreUnavailable
 from cgcython.store.repair import repair
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 RNG = np.random.default_rng(11)
 ROWS = {
     "minilm": {"dimension": 8, "method": "pq8", "bytes": 8},
@@ -44,6 +47,42 @@ def folder(tmp_path):
 def store(folder):
     with FingerprintStore.open(folder) as store:
         yield store
+
+
+def test_embedders_join_a_store(folder):
+    more = {
+        "titles": {"dimension": 8, "method": "binary", "number": 45},
+        "E8": {"dimension": 8, "method": "float8_e4m3"},
+    }
+    follower = FingerprintStore.open(folder, follow=True)
+    with pytest.raises(StoreUnavailable, match=r"titles, E8 only there.*to write adds"):
+        FingerprintStore.open(folder, profile=ROWS | more, read_only=True)
+    with FingerprintStore.open(folder, profile=ROWS | more) as store:
+        assert {one.short: int(one) for one in store.profile}["titles"] == 45
+        store.update(IDS[0], {"titles": X[0], "E8": X[0]})
+        assert store.search({"titles": X[0]}, k=1)[0].id == IDS[0]
+        assert follower.catch_up() == [IDS[0]]
+        assert follower.search({"titles": X[0]}, k=1)[0].id == IDS[0]
+        assert [one.short for one in follower.retrieve(IDS[0])][-1] == "tokens.v2"
+    follower.close()
+    with FingerprintStore.open(folder) as store:
+        assert {*ROWS, *more} == {one.short for one in store.profile}
+        assert store.verify().sections == 122
+        assert store.retrieve(IDS[1]).keys() == store.retrieve(IDS[2]).keys()
+    with pytest.raises(StoreUnavailable, match=r"another profile .titles, E8 left out"):
+        FingerprintStore.open(folder, profile=ROWS)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_store_of_an_older_release_takes_an_embedder(version, tmp_path):
+    shutil.copytree(GOLDEN / version / "store", tmp_path / "store")
+    with FingerprintStore.open(tmp_path / "store") as store:
+        rows = {**store.profile, "titles": {"dimension": 8, "method": "binary"}}
+        before = store.verify()
+    with FingerprintStore.open(tmp_path / "store", profile=rows) as store:
+        store.add(["new"], {"titles": X[:1]})
+        assert store.search({"titles": X[0]}, k=1)[0].id == "new"
+        assert store.verify().records == before.records + 1
 
 
 def test_another_process_knows_the_names(store):
