@@ -25,7 +25,7 @@ def are_plain(changes: Mapping[bytes, int]) -> bool:
 def packed(total: int, changes: Mapping[bytes, int], is_plain: bool) -> bytes:
     """Return the entry of masks of embedders by key.
 
-    >>> packed(1, {b"\\x03a": 1 << 8}, is_plain=False).hex(" ", 8)
+    >>> packed(1, {b"\\x03a": 1 << 8}, is_plain=False).hex(" ", -8)
     '0100000000000080 020003610108'
     """
     if is_plain:
