@@ -12,7 +12,7 @@ from cgcython.router import QuantizationRouter
 from cgcython.search.binary_scan import BinaryScan
 from cgcython.search.column import Column
 from cgcython.search.float8_scans import Float8Scan
-from cgcython.search.keys import KEY
+from cgcython.search.keys import sorted_keys
 from cgcython.search.loading import Part
 from cgcython.search.pq_scan import PQ8Scan
 from cgcython.search.searcher import Searcher
@@ -26,7 +26,9 @@ class RandomColumns(Searcher):
 
     def __init__(self, records, embedders, seed=0):
         rng = np.random.default_rng(seed)
-        self.keys = np.sort(rng.integers(0, 256, (records, 16), np.uint8).view(KEY)[:, 0])
+        self.keys = sorted_keys(
+            [key.tobytes() for key in rng.integers(0, 256, (records, 16), np.uint8)]
+        )
         self.drawn, self.rng, self.columns, self.graphs = {}, rng, {}, {}
         books = {one: self._book(one) for one in (ModelId.SEMANTIC, ModelId.CODE)}
         self.router = QuantizationRouter(books, Profile.named("default"))

@@ -188,6 +188,7 @@ class Profile(Mapping[EmbedderId, Embedder]):
         >>> [int(embedder) for embedder in Profile(one).extended(Profile(other))]
         [32, 33]
         """
+        other = require_instance(other, Profile, "profile")
         taken = {int(one) for one in self}
         more = [row for one, row in other.items() if one not in self]
         return Profile([*self.values(), *(row.unless_taken(taken) for row in more)])

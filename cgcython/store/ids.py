@@ -61,7 +61,7 @@ def id_of(key: bytes) -> StoredId:
         return UUID(bytes=key)
     tag = key[:1]
     try:
-        if tag == TEXT and len(key) <= MOST_KEY_BYTES:
+        if tag == TEXT and 1 < len(key) <= MOST_KEY_BYTES:
             return key[1:].decode()
         if tag == TEXT_OF_15 and len(key) == UUID_BYTES + 1:
             return key[1:-1].decode()

@@ -42,6 +42,10 @@ def test_what_lies_outside_a_slice_does_not_matter(kind, other):
     assert TokenArray.from_arrow(whole[1:1]) == TOKENS[:0]
 
 
+def test_whole_numbers_are_taken():
+    assert TokenArray.from_arrow(pa.array([[[1, 2]]])) == TokenArray.from_list([[[1.0, 2.0]]])
+
+
 def test_documents_of_one_length_are_taken():
     kind = pa.list_(pa.list_(pa.float32(), 2), 3)
     column = pa.array(np.arange(18.0).reshape(3, 3, 2).tolist(), kind)
@@ -68,7 +72,7 @@ def test_both_ways_share_the_memory():
     [
         pa.array([1.0]),
         pa.array([[1.0]]),
-        pa.array([[[1]]]),
+        pa.array([[[True]]]),
         pa.array([[["x"]]]),
         pa.array([None, [[1.0]]]),
         pa.array([[None, [1.0]]]),
