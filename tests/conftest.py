@@ -4,6 +4,7 @@ import os
 import random
 import runpy
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def level(request):
     dispatch.use(request.param)
     yield request.param
     dispatch.use(before)
+
+
+@pytest.fixture
+def hears_ctrl_c():
+    """Hear Ctrl-C: a shell that runs the tests in the background has them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def test_a_piece_takes_about_as_long_as_one_is_to_take(monkeypatch):
     assert sum(pieces) == 100
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_ctrl_c_is_answered_between_pieces_and_ends_all_threads(num_threads):
     running, late = set(), []

@@ -68,6 +68,7 @@ def _free_changes(entry: bytes) -> Iterator[tuple[bytes, bytes]]:
         at = end
 
 
+@lru_cache
 def _numbers(mask: int) -> bytes:
     return bytes(number for number in range(mask.bit_length()) if mask >> number & 1)
 

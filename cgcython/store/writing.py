@@ -177,9 +177,6 @@ class RecordWriter(RecordReader):
         """Keep records by key, all or nothing."""
         if self.profile.own:
             records = {key: one.numbered(self.profile) for key, one in records.items()}
-        for key, quantized in records.items():
-            self._require_own(key, quantized)
-
         puts: list[Put] = []
         deletes: list[Delete] = []
         changes: dict[bytes, int] = {}

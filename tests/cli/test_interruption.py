@@ -1,6 +1,5 @@
 """Ctrl-C is answered at every moment of a command, also where Python forgets exceptions."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -12,14 +11,6 @@ import pytest
 from cgcython.cli import INTERRUPTED, interruption, main
 
 HERE = Path(__file__).parent
-
-
-@pytest.fixture
-def hears_ctrl_c():
-    """Hear Ctrl-C: a shell that runs the tests in the background has them ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Forgetful:
