@@ -26,7 +26,6 @@ from cgcython.corpus.exporting import MOST_COLUMNS, Chunk, Survey
 from cgcython.inputs.columns import Embedding
 
 _SCALARS = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
-_NONE = type(None)
 
 
 class ParquetWriter:
@@ -71,7 +70,7 @@ def _fields_of(survey: Survey) -> dict[str | None, tuple[str, Any]]:
     if len(survey.fields) > MOST_COLUMNS:
         return {None: ("metadata", pa.string())}
     return {
-        key: (f"metadata.{key}" if key in taken else key, _field_type(kinds - {_NONE}))
+        key: (f"metadata.{key}" if key in taken else key, _field_type(kinds - {type(None)}))
         for key, kinds in sorted(survey.fields.items())
     }
 
