@@ -1,8 +1,10 @@
 """Closes the databases that are open when the process exits, before Python stops other threads.
 
-A daemon thread that comes back from RocksDB once Python has begun to end is ended in the middle of
-the library, which aborts the process. So before, all databases refuse, and the threads that are
-inside a call are waited for. Frames are looked at instead of counting calls, which would cost each.
+A daemon thread that comes back from a library in C++ once Python has begun to end is ended in the
+middle of it, which aborts the process: RocksDB is one, and so is what NumPy counts unique values
+with. So before, all databases refuse, and threads are waited for that are inside RocksDB or, for a
+shorter time, inside any call of this package, most of which end by being refused. Frames are looked
+at instead of counting calls, which would cost each.
 """
 
 import atexit
@@ -17,9 +19,9 @@ from weakref import WeakSet
 
 from cgcython.locks import ForkSafeLock
 
-LONGEST_S = 10.0
+LONGEST_S, LONGEST_ELSEWHERE_S = 10.0, 2.0
 _PAUSE_S = 0.001
-_HERE = str(Path(__file__).parent)
+_HERE, _PACKAGE = str(Path(__file__).parent), str(Path(__file__).parents[3])
 
 
 class Closable(Protocol):
@@ -45,20 +47,30 @@ def _leave() -> None:
 
 
 def _wait() -> None:
-    until = time.monotonic() + LONGEST_S
-    while _is_inside() and time.monotonic() < until:
+    _wait_for(_is_here, LONGEST_S)
+    _wait_for(_is_in_package, LONGEST_ELSEWHERE_S)
+
+
+def _wait_for(is_inside: Callable[[FrameType], bool], longest_s: float) -> None:
+    """Wait until no other thread is inside, by the frame that it runs."""
+    own, until = threading.get_ident(), time.monotonic() + longest_s
+    while time.monotonic() < until:
+        frames = sys._current_frames().items()
+        if not any(is_inside(frame) for thread, frame in frames if thread != own):
+            return
         time.sleep(_PAUSE_S)
-
-
-def _is_inside() -> bool:
-    """Return whether another thread is in a call of RocksDB."""
-    own = threading.get_ident()
-    frames = sys._current_frames().items()
-    return any(_is_here(frame) for thread, frame in frames if thread != own)
 
 
 def _is_here(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_HERE)
+
+
+def _is_in_package(frame: FrameType) -> bool:
+    """Return whether a frame, or one that called it, is of this package."""
+    found: FrameType | None = frame
+    while found is not None and not found.f_code.co_filename.startswith(_PACKAGE):
+        found = found.f_back
+    return found is not None
 
 
 atexit.register(_leave)
