@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cgcython.base import EmbedderId, OwnEmbedder
-from cgcython.search.keys import as_rows, from_rows
+from cgcython.search.keys import END, as_rows, from_rows
 from cgcython.search.loading import Part
 from cgcython.search.scan import DIM, ROWS, FindCodebook
 from cgcython.search.scans import scan_named
+from cgcython.store.ids import UUID_BYTES
 from cgcython.tensors import (
     MALFORMED,
     ArrayForm,
@@ -22,10 +25,10 @@ from cgcython.tensors import (
     require_arrays,
     write_arrays,
 )
-from cgcython.types import Array
+from cgcython.types import Array, KeyArray
 
 FOLDER, METADATA = "columns", "metadata.sqlite"
-FORMAT, VERSION = "cgcython-column", 4
+FORMAT, VERSION = "cgcython-column", 3
 KEYS, WIDTH = "keys", "bytes of a key"
 
 
@@ -53,7 +56,7 @@ def save_parts(path: Path, model_id: EmbedderId, parts: Sequence[Part], position
         return False
     arrays: dict[str, Array] = {}
     for number, (keys, scan) in enumerate(parts):
-        columns = {KEYS: as_rows(keys), **scan.arrays()}
+        columns = {KEYS: _rows_of(keys), **scan.arrays()}
         arrays |= {f"{number}.{name}": one for name, one in columns.items()}
     about = {
         "format": FORMAT,
@@ -119,5 +122,23 @@ def _part(
         raise Malformed(f"its dimension is {shared[0]!r:.40}")
     forms = {KEYS: ArrayForm("U8", (ROWS, WIDTH)), **kind.kept}
     arrays = require_arrays(arrays, forms, {DIM: shared[0]})
-    keys = from_rows(arrays.pop(KEYS))
+    keys = _keys_of(arrays.pop(KEYS))
     return Part(keys, kind.from_arrays(arrays, shared, find_codebook))
+
+
+def _rows_of(keys: KeyArray) -> Array:
+    """Return keys as a column file has them: 16 bytes each where all are of UUIDs, as ever.
+
+    Others stand as in arrays, never 16 bytes wide.
+    """
+    rows = as_rows(keys)
+    if rows.shape[1] == UUID_BYTES + 1 and np.all(rows[:, -1] == END[0]):
+        return rows[:, :-1]
+    return np.pad(rows, [(0, 0), (0, 1)]) if rows.shape[1] == UUID_BYTES else rows
+
+
+def _keys_of(rows: Array) -> KeyArray:
+    """Return the keys of a column file; raises Malformed for what are none."""
+    if rows.shape[1] == UUID_BYTES:
+        rows = np.pad(rows, [(0, 0), (0, 1)], constant_values=END[0])
+    return from_rows(rows)

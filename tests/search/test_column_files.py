@@ -11,10 +11,12 @@ from cgcython.base import ModelId
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import StoreUnavailable
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.search import FingerprintStore
+from cgcython.search import FingerprintStore, column_files
 from cgcython.search import columns as columns_module
 from cgcython.search.column_files import column_path, graph_path
+from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.loading import Loader
+from cgcython.store.ids import as_key
 
 COUNT = 60
 IDS = [UUID(int=(i * 2654435761) << 8) for i in range(1, COUNT + 1)]
@@ -111,7 +113,7 @@ def test_a_file_that_is_not_right_is_made_anew(path, memories, loads, damage, em
     if damage == "flip":
         data[-3] ^= 16
     elif damage == "later":
-        data = data.replace(b'\\"version\\": 4', b'\\"version\\": 5')
+        data = data.replace(b'\\"version\\": 3', b'\\"version\\": 4')
     elif damage == "foreign":
         others = [one for one in FILES if one != embedder]
         data = column_path(path, ModelId.parse(others[0])).read_bytes()
@@ -250,3 +252,21 @@ def test_a_mapped_column_whose_file_is_cut_short_is_made_anew(
         assert loads == [embedder]
         assert store.search(query, COUNT, approximate=approximate) == expected
         assert loads == [embedder]
+
+
+@pytest.mark.parametrize(
+    ("ids", "width"),
+    [
+        ([UUID(int=0), UUID(int=256)], 16),
+        ([5, -5], 10),
+        (["x" * 14, "y"], 17),
+        (["x" * 15], 18),
+        ([UUID(int=7), 7, "7"], 17),
+        (["x" * 512, UUID(int=7)], 514),
+    ],
+)
+def test_keys_of_all_kinds_come_back_from_a_file(ids, width):
+    keys = sorted_keys([as_key(one) for one in ids])
+    rows = column_files._rows_of(keys)
+    assert rows.shape == (len(ids), width)
+    assert whole_keys(column_files._keys_of(np.ascontiguousarray(rows))) == whole_keys(keys)
