@@ -49,6 +49,8 @@ class Profile(Mapping[EmbedderId, Embedder]):
         else:
             every = [require_instance(row, Embedder, "row") for row in iterated(rows, "rows")]
         self._rows = {row.model_id: row for row in _numbered(every)}
+        # What the embeddings of each have to be, looked up at every write.
+        self.forms = {one: (row.method, row.dimension) for one, row in self._rows.items()}
         if isinstance(rows, Mapping) and len(self._rows) != len(every):
             actual = f"{len(every)} lines for {len(self._rows)} embedders"
             raise InvalidInput(what="profile", expected="a line per embedder", actual=actual)

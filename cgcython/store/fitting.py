@@ -35,7 +35,10 @@ def require_fit(profile: Profile, record: Mapping[EmbedderId, QuantizedEmbedding
 
     Whatever the profile cannot hold would be in the way of every search.
     """
+    forms = profile.forms
     for model_id, one in record.items():
+        if forms.get(model_id) == (one.method, one.original_dim):
+            continue
         row = profile[model_id]
         if one.method is not row.method:
             raise MethodMismatch(model_id=model_id, expected=row.method, actual=one.method)

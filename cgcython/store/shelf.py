@@ -54,6 +54,8 @@ class CodebookShelf:
     def reload(self, profile: Profile | None = None) -> None:
         """Read again which codebooks there are, from now on for the embedders of a profile."""
         self._profile = profile or self._profile
+        rows = self._profile.items()
+        self._coded = {one for one, row in rows if codec_class(row.method).needs_codebook}
         self._generations.update(_generations(self._files, self._profile))
 
     def add(self, codebooks: Codebooks | None) -> None:
@@ -99,9 +101,12 @@ class CodebookShelf:
         return {row.model_id: load_for(row, path) for row, path in paths.items() if path.exists()}
 
     def require_listed(self, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
-        """Raise CodebookMissing for codes of a codebook that the store does not list."""
-        for model_id, one in record.items():
-            codebook_id = codebook_id_of(one.metadata)
+        """Raise CodebookMissing for codes of a codebook that the store does not list.
+
+        The record fits the profile.
+        """
+        for model_id in self._coded & record.keys():
+            codebook_id = codebook_id_of(record[model_id].metadata)
             if codebook_id is not None and codebook_id not in self._generations.get(model_id, ()):
                 raise CodebookMissing(model_id=model_id, codebook_id=codebook_id)
 
