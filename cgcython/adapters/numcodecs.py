@@ -6,6 +6,7 @@
 array([[ 1. , -0.5]], dtype=float32)
 """
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,8 +42,9 @@ class RowCodec(NumCodec):  # type: ignore[misc]  # numcodecs has no types
         values = chunks.from_bytes(self._codec_of(self.dim), data)
         return ndarray_copy(values.astype(self.dtype, copy=False), out)
 
+    @abstractmethod
     def _codec_of(self, dim: int) -> Codec:
-        raise NotImplementedError
+        """Return the codec of rows of `dim` values."""
 
 
 class Float8(RowCodec):

@@ -6,6 +6,7 @@ Arrays say the codec by name, so that zarr finds it again wherever this package 
 """
 
 import asyncio
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -59,8 +60,9 @@ class RowSerializer(ArrayBytesCodec):
         shaped = values.astype(chunk_spec.dtype.to_native_dtype(), copy=False)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(shaped.reshape(chunk_spec.shape))
 
+    @abstractmethod
     def _codec_of(self, dim: int) -> Codec:
-        raise NotImplementedError
+        """Return the codec of rows of `dim` values."""
 
 
 @dataclass(frozen=True)

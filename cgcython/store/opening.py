@@ -40,10 +40,10 @@ def open_files(
     sync: bool = False,
     follow: bool = False,
 ) -> tuple[Database, Profile]:
-    """Return the Database in a folder, made when there is none, and the profile it keeps.
+    """Return the Database in a folder, made when there is none, and its profile.
 
-    Rows of `profile` that the kept one lacks are added to it. Raises StoreUnavailable and
-    StorageCorruption.
+    That is the kept one with the rows of `profile` that it lacks, for `keep_profile`. Raises
+    StoreUnavailable and StorageCorruption.
     """
     path = as_path(path)
     if not _exists(path):
@@ -56,8 +56,6 @@ def open_files(
         whole = found if profile is None else _extended(files, found, Profile.named(profile))
         if read_version(files) == FIRST and not read_only:
             _upgrade(files)
-        if whole is not found:
-            _keep(files, whole)
         return files, whole
     except BaseException:
         files.close()
@@ -128,8 +126,10 @@ def _extended(files: Database, found: Profile, wanted: Profile) -> Profile:
     return whole
 
 
-def _keep(files: Database, profile: Profile) -> None:
-    """Keep a profile with more rows than before, in the format that it needs."""
+def keep_profile(files: Database, profile: Profile) -> None:
+    """Keep a profile that has more rows than the kept one, in the format that it needs."""
+    if len(profile) == len(read_profile(files)):
+        return
     puts = both_copies(b"profile", profile.to_toml().encode())
     if needs_format_3((), profile):
         puts += version_puts(FREE)

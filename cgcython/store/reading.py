@@ -175,12 +175,7 @@ class RecordReader:
                 )
             except StorageCorruption:
                 damaged.append(key)
-        if damaged:
-            raise StorageCorruption(
-                where=f"metadata of {len(damaged)} records in store {self.path}",
-                reason=f"the first is {name_of(damaged[0])}",
-                ids=map(id_of, damaged),
-            )
+        self._require_sound("metadata", damaged)
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
         router = self.router  # another thread may change codebooks, and so take another router
@@ -203,9 +198,13 @@ class RecordReader:
                 yield key, read_section(section, wanted, f"record {name_of(key)}")
             except StorageCorruption:
                 damaged.append(key)
+        self._require_sound(wanted.short, damaged)
+
+    def _require_sound(self, what: str, damaged: list[bytes]) -> None:
+        """Raise StorageCorruption that names the records of some keys, where there are any."""
         if damaged:
             raise StorageCorruption(
-                where=f"{wanted.short} of {len(damaged)} records in store {self.path}",
+                where=f"{what} of {len(damaged)} records in store {self.path}",
                 reason=f"the first is {name_of(damaged[0])}",
                 ids=map(id_of, damaged),
             )

@@ -18,7 +18,7 @@ from cgcython.store.generations import GenerationWriter
 from cgcython.store.ids import StoredId, id_of
 from cgcython.store.journal import Journal, WritableJournal
 from cgcython.store.keepers.rocksdb import Database, Tables
-from cgcython.store.opening import open_files, own_rows, read_profile
+from cgcython.store.opening import keep_profile, open_files, own_rows, read_profile
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import Codebooks, CodebookShelf
 from cgcython.store.statistics import StoreStatistics, statistics
@@ -77,7 +77,7 @@ class RecordStore(GenerationWriter):
             shelf = CodebookShelf(files, found)
             shelf.add(codebooks)
             if not files.read_only:
-                _mend(files, shelf)
+                _settle(files, shelf, found)
             return cls(files, shelf, found)
         except BaseException:
             files.close()
@@ -211,8 +211,12 @@ def _rows(files: Database, shelf: CodebookShelf) -> list[CopiedRow]:
     return [*own_rows(files), *shelf.rows()]
 
 
-def _mend(files: Database, shelf: CodebookShelf) -> None:
-    """Make what a store keeps about itself whole again, where it can be."""
+def _settle(files: Database, shelf: CodebookShelf, profile: Profile) -> None:
+    """Keep a profile, and make what a store keeps about itself whole again, where it can be.
+
+    Not before its codebooks were taken: an open that is refused changes nothing.
+    """
+    keep_profile(files, profile)
     journal = WritableJournal(files)
     if mend(files, _rows(files, shelf)):
         journal.reset()  # its floor may have been in what was lost

@@ -15,7 +15,7 @@ from cgcython import (
     QuantizedFingerprint,
 )
 from cgcython.base import OwnEmbedder
-from cgcython.errors import InvalidInput, StoreUnavailable
+from cgcython.errors import DimensionMismatch, InvalidInput, StoreUnavailable
 from cgcython.store.repair import repair
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -71,6 +71,14 @@ def test_embedders_join_a_store(folder):
         assert store.retrieve(IDS[1]).keys() == store.retrieve(IDS[2]).keys()
     with pytest.raises(StoreUnavailable, match=r"another profile .titles, E8 left out"):
         FingerprintStore.open(folder, profile=ROWS)
+
+
+def test_a_refused_codebook_adds_no_embedder(folder):
+    more = ROWS | {"titles": {"dimension": 16, "method": "pq8", "bytes": 8}}
+    with pytest.raises(DimensionMismatch):
+        FingerprintStore.open(folder, {"titles": BOOK}, profile=more)
+    with FingerprintStore.open(folder) as store:
+        assert list(ROWS) == [one.short for one in store.profile]
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
