@@ -14,8 +14,9 @@ from .stopwatch import times_as_fast
 PARTS, DIM, COUNT = 8, 128, 1 << 19
 CENTROIDS = RNG.standard_normal((PARTS, 256, DIM // PARTS), dtype=np.float32)
 CODES = RNG.integers(0, 256, (COUNT, PARTS), dtype=np.uint8)
-BLOCKS = np.empty((COUNT // 64, PARTS, 64), np.uint8)
-kernels.adc.block_codes(CODES, BLOCKS)
+CODE_INDEX = CodeIndex(PQ8Codebook(CENTROIDS), CODES)
+# The index's own bytes: where two copies lie in a shared cache would be timed as well.
+BLOCKS = CODE_INDEX.blocks
 PREPARED, QUERY = pq_layout.prepare(CENTROIDS), RNG.standard_normal(DIM, dtype=np.float32)
 TABLE, IDS = np.empty((PARTS, 256), np.float32), np.empty(10, np.int64)
 BEST = np.empty(10, np.float32)
@@ -42,9 +43,6 @@ def nearest():
 def nearest_in_blocks():
     kernels.pq.distance_table(QUERY, PREPARED, TABLE)
     kernels.adc.topk_blocks(TABLE, BLOCKS, COUNT, IDS, BEST)
-
-
-CODE_INDEX = CodeIndex(PQ8Codebook(CENTROIDS), CODES)
 
 
 def nearest_in_an_index():

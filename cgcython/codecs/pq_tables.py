@@ -28,10 +28,12 @@ class DistanceTables(NamedTuple):
     constant: np.float32
     power: int
 
-    @np.errstate(all="ignore")
     def in_units(self, distances: Float32Array) -> Float32Array:
         """Return distances in the units of the query; what overflows float32 is infinite."""
-        return np.ldexp(distances, 2 * self.power) if self.power else distances
+        if not self.power:
+            return distances
+        with np.errstate(all="ignore"):
+            return np.ldexp(distances, 2 * self.power)
 
 
 class SearchTables(NamedTuple):

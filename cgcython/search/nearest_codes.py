@@ -79,7 +79,7 @@ class Selection:
         """Return the rows and their distances, ascending."""
         if self._held > self._k:
             self._shrink()
-        return merged([(np.concatenate(self._rows), np.concatenate(self._distances))], self._k)
+        return _ascending(np.concatenate(self._rows), np.concatenate(self._distances), self._k)
 
     def _shrink(self) -> None:
         rows, distances = np.concatenate(self._rows), np.concatenate(self._distances)
@@ -117,8 +117,14 @@ def _unblocked(blocks: UInt8Array, rows: int) -> Iterator[tuple[int, UInt8Array]
 
 
 def merged(found: list[Found], k: int) -> Found:
-    """Return the k nearest of parts whose rows follow each other."""
+    """Return the k nearest of parts whose rows follow each other and whose distances ascend."""
+    if len(found) == 1:
+        return found[0]
     rows, distances = (np.concatenate(column) for column in zip(*found))
+    return _ascending(rows, distances, k)
+
+
+def _ascending(rows: Array, distances: Float32Array, k: int) -> Found:
     order = np.argsort(distances, kind="stable")[:k]
     return rows[order], distances[order]
 
