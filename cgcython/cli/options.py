@@ -141,7 +141,7 @@ class _ProfileAction(argparse.Action):
 
 def where(text: str) -> dict[str, Any]:
     """Return the conditions on metadata that JSON spells, for argparse."""
-    from cgcython.search.metadata.conditions import parsed
+    from cgcython.store.where.conditions import parsed
 
     try:
         found = strict_json.parse_object(text)

@@ -13,7 +13,7 @@ from cgcython.errors import InvalidInput, UsageError
 from cgcython.files import as_path, written_whole
 from cgcython.inputs.columns import Embedding
 from cgcython.search import FingerprintStore
-from cgcython.search.metadata.conditions import Where
+from cgcython.store.where.conditions import Where
 from cgcython.strict_json import to_text
 from cgcython.types import Progress, StrPath
 

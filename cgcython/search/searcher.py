@@ -23,11 +23,11 @@ from cgcython.search.columns import Columns
 from cgcython.search.fusion import UNRANKED, Ranking, fuse
 from cgcython.search.keys import NO_KEYS, whole_keys
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
-from cgcython.search.metadata.conditions import Where
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Embedding, has_direction
 from cgcython.store.ids import RecordId, StoredId, id_of
+from cgcython.store.where.conditions import Where
 from cgcython.types import KeyArray
 
 

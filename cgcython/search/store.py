@@ -18,13 +18,13 @@ from cgcython.search.arguments import Request
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
 from cgcython.search.keys import whole_keys
-from cgcython.search.metadata.conditions import Where, parsed
 from cgcython.search.searcher import Hit, Searcher
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.keepers.rocksdb import Database
 from cgcython.store.quality import QUERIES
 from cgcython.store.records import RecordStore
 from cgcython.store.shelf import CodebookShelf
+from cgcython.store.where.conditions import Where, parsed
 from cgcython.types import BytesLike, KeyArray, Progress
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import EllipsisType
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from cgcython.errors import StorageCorruption
+from cgcython.store.where.conditions import Condition
 from cgcython.types import StrPath
 
 Numbers: TypeAlias = Collection[int]  # of embedders
@@ -204,8 +205,8 @@ class Keeper(Protocol):
     def catch_up(self) -> None:
         """See what another process wrote, where that is not seen at once."""
 
-    def keys_where(self, where: Mapping[str, Any]) -> list[bytes] | None:
-        """Return the keys of the records whose metadata meet conditions, as JSON has them.
+    def keys_where(self, condition: Condition) -> list[bytes] | None:
+        """Return the keys, in order, of the records for whose metadata a condition holds.
 
         None where the keeper does not look into metadata: then they are indexed beside it.
         """

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable, Iterator
 
 from cgcython.search.keys import key_array
-from cgcython.search.metadata.entries import Entry, entries_of
 from cgcython.search.metadata.postings import Postings
 from cgcython.search.metadata.rows import Rows
 from cgcython.store.reading import RecordReader
+from cgcython.store.where.entries import Entry, entries_of
 from cgcython.types import KeyArray
 
 BATCH, BATCH_BYTES = 1 << 14, 1 << 22  # records, and bytes of their metadata, taken at a time

@@ -14,7 +14,13 @@ from cgcython.errors import FileUnavailable, StorageCorruption, StoreUnavailable
 from cgcython.locks import ForkSafeLock
 from cgcython.search.keys import key_array
 from cgcython.search.metadata import index_file
-from cgcython.search.metadata.conditions import (
+from cgcython.search.metadata.filling import entries_of_text, filled, in_batches
+from cgcython.search.metadata.index_file import IndexFile
+from cgcython.search.metadata.postings import Postings
+from cgcython.search.metadata.rows import Rows
+from cgcython.store.reading import RecordReader
+from cgcython.store.records import RecordStore
+from cgcython.store.where.conditions import (
     Between,
     Condition,
     Either,
@@ -23,13 +29,7 @@ from cgcython.search.metadata.conditions import (
     Not,
     OneOf,
 )
-from cgcython.search.metadata.entries import SEVERAL
-from cgcython.search.metadata.filling import entries_of_text, filled, in_batches
-from cgcython.search.metadata.index_file import IndexFile
-from cgcython.search.metadata.postings import Postings
-from cgcython.search.metadata.rows import Rows
-from cgcython.store.reading import RecordReader
-from cgcython.store.records import RecordStore
+from cgcython.store.where.entries import SEVERAL
 from cgcython.tensors import Malformed
 from cgcython.types import BoolArray, KeyArray, UInt8Array
 

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from cgcython.search.metadata.conditions import Between, Leaf, OneOf
-from cgcython.search.metadata.entries import Entry
+from cgcython.store.where.conditions import Between, Leaf, OneOf
+from cgcython.store.where.entries import Entry
 from cgcython.types import Array
 
 ROW = np.dtype("<u4")

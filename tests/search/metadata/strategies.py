@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from cgcython.search.metadata.entries import KEPT, LONGEST
+from cgcython.store.where.entries import KEPT, LONGEST
 
 LONG = [("x" * n) + end for n in (KEPT, LONGEST - 1, LONGEST, 200) for end in ("", "a", "\0", "ü")]
 TEXTS = ["", "a", "b", "ab", "\0", "é", "\U0010ffff", "5", *LONG]

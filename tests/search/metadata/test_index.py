@@ -22,10 +22,10 @@ from search.metadata.strategies import (
 from cgcython.search.keys import whole_keys
 from cgcython.search.metadata import filling
 from cgcython.search.metadata import index as index_module
-from cgcython.search.metadata.conditions import parsed
-from cgcython.search.metadata.entries import KEPT
 from cgcython.search.metadata.index import MetadataIndex
 from cgcython.store.ids import as_key
+from cgcython.store.where.conditions import parsed
+from cgcython.store.where.entries import KEPT
 
 
 def key_of(number):

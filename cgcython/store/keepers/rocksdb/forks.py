@@ -2,20 +2,19 @@
 
 RocksDB's threads do not survive a fork, and a lock of one of them may be held for ever: in the
 child nothing may call the parent's databases, not even to give something back. So whatever holds an
-object of RocksDB is watched here, and told in the child: from then on it refuses, and what it held
-is never freed there. (Checks of the process number in each call would cost more and do less.)
+object of RocksDB is watched.
 
 A child can open databases of its own to read them. It cannot write, for a write waits for threads.
 """
 
 import ctypes
 import os
-from abc import ABC, abstractmethod
-from weakref import WeakSet
 
 from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.forks import Watched, keep, watch
 from cgcython.types import StrPath
 
+__all__ = ["REFUSAL", "Watched", "keep", "watch", "will_read", "will_write"]
 REFUSAL = (
     "it was opened before a fork, and only the process that opened it can use it; "
     "open it in this process with follow=True or read_only=True"
@@ -24,25 +23,6 @@ _LOST = (
     "this process is a fork of one that had opened a store, and RocksDB's threads stayed there: "
     "it can read stores, but not write; start it by spawn or forkserver, or fork earlier"
 )
-
-
-class Watched(ABC):
-    """Something that holds objects of RocksDB."""
-
-    @abstractmethod
-    def abandon(self) -> None:
-        """Refuse from now on, in the child of a fork, and `keep` what is held."""
-
-
-def watch(one: Watched) -> None:
-    """Have something abandoned in the children of this process."""
-    _WATCHED.add(one)
-
-
-def keep(*held: object) -> None:
-    """See to it that objects are never freed in this process, not at its exit either."""
-    for one in held:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(one))
 
 
 class _Threads:
@@ -63,10 +43,7 @@ def will_write(path: StrPath) -> None:
     _Threads.started = True
 
 
-def _abandon_all() -> None:
-    for one in list(_WATCHED):
-        one.abandon()
-    _WATCHED.clear()
+def _lose_threads() -> None:
     if _Threads.started and not _Threads.lost:
         _Threads.lost = True
         _leave_without_destructors()
@@ -84,5 +61,4 @@ def _leave_without_destructors() -> None:
             libc.on_exit(ctypes.cast(function, ctypes.c_void_p), None)
 
 
-_WATCHED: WeakSet[Watched] = WeakSet()
-os.register_at_fork(after_in_child=_abandon_all)
+os.register_at_fork(after_in_child=_lose_threads)

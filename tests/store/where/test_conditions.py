@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cgcython.errors import InvalidInput
-from cgcython.search.metadata.conditions import parsed
+from cgcython.store.where.conditions import parsed
 
 
 def nested(levels):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from cgcython import strict_json
 from cgcython.checks import require_items
 from cgcython.errors import InvalidInput
-from cgcython.search.metadata.entries import KEPT, NULL, Indexed, indexed, shortened
+from cgcython.store.where.entries import KEPT, NULL, Indexed, indexed, shortened
 
 Where: TypeAlias = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Conditions on the metadata of records, and the entries of metadata that they are about."""
