@@ -1,0 +1,63 @@
+"""Servers for the tests of keepers, started once for all of them and stopped at the end.
+
+    pytest -m keepers              PostgreSQL, and Cassandra with three nodes
+    pytest -m keepers --nodes 1    one node, which is quicker; tests that need three are not run
+
+Where a server cannot be had its tests are skipped, and the reason begins with "not run".
+"""
+
+import shutil
+import tempfile
+from contextlib import contextmanager
+
+import pytest
+from services import cassandra as cassandra_service
+from services import postgres as postgres_service
+
+
+def pytest_addoption(parser):
+    parser.addoption("--nodes", type=int, choices=[1, 3], default=3, help="of Cassandra, in tests")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Return a running services.postgres.Postgres."""
+    with folder() as path:
+        yield from running(postgres_service.Postgres(path), postgres_service.NotRun, "psycopg")
+
+
+@pytest.fixture(scope="session")
+def cassandra(request):
+    """Return a running services.cassandra.Cluster of as many nodes as --nodes says."""
+    with folder() as path:
+        cluster = cassandra_service.Cluster(path, request.config.getoption("--nodes"))
+        yield from running(cluster, cassandra_service.NotRun, "cassandra.cluster")
+
+
+@pytest.fixture(scope="session")
+def three_nodes(cassandra):
+    """Return the cluster, where it has three nodes."""
+    if len(cassandra.hosts) < 3:
+        pytest.skip("not run: it needs --nodes 3")
+    return cassandra
+
+
+@contextmanager
+def folder():
+    """Make a folder with a short path: sockets allow about a hundred characters."""
+    path = tempfile.mkdtemp(prefix="cgcython-", dir="/tmp")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def running(server, not_run, driver):
+    """Yield a server while it runs, or skip."""
+    pytest.importorskip(driver, reason=f"not run: no {driver}")
+    try:
+        server.start()
+    except not_run as error:
+        pytest.skip(f"not run: {error}")
+    try:
+        yield server
+    finally:
+        server.stop()
