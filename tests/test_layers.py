@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
     "types narrow_floats checksums strict_json errors checks methods base arrays locks parallel "
@@ -29,14 +27,15 @@ def imported_layers(text):
         yield from [parts[1]] if len(parts) > 1 else re.findall(r"\w+", names)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_left(path):
+def imports_right(path):
+    """Return the layers that a source imports although they are not to its left."""
     here = layer_of(path)
-    if here in FACES:
-        return
-    for there in imported_layers(path.read_text()):
-        if there in LAYERS:
-            assert LAYERS.index(there) <= LAYERS.index(here), f"{path.name} imports {there}"
+    layers = set() if here in FACES else set(imported_layers(path.read_text())) & set(LAYERS)
+    return {there for there in layers if LAYERS.index(there) > LAYERS.index(here)}
+
+
+def test_imports_point_left():
+    assert {str(path): found for path in SOURCES if (found := imports_right(path))} == {}
 
 
 def test_every_folder_and_module_is_a_layer():

@@ -239,9 +239,8 @@ class CodeIndex:
         if queries.ndim != 2:
             vector = as_vector(queries, self.codec.dim)
             return search(vector, require_threads(num_threads))
-        queries = as_matrix(queries, self.codec.dim)
         most = content.num_rows if rows is None else len(rows)
-        return search_all(search, queries, min(k, most), num_threads)
+        return search_all(search, as_matrix(queries, self.codec.dim), min(k, most), num_threads)
 
     def search_ids(self, ids: Iterable[IndexId], k: int = 10, **how: Any) -> Found:
         """Return the k nearest of stored rows [len(ids), k], themselves among them, by their ids.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec, binary_similarity, hamming_distance
@@ -12,8 +13,8 @@ from cgcython.records import QuantizedEmbedding
 RNG = np.random.default_rng(9)
 
 
-@pytest.mark.parametrize("threshold", [0.0, -0.5, 0.1])
-@pytest.mark.parametrize("dim", [1, 7, 8, 9, 63, 64, 1000, 1024])
+@looped("threshold", [0.0, -0.5, 0.1])
+@looped("dim", [1, 7, 8, 9, 63, 64, 1000, 1024])
 def test_bits_are_those_of_numpy(level, dim, threshold):
     values = RNG.standard_normal((5, dim)).astype(np.float32)
     codec = BinaryCodec(dim, threshold)
@@ -67,7 +68,7 @@ def test_padding_bits_that_are_set_are_refused(level):
         BinaryCodec(9).decode_batch(batch)
 
 
-@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 63, 64, 65, 128, 1000])
+@looped("size", [0, 1, 7, 8, 9, 63, 64, 65, 128, 1000])
 def test_distance_counts_the_bits_that_differ(level, size):
     a, b = RNG.integers(0, 256, (2, size)).astype(np.uint8)
     expected = int(np.unpackbits(a ^ b).sum())

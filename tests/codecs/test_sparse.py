@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from looping import looped
 from sparse_rows import sparse_vector
 
 from cgcython.codecs.sparse import SparseCodec
@@ -27,8 +28,8 @@ def record(data, nnz, layout="canonical", dim=DIM):
     return QuantizedEmbedding(SparseCodec.method, dim, data, SparseMetadata(dim, nnz, layout))
 
 
-@pytest.mark.parametrize("layout", EXACT)
-@pytest.mark.parametrize("nnz", [0, 1, 50, 100])
+@looped("layout", EXACT)
+@looped("nnz", [0, 1, 50, 100])
 def test_round_trips_are_exact(layout, nnz):
     vector, codec = sparse_vector(nnz), SparseCodec(DIM, layout)
     encoded = codec.encode(vector)
@@ -108,7 +109,7 @@ def test_ten_percent_is_counted_in_whole_numbers():
     assert SparseCodec(20).encode(SparseVector([0, 1], [1, 1], 20)).metadata.nnz == 2
 
 
-@pytest.mark.parametrize(
+@looped(
     ("indices", "weights", "error"),
     [
         ([3, 3], [1, 2], InvalidInput),
@@ -123,7 +124,7 @@ def test_ten_percent_is_counted_in_whole_numbers():
         ([1, 2], [1, 1e300], NonFiniteValue),
     ],
 )
-@pytest.mark.parametrize("layout", NAMES)
+@looped("layout", NAMES)
 def test_unsound_vectors_are_refused(layout, indices, weights, error):
     codec = SparseCodec(DIM, layout)
     with pytest.raises(error):
@@ -156,8 +157,8 @@ def test_wrong_lengths_are_refused_with_both_lengths(layout):
         assert (caught.value.expected_bytes, caught.value.actual_bytes) == expected
 
 
-@pytest.mark.parametrize("nnz", [-1, 51, 1001, 2**31, 2**80, 1.0, None, "5"])
-@pytest.mark.parametrize("layout", NAMES)
+@looped("nnz", [-1, 51, 1001, 2**31, 2**80, 1.0, None, "5"])
+@looped("layout", NAMES)
 def test_counts_that_do_not_fit_are_refused(layout, nnz):
     codec = SparseCodec(DIM, layout)
     with pytest.raises(InvalidQuantizedData):

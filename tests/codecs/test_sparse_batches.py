@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 from sparse_rows import sparse_vector
 
 from cgcython.base import QuantizationMethod
@@ -35,8 +36,8 @@ def csr(some):
     )
 
 
-@pytest.mark.parametrize("layout", NAMES)
-@pytest.mark.parametrize("num_threads", [1, 2, 7])
+@looped("layout", NAMES)
+@looped("num_threads", [1, 2, 7])
 def test_batches_hold_the_records_of_single_vectors(layout, num_threads):
     codec, some = SparseCodec(DIM, layout), vectors()
     batch = codec.encode_batch(some, num_threads=num_threads)
@@ -91,7 +92,7 @@ def test_rows_of_any_integer_type_are_taken_and_sorted():
     np.testing.assert_array_equal(batch.columns["data"], expected.columns["data"])
 
 
-@pytest.mark.parametrize(
+@looped(
     ("columns", "error"),
     [
         (([0, 2], [4, 4], [1.0, 1.0]), InvalidInput),
@@ -121,7 +122,7 @@ def test_the_row_of_a_bad_vector_is_noted():
     assert caught.value.__notes__ == ["in row 1"]
 
 
-@pytest.mark.parametrize(
+@looped(
     "wrong",
     [
         {"nnz": np.full(3, 2**32 - 1, np.uint32)},

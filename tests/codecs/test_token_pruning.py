@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looping import looped
 
 from cgcython import ImportanceScoringMethod, TokenArray, TokenPruningCodec, max_sim
 from cgcython.codecs.token_layouts import NAMES
@@ -44,9 +45,9 @@ def test_compact_e4m3_bytes_are_bitmap_scales_and_codes(level):
     assert quantized.data == b"\xa0" + struct.pack("<2f", 1, 2) + bytes.fromhex("7ec0bc7e")
 
 
-@pytest.mark.parametrize("layout", NAMES)
-@pytest.mark.parametrize("method", list(ImportanceScoringMethod)[1:])
-@pytest.mark.parametrize("count", COUNTS)
+@looped("layout", NAMES)
+@looped("method", list(ImportanceScoringMethod)[1:])
+@looped("count", COUNTS)
 def test_kept_tokens_come_back(level, layout, method, count):
     codec = TokenPruningCodec(16, 0.5, method, layout)
     quantized = codec.encode(tokens(count))
@@ -99,8 +100,8 @@ def test_loss_is_one_minus_max_sim():
     assert codec.loss([], []) == 0.0
 
 
-@pytest.mark.parametrize("layout", NAMES)
-@pytest.mark.parametrize("num_threads", [1, 2, 9])
+@looped("layout", NAMES)
+@looped("num_threads", [1, 2, 9])
 def test_a_batch_is_its_records(level, layout, num_threads):
     codec = TokenPruningCodec(16, 0.5, ImportanceScoringMethod.COVERAGE, layout)
     documents = [tokens(count, seed=count) for count in COUNTS]
@@ -182,7 +183,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("quantized", HOSTILE.values(), ids=HOSTILE)
+@looped("quantized", HOSTILE.values())
 def test_hostile_bytes_are_refused(level, quantized):
     with pytest.raises(InvalidQuantizedData):
         TokenPruningCodec(2).decode(quantized)

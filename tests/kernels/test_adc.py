@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -24,9 +25,9 @@ def test_cosines_of_zero_vectors_are_zero(kernel):
     np.testing.assert_array_equal(out, 0)
 
 
-@pytest.mark.parametrize("n", [1, 63, 64, 65, 1000, 5000])
-@pytest.mark.parametrize("M", [8, 5])
-@pytest.mark.parametrize("tied", [False, True])
+@looped("n", [1, 63, 64, 65, 1000, 5000])
+@looped("M", [8, 5])
+@looped("tied", [False, True])
 def test_top_rows_are_those_of_a_stable_sort(kernel, n, M, tied):
     rng = np.random.default_rng([n, M])
     table = rng.standard_normal((M, 256), np.float32)
@@ -72,8 +73,8 @@ def tables(rng, M):
             normal * 1e-44, endless, -np.exp(4 * normal)]  # fmt: skip
 
 
-@pytest.mark.parametrize(("n", "k"), [(1, 1), (64, 7), (4700, 10), (20000, 10), (9999, 700)])
-@pytest.mark.parametrize("M", [1, 5, 8, 24, 70])
+@looped(("n", "k"), [(1, 1), (64, 7), (4700, 10), (20000, 10), (9999, 700)])
+@looped("M", [1, 5, 8, 24, 70])
 def test_blocks_give_the_rows_and_sums_of_the_plain_codes(kernel, n, k, M):
     rng = np.random.default_rng([n, M])
     codes = rng.integers(0, 256, (n, M), np.uint8)

@@ -3,6 +3,7 @@
 import faiss
 import numpy as np
 import pytest
+from looping import looped
 
 F32, U8 = np.float32, np.uint8
 LENGTHS = [*range(71), 384, 1024]
@@ -59,7 +60,7 @@ def nearest(kernel, query, rows, k):
     return ids, found
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_bits_are_those_of_numpy(kernel, dim):
     values = rows(5, dim)
     for threshold in (0.0, 0.3, -0.1):
@@ -73,8 +74,8 @@ def test_a_value_on_the_threshold_is_one(kernel):
     assert pack(kernel, values, 0.5).tolist() == [[0b00001000]]
 
 
-@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("at", [0, 1, 37, 69, 70, 209])
+@looped("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@looped("at", [0, 1, 37, 69, 70, 209])
 def test_the_first_value_that_is_not_finite_is_named(kernel, bad, at):
     values = rows(3, 70)
     values.flat[at] = bad
@@ -83,14 +84,14 @@ def test_the_first_value_that_is_not_finite_is_named(kernel, bad, at):
     assert kernel("bits").pack_vector(values.ravel(), 210, 0) is None
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_one_vector_is_a_batch_of_one(kernel, dim):
     values = rows(1, dim)
     packed = pack(kernel, values, 0.2)[0].tobytes()
     assert kernel("bits").pack_vector(values[0], dim, 0.2) == packed
 
 
-@pytest.mark.parametrize(
+@looped(
     "values",
     [
         [1.0, 2.0],
@@ -102,13 +103,12 @@ def test_one_vector_is_a_batch_of_one(kernel, dim):
         np.zeros(2, ">f4"),
         np.zeros(9, U8)[1:].view(F32),
     ],
-    ids=lambda v: f"{type(v).__name__} {getattr(v, 'shape', '')} {getattr(v, 'dtype', '')}",
 )
 def test_anything_but_a_plain_vector_asks_for_a_closer_look(kernel, values):
     assert kernel("bits").pack_vector(values, 2, 0.0) is None
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_bits_unpack_to_signs(kernel, dim):
     packed = codes(4, (dim + 7) // 8)
     values = np.empty((4, dim), F32)
@@ -120,7 +120,7 @@ def test_bits_unpack_to_signs(kernel, dim):
     np.testing.assert_array_equal(one, expected[0])
 
 
-@pytest.mark.parametrize("width", [*range(131), 192, 1000])
+@looped("width", [*range(131), 192, 1000])
 def test_distances_count_differing_bits(kernel, width):
     query, stored = codes(1, width, seed=1)[0], codes(21, width)
     expected = np.bitwise_count(stored ^ query).sum(axis=1, dtype=np.uint32)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -29,7 +30,7 @@ def top_k(kernel, scores, k):
     return ids, best
 
 
-@pytest.mark.parametrize("n", [*range(71), 5000])
+@looped("n", [*range(71), 5000])
 def test_the_first_value_that_is_not_finite_is_found(kernel, n):
     values = rows(1, n)[0]
     assert kernel("dense").first_nonfinite(values) == -1
@@ -42,7 +43,7 @@ def test_the_first_value_that_is_not_finite_is_found(kernel, n):
             values[at:] = F32(3.4e38)
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_products_are_those_of_float64(kernel, dim):
     values, query = rows(9, dim), rows(1, dim, seed=1)[0]
     expected = values.astype(float) @ query.astype(float)
@@ -51,8 +52,8 @@ def test_products_are_those_of_float64(kernel, dim):
     np.testing.assert_allclose(actual, expected, atol=1e-6 * max(1, dim) ** 0.5)
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
-@pytest.mark.parametrize("dim", [1, 17, 384, 1024])
+@looped("magnitude", MAGNITUDES)
+@looped("dim", [1, 17, 384, 1024])
 def test_norms_neither_overflow_nor_vanish(kernel, dim, magnitude):
     values = rows(5, dim, magnitude)
     expected = np.sqrt((values.astype(float) ** 2).sum(axis=1))
@@ -61,8 +62,8 @@ def test_norms_neither_overflow_nor_vanish(kernel, dim, magnitude):
     np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=2e-45)
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
-@pytest.mark.parametrize("other", [1, 1e-44, 3e37])
+@looped("magnitude", MAGNITUDES)
+@looped("other", [1, 1e-44, 3e37])
 def test_cosines_do_not_depend_on_magnitude(kernel, magnitude, other):
     for dim in (1, 16, 70, 384):
         values, query = rows(9, dim, magnitude), rows(1, dim, other, seed=1)[0]
@@ -85,8 +86,8 @@ def test_a_zero_side_has_cosine_zero(kernel):
     assert call(kernel, "cosine_rows", np.zeros(2, F32), values, shape=3).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("k", [0, 1, 2, 3, 10, 100, 4999, 5000])
-@pytest.mark.parametrize("kind", ["random", "ties", "rising", "falling", "equal"])
+@looped("k", [0, 1, 2, 3, 10, 100, 4999, 5000])
+@looped("kind", ["random", "ties", "rising", "falling", "equal"])
 def test_the_best_scores_come_first_and_ties_keep_the_lower_index(kernel, k, kind):
     scores = {
         "random": rows(1, 5000)[0],
@@ -100,7 +101,7 @@ def test_the_best_scores_come_first_and_ties_keep_the_lower_index(kernel, k, kin
     np.testing.assert_array_equal(best, scores[ids])
 
 
-@pytest.mark.parametrize("n", range(1, 71))
+@looped("n", range(1, 71))
 def test_the_best_of_few_are_a_sort(kernel, n):
     scores = rows(1, n, seed=n)[0]
     for k in {1, n // 2, n}:
@@ -125,7 +126,7 @@ def test_more_than_there_are_is_refused(kernel):
         top_k(kernel, [1, 2], 3)
 
 
-@pytest.mark.parametrize("columns", [*range(1, 71), 256])
+@looped("columns", [*range(1, 71), 256])
 def test_projections_are_those_of_float64(kernel, columns):
     for n, dim in ((1, 16), (13, 33)):
         values, mean, rotation = rows(n, dim), rows(1, dim, seed=1)[0], rows(dim, columns, seed=2)
@@ -138,8 +139,8 @@ def test_projections_are_those_of_float64(kernel, columns):
         np.testing.assert_allclose(actual, expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 9, 50])
-@pytest.mark.parametrize("columns", [1, 24, 64, 100, 256])
+@looped("n", [1, 2, 3, 7, 8, 9, 50])
+@looped("columns", [1, 24, 64, 100, 256])
 def test_a_batch_has_the_bits_of_its_vectors_alone(kernel, n, columns):
     values, mean, rotation = rows(n, 129), rows(1, 129, seed=1)[0], rows(129, columns, seed=2)
     batch = call(kernel, "project", values, mean, rotation, shape=(n, columns))
@@ -223,7 +224,7 @@ def hadamard(values):
     return (blocks @ scipy.linalg.hadamard(size) / size).reshape(values.shape)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 7, 12, 64, 96, 128, 384, 1024])
+@looped("dim", [1, 2, 7, 12, 64, 96, 128, 384, 1024])
 def test_rows_are_turned_by_hadamards_transform(kernel, dim):
     values = rows(5, dim)
     turned = call(kernel, "turn_rows", values, shape=values.shape)
@@ -232,8 +233,8 @@ def test_rows_are_turned_by_hadamards_transform(kernel, dim):
     np.testing.assert_allclose(turned, values, atol=1e-5)
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
-@pytest.mark.parametrize("dim", [2, 8, 16, 96, 64, 128, 256, 512, 1024, 4096])
+@looped("magnitude", MAGNITUDES)
+@looped("dim", [2, 8, 16, 96, 64, 128, 256, 512, 1024, 4096])
 def test_every_level_turns_rows_to_the_same_bits(dim, magnitude):
     values, found = rows(3, dim, magnitude), []
     for level in dispatch.available():
@@ -265,7 +266,7 @@ def test_scores_above_limits_are_counted(kernel, n):
     assert counts.tolist() == [int((scores > limit).sum()) for limit in limits]
 
 
-@pytest.mark.parametrize("m", range(10))
+@looped("m", range(10))
 def test_any_number_of_limits_is_counted(kernel, m):
     scores, limits = rows(1, 5000)[0], rows(1, 10)[0][:m]
     counts = np.full(m, -1, np.int64)
@@ -273,8 +274,8 @@ def test_any_number_of_limits_is_counted(kernel, m):
     assert counts.tolist() == [int((scores > limit).sum()) for limit in limits]
 
 
-@pytest.mark.parametrize("n", [0, 1, 15, 16, 63, 64, 65, 1000])
-@pytest.mark.parametrize("least", [-np.inf, -9, -0.0, 0.5, 9, np.inf, np.nan])
+@looped("n", [0, 1, 15, 16, 63, 64, 65, 1000])
+@looped("least", [-np.inf, -9, -0.0, 0.5, 9, np.inf, np.nan])
 def test_rows_above_are_those_of_numpy_as_far_as_there_is_room(kernel, n, least):
     scores = rows(1, 1000)[0][:n].round(1)
     scores[::7], scores[3::50] = np.nan, -np.inf

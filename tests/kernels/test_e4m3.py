@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from e4m3_calls import LENGTHS, decode, decode_rows, encode, encode_rows, rows
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -78,7 +79,7 @@ def test_scales_near_both_ends_of_the_range_are_honoured(kernel):
         np.testing.assert_array_equal(decode(kernel, codes, scale), expected.astype(F32))
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_tails_encode_and_decode_like_the_middle(kernel, dim):
     values = np.resize(EDGES, dim)
     codes = encode(kernel, values)
@@ -86,7 +87,7 @@ def test_tails_encode_and_decode_like_the_middle(kernel, dim):
     np.testing.assert_array_equal(decode(kernel, codes), decode(kernel, codes.repeat(64))[::64])
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
+@looped("magnitude", MAGNITUDES)
 def test_rows_are_what_the_reference_writes(kernel, magnitude):
     reference = dispatch.load("e4m3", "reference")
     for dim in LENGTHS:
@@ -109,7 +110,7 @@ def test_scaled_codes_are_those_of_an_independent_implementation(kernel):
     np.testing.assert_array_equal(scales, peaks[:, 0] / F32(448))
 
 
-@pytest.mark.parametrize("magnitude", MAGNITUDES)
+@looped("magnitude", MAGNITUDES)
 def test_every_magnitude_keeps_its_direction(kernel, magnitude):
     values = rows(20, 384, magnitude)
     decoded = decode_rows(kernel, *encode_rows(kernel, values)).astype(float)
@@ -140,8 +141,8 @@ def test_zero_rows_have_scale_one(kernel):
     assert scales[0] == 1
 
 
-@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("at", [0, 1, 37, 69, 70, 209])
+@looped("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@looped("at", [0, 1, 37, 69, 70, 209])
 def test_the_first_value_that_is_not_finite_is_named(kernel, bad, at):
     values = rows(3, 70)
     values.flat[at] = bad
@@ -150,7 +151,7 @@ def test_the_first_value_that_is_not_finite_is_named(kernel, bad, at):
     assert kernel("e4m3").encode_rows(values, codes, scales) == at
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_one_vector_is_a_batch_of_one(kernel, dim):
     values = rows(1, dim)
     (codes,), (scale,) = encode_rows(kernel, values)
@@ -160,7 +161,7 @@ def test_one_vector_is_a_batch_of_one(kernel, dim):
     np.testing.assert_array_equal(decoded, decode(kernel, codes, scale, 0.25))
 
 
-@pytest.mark.parametrize(
+@looped(
     "values",
     [
         [1.0, 2.0],
@@ -174,7 +175,6 @@ def test_one_vector_is_a_batch_of_one(kernel, dim):
         np.array([1, np.nan], F32),
         np.array([np.inf, 1], F32),
     ],
-    ids=lambda v: f"{type(v).__name__} {getattr(v, 'shape', '')} {getattr(v, 'dtype', '')}",
 )
 def test_anything_but_a_plain_finite_vector_asks_for_a_closer_look(kernel, values):
     assert kernel("e4m3").encode_vector(values, 2) is None

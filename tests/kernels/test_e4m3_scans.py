@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from e4m3_calls import LENGTHS, cosine_rows, decode, decode_rows, encode_rows, rows
+from looping import looped
 
 from cgcython.kernels import dispatch
 
 F32, U8 = np.float32, np.uint8
 
 
-@pytest.mark.parametrize("dim", LENGTHS)
+@looped("dim", LENGTHS)
 def test_scans_equal_decoding_first(kernel, dim):
     values, query = rows(7, dim), rows(1, dim, 3, seed=1)[0]
     codes, scales = encode_rows(kernel, values)
@@ -37,7 +38,7 @@ def test_a_zero_side_has_cosine_zero(kernel):
     assert cosine_rows(kernel, np.zeros(2, F32), codes).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("code", range(256))
+@looped("code", range(256))
 def test_scans_know_every_code(kernel, code):
     codes, out = np.array([[0x38, code, 0x38]], U8), np.empty(1, F32)
     query, value = np.array([0, 2, 0], F32), decode(kernel, codes[0])[1]

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
 RNG = np.random.default_rng(20)
 
 
-@pytest.mark.parametrize("dim", [1, 6, 16, 48, 100, 128])
-@pytest.mark.parametrize("n", [0, 1, 33])
+@looped("dim", [1, 6, 16, 48, 100, 128])
+@looped("n", [0, 1, 33])
 def test_distances_shrink_to_the_nearest_centre(kernel, dim, n):
     values = RNG.standard_normal((n, dim), np.float32)
     centres = RNG.standard_normal((3, dim), np.float32)

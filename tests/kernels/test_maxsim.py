@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -63,29 +64,29 @@ def align(kernel, query, values):
     return best, found
 
 
-@pytest.mark.parametrize("count", [*range(30), 64, 257])
+@looped("count", [*range(30), 64, 257])
 def test_documents_of_any_length_score_like_float64(kernel, count):
     query, document = tokens(7, 128), tokens(count, 128, seed=1)
     expected = expected_sum(query, document)
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=7 * TOLERANCE)
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 31, 32, 33, 64, 65, 130])
+@looped("count", [0, 1, 2, 3, 4, 5, 31, 32, 33, 64, 65, 130])
 def test_queries_of_any_length_score_like_float64(kernel, count):
     query, document = tokens(count, 128), tokens(40, 128, seed=1)
     expected = expected_sum(query, document)
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=130 * TOLERANCE)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3, 16, 31, 64, 96, 127, 128, 129, 256, 300, 1024])
+@looped("dim", [1, 2, 3, 16, 31, 64, 96, 127, 128, 129, 256, 300, 1024])
 def test_tokens_of_any_dimension_score_like_float64(kernel, dim):
     query, document = tokens(5, dim), tokens(19, dim, seed=1)
     expected = expected_sum(query, document)
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=5 * TOLERANCE)
 
 
-@pytest.mark.parametrize("dim", [8, 128, 200])
-@pytest.mark.parametrize("magnitude", [1e-44, 1e-38, 1e-30, 1e-12, 1e12, 1e18, 1e38])
+@looped("dim", [8, 128, 200])
+@looped("magnitude", [1e-44, 1e-38, 1e-30, 1e-12, 1e12, 1e18, 1e38])
 def test_any_finite_magnitude_scores_as_if_it_were_one(kernel, dim, magnitude):
     query, document = tokens(9, dim).clip(-3, 3), tokens(26, dim, seed=1).clip(-3, 3)
     small = np.array(document * magnitude, F32)
@@ -137,8 +138,8 @@ def test_levels_with_fma_return_the_same_bits(query, count, dim):
     assert len(results) <= 1
 
 
-@pytest.mark.parametrize("dim", [1, 16, 100, 128, 130])
-@pytest.mark.parametrize("count", [0, 1, 11, 26])
+@looped("dim", [1, 16, 100, 128, 130])
+@looped("count", [0, 1, 11, 26])
 def test_codes_score_as_their_decoded_tokens(kernel, count, dim):
     codes = np.random.default_rng(2).integers(0, 0x7F, (count, dim)).astype(np.uint8)
     codes[::2] |= 0x80
@@ -216,7 +217,7 @@ def test_a_pair_scores_as_in_a_batch(kernel, queries, count):
     assert total is None or total == score(kernel, query, document)[0]
 
 
-@pytest.mark.parametrize(
+@looped(
     ("query", "document"),
     [
         (tokens(2, 128), tokens(2, 64)),

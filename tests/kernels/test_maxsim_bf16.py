@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -138,29 +139,29 @@ def test_norms_of_codes_are_those_of_their_values(kernel):
     np.testing.assert_allclose(norms(kernel, codes), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("count", [*range(26), 64, 257])
+@looped("count", [*range(26), 64, 257])
 def test_documents_of_any_length_score_like_float64(kernel, count):
     query, document = tokens(7, 128), halves(tokens(count, 128, seed=1))
     expected = best_sum(rounded(query), floats(document))
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=7 * TOLERANCE)
 
 
-@pytest.mark.parametrize("count", [0, 1, 8, 15, 16, 17, 31, 32, 33, 48, 65, 130])
+@looped("count", [0, 1, 8, 15, 16, 17, 31, 32, 33, 48, 65, 130])
 def test_queries_of_any_length_score_like_float64(kernel, count):
     query, document = tokens(count, 128), halves(tokens(40, 128, seed=1))
     expected = best_sum(rounded(query), floats(document))
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=130 * TOLERANCE)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 3, 16, 31, 33, 64, 96, 127, 128, 129, 256, 300, 1024])
+@looped("dim", [1, 2, 3, 16, 31, 33, 64, 96, 127, 128, 129, 256, 300, 1024])
 def test_tokens_of_any_dimension_score_like_float64(kernel, dim):
     query, document = tokens(5, dim), halves(tokens(19, dim, seed=1))
     expected = best_sum(rounded(query), floats(document))
     np.testing.assert_allclose(score(kernel, query, document), [expected], atol=5 * TOLERANCE)
 
 
-@pytest.mark.parametrize("dim", [1, 16, 63, 100, 128, 130, 256])
-@pytest.mark.parametrize("count", [0, 1, 11, 26])
+@looped("dim", [1, 16, 63, 100, 128, 130, 256])
+@looped("count", [0, 1, 11, 26])
 def test_codes_score_like_float64(kernel, count, dim):
     query, codes = tokens(6, dim), random_codes(count, dim)
     expected = best_sum(rounded(query), codes.view(E4M3).astype(F32))
@@ -187,8 +188,8 @@ def test_a_cosine_is_off_by_no_more_than_the_rounding_of_the_query(kernel, dim):
     assert abs(found - exact) <= 30 * (ROUNDING + TOLERANCE)
 
 
-@pytest.mark.parametrize("dim", [8, 128, 200])
-@pytest.mark.parametrize("magnitude", [1e-39, 1e-30, 1e-12, 1e12, 1e18, 1e38])
+@looped("dim", [8, 128, 200])
+@looped("magnitude", [1e-39, 1e-30, 1e-12, 1e12, 1e18, 1e38])
 def test_any_finite_magnitude_scores_as_if_it_were_one(kernel, dim, magnitude):
     query, document = tokens(9, dim).clip(-3, 3), tokens(26, dim, seed=1).clip(-3, 3)
     far = np.array(document * magnitude, F32)
@@ -263,11 +264,11 @@ def test_the_state_of_the_processor_is_left_as_it_was(kernel):
     assert np.float32(1e-40) * np.float32(0.5) != 0
 
 
-@pytest.mark.parametrize(
+@looped(
     ("starts", "counts"),
     [([-1], [1]), ([0], [-1]), ([0], [11]), ([10], [1]), ([11], [0]), ([0], [2**62])],
 )
-@pytest.mark.parametrize("values", [halves(tokens(10, 4)), random_codes(10, 4)])
+@looped("values", [halves(tokens(10, 4)), random_codes(10, 4)])
 def test_documents_outside_the_values_are_refused(kernel, values, starts, counts):
     with pytest.raises(ValueError, match="document at"):
         score(kernel, tokens(2, 4), values, starts, counts)

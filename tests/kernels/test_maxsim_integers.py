@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -77,9 +78,9 @@ def rounding_error(query, planes):
     return e / np.sqrt(1 - e * e / 2) + 1e-6
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize("dim", [1, 7, 8, 96, 100, 128, 130, 300, 1024])
+@looped("bits", BITS)
+@looped("planes", [1, 2])
+@looped("dim", [1, 7, 8, 96, 100, 128, 130, 300, 1024])
 def test_scores_of_decoded_tokens_differ_by_no_more_than_stated(kernel, bits, planes, dim):
     query, document = tokens(5, dim), tokens(19, dim, seed=1)
     codes, norms, scales = encode(kernel, document, bits)
@@ -88,9 +89,9 @@ def test_scores_of_decoded_tokens_differ_by_no_more_than_stated(kernel, bits, pl
     assert abs(found - exact) <= rounding_error(query, planes).sum()
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize("kind", HOSTILE)
+@looped("bits", BITS)
+@looped("planes", [1, 2])
+@looped("kind", HOSTILE)
 def test_the_bound_holds_on_hostile_tokens(kernel, bits, planes, kind):
     query = HOSTILE[kind](tokens(5, 128).astype(float)).astype(F32)
     document = HOSTILE[kind](tokens(30, 128, seed=1).astype(float)).astype(F32)
@@ -101,9 +102,9 @@ def test_the_bound_holds_on_hostile_tokens(kernel, bits, planes, kind):
     assert abs(found - exact) <= rounding_error(np.abs(query), planes).sum()
 
 
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 11, 12, 13, 16, 25, 64])
+@looped("planes", [1, 2])
+@looped("bits", BITS)
+@looped("count", [0, 1, 3, 4, 5, 8, 11, 12, 13, 16, 25, 64])
 def test_all_levels_return_the_bits_of_the_definition(planes, bits, count):
     query, document = tokens(33, 136), tokens(count, 136, seed=1)
     codes, norms, _ = encode(at("reference"), document, bits)
@@ -114,8 +115,8 @@ def test_all_levels_return_the_bits_of_the_definition(planes, bits, count):
         assert found.tobytes() == expected.tobytes()
 
 
-@pytest.mark.parametrize("planes", [1, 2])
-@pytest.mark.parametrize("bits", BITS)
+@looped("planes", [1, 2])
+@looped("bits", BITS)
 def test_the_largest_numbers_do_not_overflow(kernel, planes, bits):
     signs = np.sign(tokens(12, 1024))
     codes, norms, _ = encode(kernel, signs, bits)
@@ -126,8 +127,8 @@ def test_the_largest_numbers_do_not_overflow(kernel, planes, bits):
 
 
 @pytest.mark.parametrize("level", LEVELS[1:])
-@pytest.mark.parametrize("bits", [8, 4, 2])
-@pytest.mark.parametrize("magnitude", [1e-44, 1e-40, 1e-30, 1e-19, 1, 1e18, 1e38])
+@looped("bits", [8, 4, 2])
+@looped("magnitude", [1e-44, 1e-40, 1e-30, 1e-19, 1, 1e18, 1e38])
 def test_codes_and_scales_are_those_of_the_definition(level, bits, magnitude):
     values = (tokens(40, 70).clip(-3, 3).astype(float) * magnitude).astype(F32)
     values[3] = 0
@@ -216,8 +217,8 @@ def test_a_document_scores_the_same_in_any_batch(kernel, bits):
         assert score(kernel, query, codes[rows], norms[rows], bits)[0] == found
 
 
-@pytest.mark.parametrize("bits", BITS)
-@pytest.mark.parametrize("planes", [1, 2])
+@looped("bits", BITS)
+@looped("planes", [1, 2])
 def test_alignments_name_the_best_token(kernel, bits, planes):
     query, document = tokens(35, 100), tokens(30, 100, seed=1)
     document[20] = document[4]

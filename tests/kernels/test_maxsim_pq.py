@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -69,8 +70,8 @@ def test_tables_hold_the_dots_of_unit_query_tokens(kernel, M, dsub):
     assert not lanes[35:].any()
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 31, 300])
-@pytest.mark.parametrize("queries", [0, 1, 8, 16, 17, 32, 50, 130])
+@looped("count", [0, 1, 2, 31, 300])
+@looped("queries", [0, 1, 8, 16, 17, 32, 50, 130])
 def test_codes_score_as_their_decoded_tokens(kernel, queries, count):
     query, codebook = random(queries, 32), random(8, 256, 4, seed=1)
     codes = random_codes(count, 8)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -86,21 +87,21 @@ def both_scores(kernel, query, values, starts=(0,), counts=None):
     return plain, screened, finished / max(1, len(query) * counts.sum())
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("count", [16, 100, 700])
+@looped("kind", HOSTILE)
+@looped("count", [16, 100, 700])
 def test_scores_are_those_of_maxsim_bit_for_bit(kernel, kind, count):
     plain, screened, _ = both_scores(kernel, hostile("normal", 9, 0), hostile(kind, count))
     assert plain.tobytes() == screened.tobytes()
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@looped("kind", HOSTILE)
 def test_queries_of_any_kind_find_the_same(kernel, kind):
     document = np.concatenate([hostile(kind, 60, 2), hostile("normal", 60)])
     plain, screened, _ = both_scores(kernel, hostile(kind, 33), document)
     assert plain.tobytes() == screened.tobytes()
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
+@looped("kind", HOSTILE)
 def test_alignments_are_those_of_maxsim(kernel, kind):
     query, values = hostile("normal", 40, 0), hostile(kind, 90)
     norms, codes, bounds = side_copy(kernel, values)
@@ -112,8 +113,8 @@ def test_alignments_are_those_of_maxsim(kernel, kind):
     assert plain[1].tobytes() == screened[1].tobytes()
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.parametrize("dim", [128, 40])
+@looped("kind", HOSTILE)
+@looped("dim", [128, 40])
 def test_bounds_hold_and_name_all_of_the_best(kernel, kind, dim):
     values = np.ascontiguousarray(hostile(kind, 400)[:, :dim])
     norms, codes, bounds = side_copy(kernel, values)
@@ -129,7 +130,7 @@ def test_bounds_hold_and_name_all_of_the_best(kernel, kind, dim):
     assert np.all(upper[best] >= np.sort(lower)[-5])
 
 
-@pytest.mark.parametrize("dim", [1, 7, 16, 96, 127, 129, 256, 300, 1024])
+@looped("dim", [1, 7, 16, 96, 127, 129, 256, 300, 1024])
 def test_tokens_of_any_dimension_score_the_same(kernel, dim):
     plain, screened, _ = both_scores(kernel, tokens(5, dim), tokens(50, dim, seed=1))
     assert plain.tobytes() == screened.tobytes()

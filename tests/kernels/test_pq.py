@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looping import looped
 
 from cgcython.kernels import dispatch
 from cgcython.kernels.pq_layout import MAX_DSUB, prepare, scratch
@@ -54,8 +55,8 @@ def nearest(rows, prepared):
     return ((subvectors - prepared.centroids) ** 2).sum(axis=3).argmin(axis=2)
 
 
-@pytest.mark.parametrize(("M", "dsub"), SHAPES)
-@pytest.mark.parametrize("n", [0, 1, 5, 6, 50, 97])
+@looped(("M", "dsub"), SHAPES)
+@looped("n", [0, 1, 5, 6, 50, 97])
 def test_codes_name_the_nearest_centroids(kernel, M, dsub, n):
     rng = np.random.default_rng([M, dsub, n])
     prepared = codebook(rng, M, dsub)
@@ -97,8 +98,8 @@ def test_near_ties_are_decided_in_float64(kernel):
     np.testing.assert_array_equal(encode(kernel, rows, prepared), defined(rows, prepared))
 
 
-@pytest.mark.parametrize("offset", [0, 1e3, 1e6])
-@pytest.mark.parametrize("spread", [1e-6, 1e-3, 1])
+@looped("offset", [0, 1e3, 1e6])
+@looped("spread", [1e-6, 1e-3, 1])
 def test_codes_hold_where_eight_bits_tell_centroids_poorly_apart(kernel, spread, offset):
     rng = np.random.default_rng(15)
     # Two far camps: every centroid of the nearer one comes through the screen.
@@ -215,14 +216,14 @@ NOT_PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("values", NOT_PLAIN, ids=repr)
+@looped("values", NOT_PLAIN)
 def test_anything_but_a_plain_vector_needs_a_closer_look(kernel, values):
     prepared = codebook(np.random.default_rng(11), 8, 3)
     assert kernel("pq").encode_vector(values, prepared) is None
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("index", [0, 23, 24 * 50 + 7])
+@looped("value", [np.nan, np.inf, -np.inf])
+@looped("index", [0, 23, 24 * 50 + 7])
 def test_the_first_value_that_is_not_finite_is_found(kernel, value, index):
     prepared = codebook(np.random.default_rng(12), 8, 3)
     rows = np.full((60, 24), 3e38, np.float32)

@@ -5,6 +5,7 @@ import struct
 
 import numpy as np
 import pytest
+from looping import looped
 
 CANONICAL, F16, F32, U8 = LAYOUTS = range(4)
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
@@ -92,8 +93,8 @@ def decoded(sparse, data, nnz, dimension, layout):
     return sparse.decode(data, dimension, layout, indices, weights), indices, weights
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("nnz", "dimension"), SHAPES)
+@looped("layout", LAYOUTS)
+@looped(("nnz", "dimension"), SHAPES)
 def test_bytes_are_those_made_by_hand(kernel, nnz, dimension, layout):
     indices, weights = vector(nnz, dimension)
     weights = with_peak(weights)
@@ -101,8 +102,8 @@ def test_bytes_are_those_made_by_hand(kernel, nnz, dimension, layout):
     assert data.tobytes() == bytes_by_hand(indices, weights, dimension, layout)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("nnz", "dimension"), SHAPES)
+@looped("layout", LAYOUTS)
+@looped(("nnz", "dimension"), SHAPES)
 def test_decoding_undoes_encoding(kernel, nnz, dimension, layout):
     indices, weights = vector(nnz, dimension)
     weights, sparse = with_peak(weights), kernel("sparse")
@@ -125,7 +126,7 @@ EXTREMES = {
 }
 
 
-@pytest.mark.parametrize("weights", EXTREMES.values(), ids=EXTREMES)
+@looped("weights", EXTREMES.values())
 def test_roots_stay_within_half_a_step_of_any_weights(kernel, weights):
     sparse, weights = kernel("sparse"), np.array(weights, np.float32)
     indices = np.arange(len(weights), dtype=np.uint32)
@@ -200,7 +201,7 @@ def test_every_half_midpoint_and_its_neighbours_round_like_numpy(kernel):
     np.testing.assert_array_equal(data[-2 * len(edges) :].view(np.uint16), expected)
 
 
-@pytest.mark.parametrize(
+@looped(
     ("weight", "fits"),
     [
         (0.0, 1), (-0.0, 1), (2**-14, 1), (-(2**-14), 1), (np.nextafter(np.float32(2**-14), 0), 0),
@@ -208,7 +209,7 @@ def test_every_half_midpoint_and_its_neighbours_round_like_numpy(kernel):
         (np.inf, 0), (np.nan, 0),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("place", [0, 15, 16, 20])
+@looped("place", [0, 15, 16, 20])
 def test_weights_fit_when_the_largest_is_a_normal_half(kernel, weight, fits, place):
     weights = np.zeros(21, np.float32)
     weights[place] = weight
@@ -219,9 +220,9 @@ def test_weights_fit_when_the_largest_is_a_normal_half(kernel, weight, fits, pla
     assert (sparse.encode_vector(indices, weights, 300, F16) is not None) == fits
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("place", [0, 1, 7, 16, 40])
-@pytest.mark.parametrize("damage", ["equal", "descending", "beyond", "nan", "inf"])
+@looped("layout", LAYOUTS)
+@looped("place", [0, 1, 7, 16, 40])
+@looped("damage", ["equal", "descending", "beyond", "nan", "inf"])
 def test_unsound_vectors_are_not_encoded(kernel, layout, place, damage):
     indices, weights = np.arange(10, 420, 10, dtype=np.uint32), np.ones(41, np.float32)
     if damage in ("equal", "descending"):
@@ -244,8 +245,8 @@ def test_truncated_and_extended_bytes_are_refused(kernel, layout):
         assert kernel("sparse").decode_vector(wrong.tobytes(), 50, 1000, layout) is None
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("nnz", [1, 5, 50])
+@looped("layout", LAYOUTS)
+@looped("nnz", [1, 5, 50])
 def test_every_flipped_bit_gives_a_status_or_another_sound_vector(kernel, layout, nnz):
     sparse, (indices, weights) = kernel("sparse"), vector(nnz, 1001)
     data = encoded(sparse, indices, with_peak(weights), 1001, layout)

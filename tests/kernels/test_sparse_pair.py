@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from looping import looped
 from sparse_rows import vector
 
 from cgcython.kernels import dispatch
@@ -12,8 +13,8 @@ NNZ = [0, 1, 7, 8, 9, 16, 40, 333, 1500]
 FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 
 
-@pytest.mark.parametrize(("nnz_a", "nnz_b"), list(itertools.product(NNZ, NNZ)))
-@pytest.mark.parametrize("dimension", [1600, 30522])
+@looped(("nnz_a", "nnz_b"), list(itertools.product(NNZ, NNZ)))
+@looped("dimension", [1600, 30522])
 def test_pairs_are_those_of_numpy(kernel, dimension, nnz_a, nnz_b):
     a, b = vector(nnz_a, dimension, seed=1), vector(nnz_b, dimension, seed=2)
     _, i, j = np.intersect1d(a[0], b[0], return_indices=True)
@@ -23,7 +24,7 @@ def test_pairs_are_those_of_numpy(kernel, dimension, nnz_a, nnz_b):
     assert abs(kernel("sparse_products").dot_pair(*a, *b) - products.sum()) <= error
 
 
-@pytest.mark.parametrize("shift", range(-9, 10))
+@looped("shift", range(-9, 10))
 def test_every_place_meets_every_place(kernel, shift):
     indices, shifted = (
         np.arange(start, start + 24, dtype=np.uint32) for start in (100, 100 + shift)

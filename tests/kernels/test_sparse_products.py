@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from looping import looped
 from sparse_rows import COUNTS, matrix_of, rows
 
 from cgcython.kernels import dispatch
@@ -33,8 +34,8 @@ def test_dots_are_those_of_scipy(kernel, dimension, counts):
     assert np.all(np.abs(out - matrix @ query.astype(float)) <= 62 * 2.0**-24 * scale)
 
 
-@pytest.mark.parametrize("few", [0, 1, 100, 128, 129])
-@pytest.mark.parametrize("count", [100, 64, 2000])
+@looped("few", [0, 1, 100, 128, 129])
+@looped("count", [100, 64, 2000])
 def test_a_query_of_few_meets_rows_as_any_other(kernel, few, count):
     counts = [count, 0, 7, 16] * 80
     indptr, indices, weights = rows(counts, 1000 if count < 1000 else 8000)
@@ -93,8 +94,8 @@ def test_dots_are_equal_on_every_level_that_fuses():
     assert all(np.array_equal(out, outs[0]) for out in outs)
 
 
-@pytest.mark.parametrize("place", [0, 3, 15, 16, 20, 32])
-@pytest.mark.parametrize("index", [50, 2**31, 2**32 - 1])
+@looped("place", [0, 3, 15, 16, 20, 32])
+@looped("index", [50, 2**31, 2**32 - 1])
 def test_an_index_beyond_the_query_is_refused(kernel, place, index):
     indices = np.arange(33, dtype=np.uint32)
     indices[place] = index

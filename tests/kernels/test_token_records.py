@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython.kernels import dispatch
 
@@ -58,16 +59,16 @@ def decoded_by_hand(kernel, values, kept, layout):
     return rows
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", SHAPES)
+@looped("layout", LAYOUTS)
+@looped("shape", SHAPES)
 def test_bytes_are_those_made_by_hand(kernel, shape, layout):
     record = case(*shape)
     expected = by_hand(kernel, *record, layout)
     assert kernel("token_records").encode(*record, layout) == expected
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize(("n", "count", "dim"), SHAPES)
+@looped("layout", LAYOUTS)
+@looped(("n", "count", "dim"), SHAPES)
 def test_they_decode_to_the_kept_rows(kernel, n, count, dim, layout):
     values, kept, importance = case(n, count, dim)
     data = kernel("token_records").encode(values, kept, importance, layout)
@@ -77,8 +78,8 @@ def test_they_decode_to_the_kept_rows(kernel, n, count, dim, layout):
 
 
 @pytest.mark.parametrize("level", dispatch.available()[1:])
-@pytest.mark.parametrize("layout", TURNED)
-@pytest.mark.parametrize("dim", [1, 2, 7, 12, 24, 48, 96, 127, 128, 130, 256, 384, 1032, 4096])
+@looped("layout", TURNED)
+@looped("dim", [1, 2, 7, 12, 24, 48, 96, 127, 128, 130, 256, 384, 1032, 4096])
 def test_every_level_turns_tokens_to_the_bits_of_the_definition(level, layout, dim):
     records, definition = (dispatch.load("token_records", x) for x in (level, "reference"))
     record = case(9, 5, dim)
@@ -114,10 +115,8 @@ def test_many_decode_as_one_does(kernel, layout):
     assert records.decode_rows(data, offsets, originals, edges, layout, values) == 2
 
 
-@pytest.mark.parametrize(
-    ("place", "byte"), [(0, 0xFF), (0, 0x00), (1, 0x01), (2 + 3, 0x7F), (-1, 0xFF)]
-)
-@pytest.mark.parametrize("layout", [E4M3, INT4, INT2])
+@looped(("place", "byte"), [(0, 0xFF), (0, 0x00), (1, 0x01), (2 + 3, 0x7F), (-1, 0xFF)])
+@looped("layout", [E4M3, INT4, INT2])
 def test_damaged_codes_are_seen(kernel, place, byte, layout):
     kept = np.array([0, 8], U32)
     data = bytearray(kernel("token_records").encode(np.ones((9, 3), F32), kept, None, layout))
@@ -126,8 +125,8 @@ def test_damaged_codes_are_seen(kernel, place, byte, layout):
     assert kernel("token_records").decode(bytes(data), 9, 2, 3, layout) is None
 
 
-@pytest.mark.parametrize("layout", TURNED)
-@pytest.mark.parametrize("scale", [-1e-3, -0.0, np.nan, np.inf, -np.inf, 3e38])
+@looped("layout", TURNED)
+@looped("scale", [-1e-3, -0.0, np.nan, np.inf, -np.inf, 3e38])
 def test_scales_no_encoder_writes_are_seen(kernel, scale, layout):
     data = kernel("token_records").encode(*case(8, 1, 16), layout)
     damaged = data[:1] + struct.pack("<f", scale) + data[5:]
@@ -135,8 +134,8 @@ def test_scales_no_encoder_writes_are_seen(kernel, scale, layout):
     assert found is None or (scale == 0 and not found.any())
 
 
-@pytest.mark.parametrize("layout", TURNED)
-@pytest.mark.parametrize("size", [3e38, 1e30, 1e-19, 1e-37, 1e-44])
+@looped("layout", TURNED)
+@looped("size", [3e38, 1e30, 1e-19, 1e-37, 1e-44])
 def test_tokens_of_any_size_keep_their_direction(kernel, size, layout):
     rng = np.random.default_rng(3)
     values = (rng.uniform(-1, 1, (7, 128)) * size).astype(F32)
@@ -166,8 +165,8 @@ def test_tokens_wider_than_the_scratch_are_refused(kernel, layout):
     assert records.decode(data, 1, 1, widest, layout).shape == (1, widest)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("wrong", [(17, 3, 3), (17, 5, 3), (17, 4, 2), (17, -4, 3)])
+@looped("layout", LAYOUTS)
+@looped("wrong", [(17, 3, 3), (17, 5, 3), (17, 4, 2), (17, -4, 3)])
 def test_numbers_that_do_not_fit_the_bytes_are_seen(kernel, wrong, layout):
     data = kernel("token_records").encode(*case(17, 4, 3), layout)
     assert kernel("token_records").decode(data, 17, 4, 3, layout) is not None
@@ -179,8 +178,8 @@ def test_a_bitmap_of_another_length_is_seen(kernel):
     assert kernel("token_records").decode(data, 16, 4, 3, E4M3) is None
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("count", [2**32, 2**61, 2**62])
+@looped("layout", LAYOUTS)
+@looped("count", [2**32, 2**61, 2**62])
 def test_lengths_that_overflow_are_seen(kernel, count, layout):
     assert kernel("token_records").decode(bytes(4), 0, count, 0, layout) is None or layout == PLAIN
     assert kernel("token_records").decode(bytes(4), 32, count, 2**31, layout) is None

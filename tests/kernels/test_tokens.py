@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from looping import looped
 from scipy.stats import entropy
 
 from cgcython.kernels import dispatch
@@ -63,8 +64,8 @@ def test_max_abs_is_exact(kernel, shape):
     assert np.array_equal(score(kernel, "max_abs", tokens), np.abs(tokens).max(1, initial=0))
 
 
-@pytest.mark.parametrize("magnitude", [1e-44, 1e-38, 1e-30, 1, 1e18, 1e37])
-@pytest.mark.parametrize("shape", SHAPES)
+@looped("magnitude", [1e-44, 1e-38, 1e-30, 1, 1e18, 1e37])
+@looped("shape", SHAPES)
 def test_entropy_is_scipys(kernel, shape, magnitude):
     tokens = np.array(values(*shape).clip(-3, 3) * magnitude, F32)
     tokens[2:3] = 0
@@ -112,8 +113,8 @@ def test_what_is_not_a_number_comes_last(kernel):
     assert select(kernel, scores, 4) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("name", ["MAGNITUDE", "MAX_ABS", "ENTROPY"])
-@pytest.mark.parametrize("shape", [*SHAPES, (513, 130)])
+@looped("name", ["MAGNITUDE", "MAX_ABS", "ENTROPY"])
+@looped("shape", [*SHAPES, (513, 130)])
 def test_pruning_scores_selects_and_gathers(kernel, shape, name):
     family, tokens, count = kernel("tokens"), values(*shape), (shape[0] + 1) // 2
     scores, kept = np.empty(shape[0], F32), np.empty(count, U32)

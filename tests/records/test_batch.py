@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from codec_cases import CASES
+from looping import looped
 
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
@@ -24,7 +25,7 @@ every_method = pytest.mark.parametrize(("codec", "batch"), BATCHES, ids=NAMES)
 
 
 @every_method
-@pytest.mark.parametrize("rows", PICKS, ids=str)
+@looped("rows", PICKS)
 def test_some_rows_are_a_batch_of_them(codec, batch, rows):
     expected = np.arange(9)[rows]
     assert codec.rows(batch[rows]) == [codec.row(batch, int(i)) for i in expected]

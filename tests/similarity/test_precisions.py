@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looping import looped
 
 from cgcython import PQ8Codebook, PreparedQuery, TokenArray, max_sim, max_sim_batch
 from cgcython.similarity.scorers import SCORERS
@@ -52,9 +53,9 @@ def bound(precision, query, fine=False):
     return (error / np.sqrt(1 - error**2 / 2)).mean() + ROUNDING
 
 
-@pytest.mark.parametrize("dim", DIMS)
-@pytest.mark.parametrize("num_query", [1, 31, 33, 70])
-@pytest.mark.parametrize("precision", SCORERS)
+@looped("dim", DIMS)
+@looped("num_query", [1, 31, 33, 70])
+@looped("precision", SCORERS)
 def test_scores_are_those_of_decoded_tokens(level, precision, num_query, dim):
     together, query = documents(precision, dim), tokens(num_query, dim)
     found = max_sim_batch(query, together)

@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from looping import looped
 
 from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, PQ8Codebook, TokenArray
 from cgcython.token_array import PRECISIONS
@@ -42,7 +43,7 @@ def mean_loss(array, decoded):
     return (1 - cosines).mean()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@looped("precision", PRECISIONS)
 def test_decoding_undoes_encoding_within_the_bound(level, precision):
     array = tokens()
     decoded = quantized(array, precision).dequantize()
