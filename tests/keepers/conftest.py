@@ -8,7 +8,7 @@ Where a server cannot be had its tests are skipped, and the reason begins with "
 
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from services import cassandra as cassandra_service
@@ -24,6 +24,37 @@ def postgres():
     """Return a running services.postgres.Postgres."""
     with folder() as path:
         yield from running(postgres_service.Postgres(path), postgres_service.NotRun, "psycopg")
+
+
+@pytest.fixture
+def postgres_place(postgres):
+    """Return a function that makes the place of a new store in PostgreSQL."""
+    from keepers.postgres_stores import new_url
+
+    return lambda: new_url(postgres)
+
+
+@pytest.fixture
+def postgres_url(postgres_place):
+    """Return the URL of a new store."""
+    from keepers.postgres_stores import NUMBERS
+
+    from cgcython.store.keepers import postgres as keepers
+
+    url = postgres_place()
+    keepers.create(url, {b"profile": b"p"}, NUMBERS)
+    return url
+
+
+@pytest.fixture
+def open_postgres(postgres_url):
+    """Return a function that opens a keeper of the new store, and close what it opened."""
+    from cgcython.store.keepers.postgres import PostgresKeeper
+
+    with ExitStack() as stack:
+        yield lambda url=postgres_url, **options: stack.enter_context(
+            closing(PostgresKeeper(url, **options))
+        )
 
 
 @pytest.fixture(scope="session")
