@@ -18,9 +18,9 @@ _COLUMNS = """
     SELECT relnatts, ARRAY(
         SELECT attname::text FROM pg_attribute
         WHERE attrelid = pg_class.oid AND NOT attisdropped AND attname ~ '^e[0-9]+$'
-    ) FROM pg_class WHERE oid = to_regclass(%s)
+    ) FROM pg_class WHERE oid = %s::regclass
 """
-_GIVEN = "SELECT relnatts FROM pg_class WHERE oid = to_regclass(%s)"
+_GIVEN = "SELECT relnatts FROM pg_class WHERE oid = %s::regclass"
 
 
 class Tables(NamedTuple):

@@ -7,7 +7,6 @@ transaction stays open meanwhile, nor is it lost with its connection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.ids import MOST_KEY_BYTES
@@ -33,7 +32,7 @@ class RowScanner(RowReader):
         self, prefix: bytes = b"", stripe: int | None = None
     ) -> Iterator[tuple[bytes, Read]]:
         """Yield (key, head) of the records whose keys have a prefix."""
-        for page in self._pages(["head"], "head IS NOT NULL", _HEADS, stripe, prefix):
+        for page in self._pages(["head"], ["head"], _HEADS, stripe, prefix):
             for row in page:
                 yield row[0], row[1]
 
@@ -42,21 +41,20 @@ class RowScanner(RowReader):
         if number not in self._numbers:
             return
         name = column(number)
-        for page in self._pages(["head", name], f"{name} IS NOT NULL", _SECTIONS, stripe):
+        for page in self._pages(["head", name], [name], _SECTIONS, stripe):
             keys, heads, sections = zip(*page)
             yield Stretch(keys, heads, sections)
 
     def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:
         """Yield (key, record) of all records, and of sections without one."""
-        columns = [column(number) for number in self._numbers]
-        is_there = f"coalesce({', '.join(['head', *columns])}) IS NOT NULL"
-        for page in self._pages(["head", *columns], is_there, _RECORDS, stripe):
+        columns = ["head", *map(column, self._numbers)]
+        for page in self._pages(columns, columns, _RECORDS, stripe):
             for row in page:
                 yield row[0], record_of(row, self._numbers)
 
     def scan_gone(self, stripe: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, value) of what the trash keeps."""
-        for page in self._pages(["gone"], "gone IS NOT NULL", _RECORDS, stripe):
+        for page in self._pages(["gone"], ["gone"], _RECORDS, stripe):
             for key, value in page:
                 if isinstance(value, StorageCorruption):
                     raise value
@@ -65,43 +63,59 @@ class RowScanner(RowReader):
     def _pages(
         self,
         columns: Sequence[str],
-        is_there: str,
+        needed: Sequence[str],
         size: int,
         stripe: int | None,
         prefix: bytes = b"",
     ) -> Iterator[list[Row]]:
-        """Yield pages of rows of key and columns."""
+        """Yield pages of rows of key and columns, of those that have one of the needed ones."""
         self._session.require_open()
         first, end = _bounds(prefix, stripe)
         while first < end:
-            page = self._page(columns, is_there, [first, end, size])
+            page, last = self._page(columns, needed, [first, end, size])
             if page:
                 yield page
-            if len(page) < size:
+            if last is None:
                 return
-            first = page[-1][0] + b"\0"  # the next key that there can be
+            first = last + b"\0"  # the next key that there can be
 
-    def _page(self, columns: Sequence[str], is_there: str, values: list[object]) -> list[Row]:
-        """Return a page, with the damage of a row in place of all its columns."""
+    def _page(
+        self, columns: Sequence[str], needed: Sequence[str], values: list[object]
+    ) -> tuple[list[Row], bytes | None]:
+        """Return a page and its last key, None if nothing follows.
+
+        Where a row cannot be read, its damage stands in place of all its columns.
+        """
+        some = " OR ".join(f"{name} IS NOT NULL" for name in needed)
+        rows = self._selected(", ".join(["id", *columns]), f"({some})", values)
+        if isinstance(rows, StorageCorruption):
+            keys = self._selected("id", "TRUE", values)  # which the index alone may tell
+            if isinstance(keys, StorageCorruption):
+                raise keys
+            found = self._by_key(columns, [key for (key,) in keys])
+            places = [1 + columns.index(name) for name in needed]
+            damaged = [_row(key, found.get(key), len(columns)) for (key,) in keys]
+            page = [row for row in damaged if any(row[place] is not None for place in places)]
+        else:
+            page = keys = rows
+        return page, keys[-1][0] if len(keys) == values[-1] else None
+
+    def _selected(
+        self, columns: str, condition: str, values: list[object]
+    ) -> list[Row] | StorageCorruption:
         statement = (
-            f"SELECT {{}} FROM {self._tables.records} WHERE id >= %s AND id < %s AND {is_there} "
-            "ORDER BY id LIMIT %s"
+            f"SELECT {columns} FROM {self._tables.records} WHERE id >= %s AND id < %s "
+            f"AND {condition} ORDER BY id LIMIT %s"
         )
         try:
-            return self._rows(statement.format(", ".join(["id", *columns])), values)
-        except StorageCorruption:
-            keys = [key for (key,) in self._rows(statement.format("id"), values)]
-        found = self._by_key(columns, keys)
-        damaged = partial(_damaged, width=len(columns))
-        return [
-            row if isinstance(row, tuple) else damaged(key, row)
-            for key, row in ((key, found.get(key)) for key in keys)
-            if row is not None
-        ]
+            return self._rows(statement, values)
+        except StorageCorruption as error:
+            return error
 
 
-def _damaged(key: bytes, error: object, width: int) -> Row:
-    return (key, *[error] * width)
+def _row(key: bytes, found: Row | object, width: int) -> Row:
+    """Return a row, or what is in its place in place of each of its columns."""
+    return found if isinstance(found, tuple) else (key, *[found] * width)
 
 
 def _bounds(prefix: bytes, stripe: int | None) -> tuple[bytes, bytes]:

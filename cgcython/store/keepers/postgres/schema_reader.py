@@ -21,12 +21,12 @@ _ROWS = """
     SELECT reltuples::bigint, (
         SELECT sum(pg_total_relation_size(oid)) FROM pg_class
         WHERE relnamespace = to_regnamespace(%s) AND relkind = 'r'
-    ) FROM pg_class WHERE oid = to_regclass(%s)
+    ) FROM pg_class WHERE oid = %s::regclass
 """
 # The server estimates the rows of an index apart from those of its table.
 _GONE = """
     SELECT greatest(reltuples, 0)::bigint FROM pg_class JOIN pg_index ON indexrelid = oid
-    WHERE indrelid = to_regclass(%s) AND pg_get_expr(indpred, indrelid) = '(gone IS NOT NULL)'
+    WHERE indrelid = %s::regclass AND pg_get_expr(indpred, indrelid) = '(gone IS NOT NULL)'
 """
 
 
