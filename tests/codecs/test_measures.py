@@ -37,3 +37,9 @@ def test_an_interval_covers_the_mean_as_often_as_it_says():
         for low, high in (mean_interval(RNG.standard_normal(100), draws=300) for _ in range(200))
     ]
     assert 0.88 <= np.mean(covered) <= 0.99
+
+
+def test_an_interval_is_that_of_means_drawn_one_by_one():
+    values, picks = RNG.standard_normal(9000), np.random.default_rng(5)
+    means = [values[picks.integers(0, 9000, 9000)].mean() for _ in range(20)]
+    assert mean_interval(values, draws=20, seed=5) == tuple(np.percentile(means, [2.5, 97.5]))
