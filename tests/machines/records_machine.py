@@ -63,7 +63,7 @@ class RecordsMachine(RuleBasedStateMachine):
     @rule(items=st.lists(st.tuples(IDS, PARTS), max_size=6))
     def store_many(self, items):
         assert self.writer.tell("store_many", items) == len(items)
-        for one, parts in items:
+        for one, parts in dict(items).items():
             self._stored(one, parts, None)
 
     @rule(one=IDS, parts=CHANGES)

@@ -57,7 +57,7 @@ class StoreMachine(RecordsMachine):
         self.writer.kill()
         self.open_again()
         before = dict(self.records), dict(self.changed)
-        for one, parts in items:
+        for one, parts in dict(items).items():
             self._stored(one, parts, None)
         found = self.writer.tell("content")
         if found != self._expected():

@@ -6,6 +6,8 @@ runs with `-m keepers`; its fixture `NAME_place` returns a function that makes t
 store.
 """
 
+from itertools import count
+
 import pytest
 from keepers.contract.cases import IDS, KEEPERS, PARAMS, SERVERS, about
 
@@ -29,8 +31,8 @@ def new_place(keeper, request, tmp_path):
     """Return a function that makes the place of a new store."""
     if keeper in SERVERS:
         return request.getfixturevalue(f"{keeper}_place")
-    places = (tmp_path / f"store-{number}" for number in range(100))
-    return lambda: next(places)
+    numbers = count()
+    return lambda: tmp_path / f"store-{next(numbers)}"
 
 
 @pytest.fixture

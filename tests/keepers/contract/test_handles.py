@@ -1,7 +1,9 @@
 """Stores are opened anew, read beside a writer, shared by threads, closed and forked."""
 
+import asyncio
 import os
 import threading
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
@@ -242,3 +244,32 @@ def test_readers_beside_a_writing_thread_never_see_half_a_record(store, memories
     finally:
         stop.set()
         writer.join()
+
+
+def test_tasks_share_a_store(filled, memories):
+    async def work(number):
+        await asyncio.to_thread(filled.store, f"task/{number}", memories.make(number))
+        hits = await asyncio.to_thread(filled.search, memories.make(number), k=1)
+        return await asyncio.to_thread(filled.retrieve, f"task/{number}"), hits[0].similarity
+
+    async def run_all():
+        return await asyncio.gather(*map(work, range(100, 108)))
+
+    for number, (found, similarity) in zip(range(100, 108), asyncio.run(run_all())):
+        assert found == memories.make(number).encode(memories.router).decode(memories.router)
+        assert similarity > 0.99
+    assert len(filled) == 38
+
+
+def test_a_write_of_a_cancelled_task_is_whole_or_not_there(store, memories):
+    async def run_all():
+        for number in range(20):
+            items = [(10 * number + i, memories.make(i)) for i in range(10)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.0005 * number):
+                    await asyncio.to_thread(store.store_many, items)
+
+    asyncio.run(run_all())
+    ids = list(store)
+    assert {sum(1 for one in ids if one // 10 == number) for number in range(20)} <= {0, 10}
+    assert store.verify().records == len(ids) > 0

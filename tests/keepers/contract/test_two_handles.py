@@ -76,7 +76,7 @@ class ContractMachine(RecordsMachine):
 
 
 @pytest.mark.parametrize(
-    "steps", [pytest.param((4, 15)), pytest.param((100, 30), marks=pytest.mark.keepers)]
+    "steps", [pytest.param((4, 15)), pytest.param((40, 25), marks=pytest.mark.keepers)]
 )
 def test_a_store_is_a_dict_whichever_handle_writes(steps, new_place, promises, memories):
     of_keeper = {
