@@ -43,13 +43,13 @@ def stores(folder):
     state = {n: content(n, 0) for n in NUMBERS}
     with RecordStore.open(live, CODEBOOKS, PROFILE) as store:
         put(store, NUMBERS, 0)
-        store._files.flush()
-        for family in store._files._families.values():
+        store._keeper.files.flush()
+        for family in store._keeper.files._families.values():
             family.compact_range(None, None)
         for version, numbers in enumerate((range(20), range(10, 30), range(40, 50)), 1):
             put(store, numbers, version)
             state |= {n: content(n, version) for n in numbers}
-            store._files._families["records"].flush()  # alone: it begins another log
+            store._keeper.files._families["records"].flush()  # alone: it begins another log
         for number in (3, 59):
             store.delete(rid(number))
             state[number] = None

@@ -69,7 +69,7 @@ def write_until_killed(pipe, path, kind, start, sync):
             apply(store, kind, i)
             os.write(pipe.fileno(), _ACK.pack(i))
             if kind == "flush":
-                store._files.flush()
+                store._keeper.files.flush()
             if kind == "backup":
                 store.backup(path.with_name(f"backup-{i}"))
 

@@ -55,7 +55,7 @@ def write(source, given):
             clock.tick("write")
             _tell(f"write {(batch + 1) * BATCH}", batch + 1 - first, batches - first, started)
         clock = _Clock(seconds)
-        store._files.flush()
+        store._keeper.files.flush()
         clock.tick("write")
     return {
         "added": (batches - first) * BATCH,

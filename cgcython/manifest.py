@@ -172,20 +172,22 @@ def section_crc(section: BytesLike) -> int:
     return int.from_bytes(section[-SIZE:], "little")
 
 
-def listed_crc(manifest: bytes, model_id: EmbedderId) -> bytes | None:
-    """Return the last four bytes of the section of an embedder that a whole manifest lists.
+def listed_sections(manifest: bytes) -> dict[int, bytes]:
+    """Return the last four bytes of the section of each embedder that a manifest lists, by number.
 
-    None where it lists none, or is no manifest. Nothing else of it is read.
+    Of what is no manifest or is cut off nothing is told; nothing else of it is checked.
 
-    >>> listed_crc(Manifest.now({ModelId.HDC: 7}).to_bytes(), ModelId.HDC)
-    b'\\x07\\x00\\x00\\x00'
+    >>> listed_sections(Manifest.now({ModelId.HDC: 7}).to_bytes())
+    {8: b'\\x07\\x00\\x00\\x00'}
     """
-    place = _place_of_crc(manifest, model_id)
-    return None if place is None else manifest[place]
+    if not manifest.startswith(MAGIC) or len(manifest) < _FIRST.size:
+        return {}
+    places = range(len(manifest))[_entries(manifest)]
+    return {manifest[at]: manifest[at + 1 : at + _ENTRY.size] for at in places}
 
 
-def listed_crcs(manifests: Sequence[bytes], model_id: EmbedderId) -> bytes | None:
-    """Return what `listed_crc` does of one or more manifests, one after the other.
+def listed_crcs(manifests: Sequence[bytes], model_id: int) -> bytes | None:
+    """Return the last four bytes of the section of an embedder that each of some manifests lists.
 
     None where they are not whole, or do not all list the same embedders.
     """
@@ -207,7 +209,7 @@ def _entries(manifest: bytes) -> slice:
     return slice(start, start + manifest[5] * _ENTRY.size, _ENTRY.size)
 
 
-def _place_of_crc(manifest: bytes, model_id: EmbedderId) -> slice | None:
+def _place_of_crc(manifest: bytes, model_id: int) -> slice | None:
     if not manifest.startswith(MAGIC):
         return None
     entries = _entries(manifest)

@@ -75,7 +75,7 @@ def public_calls(world):
         if not inspect.isclass(value):
             found.append(Call(name, value))
         elif not issubclass(value, (Exception, enum.Enum)):
-            if "files" not in parameters_of(value):  # stores are made by `open`
+            if "keeper" not in parameters_of(value):  # stores are made by `open`
                 found.append(Call(name, value))
             found += [Call(f"{name}.{one}", getattr(value, one)) for one in class_methods(value)]
     for name, thing in world.things.items():

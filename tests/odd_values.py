@@ -66,7 +66,7 @@ class World:
             "router": self.router,
             "store": self.store,
             "index": self.index,
-            "journal": Journal(self.store._files),
+            "journal": Journal(self.store._keeper, self.store.profile),
             "tokens": self.tokens,
             "int8_tokens": self.tokens.quantize("int8"),
             "screened_tokens": self.tokens.with_screen(),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cgcython.base import ModelId, Profile
 from cgcython.errors import InvalidInput, StorageCorruption, UnsupportedVersion
-from cgcython.manifest import MOST_METADATA_BYTES, Manifest, listed_crc, listed_crcs, to_text
+from cgcython.manifest import MOST_METADATA_BYTES, Manifest, listed_crcs, listed_sections, to_text
 
 CHECKSUMS = {ModelId.SEMANTIC: 0, ModelId.HDC: 0xFFFFFFFF}
 NESTED = {"a": [1, -2.5, None, True, {"b": "ü"}], "": {}}
@@ -265,7 +265,7 @@ def test_checksums_are_found_without_parsing():
         for model_id in ModelId:
             crcs = [one.checksums.get(model_id) for one in heads]
             expected = [None if crc is None else crc.to_bytes(4, "little") for crc in crcs]
-            assert [listed_crc(one, model_id) for one in listed] == expected
+            assert [listed_sections(one).get(model_id) for one in listed] == expected
             together = None if expected[0] is None else b"".join(expected)
             assert listed_crcs(listed, model_id) == together
 
@@ -277,4 +277,5 @@ def test_checksums_of_unlike_or_damaged_manifests_are_not_taken_together():
     other = Manifest.now({ModelId.GRAPH: 7}).to_bytes()
     for odd in (damaged, more, other, b"", b"\0" * 4):
         assert listed_crcs([whole, odd], ModelId.HDC) is None
-    assert listed_crc(b"\0" * 4, ModelId.HDC) is None
+    for cut in (b"", b"\0" * 4, whole[:5], whole[:-8]):
+        assert listed_sections(cut).get(ModelId.HDC, b"") in (b"", whole[-8:-4])

@@ -77,8 +77,10 @@ class SectionSource(Protocol):
         record to `disowned`.
         """
 
-    def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
-        """Return one embedder's part of the record of a key, or None."""
+    def _parts_of_keys(
+        self, keys: Sequence[bytes], model_id: EmbedderId
+    ) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
+        """Yield (key, QuantizedEmbedding) of those of some records that have an embedder."""
 
 
 class ChangingSource(SectionSource, Protocol):
@@ -129,8 +131,7 @@ class _Loading:
         return Loaded(joined(self._parts), self._left_out)
 
     def some(self, keys: Iterable[bytes]) -> Loaded:
-        read = ((key, self._store._part_of_key(key, self._model_id)) for key in keys)
-        self._take_records((key, one) for key, one in read if one is not None)
+        self._take_records(self._store._parts_of_keys(list(keys), self._model_id))
         return Loaded(self._parts, self._left_out)
 
     def _take_sections(

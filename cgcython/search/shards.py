@@ -1,6 +1,6 @@
 """A folder of shards that can be searched, as a store can."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -83,7 +83,17 @@ class ShardSearcher(Searcher):
 
     def quantized(self, record_id: RecordId, model_id: EmbedderName) -> QuantizedEmbedding | None:
         """Return one embedder's part of a memory, or None where it has none."""
-        return self._part_of_key(as_key(record_id), self.profile.embedder(model_id))
+        wanted = self.profile.embedder(model_id)
+        return next((one for _, one in self._parts_of_keys([as_key(record_id)], wanted)), None)
+
+    def _parts_of_keys(
+        self, keys: Sequence[bytes], model_id: EmbedderId
+    ) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
+        """Yield (key, QuantizedEmbedding) of those of some memories that have an embedder."""
+        for key in keys:
+            part = self._part_of_key(key, model_id)
+            if part is not None:
+                yield key, part
 
     def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of the memory of a key, or None where it has none."""

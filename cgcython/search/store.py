@@ -17,10 +17,10 @@ from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import Request
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
-from cgcython.search.keys import whole_keys
+from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.searcher import Hit, Searcher
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
-from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.keeper import Keeper
 from cgcython.store.quality import QUERIES
 from cgcython.store.records import RecordStore
 from cgcython.store.shelf import CodebookShelf
@@ -48,8 +48,8 @@ class FingerprintStore(RecordStore, Searcher):
 scores={<ModelId.HDC: 8>: 1.0})])
     """
 
-    def __init__(self, files: Database, shelf: CodebookShelf, profile: Profile) -> None:
-        super().__init__(files, shelf, profile)
+    def __init__(self, keeper: Keeper, shelf: CodebookShelf, profile: Profile) -> None:
+        super().__init__(keeper, shelf, profile)
         self._columns = Columns(self, shelf.codebook, self.path)
         self._queries: QuantizationRouter | None = None
         self._index: MetadataIndex | None = None  # made when metadata are first asked for
@@ -89,7 +89,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         Returns how many there were; `soft` as in `delete`. Raises InvalidInput where no condition
         is given: that would be all records.
         """
-        self._files.require_writable()
+        self._keeper.require_writable()
         condition = parsed(where)
         if not where:
             raise InvalidInput(what="where", expected="one condition or more", actual="none")
@@ -108,8 +108,10 @@ scores={<ModelId.HDC: 8>: 1.0})])
         return freed
 
     def _keys_where(self, where: Where) -> KeyArray:
-        self._files.require_open()
-        return self._metadata_index().keys(parsed(where))
+        self._keeper.require_open()
+        condition = parsed(where)
+        found = self._keeper.keys_where(condition)
+        return self._metadata_index().keys(condition) if found is None else sorted_keys(found)
 
     def _metadata_of(self, ids: Iterable[RecordId]) -> list[dict[str, Any]]:
         texts = self._metadata_texts([as_key(one) for one in ids])
@@ -126,7 +128,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
                     raise InvalidInput(what="where", expected=expected, actual=error) from None
 
                 path = self.path / FOLDER / METADATA
-                self._index = MetadataIndex(self, path, not self._files.read_only)
+                self._index = MetadataIndex(self, path, not self._keeper.read_only)
             return self._index
 
     def save_columns(
@@ -145,7 +147,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         as the records. Graphs that were built are saved too; `graphs` builds those of `embedders`,
         and `progress` is called with the number of records added at a time.
         """
-        self._files.require_writable()
+        self._keeper.require_writable()
         names = None if embedders is None else require_items(embedders, "embedders")
         wanted = None if names is None else [self.profile.embedder(one) for one in names]
         if graphs:
@@ -155,7 +157,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
 
     def close(self) -> None:
         """Give the folder back to other processes."""
-        if self._files.is_open and not self._files.read_only:
+        if self._keeper.is_open and not self._keeper.read_only:
             try:
                 self._columns.save_what_pays()
                 if self._index is not None:
@@ -194,4 +196,4 @@ scores={<ModelId.HDC: 8>: 1.0})])
             self._quality.note(self._queries, QUERIES)
 
     def _require_open(self) -> None:
-        self._files.require_open()  # columns in memory outlive the files
+        self._keeper.require_open()  # columns in memory outlive the files

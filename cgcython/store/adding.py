@@ -57,7 +57,7 @@ class RecordAdder(RecordWriter):
         size. Raises InvalidInput, DimensionMismatch, NonFiniteValue and what encoding raises, with
         a note that names the row.
         """
-        self._files.require_writable()
+        self._keeper.require_writable()
         size = require_whole(batch_size, "batch_size", least=1)
         require_progress(progress)
         batch = take_batch(ids, arrays, metadata, self.profile)
@@ -118,8 +118,7 @@ class RecordAdder(RecordWriter):
     def _next_number(self) -> int:
         """Return one more than the largest integer that is an id and not negative, or 0."""
         upto = _LAST_NUMBER
-        while row := self._files.last("records", upto):
-            key = row[0]
+        while key := self._keeper.last_key(upto):
             if key[:1] != b"\2":
                 break
             if len(key) == _ROW_KEY_BYTES:

@@ -4,16 +4,13 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from cgcython.checks import iterated
-from cgcython.errors import StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
-from cgcython.manifest import Manifest
 from cgcython.store import trash
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
-from cgcython.store.journal import mask_of
-from cgcython.store.keepers.rocksdb import Delete, Put
+from cgcython.store.keeper import Change
 from cgcython.store.naming import naming
 from cgcython.store.updating import RecordUpdater
-from cgcython.store.writing import BATCH, PREFIXES, embedders_of, section_keys
+from cgcython.store.writing import BATCH, embedders_of
 
 
 class RecordDeleter(RecordUpdater):
@@ -30,37 +27,26 @@ class RecordDeleter(RecordUpdater):
     def delete_many(self, record_ids: Iterable[RecordId], soft: bool = False) -> int:
         """Remove records, all or nothing, and return how many there were; `soft` as in `delete`."""
         ids = iterated(record_ids, "record_ids", "ids")
-        keys, found = list(dict.fromkeys(map(as_key, ids))), 0
-        puts: list[Put] = []
-        deletes: list[Delete] = []
-        changes: dict[bytes, int] = {}
-        with self._writing:
-            for key, before in zip(keys, self._manifests(keys)):
-                if before is None:
-                    if not soft and self._in_trash(key):
-                        deletes.append(("trash", key))
-                        found += 1
-                    continue
-                if soft:
-                    puts.append(("trash", key, self._trashed(key, before)))
-                else:
-                    deletes.append(("trash", key))
-                kept = embedders_of(before, self.profile)
-                deletes += [("records", key), *section_keys(key, kept)]
-                changes[key] = mask_of(kept)
-            if puts or deletes:
-                self.journal.write(puts, deletes, changes)
-        return found + len(changes)
+        keys = list(dict.fromkeys(map(as_key, ids)))
+        return len(self._write(lambda: list(self._removed(keys, soft))))
 
-    def _in_trash(self, key: bytes) -> bool:
-        return self._files.get("trash", key) is not None
+    def _removed(self, keys: list[bytes], soft: bool) -> Iterator[Change]:
+        """Yield the changes that remove those of some records that there are."""
+        heads = self._keeper.heads(keys)
+        absent = [] if soft else [key for key, head in zip(keys, heads) if head is None]
+        trashed = {key for key, value in zip(absent, self._keeper.gone(absent)) if value}
+        for key, before in zip(keys, heads):
+            if before is None:
+                if key in trashed:
+                    yield Change(key, None, {}, None, (), gone=None)
+                continue
+            gone = self._trashed(key) if soft else None
+            changed = embedders_of(self._manifest_or_error(before), self.profile)
+            yield Change(key, None, {}, before, changed, gone=gone)
 
-    def _trashed(self, key: bytes, manifest: Manifest | StorageCorruption) -> bytes:
+    def _trashed(self, key: bytes) -> bytes:
         """Return the value that keeps a record in the trash."""
-        with naming(key):
-            if isinstance(manifest, StorageCorruption):
-                raise manifest
-            return trash.pack(self._record_bytes(key, manifest))
+        return trash.pack(self._record_bytes(key) or b"")
 
     def restore(self, record_id: RecordId) -> bool:
         """Bring a record back from the trash and return whether one came.
@@ -70,18 +56,19 @@ class RecordDeleter(RecordUpdater):
         """
         key = as_key(record_id)
         where = f"record {name_of(key)} in the trash"
-        with self._writing, naming(key):
-            value = self._files.get("trash", key, where)
-            if value is None or self._files.get("records", key) is not None:
-                return False
+
+        def changes() -> list[Change]:
+            (value,) = self._keeper.gone([key])
+            if value is None or self._keeper.heads([key]) != [None]:
+                return []
             record = QuantizedFingerprint.from_bytes(
                 trash.unpack(value, where)[1], where, self.profile
             )
-            puts: list[Put] = [("records", key, record.manifest)]
-            for model_id, section in record.sections.items():
-                puts.append(("sections", PREFIXES[model_id] + key, section))
-            self.journal.write(puts, [("trash", key)], {key: mask_of(record)})
-        return True
+            sections = record.sections
+            return [Change(key, record.manifest, sections, None, sections.keys(), gone=None)]
+
+        with naming(key):
+            return bool(self._write(changes))
 
     def purge(self, older_than: timedelta | float = 0) -> int:
         """Remove from the trash what was deleted before a time window, and return its number.
@@ -90,9 +77,10 @@ class RecordDeleter(RecordUpdater):
         """
         before = trash.microseconds() - trash.seconds_to_microseconds(older_than)
         with self._writing:
-            gone = [("trash", key) for key, deleted in self._trash() if deleted <= before]
+            self._keeper.require_writable()
+            gone = [key for key, deleted in self._trash() if deleted <= before]
             for start in range(0, len(gone), BATCH):
-                self._files.write(deletes=gone[start : start + BATCH])
+                self._keeper.purge(gone[start : start + BATCH])
         return len(gone)
 
     def trash(self) -> dict[StoredId, int]:
@@ -100,6 +88,5 @@ class RecordDeleter(RecordUpdater):
         return {id_of(key): deleted for key, deleted in self._trash()}
 
     def _trash(self) -> Iterator[tuple[bytes, int]]:
-        if self._files.has("trash"):
-            for key, value in self._files.scan("trash"):
-                yield key, trash.unpack(value, f"record {name_of(key)} in the trash")[0]
+        for key, value in self._keeper.scan_gone():
+            yield key, trash.unpack(value, f"record {name_of(key)} in the trash")[0]

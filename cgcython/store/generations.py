@@ -19,8 +19,7 @@ from cgcython.similarity import cosine_similarity
 from cgcython.store import trash
 from cgcython.store.deleting import RecordDeleter
 from cgcython.store.ids import name_of
-from cgcython.store.journal import mask_of
-from cgcython.store.keepers.rocksdb import Put
+from cgcython.store.keeper import Change
 from cgcython.store.shelf import Codebooks
 from cgcython.store.writing import BATCH
 from cgcython.types import Progress
@@ -122,31 +121,38 @@ class GenerationWriter(RecordDeleter):
 
         None is, where another thread has the embedder use another codebook meanwhile.
         """
-        puts: list[Put] = []
-        changes: dict[bytes, int] = {}
         losses: list[float] = []
-        with self._writing:
+
+        def changes() -> list[Change]:
+            losses.clear()
             if self._shelf.generations()[model_id][-1] != codebook.codebook_id:
-                return losses
-            for (key, quantized), manifest in zip(batch, self._manifests([k for k, _ in batch])):
+                return []
+            found: list[Change] = []
+            heads = self._keeper.heads([key for key, _ in batch])
+            for (key, quantized), head in zip(batch, heads):
                 before = section_crc(frames.write_section(quantized, model_id))
+                manifest = None if head is None else self._manifest_or_error(head)
                 if not isinstance(manifest, Manifest) or manifest.checksums.get(model_id) != before:
                     continue  # replaced or deleted since it was read
-                values = self._shelf.codebook(quantized.metadata.codebook_id).dequantize(
-                    quantized.data
-                )
-                section = QuantizedFingerprint(
-                    {model_id: self.router.quantize(model_id, values)}
-                ).sections[model_id]
-                head = manifest.replaced({model_id: section})
-                puts.append(("records", key, head.to_bytes()))
-                puts.append(("sections", bytes([model_id]) + key, section))
-                changes[key] = mask_of([model_id])
-                after = codebook.dequantize(codebook.quantize(values))
-                losses.append(1 - float(cosine_similarity(values, after)))
-            if puts:
-                self.journal.write(puts, [], changes)
+                section, loss = self._recoded(model_id, codebook, quantized)
+                losses.append(loss)
+                sections = {model_id: section}
+                new = manifest.replaced(sections).to_bytes()
+                found.append(Change(key, new, sections, head, [model_id], partial=True))
+            return found
+
+        self._write(changes)
         return losses
+
+    def _recoded(
+        self, model_id: EmbedderId, codebook: PQ8Codebook, quantized: QuantizedEmbedding
+    ) -> tuple[bytes, float]:
+        """Return the section of an embedding in a codebook, and what that loses."""
+        earlier = self._shelf.codebook(quantized.metadata.codebook_id)
+        values = earlier.dequantize(quantized.data)
+        encoded = QuantizedFingerprint({model_id: self.router.quantize(model_id, values)})
+        after = codebook.dequantize(codebook.quantize(values))
+        return encoded.sections[model_id], 1 - float(cosine_similarity(values, after))
 
     def drop_codebooks(self) -> list[int]:
         """Remove the codebooks that no record needs and no embedder encodes with.
@@ -157,7 +163,7 @@ class GenerationWriter(RecordDeleter):
             needed = {ids[-1] for ids in self._shelf.generations().values() if ids}
             for model_id in self._shelf.embedders():
                 needed.update(_codebook_ids([one for _, one in self.scan(model_id)]))
-            for key, value in self._files.scan("trash"):
+            for key, value in self._keeper.scan_gone():
                 where = f"record {name_of(key)} in the trash"
                 record = trash.unpack(value, where)[1]
                 parts = QuantizedFingerprint.from_bytes(record, where, self.profile)

@@ -12,9 +12,11 @@ So that only the keys of UUIDs have 16 bytes, and no two ids have one key.
 """
 
 import operator
+from collections.abc import Iterable
 from typing import TypeAlias
 from uuid import UUID
 
+from cgcython.base import FIRST_OWN
 from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.types import BytesLike
 
@@ -82,6 +84,19 @@ def is_key(key: bytes) -> bool:
         return as_key(id_of(key)) == key
     except (StorageCorruption, InvalidInput):
         return False
+
+
+def are_free(keys: Iterable[bytes], numbers: Iterable[int]) -> bool:
+    """Return whether there is a key that is no UUID's, or an embedder of a user's own.
+
+    The first formats of stores and shards have neither.
+
+    >>> are_free([bytes(16)], [0, 12]), are_free([b"\\x03a"], [])
+    (False, True)
+    """
+    if any(len(key) != UUID_BYTES for key in keys):
+        return True
+    return any(int(number) >= FIRST_OWN for number in numbers)
 
 
 def name_of(key: bytes) -> str:

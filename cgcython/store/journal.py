@@ -1,207 +1,42 @@
-"""The history of a store's writes: what changed since a moment, for as long as it reaches back.
+"""Which records of a store changed since a moment, for as long as its keeper remembers."""
 
-Every write adds one entry in its own atomic batch. Whoever keeps something beside the store (the
-columns of a search, an index) notes the position it has seen, and asks later what changed.
-"""
-
-import logging
-import os
-import struct
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from typing import TypeAlias
-
-from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
+from cgcython.base import EmbedderName, Profile
 from cgcython.checks import require_whole
-from cgcython.errors import StorageCorruption
-from cgcython.store import journal_entries
-from cgcython.store.format import FREE, read_version, version_puts
-from cgcython.store.keepers.rocksdb import Database, Delete, Put, Tables
+from cgcython.store.keeper import ReadKeeper
 
-_LOGGER = logging.getLogger(__name__)
-KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
-_FLOOR = b"journal/floor"
-_KEY, _ENDS = struct.Struct(">Q"), struct.Struct("<QQ")
-_LAST = (1 << 8 * _KEY.size) - 1
-# Below the counter are random bits: two copies of a store that were written to apart share
-# counters, but not positions.
-_RANDOM_BITS, _RESET_STEP = 24, 1 << 32
-_End: TypeAlias = tuple[int, int]  # a position, and how many changes were ever noted up to it
+_LAST = 2**64 - 1
 
 
 class Journal:
-    """Says which records changed since a position."""
+    """Says which records changed since a position.
 
-    def __init__(self, files: Tables, profile: Profile | None = None) -> None:
-        """Names of a user's own embedders are found in a profile."""
-        self._files, self._profile = files, profile
+    Whoever keeps something beside the store (the columns of a search, an index) notes the position
+    it has seen, and asks later what changed.
+    """
+
+    def __init__(self, keeper: ReadKeeper, profile: Profile) -> None:
+        self._keeper, self._profile = keeper, profile
 
     def use_profile(self, profile: Profile) -> None:
-        """Find names of a user's own embedders in another profile from now on."""
+        """Find the names of embedders in another profile from now on."""
         self._profile = profile
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows.
 
-        It is 0 where the journal is damaged, until a process that writes begins it anew.
+        It is 0 where what changed is not known, until a process that writes begins anew.
         """
-        try:
-            return self._read_end()[0]
-        except StorageCorruption:
-            return 0
+        self._keeper.require_open()
+        return self._keeper.position()
 
     def changes_since(
         self, position: int, model_id: EmbedderName | None = None
     ) -> list[bytes] | None:
         """Return the sorted keys that changed after a position, of one embedder when given.
 
-        Returns None when the journal cannot tell: it no longer reaches back that far, its entries
-        are damaged, or the position is that of another copy of the store.
+        It may name others, and leaves none out. Returns None when that is not known: what changed
+        is not remembered that far back, or the position is that of another copy of the store.
         """
         position = require_whole(position, "position", most=_LAST)
-        if not self._files.has("journal"):
-            return None
-        parse = parse_embedder if self._profile is None else self._profile.embedder
-        wanted = None if model_id is None else int(parse(model_id))
-        changed: set[bytes] = set()
-        try:
-            # In this order: a truncation in between then makes the position unknown.
-            rows = self._files.scan("journal", start=_KEY.pack(position))
-            is_floor = position == self._floor()[0]
-            for key, value in rows:
-                if key == _KEY.pack(position):
-                    is_floor = True
-                elif is_floor:
-                    changed.update(journal_entries.changed(value, wanted))
-                else:
-                    return None
-        except StorageCorruption:
-            return None
-        return sorted(changed) if is_floor else None
-
-    def _read_end(self) -> _End:
-        row = self._files.last("journal") if self._files.has("journal") else None
-        return self._floor() if row is None else _end_of(*row)
-
-    def _floor(self) -> _End:
-        """Return position and changes of the last entry that was forgotten."""
-        found = self._files.get("meta", _FLOOR)
-        if found is None:
-            return 0, 0
-        if len(found) != _ENDS.size:
-            where, reason = f"journal of {self._files.path}", f"its floor has {len(found)} bytes"
-            raise StorageCorruption(where=where, reason=reason)
-        position, changes = _ENDS.unpack(found)
-        return position, changes
-
-
-class WritableJournal(Journal):
-    """A Journal to which each batch of a writer adds an entry."""
-
-    _files: Database
-
-    def __init__(self, files: Database, profile: Profile | None = None) -> None:
-        super().__init__(files, profile)
-        self._end: _End | None = None
-        self._is_free: bool | None = None  # whether the store has format 3; None if unknown
-
-    def position(self) -> int:
-        """Return the position of the last write: a number that only grows."""
-        self._files.require_open()
-        return (self._end or self._read_end())[0]
-
-    def truncate(self, upto: int) -> None:
-        """Forget the entries up to a position; those after it stay."""
-        upto = require_whole(upto, "upto", most=_LAST)
-        row = self._files.last("journal", _KEY.pack(upto))
-        if row is not None:
-            self._forget(row[0], _end_of(*row))
-
-    def write(
-        self, puts: Iterable[Put], deletes: Iterable[Delete], changes: Mapping[bytes, int]
-    ) -> None:
-        """Write to the database and add the entry of a batch, all or nothing.
-
-        `changes` holds a mask of embedders by key. The first ones that need it give the store
-        format 3, in the same batch. The caller holds the lock of writers.
-        """
-        position, total = self._end or self._read_end()
-        counter = (position >> _RANDOM_BITS) + 1
-        end = _position(counter), total + len(changes)
-        is_plain = journal_entries.are_plain(changes)
-        entry = journal_entries.packed(end[1], changes, is_plain)
-        step = [] if is_plain or self._has_format_3() else version_puts(FREE)
-        is_free = not is_plain or self._is_free
-        self._end = self._is_free = None  # unknown, should the next line raise
-        self._files.write([*puts, *step, ("journal", _KEY.pack(end[0]), entry)], deletes)
-        self._end, self._is_free = end, is_free
-        if counter % 1024 == 0:
-            self._shorten(end[1])
-
-    def _has_format_3(self) -> bool:
-        if self._is_free is None:
-            self._is_free = read_version(self._files) == FREE
-        return self._is_free
-
-    def mend(self) -> None:
-        """Begin anew where the journal does not tell where it ends."""
-        try:
-            self._read_end()
-            self._floor()
-        except StorageCorruption as error:
-            _LOGGER.warning("store %s: its journal is begun anew: %s", self._files.path, error)
-            before = self._latest()
-            self._files.renew("journal", {})
-            self.reset(after=before)
-
-    def reset(self, puts: Iterable[Put] = (), after: int | None = None) -> None:
-        """Begin anew, so that no earlier position is known; `puts` are written with it."""
-        latest = self._latest() if after is None else after
-        counter = (latest >> _RANDOM_BITS) + _RESET_STEP
-        self._forget(b"\xff" * _KEY.size, (_position(counter), 0), puts)
-
-    def _latest(self) -> int:
-        """Return the latest position that can be read."""
-        found = [0]
-        for read in (self._floor, self._read_end):
-            with suppress(StorageCorruption):
-                found.append(read()[0])
-        return max(found)
-
-    def _forget(self, last: bytes, floor: _End, puts: Iterable[Put] = ()) -> None:
-        put = ("meta", _FLOOR, _ENDS.pack(*floor))
-        self._files.write([*puts, put], ranges=[("journal", b"", last + b"\0")])
-        self._end = None
-
-    def _shorten(self, total: int) -> None:
-        """Forget all but KEPT_CHANGES changes once there are twice as many, found by bisection."""
-        floor, forgotten = self._floor()
-        if total - forgotten <= 2 * KEPT_CHANGES:
-            return
-        low, high = (floor >> _RANDOM_BITS) + 1, self.position() >> _RANDOM_BITS
-        while low < high:
-            middle = (low + high) // 2
-            _, value = next(self._files.scan("journal", start=_KEY.pack(middle << _RANDOM_BITS)))
-            if journal_entries.total(value) > total - KEPT_CHANGES:
-                high = middle
-            else:
-                low = middle + 1
-        self.truncate((low << _RANDOM_BITS) - 1)
-
-
-def mask_of(model_ids: Iterable[EmbedderId]) -> int:
-    """Return the bits of embedders.
-
-    >>> from cgcython.base import ModelId
-    >>> bin(mask_of([ModelId.SEMANTIC, ModelId.HDC]))
-    '0b100000001'
-    """
-    return sum(1 << int(model_id) for model_id in model_ids)
-
-
-def _end_of(key: bytes, entry: bytes) -> _End:
-    return int.from_bytes(key, "big"), journal_entries.total(entry)
-
-
-def _position(counter: int) -> int:
-    return counter << _RANDOM_BITS | int.from_bytes(os.urandom(_RANDOM_BITS // 8), "little")
+        number = None if model_id is None else int(self._profile.embedder(model_id))
+        return self._keeper.changes_since(position, number)

@@ -15,18 +15,20 @@ What holds for every keeper:
 - After `close`, and in the child of a fork, every call raises StoreUnavailable.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import EllipsisType
-from typing import NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from cgcython.base import EmbedderId
 from cgcython.errors import StorageCorruption
 from cgcython.store.where.conditions import Condition
 from cgcython.types import StrPath
 
 Numbers: TypeAlias = Collection[int]  # of embedders
 Read: TypeAlias = bytes | StorageCorruption  # what was read, or why it cannot be
+Sections: TypeAlias = Mapping[EmbedderId, bytes | None] | Mapping[int, bytes | None]
 _Made = TypeVar("_Made")
 
 
@@ -50,7 +52,8 @@ class Record(NamedTuple):
 class Change(NamedTuple):
     """What becomes of one record.
 
-    `head` None removes the record. `sections` are written; where one is None it is removed.
+    `head` None removes the record. `sections` are written, by embedder or its number; where one is
+    None it is removed.
     Sections that are not named stay where the change is `partial`, and are removed otherwise.
     `before` is the head that is replaced, as `heads` returned it, None for none. `changed` are the
     numbers of the embedders that `changes_since` reports. `gone` is what the trash keeps from now
@@ -59,7 +62,7 @@ class Change(NamedTuple):
 
     key: bytes
     head: bytes | None
-    sections: Mapping[int, bytes | None]
+    sections: Sections
     before: Read | None
     changed: Numbers
     partial: bool = False
@@ -67,14 +70,14 @@ class Change(NamedTuple):
 
 
 class Stretch(NamedTuple):
-    """Sections of one embedder, one after the other: their keys, heads and bytes.
+    """Sections of one embedder, one after the other.
 
-    A head is None where there is no record.
+    `own` is whether the record of the key lists just this section, as `owned.are_own` tells.
     """
 
     keys: Sequence[bytes]
-    heads: Sequence[Read | None]
     sections: Sequence[Read]
+    own: Sequence[bool]
 
 
 class Sizes(NamedTuple):
@@ -85,12 +88,23 @@ class Sizes(NamedTuple):
     disk_bytes: int | None
 
 
+class Note(NamedTuple):
+    """What a store keeps about itself under a name: its title in messages, and what it means.
+
+    `parse` raises StorageCorruption for a value that is damaged.
+    """
+
+    name: bytes
+    title: str
+    parse: Callable[[bytes], Any]
+
+
 class Outdated(Exception):
     """Another writer changed a record since it was read; who writes reads it again."""
 
 
-class Keeper(Protocol):
-    """The place of a store's records.
+class ReadKeeper(Protocol):
+    """What can be read of the place of a store's records: now, or as it was at one moment.
 
     Threads may call it at the same time. Errors are StoreUnavailable, where the place cannot be
     reached or refuses, with a remedy, and StorageCorruption.
@@ -100,12 +114,22 @@ class Keeper(Protocol):
     read_only: bool
 
     @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet."""
+
+    @property
     def place(self) -> str:
         """Where it is, as a user names it, without a password."""
 
     @property
     def folder(self) -> Path:
         """The folder on this machine for files that are made of the records and may be lost."""
+
+    def require_open(self) -> None:
+        """Raise StoreUnavailable once it was closed."""
+
+    def add_embedders(self, numbers: Numbers) -> None:
+        """Learn which embedders there are; where it writes, make room for their sections."""
 
     # Records.
 
@@ -145,21 +169,6 @@ class Keeper(Protocol):
     def scan_gone(self, stripe: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, value) of what the trash keeps."""
 
-    # Writing.
-
-    def require_open(self) -> None:
-        """Raise StoreUnavailable once it was closed."""
-
-    def require_writable(self) -> None:
-        """Raise StoreUnavailable where it was opened to read, or closed."""
-
-    def write(self, changes: Sequence[Change]) -> None:
-        """Write changes of different records; all or nothing where the keeper promises that.
-
-        Raises Outdated, before anything is written, where another writer changed a record that
-        `before` tells of, if writing would then mix the two.
-        """
-
     # Notes: what a store keeps about itself, such as its profile and codebooks.
 
     def note(self, name: bytes, parse: Callable[[bytes], _Made], where: str) -> _Made | None:
@@ -172,20 +181,10 @@ class Keeper(Protocol):
     def notes(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield (name, value) of the notes whose names have a prefix, in order."""
 
-    def put_notes(
-        self,
-        notes: Mapping[bytes, bytes | None],
-        expected: Mapping[bytes, bytes | None] | None = None,
-    ) -> None:
-        """Keep notes in the order given, and remove those that are None.
+    def damage(self, notes: Iterable[Note]) -> Iterator[tuple[str, str]]:
+        """Yield what else is damaged besides records, and how, as sentences have it."""
 
-        Raises Outdated, before anything is written, where one of `expected` is another by now.
-        """
-
-    def add_embedders(self, numbers: Numbers) -> None:
-        """Make room for the sections of embedders, where there has to be some."""
-
-    # What changed, and moments.
+    # What changed, and how much there is.
 
     def position(self) -> int:
         """Return the position of the last write, a number that only grows, below 2**63."""
@@ -196,7 +195,52 @@ class Keeper(Protocol):
         None where that is not known.
         """
 
-    def moment(self) -> AbstractContextManager["Keeper"]:
+    def keys_where(self, condition: Condition) -> list[bytes] | None:
+        """Return the keys, in order, of the records for whose metadata a condition holds.
+
+        None where the keeper does not look into metadata: then they are indexed beside it.
+        """
+
+    def sizes(self) -> Sizes:
+        """Return about how much there is."""
+
+
+class Keeper(ReadKeeper, Protocol):
+    """The place of a store's records, open to read or to write."""
+
+    @property
+    def how(self) -> str:
+        """How it was opened, as the argument that says so: `read_only=True`."""
+
+    def require_writable(self) -> None:
+        """Raise StoreUnavailable where it was opened to read, or closed."""
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Write changes of different records; all or nothing where the keeper promises that.
+
+        Raises Outdated, before anything is written, where another writer changed a record that
+        `before` tells of, if writing would then mix the two.
+        """
+
+    def purge(self, keys: Sequence[bytes]) -> None:
+        """Remove what the trash keeps under some keys, and nothing else."""
+
+    def put_notes(
+        self,
+        notes: Mapping[bytes, bytes | None],
+        expected: Mapping[bytes, bytes | None] | None = None,
+    ) -> None:
+        """Keep notes in the order given, and remove those that are None.
+
+        Raises Outdated, before anything is written, where one of `expected` is another by now.
+        """
+
+    # Upkeep.
+
+    def mend(self, notes: Iterable[Note]) -> None:
+        """Make whole what can be made whole of all it keeps besides records, as when it opens."""
+
+    def moment(self) -> AbstractContextManager[ReadKeeper]:
         """Return the keeper of this moment, which others' writes leave as it is.
 
         Where that is not promised, it is the keeper itself.
@@ -204,17 +248,6 @@ class Keeper(Protocol):
 
     def catch_up(self) -> None:
         """See what another process wrote, where that is not seen at once."""
-
-    def keys_where(self, condition: Condition) -> list[bytes] | None:
-        """Return the keys, in order, of the records for whose metadata a condition holds.
-
-        None where the keeper does not look into metadata: then they are indexed beside it.
-        """
-
-    # Upkeep.
-
-    def sizes(self) -> Sizes:
-        """Return about how much there is."""
 
     def compact(self) -> None:
         """Give back the room of what was replaced or deleted, where it can be asked for."""

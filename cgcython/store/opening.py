@@ -1,114 +1,80 @@
-"""Opens or makes the database of a store: its format version and its profile."""
+"""Opens or makes the keeper of a store, and keeps the store's profile."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
-from cgcython.files import as_path
-from cgcython.store.copies import CopiedRow, both_copies, read_row
-from cgcython.store.format import (
-    FIRST,
-    FREE,
-    KEY,
-    PLAIN,
-    needs_format_3,
-    read_version,
-    version_puts,
-    version_row,
-    version_value,
-)
-from cgcython.store.journal import WritableJournal
-from cgcython.store.keepers import rocksdb
-from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.keeper import Keeper, Note, Outdated
+from cgcython.store.places import place_of
 from cgcython.types import StrPath
 
-
-def has_database(path: StrPath) -> bool:
-    """Return whether a folder has a database, a store's or another, whatever state it is in."""
-    return rocksdb.exists(path)
+PROFILE = b"profile"
 
 
-def open_files(
-    path: StrPath,
+def open_keeper(
+    place: StrPath,
     profile: ProfileName | None,
     *,
     read_only: bool,
     create: bool,
     sync: bool = False,
     follow: bool = False,
-) -> tuple[Database, Profile]:
-    """Return the Database in a folder, made when there is none, and its profile.
+) -> tuple[Keeper, Profile]:
+    """Return the Keeper of a place, made when there is none, and its profile.
 
     That is the kept one with the rows of `profile` that it lacks, for `keep_profile`. Raises
     StoreUnavailable and StorageCorruption.
     """
-    path = as_path(path)
-    if not _exists(path):
+    found = place_of(place)
+    if not found.exists():
         if read_only or not create:
-            raise StoreUnavailable(path=path, reason="there is no store; check the path")
-        rocksdb.create(path, meta_of(Profile.named(profile)))
-    files = Database(path, read_only, sync, follow)
+            raise StoreUnavailable(path=found.name, reason="there is no store; check the path")
+        made = Profile.named(profile)
+        found.create(notes_of(made), [*map(int, made.storable)])
+    keeper = found.open(read_only=read_only, sync=sync, follow=follow)
     try:
-        found = read_profile(files)
-        whole = found if profile is None else _extended(files, found, Profile.named(profile))
-        if read_version(files) == FIRST and not read_only:
-            _upgrade(files)
-        return files, whole
+        kept = read_profile(keeper)
+        whole = kept if profile is None else _extended(keeper, kept, Profile.named(profile))
+        return keeper, whole
     except BaseException:
-        files.close()
+        keeper.close()
         raise
 
 
-def _exists(path: Path) -> bool:
+def has_database(place: StrPath) -> bool:
+    """Return whether a place has a database, a store's or another, whatever state it is in."""
+    return place_of(place).exists()
+
+
+def notes_of(profile: Profile) -> Mapping[bytes, bytes]:
+    """Return what a new store of a profile keeps about itself."""
+    return {PROFILE: profile.to_toml().encode()}
+
+
+def profile_note(keeper: Keeper) -> Note:
+    """Return the note that is the profile of a store."""
+    where = f"profile of {keeper.place}"
+    return Note(PROFILE, where, lambda value: parsed_profile(value, where))
+
+
+def read_profile(keeper: Keeper) -> Profile:
+    """Return the profile that a store keeps. Raises StorageCorruption."""
+    _, where, parse = profile_note(keeper)
     try:
-        return rocksdb.exists(path)
-    except OSError as error:
-        raise StoreUnavailable(path=path, reason=error.strerror) from error
-
-
-def meta_of(profile: Profile) -> dict[bytes, bytes]:
-    """Return what a new store keeps about itself: its format version and its profile."""
-    version = FREE if needs_format_3((), profile) else PLAIN
-    return {KEY: version_value(version), b"profile": profile.to_toml().encode()}
-
-
-def _upgrade(files: Database) -> None:
-    """Give a store of format 1 the families of format 2: its records stay as they are."""
-    files.add_families()
-    WritableJournal(files).reset(version_puts(PLAIN))
-
-
-def own_rows(files: Database) -> list[CopiedRow]:
-    """Return the rows that say what a store is."""
-    where = f"profile of {files.path}"
-    return [
-        version_row(files),
-        CopiedRow(b"profile", where, lambda value: parsed_profile(value, where)),
-    ]
-
-
-def read_profile(files: Database) -> Profile:
-    """Return the profile that a store keeps.
-
-    Raises StoreUnavailable for a format this release does not read, StorageCorruption.
-    """
-    read_version(files)
-    where = f"profile of {files.path}"
-    try:
-        found = read_row(files, b"profile", lambda value: parsed_profile(value, where), where)
+        found: Profile | None = keeper.note(PROFILE, parse, where)
         if found is None:
             raise StorageCorruption(where=where, reason="it is gone")
     except StorageCorruption as error:
-        remedy = f"cgcython verify {files.path} --repair --profile PROFILE"
+        remedy = f"cgcython verify {keeper.place} --repair --profile PROFILE"
         error.reason = f"{error.reason}; name the one it was made with: {remedy}"
         raise
     return found
 
 
-def _extended(files: Database, found: Profile, wanted: Profile) -> Profile:
+def _extended(keeper: Keeper, found: Profile, wanted: Profile) -> Profile:
     """Return the profile of a store with the rows that are wanted besides.
 
     Raises StoreUnavailable where rows differ or are left out, and where none can be added.
@@ -117,23 +83,29 @@ def _extended(files: Database, found: Profile, wanted: Profile) -> Profile:
     differences = "; ".join(found.differences(wanted))
     if whole.differences(wanted):
         reason = f"it was made with another profile ({differences}); open it without one"
-        raise StoreUnavailable(path=files.path, reason=reason)
+        raise StoreUnavailable(path=keeper.place, reason=reason)
     if len(whole) == len(found):
         return found
-    if files.read_only:
+    if keeper.read_only:
         reason = f"it lacks embedders of the profile ({differences}); opening it to write adds them"
-        raise StoreUnavailable(path=files.path, reason=reason)
+        raise StoreUnavailable(path=keeper.place, reason=reason)
     return whole
 
 
-def keep_profile(files: Database, profile: Profile) -> None:
-    """Keep a profile that has more rows than the kept one, in the format that it needs."""
-    if len(profile) == len(read_profile(files)):
+def keep_profile(keeper: Keeper, profile: Profile) -> None:
+    """Keep a profile that may have more rows than the kept one."""
+    keeper.add_embedders([*map(int, profile.storable)])
+    if keeper.read_only:
         return
-    puts = both_copies(b"profile", profile.to_toml().encode())
-    if needs_format_3((), profile):
-        puts += version_puts(FREE)
-    files.write(puts)
+    before = read_profile(keeper)
+    if len(profile) == len(before):
+        return
+    value, known = profile.to_toml().encode(), before.to_toml().encode()
+    try:
+        keeper.put_notes({PROFILE: value}, {PROFILE: known})
+    except Outdated:
+        reason = "another process added embedders at the same time; open it again"
+        raise StoreUnavailable(path=keeper.place, reason=reason) from None
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,6 @@
 """Samples of what encoding into a store loses, and of how its queries fare, kept over time.
 
-Each row of the family `meta` under QUALITY is one stretch of time of one process: what the records
+Each note under QUALITY is one stretch of time of one process: what the records
 lost that were written, what queries lost by the same codecs, and how similar the best hits were.
 """
 
@@ -17,7 +17,7 @@ from cgcython.embedders.losses import LossTotals, LossWatch, loss_line
 from cgcython.errors import StorageCorruption
 from cgcython.locks import ForkSafeLock
 from cgcython.router import QuantizationRouter
-from cgcython.store.keepers.rocksdb import Database, Tables
+from cgcython.store.keeper import Keeper, ReadKeeper
 
 QUALITY = b"quality/"  # then microseconds since 1970 as u64 big-endian
 FLUSH_SECONDS = 600  # of samples are lost at most where a process is killed
@@ -46,8 +46,8 @@ class QualitySample(NamedTuple):
 class QualityLog:
     """Collects what routers and searches of one process tell, and writes it to a store."""
 
-    def __init__(self, files: Database) -> None:
-        self._files, self._watch, self._lock = files, LossWatch(), ForkSafeLock()
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper, self._watch, self._lock = keeper, LossWatch(), ForkSafeLock()
         self._losses: dict[tuple[str, EmbedderId], LossTotals] = {}
         self._codebooks: dict[EmbedderId, tuple[int, float | None]] = {}
         self._searches = 0
@@ -72,7 +72,7 @@ class QualityLog:
                     self._codebooks[one] = codebook.codebook_id, trained
         if losses and kind == RECORDS and _LOGGER.isEnabledFor(logging.INFO):
             records = max(totals.encoded for totals in losses.values())
-            _LOGGER.info("%s: %s", self._files.path, loss_line(f"{records} records", losses))
+            _LOGGER.info("%s: %s", self._keeper.place, loss_line(f"{records} records", losses))
 
     def searched(self, scores: Mapping[EmbedderId, float]) -> None:
         """Collect the scores of the best hit of some searches."""
@@ -92,9 +92,9 @@ class QualityLog:
         if not sampled:
             return
         key = QUALITY + (time.time_ns() // 1000).to_bytes(8, "big")
-        keys = [known for known, _ in self._files.scan("meta", QUALITY)]
-        gone = [("meta", known) for known in keys[: max(0, len(keys) + 1 - MOST_ROWS)]]
-        self._files.write([("meta", key, strict_json.to_text(row).encode())], gone)
+        names = [known for known, _ in self._keeper.notes(QUALITY)]
+        gone = dict.fromkeys(names[: max(0, len(names) + 1 - MOST_ROWS)])
+        self._keeper.put_notes({**gone, key: strict_json.to_text(row).encode()})
 
     def _told(self, sampled: Mapping[tuple[str, EmbedderId], LossTotals], kind: str) -> Any:
         return {
@@ -111,15 +111,15 @@ class QualityLog:
         return {**totals._asdict(), **about}
 
 
-def quality_samples(files: Tables) -> list[QualitySample]:
+def quality_samples(keeper: ReadKeeper) -> list[QualitySample]:
     """Return the samples of a store, oldest first; what is damaged is left out."""
     found: list[QualitySample] = []
     with suppress(StorageCorruption):
-        for key, value in files.scan("meta", QUALITY):
+        for key, value in keeper.notes(QUALITY):
             try:
                 found += _parsed(key, value)
             except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-                _LOGGER.warning("%s: unreadable samples %s: %s", files.path, key.hex(), error)
+                _LOGGER.warning("%s: unreadable samples %s: %s", keeper.place, key.hex(), error)
     return found
 
 

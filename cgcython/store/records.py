@@ -10,15 +10,13 @@ from typing import Self
 from cgcython.base import Profile, ProfileName
 from cgcython.checks import require_choice
 from cgcython.errors import QuantizationError, StoreUnavailable
-from cgcython.files import as_path
 from cgcython.router import QuantizationRouter
-from cgcython.store.copies import CopiedRow, damaged_copies, mend
 from cgcython.store.fitting import Decoding
 from cgcython.store.generations import GenerationWriter
 from cgcython.store.ids import StoredId, id_of
-from cgcython.store.journal import Journal, WritableJournal
-from cgcython.store.keepers.rocksdb import Database, Tables
-from cgcython.store.opening import keep_profile, open_files, own_rows, read_profile
+from cgcython.store.journal import Journal
+from cgcython.store.keeper import Keeper, Note, ReadKeeper
+from cgcython.store.opening import keep_profile, open_keeper, profile_note, read_profile
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import Codebooks, CodebookShelf
 from cgcython.store.statistics import StoreStatistics, statistics
@@ -37,9 +35,9 @@ class RecordStore(GenerationWriter):
     `follow=True`, and come up to date by `catch_up`.
     """
 
-    def __init__(self, files: Database, shelf: CodebookShelf, profile: Profile) -> None:
+    def __init__(self, keeper: Keeper, shelf: CodebookShelf, profile: Profile) -> None:
         router = QuantizationRouter(shelf.current(), profile=profile)
-        super().__init__(files, shelf, profile, router)
+        super().__init__(keeper, shelf, profile, router)
 
     @classmethod
     def open(
@@ -65,7 +63,7 @@ class RecordStore(GenerationWriter):
         StorageCorruption and the codebook errors.
         """
         require_choice(durability, "durability", DURABILITIES)
-        files, found = open_files(
+        keeper, found = open_keeper(
             path,
             profile,
             read_only=read_only or follow,
@@ -74,13 +72,12 @@ class RecordStore(GenerationWriter):
             follow=follow,
         )
         try:
-            shelf = CodebookShelf(files, found)
+            shelf = CodebookShelf(keeper, found)
             shelf.add(codebooks)
-            if not files.read_only:
-                _settle(files, shelf, found)
-            return cls(files, shelf, found)
+            _settle(keeper, shelf, found)
+            return cls(keeper, shelf, found)
         except BaseException:
-            files.close()
+            keeper.close()
             raise
 
     def __enter__(self) -> Self:
@@ -91,18 +88,13 @@ class RecordStore(GenerationWriter):
 
     def __repr__(self) -> str:
         """Return the path, about how many records there are, and how the store was opened."""
-        name = f"{type(self).__name__}({str(self.path)!r}"
-        if not self._files.is_open:
+        name = f"{type(self).__name__}({self.place!r}"
+        if not self._keeper.is_open:
             return f"{name}, closed)"
-        count = self._files.estimated_keys("records")
+        count = self._keeper.sizes().records
         without = ", ".join(one.short for one in self._shelf.unreadable)
         damage = f", without the codebooks of {without}" if without else ""
-        return f"{name}, about {count} records, {self._how()}{damage})"
-
-    def _how(self) -> str:
-        if self._files.read_only:
-            return "follow=True" if self._files.follows else "read_only=True"
-        return f"durability={'sync' if self._files.is_sync else 'wal'!r}"
+        return f"{name}, about {count} records, {self._keeper.how}{damage})"
 
     def close(self) -> None:
         """Give the folder back to other processes, once what another thread writes is written.
@@ -114,14 +106,14 @@ class RecordStore(GenerationWriter):
                 self._keep_quality()
             except (OSError, QuantizationError) as error:
                 _LOGGER.warning(
-                    "store %s: its samples of losses were not kept: %s", self.path, error
+                    "store %s: its samples of losses were not kept: %s", self.place, error
                 )
             finally:
-                self._files.close()
+                self._keeper.close()
 
     def _keep_quality(self) -> None:
         """Write the samples that wait, where the store is open to write."""
-        if not self._files.read_only:
+        if not self._keeper.read_only:
             self._quality.note(self.router)
             self._quality.flush()
 
@@ -136,13 +128,11 @@ class RecordStore(GenerationWriter):
             yield RecordReader(frozen, self._shelf, self.profile, self.router, journal)
 
     @contextmanager
-    def _frozen(self) -> Iterator[Tables]:
-        with self._writing:
-            frozen = self._files.freeze()
-        try:
+    def _frozen(self) -> Iterator[ReadKeeper]:
+        with ExitStack() as stack:
+            with self._writing:
+                frozen = stack.enter_context(self._keeper.moment())
             yield frozen
-        finally:
-            frozen.close()
 
     def check(self, progress: Progress | None = None) -> VerifyReport:
         """Read every record, section and codebook and return the VerifyReport of what was found.
@@ -152,10 +142,10 @@ class RecordStore(GenerationWriter):
         """
         with ExitStack() as stack:
             with self._writing:  # no codebook may come or go in between
-                copies = damaged_copies(self._files, _rows(self._files, self._shelf))
+                damage = list(self._keeper.damage(_notes(self._keeper, self._shelf)))
                 codebooks, wrong = self._shelf.read_all()
                 frozen = stack.enter_context(self._frozen())
-            return verify(frozen, Decoding(self.profile, codebooks), wrong, copies, progress)
+            return verify(frozen, Decoding(self.profile, codebooks), wrong, damage, progress)
 
     def verify(self, progress: Progress | None = None) -> VerifyReport:
         """Return the report of `check` when all is well.
@@ -164,7 +154,7 @@ class RecordStore(GenerationWriter):
         damaged, missing or left over.
         """
         report = self.check(progress)
-        report.require_ok(self.path)
+        report.require_ok(self.place)
         return report
 
     def backup(self, path: StrPath) -> None:
@@ -173,13 +163,13 @@ class RecordStore(GenerationWriter):
         Writes may go on meanwhile. The copy is a store: to restore it, open it, or copy it to
         where the damaged one was.
         """
-        self._files.backup(as_path(path))
+        self._keeper.backup(path)
 
     def compact(self) -> int:
         """Rewrite the files without what was replaced or deleted, and return the bytes freed."""
-        before = self._files.disk_bytes()
-        self._files.compact()
-        return before - self._files.disk_bytes()
+        before = self._keeper.sizes().disk_bytes or 0
+        self._keeper.compact()
+        return before - (self._keeper.sizes().disk_bytes or 0)
 
     def statistics(self, exact: bool = False) -> StoreStatistics:
         """Return the StoreStatistics: estimates from a sample at once, or, `exact`, all counted."""
@@ -193,9 +183,10 @@ class RecordStore(GenerationWriter):
         """
         with self._writing:
             before = self.journal.position()
-            self._files.catch_up()
+            self._keeper.catch_up()
             generations, profile = self._shelf.generations(), self.profile
-            self.profile = read_profile(self._files)
+            self.profile = read_profile(self._keeper)
+            keep_profile(self._keeper, self.profile)
             self._shelf.reload(self.profile)
             self.journal.use_profile(self.profile)
             is_other = self._shelf.generations() != generations or self.profile != profile
@@ -207,17 +198,15 @@ class RecordStore(GenerationWriter):
         return None if keys is None else list(map(id_of, keys))
 
 
-def _rows(files: Database, shelf: CodebookShelf) -> list[CopiedRow]:
-    return [*own_rows(files), *shelf.rows()]
+def _notes(keeper: Keeper, shelf: CodebookShelf) -> list[Note]:
+    return [profile_note(keeper), *shelf.notes()]
 
 
-def _settle(files: Database, shelf: CodebookShelf, profile: Profile) -> None:
+def _settle(keeper: Keeper, shelf: CodebookShelf, profile: Profile) -> None:
     """Keep a profile, and make what a store keeps about itself whole again, where it can be.
 
     Not before its codebooks were taken: an open that is refused changes nothing.
     """
-    keep_profile(files, profile)
-    journal = WritableJournal(files)
-    if mend(files, _rows(files, shelf)):
-        journal.reset()  # its floor may have been in what was lost
-    journal.mend()
+    keep_profile(keeper, profile)
+    if not keeper.read_only:
+        keeper.mend(_notes(keeper, shelf))

@@ -13,7 +13,7 @@ from cgcython.base import ProfileName
 from cgcython.errors import QuantizationError, StorageCorruption, StoreUnavailable
 from cgcython.folders import keep_modes, put_in_place, working_folder
 from cgcython.store.keepers.rocksdb import owned, real_path, salvage
-from cgcython.store.opening import has_database, open_files
+from cgcython.store.opening import has_database, open_keeper
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.rescue import Rescue
 from cgcython.types import Progress, StrPath
@@ -60,7 +60,7 @@ def repair(
 def _problem(path: Path) -> QuantizationError | None:
     """Return what keeps a store from being opened, or None."""
     try:
-        open_files(path, None, read_only=True, create=False)[0].close()
+        open_keeper(path, None, read_only=True, create=False)[0].close()
     except (StorageCorruption, StoreUnavailable) as error:
         return error
     return None

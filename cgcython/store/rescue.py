@@ -19,13 +19,18 @@ from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVer
 from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
 from cgcython.store import opening, trash
-from cgcython.store.around_damage import ids_of_sections, manifests
-from cgcython.store.copies import both_copies, read_row
 from cgcython.store.fitting import Decoding
-from cgcython.store.format import FREE, needs_format_3, version_puts
 from cgcython.store.ids import id_of, name_of
-from cgcython.store.journal import WritableJournal
-from cgcython.store.keepers.rocksdb import Database, Put, Row, Salvaged, create
+from cgcython.store.keeper import Change
+from cgcython.store.keepers.rocksdb import (
+    Folder,
+    FolderKeeper,
+    Row,
+    Salvaged,
+    ids_of_sections,
+    manifests,
+    read_row,
+)
 from cgcython.store.naming import naming
 from cgcython.store.opening import parsed_profile
 from cgcython.store.repair_report import RepairReport
@@ -33,7 +38,7 @@ from cgcython.store.shelf import (
     CODEBOOK,
     GENERATIONS,
     codebook_keys,
-    codebook_row,
+    codebook_note,
     parsed_ids,
 )
 from cgcython.types import Progress
@@ -54,7 +59,6 @@ class Rescue:
         self._keep_parts, self._progress = keep_parts, progress
         self._report = RepairReport()
         self._later = source.last_changes()
-        self._is_free = False  # whether what is kept needs format 3
 
     def run(self, new: Path, profile: ProfileName | None) -> RepairReport:
         """Write the new store and return the report."""
@@ -62,21 +66,21 @@ class Rescue:
         meta = self._meta(profile)
         found = self._profile(meta, profile)
         self._decoding = Decoding(found, _codebooks(meta))
-        create(new, opening.meta_of(found))
-        files = Database(new)
+        Folder(new).create(opening.notes_of(found), [*map(int, found.storable)])
+        keeper = FolderKeeper(new)
         try:
             kept = {key: value for key, value in meta.items() if key not in _OWN}
-            files.write([put for row in kept.items() for put in both_copies(*row)])
-            self._copy_records(files)
+            keeper.put_notes(kept)
+            self._copy_records(keeper)
             self._note_missing_codebooks(meta)
             for key, value in {**dict(self._rows("trash")), **self._later.trash}.items():
                 if value is not None:  # otherwise it was restored or purged
                     with naming(key):
-                        self._copy_trashed(files, key, value)
-            WritableJournal(files).reset(version_puts(FREE) if self._is_free else ())
-            files.flush()
+                        self._copy_trashed(keeper, key, value)
+            keeper.forget_changes()
+            keeper.files.flush()
         finally:
-            files.close()
+            keeper.close()
         return self._report
 
     def _meta(self, profile: ProfileName | None) -> dict[bytes, bytes]:
@@ -86,7 +90,7 @@ class Rescue:
         for model_id in self._profile(found, profile).storable:
             self._add_whole(found, GENERATIONS + bytes([model_id]), parsed_ids)
         for key in codebook_keys(found):
-            self._add_whole(found, key, codebook_row(self._source, key).parse)
+            self._add_whole(found, key, codebook_note(self._path, key).parse)
         return found
 
     def _add_whole(
@@ -134,21 +138,21 @@ class Rescue:
         except StorageCorruption as error:
             self._report.losses.append(f"a part of the family {family} ({error.reason})")
 
-    def _copy_records(self, files: Database) -> None:
-        puts: list[Put] = []
+    def _copy_records(self, keeper: FolderKeeper) -> None:
+        changes: list[Change] = []
         count = 0
         for key, manifest in _rows(self._source):
             with naming(key):
-                puts += self._record(key, manifest)
+                changes += self._record(key, manifest)
             count += 1
             if count == BATCH:
-                files.write(puts)
+                keeper.write(changes)
                 if self._progress is not None:
                     self._progress(count)
-                puts, count = [], 0
-        files.write(puts)
+                changes, count = [], 0
+        keeper.write(changes)
 
-    def _record(self, key: bytes, manifest: _Found) -> list[Put]:
+    def _record(self, key: bytes, manifest: _Found) -> list[Change]:
         """Return what to write for a record, nothing for one that is lost."""
         where = f"record {name_of(key)}"
         if key in self._later.records:  # where a log is damaged, the database may lag behind it
@@ -171,11 +175,11 @@ class Rescue:
         if reasons:
             return self._damaged(key, head, sections, reasons)
         self._report.records += 1
-        return self._puts(key, whole, sections)
+        return [_kept(key, whole, sections)]
 
     def _damaged(
         self, key: bytes, head: Manifest, sections: Mapping[EmbedderId, bytes], reasons: _Reasons
-    ) -> list[Put]:
+    ) -> list[Change]:
         """Return what to write for a record that is not whole: its sound sections, if asked for."""
         if not (self._keep_parts and sections):
             self._lose(key, *reasons.values())
@@ -184,12 +188,7 @@ class Rescue:
         gone: dict[EmbedderId, bytes | None] = {
             one: None for one in head.checksums if one not in sections
         }
-        return self._puts(key, head.replaced(gone).to_bytes(), sections)
-
-    def _puts(self, key: bytes, manifest: bytes, sections: Mapping[EmbedderId, bytes]) -> list[Put]:
-        self._is_free = self._is_free or needs_format_3([key], sections)
-        puts = [("sections", bytes([one]) + key, section) for one, section in sections.items()]
-        return [("records", key, manifest), *puts]
+        return [_kept(key, head.replaced(gone).to_bytes(), sections)]
 
     def _sections(
         self, key: bytes, checksums: Mapping[EmbedderId, int | None], reasons: _Reasons
@@ -220,10 +219,10 @@ class Rescue:
     def _lose(self, key: bytes, *reasons: str) -> None:
         self._report.lost.setdefault(id_of(key), []).extend(reasons)
 
-    def _copy_trashed(self, files: Database, key: bytes, value: bytes) -> None:
+    def _copy_trashed(self, keeper: FolderKeeper, key: bytes, value: bytes) -> None:
         where = f"record {name_of(key)} in the trash"
         try:
-            record = QuantizedFingerprint.from_bytes(
+            QuantizedFingerprint.from_bytes(
                 trash.unpack(value, where)[1], where, self._decoding.profile
             )
         except UnsupportedVersion:
@@ -231,8 +230,11 @@ class Rescue:
         except StorageCorruption as error:
             self._lose(key, f"in the trash: {error.reason}")
         else:
-            self._is_free = self._is_free or needs_format_3([key], record)
-            files.write([("trash", key, value)])
+            keeper.write([Change(key, None, {}, None, (), gone=value)])
+
+
+def _kept(key: bytes, head: bytes, sections: Mapping[EmbedderId, bytes]) -> Change:
+    return Change(key, head, sections, None, sections.keys())
 
 
 def _codebooks(meta: Mapping[bytes, bytes]) -> Iterator[PQ8Codebook]:

@@ -19,7 +19,7 @@ from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a s
 from cgcython.errors import InvalidInput
 from cgcython.files import as_path
 from cgcython.records import QuantizedBatch, stored_batch
-from cgcython.store.format import needs_format_3
+from cgcython.store.ids import are_free
 from cgcython.store.key_columns import KeyColumn
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath
@@ -73,7 +73,7 @@ def shard_paths(folder: StrPath) -> list[Path]:
 
 def write_shard(path: StrPath, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
-    free = not shard.ids.are_uuids or needs_format_3((), shard.parts)
+    free = not shard.ids.are_uuids or are_free((), shard.parts)
     arrays: dict[str, Array] = dict(shard.ids.arrays(free))
     embedders = {}
     for model_id, (batch, rows) in shard.parts.items():

@@ -3,7 +3,7 @@
 import logging
 import os
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from cgcython.base import EmbedderId, Profile
@@ -17,16 +17,16 @@ from cgcython.errors import (
     CodebookMissing,
     QuantizationError,
     StorageCorruption,
+    StoreUnavailable,
     UnsupportedVersion,
 )
 from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
-from cgcython.store.copies import FAMILIES as COPIED
-from cgcython.store.copies import CopiedRow, both_copies, read_row
-from cgcython.store.keepers.rocksdb import Database, Put, Tables
+from cgcython.store.keeper import Keeper, Note, Outdated
 from cgcython.types import StrPath
 
 Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a folder
+_Notes: TypeAlias = dict[bytes, bytes | None]
 
 _ID = struct.Struct(">I")
 CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
@@ -41,10 +41,10 @@ def codebook_keys(meta: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 class CodebookShelf:
-    """Adds codebooks to a database and reads them; an embedder's newest one encodes."""
+    """Adds codebooks to a store and reads them; an embedder's newest one encodes."""
 
-    def __init__(self, files: Database, profile: Profile) -> None:
-        self._files, self._profile = files, profile
+    def __init__(self, keeper: Keeper, profile: Profile) -> None:
+        self._keeper, self._profile = keeper, profile
         self._loaded: dict[int, PQ8Codebook] = {}
         self._generations: dict[EmbedderId, list[int]] = {}
         self._warned: set[int] = set()
@@ -56,7 +56,7 @@ class CodebookShelf:
         self._profile = profile or self._profile
         rows = self._profile.items()
         self._coded = {one for one, row in rows if codec_class(row.method).needs_codebook}
-        self._generations.update(_generations(self._files, self._profile))
+        self._generations.update(_generations(self._keeper, self._profile))
 
     def add(self, codebooks: Codebooks | None) -> None:
         """Keep codebooks, a `{embedder: PQ8Codebook}` or the folder of `pq8_codebooks/`.
@@ -64,24 +64,37 @@ class CodebookShelf:
         One that is there and damaged is mended. A read-only database is left alone: they serve
         until it is closed.
         """
-        puts: list[Put] = []
-        for model_id, codebook in self._given(codebooks).items():
+        given = self._given(codebooks)
+        while True:
+            notes, expected = self._added(given)
+            if not notes or self._keeper.read_only:
+                return
+            try:
+                return self._keeper.put_notes(notes, expected)
+            except Outdated:  # another process added some
+                self.reload()
+
+    def _added(self, given: Mapping[EmbedderId, PQ8Codebook]) -> tuple[_Notes, _Notes]:
+        """Take codebooks up; return the notes that keep them, and what these notes were."""
+        notes: _Notes = {}
+        expected: _Notes = {}
+        for model_id, codebook in given.items():
             codebook_id = codebook.codebook_id
             ids = self._generations.setdefault(model_id, [])
-            if ids[-1:] == [codebook_id] and self._is_kept(codebook_id):
+            if ids[-1:] == [codebook_id] and self._is_kept(codebook):
                 continue
+            name = GENERATIONS + bytes([model_id])
+            expected[name] = _packed(ids) if ids else None
             self._loaded[codebook_id] = codebook
             ids[:] = [one for one in ids if one != codebook_id] + [codebook_id]
-            puts += both_copies(CODEBOOK + _ID.pack(codebook_id), codebook.to_bytes())
-            value = b"".join(map(_ID.pack, ids))
-            puts += both_copies(GENERATIONS + bytes([model_id]), value)
-        if puts and not self._files.read_only:
-            self._files.write(puts)
+            notes[CODEBOOK + _ID.pack(codebook_id)] = codebook.to_bytes()
+            notes[name] = _packed(ids)
+        return notes, expected
 
-    def _is_kept(self, codebook_id: int) -> bool:
+    def _is_kept(self, codebook: PQ8Codebook) -> bool:
         """Return whether a codebook needs no writing; one of a later release is left alone."""
         try:
-            self.codebook(codebook_id)
+            self.codebook(codebook.codebook_id)
         except UnsupportedVersion:
             return True
         except _UNREADABLE:
@@ -120,15 +133,23 @@ class CodebookShelf:
 
     def drop(self, needed: Collection[int]) -> list[int]:
         """Remove all codebooks but those of some ids, and return the ids that are gone."""
-        puts: list[Put] = []
+        notes: _Notes = {}
+        expected: _Notes = {}
         gone: set[int] = set()
         for model_id, ids in self._generations.items():
+            name = GENERATIONS + bytes([model_id])
+            expected[name] = _packed(ids)
             gone.update(one for one in ids if one not in needed)
             ids[:] = [one for one in ids if one in needed]
-            puts += both_copies(GENERATIONS + bytes([model_id]), b"".join(map(_ID.pack, ids)))
+            notes[name] = _packed(ids)
         if gone:
-            keys = [CODEBOOK + _ID.pack(one) for one in gone]
-            self._files.write(puts, [(family, key) for key in keys for family in COPIED])
+            notes |= {CODEBOOK + _ID.pack(one): None for one in gone}
+            try:
+                self._keeper.put_notes(notes, expected)
+            except Outdated:
+                self.reload()
+                reason = "another process added codebooks at the same time; try again"
+                raise StoreUnavailable(path=self._keeper.place, reason=reason) from None
         return sorted(gone)
 
     def codebook(self, codebook_id: int) -> PQ8Codebook:
@@ -138,7 +159,7 @@ class CodebookShelf:
         """
         found = self._loaded.get(codebook_id)
         if found is None:
-            found = self._loaded[codebook_id] = _codebook(self._files, codebook_id)
+            found = self._loaded[codebook_id] = _codebook(self._keeper, codebook_id)
         return found
 
     def newest(self, model_id: EmbedderId) -> PQ8Codebook | None:
@@ -152,7 +173,7 @@ class CodebookShelf:
         codebook, row = self.codebook(ids[-1]), self._profile.get(model_id)
         if row is None or row.dimension != codebook.embedding_dim:
             reason = f"it is for {codebook.embedding_dim} values, which {model_id.short} has not"
-            raise CodebookCorrupt(where=_name(self._files, ids[-1]), reason=reason)
+            raise CodebookCorrupt(where=_name(self._keeper.place, ids[-1]), reason=reason)
         return codebook
 
     def current(self) -> EmbedderCodebooks:
@@ -178,20 +199,20 @@ class CodebookShelf:
             self._warned.add(codebook_id)
             _LOGGER.warning("%s: opened without it, all else is served: %s", model_id.short, error)
 
-    def rows(self) -> list[CopiedRow]:
-        """Return the rows of all codebooks, and of which there are."""
-        keys = [GENERATIONS + bytes([model_id]) for model_id in self._generations]
-        rows = [CopiedRow(key, f"codebooks of {self._files.path}", parsed_ids) for key in keys]
+    def notes(self) -> list[Note]:
+        """Return the notes of all codebooks, and of which there are."""
+        names = [GENERATIONS + bytes([model_id]) for model_id in self._generations]
+        notes = [Note(name, f"codebooks of {self._keeper.place}", parsed_ids) for name in names]
         for codebook_id in sorted({one for ids in self._generations.values() for one in ids}):
-            rows.append(codebook_row(self._files, CODEBOOK + _ID.pack(codebook_id)))
-        return rows
+            notes.append(codebook_note(self._keeper.place, CODEBOOK + _ID.pack(codebook_id)))
+        return notes
 
     def read_all(self) -> tuple[list[PQ8Codebook], dict[int, str]]:
         """Return the codebooks that are whole, read anew, and why others cannot be read, by id."""
         sound, wrong = [], {}
         for codebook_id in sorted({one for ids in self._generations.values() for one in ids}):
             try:
-                sound.append(_codebook(self._files, codebook_id))
+                sound.append(_codebook(self._keeper, codebook_id))
             except CodebookMissing:
                 wrong[codebook_id] = "it is gone; open the store with it in `codebooks`"
             except StorageCorruption as error:
@@ -215,19 +236,23 @@ class _Current(EmbedderCodebooks):
         return self._newest(model_id) or super()._load(model_id)
 
 
-def _generations(files: Tables, profile: Profile) -> dict[EmbedderId, list[int]]:
+def _generations(keeper: Keeper, profile: Profile) -> dict[EmbedderId, list[int]]:
     """Return the ids of the codebooks of each embedder, oldest first; a damaged list is told."""
     found: dict[EmbedderId, list[int]] = {}
     for model_id in profile.storable:
-        where = f"list of the codebooks of {model_id.short} in store {files.path}"
+        where = f"list of the codebooks of {model_id.short} in store {keeper.place}"
         try:
-            ids = read_row(files, GENERATIONS + bytes([model_id]), parsed_ids, where)
+            ids = keeper.note(GENERATIONS + bytes([model_id]), parsed_ids, where)
         except StorageCorruption as error:
             _LOGGER.warning("%s; give the newest one in `codebooks`", error)
             continue
         if ids is not None:
             found[model_id] = ids
     return found
+
+
+def _packed(ids: Iterable[int]) -> bytes:
+    return b"".join(map(_ID.pack, ids))
 
 
 def parsed_ids(value: bytes) -> list[int]:
@@ -237,14 +262,14 @@ def parsed_ids(value: bytes) -> list[int]:
     return [codebook_id for (codebook_id,) in _ID.iter_unpack(value)]
 
 
-def _name(files: Tables, codebook_id: int) -> str:
-    return f"{codebook_id:#010x} of store {files.path}"
+def _name(place: object, codebook_id: int) -> str:
+    return f"{codebook_id:#010x} of store {place}"
 
 
-def codebook_row(files: Tables, key: bytes) -> CopiedRow:
-    """Return the row of a codebook: of its key, with a codebook of just this id."""
-    (codebook_id,) = _ID.unpack(key[len(CODEBOOK) :])
-    where = _name(files, codebook_id)
+def codebook_note(place: object, name: bytes) -> Note:
+    """Return the note of a codebook: of its name, with a codebook of just this id."""
+    (codebook_id,) = _ID.unpack(name[len(CODEBOOK) :])
+    where = _name(place, codebook_id)
 
     def parse(value: bytes) -> PQ8Codebook:
         codebook = PQ8Codebook.from_bytes(value, where=where)
@@ -253,18 +278,18 @@ def codebook_row(files: Tables, key: bytes) -> CopiedRow:
             raise CodebookCorrupt(where=where, reason=reason)
         return codebook
 
-    return CopiedRow(key, f"codebook {where}", parse)
+    return Note(name, f"codebook {where}", parse)
 
 
-def _codebook(files: Tables, codebook_id: int) -> PQ8Codebook:
-    row = codebook_row(files, CODEBOOK + _ID.pack(codebook_id))
+def _codebook(keeper: Keeper, codebook_id: int) -> PQ8Codebook:
+    note = codebook_note(keeper.place, CODEBOOK + _ID.pack(codebook_id))
     try:
-        found: PQ8Codebook | None = read_row(files, row.key, row.parse, row.name)
+        found: PQ8Codebook | None = keeper.note(note.name, note.parse, note.title)
     except UnsupportedVersion:
         raise
     except StorageCorruption as error:
         reason = f"{error.reason}; open the store with it in `codebooks`, which mends it"
-        raise CodebookCorrupt(where=_name(files, codebook_id), reason=reason) from error
+        raise CodebookCorrupt(where=_name(keeper.place, codebook_id), reason=reason) from error
     if found is None:
-        raise CodebookMissing(path=files.path, codebook_id=codebook_id)
+        raise CodebookMissing(path=keeper.place, codebook_id=codebook_id)
     return found

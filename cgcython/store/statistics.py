@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.errors import StorageCorruption
 from cgcython.frames import layout_title
-from cgcython.store.ids import UUID_BYTES
-from cgcython.store.keepers.rocksdb import Tables
+from cgcython.store.ids import name_of
+from cgcython.store.keeper import Read, ReadKeeper
 from cgcython.store.quality import QualitySample, quality_samples
 
+_Layouts: TypeAlias = defaultdict[int, dict[int, tuple[int, int]]]  # sections and bytes
 SAMPLE = 256  # records; as most ids are random, the first ones are a sample
 
 
@@ -45,60 +46,58 @@ class StoreStatistics(NamedTuple):
 
 
 def statistics(
-    files: Tables, profile: Profile, codebooks: Mapping[EmbedderId, list[int]], exact: bool
+    keeper: ReadKeeper, profile: Profile, codebooks: Mapping[EmbedderId, list[int]], exact: bool
 ) -> StoreStatistics:
-    """Return the StoreStatistics of a database; exact ones read all of it."""
-    limit = None if exact else SAMPLE
-    records = _tally(files, "records", limit)
-    total = records[0] if exact else _estimate(files, "records", records[0])
-    share = total / records[0] if records[0] else 0
-    parts, last = [], _last_key(files, limit)
-    for model_id in profile.storable:
-        for number, (count, size) in _layouts(files, model_id, last).items():
-            name = layout_title(number)
-            parts.append(Part(model_id, name, round(count * share), round(size * share)))
-    trashed = _tally(files, "trash", limit) if files.has("trash") else (0, 0)
-    trash_count = trashed[0] if exact else _estimate(files, "trash", trashed[0])
-    trash_share = trash_count / trashed[0] if trashed[0] else 0
+    """Return the StoreStatistics of a store; exact ones read all of it."""
+    limit, sizes = None if exact else SAMPLE, keeper.sizes()
+    seen, head_bytes, layouts = _records(keeper, limit)
+    total = seen if exact else _estimate(seen, sizes.records)
+    share = total / seen if seen else 0
+    parts = [
+        Part(model_id, layout_title(number), round(count * share), round(size * share))
+        for model_id in profile.storable
+        for number, (count, size) in layouts[int(model_id)].items()
+    ]
+    trashed = [len(value) for _, value in islice(keeper.scan_gone(), limit)]
+    trash_count = len(trashed) if exact else _estimate(len(trashed), sizes.gone)
+    trash_share = trash_count / len(trashed) if trashed else 0
     return StoreStatistics(
         exact=exact,
         records=total,
-        record_bytes=round(records[1] * share) + sum(part.bytes for part in parts),
-        database_bytes=files.disk_bytes(),
+        record_bytes=round(head_bytes * share) + sum(part.bytes for part in parts),
+        database_bytes=sizes.disk_bytes or 0,
         trashed=trash_count,
-        trash_bytes=round(trashed[1] * trash_share),
+        trash_bytes=round(sum(trashed) * trash_share),
         parts=parts,
         codebooks=dict(codebooks),
-        quality=quality_samples(files),
+        quality=quality_samples(keeper),
     )
 
 
-def _tally(files: Tables, family: str, limit: int | None) -> tuple[int, int]:
-    """Return how many values there are, up to a limit, and their bytes."""
-    sizes = [len(value) for _, value in islice(files.scan(family), limit)]
-    return len(sizes), sum(sizes)
+def _records(keeper: ReadKeeper, limit: int | None) -> tuple[int, int, _Layouts]:
+    """Return how many records there are, up to a limit, the bytes of their heads, and layouts."""
+    layouts: _Layouts = defaultdict(lambda: defaultdict(lambda: (0, 0)))
+    count = head_bytes = 0
+    for key, (head, sections) in islice(keeper.scan_records(), limit):
+        if head is None:
+            continue
+        count += 1
+        head_bytes += len(_whole(head))
+        for number, section in sections.items():
+            whole = _whole(section)
+            if len(whole) < 2:
+                raise StorageCorruption(where=f"record {name_of(key)}", reason="too short")
+            found, size = layouts[number][whole[1]]
+            layouts[number][whole[1]] = found + 1, size + len(whole)
+    return count, head_bytes, layouts
 
 
-def _estimate(files: Tables, family: str, seen: int) -> int:
-    """Estimate how many keys a family has; exact when all of them were in the sample."""
-    return seen if seen < SAMPLE else max(seen, files.estimated_keys(family))
+def _whole(value: Read) -> bytes:
+    if isinstance(value, StorageCorruption):
+        raise value
+    return value
 
 
-def _last_key(files: Tables, limit: int | None) -> bytes:
-    if limit is None:
-        return b"\xff" * UUID_BYTES  # no key is above the last UUID
-    keys = [key for key, _ in islice(files.scan("records"), limit)]
-    return keys[-1] if keys else b""
-
-
-def _layouts(files: Tables, model_id: EmbedderId, last: bytes) -> dict[int, tuple[int, int]]:
-    """Return `{layout number: (sections, bytes)}` of the records up to a key."""
-    found: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for key, section in files.scan("sections", bytes([model_id])):
-        if key[1:] > last:
-            break
-        if len(section) < 2:
-            raise StorageCorruption(where=f"{model_id.short} in {files.path}", reason="too short")
-        count, size = found[section[1]]
-        found[section[1]] = count + 1, size + len(section)
-    return found
+def _estimate(seen: int, estimated: int) -> int:
+    """Return how many there are; exact when all of them were in the sample."""
+    return seen if seen < SAMPLE else max(seen, estimated)

@@ -2,22 +2,22 @@
 
 from cgcython.errors import StoreUnavailable
 from cgcython.locks import ForkSafeLock
-from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.keeper import Keeper
 
 
 class Turn:
-    """Lets one thread at a time write to a database; a context manager.
+    """Lets one thread at a time write to a store; a context manager.
 
-    Raises StoreUnavailable once the database was given back, also while a thread waited.
+    Raises StoreUnavailable once the store was closed, also while a thread waited.
     """
 
-    def __init__(self, files: Database) -> None:
-        self._files, self._lock = files, ForkSafeLock()
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper, self._lock = keeper, ForkSafeLock()
 
     def __enter__(self) -> None:
         self._lock.__enter__()
         try:
-            self._files.require_open()
+            self._keeper.require_open()
         except StoreUnavailable:
             self._lock.__exit__()
             raise

@@ -1,7 +1,6 @@
 """What reading all of a store found."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.ids import StoredId, id_of, spelled
@@ -42,7 +41,7 @@ class VerifyReport:
         else:
             self.others.setdefault(key, []).append(reason)
 
-    def require_ok(self, path: Path) -> None:
+    def require_ok(self, place: str) -> None:
         """Raise StorageCorruption, naming the records, unless nothing is wrong."""
         if self.ok:
             return
@@ -50,4 +49,4 @@ class VerifyReport:
         named = "; ".join(f"{one}: {', '.join(reasons)}" for one, reasons in found[:3])
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         what = f"{len(ids)} records " if ids else ""
-        raise StorageCorruption(where=f"store {path}", reason=f"{what}({named}{more})", ids=ids)
+        raise StorageCorruption(where=f"store {place}", reason=f"{what}({named}{more})", ids=ids)

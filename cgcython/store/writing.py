@@ -1,6 +1,6 @@
 """Writes the records of a store: whole, in part, and away; every batch all or nothing."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -21,8 +21,8 @@ from cgcython.store import trash
 from cgcython.store.fitting import require_fit
 from cgcython.store.ids import RecordId, name_of
 from cgcython.store.items import Embeddings, Item, own_parts, pair_of, parts_of
-from cgcython.store.journal import WritableJournal, mask_of
-from cgcython.store.keepers.rocksdb import Database, Delete, Put
+from cgcython.store.journal import Journal
+from cgcython.store.keeper import Change, Keeper, Outdated, Read
 from cgcython.store.quality import QualityLog
 from cgcython.store.reading import RecordReader
 from cgcython.store.shelf import CodebookShelf
@@ -30,25 +30,22 @@ from cgcython.store.turn import Turn
 from cgcython.types import Progress
 
 _Parts: TypeAlias = tuple[bytes, Embeddings, Mapping[str, Any] | None]
-_Before: TypeAlias = Manifest | StorageCorruption | None  # of the record that was there
 _Given = TypeVar("_Given")
 _Made = TypeVar("_Made")
 BATCH = 256
-PREFIXES = [bytes([number]) for number in range(256)]  # of keys of sections
 
 
 class RecordWriter(RecordReader):
     """A RecordReader that writes too, one batch after the other."""
 
-    _files: Database
-    journal: WritableJournal
+    _keeper: Keeper
 
     def __init__(
-        self, files: Database, shelf: CodebookShelf, profile: Profile, router: QuantizationRouter
+        self, keeper: Keeper, shelf: CodebookShelf, profile: Profile, router: QuantizationRouter
     ) -> None:
-        super().__init__(files, shelf, profile, router, WritableJournal(files, profile))
-        self._writing = Turn(files)
-        self._quality = QualityLog(files)
+        super().__init__(keeper, shelf, profile, router, Journal(keeper, profile))
+        self._writing = Turn(keeper)
+        self._quality = QualityLog(keeper)
 
     def store(
         self,
@@ -65,7 +62,7 @@ class RecordWriter(RecordReader):
         unless others are given. `timestamp`, microseconds since 1970 or an aware datetime, is by
         default now. Raises BudgetExceeded and what the codecs raise, before anything is written.
         """
-        self._files.require_writable()
+        self._keeper.require_writable()
         given = Fingerprint.of(fingerprint)
 
         def keep() -> None:
@@ -88,7 +85,7 @@ class RecordWriter(RecordReader):
         An item may have metadata as its third part. A generator may fill one buffer again and
         again. Each batch is written all or nothing; `progress` is called with the size of each.
         """
-        self._files.require_writable()
+        self._keeper.require_writable()
         size, count = require_whole(batch_size, "batch_size", least=1), 0
         is_kept = isinstance(items, Sequence)  # others may refill what they yield
         rows = map(parts_of if is_kept else own_parts, iterated(items, "items"))
@@ -107,7 +104,7 @@ class RecordWriter(RecordReader):
         By default the store's own router; `store_many` does this for each batch. Another is one
         that encoded for `store_quantized`.
         """
-        self._files.require_open()
+        self._keeper.require_open()
         given = self.router if router is None else router
         self._quality.note(require_instance(given, QuantizationRouter, "router"))
         if self._quality.is_due:
@@ -143,7 +140,7 @@ class RecordWriter(RecordReader):
 
         What is raised has a note that tells which of the fingerprints it is about.
         """
-        self._files.require_open()
+        self._keeper.require_open()
         memories = [Fingerprint.of(one) for one in iterated(fingerprints, "fingerprints")]
         try:
             return encode_all(memories, self.router, budget_bytes, num_threads)
@@ -177,25 +174,50 @@ class RecordWriter(RecordReader):
         """Keep records by key, all or nothing."""
         if self.profile.own:
             records = {key: one.numbered(self.profile) for key, one in records.items()}
-        puts: list[Put] = []
-        deletes: list[Delete] = []
-        changes: dict[bytes, int] = {}
-        with self._writing:  # in which no codebook is dropped
+
+        def changes() -> list[Change]:
             for key, quantized in records.items():
                 self._require_own(key, quantized)
-            for key, before in zip(records, self._manifests(list(records))):
-                quantized, mask = records[key], 0
-                head = _head(quantized, before, metadata, moment)
-                puts.append(("records", key, head))
-                for model_id, section in quantized.sections.items():
-                    puts.append(("sections", PREFIXES[model_id] + key, section))
-                    mask |= 1 << model_id
-                if before is not None:
-                    kept = embedders_of(before, self.profile)
-                    deletes += section_keys(key, kept - quantized.keys())
-                    mask |= mask_of(kept)
-                changes[key] = mask
-            self.journal.write(puts, deletes, changes)
+            heads = self._keeper.heads(list(records))
+            return [
+                self._change(key, quantized, head, metadata, moment)
+                for (key, quantized), head in zip(records.items(), heads)
+            ]
+
+        self._write(changes)
+
+    def _write(self, changes: Callable[[], list[Change]]) -> list[Change]:
+        """Write the changes that a function makes of the records as they are, and return them.
+
+        It is called again where another writer changed one of them meanwhile.
+        """
+        while True:
+            with self._writing:  # in which no codebook is dropped
+                made = changes()
+                try:
+                    if made:
+                        self._keeper.write(made)
+                    return made
+                except Outdated:
+                    continue
+
+    def _change(
+        self,
+        key: bytes,
+        quantized: QuantizedFingerprint,
+        before: Read | None,
+        metadata: Mapping[str, Any] | None,
+        moment: int | None,
+    ) -> Change:
+        """Return the change that keeps a record in the place of another, or of none."""
+        sections = quantized.sections
+        if before is None:
+            head = _new_head(quantized, metadata, moment)
+            return Change(key, head, sections, None, sections.keys())
+        known = self._manifest_or_error(before)
+        head = _replaced_head(quantized, known, metadata, moment)
+        changed = sections.keys() | embedders_of(known, self.profile)
+        return Change(key, head, sections, before, changed)
 
     def _require_own(self, key: bytes, record: QuantizedFingerprint) -> None:
         """Raise, naming the record, where it is none that this store could decode."""
@@ -206,22 +228,10 @@ class RecordWriter(RecordReader):
             error.add_note(f"(record {name_of(key)})")
             raise
 
-    def _manifests(self, keys: list[bytes]) -> list[_Before]:
-        """Return the Manifest of each key, None for an unknown one, the error of a damaged one."""
+    def _manifest_or_error(self, head: Read) -> Manifest | StorageCorruption:
+        """Return the manifest that a head is, or what is wrong with it."""
         try:
-            found = self._files.get("records", keys)
-        except StorageCorruption:  # of one or more of them
-            return [self._manifest_or_error(key) for key in keys]
-        return [
-            None if value is None else self._manifest_or_error(key, value)
-            for key, value in zip(keys, found)
-        ]
-
-    def _manifest_or_error(self, key: bytes, value: bytes | None = None) -> _Before:
-        try:
-            if value is None:
-                return self._manifest(key)
-            return Manifest.from_bytes(value, profile=self.profile)
+            return self._manifest_of(head, "manifest")
         except StorageCorruption as error:
             return error
 
@@ -236,31 +246,32 @@ def _each(function: Callable[[_Given], _Made], items: Iterable[_Given]) -> Itera
             raise
 
 
-def _head(
+def _new_head(
+    quantized: QuantizedFingerprint, metadata: Mapping[str, Any] | None, moment: int | None
+) -> bytes:
+    """Return the framed manifest of a new record."""
+    if moment is None and metadata is None:
+        return quantized.manifest
+    return quantized.head.with_info(moment, moment, metadata).to_bytes()
+
+
+def _replaced_head(
     quantized: QuantizedFingerprint,
-    before: _Before,
+    before: Manifest | StorageCorruption,
     metadata: Mapping[str, Any] | None,
     moment: int | None,
 ) -> bytes:
-    """Return the framed manifest of a record that comes in the place of another, or of None."""
+    """Return the framed manifest of a record that comes in the place of another."""
+    if isinstance(before, StorageCorruption):
+        return _new_head(quantized, metadata, moment)
     head = quantized.head
-    if isinstance(before, Manifest):
-        text = head.text or before.text
-        head = head._replace(created=before.created or head.created, text=text)
-        # Each replacement has a time of its own: a reader in between sees that there was one.
-        return head.with_info(updated=trash.microseconds(moment), metadata=metadata).to_bytes()
-    if moment is None and metadata is None:
-        return quantized.manifest
-    return head.with_info(moment, moment, metadata).to_bytes()
+    head = head._replace(created=before.created or head.created, text=head.text or before.text)
+    # Each replacement has a time of its own: a reader in between sees that there was one.
+    return head.with_info(updated=trash.microseconds(moment), metadata=metadata).to_bytes()
 
 
-def embedders_of(manifest: _Before, profile: Profile) -> set[EmbedderId]:
+def embedders_of(manifest: Manifest | StorageCorruption, profile: Profile) -> set[EmbedderId]:
     """Return the embedders that may have a section: all, where the manifest is damaged."""
     if isinstance(manifest, StorageCorruption):
         return set(profile.storable)
-    return set() if manifest is None else set(manifest.checksums)
-
-
-def section_keys(key: bytes, model_ids: Collection[EmbedderId]) -> list[Delete]:
-    """Return where the sections of some embedders of a record lie."""
-    return [("sections", PREFIXES[model_id] + key) for model_id in model_ids]
+    return set(manifest.checksums)

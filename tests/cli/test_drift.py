@@ -77,9 +77,9 @@ def sampled(store, loss, spread, session, trained):
     row = {"records": {"E1": told}, "queries": {"E1": {**told, "trained_loss": None}}}
     key = QUALITY + (10**15 + session).to_bytes(8, "big")
     with RecordStore.open(store) as opened:
-        for one, _ in list(opened._files.scan("meta", QUALITY)) if not session else []:
-            opened._files.write(deletes=[("meta", one)])
-        opened._files.write([("meta", key, json.dumps(row).encode())])
+        for one, _ in list(opened._keeper.files.scan("meta", QUALITY)) if not session else []:
+            opened._keeper.files.write(deletes=[("meta", one)])
+        opened._keeper.files.write([("meta", key, json.dumps(row).encode())])
 
 
 def test_a_store_whose_samples_stay_has_not_drifted(cli, store):

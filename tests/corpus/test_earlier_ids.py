@@ -12,7 +12,7 @@ from cgcython.corpus import memory_ids
 from cgcython.corpus.memory_ids import row_uuid
 from cgcython.corpus.reading import ShardReader
 from cgcython.store import RecordStore
-from cgcython.store.format import FREE, PLAIN, read_version
+from cgcython.store.keepers.rocksdb.format import FREE, PLAIN, read_version
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v2" / "store"
 ROWS = [UUID(bytes=row_uuid(row)) for row in range(3)]
@@ -34,7 +34,7 @@ def resumed(path):
     with StoreWriter(path, resume=True) as writer:
         writer.write_all(open_corpus({ModelId.HDC: rows}, profile))
     with RecordStore.open(path, read_only=True) as store:
-        return writer, set(store) - before, read_version(store._files)
+        return writer, set(store) - before, read_version(store._keeper.files)
 
 
 def test_a_store_whose_rows_are_uuids_goes_on_with_them(old):

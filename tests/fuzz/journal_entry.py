@@ -4,7 +4,7 @@ from uuid import UUID
 
 from cgcython import QuantizationError
 from cgcython.store.ids import as_key, id_of, is_key, name_of
-from cgcython.store.journal_entries import changed, packed, total
+from cgcython.store.keepers.rocksdb.journal_entries import changed, packed, total
 
 _IDS = (UUID(int=1), 5, -1, "a", "fifteen bytes..", "ä" * 256)
 

@@ -59,7 +59,7 @@ def test_the_journal_knows_what_changed_since(store):
 
 def test_what_was_deleted_can_be_restored(store):
     assert list(store.trash()) == [7]
-    if not store._files.read_only:
+    if not store._keeper.files.read_only:
         assert store.restore(7) is True
         assert store.search({"minilm": X[3]}, 1)[0].id == 7
 

@@ -44,6 +44,6 @@ def test_the_journal_knows_what_changed_since(store):
 
 def test_what_was_deleted_can_be_restored(store):
     assert {str(one): deleted for one, deleted in store.trash().items()} == EXPECTED["trash"]
-    if not store._files.read_only:
+    if not store._keeper.files.read_only:
         assert store.restore(THREE) is True
         assert store.quantized(THREE) == store.quantized(TWO)

@@ -9,8 +9,8 @@ import pytest
 
 from cgcython.search import FingerprintStore
 from cgcython.search.shards import ShardSearcher
-from cgcython.store.format import FREE, read_version
 from cgcython.store.ids import id_of
+from cgcython.store.keepers.rocksdb.format import FREE, read_version
 from cgcython.store.shards import read_shard
 
 V3 = Path(__file__).with_name("v3")
@@ -31,7 +31,7 @@ def store(request, tmp_path):
 
 def test_records_keep_their_ids_parts_times_and_metadata(store):
     store.verify()
-    assert read_version(store._files) == FREE
+    assert read_version(store._keeper.files) == FREE
     assert list(store) == ids_of(EXPECTED["ids"])
     records = [store.quantized(one) for one in store]
     found = [{part.short: one.data.hex() for part, one in record.items()} for record in records]
@@ -56,7 +56,7 @@ def test_the_journal_knows_what_changed_since(store):
 
 def test_what_was_deleted_can_be_restored(store):
     assert list(store.trash()) == ids_of(EXPECTED["trash"]) == [5]
-    if not store._files.read_only:
+    if not store._keeper.files.read_only:
         assert store.restore(5) is True
         assert store.info(5).metadata == {"n": 2}
 

@@ -24,7 +24,7 @@ from cgcython.metadata import BinaryMetadata, Float8Metadata, PQ8Metadata, Spars
 from cgcython.records import QuantizedEmbedding, SparseVector
 from cgcython.search import FingerprintStore
 from cgcython.store import repair
-from cgcython.store.journal import mask_of
+from cgcython.store.keeper import Change
 
 IDS = [UUID(int=i + 1) for i in range(20)]
 ODD = UUID(int=10_000)
@@ -69,17 +69,14 @@ def store(memories, tmp_path):
 def put(store, model_id, quantized, key=ODD):
     """Write a record as something that does not look at it would."""
     record = QuantizedFingerprint({model_id: quantized})
-    section = ("sections", bytes([model_id]) + key.bytes, record.sections[model_id])
-    with store._writing:
-        changes = {key.bytes: mask_of(record)}
-        store.journal.write([("records", key.bytes, record.manifest), section], [], changes)
+    store._keeper.write([Change(key.bytes, record.manifest, record.sections, None, set(record))])
 
 
 def swap(store, model_id, one, other):
     """Exchange what two records hold of an embedder, as no journal tells."""
     keys = [bytes([model_id]) + key.bytes for key in (one, other)]
-    first, second = store._files.get("sections", keys)
-    store._files.write([("sections", keys[0], second), ("sections", keys[1], first)])
+    first, second = store._keeper.files.get("sections", keys)
+    store._keeper.files.write([("sections", keys[0], second), ("sections", keys[1], first)])
 
 
 def found(store, query, **how):
@@ -181,13 +178,13 @@ def test_a_shortlist_is_reranked_without_what_is_another_records(store, memories
 
 
 def test_what_is_left_over_of_no_record_is_not_found(store, memories):
-    section = store._files.get("sections", bytes([E9]) + IDS[4].bytes)
-    store._files.write([("sections", bytes([E9]) + ODD.bytes, section)])
+    section = store._keeper.files.get("sections", bytes([E9]) + IDS[4].bytes)
+    store._keeper.files.write([("sections", bytes([E9]) + ODD.bytes, section)])
     assert found(store, memories.make(4, ["E9"])) == set(IDS)
 
 
 def test_a_damaged_manifest_hides_no_section_from_a_search(store, memories):
-    store._files.write([("records", IDS[4].bytes, b"damaged")])
+    store._keeper.files.write([("records", IDS[4].bytes, b"damaged")])
     assert store.search(memories.make(4, ["E9"]), k=1)[0].id == IDS[4]
 
 

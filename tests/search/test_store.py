@@ -298,9 +298,9 @@ def test_only_the_ratio_of_weights_counts(store, memories, weight):
 
 def test_a_damaged_code_is_named_and_not_served(store, memories):
     key = bytes([ModelId.HDC]) + IDS[6].bytes
-    section = bytearray(store._files.get("sections", key))
+    section = bytearray(store._keeper.files.get("sections", key))
     section[15] ^= 1
-    store._files.write([("sections", key, bytes(section))])
+    store._keeper.files.write([("sections", key, bytes(section))])
     with pytest.raises(StorageCorruption, match="E9 of 1 records") as caught:
         store.search(memories.make(6))
     assert caught.value.ids == (IDS[6],)

@@ -96,9 +96,9 @@ def test_records_without_metadata_have_empty_ones(store, memories):
 
 def test_the_metadata_of_a_hit_that_is_damaged_are_named(store, memories):
     key = UUID(int=5).bytes
-    value = bytearray(store._files.get("records", key))
+    value = bytearray(store._keeper.files.get("records", key))
     value[-1] ^= 1
-    store._files.write([("records", key, bytes(value))])
+    store._keeper.files.write([("records", key, bytes(value))])
     with pytest.raises(StorageCorruption, match=str(UUID(int=5))):
         store.search(memories.make(4), 1, with_metadata=True)
 

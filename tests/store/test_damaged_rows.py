@@ -23,7 +23,8 @@ from cgcython.errors import (
 )
 from cgcython.search import FingerprintStore
 from cgcython.store import repair
-from cgcython.store.keepers.rocksdb import COPIES, Database
+from cgcython.store.keepers.rocksdb import Database
+from cgcython.store.keepers.rocksdb.layout import COPIES
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 
 WITH, WITHOUT = [UUID(int=i + 1) for i in range(6)], [UUID(int=i + 100) for i in range(4)]
@@ -194,7 +195,7 @@ def test_every_row_is_read_from_the_other_copy(path, book, expected, family, key
         assert {one: store.retrieve(one) for one in store} == expected
     with FingerprintStore.open(path) as store:
         assert store.verify().ok
-        first, second = (store._files.get(one, key) for one in ("meta", COPIES))
+        first, second = (store._keeper.files.get(one, key) for one in ("meta", COPIES))
         assert first == second is not None
 
 
@@ -208,7 +209,7 @@ def test_a_store_without_second_copies_gets_them(path, expected):
     with FingerprintStore.open(path) as store:
         alone = b"journal/floor", b"quality/"  # which may be lost
         twice = [key for key in keys if not key.startswith(alone)]
-        assert all(store._files.get(COPIES, key) for key in twice)
+        assert all(store._keeper.files.get(COPIES, key) for key in twice)
         assert store.verify().ok
 
 
@@ -268,7 +269,7 @@ def test_a_codebook_of_another_dimension_that_is_kept_closes_no_store(path, expe
 def test_a_damaged_journal_is_begun_anew(path, expected, memories, floor):
     with FingerprintStore.open(path) as store:
         before = store.journal.position()
-        store.journal.truncate(before)
+        store._keeper._journal.truncate(before)
     rewrite(path, ("meta", b"journal/floor", floor))
     with FingerprintStore.open(path, read_only=True) as store:
         assert store.search(memories.make(3), k=1)[0].id == WITH[2]

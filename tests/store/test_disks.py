@@ -96,7 +96,7 @@ def test_a_note_that_could_not_be_written_is_no_alarm(full, memories, caplog):
     store, path, count, _ = full
     copy = Path(shutil.copytree(path, path.parents[1] / "killed"))  # as a kill leaves it now
     noted = acknowledged.read_reach(copy)
-    assert noted.sequence == store._files._rdict.latest_sequence_number()
+    assert noted.sequence == store._keeper.files._rdict.latest_sequence_number()
     with RecordStore.open(copy) as again:
         require_all(again, memories, count)
 
@@ -121,7 +121,7 @@ def made(memories, tmp_path):
     """Return the path of a store whose last records lie in its log, as a kill leaves it."""
     with RecordStore.open(tmp_path / "live", memories.codebooks, memories.profile) as store:
         store.store_many((UUID(int=i + 1), memories.make(i, tokens=60)) for i in range(10))
-        store._files.flush()
+        store._keeper.files.flush()
         store.store_many((UUID(int=i + 1), memories.make(i, tokens=60)) for i in range(10, 20))
         return Path(shutil.copytree(tmp_path / "live", tmp_path / "folder/store"))
 

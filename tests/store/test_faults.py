@@ -17,7 +17,8 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.errors import CodebookMissing, StorageCorruption, StoreUnavailable
 from cgcython.store import RecordStore
-from cgcython.store.keepers.rocksdb import COPIES, Database, acknowledged
+from cgcython.store.keepers.rocksdb import Database, acknowledged
+from cgcython.store.keepers.rocksdb.layout import COPIES
 
 COUNT = 120
 # Opening a database waits for the disk several times: in memory, hundreds of openings take seconds.
@@ -54,7 +55,7 @@ def flushed(memories, folder):
     path = folder / "flushed"
     with RecordStore.open(path, memories.codebooks, memories.profile) as store:
         store.store_many((UUID(int=i + 1), memories.make(i, tokens=200)) for i in range(COUNT))
-        store._files.flush()
+        store._keeper.files.flush()
     return path
 
 
@@ -178,7 +179,7 @@ def several_logs(memories, tmp_path):
         for i in range(30):
             store.store(UUID(int=i + 1), memories.make(i))
             if i % 10 == 9:
-                store._files._families["records"].flush()  # alone: it begins another log
+                store._keeper.files._families["records"].flush()  # alone: it begins another log
         store.store(UUID(int=31), memories.make(30))
         return Path(shutil.copytree(path, tmp_path / "store"))
 
@@ -275,9 +276,9 @@ def test_a_flipped_byte_in_the_catalogue_is_damage(flushed, copy, name):
 
 def damaged_section(store, one, model_id, change):
     key = bytes([model_id]) + one.bytes
-    section = bytearray(store._files.get("sections", key))
+    section = bytearray(store._keeper.files.get("sections", key))
     change(section)
-    store._files.write([("sections", key, bytes(section))])
+    store._keeper.files.write([("sections", key, bytes(section))])
 
 
 def test_a_section_that_changed_behind_the_database_is_named(flushed, copy):
@@ -297,9 +298,9 @@ def test_missing_orphaned_and_foreign_sections_are_named(flushed, copy):
     missing, foreign, orphan = UUID(int=7), UUID(int=8), UUID(int=9999)
     with RecordStore.open(copy(flushed)) as store:
         e9 = bytes([ModelId.HDC])
-        sound = store._files.get("sections", e9 + UUID(int=1).bytes)
+        sound = store._keeper.files.get("sections", e9 + UUID(int=1).bytes)
         puts = [("sections", e9 + one.bytes, sound) for one in (foreign, orphan)]
-        store._files.write(puts, [("sections", e9 + missing.bytes)])
+        store._keeper.files.write(puts, [("sections", e9 + missing.bytes)])
         problems = store.check().problems
     assert problems[missing] == ["E9 is missing"]
     assert "another record" in problems[foreign][0]
@@ -320,7 +321,7 @@ def test_ids_behind_a_damaged_block_of_manifests_are_found(flushed, copy):
 
 def test_a_stretch_after_a_damaged_one_is_scanned_again(flushed, copy, monkeypatch):
     monkeypatch.setattr("cgcython.store.verify.STRETCH", 7)
-    monkeypatch.setattr("cgcython.store.around_damage.ASKED", 7)
+    monkeypatch.setattr("cgcython.store.keepers.rocksdb.around_damage.ASKED", 7)
     path = copy(flushed)
     table = largest_table(path)
     flip(table, table.stat().st_size // 2)
@@ -334,7 +335,7 @@ def test_a_stretch_after_a_damaged_one_is_scanned_again(flushed, copy, monkeypat
 def test_a_damaged_manifest_is_named(flushed, copy):
     bad = UUID(int=3)
     with RecordStore.open(copy(flushed)) as store:
-        store._files.write([("records", bad.bytes, b"CGFP\x01garbage")])
+        store._keeper.files.write([("records", bad.bytes, b"CGFP\x01garbage")])
         with pytest.raises(StorageCorruption, match=str(bad)):
             store.retrieve(bad)
         assert list(store.check().problems) == [bad]

@@ -28,7 +28,7 @@ with RecordStore.open(sys.argv[2], made.codebooks, made.profile) as store:
         elif command == "reencode":
             store.reencode("E1", made.other_codebooks[0])
         elif command == "flush":
-            store._files.flush()
+            store._keeper.files.flush()
             store.compact()
         print(command, flush=True)
 """
@@ -121,7 +121,7 @@ def test_a_follower_writes_nothing(writer, memories, tmp_path):
     with RecordStore.open(tmp_path / "s", follow=True) as store:
         with pytest.raises(StoreUnavailable, match="read_only"):
             store.delete(ONE)
-        path = store._files._session._own.path
+        path = store._keeper.files._session._own.path
         assert path.is_dir()
     assert not path.exists()
 

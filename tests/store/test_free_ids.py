@@ -11,10 +11,11 @@ from cgcython import Profile
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore
 from cgcython.search.column_files import column_path
-from cgcython.store import RecordStore, format, repair
-from cgcython.store.format import FREE, PLAIN, needs_format_3, read_version
-from cgcython.store.ids import as_key
-from cgcython.store.journal_entries import are_plain, changed, packed, total
+from cgcython.store import RecordStore, repair
+from cgcython.store.ids import are_free, as_key
+from cgcython.store.keepers.rocksdb import format
+from cgcython.store.keepers.rocksdb.format import FREE, PLAIN, read_version
+from cgcython.store.keepers.rocksdb.journal_entries import are_plain, changed, packed, total
 
 V1 = Path(__file__).parents[1] / "golden" / "v1" / "store"
 ONE, TWO = UUID(int=1), UUID(int=2 << 120)
@@ -42,7 +43,7 @@ def filled(store, memories):
 
 
 def version(store):
-    return read_version(store._files)
+    return read_version(store._keeper.files)
 
 
 def test_a_store_has_format_2_until_the_first_other_id(store, memories):
@@ -63,7 +64,7 @@ def test_a_store_with_embedders_of_ones_own_begins_with_format_3(path):
         store.store(ONE, {"minilm": np.ones(8)})
         assert store.journal.changes_since(before, "minilm") == [ONE.bytes]
         assert store.journal.changes_since(before, "E9") == []
-    assert needs_format_3([], profile)
+    assert are_free([], profile)
 
 
 def test_the_step_is_taken_with_the_write_or_not_at_all(store, memories, monkeypatch):
@@ -71,13 +72,13 @@ def test_the_step_is_taken_with_the_write_or_not_at_all(store, memories, monkeyp
         raise OSError("full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(store._files, "write", full)
+        broken.setattr(store._keeper.files, "commit", full)
         with pytest.raises(OSError, match="full"):
             store.store("a", memories.make(1))
     assert (version(store), list(store)) == (PLAIN, [])
-    before = store._files._rdict.latest_sequence_number()
+    before = store._keeper.files._rdict.latest_sequence_number()
     store.store("a", memories.make(1))
-    (position,) = {store._files._rdict.latest_sequence_number()} - {before}
+    (position,) = {store._keeper.files._rdict.latest_sequence_number()} - {before}
     assert (version(store), position > before) == (FREE, True)
 
 
@@ -181,7 +182,7 @@ def test_a_follower_is_told_ids(filled, path, memories):
 
 def test_damage_is_named_by_id(filled, path):
     for one in ("a", 5, "5"):
-        filled._files.write(deletes=[("sections", b"\x08" + as_key(one))])
+        filled._keeper.files.write(deletes=[("sections", b"\x08" + as_key(one))])
     report = filled.check()
     assert report.problems == {one: ["E9 is missing"] for one in ("a", 5, "5")}
     assert set(report.named) == {"a", "5", "text:5"}

@@ -84,7 +84,7 @@ def test_codebooks_are_dropped_once_no_record_needs_them(store, memories, new):
 
 
 def test_damaged_records_are_named_and_stay(store, new):
-    store._files.write([("sections", b"\0" + IDS[3].bytes, b"damaged section")])
+    store._keeper.files.write([("sections", b"\0" + IDS[3].bytes, b"damaged section")])
     with pytest.raises(StorageCorruption) as caught:
         store.reencode("E1", new)
     assert caught.value.ids == (IDS[3],)

@@ -37,7 +37,7 @@ def test_counted_statistics_are_those_of_the_records(store):
 def test_estimates_of_few_records_are_exact_and_of_many_near(store, memories, monkeypatch):
     assert store.statistics()._replace(exact=True) == store.statistics(exact=True)
     monkeypatch.setattr(statistics, "SAMPLE", 10)
-    store._files.flush()
+    store._keeper.files.flush()
     near, exact = store.statistics(), store.statistics(exact=True)
     assert near.records == pytest.approx(exact.records, rel=0.2)
     assert near.record_bytes == pytest.approx(exact.record_bytes, rel=0.3)
@@ -57,7 +57,7 @@ def table_bytes(store):
 def test_compacting_frees_what_was_deleted(store, memories):
     for _ in range(3):
         store.store_many((one, memories.make(one.int, tokens=300)) for one in IDS)
-        store._files.flush()
+        store._keeper.files.flush()
     store.delete_many(IDS[1:])
     before = table_bytes(store)
     assert store.compact() > before / 2

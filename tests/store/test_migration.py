@@ -230,7 +230,7 @@ def test_a_store_that_holds_records_needs_resume(memories, moved, store, values)
 
 def test_a_finished_migration_leaves_no_mark(moved, store, values):
     moved(values)
-    assert list(store._files.scan("meta", b"migration/")) == []
+    assert list(store._keeper.files.scan("meta", b"migration/")) == []
     assert moved(values, resume=True).already_there == COUNT
 
 

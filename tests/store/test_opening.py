@@ -41,7 +41,7 @@ def test_opening_an_old_store_to_write_brings_it_to_this_format(old, memories):
     with RecordStore.open(old, read_only=True) as store:
         before = {one: store.quantized(one) for one in store}
     with RecordStore.open(old) as store:
-        assert store._files.get("meta", b"format") == b"cgcython store 2"
+        assert store._keeper.files.get("meta", b"format") == b"cgcython store 2"
         assert store.journal.changes_since(0) is None
         position = store.journal.position()
         assert {one: store.quantized(one) for one in store} == before
@@ -71,6 +71,6 @@ def test_an_upgrade_that_was_interrupted_goes_on(old):
     with RecordStore.open(old, read_only=True) as store:
         assert len(store) > 0
     with RecordStore.open(old) as store:
-        assert store._files.get("meta", b"format") == b"cgcython store 2"
+        assert store._keeper.files.get("meta", b"format") == b"cgcython store 2"
         assert store.journal.changes_since(0) is None
         store.verify()

@@ -185,6 +185,6 @@ def test_a_repair_keeps_what_has_names(folder):
 def test_e1_to_e13_alone_make_a_store_that_releases_before_read(tmp_path):
     with FingerprintStore.open(tmp_path / "plain", profile={"E9": ROWS["E9"]}) as store:
         store.store(IDS[0], Fingerprint({"E9": X[0]}))
-        assert store._files.get("meta", b"format") == b"cgcython store 2"
+        assert store._keeper.files.get("meta", b"format") == b"cgcython store 2"
     with FingerprintStore.open(tmp_path / "own", profile=ROWS) as store:
-        assert store._files.get("meta", b"format") == b"cgcython store 3"
+        assert store._keeper.files.get("meta", b"format") == b"cgcython store 3"

@@ -93,8 +93,8 @@ def test_each_batch_is_one_line_in_the_log(tmp_path, memories, caplog):
 def test_damaged_samples_are_left_out(path, value):
     before = samples_of(path)
     with RecordStore.open(path) as store:
-        store._files.write([("meta", QUALITY + bytes(8), value)])
-        assert quality_samples(store._files) == before
+        store._keeper.files.write([("meta", QUALITY + bytes(8), value)])
+        assert quality_samples(store._keeper) == before
         assert store.verify().ok
 
 

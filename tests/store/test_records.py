@@ -94,7 +94,7 @@ def test_the_stored_size_is_that_of_the_record(store, memories):
 
 def test_one_embedder_is_read_alone(store, memories):
     store.store(ONE, memories.make(1))
-    store._files.write(deletes=[("sections", bytes([ModelId.HDC]) + ONE.bytes)])
+    store._keeper.files.write(deletes=[("sections", bytes([ModelId.HDC]) + ONE.bytes)])
     assert store.quantized(ONE, "E2") == store.router.quantize_fingerprint(memories.make(1))[1]
 
 
@@ -283,7 +283,7 @@ def test_a_failed_backup_leaves_nothing(store, tmp_path, monkeypatch):
 def test_writes_are_durable_when_asked(memories, tmp_path):
     with RecordStore.open(tmp_path / "s", profile=memories.profile, durability="sync") as store:
         store.store(ONE, memories.make(1, ["E9"]))
-        assert store._files._write_options.sync is True
+        assert store._keeper.files._write_options.sync is True
 
 
 def test_without_rocksdict_the_error_names_the_extra(tmp_path):

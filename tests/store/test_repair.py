@@ -13,8 +13,9 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store import RecordStore, repair
-from cgcython.store.journal import WritableJournal
-from cgcython.store.keepers.rocksdb import COPIES, Database, acknowledged
+from cgcython.store.keepers.rocksdb import Database, acknowledged
+from cgcython.store.keepers.rocksdb.journal import WritableJournal
+from cgcython.store.keepers.rocksdb.layout import COPIES
 
 COUNT = 40
 MEMORY = next((one for one in [Path("/dev/shm")] if os.access(one, os.W_OK)), None)
@@ -34,7 +35,7 @@ def made(memories):
         live = Path(path, "closed")
         with RecordStore.open(live, memories.codebooks, memories.profile) as store:
             store.store_many((UUID(int=i + 1), memories.make(i)) for i in range(COUNT))
-            store._files.flush()
+            store._keeper.files.flush()
             for i in range(10):
                 store.store(UUID(int=i + 1), memories.make(i + 100))
             store.delete(UUID(int=COUNT), soft=True)

@@ -58,7 +58,7 @@ def test_many_take_metadata_as_a_third_part(store, memories):
 
 def test_storing_again_mends_a_damaged_record(store, memories):
     store.store(ONE, memories.make(1))
-    store._files.write([("records", ONE.bytes, b"CGFP damaged")])
+    store._keeper.files.write([("records", ONE.bytes, b"CGFP damaged")])
     store.store(ONE, memories.make(1, ["E9"]))
     assert store.quantized(ONE) == memories.make(1, ["E9"]).encode(memories.router)
     store.verify()
@@ -67,7 +67,7 @@ def test_storing_again_mends_a_damaged_record(store, memories):
 def test_one_embedder_is_updated_without_the_others(store, memories):
     store.store(ONE, memories.make(1), metadata={"a": 1})
     before, info, position = store.quantized(ONE), store.info(ONE), store.journal.position()
-    store._files.write(deletes=[("sections", bytes([ModelId.HDC]) + ONE.bytes)])
+    store._keeper.files.write(deletes=[("sections", bytes([ModelId.HDC]) + ONE.bytes)])
     value = memories.make(2)[ModelId.TEMPORAL_RECENT]
     assert store.update(ONE, {"E2": value}) is True
     assert store.quantized(ONE, "E2") == memories.make(2).encode(memories.router)["E2"]
@@ -201,9 +201,9 @@ def test_purging_keeps_what_was_deleted_within_the_window(store, memories, monke
 def test_a_damaged_record_in_the_trash_is_named(store, memories):
     store.store(ONE, memories.make(1))
     store.delete(ONE, soft=True)
-    value = bytearray(store._files.get("trash", ONE.bytes))
+    value = bytearray(store._keeper.files.get("trash", ONE.bytes))
     value[-20] ^= 1
-    store._files.write([("trash", ONE.bytes, bytes(value))])
+    store._keeper.files.write([("trash", ONE.bytes, bytes(value))])
     with pytest.raises(StorageCorruption, match="in the trash") as caught:
         store.restore(ONE)
     assert caught.value.ids == (ONE,)
@@ -233,7 +233,7 @@ def test_infos_are_those_of_each_record_in_order(store, memories):
 
 def test_infos_name_a_damaged_record(store, memories):
     store.store_many((UUID(int=i), memories.make(i)) for i in (1, 2, 3))
-    store._files.write([("records", UUID(int=2).bytes, b"CGFP\x01garbage")])
+    store._keeper.files.write([("records", UUID(int=2).bytes, b"CGFP\x01garbage")])
     infos = store.infos()
     assert next(infos)[0] == UUID(int=1)
     with pytest.raises(StorageCorruption, match=str(UUID(int=2))) as caught:

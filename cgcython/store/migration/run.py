@@ -22,7 +22,6 @@ from cgcython.errors import (
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.store.ids import id_of
-from cgcython.store.keepers.rocksdb import Put
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
 from cgcython.store.records import RecordStore
 from cgcython.types import Progress
@@ -185,7 +184,7 @@ class _Marks:
     def __init__(
         self, store: RecordStore, facts: dict[str, Any], report: MigrationReport, resume: bool
     ) -> None:
-        self._files, self._report = store._files, report
+        self._keeper, self._report = store._keeper, report
         self._facts = crc32(json.dumps(facts, sort_keys=True).encode())
         self.after, self._noted = b"", dict.fromkeys(_LEFT, 0)
         if resume:
@@ -196,14 +195,14 @@ class _Marks:
 
     def _read(self) -> None:
         """Take up the report of the same source; another one begins anew, by ids."""
-        mark: dict[str, Any] = json.loads(self._files.get("meta", _MARK) or b"{}")
+        mark: dict[str, Any] = self._keeper.note(_MARK, json.loads, "mark of a migration") or {}
         if mark.get("facts") != self._facts:
             return
         self.after = bytes.fromhex(mark["after"])
         self._report.already_there = mark["done"]
         for kind, prefix in _LEFT.items():
             left = getattr(self._report, kind)
-            for key, reason in self._files.scan("meta", prefix):
+            for key, reason in self._keeper.notes(prefix):
                 left[key[len(prefix) :].decode()] = reason.decode()
             self._noted[kind] = len(left)
 
@@ -212,15 +211,14 @@ class _Marks:
         report = self._report
         done = report.migrated + report.already_there
         mark = {"facts": self._facts, "after": place.hex(), "done": done}
-        puts: list[Put] = [("meta", _MARK, json.dumps(mark).encode())]
+        notes: dict[bytes, bytes | None] = {_MARK: json.dumps(mark).encode()}
         for kind, prefix in _LEFT.items():
             left = getattr(report, kind)
             for name in islice(reversed(left), len(left) - self._noted[kind]):  # the new ones
-                puts.append(("meta", prefix + name.encode(), left[name].encode()))
+                notes[prefix + name.encode()] = left[name].encode()
             self._noted[kind] = len(left)
-        self._files.write(puts)
+        self._keeper.put_notes(notes)
 
     def clear(self) -> None:
         """Leave no trace of the migration in the store."""
-        keys = [key for key, _ in self._files.scan("meta", _PREFIX)]
-        self._files.write(deletes=[("meta", key) for key in keys])
+        self._keeper.put_notes(dict.fromkeys(name for name, _ in self._keeper.notes(_PREFIX)))

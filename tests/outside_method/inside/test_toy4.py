@@ -125,7 +125,9 @@ def spoil(path, change):
     """Change the stored section of one embedding."""
     with FingerprintStore.open(path) as store:
         key = bytes([E1]) + IDS[3].bytes
-        store._files.write([("sections", key, change(store._files.get("sections", key)))])
+        store._keeper.files.write(
+            [("sections", key, change(store._keeper.files.get("sections", key)))]
+        )
 
 
 def test_a_damaged_section_is_found_and_named(path):

@@ -265,9 +265,9 @@ def test_no_room_anywhere_is_an_error_of_this_package(path, monkeypatch):
 def test_damaged_metadata_are_named(path, monkeypatch):
     with FingerprintStore.open(path) as store:
         key = UUID(int=3).bytes
-        damaged = bytearray(store._files.get("records", key))
+        damaged = bytearray(store._keeper.files.get("records", key))
         damaged[-1] ^= 1
-        store._files.write([("records", key, bytes(damaged))])
+        store._keeper.files.write([("records", key, bytes(damaged))])
     file_of(path).unlink()
     with pytest.raises(StorageCorruption, match="metadata of 1 records") as raised:
         found(path)
@@ -297,9 +297,9 @@ def test_compacting_makes_no_index_that_nobody_asked_for(path):
 def test_compacting_with_damaged_metadata_leaves_no_file(path):
     with FingerprintStore.open(path) as store:
         store.delete(UUID(int=1))
-        value = bytearray(store._files.get("records", UUID(int=3).bytes))
+        value = bytearray(store._keeper.files.get("records", UUID(int=3).bytes))
         value[-1] ^= 1
-        store._files.write([("records", UUID(int=3).bytes, bytes(value))])
+        store._keeper.files.write([("records", UUID(int=3).bytes, bytes(value))])
         store.compact()
         assert not file_of(path).exists()
         with pytest.raises(StorageCorruption, match="metadata of 1 records"):

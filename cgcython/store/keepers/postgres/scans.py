@@ -14,6 +14,7 @@ from cgcython.store.keeper import Read, Record, Stretch
 from cgcython.store.keepers.postgres.connections import Row
 from cgcython.store.keepers.postgres.layout import column
 from cgcython.store.keepers.postgres.reading import RowReader, record_of
+from cgcython.store.owned import are_own
 
 STRIPES = 16  # of keys by their first four bits
 _HEADS, _SECTIONS, _RECORDS = 4096, 1024, 128  # rows of a page
@@ -43,7 +44,7 @@ class RowScanner(RowReader):
         name = column(number)
         for page in self._pages(["head", name], [name], _SECTIONS, stripe):
             keys, heads, sections = zip(*page)
-            yield Stretch(keys, heads, sections)
+            yield Stretch(keys, sections, are_own(heads, sections, number))
 
     def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:
         """Yield (key, record) of all records, and of sections without one."""

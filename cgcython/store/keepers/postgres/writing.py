@@ -88,7 +88,8 @@ class RowWriter:
 
     def _values(self, change: Change) -> dict[str, _Value]:
         """Return what a change sets, by column."""
-        head, sections = change.head, change.sections
+        head = change.head
+        sections = {int(number): one for number, one in change.sections.items()}
         values: dict[str, _Value] = {"id": change.key, "head": head}
         values["metadata"] = None if head is None else _json(document(head))
         if change.gone is not ...:

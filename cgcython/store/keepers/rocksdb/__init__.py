@@ -2,10 +2,10 @@
 
 What others need is named here:
 
-- `exists` and `create`: whether a folder has a database, and a new one for a store.
-- `COPIES`: the family of second copies.
-- `Database`: the open database of a store. `Tables` is what it and a frozen moment of it, or what
-  is left of a damaged one, have in common: families of keys and values that can be read.
+- `Folder`: whether a folder has a database, and a new one for a store.
+- `FolderKeeper`: the Keeper of a folder. Its `files` are a `Database`; `Tables` is what that and a
+  frozen moment of it, or what is left of a damaged one, have in common: families of keys and values
+  that can be read.
 - `owned` and `salvage`: keep others out of a damaged database, and read what is left of it.
 - `Foreign`, `is_store`, `locked` and `NAME`: a database that this package did not write, for
   migrations.
@@ -13,10 +13,12 @@ What others need is named here:
 - `PACKAGE`: what has to be installed.
 """
 
-from cgcython.store.keepers.rocksdb.creation import create
-from cgcython.store.keepers.rocksdb.database import Database, Delete, Put
+from cgcython.store.keepers.rocksdb.around_damage import ids_of_sections, manifests
+from cgcython.store.keepers.rocksdb.copies import read_row
+from cgcython.store.keepers.rocksdb.database import Database
 from cgcython.store.keepers.rocksdb.foreign import Foreign
-from cgcython.store.keepers.rocksdb.layout import COPIES, exists, is_store
+from cgcython.store.keepers.rocksdb.keeper import Folder, FolderKeeper
+from cgcython.store.keepers.rocksdb.layout import is_store
 from cgcython.store.keepers.rocksdb.library import PACKAGE, real_path
 from cgcython.store.keepers.rocksdb.ownership import locked, owned
 from cgcython.store.keepers.rocksdb.salvage import Salvaged, salvage
@@ -25,21 +27,21 @@ from cgcython.store.keepers.rocksdb.tables import Row, Tables
 NAME = "RocksDB"
 
 __all__ = [
-    "COPIES",
     "NAME",
     "PACKAGE",
     "Database",
-    "Delete",
+    "Folder",
+    "FolderKeeper",
     "Foreign",
-    "Put",
     "Row",
     "Salvaged",
     "Tables",
-    "create",
-    "exists",
+    "ids_of_sections",
     "is_store",
     "locked",
+    "manifests",
     "owned",
+    "read_row",
     "real_path",
     "salvage",
 ]

@@ -31,7 +31,7 @@ from cgcython.store.keepers.rocksdb.tables import GivenBack, LiveTables
 from cgcython.types import StrPath
 
 if TYPE_CHECKING:
-    from rocksdict import Rdict
+    from rocksdict import ColumnFamily, Rdict, WriteBatch
 
 LONGEST_S, _PAUSE_S = 600.0, 0.001  # of a wait for a thread that compacts, perhaps
 _BORROWED = "Already borrowed"  # as rocksdict says that another thread is inside a call
@@ -115,14 +115,26 @@ class Database(LiveTables):
 
         First of all, the `ranges` (family, first, end) lose their keys, `end` not included.
         """
-        self.require_writable()
-        batch = library.rocksdict.WriteBatch(raw_mode=True)
+        batch = self.new_batch()
         for family, first, end in ranges:
             batch.delete_range(first, end, self._handles[family])
         for family, key in deletes:
             batch.delete(key, self._handles[family])
         for family, key, value in puts:
             batch.put(key, value, self._handles[family])
+        self.commit(batch)
+
+    def new_batch(self) -> "WriteBatch":
+        """Return an empty batch, which takes keys and values with the `handle` of a family."""
+        self.require_writable()
+        return library.rocksdict.WriteBatch(raw_mode=True)
+
+    def handle(self, family: str) -> "ColumnFamily":
+        """Return what names a family to a batch."""
+        return self._handles[family]
+
+    def commit(self, batch: "WriteBatch") -> None:
+        """Write a batch, all or nothing."""
         with translated(self.path):
             self._rdict.write(batch, self._write_options)
         self._acknowledged.note(self._rdict.latest_sequence_number())

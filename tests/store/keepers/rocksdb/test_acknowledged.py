@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
-from cgcython.store.keepers.rocksdb import Database, acknowledged, create, recovery
+from cgcython.store.keepers.rocksdb import Database, acknowledged, recovery
+from cgcython.store.keepers.rocksdb.creation import create
 
 
 def write_some(path, sync=False):

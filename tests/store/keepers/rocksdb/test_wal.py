@@ -2,7 +2,8 @@
 
 import pytest
 
-from cgcython.store.keepers.rocksdb import Database, create, wal
+from cgcython.store.keepers.rocksdb import Database, wal
+from cgcython.store.keepers.rocksdb.creation import create
 
 
 @pytest.fixture(scope="module")

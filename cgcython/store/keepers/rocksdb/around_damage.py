@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from cgcython.base import NUMBERS
 from cgcython.errors import StorageCorruption
-from cgcython.store.keepers.rocksdb import Tables
+from cgcython.store.keepers.rocksdb.tables import Tables
 
 Listed: TypeAlias = tuple[
     bytes, bytes | StorageCorruption

@@ -6,27 +6,19 @@ the other, and the next process that opens the store to write mends it.
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import TypeVar
 
 from cgcython.errors import StorageCorruption, UnsupportedVersion
-from cgcython.store.keepers.rocksdb import COPIES, Database, Put, Tables
+from cgcython.store.keeper import Note
+from cgcython.store.keepers.rocksdb.database import Database, Put
+from cgcython.store.keepers.rocksdb.layout import COPIES
+from cgcython.store.keepers.rocksdb.tables import Tables
 
 FAMILIES = ("meta", COPIES)
 # Where reading goes on behind a damaged block: the kinds of rows, in the order of their keys.
 _STARTS = b"", b"format", b"generations/", b"journal/", b"migration/", b"profile"
 _LOGGER = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
-
-
-class CopiedRow(NamedTuple):
-    """A row of which there are two copies: its key, its name, and what its value means.
-
-    `parse` raises StorageCorruption for a value that is damaged.
-    """
-
-    key: bytes
-    name: str
-    parse: Callable[[bytes], Any]
 
 
 def read_row(
@@ -56,17 +48,17 @@ def both_copies(key: bytes, value: bytes) -> list[Put]:
     return [(family, key, value) for family in FAMILIES]
 
 
-def damaged_copies(files: Tables, rows: Iterable[CopiedRow]) -> list[str]:
+def damaged_copies(files: Tables, rows: Iterable[Note]) -> list[str]:
     """Return the names of the rows of which one copy is damaged and the other whole."""
     found = []
     for row in rows:
         copies = _copies(files, row).values()
         if None in copies and any(copies):
-            found.append(row.name)
+            found.append(row.title)
     return found
 
 
-def mend(files: Database, rows: Iterable[CopiedRow]) -> bool:
+def mend(files: Database, rows: Iterable[Note]) -> bool:
     """Write the copies of rows that are missing or damaged, where the other one is whole.
 
     Where a block of `meta` is damaged and no row is lost with it, the family is made anew; returns
@@ -81,8 +73,8 @@ def mend(files: Database, rows: Iterable[CopiedRow]) -> bool:
         if value is None:
             lost = lost or bool(copies)
             continue
-        whole[row.key] = value
-        missing += [(one, row.key, value) for one in FAMILIES if copies.get(one) != value]
+        whole[row.name] = value
+        missing += [(one, row.name, value) for one in FAMILIES if copies.get(one) != value]
     if missing:
         files.write(missing)
     readable, is_whole = _readable(files)
@@ -93,12 +85,12 @@ def mend(files: Database, rows: Iterable[CopiedRow]) -> bool:
     return True
 
 
-def _copies(files: Tables, row: CopiedRow) -> dict[str, bytes | None]:
+def _copies(files: Tables, row: Note) -> dict[str, bytes | None]:
     """Return the copies of a row that are there, by family; None for a damaged one."""
     found: dict[str, bytes | None] = {}
     for family in FAMILIES:
         try:
-            value = files.get(family, row.key, row.name) if files.has(family) else None
+            value = files.get(family, row.name, row.title) if files.has(family) else None
         except StorageCorruption:
             found[family] = None
         else:
@@ -108,7 +100,7 @@ def _copies(files: Tables, row: CopiedRow) -> dict[str, bytes | None]:
     return {family: value if _is_whole(row, value) else None for family, value in found.items()}
 
 
-def _is_whole(row: CopiedRow, value: bytes | None) -> bool:
+def _is_whole(row: Note, value: bytes | None) -> bool:
     if value is None:
         return False
     try:
