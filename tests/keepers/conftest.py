@@ -2,6 +2,7 @@
 
     pytest -m keepers              PostgreSQL, and Cassandra with three nodes
     pytest -m keepers --nodes 1    one node, which is quicker; tests that need three are not run
+    pytest -m keepers --cassandra F    the cluster that services/cassandra.py started in a folder
 
 Where a server cannot be had its tests are skipped, and the reason begins with "not run".
 """
@@ -17,6 +18,7 @@ from services import postgres as postgres_service
 
 def pytest_addoption(parser):
     parser.addoption("--nodes", type=int, choices=[1, 3], default=3, help="of Cassandra, in tests")
+    parser.addoption("--cassandra", help="the folder of a cluster that runs already")
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +62,12 @@ def open_postgres(postgres_url):
 @pytest.fixture(scope="session")
 def cassandra(request):
     """Return a running services.cassandra.Cluster of as many nodes as --nodes says."""
+    nodes, running_in = map(request.config.getoption, ("--nodes", "--cassandra"))
+    if running_in:
+        yield cassandra_service.Cluster(running_in, nodes)
+        return
     with folder() as path:
-        cluster = cassandra_service.Cluster(path, request.config.getoption("--nodes"))
+        cluster = cassandra_service.Cluster(path, nodes)
         yield from running(cluster, cassandra_service.NotRun, "cassandra.cluster")
 
 
@@ -71,6 +77,35 @@ def three_nodes(cassandra):
     if len(cassandra.hosts) < 3:
         pytest.skip("not run: it needs --nodes 3")
     return cassandra
+
+
+@pytest.fixture
+def cql_place(cassandra):
+    """Return a function that makes the place of a new store in Cassandra."""
+    from keepers.cql_stores import new_url
+
+    return lambda **options: new_url(cassandra, **options)
+
+
+@pytest.fixture
+def cql_url(cql_place):
+    """Return the URL of a new store."""
+    from keepers.cql_stores import NUMBERS
+
+    from cgcython.store.keepers import cql as keepers
+
+    url = cql_place()
+    keepers.create(url, {b"profile": b"p"}, NUMBERS)
+    return url
+
+
+@pytest.fixture
+def open_cql(cql_url):
+    """Return a function that opens a keeper of the new store, and close what it opened."""
+    from cgcython.store.keepers.cql import CqlKeeper
+
+    with ExitStack() as stack:
+        yield lambda url=cql_url, **options: stack.enter_context(closing(CqlKeeper(url, **options)))
 
 
 @contextmanager

@@ -3,8 +3,6 @@
 from contextlib import contextmanager
 from itertools import count
 
-import psycopg
-
 from cgcython.manifest import Manifest
 from cgcython.store.keeper import Change
 
@@ -43,6 +41,8 @@ def new_url(server):
 @contextmanager
 def superuser(server):
     """Connect to the server beside the keepers."""
+    import psycopg
+
     with psycopg.connect(server.url, autocommit=True) as connection:
         yield connection
 

@@ -3,7 +3,6 @@
 import os
 from contextlib import contextmanager
 
-import psycopg
 import pytest
 from keepers.postgres_stores import NUMBERS, added, end_connections, fill, head, key, superuser
 
@@ -15,6 +14,7 @@ from cgcython.store.keepers.postgres.address import Address
 from cgcython.store.keepers.postgres.layout import Tables
 
 pytestmark = pytest.mark.keepers
+psycopg = pytest.importorskip("psycopg", reason="not run: no psycopg")
 
 
 @pytest.fixture
