@@ -39,7 +39,7 @@ class Stamps:
         """Return a stamp above another one, and above all that were given.
 
         >>> Stamps(3).next(above=10**18)
-        1000000000000000262
+        1000000000000000006
         """
         with self._lock:
             least = max(now_us(), self._last + 1, above + 1)
