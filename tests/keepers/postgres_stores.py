@@ -41,7 +41,7 @@ def new_url(server):
 @contextmanager
 def superuser(server):
     """Connect to the server beside the keepers."""
-    import psycopg
+    import psycopg  # not everywhere where tests are collected
 
     with psycopg.connect(server.url, autocommit=True) as connection:
         yield connection

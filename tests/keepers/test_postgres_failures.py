@@ -64,6 +64,8 @@ def test_wrong_urls_are_refused_with_a_remedy(postgres, change, said):
 
 
 def test_a_wrong_password_is_not_shown(postgres, monkeypatch):
+    import psycopg
+
     error = psycopg.OperationalError(f"no: {postgres.url} secret")
     monkeypatch.setattr(psycopg, "connect", lambda *_, **__: (_ for _ in ()).throw(error))
     said = refusal(postgres.url.replace("cgcython@", "cgcython:secret@") + "&sslpassword=secret")

@@ -10,17 +10,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "asv_bench"))
 
-keeper_faults = pytest.importorskip("keeper_faults", exc_type=ImportError)
+import keeper_faults
+
+from cgcython.store.keepers import postgres as keepers
+
 pytestmark = pytest.mark.keepers
 
 
 @pytest.fixture
 def open_keeper(postgres_place):
-    from cgcython.store.keepers import postgres
-
     url = postgres_place()
-    postgres.create(url, {}, keeper_faults.NUMBERS)
-    return lambda: postgres.PostgresKeeper(url)
+    keepers.create(url, {}, keeper_faults.NUMBERS)
+    return lambda: keepers.PostgresKeeper(url)
 
 
 def test_two_writers_never_mix_a_record_and_no_change_is_missed(open_keeper):

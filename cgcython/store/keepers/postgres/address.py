@@ -38,6 +38,7 @@ class Address(NamedTuple):
         schema = schemas[-1] if schemas else DEFAULT_SCHEMA
         _require_name(schema, place)
         hidden = [secret, *(value for name, value in map(_pair, given) if name in _SECRETS)]
+        hidden.append(secret.partition("/")[0])  # which libpq takes for a port, and shows
         spelled = {text for one in hidden if one for text in (one, unquote(one))}
         return cls(_joined(head, passed), schema, place, tuple(sorted(spelled, key=len)[::-1]))
 
