@@ -2,14 +2,16 @@
 
 `stats` estimates at once what `--exact` counts. `purge` deletes for good what was deleted softly
 longer ago than `--older-than`, and `compact` then frees its room on the disk. `backup` writes a
-copy that is a store. `reencode` moves the records of an embedder to the codebook in `--models`;
-interrupted, it goes on where it stopped.
+copy of a folder that is a store. `copy` writes one anywhere: to a folder, PostgreSQL or Cassandra.
+`reencode` moves the records of an embedder to the codebook in `--models`. Interrupted, `copy` and
+`reencode` go on where they stopped.
 
 example:
   cgcython store stats memories --exact
   cgcython store stats memories --prometheus
   cgcython store purge memories --older-than 30d
   cgcython store backup memories /backup/memories
+  cgcython store copy memories postgresql://localhost/memories
   cgcython store reencode memories E1 --models models --drop
 """
 
@@ -27,6 +29,7 @@ from cgcython.cli.prometheus import exposition
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.store import RecordStore
+from cgcython.store.copying import copy_store
 from cgcython.store.quality import QualitySample
 
 Facts: TypeAlias = dict[str, Any]  # what an action did, as JSON keeps it
@@ -36,6 +39,7 @@ ACTIONS = {
     "compact": "rewrite the files without what was replaced or deleted",
     "purge": "delete for good what was deleted softly",
     "backup": "write a copy to a new folder, whole or not at all",
+    "copy": "copy a store to another place, byte for byte, and compare both",
     "reencode": "move the records of an embedder to another codebook",
 }
 
@@ -44,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", dest="action", required=True)
     for name, summary in ACTIONS.items():
         action = actions.add_parser(name, help=summary, description=summary)
-        action.add_argument("store", metavar="STORE", help="the folder of a store")
+        action.add_argument("store", metavar="STORE", help="the folder or address of a store")
         if name in _ARGUMENTS:
             _ARGUMENTS[name](action)
         options.add_json(action)
@@ -70,6 +74,11 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="FOLDER", help="made by this; it must not exist")
 
 
+def _add_copy(parser: argparse.ArgumentParser) -> None:
+    told = "where no store is: a folder, postgresql://... or cql://..."
+    parser.add_argument("target", metavar="TARGET", help=told)
+
+
 def _add_reencode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("embedder", type=options.embedder, metavar="EMBEDDER", help="such as E1")
     options.add_models(parser, required=True)
@@ -80,6 +89,7 @@ _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "stats": _add_stats,
     "purge": _add_purge,
     "backup": _add_backup,
+    "copy": _add_copy,
     "reencode": _add_reencode,
 }
 
@@ -97,9 +107,7 @@ def duration(text: str) -> timedelta:
 
 
 def run(args: argparse.Namespace) -> int:
-    read_only = args.action in ("stats", "backup")
-    with RecordStore.open(args.store, read_only=read_only, create=False) as store:
-        found = _RUNS[args.action](store, args)
+    found = _copy(args) if args.action == "copy" else _run_opened(args)
     if args.json:
         print_json(found)
     elif "exposition" in found:
@@ -109,6 +117,26 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(", ".join(f"{value} {name.replace('_', ' ')}" for name, value in found.items()))
     return OK
+
+
+def _run_opened(args: argparse.Namespace) -> Facts:
+    read_only = args.action in ("stats", "backup")
+    with RecordStore.open(args.store, read_only=read_only, create=False) as store:
+        return _RUNS[args.action](store, args)
+
+
+def _copy(args: argparse.Namespace) -> Facts:
+    with RecordStore.open(args.store, read_only=True, create=False) as store:
+        known = store.statistics()
+    count = known.records + known.trashed
+    with progress(count, "record", "copy") as bar, progress(2 * count, "record", "verify") as both:
+        copied = copy_store(args.store, args.target, progress=bar.advance, verifying=both.advance)
+    return {
+        "records_copied": copied.records,
+        "of_the_trash": copied.trashed,
+        "bytes": copied.bytes,
+        "digest": copied.digest,
+    }
 
 
 def _stats(store: RecordStore, args: argparse.Namespace) -> Facts:

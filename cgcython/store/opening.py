@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from cgcython.base import Profile, ProfileName
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable, UnknownMethod
+from cgcython.store.copy_state import require_whole_copy
 from cgcython.store.keeper import Keeper, Note, Outdated
 from cgcython.store.places import place_of
 from cgcython.types import StrPath
@@ -36,6 +37,7 @@ def open_keeper(
         found.create(notes_of(made), [*map(int, made.storable)])
     keeper = found.open(read_only=read_only, sync=sync, follow=follow)
     try:
+        require_whole_copy(keeper)
         kept = read_profile(keeper)
         whole = kept if profile is None else _extended(keeper, kept, Profile.named(profile))
         return keeper, whole

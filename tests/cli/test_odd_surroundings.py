@@ -40,6 +40,7 @@ COMMANDS = {
     "compact": "store compact {store}",
     "purge": "store purge {store}",
     "backup": "store backup {store} {new}",
+    "copy": "store copy {store} {new}",
     "reencode": "store reencode {store} E1 --models {models}",
     "verify": "verify {store}",
     "verify_shards": "verify {shards}",

@@ -107,3 +107,19 @@ def test_a_missing_codebook_and_a_missing_store_have_their_exit_codes(cli, store
     assert cli("store", "stats", tmp_path / "none").code == 5
     assert not (tmp_path / "none").exists()
     assert cli("store", "mend", store).code == 2
+
+
+def test_copy_writes_the_same_store_elsewhere(cli, store, tmp_path):
+    with RecordStore.open(store) as opened:
+        opened.delete_many(list(opened)[:10], soft=True)
+    found = cli("store", "copy", store, tmp_path / "copy", "--json").json
+    assert (found["records_copied"], found["of_the_trash"]) == (30, 10)
+    assert len(found["digest"]) == 64
+    shown = cli("store", "copy", store, tmp_path / "again").out
+    assert shown.startswith("30 records copied, 10 of the trash, ")
+    assert f"{found['digest']} digest" in shown
+    with RecordStore.open(store) as one, RecordStore.open(tmp_path / "copy") as other:
+        assert list(one.infos()) == list(other.infos())
+    refused = cli("store", "copy", store, tmp_path / "copy")
+    assert refused.code != 0
+    assert "there is a store already" in refused.err
