@@ -5,6 +5,7 @@ import random
 import runpy
 import shutil
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import settings
 
 from cgcython import kernels
+from cgcython.codecs import training_run
 from cgcython.kernels import dispatch
 
 settings.register_profile("long", max_examples=2000, stateful_step_count=60, deadline=None)
@@ -28,10 +30,29 @@ MEMORY, MOST_BYTES = Path("/dev/shm"), 4 << 30
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
     """Keep the temporary files in memory: stores wait for the disk again and again."""
-    if config.option.basetemp is None and not hasattr(config, "workerinput") and _holds_files():
-        folder = tempfile.mkdtemp(prefix="cgcython-tests-", dir=MEMORY)
-        config.option.basetemp = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    if hasattr(config, "workerinput"):
+        return
+    in_memory = MEMORY if _holds_files() else None
+    if config.option.basetemp is None and in_memory:
+        config.option.basetemp = _folder_until_the_end(config, "cgcython-tests-", in_memory)
+    if sys.dont_write_bytecode:
+        bytecode = _folder_until_the_end(config, "cgcython-bytecode-", in_memory)
+        os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+
+
+def pytest_collection_finish():
+    """Let programs that tests start share what they compile, where no file may lie beside sources.
+
+    Otherwise each of hundreds compiles the package anew. The processes of the tests themselves,
+    which start together and would compile all of it twice, are beyond this by now.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def _folder_until_the_end(config, prefix, parent):
+    folder = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return folder
 
 
 def _holds_files():
@@ -85,6 +106,13 @@ def hears_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """Train with few steps, where it does not matter how little a codebook loses."""
+    for name in ("STEPS", "STEPS_EACH", "ROUNDS", "LAST_STEPS", "WIDTH_STEPS", "WIDTH_ROUNDS"):
+        monkeypatch.setattr(training_run, name, 1)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,11 @@ def run_outside(tmp_path_factory):
     )
 
     def run(*arguments, level=COMPILED[-1]):
-        environment = {"PYTHONPATH": str(PACKAGE.parent), dispatch.VARIABLE: level}
+        environment = {
+            "PYTHONPATH": str(PACKAGE.parent),
+            dispatch.VARIABLE: level,
+            "CFLAGS": "-O0 -g0",  # optimizing takes longer than all that is tried here
+        }
         options = {"cwd": folder, "env": os.environ | environment, "check": False}
         return subprocess.run(
             [sys.executable, *arguments], capture_output=True, text=True, **options

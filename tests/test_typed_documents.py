@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 api = pytest.importorskip("mypy.api")
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -87,6 +87,7 @@ def test_small_weights_rank_real_vectors_as_float32_does(cli, data, step, most_d
     assert row["loss"]["max"] < 1e-4
 
 
+@pytest.mark.real
 @pytest.mark.parametrize(("step", "most_drop"), [(0, 0.005), (2, 0.012), (3, 0.012)])
 def test_small_codes_of_half_the_tokens_rank_within_the_limits(cli, data, step, most_drop):
     file = data / "tokens_cranfield.npz"

@@ -5,7 +5,7 @@ import pytest
 
 
 @pytest.fixture
-def evaluate(cli, work, models):
+def evaluate(cli, work, models, few_steps):
     inputs = f"E1={work}/train.npz:E1", "--queries", f"E1={work}/queries.npz:E1"
     quick = "--seeds", 1, "--sizes", 8, *models[-2:]
     return lambda *more: cli("eval", "methods", *inputs, *quick, *more)

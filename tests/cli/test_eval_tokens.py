@@ -59,6 +59,7 @@ def test_other_embedders_have_no_tokens(cli, work, models):
     assert "E12=FILE" in result.err
 
 
+@pytest.mark.real
 def test_the_limits_hold_on_real_tokens(cli, data):
     tokens = data / "tokens_cranfield.npz"
     words = f"E12={tokens}:doc_tok,doc_off", "--queries", f"E12={tokens}:q_tok,q_off"

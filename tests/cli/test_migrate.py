@@ -183,7 +183,7 @@ def test_a_missing_codebook_names_the_command(cli, old, work, tmp_path):
     assert not (tmp_path / "s").exists()
 
 
-def test_codebooks_are_trained_on_the_source(cli, work, tmp_path):
+def test_codebooks_are_trained_on_the_source(cli, work, tmp_path, few_steps):
     with np.load(work / "train.npz") as data:
         rows = data["E1"]
     values = {

@@ -15,7 +15,7 @@ E8 = { dimension = 32, method = "float8_e4m3" }
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, few_steps):
     """Return the current folder: `my docs.npy` of 32 values a row, mine.toml, other.npy of 8."""
     monkeypatch.chdir(tmp_path)
     rows = CENTRES[RNG.integers(0, 20, 600)] + 0.01 * RNG.standard_normal((600, 32))

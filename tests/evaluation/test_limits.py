@@ -44,6 +44,7 @@ def test_float8_keeps_synthetic_embeddings(values):
     assert losses.max() <= limit.max_loss
 
 
+@pytest.mark.real
 def test_float8_and_bits_keep_real_embeddings(sentences):
     column, queries, relevant, _ = sentences
     rows = list(compare_methods("E8", column, dense_methods(384), queries, relevant))
@@ -64,6 +65,7 @@ def test_layouts_keep_real_sparse_vectors(data):
     assert [(row.method, row.missed) for row in rows if row.missed] == []
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("size", [8, 32])
 def test_one_codebook_keeps_the_other_half(sentences, size):
     column, _, _, others = sentences

@@ -112,7 +112,7 @@ def test_too_few_rows_are_refused_before_any_work():
 
 
 @pytest.mark.filterwarnings("ignore:.*samples are few")
-def test_trained_methods_cover_sizes_rotations_and_trainings():
+def test_trained_methods_cover_sizes_rotations_and_trainings(few_steps):
     column, options = DenseColumn(DOCUMENTS), {"sizes": [8], "seeds": 1, "in_domain": True}
     methods = trained_methods(column, DOCUMENTS + np.float32(0.5), **options)
     _, *rows = compare_methods("E8", column, methods, QUERIES, RELEVANT)

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from looping import looped
-from scipy.stats import entropy
 
 from cgcython.kernels import dispatch
 from cgcython.kernels.reference import tokens as reference
@@ -67,6 +66,8 @@ def test_max_abs_is_exact(kernel, shape):
 @looped("magnitude", [1e-44, 1e-38, 1e-30, 1, 1e18, 1e37])
 @looped("shape", SHAPES)
 def test_entropy_is_scipys(kernel, shape, magnitude):
+    from scipy.stats import entropy  # which takes a second to import
+
     tokens = np.array(values(*shape).clip(-3, 3) * magnitude, F32)
     tokens[2:3] = 0
     tokens[4:5, 1:] = 0
