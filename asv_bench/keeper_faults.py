@@ -202,7 +202,7 @@ def main():
         server = Postgres(Path(folder, "server"))
         server.start()
         try:
-            postgres.create(server.url, {}, NUMBERS)
+            postgres.Schema(server.url).create({}, NUMBERS)
             open_keeper = partial(postgres.PostgresKeeper, server.url)
             found = duel(open_keeper, args.rounds) + kills(server, open_keeper, args.kills)
         finally:

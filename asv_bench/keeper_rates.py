@@ -134,7 +134,7 @@ def main():
     with server_at(args.url) as url:
         schema = f"rates_{uuid.uuid4().hex}"
         place = f"{url}{'&' if '?' in url else '?'}schema={schema}"
-        postgres.create(place, {}, NUMBERS)
+        postgres.Schema(place).create({}, NUMBERS)
         with closing(postgres.PostgresKeeper(place)) as keeper:
             rates, keys = write_rates(url, keeper, args.records)
             keeper.compact()

@@ -41,6 +41,10 @@ def place_of(place: StrPath) -> Place:
 
         return Folder(place)
     scheme = str(place).partition("://")[0]
+    if scheme in ("postgresql", "postgres"):
+        from cgcython.store.keepers.postgres import Schema
+
+        return Schema(str(place))
     raise InvalidInput(what="place of a store", expected="a folder", actual=f"{scheme}://...")
 
 

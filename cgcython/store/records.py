@@ -38,6 +38,7 @@ class RecordStore(GenerationWriter):
     def __init__(self, keeper: Keeper, shelf: CodebookShelf, profile: Profile) -> None:
         router = QuantizationRouter(shelf.current(), profile=profile)
         super().__init__(keeper, shelf, profile, router)
+        self._seen = self.journal.position()  # what `catch_up` told of; a keeper may be ahead
 
     @classmethod
     def open(
@@ -182,8 +183,8 @@ class RecordStore(GenerationWriter):
         Returns the ids that changed, in the order of keys, or None where the journal cannot tell.
         """
         with self._writing:
-            before = self.journal.position()
             self._keeper.catch_up()
+            before, self._seen = self._seen, self.journal.position()
             generations, profile = self._shelf.generations(), self.profile
             self.profile = read_profile(self._keeper)
             keep_profile(self._keeper, self.profile)

@@ -44,7 +44,7 @@ def postgres_url(postgres_place):
     from cgcython.store.keepers import postgres as keepers
 
     url = postgres_place()
-    keepers.create(url, {b"profile": b"p"}, NUMBERS)
+    keepers.Schema(url).create({b"profile": b"p"}, NUMBERS)
     return url
 
 

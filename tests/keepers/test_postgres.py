@@ -22,20 +22,20 @@ def keeper(open_postgres):
 
 def test_a_store_is_made_once_with_its_notes(postgres_place, open_postgres):
     url = postgres_place()
-    assert not keepers.exists(url)
-    keepers.create(url, {b"b": b"2", b"a": b"1"}, NUMBERS)
-    keepers.create(url, {b"c": b"3"}, ())
-    assert keepers.exists(url)
+    assert not keepers.Schema(url).exists()
+    keepers.Schema(url).create({b"b": b"2", b"a": b"1"}, NUMBERS)
+    keepers.Schema(url).create({b"c": b"3"}, ())
+    assert keepers.Schema(url).exists()
     assert list(open_postgres(url).notes(b"")) == [(b"a", b"1"), (b"b", b"2")]
 
 
 def test_a_store_is_made_whole_or_not_at_all(postgres_place):
     url = postgres_place()
     with pytest.raises(StoreUnavailable):
-        keepers.create(url, {b"a": None}, NUMBERS)
-    assert not keepers.exists(url)
-    keepers.create(url, {}, NUMBERS)
-    assert keepers.exists(url)
+        keepers.Schema(url).create({b"a": None}, NUMBERS)
+    assert not keepers.Schema(url).exists()
+    keepers.Schema(url).create({}, NUMBERS)
+    assert keepers.Schema(url).exists()
 
 
 def test_records_come_back_with_the_sections_that_are_asked_for(keeper):
@@ -201,7 +201,7 @@ def test_it_says_how_it_was_opened(keeper, open_postgres):
 
 
 def test_no_two_stores_share_a_folder(keeper, postgres_place, open_postgres):
-    keepers.create(url := postgres_place(), {}, NUMBERS)
+    keepers.Schema(url := postgres_place()).create({}, NUMBERS)
     assert keeper.folder.name != open_postgres(url).folder.name
 
 

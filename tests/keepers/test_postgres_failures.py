@@ -26,7 +26,7 @@ def tables_of(url):
     return Tables.of(Address.of(url).schema)
 
 
-def refusal(url, call=keepers.exists):
+def refusal(url, call=lambda url: keepers.Schema(url).exists()):
     """Return what a call says of a URL that it refuses."""
     with pytest.raises(StoreUnavailable) as caught:
         call(url)
@@ -59,7 +59,7 @@ def setting(server, text):
 )
 def test_wrong_urls_are_refused_with_a_remedy(postgres, change, said):
     with pytest.raises(StoreUnavailable, match=said):
-        keepers.exists(postgres.url.replace(*change))
+        keepers.Schema(postgres.url.replace(*change)).exists()
     refusal(postgres.url.replace(*change))
 
 
@@ -76,7 +76,7 @@ def test_a_user_without_rights_is_told_which(postgres, postgres_place):
     with superuser(postgres) as connection:
         connection.execute("DROP ROLE IF EXISTS guest; CREATE ROLE guest LOGIN")
     url = postgres_place().replace("cgcython@", "guest:secret@")
-    said = refusal(url, lambda url: keepers.create(url, {}, NUMBERS))
+    said = refusal(url, lambda url: keepers.Schema(url).create({}, NUMBERS))
     assert "CREATE ON DATABASE" in said
     assert "CREATE SCHEMA name AUTHORIZATION user" in said
 
@@ -86,7 +86,7 @@ def test_a_schema_of_other_tables_is_left_alone(postgres, postgres_place):
     tables = tables_of(url)
     with superuser(postgres) as connection:
         connection.execute(f"CREATE SCHEMA {tables.schema}; CREATE TABLE {tables.schema}.mine ()")
-    assert "?schema=NAME" in refusal(url, lambda url: keepers.create(url, {}, NUMBERS))
+    assert "?schema=NAME" in refusal(url, lambda url: keepers.Schema(url).create({}, NUMBERS))
 
 
 def test_a_database_must_have_utf8(postgres, postgres_place):
@@ -94,7 +94,7 @@ def test_a_database_must_have_utf8(postgres, postgres_place):
         options = "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'"
         connection.execute(f"CREATE DATABASE latin {options}")
     url = postgres_place().replace("/postgres?", "/latin?")
-    said = refusal(url, lambda url: keepers.create(url, {}, NUMBERS))
+    said = refusal(url, lambda url: keepers.Schema(url).create({}, NUMBERS))
     assert "encoding LATIN1; use one made with ENCODING 'UTF8'" in said
 
 

@@ -30,7 +30,16 @@ def test_each_record_has_its_own_embedders(keeper):
     keeper.write([added(1, changed=(0,)), added(2, changed=(1, 12)), added(3, changed=())])
     assert keeper.changes_since(position, 0) == [key(1)]
     assert keeper.changes_since(position, 12) == [key(2)]
-    assert keeper.changes_since(position) == sorted([key(1), key(2)])
+    assert keeper.changes_since(position) == sorted(map(key, [1, 2, 3]))
+
+
+def test_the_beginning_is_known_until_entries_are_forgotten(keeper, monkeypatch):
+    keys = fill(keeper, range(3))
+    assert keeper.changes_since(0) == keys
+    for module in (journal, keepers.keeper):
+        monkeypatch.setattr(module, "KEPT_CHANGES", 1)
+    fill(keeper, range(3, 9))
+    assert keeper.changes_since(0) is None
 
 
 def test_a_transaction_that_ends_late_is_reported(keeper):
@@ -52,9 +61,9 @@ def test_what_was_not_written_is_not_reported(keeper):
 
 
 def test_positions_of_another_store_are_not_known(keeper, postgres_place, open_postgres):
-    keepers.create(url := postgres_place(), {}, NUMBERS)
+    keepers.Schema(url := postgres_place()).create({}, NUMBERS)
     other = open_postgres(url).position()
-    for position in (0, 5, other, keeper.position() ^ 1, 2**63 - 1, 2**64 - 1):
+    for position in (5, other, keeper.position() ^ 1, 2**63 - 1, 2**64 - 1):
         assert keeper.changes_since(position) is None
 
 
@@ -63,6 +72,7 @@ def test_positions_of_a_server_that_was_restored_are_not_known(keeper, monkeypat
     monkeypatch.setattr(journal, "_ERA", journal._ERA.replace("timeline_id", "timeline_id + 1"))
     restored = open_postgres()
     assert restored.changes_since(position) is None
+    assert restored.changes_since(0) is None
     position = restored.position()
     fill(restored, [1])
     assert restored.changes_since(position) == [key(1)]

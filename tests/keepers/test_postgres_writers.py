@@ -20,7 +20,7 @@ pytestmark = pytest.mark.keepers
 @pytest.fixture
 def open_keeper(postgres_place):
     url = postgres_place()
-    keepers.create(url, {}, keeper_faults.NUMBERS)
+    keepers.Schema(url).create({}, keeper_faults.NUMBERS)
     return lambda: keepers.PostgresKeeper(url)
 
 

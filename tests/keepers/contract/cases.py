@@ -10,6 +10,9 @@ from cgcython.store.keeper import Promises
 # Whether what was written survives the loss of power is `durable` after `durability="wal"`.
 KEEPERS = {
     "folder": Promises(whole_calls=True, ordered=True, frozen=True, one_writer=True, durable=False),
+    "postgres": Promises(
+        whole_calls=True, ordered=True, frozen=True, one_writer=False, durable=True
+    ),
 }
 SERVERS = KEEPERS.keys() - {"folder"}
 PARAMS = [pytest.param(one, marks=[pytest.mark.keepers] * (one in SERVERS)) for one in KEEPERS]

@@ -2,16 +2,14 @@
 
 What others need is named here:
 
-- `exists` and `create`: whether a schema has a store, and a new one.
-- `PostgresKeeper`: the keeper of a store.
+- `Schema`: whether a schema of a database has a store, and a new one.
+- `PostgresKeeper`: the Keeper of a store.
 - `SCHEMES`: how its URLs begin. `PACKAGE`: what has to be installed.
 """
 
 from cgcython.store.keepers.postgres.address import SCHEMES
-from cgcython.store.keepers.postgres.creation import create, exists
 from cgcython.store.keepers.postgres.keeper import PostgresKeeper
 from cgcython.store.keepers.postgres.library import PACKAGE
+from cgcython.store.keepers.postgres.place import Schema
 
-NAME = "PostgreSQL"
-
-__all__ = ["NAME", "PACKAGE", "SCHEMES", "PostgresKeeper", "create", "exists"]
+__all__ = ["PACKAGE", "SCHEMES", "PostgresKeeper", "Schema"]

@@ -1,5 +1,9 @@
 """What a keeper asks when it opens: what store is there, and how its server keeps it."""
 
+import os
+from hashlib import blake2b
+from pathlib import Path
+
 from cgcython.errors import StoreUnavailable
 from cgcython.store.keepers.postgres.address import Address
 from cgcython.store.keepers.postgres.connections import Link
@@ -29,3 +33,10 @@ def is_durable(link: Link, address: Address, sync: bool) -> bool:
         reason = "durability='sync' needs a server with fsync = on; set it in postgresql.conf"
         raise StoreUnavailable(path=address.place, reason=reason)
     return "off" not in (commit, fsync)
+
+
+def folder_of(identity: str, era: int) -> Path:
+    """Return a folder of the user's cache for one store, and for no copy of it."""
+    name = blake2b(f"{identity}/{era}".encode(), digest_size=16).hexdigest()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache, "cgcython", name)

@@ -15,32 +15,14 @@ _RELATIONS = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
-def exists(url: str) -> bool:
-    """Return whether a store is in the schema of a URL; raises StoreUnavailable."""
-    address = Address.of(url)
-    tables, connections = Tables.of(address.schema), Connections(address)
-    try:
-        return connections.read(lambda link: is_there(link, tables))
-    finally:
-        connections.close()
-
-
 def is_there(link: Link, tables: Tables) -> bool:
     """Return whether a store has its tables."""
     return link.rows("SELECT to_regclass(%s) IS NOT NULL", [tables.about])[0][0] is True
 
 
-def create(url: str, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
-    """Make an empty store of some embedders with its notes, whole or not at all.
-
-    Does nothing where another process was faster. Raises StoreUnavailable.
-    """
-    address = Address.of(url)
-    connections = Connections(address)
-    try:
-        connections.write(lambda link: _make(link, address, notes, numbers))
-    finally:
-        connections.close()
+def make(connections: Connections, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
+    """Make an empty store of some embedders with its notes, unless there is one."""
+    connections.write(lambda link: _make(link, connections.address, notes, numbers))
 
 
 def _make(link: Link, address: Address, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
@@ -60,7 +42,7 @@ def _make(link: Link, address: Address, notes: Mapping[bytes, bytes], numbers: N
     with link.connection.cursor() as cursor:
         cursor.executemany(f"INSERT INTO {tables.about} VALUES (%s, %s)", about.items())
         cursor.executemany(f"INSERT INTO {tables.notes} VALUES (%s, %s)", notes.items())
-    Journal(tables).begin(link)
+    Journal(tables).begin(link, is_new=True)
 
 
 def _require_utf8(link: Link, address: Address) -> None:

@@ -20,7 +20,7 @@ from cgcython.store.keepers.postgres.layout import Tables
 
 KEPT_CHANGES = 1 << 18  # beyond, reading everything anew is faster than record by record
 _CHECK_BITS = 21
-_MARKS = 1 << 31
+_MARKS, _BEGINNING = 1 << 31, 0
 
 # What a restored, promoted or copied database has in common with no other.
 _ERA = """
@@ -66,10 +66,10 @@ class Journal:
             link.era = int.from_bytes(digest, "big", signed=True)
         return link.era
 
-    def begin(self, link: Link) -> None:
-        """Add a first entry where an era has none: positions are told apart by entries."""
+    def begin(self, link: Link, is_new: bool = False) -> None:
+        """Add a first entry where an era has none, which in a new store is marked as the first."""
         era = self.era(link)
-        link.run(self._sql(_BEGIN), [era, secrets.randbelow(_MARKS), era])
+        link.run(self._sql(_BEGIN), [era, _BEGINNING if is_new else _new_mark(), era])
 
     def position(self, link: Link) -> int:
         """Return the position of what a connection sees."""
@@ -85,10 +85,17 @@ class Journal:
             statement, values = statement + _OF_EMBEDDER, [*values, bytes([number])]
         rows = link.rows(statement, values)
         # Last: what was forgotten in between is missed here, if it was not read above.
-        check = self._check(link, horizon)
-        if not check or check != position & ((1 << _CHECK_BITS) - 1):
+        if not self._is_known(link, position):
             return None
         return sorted({key for (keys,) in rows for key in keys})
+
+    def _is_known(self, link: Link, position: int) -> bool:
+        """Return whether no entry after a position was forgotten: 0 is the making of the store."""
+        if not position:
+            statement = self._sql("SELECT 1 FROM {changes} WHERE era = %s AND mark = %s")
+            return bool(link.rows(statement, [self.era(link), _BEGINNING]))
+        check = position & ((1 << _CHECK_BITS) - 1)
+        return bool(check) and check == self._check(link, position >> _CHECK_BITS)
 
     def _check(self, link: Link, horizon: int) -> int:
         """Return the lower bits of a position, 0 where no entry is before it."""
@@ -99,13 +106,16 @@ class Journal:
     def add(self, link: Link, changed: Mapping[bytes, list[bytes]]) -> None:
         """Add the entries of a transaction: the keys by embedders, a byte for each of these."""
         for numbers, keys in changed.items():
-            mark = secrets.randbelow(_MARKS)
-            link.run(self._sql(_ADD), [self.era(link), mark, numbers, keys])
+            link.run(self._sql(_ADD), [self.era(link), _new_mark(), numbers, keys])
 
     def forget(self, link: Link) -> None:
         """Remove the entries before the last KEPT_CHANGES changes, but for one."""
         era = self.era(link)
         link.run(self._sql(_FORGET), [era, era, KEPT_CHANGES])
+
+
+def _new_mark() -> int:
+    return _BEGINNING + 1 + secrets.randbelow(_MARKS - 1)
 
 
 def _check_of(era: int, mark: int) -> int:

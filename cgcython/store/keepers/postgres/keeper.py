@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
-from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store.keeper import Change, Numbers, Outdated, Promises
+from cgcython.store.keeper import Change, Note, Numbers, Outdated, Promises
 from cgcython.store.keepers.postgres import layout
 from cgcython.store.keepers.postgres.address import Address
-from cgcython.store.keepers.postgres.beginning import is_durable, read_about
+from cgcython.store.keepers.postgres.beginning import folder_of, is_durable, read_about
 from cgcython.store.keepers.postgres.connections import Connections, Link
-from cgcython.store.keepers.postgres.journal import KEPT_CHANGES
+from cgcython.store.keepers.postgres.journal import KEPT_CHANGES, Journal
 from cgcython.store.keepers.postgres.layout import Columns, Tables
 from cgcython.store.keepers.postgres.moment import Moment
 from cgcython.store.keepers.postgres.schema_reader import SchemaReader
@@ -45,8 +42,9 @@ class PostgresKeeper(SchemaReader):
                 whole_calls=True, ordered=True, frozen=True, one_writer=False, durable=durable
             )
             columns = connections.read(lambda link: Columns.of(link, tables))
-            super().__init__(connections, tables, columns.numbers, promises)
-            self._identity = about["identity"]
+            era = connections.read(Journal(tables).era)
+            folder = folder_of(about["identity"], era)
+            super().__init__(connections, tables, columns.numbers, promises, folder)
             if not read_only:
                 connections.write(self._journal.begin)
             self._writer = RowWriter(tables, columns)
@@ -60,14 +58,6 @@ class PostgresKeeper(SchemaReader):
         if self.read_only:
             return "read_only=True"
         return f"durability={'sync' if self._is_sync else 'wal'!r}"
-
-    @property
-    def folder(self) -> Path:
-        """A folder of the user's cache, of this store and of no copy of it."""
-        era = self._session.read(self._journal.era)
-        name = blake2b(f"{self._identity}/{era}".encode(), digest_size=16).hexdigest()
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache, "cgcython", name)
 
     def require_writable(self) -> None:
         """Raise StoreUnavailable where it was opened to read, or closed."""
@@ -141,12 +131,15 @@ class PostgresKeeper(SchemaReader):
         columns = self._session.read(lambda link: Columns.of(link, self._tables))
         self._numbers, self._writer = columns.numbers, RowWriter(self._tables, columns)
 
+    def mend(self, notes: Iterable[Note]) -> None:
+        """Do nothing: what the server keeps it keeps whole."""
+
     @contextmanager
     def moment(self) -> Iterator[SchemaReader]:
         """Yield the keeper of this moment, which others' writes leave as it is."""
         moment = Moment(self._session)
         try:
-            yield SchemaReader(moment, self._tables, self._numbers, self.promises)
+            yield SchemaReader(moment, self._tables, self._numbers, self.promises, self.folder)
         finally:
             moment.close()
 
@@ -159,9 +152,10 @@ class PostgresKeeper(SchemaReader):
     def backup(self, path: StrPath) -> None:
         """Refuse: the server has programs for that."""
         self.require_open()
+        schema = self._session.address.schema
         reason = (
-            "a database is copied by its own program: "
-            f"pg_dump --schema {self._session.address.schema}"
+            f"a database is copied by its own program, pg_dump --schema {schema!r}; for a store of "
+            f"its own: cgcython store copy {self.place} {path}"
         )
         raise StoreUnavailable(path=self.place, reason=reason)
 

@@ -35,6 +35,7 @@ class RowScanner(RowReader):
         """Yield (key, head) of the records whose keys have a prefix."""
         for page in self._pages(["head"], ["head"], _HEADS, stripe, prefix):
             for row in page:
+                self._session.require_open()
                 yield row[0], row[1]
 
     def scan_sections(self, number: int, stripe: int | None = None) -> Iterator[Stretch]:
@@ -51,12 +52,14 @@ class RowScanner(RowReader):
         columns = ["head", *map(column, self._numbers)]
         for page in self._pages(columns, columns, _RECORDS, stripe):
             for row in page:
+                self._session.require_open()
                 yield row[0], record_of(row, self._numbers)
 
     def scan_gone(self, stripe: int | None = None) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, value) of what the trash keeps."""
         for page in self._pages(["gone"], ["gone"], _RECORDS, stripe):
             for key, value in page:
+                self._session.require_open()
                 if isinstance(value, StorageCorruption):
                     raise value
                 yield key, value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from cgcython.errors import StorageCorruption
-from cgcython.store.keeper import Promises, Sizes
+from cgcython.store.keeper import Note, Numbers, Promises, Sizes
 from cgcython.store.keepers.postgres.journal import Journal
 from cgcython.store.keepers.postgres.layout import Tables
 from cgcython.store.keepers.postgres.metadata import sql_of
@@ -36,10 +37,15 @@ class SchemaReader(RowScanner):
     read_only = True
 
     def __init__(
-        self, session: Session, tables: Tables, numbers: Sequence[int], promises: Promises
+        self,
+        session: Session,
+        tables: Tables,
+        numbers: Sequence[int],
+        promises: Promises,
+        folder: Path,
     ) -> None:
         super().__init__(session, tables, numbers)
-        self.promises, self._journal = promises, Journal(tables)
+        self.promises, self.folder, self._journal = promises, folder, Journal(tables)
 
     @property
     def is_open(self) -> bool:
@@ -50,6 +56,9 @@ class SchemaReader(RowScanner):
     def place(self) -> str:
         """The URL without a password."""
         return self._session.address.place
+
+    def add_embedders(self, numbers: Numbers) -> None:
+        """Do nothing: a moment has the columns that there were."""
 
     def require_open(self) -> None:
         """Raise StoreUnavailable once it was closed."""
@@ -71,6 +80,10 @@ class SchemaReader(RowScanner):
             "WHERE substring(name FROM 1 FOR %s) = %s ORDER BY name"
         )
         yield from self._rows(statement, [len(prefix), prefix])
+
+    def damage(self, notes: Iterable[Note]) -> Iterator[tuple[str, str]]:
+        """Yield nothing: the server keeps no second copy that could differ."""
+        return iter(())
 
     def position(self) -> int:
         """Return the position of what is read now, a number that only grows."""

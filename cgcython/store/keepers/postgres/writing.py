@@ -136,8 +136,7 @@ def changed_by_embedders(changes: Iterable[Change]) -> dict[bytes, list[bytes]]:
     """Return the keys of changes by the embedders that changed, a byte for each."""
     found: dict[bytes, list[bytes]] = {}
     for one in changes:
-        if one.changed:
-            found.setdefault(bytes(sorted(map(int, one.changed))), []).append(one.key)
+        found.setdefault(bytes(sorted(map(int, one.changed))), []).append(one.key)
     return found
 
 

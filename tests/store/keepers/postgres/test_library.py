@@ -13,7 +13,7 @@ def test_the_extra_is_named_where_the_package_is_missing(monkeypatch):
     monkeypatch.delattr(library, "psycopg", raising=False)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreUnavailable, match=r"pip install cgcython\[postgres\]"):
-        postgres.exists("postgresql://u:secret@h/d")
+        postgres.Schema("postgresql://u:secret@h/d").exists()
 
 
 def test_nothing_else_is_imported_with_it():
