@@ -106,7 +106,7 @@ class Columns:
         return ([] if now == position else journal.changes_since(position, model_id)), now
 
     def _loaded(self, model_id: EmbedderId) -> tuple[Column, int]:
-        with self._store.snapshot() as frozen:
+        with self._store.view() as frozen:
             loaded = Loader(frozen, self._find_codebook).all(model_id)
             self._note(model_id, loaded.left_out)
             return Column.of(loaded.parts), frozen.journal.position()

@@ -86,8 +86,8 @@ class SectionSource(Protocol):
 class ChangingSource(SectionSource, Protocol):
     """What columns are made of and follow: a store, or a folder of shards."""
 
-    def snapshot(self) -> AbstractContextManager[SectionSource]:
-        """Return the records of one moment, which stay as they are while others write."""
+    def view(self) -> AbstractContextManager[SectionSource]:
+        """Return the records of now: of one moment, where the store has those."""
 
 
 class Loader:

@@ -56,7 +56,7 @@ class ShardSearcher(Searcher):
         return f"ShardSearcher({str(self.path)!r}, shards={len(self._paths)}, {embedders})"
 
     @contextmanager
-    def snapshot(self) -> Iterator[Self]:
+    def view(self) -> Iterator[Self]:
         """Yield this searcher: shards are written once."""
         yield self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from itertools import chain
 from types import EllipsisType
 from typing import TypeAlias
@@ -49,7 +49,7 @@ def copy_store(
     kept, profile = open_keeper(source, None, read_only=True, create=False)
     with closing(kept):
         kept.add_embedders([*map(int, profile.storable)])
-        with kept.moment() as view:
+        with kept.moment() if kept.promises.frozen else nullcontext(kept) as view:
             return copy_keeper(view, profile, target, progress, verifying)
 
 

@@ -54,6 +54,7 @@ class RecordDeleter(RecordUpdater):
         None comes where another was stored under the id since. Raises StorageCorruption, naming
         the id, for a damaged one.
         """
+        self._keeper.require_writable()
         key = as_key(record_id)
         where = f"record {name_of(key)} in the trash"
 

@@ -80,6 +80,7 @@ class GenerationWriter(RecordDeleter):
         if not codec_class(self.profile[wanted].method).needs_codebook:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
+        self._keeper.require_writable()
         self.use_codebooks({wanted: codebook})
         losses: list[float] = []
         before = -1
@@ -159,6 +160,7 @@ class GenerationWriter(RecordDeleter):
 
         Returns their ids. Records in the trash count as records; writes wait meanwhile.
         """
+        self._keeper.require_writable()
         with self._writing:
             needed = {ids[-1] for ids in self._shelf.generations().values() if ids}
             for model_id in self._shelf.embedders():

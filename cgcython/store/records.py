@@ -122,7 +122,24 @@ class RecordStore(GenerationWriter):
     def snapshot(self) -> Iterator[RecordReader]:
         """Yield a RecordReader of the store at this moment, while writes go on.
 
-        Its `journal.position()` is that of the moment.
+        Its `journal.position()` is that of the moment. Raises StoreUnavailable where the store lies
+        on servers that read each record as it is by then.
+        """
+        if not self._keeper.promises.frozen:
+            self._keeper.require_open()
+            reason = (
+                "its servers keep no moment of all records; copy the records to read "
+                f"with `cgcython store copy {self.place} FOLDER`, and open the folder"
+            )
+            raise StoreUnavailable(path=self.place, reason=reason)
+        with self.view() as view:
+            yield view
+
+    @contextmanager
+    def view(self) -> Iterator[RecordReader]:
+        """Yield a RecordReader of this moment; each record is at least as new as its position.
+
+        It is a snapshot where the store has those.
         """
         with self._frozen() as frozen:
             journal = Journal(frozen, self.profile)

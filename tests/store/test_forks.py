@@ -61,7 +61,7 @@ CALLS = dict(
     info=(ONE,), infos=(), purge=(), quantized=(ONE,),
     reencode=("E1", made.other_codebooks[0]),
     restore=(ONE,), retrieve=(ONE,), retrieve_many=([ONE],), save_columns=(), scan=("E9",),
-    search=(one,), search_many=({"E9": [one["E9"]]},), sections=(8, []), snapshot=(),
+    search=(one,), search_many=({"E9": [one["E9"]]},), sections=(8, []), snapshot=(), view=(),
     note_losses=(), statistics=(), store=(TWO, one),
     store_many=([(TWO, one)],), store_quantized=([(TWO, one.encode(store.router))],), trash=(),
     update=(ONE, {"E9": None}), use_codebooks=(made.other_codebooks,), verify=(),
@@ -69,7 +69,7 @@ CALLS = dict(
 )
 def used(of, name):
     found = getattr(of, name)(*CALLS[name])
-    if name == "snapshot":
+    if name in ("snapshot", "view"):
         found.__enter__()
     elif name in ("ids", "infos", "scan", "sections", "__iter__"):
         next(iter(found))

@@ -188,7 +188,7 @@ class MetadataIndex:
     def _make(self) -> None:
         """Read the metadata of all records anew."""
         self._discard()
-        with self._store.snapshot() as frozen:
+        with self._store.view() as frozen:
             position = frozen.journal.position()
             if not (self._is_writable and self._make_file(frozen, position)):
                 postings = Postings()

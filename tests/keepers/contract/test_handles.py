@@ -24,8 +24,9 @@ CALLS = {
     "delete": lambda store, one: store.delete(ONE),
     "delete_many": lambda store, one: store.delete_many([ONE], soft=True),
     "delete_where": lambda store, one: store.delete_where({"n": 0}),
-    "restore": lambda store, one: store.restore(TWO),
+    "restore": lambda store, one: store.restore("none"),
     "purge": lambda store, one: store.purge(),
+    "drop_codebooks": lambda store, one: store.drop_codebooks(),
     "reencode": lambda store, one: store.reencode("E1", make_codebook(3)),
     "save_columns": lambda store, one: store.save_columns(),
 }

@@ -36,7 +36,7 @@ class MemoryStore:
         return sorted(set(self.history[position:]))
 
     @contextmanager
-    def snapshot(self):
+    def view(self):
         """Yield the store."""
         yield self
 
