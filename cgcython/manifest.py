@@ -27,7 +27,7 @@ NEWEST = 3  # where a record has embedders that a user named
 MOST_METADATA_BYTES = 1 << 16
 _EMBEDDERS: dict[int, EmbedderId] = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
-_ENTRY = struct.Struct("<BI")
+_ENTRY, _LISTED = struct.Struct("<BI"), struct.Struct("<B4s")
 
 
 class RecordInfo(NamedTuple):
@@ -182,8 +182,9 @@ def listed_sections(manifest: bytes) -> dict[int, bytes]:
     """
     if not manifest.startswith(MAGIC) or len(manifest) < _FIRST.size:
         return {}
-    places = range(len(manifest))[_entries(manifest)]
-    return {manifest[at]: manifest[at + 1 : at + _ENTRY.size] for at in places}
+    entries = _entries(manifest)
+    stop = min(entries.stop, len(manifest) - (len(manifest) - entries.start) % _ENTRY.size)
+    return dict(_LISTED.iter_unpack(manifest[entries.start : stop]))
 
 
 def listed_crcs(manifests: Sequence[bytes], model_id: int) -> bytes | None:

@@ -118,8 +118,10 @@ class CodebookShelf:
 
         The record fits the profile.
         """
-        for model_id in self._coded & record.keys():
-            codebook_id = codebook_id_of(record[model_id].metadata)
+        for model_id, one in record.items():
+            if model_id not in self._coded:
+                continue
+            codebook_id = codebook_id_of(one.metadata)
             if codebook_id is not None and codebook_id not in self._generations.get(model_id, ()):
                 raise CodebookMissing(model_id=model_id, codebook_id=codebook_id)
 

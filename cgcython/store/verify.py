@@ -77,8 +77,9 @@ class _Check:
             reason = self._reason(record.sections.get(int(model_id)), model_id, crc)
             if reason:
                 self._add(key, model_id, reason)
-        left = sorted(record.sections.keys() - map(int, listed))
-        self._add_all(key, left, "left over from an earlier record")
+        if record.sections.keys() != listed.keys():
+            left = sorted(record.sections.keys() - map(int, listed))
+            self._add_all(key, left, "left over from an earlier record")
 
     def _reason(self, section: Read | None, model_id: EmbedderId, crc: int) -> str | None:
         """Return what is wrong with a section that its manifest lists, or nothing."""

@@ -6,7 +6,7 @@ then the key; `trash` what is gone, by key; `meta` and COPIES notes; `journal` w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -84,32 +84,31 @@ class TablesKeeper:
 
     def _record(self, key: bytes, numbers: Numbers | None) -> Record | StorageCorruption | None:
         """Return a record; a write between its head and its sections is no damage."""
-        where = f"record {name_of(key)}"
         try:
-            head = self.files.get("records", key, where)
+            head = self.files.get("records", key)
             while head is not None:
                 listed = listed_sections(head)
-                wanted = [one for one in listed if numbers is None or one in numbers]
-                found = self._sections(key, wanted, where)
+                wanted = listed if numbers is None else [one for one in numbers if one in listed]
+                found = self._sections(key, wanted)
                 if not isinstance(found, StorageCorruption):
-                    own = [one for one, section in found.items() if section[-SIZE:] == listed[one]]
-                    if len(own) == len(wanted):
+                    crcs = [section[-SIZE:] for section in found.values()]
+                    if crcs == [listed[one] for one in wanted]:
                         return Record(head, found)
-                before, head = head, self.files.get("records", key, where)
+                before, head = head, self.files.get("records", key)
                 if head == before:
                     return found if isinstance(found, StorageCorruption) else Record(head, found)
         except StorageCorruption as error:
-            return error
+            return _named(error, key)
         return None
 
     def _sections(
-        self, key: bytes, numbers: Sequence[int], where: str
+        self, key: bytes, numbers: Collection[int]
     ) -> dict[int, bytes] | StorageCorruption:
         """Return those of some sections of a record that there are, or what is wrong with one."""
         try:
-            values = self.files.get("sections", [PREFIXES[one] + key for one in numbers], where)
+            values = self.files.get("sections", [PREFIXES[one] + key for one in numbers])
         except StorageCorruption as error:
-            return error
+            return _named(error, key)
         return {one: value for one, value in zip(numbers, values) if value is not None}
 
     def gone(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -185,3 +184,9 @@ class TablesKeeper:
         """Return about how many records there are, and the bytes of the files."""
         gone = self.files.estimated_keys("trash") if self.files.has("trash") else 0
         return Sizes(self.files.estimated_keys("records"), gone, self.files.disk_bytes())
+
+
+def _named(error: StorageCorruption, key: bytes) -> StorageCorruption:
+    """Return an error that says which record it is about; names are made where they are needed."""
+    error.where = f"record {name_of(key)}"
+    return error

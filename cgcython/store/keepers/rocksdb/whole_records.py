@@ -60,7 +60,10 @@ class _Column:
                 if key > last:
                     self._next = [row]
                     return
-                found.setdefault(key, {})[self._number] = row[1]
+                if key in found:
+                    found[key][self._number] = row[1]
+                else:
+                    found[key] = {self._number: row[1]}
                 at = key
             self._next = []
         except StorageCorruption:  # a damaged block ended the scan
