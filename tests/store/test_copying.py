@@ -5,21 +5,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from uuid import UUID
 
 import pytest
+from store.copies import KINDS, content, fill
 
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore
 from cgcython.store import copying
-from cgcython.store.copy_tally import shared_notes, tally
+from cgcython.store.copy_tally import tally
 from cgcython.store.copying import copy_store
 from cgcython.store.keeper import Change
 from cgcython.store.opening import open_keeper
 
 HERE = Path(__file__).parents[1]
-COUNT = 300
-KINDS = [lambda n: n, str, lambda n: UUID(int=n << 100), lambda n: "x" * 300 + str(n), lambda n: -n]
 COPIER = """
 import sys
 from cgcython.store import copying
@@ -27,33 +25,6 @@ copying.BATCH, copying.SAVED_EVERY = 8, 0
 tell = lambda count: print(count, flush=True)
 print(copying.copy_store(sys.argv[1], sys.argv[2], progress=tell).digest)
 """
-
-
-def fill(path, memories, count=COUNT):
-    """Make a store of records of two generations, some of them in the trash, and close it."""
-    with FingerprintStore.open(path, memories.codebooks, memories.profile) as store:
-        ids = [KINDS[n % len(KINDS)](n + 1) for n in range(count)]
-        rows = [(one, memories.make(n % 40), {"n": n}) for n, one in enumerate(ids)]
-        store.store_many(rows[: count // 2])
-        store.use_codebooks(memories.other_codebooks)
-        store.store_many(rows[count // 2 :])
-        store.delete_many(ids[::6], soft=True)
-        store.store(ids[0], memories.make(99), timestamp=5)  # there and in the trash
-        store.update(ids[1], {"E9": None})
-    return ids
-
-
-def content(place):
-    """Return all that a store keeps, read from its keeper."""
-    keeper, profile = open_keeper(place, None, read_only=True, create=False)
-    keeper.add_embedders([*map(int, profile.storable)])
-    try:
-        stripes = range(keeper.stripes())
-        records = {key: one for n in stripes for key, one in keeper.scan_records(n)}
-        gone = {key: one for n in stripes for key, one in keeper.scan_gone(n)}
-        return records, gone, shared_notes(keeper)
-    finally:
-        keeper.close()
 
 
 @pytest.fixture
