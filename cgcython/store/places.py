@@ -45,6 +45,10 @@ def place_of(place: StrPath) -> Place:
         from cgcython.store.keepers.postgres import Schema
 
         return Schema(str(place))
+    if scheme == "cql":
+        from cgcython.store.keepers.cql import Keyspace
+
+        return Keyspace(str(place))
     raise InvalidInput(what="place of a store", expected="a folder", actual=f"{scheme}://...")
 
 

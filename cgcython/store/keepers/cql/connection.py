@@ -26,6 +26,7 @@ _Made = TypeVar("_Made")
 AT_ONCE = 64  # requests under way
 _CHANGE_S = 60.0  # for a change of the schema, which all nodes have to agree on
 _PAUSE_S = 0.05
+TABLES = "cgcython_"  # how the names of all tables begin
 CLOSED = "it was closed; open it again"
 FORKED = (
     "it was opened before a fork, and only the process that opened it can use it; "
@@ -46,18 +47,17 @@ class Connection(forks.Watched):
             self._cluster = _cluster(address)
             self._session = self._cluster.connect()
             if in_keyspace:
-                self._enter_keyspace()
+                self._require_keyspace()
         except Exception as error:
             self._shut_down()
             raise translated(error, address) from error
         self._session.default_fetch_size = None  # scans have pages of their own
         forks.watch(self)
 
-    def _enter_keyspace(self) -> None:
+    def _require_keyspace(self) -> None:
         if not self.has_keyspace:
             reason = NO_KEYSPACE.format(keyspace=self.address.keyspace)
             raise StoreUnavailable(path=self.address.place, reason=reason)
-        self._session.set_keyspace(self.address.keyspace)
 
     @property
     def has_keyspace(self) -> bool:
@@ -170,7 +170,8 @@ class Connection(forks.Watched):
 
     def change_schema(self, statement: str) -> None:
         """Change the schema, and wait until all nodes that are up agree on it."""
-        self._once(lambda: list(self._session.execute(statement, timeout=_CHANGE_S)))
+        whole = self._qualified(statement)
+        self._once(lambda: list(self._session.execute(whole, timeout=_CHANGE_S)))
 
     def of_each_host(self, statement: str) -> list[Row]:
         """Return the first row of a statement from each host that is up."""
@@ -188,10 +189,14 @@ class Connection(forks.Watched):
         found = self._prepared.get(statement)
         if found is None:
             self.require_open()
-            found = self._patiently(lambda: self._session.prepare(statement))
+            found = self._patiently(lambda: self._session.prepare(self._qualified(statement)))
             found.is_idempotent = True
             self._prepared[statement] = found
         return found
+
+    def _qualified(self, statement: str) -> str:
+        """Return a statement with the keyspace before the names of tables."""
+        return statement.replace(f" {TABLES}", f" {self.address.keyspace}.{TABLES}")
 
     def _patiently(self, send: Callable[[], _Made]) -> _Made:
         until = time.monotonic() + self.address.timeout_s

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.keeper import Change, Numbers, Promises
+from cgcython.store.keeper import Change, Note, Numbers, Promises
 from cgcython.store.keepers.cql import layout
 from cgcython.store.keepers.cql.address import Address
 from cgcython.store.keepers.cql.connection import Connection
-from cgcython.store.keepers.cql.creation import next_writer, read_about
+from cgcython.store.keepers.cql.creation import create, exists, next_writer, read_about
 from cgcython.store.keepers.cql.journal import Journal
 from cgcython.store.keepers.cql.notes import Notes
 from cgcython.store.keepers.cql.opening import is_durable, require_clock
@@ -25,6 +25,25 @@ from cgcython.store.where.conditions import Condition
 from cgcython.types import StrPath
 
 _Made = TypeVar("_Made")
+
+
+class Keyspace:
+    """A Place in a cluster."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self.name = url, Address.of(url).place
+
+    def exists(self) -> bool:
+        """Return whether there is a store."""
+        return exists(self._url)
+
+    def create(self, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
+        """Make an empty store of some embedders, whole or not at all."""
+        create(self._url, notes, numbers)
+
+    def open(self, *, read_only: bool, sync: bool, follow: bool) -> CqlKeeper:
+        """Return the Keeper of the store that is there; one that only reads follows others."""
+        return CqlKeeper(self._url, read_only=read_only or follow, sync=sync)
 
 
 class CqlKeeper(RowScanner, RowWriter):
@@ -108,7 +127,8 @@ class CqlKeeper(RowScanner, RowWriter):
         What is raised later names the records that are not acknowledged.
         """
         self.require_writable()
-        if new := {number for one in changes for number in one.sections} - set(self._numbers):
+        written = {int(number) for one in changes for number in one.sections}
+        if new := written - set(self._numbers):
             self.add_embedders({*self._numbers, *new})
         self._write(changes)
 
@@ -130,6 +150,18 @@ class CqlKeeper(RowScanner, RowWriter):
         """Yield (name, value) of the notes whose names have a prefix, in order."""
         return self._notes.below(prefix)
 
+    def damage(self, notes: Iterable[Note]) -> Iterator[tuple[str, str]]:
+        """Yield which notes are damaged, and how: there is one copy on as many nodes."""
+        for name, title, parse in notes:
+            try:
+                self.note(name, parse, title)
+            except StorageCorruption as error:
+                yield title, f"damaged ({error.reason})"
+
+    def mend(self, notes: Iterable[Note]) -> None:
+        """Do nothing: the servers mend what one of them lost."""
+        self.require_writable()
+
     def put_notes(
         self,
         notes: Mapping[bytes, bytes | None],
@@ -143,7 +175,7 @@ class CqlKeeper(RowScanner, RowWriter):
         """Learn which embedders there are, and make columns for those that have none."""
         if not self.read_only:
             layout.add_columns(self._connection, numbers)
-        self._numbers = sorted(map(int, numbers))
+        self._numbers = sorted(set(map(int, numbers)))
 
     def position(self) -> int:
         """Return the time, or that at which the moment began."""

@@ -12,6 +12,7 @@ from cgcython.store.keeper import Read, Record, Sizes, Stretch
 from cgcython.store.keepers.cql.connection import Row
 from cgcython.store.keepers.cql.layout import RECORDS, column
 from cgcython.store.keepers.cql.rows import RowReader, record_of
+from cgcython.store.owned import are_own
 
 _FIRST, _MOST = 128, 4096  # rows of a page
 _PAGE_BYTES = 2 << 20
@@ -44,7 +45,8 @@ class RowScanner(RowReader):
             rows = [row for row in page if row[2]]
             if rows:
                 keys, heads, sections = zip(*rows)
-                yield Stretch(keys, [head or None for head in heads], sections)
+                own = are_own([head or None for head in heads], sections, number)
+                yield Stretch(keys, sections, own)
 
     def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:
         """Yield (key, record) of all records, and of sections without one."""

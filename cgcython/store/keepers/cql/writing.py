@@ -87,7 +87,8 @@ class RowWriter(RowReader):
 
     def _row(self, change: Change, stamp: int) -> list[object]:
         """Return the values of the statement for a change."""
-        cells = [change.sections.get(number) or b"" for number in self._numbers]
+        sections = {int(number): section for number, section in change.sections.items()}
+        cells = [sections.get(number) or b"" for number in self._numbers]
         is_kept = change.head is not None or any(cells) or isinstance(change.gone, bytes)
         gone: object = change.gone
         if isinstance(change.gone, EllipsisType):
@@ -119,7 +120,7 @@ def _filled(change: Change, found: Record | StorageCorruption | None) -> dict[in
     if head != change.before:
         raise Outdated(f"record {name_of(change.key)} is another one by now")
     kept = found.sections if isinstance(found, Record) else {}
-    return {**kept, **change.sections}  # type: ignore[dict-item]  # rows are read as bytes
+    return {**kept, **{int(number): one for number, one in change.sections.items()}}  # type: ignore[dict-item]  # rows are read as bytes
 
 
 def _unacknowledged(error: Exception, keys: Sequence[bytes], connection: Connection) -> Exception:
