@@ -67,7 +67,7 @@ def cassandra(request):
         yield cassandra_service.Cluster(running_in, nodes)
         return
     with folder() as path:
-        cluster = cassandra_service.Cluster(path, nodes)
+        cluster = cassandra_service.Cluster(path, nodes, commitlog="group")
         yield from running(cluster, cassandra_service.NotRun, "cassandra.cluster")
 
 

@@ -165,14 +165,14 @@ def test_notes_are_kept_together_or_not_at_all(keeper):
     assert keeper.note(b"long", bytes, "x") == long
     keeper.put_notes({b"long": None, b"short": b""})
     assert dict(keeper.notes(b"")) == {b"profile": b"p", b"short": b""}
-    assert keeper._connection.run("SELECT place FROM cgcython_note_parts WHERE tenant = ? "
+    assert keeper._connection.run("SELECT place FROM @.cgcython_note_parts WHERE tenant = ? "
                                   "ALLOW FILTERING", [keeper._tenant]) == []  # fmt: skip
 
 
 def test_a_damaged_note_is_told(keeper):
     keeper.put_notes({b"long": bytes(3000)})
     keeper._connection.run(
-        "UPDATE cgcython_notes SET digest = ? WHERE tenant = ? AND name = ?",
+        "UPDATE @.cgcython_notes SET digest = ? WHERE tenant = ? AND name = ?",
         [b"1", keeper._tenant, b"long"],
     )
     with pytest.raises(StorageCorruption, match=r"the long one.*SHA-256"):

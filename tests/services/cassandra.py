@@ -1,6 +1,6 @@
 """Starts and stops Apache Cassandra for tests: 1 or 3 nodes of this machine, from their jars.
 
-    python tests/services/cassandra.py start --nodes 3 --folder F    (--commitlog batch)
+    python tests/services/cassandra.py start --nodes 3 --folder F    (--commitlog group)
     python tests/services/cassandra.py stop --folder F
 
 Nodes listen on 127.0.0.1 to 127.0.0.3. The jars are fetched by Maven once, into the folder
@@ -34,7 +34,7 @@ HEAP_MIB = {1: 1024, 3: 768}
 COMMITLOG = {
     "periodic": "commitlog_sync: periodic\ncommitlog_sync_period: 10000ms",
     "batch": "commitlog_sync: batch",
-    "group": "commitlog_sync: group\ncommitlog_sync_group_window: 10ms",
+    "group": "commitlog_sync: group\ncommitlog_sync_group_window: 2ms",
 }
 LISTENS, SEES = "Starting listening for CQL clients", "/{}:7000 is now UP"
 _STARTUP, _QUERY, _ONE = 1, 7, 1  # of the native protocol, version 4

@@ -78,7 +78,9 @@ class ContractMachine(RecordsMachine):
 @pytest.mark.parametrize(
     "steps", [pytest.param((4, 15)), pytest.param((40, 25), marks=pytest.mark.keepers)]
 )
-def test_a_store_is_a_dict_whichever_handle_writes(steps, new_place, promises, memories):
+def test_a_store_is_a_dict_whichever_handle_writes(steps, keeper, new_place, promises, memories):
+    if keeper == "cql" and steps != (4, 15):
+        steps = 12, 15  # opening takes longer: the others have had the long ones
     of_keeper = {
         "new_place": staticmethod(new_place),
         "promises": promises,

@@ -26,7 +26,7 @@ _Made = TypeVar("_Made")
 AT_ONCE = 64  # requests under way
 _CHANGE_S = 60.0  # for a change of the schema, which all nodes have to agree on
 _PAUSE_S = 0.05
-TABLES = "cgcython_"  # how the names of all tables begin
+HERE = "@."  # stands in statements for the keyspace
 CLOSED = "it was closed; open it again"
 FORKED = (
     "it was opened before a fork, and only the process that opened it can use it; "
@@ -195,8 +195,7 @@ class Connection(forks.Watched):
         return found
 
     def _qualified(self, statement: str) -> str:
-        """Return a statement with the keyspace before the names of tables."""
-        return statement.replace(f" {TABLES}", f" {self.address.keyspace}.{TABLES}")
+        return statement.replace(HERE, f"{self.address.keyspace}.")
 
     def _patiently(self, send: Callable[[], _Made]) -> _Made:
         until = time.monotonic() + self.address.timeout_s

@@ -51,14 +51,7 @@ def exists(url: str, password: str | None = None) -> bool:
     """Return whether there is a store at a URL; raises StoreUnavailable."""
     address = Address.of(url, password)
     with _beside(address) as connection:
-        if not connection.has_keyspace:
-            return False
-    return _is_there(address)
-
-
-def _is_there(address: Address) -> bool:
-    with _inside(address) as connection:
-        if STORES not in layout.tables(connection):
+        if not connection.has_keyspace or STORES not in layout.tables(connection):
             return False
         found = _read(connection)
         return found is not None and found.is_whole

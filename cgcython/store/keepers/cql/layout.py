@@ -11,10 +11,11 @@
 from collections.abc import Iterable
 
 from cgcython.errors import StoreUnavailable
-from cgcython.store.keepers.cql.connection import Connection
+from cgcython.store.keepers.cql.connection import HERE, Connection
 
-RECORDS, CHANGES = "cgcython_records", "cgcython_changes"
-NOTES, PARTS, STORES = "cgcython_notes", "cgcython_note_parts", "cgcython_stores"
+RECORDS, CHANGES = f"{HERE}cgcython_records", f"{HERE}cgcython_changes"
+NOTES, PARTS = f"{HERE}cgcython_notes", f"{HERE}cgcython_note_parts"
+STORES = f"{HERE}cgcython_stores"
 DAY_S = 24 * 3600
 CHANGES_KEPT_S = 7 * DAY_S
 _COLUMN = "section_"
@@ -55,12 +56,12 @@ def column(number: int) -> str:
 def tables(connection: Connection) -> set[str]:
     """Return the tables of the keyspace."""
     rows = connection.run(_EXISTING, [connection.address.keyspace])
-    return {name for (name,) in rows}
+    return {f"{HERE}{name}" for (name,) in rows}
 
 
 def numbers(connection: Connection) -> list[int]:
     """Return the embedders that have a column, of any store."""
-    rows = connection.run(_COLUMNS, [connection.address.keyspace, RECORDS])
+    rows = connection.run(_COLUMNS, [connection.address.keyspace, RECORDS.removeprefix(HERE)])
     found = [name.removeprefix(_COLUMN) for (name,) in rows if name.startswith(_COLUMN)]
     return sorted(map(int, found))
 
