@@ -13,9 +13,7 @@ KEEPERS = {
     "postgres": Promises(
         whole_calls=True, ordered=True, frozen=True, one_writer=False, durable=True
     ),
-    "cql": Promises(
-        whole_calls=False, ordered=False, frozen=False, one_writer=False, durable=True
-    ),
+    "cql": Promises(whole_calls=False, ordered=False, frozen=False, one_writer=False, durable=True),
 }
 SERVERS = KEEPERS.keys() - {"folder"}
 PARAMS = [pytest.param(one, marks=[pytest.mark.keepers] * (one in SERVERS)) for one in KEEPERS]
