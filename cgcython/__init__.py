@@ -45,7 +45,7 @@ _MODULES = {
     "search.code_index": "CodeIndex",
     "search.many": "SearchResult",
     "search.searcher": "Hit",
-    "search.store": "FingerprintStore",
+    "search.store": "FingerprintStore open_store",
     "corpus.corpus": "Corpus",
     "corpus.opening": "open_corpus",
     "corpus.shard_writing": "ShardWriter",

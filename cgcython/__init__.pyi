@@ -63,6 +63,7 @@ from cgcython.search.code_index import CodeIndex as CodeIndex
 from cgcython.search.many import SearchResult as SearchResult
 from cgcython.search.searcher import Hit as Hit
 from cgcython.search.store import FingerprintStore as FingerprintStore
+from cgcython.search.store import open_store as open_store
 from cgcython.similarity import PreparedQuery as PreparedQuery
 from cgcython.similarity import TokenAlignment as TokenAlignment
 from cgcython.similarity import approximate_max_sim as approximate_max_sim
