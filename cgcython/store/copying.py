@@ -23,7 +23,7 @@ from cgcython.types import Progress, StrPath
 
 _Content: TypeAlias = tuple[bytes, dict[int, bytes]]  # head and sections of a record
 SAVED_EVERY = 1.0  # seconds between two notes of how far a copy came
-MOST_ROUNDS = 5  # of copying what was written meanwhile
+MOST_ROUNDS = 2  # of copying what was written meanwhile; comparing finds what comes later
 
 
 def copy_store(
