@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 from keepers.contract.cases import IDS, KEEPERS, PARAMS, SERVERS, about
 
-from cgcython.search import FingerprintStore
+import cgcython
 
 
 @pytest.fixture(params=PARAMS)
@@ -49,7 +49,7 @@ def open_store(memories, place):
     opened = []
 
     def open_one(at=place, codebooks=memories.codebooks, profile=memories.profile, **options):
-        store = FingerprintStore.open(at, codebooks, profile, **options)
+        store = cgcython.open_store(at, codebooks, profile, **options)
         opened.append(store)
         return store
 
