@@ -28,9 +28,12 @@ from cgcython.cli.progress import progress
 from cgcython.cli.prometheus import exposition
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_file import codebook_path
+from cgcython.corpus.shard_records import copy_shards
 from cgcython.store import RecordStore
 from cgcython.store.copying import copy_store
+from cgcython.store.places import is_address
 from cgcython.store.quality import QualitySample
+from cgcython.store.shards import count_memories, shard_paths
 
 Facts: TypeAlias = dict[str, Any]  # what an action did, as JSON keeps it
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -126,17 +129,24 @@ def _run_opened(args: argparse.Namespace) -> Facts:
 
 
 def _copy(args: argparse.Namespace) -> Facts:
-    with RecordStore.open(args.store, read_only=True, create=False) as store:
-        known = store.statistics()
-    count = known.records + known.trashed
+    paths = [] if is_address(args.store) else shard_paths(args.store)
+    count = count_memories(paths[0]) if paths else _about_all(args.store)
+    copy = copy_shards if paths else copy_store
     with progress(count, "record", "copy") as bar, progress(2 * count, "record", "verify") as both:
-        copied = copy_store(args.store, args.target, progress=bar.advance, verifying=both.advance)
+        copied = copy(args.store, args.target, progress=bar.advance, verifying=both.advance)
     return {
         "records_copied": copied.records,
         "of_the_trash": copied.trashed,
         "bytes": copied.bytes,
         "digest": copied.digest,
     }
+
+
+def _about_all(place: str) -> int:
+    """Return about how many records there are, with those in the trash."""
+    with RecordStore.open(place, read_only=True, create=False) as store:
+        known = store.statistics()
+    return known.records + known.trashed
 
 
 def _stats(store: RecordStore, args: argparse.Namespace) -> Facts:

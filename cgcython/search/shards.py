@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName
+from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -97,18 +98,31 @@ class ShardSearcher(Searcher):
 
     def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
         """Return one embedder's part of the memory of a key, or None where it has none."""
+        place = self._place_of(key)
+        part = None if place is None else self._shards[place[0]].parts.get(model_id)
+        return None if place is None or part is None else self._row(part, place[1])
+
+    def parts_of(self, key: bytes) -> tuple[int, QuantizedFingerprint] | None:
+        """Return the number of the shard of a key's memory, and its parts; None without one."""
+        place = self._place_of(key)
+        if place is None:
+            return None
+        parts = self._shards[place[0]].parts
+        found = {one: self._row(part, place[1]) for one, part in parts.items()}
+        had = {one: quantized for one, quantized in found.items() if quantized is not None}
+        return place[0], QuantizedFingerprint(had)
+
+    def _place_of(self, key: bytes) -> tuple[int, int] | None:
+        """Return the shard and the row of a key's memory, None where there is none."""
         places = self._places
         if not len(places.keys):
             return None
         ((at,), (known,)) = found_among(places.keys, key_array([key]))
-        if not known:
-            return None
-        part = self._shards[places.shards[at]].parts.get(model_id)
-        row = None if part is None else _row_of(part, int(places.rows[at]))
-        if part is None or row is None:
-            return None
-        codec = self.router.decoder(part.batch)
-        return codec.row(part.batch, row)
+        return (int(places.shards[at]), int(places.rows[at])) if known else None
+
+    def _row(self, part: shards.ShardPart, memory: int) -> QuantizedEmbedding | None:
+        row = _row_of(part, memory)
+        return None if row is None else self.router.decoder(part.batch).row(part.batch, row)
 
     @cached_property
     def _places(self) -> _Places:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from cgcython.errors import StorageCorruption
 from cgcython.manifest import listed_sections
-from cgcython.store.keeper import Read, ReadKeeper, Record
+from cgcython.store.keeper import Read, Record
 from cgcython.store.opening import PROFILE
 from cgcython.store.quality import QUALITY
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
@@ -23,6 +23,38 @@ _LENGTH = struct.Struct("<Q")
 _SUMS = 1 << 256
 _RECORD, _GONE, _NOTE = b"record", b"gone", b"note"
 _Item = TypeVar("_Item")
+
+
+class Source(Protocol):
+    """What can be copied: a ReadKeeper, or what yields records as one does."""
+
+    @property
+    def place(self) -> str:
+        """Where it is."""
+
+    def stripes(self) -> int:
+        """Return the number of stripes."""
+
+    def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:
+        """Yield (key, record), ascending within a stripe."""
+
+    def scan_gone(self, stripe: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) of what the trash keeps."""
+
+    def records(self, keys: Sequence[bytes]) -> Sequence[Record | StorageCorruption | None]:
+        """Return the record of each key."""
+
+    def gone(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Return what the trash keeps under each key."""
+
+    def notes(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the notes whose names have a prefix."""
+
+    def position(self) -> int:
+        """Return the position of the last write."""
+
+    def changes_since(self, position: int) -> list[bytes] | None:
+        """Return the keys that changed after a position, None where that is not known."""
 
 
 class Tally(NamedTuple):
@@ -38,7 +70,7 @@ class Tally(NamedTuple):
     digest: str
 
 
-def tally(keeper: ReadKeeper, progress: Progress | None = None) -> Tally:
+def tally(keeper: Source, progress: Progress | None = None) -> Tally:
     """Return the Tally of a store. Raises StorageCorruption where something cannot be read."""
     total = size = 0
     counts = {_RECORD: 0, _GONE: 0, _NOTE: 0}
@@ -52,7 +84,7 @@ def tally(keeper: ReadKeeper, progress: Progress | None = None) -> Tally:
     return Tally(counts[_RECORD], counts[_GONE], size, f"{total % _SUMS:064x}")
 
 
-def _items(keeper: ReadKeeper) -> Iterator[list[bytes]]:
+def _items(keeper: Source) -> Iterator[list[bytes]]:
     """Yield the kind, the name and the bytes of all that a store keeps."""
     for name, value in shared_notes(keeper).items():
         yield [_NOTE, name, value]
@@ -91,7 +123,7 @@ def _hash(parts: Iterable[bytes]) -> bytes:
     return found.digest()
 
 
-def shared_notes(keeper: ReadKeeper) -> Mapping[bytes, bytes]:
+def shared_notes(keeper: Source) -> Mapping[bytes, bytes]:
     """Return the notes that a copy of a store has too, codebooks before what names them."""
     return {name: value for prefix in SHARED_NOTES for name, value in keeper.notes(prefix)}
 

@@ -14,9 +14,9 @@ from cgcython.checks import require_progress
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.manifest import listed_sections
 from cgcython.store.copy_state import COPYING, CopyState, read_state
-from cgcython.store.copy_tally import BATCH, Tally, batches, content_of, shared_notes, tally
+from cgcython.store.copy_tally import BATCH, Source, Tally, batches, content_of, shared_notes, tally
 from cgcython.store.ids import id_of
-from cgcython.store.keeper import Change, Keeper, Outdated, Read, ReadKeeper, Record
+from cgcython.store.keeper import Change, Keeper, Outdated, Read, Record
 from cgcython.store.opening import notes_of, open_keeper
 from cgcython.store.places import is_address, place_of
 from cgcython.types import Progress, StrPath
@@ -50,17 +50,17 @@ def copy_store(
     with closing(kept):
         kept.add_embedders([*map(int, profile.storable)])
         with kept.moment() if kept.promises.frozen else nullcontext(kept) as view:
-            return copy_keeper(view, profile, target, progress, verifying)
+            return copy_records(view, profile, target, progress, verifying)
 
 
-def copy_keeper(
-    source: ReadKeeper,
+def copy_records(
+    source: Source,
     profile: Profile,
     target: StrPath,
     progress: Progress | None = None,
     verifying: Progress | None = None,
 ) -> Tally:
-    """Copy what a keeper keeps of a profile; arguments as in `copy_store`."""
+    """Copy what a source keeps, which is of a profile; other arguments as in `copy_store`."""
     made, state = _begun(source, profile, target)
     with closing(made), _alone(made):
         copy = _Copy(source, made, state, progress)
@@ -70,7 +70,7 @@ def copy_keeper(
     return found
 
 
-def _begun(source: ReadKeeper, profile: Profile, target: StrPath) -> tuple[Keeper, CopyState]:
+def _begun(source: Source, profile: Profile, target: StrPath) -> tuple[Keeper, CopyState]:
     """Return the keeper of a copy, made where there is none, and how far it came."""
     place, numbers = place_of(target), [*map(int, profile.storable)]
     if not place.exists():
@@ -107,7 +107,7 @@ class _Copy:
     """Copies records, the trash and notes, and notes how far it came."""
 
     def __init__(
-        self, source: ReadKeeper, target: Keeper, state: CopyState, progress: Progress | None
+        self, source: Source, target: Keeper, state: CopyState, progress: Progress | None
     ) -> None:
         self.source, self.target = source, target
         self._state, self._progress, self._saved = state, progress, time.monotonic()
@@ -229,13 +229,13 @@ def _verified(copy: _Copy, verifying: Progress | None) -> Tally:
     raise StoreUnavailable(path=copy.target.place, reason=reason)
 
 
-def _differing(source: ReadKeeper, target: ReadKeeper) -> Iterator[list[bytes]]:
+def _differing(source: Source, target: Source) -> Iterator[list[bytes]]:
     """Yield the keys under which two stores keep different things, some at a time."""
     for one in (source, target):
         for stripe in range(one.stripes()):
-            heads = (key for key, _ in one.scan_heads(stripe=stripe))
+            held = (key for key, _ in one.scan_records(stripe))
             gone = (key for key, _ in one.scan_gone(stripe))
-            for keys in batches(chain(heads, gone), BATCH):
+            for keys in batches(chain(held, gone), BATCH):
                 records = zip(source.records(keys), target.records(keys))
                 trash = zip(source.gone(keys), target.gone(keys))
                 pairs = zip(keys, records, trash)

@@ -123,3 +123,10 @@ def test_copy_writes_the_same_store_elsewhere(cli, store, tmp_path):
     refused = cli("store", "copy", store, tmp_path / "copy")
     assert refused.code != 0
     assert "there is a store already" in refused.err
+
+
+def test_copy_takes_shards(cli, work, tmp_path):
+    found = cli("store", "copy", work / "shards", tmp_path / "copy", "--json")
+    assert (found.code, found.json["of_the_trash"]) == (0, 0)
+    with RecordStore.open(tmp_path / "copy") as store:
+        assert len(store) == found.json["records_copied"] == 40

@@ -139,7 +139,7 @@ def test_what_is_written_meanwhile_is_copied_too(source, memories, tmp_path, mon
         return iter(rows)
 
     monkeypatch.setattr(keeper, "scan_records", scan_and_write)
-    found = copying.copy_keeper(keeper, profile, tmp_path / "copy")
+    found = copying.copy_records(keeper, profile, tmp_path / "copy")
     keeper.close()
     assert (found.records, found.trashed) == (244, 41)
     assert content(tmp_path / "copy") == content(source)
