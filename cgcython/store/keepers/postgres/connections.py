@@ -44,17 +44,20 @@ class Link:
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
         """Run a statement and return its rows."""
-        found = self.connection.execute(statement, values or None, binary=True)
-        return found.fetchall()
+        cursor = self.connection.execute(statement, values or None, binary=True)
+        found: list[Row] = cursor.fetchall()
+        return found
 
     def run(self, statement: str, values: Sequence[object] = ()) -> int:
         """Run a statement without rows and return how many it was about."""
-        return self.connection.execute(statement, values or None).rowcount
+        count: int = self.connection.execute(statement, values or None).rowcount
+        return count
 
     @property
     def is_lost(self) -> bool:
         """Whether the server is no longer at its other end."""
-        return self.connection.closed
+        closed: bool = self.connection.closed
+        return closed
 
     @property
     def is_idle(self) -> bool:
