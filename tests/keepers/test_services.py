@@ -23,13 +23,3 @@ def test_every_node_of_cassandra_has_the_others_as_its_peers(cassandra):
 
     others = len(cassandra.hosts) - 1
     assert [count(host, "system.peers_v2") for host in cassandra.hosts] == [others] * (others + 1)
-
-
-def test_a_node_of_cassandra_that_was_killed_comes_back_alone(cassandra):
-    node, others = cassandra.nodes[-1], cassandra.hosts[:-1]
-    node.kill()
-    assert node.pid() is None
-    assert all(one.pid() for one in cassandra.nodes[:-1])
-    node.start()
-    node.wait(others)
-    assert all(one.pid() for one in cassandra.nodes)
