@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.measures import cosine_losses
+from cgcython.codecs.measures import cosine_losses, neighbours_kept
+from cgcython.codecs.rotation import best_rotation, principal_axes, turned
 from cgcython.corpus.assembling import ColumnAssembler
 from cgcython.corpus.memory_ids import MemoryIds
 from cgcython.token_array import TokenArray
@@ -33,11 +34,16 @@ def numbered():
     return MemoryIds(100_000)[0:100_000]
 
 
+WIDE = RNG.standard_normal((100_000, 256), dtype=np.float32)  # 6.5 billion multiplications
 CALLS = {
     "encode": lambda: BOOK.encode(ROWS),
     "decode": lambda: BOOK.decode(np.zeros((200_000, 16), np.uint8)),
     "losses": lambda: cosine_losses(ROWS, ROWS),
     "train": lambda: PQ8Codebook.train(ROWS[:20_000], 16, rotation=None),
+    "axes": lambda: principal_axes(WIDE),
+    "rotation": lambda: best_rotation(WIDE, WIDE[::-1]),
+    "turn": lambda: turned(WIDE, WIDE[:256], WIDE[0]),
+    "neighbours": lambda: neighbours_kept(WIDE[:2000], WIDE[2000:4000]),
     "tokens": lambda: TokenArray.from_list(TOKENS),
     "quantize": lambda: TokenArray.from_list(TOKENS).quantize("int4").dequantize(),
     "assemble": assembled,

@@ -7,6 +7,7 @@ from cgcython.types import ArrayLike, Float32Array, Float64Array
 
 NEIGHBOURS = 10
 DRAWS = 2000
+QUERIES_AT_ONCE = 64  # of neighbours: Ctrl-C is answered between them
 DRAWN_AT_ONCE = 1 << 16  # values of several draws, so that Python costs little and memory too
 
 
@@ -45,16 +46,26 @@ def neighbours_kept(
     k = min(k, len(originals) - 1)
     if k < 1:
         return np.ones(len(originals))
-    exact = _nearest(originals, originals, k)
-    found = _nearest(originals, decoded, k)
-    return np.array([len(set(a) & set(b)) / k for a, b in zip(exact, found)])
+    exact, found, kept = _directions(originals), _directions(decoded), []
+    for start in range(0, len(originals), QUERIES_AT_ONCE):
+        nearest = (_nearest(originals, rows, start, k) for rows in (exact, found))
+        kept += [len(set(a) & set(b)) / k for a, b in zip(*nearest)]
+    return np.array(kept)
 
 
-def _nearest(queries: Float32Array, rows: Float32Array, k: int) -> list[list[int]]:
-    """Return the k rows of highest cosine for each query, itself left out."""
+def _directions(rows: Float32Array) -> Float32Array:
     lengths = np.linalg.norm(rows, axis=1)
-    scores = queries @ (rows / np.where(lengths > 0, lengths, 1)[:, None]).T
-    np.fill_diagonal(scores, -np.inf)
+    directions: Float32Array = rows / np.where(lengths > 0, lengths, 1)[:, None]
+    return directions
+
+
+def _nearest(
+    queries: Float32Array, directions: Float32Array, start: int, k: int
+) -> list[list[int]]:
+    """Return the k rows of highest cosine for each of some queries, itself left out."""
+    scores = queries[start : start + QUERIES_AT_ONCE] @ directions.T
+    query = np.arange(len(scores))
+    scores[query, start + query] = -np.inf
     nearest: list[list[int]] = np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()
     return nearest
 

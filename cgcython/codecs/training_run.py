@@ -14,7 +14,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.codecs.kmeans import assign, lloyd_step, seed_centroids
 from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
-from cgcython.codecs.rotation import Axes, balanced, best_rotation, principal_axes
+from cgcython.codecs.rotation import Axes, balanced, best_rotation, principal_axes, turned
 from cgcython.kernels.pq_layout import prepare, scratch, subspace
 from cgcython.parallel import each
 from cgcython.types import Float32Array, TrainingProgress
@@ -96,7 +96,7 @@ class Training:
         """Return the rows in their widest balanced axes, and a codebook of these."""
         order = balanced(axes.variances[:width], self.num_subvectors)
         start = axes.directions[:, order].astype(np.float32)
-        rows = np.asarray((self.rows - axes.mean) @ start, np.float32)
+        rows = turned(self.rows, start, axes.mean)
         subspaces = self._split(rows)
         return rows, self._settle(
             subspaces, Trained(self._seeds(subspaces), axes.mean, start), steps
@@ -107,7 +107,7 @@ class Training:
         start, subspaces = found.rotation, self._split(rows)
         for _ in range(rounds):
             turn = best_rotation(rows, self._decoded(subspaces, found.centroids))
-            subspaces = self._split(rows @ turn)
+            subspaces = self._split(turned(rows, turn))
             rotation = None if start is None else start @ turn
             found = self._settle(subspaces, found._replace(rotation=rotation), STEPS_EACH)
         return self._settle(subspaces, found, last_steps)

@@ -1,5 +1,6 @@
 """Ctrl-C is answered at every moment of a command, also where Python forgets exceptions."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cgcython import PQ8Codebook
 from cgcython.cli import INTERRUPTED, interruption, main
+from cgcython.store import RecordStore
 
 HERE = Path(__file__).parent
 
@@ -81,27 +84,59 @@ def test_an_interrupted_command_names_resume_where_it_needs_that(
     assert capsys.readouterr().err == f"cgcython: interrupted; {remedy}\n"
 
 
-@pytest.mark.parametrize("place", [("--out", "shards"), ("--store", "store")])
-def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path, place):
+def interrupted(folder, seed, tries, *words):
+    """Return what went wrong where Ctrl-C fell at some calls of some commands."""
+    script = [sys.executable, HERE / "ctrl_c_anywhere.py", str(seed), str(tries), *words]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_ctrl_c_at_any_call_ends_a_command_with_nothing_half_written(tmp_path):
     np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((40, 8)))
     (tmp_path / "p.toml").write_text('E8 = { dimension = 8, method = "float8_e4m3" }')
-    words = ["encode", f"E8={tmp_path}/rows.npy", *place, "--profile", tmp_path / "p.toml"]
-    script = [sys.executable, HERE / "ctrl_c_anywhere.py", "1", "12", *words]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    encode = ["encode", f"E8={tmp_path}/rows.npy", "--profile", tmp_path / "p.toml"]
+    words = [*encode, "--out", "shards", ",", *encode, "--store", "store"]
+    assert interrupted(tmp_path, 1, 12, *words) == ""
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "decode {work}/store --out o.npz",
-        "search {work}/queries.npz --store {work}/store",
-        "store backup {work}/store b",
-        "verify {work}/store",
-    ],
-)
-def test_ctrl_c_at_any_call_of_a_reader_leaves_nothing(work, tmp_path, words):
-    words = words.format(work=work).split()
-    script = [sys.executable, HERE / "ctrl_c_anywhere.py", "2", "3", *words]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+def test_ctrl_c_at_any_call_of_a_reader_leaves_nothing(work, tmp_path):
+    words = (
+        f"decode {work}/store --out o.npz , search {work}/queries.npz --store {work}/store , "
+        f"store backup {work}/store b , verify {work}/store"
+    )
+    assert interrupted(tmp_path, 2, 3, *words.split()) == ""
+
+
+LONG = """
+index store --graphs ,
+migrate arrays --store new --profile profile.toml --models models --resume ,
+train E1 --input train.npz --bytes 8 --rotation none --force
+    --profile profile.toml --models models ,
+eval E8=corpus.npz --queries E8=queries.npz --profile profile.toml --models models ,
+store reencode store E1 --models others --drop ,
+store purge store ,
+store compact store ,
+verify store --repair --out repaired
+"""
+
+
+@pytest.fixture
+def beside(work, tmp_path):
+    """Return a folder with a copy of `work`, deleted memories, columns and another codebook."""
+    folder = tmp_path / "beside"
+    shutil.copytree(work, folder)
+    with np.load(work / "corpus.npz") as corpus:
+        (folder / "arrays").mkdir()
+        np.save(folder / "arrays" / "E8.npy", corpus["E8"])
+    book = PQ8Codebook.load(next((work / "models").rglob("*.safetensors")))
+    path = folder / "others" / "pq8_codebooks" / "Semantic_codebook.safetensors"
+    path.parent.mkdir(parents=True)
+    PQ8Codebook(book.centroids * 2, book.rotation, book.mean, book.metadata).save(path)
+    with RecordStore.open(folder / "store") as store:
+        store.delete_many(list(store)[:10], soft=True)
+    return folder
+
+
+def test_ctrl_c_at_any_call_of_a_long_command_lets_the_next_run_end_well(beside, tmp_path):
+    assert interrupted(tmp_path, 3, 2, "--beside", beside, *LONG.split()) == ""
