@@ -17,6 +17,7 @@ from cgcython.corpus.describing import Description, describe, describe_record
 from cgcython.errors import UsageError
 from cgcython.store import RecordStore
 from cgcython.store.ids import spelled
+from cgcython.store.places import is_address
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not Path(args.path).exists():
+    if not (is_address(args.path) or Path(args.path).exists()):
         raise FileNotFoundError(f"{args.path}: no such file or folder")
     found = _record(args) if args.id is not None else _whole(args)
     if args.json:
@@ -51,5 +52,5 @@ def _record(args: argparse.Namespace) -> Description:
     with RecordStore.open(args.path, read_only=True) as store:
         record = store.quantized(args.id)
         if record is None:
-            raise UsageError(f"{store.path} has no record {spelled(args.id)}")
+            raise UsageError(f"{store.place} has no record {spelled(args.id)}")
         return describe_record(record)

@@ -17,6 +17,7 @@ from cgcython.frames import MAGIC as RECORD
 from cgcython.manifest import MAGIC as FINGERPRINT
 from cgcython.records import QuantizedEmbedding
 from cgcython.store import shards
+from cgcython.store.places import is_address
 from cgcython.tensors import Malformed, read_tensors
 from cgcython.types import Progress, StrPath
 
@@ -42,16 +43,23 @@ def describe(path: StrPath, progress: Progress | None = None) -> Description:
     `progress` is called with 1 for each memory of a store that is read. Raises UsageError or
     InvalidInput for what this package did not write, and what reading it raises.
     """
-    path = Path(path)
+    found = None if is_address(path) else _file_or_models(Path(path))
+    if found is not None:
+        return found
+    with open_reader(path) as reader:
+        if isinstance(reader, ShardReader):
+            return _shard_folder(reader)
+        return _store(reader, progress)
+
+
+def _file_or_models(path: Path) -> Description | None:
+    """Return the Description of a file or of a folder of codebooks, None for others."""
     if path.is_file():
         return _safetensors(path) if path.suffix == ".safetensors" else _record_file(path)
     if (path / FOLDER).is_dir() and not shards.shard_paths(path):
         books = sorted((path / FOLDER).glob("*_codebook.safetensors"))
         return Description("models", {"codebooks": len(books)}, [_codebook(one) for one in books])
-    with open_reader(path) as reader:
-        if isinstance(reader, ShardReader):
-            return _shard_folder(reader)
-        return _store(reader, progress)
+    return None
 
 
 def describe_record(record: QuantizedFingerprint, kind: str = "record") -> Description:

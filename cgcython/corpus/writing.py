@@ -23,6 +23,7 @@ from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
 from cgcython.store.ids import StoredId, id_of
 from cgcython.store.opening import has_database
+from cgcython.store.places import is_address
 from cgcython.types import Progress, StrPath
 
 CodebookSource: TypeAlias = Mapping[EmbedderName, PQ8Codebook] | StrPath
@@ -140,7 +141,8 @@ class StoreWriter(CorpusWriter):
         resume: bool = False,
     ) -> None:
         super().__init__(codebooks, profile, budget_bytes, num_threads)
-        self.path, self.resume = as_path(path), resume
+        self.path: StrPath = path if is_address(path) else as_path(path)
+        self.resume = resume
         self._store: RecordStore | None = None
         self._ids: tuple[Corpus, MemoryIds] | None = None  # of the corpus that is written
         if has_database(path):
@@ -230,10 +232,10 @@ def new_store(
 
 
 def _remove_if_empty(store: RecordStore) -> None:
-    """Close a store, and delete its files if it holds no record."""
+    """Close a store, and delete its files, where it has some, if it holds no record."""
     is_empty = next(iter(store), None) is None
     store.close()
-    if is_empty:
+    if is_empty and not is_address(store.place):
         for one in store.path.iterdir():
             one.unlink()
         with suppress(OSError):  # a mount point, or the working folder of another process

@@ -101,8 +101,15 @@ class Node:
                 last = "\n".join((self._said() or self._printed()).splitlines()[-20:])
                 raise RuntimeError(f"{self.host} never said {missing}; it said at last:\n{last}")
             time.sleep(0.2)
-        while count(self.host, "system.peers_v2") < len(others) and time.monotonic() < until:
+        while self._peers() < len(others) and time.monotonic() < until:
             time.sleep(0.2)
+
+    def _peers(self):
+        """Return how many others it knows, -1 where it does not answer yet."""
+        try:
+            return count(self.host, "system.peers_v2")
+        except ConnectionRefusedError:  # it says that it listens a moment before it does
+            return -1
 
     def kill(self):
         """End the process at once, as a machine that loses its power."""
