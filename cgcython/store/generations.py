@@ -14,13 +14,12 @@ from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest, section_crc
 from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
-from cgcython.router import QuantizationRouter
 from cgcython.similarity import cosine_similarity
 from cgcython.store import trash
 from cgcython.store.deleting import RecordDeleter
 from cgcython.store.ids import name_of
 from cgcython.store.keeper import Change
-from cgcython.store.shelf import Codebooks
+from cgcython.store.shelf import ID_BYTES, Codebooks
 from cgcython.store.writing import BATCH
 from cgcython.types import Progress
 
@@ -47,17 +46,6 @@ class GenerationWriter(RecordDeleter):
             self._shelf.add(codebooks)
             self._take_codebooks()
         self._forget_columns()
-
-    def _take_codebooks(self) -> None:
-        """Encode and decode with the codebooks that there are now."""
-        self._quality.note(self.router)
-        self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
-
-    def _forget_columns(self) -> None:
-        """Forget what was made with other codebooks, where there is any.
-
-        Never called in a turn of writing, which those who make columns wait for.
-        """
 
     def reencode(
         self,
@@ -162,15 +150,30 @@ class GenerationWriter(RecordDeleter):
         """
         self._keeper.require_writable()
         with self._writing:
-            needed = {ids[-1] for ids in self._shelf.generations().values() if ids}
-            for model_id in self._shelf.embedders():
-                needed.update(_codebook_ids([one for _, one in self.scan(model_id)]))
-            for key, value in self._keeper.scan_gone():
-                where = f"record {name_of(key)} in the trash"
-                record = trash.unpack(value, where)[1]
-                parts = QuantizedFingerprint.from_bytes(record, where, self.profile)
-                needed.update(_codebook_ids(parts.values()))
-            return self._shelf.drop(needed)
+            lists = self._shelf.lists()
+            if self._keeper.promises.one_writer:
+                return self._shelf.drop(self._needed(), lists)
+            # Other processes that write see these lists: from now on they write with no others.
+            newest = {name: ids and ids[-ID_BYTES:] for name, ids in lists.items()}
+            self._shelf.put(newest, lists)
+            try:
+                needed = self._needed()
+            except BaseException:
+                self._shelf.put(lists, newest)
+                raise
+            return self._shelf.drop(needed, newest)
+
+    def _needed(self) -> set[int]:
+        """Return the ids of the codebooks that encode, and of those that records need."""
+        needed = {ids[-1] for ids in self._shelf.generations().values() if ids}
+        for model_id in self._shelf.embedders():
+            needed.update(_codebook_ids([one for _, one in self.scan(model_id)]))
+        for key, value in self._keeper.scan_gone():
+            where = f"record {name_of(key)} in the trash"
+            record = trash.unpack(value, where)[1]
+            parts = QuantizedFingerprint.from_bytes(record, where, self.profile)
+            needed.update(_codebook_ids(parts.values()))
+        return needed
 
 
 def _codebook_ids(quantized: Iterable[QuantizedEmbedding]) -> set[int]:

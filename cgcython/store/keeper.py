@@ -215,11 +215,16 @@ class Keeper(ReadKeeper, Protocol):
     def require_writable(self) -> None:
         """Raise StoreUnavailable where it was opened to read, or closed."""
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(
+        self, changes: Sequence[Change], expected: Mapping[bytes, bytes | None] | None = None
+    ) -> None:
         """Write changes of different records; all or nothing where the keeper promises that.
 
         Raises Outdated, before anything is written, where another writer changed a record that
-        `before` tells of, if writing would then mix the two.
+        `before` tells of, if writing would then mix the two. It raises Outdated, too, where one of
+        the notes `expected` is another by now, also afterwards if it has no transactions: then the
+        changes are made and written again. Whoever changes those notes, and reads records after
+        that, misses none that was written by the old ones and stays.
         """
 
     def purge(self, keys: Sequence[bytes]) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import struct
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from cgcython.base import EmbedderId, Profile
@@ -22,6 +22,7 @@ from cgcython.errors import (
 )
 from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
+from cgcython.store.current_codebooks import CurrentCodebooks
 from cgcython.store.keeper import Keeper, Note, Outdated
 from cgcython.types import StrPath
 
@@ -29,6 +30,7 @@ Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a 
 _Notes: TypeAlias = dict[bytes, bytes | None]
 
 _ID = struct.Struct(">I")
+ID_BYTES = _ID.size
 CODEBOOK, GENERATIONS = b"codebook/", b"generations/"
 _UNREADABLE = CodebookMissing, StorageCorruption
 _LOGGER = logging.getLogger(__name__)
@@ -133,26 +135,33 @@ class CodebookShelf:
         """Return the ids of the codebooks of each embedder, oldest first."""
         return {model_id: list(ids) for model_id, ids in self._generations.items()}
 
-    def drop(self, needed: Collection[int]) -> list[int]:
-        """Remove all codebooks but those of some ids, and return the ids that are gone."""
-        notes: _Notes = {}
-        expected: _Notes = {}
+    def lists(self) -> dict[bytes, bytes | None]:
+        """Return the notes that list the codebooks of each embedder, as this process knows them."""
+        generations = self._generations.items()
+        return {GENERATIONS + bytes([model_id]): _packed(ids) for model_id, ids in generations}
+
+    def drop(self, needed: Collection[int], kept: Mapping[bytes, bytes | None]) -> list[int]:
+        """Remove all codebooks but those of some ids, and return the ids that are gone.
+
+        `kept` are the lists as they are kept now.
+        """
         gone: set[int] = set()
-        for model_id, ids in self._generations.items():
-            name = GENERATIONS + bytes([model_id])
-            expected[name] = _packed(ids)
+        for ids in self._generations.values():
             gone.update(one for one in ids if one not in needed)
             ids[:] = [one for one in ids if one in needed]
-            notes[name] = _packed(ids)
-        if gone:
-            notes |= {CODEBOOK + _ID.pack(one): None for one in gone}
-            try:
-                self._keeper.put_notes(notes, expected)
-            except Outdated:
-                self.reload()
-                reason = "another process added codebooks at the same time; try again"
-                raise StoreUnavailable(path=self._keeper.place, reason=reason) from None
+        lists = self.lists()
+        if lists != kept:
+            self.put(lists | {CODEBOOK + _ID.pack(one): None for one in gone}, kept)
         return sorted(gone)
+
+    def put(self, notes: _Notes, expected: Mapping[bytes, bytes | None]) -> None:
+        """Keep notes; raises StoreUnavailable where another process changed what is expected."""
+        try:
+            self._keeper.put_notes(notes, expected)
+        except Outdated:
+            self.reload()
+            reason = "another process added codebooks at the same time; try again"
+            raise StoreUnavailable(path=self._keeper.place, reason=reason) from None
 
     def codebook(self, codebook_id: int) -> PQ8Codebook:
         """Return the codebook of an id.
@@ -194,7 +203,7 @@ class CodebookShelf:
                 self._warn(model_id, ids[-1], error)
             else:
                 found |= {} if codebook is None else {model_id: codebook}
-        return _Current(found, self._profile, self.newest)
+        return CurrentCodebooks(found, self._profile, self.newest)
 
     def _warn(self, model_id: EmbedderId, codebook_id: int, error: QuantizationError) -> None:
         if codebook_id not in self._warned:
@@ -220,22 +229,6 @@ class CodebookShelf:
             except StorageCorruption as error:
                 wrong[codebook_id] = str(error.reason)
         return sound, wrong
-
-
-class _Current(EmbedderCodebooks):
-    """The codebooks that encode; what is wrong with one is raised where it is needed."""
-
-    def __init__(
-        self,
-        source: Mapping[EmbedderId, PQ8Codebook],
-        profile: Profile,
-        newest: Callable[[EmbedderId], PQ8Codebook | None],
-    ) -> None:
-        super().__init__(source, profile)
-        self._newest = newest
-
-    def _load(self, model_id: EmbedderId) -> PQ8Codebook:
-        return self._newest(model_id) or super()._load(model_id)
 
 
 def _generations(keeper: Keeper, profile: Profile) -> dict[EmbedderId, list[int]]:

@@ -189,17 +189,40 @@ class RecordWriter(RecordReader):
     def _write(self, changes: Callable[[], list[Change]]) -> list[Change]:
         """Write the changes that a function makes of the records as they are, and return them.
 
-        It is called again where another writer changed one of them meanwhile.
+        It is called again where another writer changed one of them meanwhile, or the codebooks.
         """
         while True:
-            with self._writing:  # in which no codebook is dropped
+            with self._writing:  # in which this process drops no codebook
                 made = changes()
+                lists = {} if self._keeper.promises.one_writer else self._shelf.lists()
                 try:
                     if made:
-                        self._keeper.write(made)
+                        self._keeper.write(made, lists)
                     return made
                 except Outdated:
-                    continue
+                    is_other = self._see_codebooks()
+            if is_other:
+                self._forget_columns()
+
+    def _see_codebooks(self) -> bool:
+        """Take the codebooks that there are now, and return whether they are others."""
+        before = self._shelf.generations()
+        self._shelf.reload()
+        if self._shelf.generations() == before:
+            return False
+        self._take_codebooks()
+        return True
+
+    def _take_codebooks(self) -> None:
+        """Encode and decode with the codebooks that there are now."""
+        self._quality.note(self.router)
+        self.router = QuantizationRouter(self._shelf.current(), profile=self.profile)
+
+    def _forget_columns(self) -> None:
+        """Forget what was made with other codebooks, where there is any.
+
+        Never called in a turn of writing, which those who make columns wait for.
+        """
 
     def _change(
         self,

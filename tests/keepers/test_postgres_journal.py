@@ -44,7 +44,7 @@ def test_the_beginning_is_known_until_entries_are_forgotten(keeper, monkeypatch)
 
 def test_a_transaction_that_ends_late_is_reported(keeper):
     with keeper._session.lent() as link, link.connection.transaction():
-        keeper._write_all(link, [added(1)])
+        keeper._write_all(link, [added(1)], {})
         fill(keeper, [2])  # begun later, ended earlier
         position = keeper.position()
         assert keeper.changes_since(position) == [key(2)]
@@ -55,7 +55,7 @@ def test_a_transaction_that_ends_late_is_reported(keeper):
 def test_what_was_not_written_is_not_reported(keeper):
     position = keeper.position()
     with pytest.raises(ZeroDivisionError):
-        keeper._session.write(lambda link: (keeper._write_all(link, [added(1)]), 1 / 0))
+        keeper._session.write(lambda link: (keeper._write_all(link, [added(1)], {}), 1 / 0))
     assert keeper.changes_since(position) == []
     assert keeper.heads([key(1)]) == [None]
 

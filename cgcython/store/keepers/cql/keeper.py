@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
-from cgcython.store.keeper import Change, Note, Numbers, Promises
+from cgcython.store.keeper import Change, Note, Numbers, Outdated, Promises
 from cgcython.store.keepers.cql import layout
 from cgcython.store.keepers.cql.address import Address
 from cgcython.store.keepers.cql.connection import Connection
@@ -121,16 +121,22 @@ class CqlKeeper(RowScanner, RowWriter):
         if self.read_only:
             raise StoreUnavailable(path=self.place, reason="it was opened with read_only=True")
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(
+        self, changes: Sequence[Change], expected: Mapping[bytes, bytes | None] | None = None
+    ) -> None:
         """Write changes of different records, each whole; raises Outdated.
 
-        What is raised later names the records that are not acknowledged.
+        What is raised later names the records that are not acknowledged. Notes are compared last:
+        who changes them and then reads all records finds these, or they are written again.
         """
         self.require_writable()
         written = {int(number) for one in changes for number in one.sections}
         if new := written - set(self._numbers):
             self.add_embedders({*self._numbers, *new})
         self._write(changes)
+        for name, value in (expected or {}).items():
+            if self._notes.get(name) != value:
+                raise Outdated(f"the note {name!r} is another one by now")
 
     def purge(self, keys: Sequence[bytes]) -> None:
         """Remove what the trash keeps under some keys, and nothing else."""

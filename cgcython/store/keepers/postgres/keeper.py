@@ -65,13 +65,15 @@ class PostgresKeeper(SchemaReader):
         if self.read_only:
             raise StoreUnavailable(path=self.place, reason="it was opened with read_only=True")
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(
+        self, changes: Sequence[Change], expected: Mapping[bytes, bytes | None] | None = None
+    ) -> None:
         """Write changes of different records, all or nothing; raises Outdated."""
         try:
-            self._write(lambda link: self._write_all(link, changes))
+            self._write(lambda link: self._write_all(link, changes, expected or {}))
         except Grown:
             self.catch_up()
-            return self.write(changes)
+            return self.write(changes, expected)
         self._since_forgotten += len(changes)
         if self._since_forgotten > KEPT_CHANGES // 4:
             self._since_forgotten = 0
@@ -81,7 +83,13 @@ class PostgresKeeper(SchemaReader):
         self.require_writable()
         self._session.write(work)
 
-    def _write_all(self, link: Link, changes: Sequence[Change]) -> None:
+    def _write_all(
+        self,
+        link: Link,
+        changes: Sequence[Change],
+        expected: Mapping[bytes, bytes | None],
+    ) -> None:
+        self._require_notes(link, expected, " FOR SHARE")  # they stay until the end
         self._writer.write(link, changes)
         self._journal.add(link, changed_by_embedders(changes))
 
@@ -105,15 +113,23 @@ class PostgresKeeper(SchemaReader):
     ) -> None:
         table = self._tables.notes
         link.run(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")  # writers take turns
-        rows = link.rows(f"SELECT name, value FROM {table} WHERE name = ANY (%s)", [[*expected]])
-        found: dict[bytes, bytes] = dict(rows)
-        for name, value in expected.items():
-            if found.get(name) != value:
-                raise Outdated(f"the note {name!r} is another one by now")
+        self._require_notes(link, expected)
         kept = [(name, value) for name, value in notes.items() if value is not None]
         link.run(f"DELETE FROM {table} WHERE name = ANY (%s)", [[*notes]])
         with link.connection.cursor() as cursor:
             cursor.executemany(f"INSERT INTO {table} VALUES (%s, %s)", kept)
+
+    def _require_notes(
+        self, link: Link, expected: Mapping[bytes, bytes | None], lock: str = ""
+    ) -> None:
+        """Raise Outdated where notes are others than expected."""
+        if not expected:
+            return
+        statement = f"SELECT name, value FROM {self._tables.notes} WHERE name = ANY (%s){lock}"
+        found: dict[bytes, bytes] = dict(link.rows(statement, [[*expected]]))
+        for name, value in expected.items():
+            if found.get(name) != value:
+                raise Outdated(f"the note {name!r} is another one by now")
 
     def add_embedders(self, numbers: Numbers) -> None:
         """Learn which embedders there are, and make columns for those that have none."""

@@ -99,8 +99,10 @@ class FolderKeeper(TablesKeeper):
         """Raise StoreUnavailable where it was opened to read, or closed."""
         self.files.require_writable()
 
-    def write(self, changes: Sequence[Change]) -> None:
-        """Write changes of different records, all or nothing."""
+    def write(
+        self, changes: Sequence[Change], expected: Mapping[bytes, bytes | None] | None = None
+    ) -> None:
+        """Write changes of different records, all or nothing; nobody else writes notes."""
         batch, masks = self._batch(changes)
         with self._turn:
             self._journal.commit(batch, masks)
