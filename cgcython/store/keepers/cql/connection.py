@@ -17,7 +17,7 @@ from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers import forks
 from cgcython.store.keepers.cql import library
 from cgcython.store.keepers.cql.address import Address
-from cgcython.store.keepers.cql.failures import NO_KEYSPACE, is_passing, translated
+from cgcython.store.keepers.cql.failures import NO_KEYSPACE, is_passing, raise_translated
 from cgcython.store.keepers.cql.library import require_library
 
 Row: TypeAlias = tuple[Any, ...]
@@ -50,7 +50,7 @@ class Connection(forks.Watched):
                 self._require_keyspace()
         except Exception as error:
             self._shut_down()
-            raise translated(error, address) from error
+            raise_translated(error, address)
         self._session.default_fetch_size = None  # scans have pages of their own
         forks.watch(self)
 
@@ -100,7 +100,7 @@ class Connection(forks.Watched):
         """
         found, failed = self.attempt_all(statement, list(all_values))
         for error in failed.values():
-            raise translated(error, self.address) from error
+            raise_translated(error, self.address)
         return found
 
     def attempt_all(
@@ -152,7 +152,7 @@ class Connection(forks.Watched):
                 return list(future.result())
             except Exception as error:
                 if not is_passing(error):
-                    raise translated(error, self.address) from error
+                    raise_translated(error, self.address)
             return self.run(statement, values)
 
         return rows
@@ -205,7 +205,7 @@ class Connection(forks.Watched):
                 return send()
             except Exception as error:
                 if not is_passing(error) or time.monotonic() > until:
-                    raise translated(error, self.address) from error
+                    raise_translated(error, self.address)
             time.sleep(_PAUSE_S)
 
     def _once(self, send: Callable[[], _Made]) -> _Made:
@@ -213,7 +213,7 @@ class Connection(forks.Watched):
         try:
             return send()
         except Exception as error:
-            raise translated(error, self.address) from error
+            raise_translated(error, self.address)
 
 
 def _cluster(address: Address) -> Any:

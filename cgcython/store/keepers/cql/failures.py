@@ -1,6 +1,7 @@
 """Turns the errors of the driver and of the servers into StoreUnavailable with a remedy."""
 
 import ssl
+from typing import NoReturn
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store.keepers.cql import library
@@ -47,6 +48,14 @@ def translated(error: Exception, address: Address) -> Exception:
         timeout=address.timeout_s,
     )
     return StoreUnavailable(path=address.place, reason=reason)
+
+
+def raise_translated(error: Exception, address: Address) -> NoReturn:
+    """Raise the error that one of the driver means."""
+    found = translated(error, address)
+    if found is error:
+        raise error
+    raise found from error
 
 
 def is_passing(error: Exception) -> bool:
