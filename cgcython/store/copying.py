@@ -118,6 +118,7 @@ class _Copy:
         self.copy_notes()
         for stripe in range(self._state.stripe, self.source.stripes()):
             self._copy_stripe(stripe)
+        self._save()
         for stripe in range(self.source.stripes()):
             for batch in batches(self.source.scan_gone(stripe), BATCH):
                 self.copy_keys([key for key, _ in batch])
@@ -144,10 +145,9 @@ class _Copy:
             count = self._state.records + len(keys)
             self._state = self._state._replace(after=keys[-1].hex(), records=count)
             self._tell(len(keys))
-            if time.monotonic() - self._saved > SAVED_EVERY:
-                self._save()
+            self._save_at_times()
         self._state = self._state._replace(stripe=stripe + 1, after="")
-        self._save()
+        self._save_at_times()
 
     def copy_keys(self, keys: Sequence[bytes]) -> None:
         """Have the copy keep under some keys what the source does, in the trash too."""
@@ -185,6 +185,10 @@ class _Copy:
             raise StorageCorruption(where=where, reason=reason, ids=map(id_of, damaged))
         befores = self.target.heads(keys)
         self.target.write([_change(*row, before) for row, before in zip(rows, befores)])
+
+    def _save_at_times(self) -> None:
+        if time.monotonic() - self._saved > SAVED_EVERY:
+            self._save()
 
     def _save(self) -> None:
         self._saved = time.monotonic()
