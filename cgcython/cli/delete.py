@@ -21,6 +21,7 @@ from cgcython.cli.text_files import read_lines
 from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
 from cgcython.store.ids import StoredId, spelled
+from cgcython.store.places import name_of_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +74,7 @@ def _agreed(count: int, args: argparse.Namespace) -> bool:
             raise UsageError("--hard deletes for good; say --yes too")
         return True
     way = "for good" if args.hard else "(they can be brought back)"
-    say(f"cgcython: delete {count} memories of {args.store} {way}? [y/N]")
+    say(f"cgcython: delete {count} memories of {name_of_place(args.store)} {way}? [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

@@ -24,6 +24,7 @@ from cgcython.inputs.columns import Embedding
 from cgcython.records import SparseVector
 from cgcython.store import RecordStore
 from cgcython.store.ids import spelled
+from cgcython.store.places import name_of_place
 
 SHOWN = 4  # values of an embedding in the table
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         record = store.quantized(args.id)
         memory = store.retrieve(args.id)
     if record is None or memory is None:
-        say(f"cgcython: error: {args.store} has no record {spelled(args.id)}")
+        say(f"cgcython: error: {name_of_place(args.store)} has no record {spelled(args.id)}")
         return BAD_DATA
     embeddings = {
         one: embedding for one, embedding in memory.items() if args.embedder in (None, one)

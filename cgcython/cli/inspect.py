@@ -17,7 +17,7 @@ from cgcython.corpus.describing import Description, describe, describe_record
 from cgcython.errors import UsageError
 from cgcython.store import RecordStore
 from cgcython.store.ids import spelled
-from cgcython.store.places import is_address
+from cgcython.store.places import is_address, name_of_place
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.as_dict())
         return OK
-    print(f"{args.path}: {found.kind}")
+    print(f"{name_of_place(args.path)}: {found.kind}")
     for key, value in found.facts.items():
         print_filled(f"{key.replace('_', ' ')}: {value}", indent="  ")
     if found.parts:

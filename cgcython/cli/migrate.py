@@ -49,6 +49,8 @@ from cgcython.store.migration import (
     require_all_there,
 )
 from cgcython.store.opening import has_database
+from cgcython.store.places import is_address
+from cgcython.types import StrPath
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +113,8 @@ class Outcome(NamedTuple):
 
 
 def run(args: argparse.Namespace) -> int:
+    if is_address(args.store):
+        return _report(args, _migrate(args, args.store))
     if os.path.realpath(args.source) == os.path.realpath(args.store):
         return _in_place(args, InPlace(args.store))
     if args.delete_source:
@@ -136,8 +140,8 @@ def _in_place(args: argparse.Namespace, place: InPlace) -> int:
     return code
 
 
-def _migrate(args: argparse.Namespace, target: Path) -> Outcome:
-    """Migrate into a folder."""
+def _migrate(args: argparse.Namespace, target: StrPath) -> Outcome:
+    """Migrate into a store."""
     started = time.perf_counter()
     with ExitStack() as stack:
         store = None

@@ -9,6 +9,7 @@ from cgcython.base import EmbedderId, Profile, parse_embedder
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import StoredId, parse_id
+from cgcython.store.places import is_address
 
 AUTO = "auto"
 
@@ -54,7 +55,7 @@ def weights(text: str) -> dict[EmbedderId, float]:
 def profile(text: str) -> Profile:
     """Return the profile that an argument names, for argparse; of a store or shards, theirs."""
     try:
-        if os.path.isdir(text):
+        if is_address(text) or os.path.isdir(text):
             from cgcython.corpus.reading import open_reader
 
             with open_reader(text) as reader:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cgcython.corpus.specs import Spec
 from cgcython.errors import CodebookMissing
+from cgcython.store.places import is_address
 
 MODELS = "models"  # where codebooks go when the user named no folder
 
@@ -21,11 +22,15 @@ def mend(error: Exception, args: argparse.Namespace) -> None:
     words = ["cgcython", "train", embedder, "--input", _input(embedder, given.get("inputs") or [])]
     words += ["--models", models or MODELS]
     store = given.get("store")
-    profile = given.get("profile_text") or (store if store and os.path.isdir(store) else None)
+    profile = given.get("profile_text") or (store if store and _has_profile(store) else None)
     words += ["--profile", profile] if profile else []
     error.command = shlex.join(words)
     if models is None and "models" in given:
         error.add_note(f"and run this again with: --models {MODELS}")
+
+
+def _has_profile(store: str) -> bool:
+    return is_address(store) or os.path.isdir(store)
 
 
 def _input(embedder: str, inputs: Sequence[str]) -> str:

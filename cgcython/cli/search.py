@@ -40,6 +40,7 @@ from cgcython.search import FingerprintStore
 from cgcython.search.searcher import Hit
 from cgcython.search.shards import ShardSearcher
 from cgcython.store.ids import StoredId, id_of, parse_id, spelled
+from cgcython.store.places import name_of_place
 
 
 class Answer(NamedTuple):
@@ -140,8 +141,8 @@ def _tell_empty(
         return
     have = [one.short for one in searcher.profile if has_any(searcher, one)]
     names = ", ".join(one.short for one in missing)
-    told = f"no memory of {args.store} has {names}; they have {', '.join(have)}"
-    say(f"cgcython: warning: {told if have else f'{args.store} holds no memories'}")
+    told = f"no memory of {name_of_place(args.store)} has {names}; they have {', '.join(have)}"
+    say(f"cgcython: warning: {told if have else f'{name_of_place(args.store)} holds no memories'}")
 
 
 def _among(path: str | None) -> list[StoredId] | None:

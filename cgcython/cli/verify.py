@@ -23,6 +23,7 @@ from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import StorageCorruption, UsageError
 from cgcython.store import RepairReport, repair, shards
 from cgcython.store.ids import StoredId, spelled
+from cgcython.store.places import is_address
 
 Checked: TypeAlias = tuple[dict[str, int], dict[str, str]]  # counts, and what is wrong by name
 
@@ -100,7 +101,7 @@ def _check_shards(reader: ShardReader, bar: Silence) -> Checked:
 
 
 def _repair(args: argparse.Namespace) -> int:
-    if shards.shard_paths(args.source):
+    if not is_address(args.source) and shards.shard_paths(args.source):
         raise UsageError("shards cannot be repaired; encode the damaged ones again")
     with progress(None, "memory", "repair") as bar:
         report = repair(

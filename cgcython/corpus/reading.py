@@ -20,6 +20,7 @@ from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
 from cgcython.store.ids import as_key
 from cgcython.store.opening import has_database
+from cgcython.store.places import is_address
 from cgcython.types import Array, Int64Array, Progress, StrPath
 
 CHUNK = 1024
@@ -43,7 +44,7 @@ class DecodedChunk(NamedTuple):
 @contextmanager
 def open_searcher(path: StrPath) -> Iterator[FingerprintStore | ShardSearcher]:
     """Yield what can be searched in a folder: a store, or shards."""
-    if shards.shard_paths(path):
+    if not is_address(path) and shards.shard_paths(path):
         yield ShardSearcher(path)
     else:
         with FingerprintStore.open(path, read_only=True) as store:
@@ -58,7 +59,10 @@ def has_any(searcher: FingerprintStore | ShardSearcher, model_id: EmbedderId) ->
 @contextmanager
 def open_reader(path: StrPath) -> Iterator["StoreReader | ShardReader"]:
     """Yield the StoreReader or ShardReader of a folder; raises UsageError where it is neither."""
-    if shards.shard_paths(path):
+    if is_address(path):
+        with FingerprintStore.open(path, read_only=True) as store:
+            yield StoreReader(store)
+    elif shards.shard_paths(path):
         yield ShardReader(path)
     elif Path(path).is_dir() and not has_database(path):
         raise UsageError(f"{path}: neither a store nor a folder of shards")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import compress
 from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
@@ -17,13 +17,12 @@ from cgcython.corpus.memory_ids import Known, MemoryIds
 from cgcython.embedders import Codebooks
 from cgcython.embedders.losses import LossTotals
 from cgcython.errors import InvalidInput, QuantizationError
-from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint, encode_all
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
 from cgcython.store.ids import StoredId, id_of
 from cgcython.store.opening import has_database
-from cgcython.store.places import is_address
+from cgcython.store.places import as_place, place_of
 from cgcython.types import Progress, StrPath
 
 CodebookSource: TypeAlias = Mapping[EmbedderName, PQ8Codebook] | StrPath
@@ -141,8 +140,7 @@ class StoreWriter(CorpusWriter):
         resume: bool = False,
     ) -> None:
         super().__init__(codebooks, profile, budget_bytes, num_threads)
-        self.path: StrPath = path if is_address(path) else as_path(path)
-        self.resume = resume
+        self.path, self.resume = as_place(path), resume
         self._store: RecordStore | None = None
         self._ids: tuple[Corpus, MemoryIds] | None = None  # of the corpus that is written
         if has_database(path):
@@ -199,7 +197,7 @@ class StoreWriter(CorpusWriter):
             store.note_losses(router)
         except BaseException:
             if is_new:
-                _remove_if_empty(store)
+                _remove_if_empty(store, self.path)
                 self._store = None
             raise
 
@@ -225,21 +223,18 @@ def new_store(
     try:
         yield store
     except BaseException:
-        _remove_if_empty(store)
+        _remove_if_empty(store, path)
         raise
     finally:
         store.close()
 
 
-def _remove_if_empty(store: RecordStore) -> None:
-    """Close a store, and delete its files, where it has some, if it holds no record."""
+def _remove_if_empty(store: RecordStore, place: StrPath) -> None:
+    """Close a store, and remove it if it holds no record."""
     is_empty = next(iter(store), None) is None
     store.close()
-    if is_empty and not is_address(store.place):
-        for one in store.path.iterdir():
-            one.unlink()
-        with suppress(OSError):  # a mount point, or the working folder of another process
-            store.path.rmdir()
+    if is_empty:
+        place_of(place).remove()
 
 
 def _all_of(codebooks: Codebooks) -> dict[EmbedderId, PQ8Codebook]:

@@ -1,16 +1,18 @@
 """Finds the keeper of a place by how it is named: a folder, or the address of a database.
 
-Each kind of keeper is a package under `cgcython.store.keepers`, imported when it is needed. It has
-`exists(place)`, `create(place, notes, numbers)` and a Keeper class.
+Each kind of keeper is a package under `cgcython.store.keepers`, imported when it is needed, and has
+a Place and a Keeper.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from cgcython.errors import InvalidInput
+from cgcython.files import as_path
 from cgcython.store.keeper import Keeper, Numbers
 from cgcython.types import StrPath
 
@@ -29,6 +31,9 @@ class Place(Protocol):
 
     def create(self, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
         """Make an empty store of some embedders, whole or not at all."""
+
+    def remove(self) -> None:
+        """Remove an empty, closed store, so that nothing is left of it."""
 
     def open(self, *, read_only: bool, sync: bool, follow: bool) -> Keeper:
         """Return the Keeper of the store that is there."""
@@ -49,9 +54,24 @@ def place_of(place: StrPath) -> Place:
         from cgcython.store.keepers.cql import Keyspace
 
         return Keyspace(str(place))
-    raise InvalidInput(what="place of a store", expected="a folder", actual=f"{scheme}://...")
+    expected = "a folder, postgresql://... or cql://..."
+    raise InvalidInput(what="place of a store", expected=expected, actual=f"{scheme}://...")
 
 
 def is_address(place: StrPath) -> bool:
     """Return whether a place is named by an address, and not by a path."""
     return isinstance(place, str) and _ADDRESS.match(place) is not None
+
+
+def as_place(place: StrPath) -> str | Path:
+    """Return an address as it is, and anything else as a path. Raises InvalidInput.
+
+    >>> as_place("cql://localhost/memories")
+    'cql://localhost/memories'
+    """
+    return place if isinstance(place, str) and is_address(place) else as_path(place)
+
+
+def name_of_place(place: StrPath) -> str:
+    """Return how messages name a place: an address without its password."""
+    return place_of(place).name if is_address(place) else str(place)

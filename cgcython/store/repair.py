@@ -10,10 +10,11 @@ import time
 from pathlib import Path
 
 from cgcython.base import ProfileName
-from cgcython.errors import QuantizationError, StorageCorruption, StoreUnavailable
+from cgcython.errors import InvalidInput, QuantizationError, StorageCorruption, StoreUnavailable
 from cgcython.folders import keep_modes, put_in_place, working_folder
 from cgcython.store.keepers.rocksdb import owned, real_path, salvage
 from cgcython.store.opening import has_database, open_keeper
+from cgcython.store.places import is_address, name_of_place
 from cgcython.store.repair_report import RepairReport
 from cgcython.store.rescue import Rescue
 from cgcython.types import Progress, StrPath
@@ -38,6 +39,9 @@ def repair(
     records of each batch. Close the store first: raises StoreUnavailable while another process has
     it open.
     """
+    if is_address(path):
+        expected = "the folder of a store; a database mends its own files"
+        raise InvalidInput(what="path", expected=expected, actual=name_of_place(path))
     damaged, target = real_path(path), None if out is None else real_path(out)
     if not has_database(damaged):
         raise StoreUnavailable(path=damaged, reason="there is no store; check the path")

@@ -21,6 +21,14 @@ def pytest_addoption(parser):
     parser.addoption("--cassandra", help="the folder of a cluster that runs already")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Have what is made of stores on servers lie in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """Return a running services.postgres.Postgres."""

@@ -33,6 +33,7 @@ _TAKE_OVER = (
     f"UPDATE {STORES} SET identity = ? WHERE tenant = ? IF identity = ? AND is_whole = false"
 )
 _FINISH = f"UPDATE {STORES} SET is_whole = true WHERE tenant = ? IF identity = ?"
+_REMOVE = f"DELETE FROM {STORES} WHERE tenant = ? IF identity = ?"
 _NEXT_WRITER = f"UPDATE {STORES} SET writers = ? WHERE tenant = ? IF writers = ?"
 
 
@@ -90,6 +91,17 @@ def create(
         if mine is not None:
             Notes(connection).put(notes, {})
             connection.run(_FINISH, [address.tenant, mine])
+
+
+def remove(url: str, password: str | None = None) -> None:
+    """Remove the notes of a store, and that it is there. Raises StoreUnavailable."""
+    address = Address.of(url, password)
+    with _inside(address) as connection:
+        found = _read(connection)
+        if found is not None:
+            notes = Notes(connection)
+            notes.put(dict.fromkeys(name for name, _ in notes.below(b"")), {})
+            connection.run(_REMOVE, [address.tenant, found.identity])
 
 
 def next_writer(connection: Connection) -> int:

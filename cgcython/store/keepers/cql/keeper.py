@@ -14,7 +14,7 @@ from cgcython.store.keeper import Change, Note, Numbers, Outdated, Promises
 from cgcython.store.keepers.cql import layout
 from cgcython.store.keepers.cql.address import Address
 from cgcython.store.keepers.cql.connection import Connection
-from cgcython.store.keepers.cql.creation import create, exists, next_writer, read_about
+from cgcython.store.keepers.cql.creation import create, exists, next_writer, read_about, remove
 from cgcython.store.keepers.cql.journal import Journal
 from cgcython.store.keepers.cql.notes import Notes
 from cgcython.store.keepers.cql.opening import is_durable, require_clock
@@ -40,6 +40,10 @@ class Keyspace:
     def create(self, notes: Mapping[bytes, bytes], numbers: Numbers) -> None:
         """Make an empty store of some embedders, whole or not at all."""
         create(self._url, notes, numbers)
+
+    def remove(self) -> None:
+        """Remove the notes of an empty store, and that it is there; the tables stay."""
+        remove(self._url)
 
     def open(self, *, read_only: bool, sync: bool, follow: bool) -> CqlKeeper:
         """Return the Keeper of the store that is there; one that only reads follows others."""

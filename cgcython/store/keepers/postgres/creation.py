@@ -45,6 +45,13 @@ def _make(link: Link, address: Address, notes: Mapping[bytes, bytes], numbers: N
     Journal(tables).begin(link, is_new=True)
 
 
+def unmake(link: Link, tables: Tables) -> None:
+    """Drop the tables of a store that holds nothing."""
+    link.run(f"LOCK TABLE {tables.records}")
+    if not link.rows(f"SELECT 1 FROM {tables.records} LIMIT 1"):
+        link.run(f"DROP TABLE {', '.join(tables[1:])}")
+
+
 def _require_utf8(link: Link, address: Address) -> None:
     ((encoding,),) = link.rows("SELECT current_setting('server_encoding')")
     if encoding != "UTF8":

@@ -44,6 +44,12 @@ class Schema:
         with self._connected() as connections:
             creation.make(connections, notes, numbers)
 
+    def remove(self) -> None:
+        """Remove the tables of an empty store; its schema stays. Raises StoreUnavailable."""
+        tables = Tables.of(self._address.schema)
+        with self._connected() as connections:
+            connections.write(lambda link: creation.unmake(link, tables))
+
     def open(self, *, read_only: bool, sync: bool, follow: bool) -> PostgresKeeper:
         """Return the Keeper of the store that is there; readers see what others write at once."""
         return PostgresKeeper(self._url, read_only=read_only or follow, sync=sync)

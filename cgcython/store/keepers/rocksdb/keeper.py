@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cgcython.errors import StoreUnavailable
@@ -59,6 +59,13 @@ class Folder:
         """
         version = FREE if are_free((), numbers) else PLAIN
         creation.create(self.path, {VERSION: version_value(version), **notes})
+
+    def remove(self) -> None:
+        """Remove an empty, closed store; a folder that others use stays, and is empty."""
+        for one in self.path.iterdir():
+            one.unlink()
+        with suppress(OSError):  # a mount point, or the working folder of another process
+            self.path.rmdir()
 
     def open(self, *, read_only: bool, sync: bool, follow: bool) -> FolderKeeper:
         """Return the Keeper of the store that is there."""
