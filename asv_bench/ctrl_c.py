@@ -4,9 +4,9 @@
     python asv_bench/ctrl_c.py train            those whose names hold a word
     python asv_bench/ctrl_c.py --records 200000 larger stores
 
-Prints for each call its seconds, its longest wait by the clock and in processor time of all
-threads, which other work on the machine lengthens less, and after which line of this package
-that was.
+Prints for each call its seconds, its longest wait by the clock, its longest in processor time of
+all threads, which other work on the machine lengthens less, and in which function of this package
+that one was.
 """
 
 import argparse
@@ -33,15 +33,16 @@ from cgcython.codecs.measures import neighbours_kept
 
 PACKAGE = str(Path(cgcython.__file__).parent)
 TICK = 0.002  # seconds between two signals
+ON_STORES = ("graphs", "backup", "compact", "close", "open")
 SAMPLES, HELD_OUT = 20_000, 1000
 
 
 class Wait(NamedTuple):
-    """The longest wait of a call, in seconds, and the line after which it was."""
+    """The longest waits of a call, in seconds, and the function of the one of the processor."""
 
     clock: float = 0.0
     processor: float = 0.0
-    line: str = ""
+    place: str = ""
 
 
 class Watch:
@@ -54,13 +55,14 @@ class Watch:
     def look(self, _: int, frame: FrameType | None) -> None:
         now = time.perf_counter(), time.process_time()
         clock, processor = now[0] - self._last[0], now[1] - self._last[1]
-        if clock > self.longest.clock:
-            self.longest = Wait(clock, processor, line_of(frame))
+        most = self.longest
+        place = most.place if processor < most.processor else place_of(frame)
+        self.longest = Wait(max(clock, most.clock), max(processor, most.processor), place)
         self._last = now
 
 
-def line_of(frame: FrameType | None) -> str:
-    """Return the innermost line of this package that a frame is called from."""
+def place_of(frame: FrameType | None) -> str:
+    """Return the innermost function of this package that a frame is called from."""
     while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
     if frame is None:
@@ -83,8 +85,12 @@ def longest_wait(call: Callable[[], object]) -> Wait:
 
 
 def pure_calls() -> Iterator[tuple[str, Callable[[], object]]]:
-    """Yield what needs no store: training with a rotation, and neighbours."""
+    """Yield what needs no store: training with a rotation and what of it is in one piece."""
     rng = np.random.default_rng(0)
+    for dim in (384, 1024, 2048):
+        square = rng.standard_normal((dim, dim))
+        yield f"eigh, {dim} dimensions", partial(np.linalg.eigh, square + square.T)
+        yield f"svd, {dim} dimensions", partial(np.linalg.svd, square.astype(np.float32))
     for dim in (384, 1024):
         rows = rng.standard_normal((SAMPLES, dim), dtype=np.float32)
         rows *= np.geomspace(1, 0.01, dim, dtype=np.float32)
@@ -99,12 +105,12 @@ def store_calls(records: int) -> Iterator[tuple[str, Callable[[], object]]]:
     rows = np.random.default_rng(0).standard_normal((records, 384), dtype=np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "store")
-        store = FingerprintStore.open(path)
-        store.store_many((UUID(int=i), {"E8": row}) for i, row in enumerate(rows))
-        yield "graphs", lambda: store.save_columns(["E8"], graphs=True)
-        yield "backup", lambda: store.backup(Path(folder, "backup"))
-        yield "compact", store.compact
-        yield "close", store.close
+        with FingerprintStore.open(path) as store:
+            store.store_many((UUID(int=i), {"E8": row}) for i, row in enumerate(rows))
+            yield "graphs", partial(store.save_columns, ["E8"], graphs=True)
+            yield "backup", partial(store.backup, Path(folder, "backup"))
+            yield "compact", store.compact
+            yield "close", store.close
         yield "open", lambda: FingerprintStore.open(path).close()
 
 
@@ -120,8 +126,9 @@ def main() -> None:
     parser.add_argument("word", nargs="?", default="", help="only calls whose names hold it")
     parser.add_argument("--records", type=int, default=20_000)
     args = parser.parse_args()
-    print(f"{'call':<26}{'seconds':>8}{'wait':>8}{'processor':>11}  after")
-    for calls in (pure_calls(), store_calls(args.records)):
+    print(f"{'call':<26}{'seconds':>8}{'wait':>8}{'processor':>11}  in")
+    on_stores = any(args.word in name for name in ON_STORES)
+    for calls in (pure_calls(), store_calls(args.records) if on_stores else ()):
         for name, call in calls:
             if args.word not in name:
                 continue
@@ -130,7 +137,7 @@ def main() -> None:
                 wait = longest_wait(call)
             seconds = time.perf_counter() - began
             row = f"{name:<26}{seconds:>8.2f}{wait.clock:>8.3f}{wait.processor:>11.3f}"
-            print(f"{row}  {wait.line}", flush=True)
+            print(f"{row}  {wait.place}", flush=True)
 
 
 if __name__ == "__main__":
