@@ -13,7 +13,8 @@ import sys
 from collections import deque
 from contextlib import closing
 
-from keeper_rates import BATCH, NUMBERS, changes, server_at
+from keeper_rates import BATCH, NUMBERS, changes, running, working_folder
+from services.postgres import Postgres
 
 from cgcython.store.keepers import postgres
 
@@ -42,7 +43,8 @@ def main():
     if args.scan:
         return scan(args.scan)
     peaks, written = [], 0
-    with server_at(None) as url:
+    with working_folder() as folder, running(Postgres(folder / "postgres")) as server:
+        url = server.url
         postgres.Schema(url).create({}, NUMBERS)
         with closing(postgres.PostgresKeeper(url)) as keeper:
             for goal in (args.most // 10, args.most):

@@ -1,22 +1,21 @@
-"""Rates of the keeper of PostgreSQL beside a plain COPY of the same bytes, on the same server.
+"""Rates of the keepers side by side, on the same records: a folder, PostgreSQL and Cassandra.
 
-    python asv_bench/keeper_rates.py --records 20480
+    python asv_bench/keeper_rates.py --records 20480 --nodes 3
 
-Records of 13.4 KB in thirteen sections are written in batches of 256, a transaction each, in turns:
-by COPY into a table of the same columns, by the keeper as new records, and by the keeper in place
-of records that are there. Medians of the batches are printed, then how fast the keeper reads. The
-exit status is 1 where it writes new records at less than 60 % of the rate of the plain COPY.
+Records of 13.4 KB in thirteen sections are written in batches of 256, by one keeper after the other
+and by a plain COPY into a table of the same columns on the same server of PostgreSQL; then each
+batch is replaced. Medians of the batches are printed, and how fast each keeper reads. The exit
+status is 1 where PostgreSQL takes new records at less than 60 % of the rate of the plain COPY.
 
-A server is started in a folder of its own, on this machine's disk, unless --url names another.
+Servers are started in a folder of their own, Cassandra of --nodes nodes (0: without it).
 """
 
 import argparse
 import os
 import sys
 import tempfile
-import uuid
 from collections import defaultdict, deque
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -25,12 +24,13 @@ import psycopg
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
+from services.cassandra import Cluster
 from services.postgres import Postgres
 
 from cgcython import ModelId
 from cgcython.manifest import Manifest
 from cgcython.store.keeper import Change
-from cgcython.store.keepers import postgres
+from cgcython.store.places import place_of
 
 BATCH, LEAST = 256, 0.6
 NUMBERS = sorted(map(int, ModelId))
@@ -81,18 +81,18 @@ def rate_of(work, *given, count=1):
     return count / (perf_counter() - began)
 
 
-def write_rates(url, keeper, records):
-    """Return the rates of each way to write, by batch, and the keys that were written."""
-    rates, keys = defaultdict(list), []
-    with closing(PlainCopy(url)) as plain:
-        for number in range(-(-records // BATCH)):
-            new = changes(BATCH)
-            again = changes(BATCH, before=new)
-            ways = [("plain COPY", plain.write, new), ("keeper, new", keeper.write, new)]
-            for name, write, batch in ways[:: 1 if number % 2 else -1]:
-                rates[name].append(rate_of(write, batch, count=BATCH))
-            rates["keeper, replaced"].append(rate_of(keeper.write, again, count=BATCH))
-            keys += [one.key for one in new]
+def write_rates(keepers, plain, records):
+    """Return the rates of each way to write by keeper, of each batch, and the keys written."""
+    rates, keys = defaultdict(lambda: defaultdict(list)), []
+    for number in range(-(-records // BATCH)):
+        new = changes(BATCH)
+        again = changes(BATCH, before=new)
+        ways = [("COPY", plain), *keepers.items()]
+        for name, one in ways[:: 1 if number % 2 else -1]:
+            rates["new records"][name].append(rate_of(one.write, new, count=BATCH))
+        for name, one in keepers.items():
+            rates["replaced records"][name].append(rate_of(one.write, again, count=BATCH))
+        keys += [one.key for one in new]
     return rates, keys
 
 
@@ -111,40 +111,62 @@ def read_rates(keeper, keys):
 
 
 @contextmanager
-def server_at(url):
-    """Yield the URL of a server: the one that is given, or one that is started for this."""
-    if url:
-        yield url
-        return
+def running(server):
+    """Start a server, and stop it in the end."""
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def working_folder():
+    """Yield a folder with a short path that servers of another user may enter."""
     with tempfile.TemporaryDirectory(prefix="cgcython-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
-        server = Postgres(Path(folder, "server"))
-        server.start()
-        try:
-            yield server.url
-        finally:
-            server.stop()
+        yield Path(folder)
+
+
+@contextmanager
+def opened(nodes):
+    """Yield new keepers by name, and the plain COPY."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(working_folder())
+        server = stack.enter_context(running(Postgres(folder / "postgres")))
+        places = {"folder": folder / "store", "PostgreSQL": server.url}
+        if nodes:
+            cluster = stack.enter_context(running(Cluster(folder / "cassandra", nodes)))
+            hosts = ",".join(cluster.hosts)
+            places["Cassandra"] = f"cql://{hosts}/rates?replication={nodes}"
+        keepers = {}
+        for name, place in places.items():
+            place_of(place).create({}, NUMBERS)
+            keeper = place_of(place).open(read_only=False, sync=False, follow=False)
+            keepers[name] = stack.enter_context(closing(keeper))
+            keeper.add_embedders(NUMBERS)
+        yield keepers, stack.enter_context(closing(PlainCopy(server.url)))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=20_480)
-    parser.add_argument("--url", help="of a server's database; the schema is made and removed")
+    parser.add_argument("--nodes", type=int, choices=[0, 1, 3], default=0, help="of Cassandra")
     args = parser.parse_args()
-    with server_at(args.url) as url:
-        schema = f"rates_{uuid.uuid4().hex}"
-        place = f"{url}{'&' if '?' in url else '?'}schema={schema}"
-        postgres.Schema(place).create({}, NUMBERS)
-        with closing(postgres.PostgresKeeper(place)) as keeper:
-            rates, keys = write_rates(url, keeper, args.records)
+    with opened(args.nodes) as (keepers, plain):
+        rates, keys = write_rates(keepers, plain, args.records)
+        for name, keeper in keepers.items():
             keeper.compact()
-            rates |= read_rates(keeper, keys)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
-    for name, found in rates.items():
-        print(f"{name:20} {median(found):10,.0f} a second")
-    share = median(rates["keeper, new"]) / median(rates["plain COPY"])
-    print(f"new records at {share:.0%} of a plain COPY")
+            for way, found in read_rates(keeper, keys).items():
+                rates[way][name] = found
+    names = ["COPY", *keepers]
+    print(f"{'a second':20}" + "".join(f"{name:>12}" for name in names))
+    for way, found in rates.items():
+        cells = [f"{median(found[name]):12,.0f}" if name in found else " " * 12 for name in names]
+        print(f"{way:20}" + "".join(cells))
+    new = rates["new records"]
+    share = median(new["PostgreSQL"]) / median(new["COPY"])
+    print(f"new records in PostgreSQL at {share:.0%} of a plain COPY")
     return int(share < LEAST)
 
 

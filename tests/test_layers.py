@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
     "types narrow_floats checksums strict_json errors checks methods base arrays locks parallel "
@@ -47,8 +49,11 @@ def test_the_reader_of_imports_sees_them_all():
     assert list(imported_layers(text)) == ["store", "cli", "kernels", "base"]
 
 
-def test_only_its_own_wing_names_the_database():
-    wing = PACKAGE / "store" / "keepers" / "rocksdb"
-    others = [path for path in SOURCES if wing not in path.parents]
-    names = re.compile(r"rocksdict|RocksDB|keepers\.rocksdb\.|keepers\.rocksdb import \w+ as")
-    assert [path.name for path in others if names.search(path.read_text())] == []
+@pytest.mark.parametrize(
+    ("wing", "names"), [("rocksdb", "rocksdict|RocksDB"), ("postgres", "psycopg")]
+)
+def test_only_its_own_wing_names_the_database(wing, names):
+    folder = PACKAGE / "store" / "keepers" / wing
+    others = [path for path in SOURCES if folder not in path.parents]
+    named = re.compile(rf"{names}|keepers\.{wing}\.|keepers\.{wing} import \w+ as")
+    assert [path.name for path in others if named.search(path.read_text())] == []

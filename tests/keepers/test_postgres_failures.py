@@ -81,6 +81,20 @@ def test_a_user_without_rights_is_told_which(postgres, postgres_place):
     assert "CREATE SCHEMA name AUTHORIZATION user" in said
 
 
+def test_a_user_who_may_only_select_reads(postgres, postgres_url, open_postgres):
+    schema, url = tables_of(postgres_url).schema, postgres_url.replace("cgcython@", "reader@")
+    with superuser(postgres) as connection:
+        connection.execute("DROP ROLE IF EXISTS reader; CREATE ROLE reader LOGIN")
+        connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO reader")
+        assert "permission denied" in refusal(url, keepers.PostgresKeeper)
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO reader")
+        keys = fill(open_postgres(), range(3))
+        reader = open_postgres(url, read_only=True)
+        assert reader.changes_since(0) == [one for one, _ in reader.scan_heads()] == keys
+        reader.close()
+        connection.execute("DROP OWNED BY reader; DROP ROLE reader")
+
+
 def test_a_schema_of_other_tables_is_left_alone(postgres, postgres_place):
     url = postgres_place()
     tables = tables_of(url)
