@@ -1,5 +1,6 @@
 """A store goes round all keepers and comes back as it was; of 5,000 records with --whole."""
 
+import threading
 import time
 from itertools import pairwise
 
@@ -59,3 +60,41 @@ def test_an_interrupted_copy_goes_on(memories, tmp_path, request, monkeypatch, s
             store.purge(older_than=3600)
         copy_store(source, target)
         assert content(target) == content(source)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_copy_beside_a_writer_is_whole_or_told_to_be_none(memories, tmp_path, request, server):
+    """Batches of ten are written without a pause; a keeper of moments copies whole ones."""
+    place = request.getfixturevalue(f"{server}_place")()
+    record, stop, written = memories.make(1, ["E2", "E9"]), threading.Event(), []
+    with FingerprintStore.open(place, memories.codebooks, memories.profile) as store:
+        store.store_many((one, record) for one in range(200))
+
+        def write():
+            while not stop.is_set():
+                first = 1000 + 10 * len(written)
+                store.store_many((one, record) for one in range(first, first + 10))
+                store.delete(len(written), soft=True)
+                written.append(first)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            copy_store(place, tmp_path / "beside")
+            told = None
+        except StoreUnavailable as error:
+            told = str(error)
+        finally:
+            stop.set()
+            writer.join()
+        assert written
+        if told:
+            assert "stop what writes" in told
+            assert not KEEPERS[server].frozen
+            copy_store(place, tmp_path / "beside")
+            assert content(tmp_path / "beside") == content(place)
+        elif KEEPERS[server].frozen:
+            with FingerprintStore.open(tmp_path / "beside") as copy:
+                kept = [one for one in copy if one >= 1000]
+                assert kept == list(range(1000, 1000 + len(kept)))
+                assert len(kept) % 10 == 0
