@@ -17,13 +17,15 @@ from keeper_rates import BATCH, NUMBERS, changes, running, working_folder
 from services.postgres import Postgres
 
 from cgcython.store.keepers import postgres
+from cgcython.store.places import place_of
 
 MOST_GROWTH = 1.1
 
 
 def scan(place):
     """Scan everything, and print the peak of this process's memory in MiB."""
-    with closing(postgres.PostgresKeeper(place, read_only=True)) as keeper:
+    found = place_of(place).open(read_only=True, sync=False, follow=False)
+    with closing(found) as keeper:
         for rows in (keeper.scan_records(), keeper.scan_heads(), keeper.scan_sections(8)):
             deque(rows, 0)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
