@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Self, TypeVar
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store.keeper import Change, Note, Numbers, Outdated, Promises
+from cgcython.store.keepers.cache import cache_folder
 from cgcython.store.keepers.cql import layout
 from cgcython.store.keepers.cql.address import Address
 from cgcython.store.keepers.cql.connection import Connection
@@ -112,8 +112,7 @@ class CqlKeeper(RowScanner, RowWriter):
     @property
     def folder(self) -> Path:
         """A folder of the user's cache, of this store alone."""
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(cache, "cgcython", self._identity.hex())
+        return cache_folder(self._identity.hex())
 
     def require_open(self) -> None:
         """Raise StoreUnavailable once it was closed."""

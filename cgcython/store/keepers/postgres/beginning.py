@@ -1,10 +1,10 @@
 """What a keeper asks when it opens: what store is there, and how its server keeps it."""
 
-import os
 from hashlib import blake2b
 from pathlib import Path
 
 from cgcython.errors import StoreUnavailable
+from cgcython.store.keepers.cache import cache_folder
 from cgcython.store.keepers.postgres.address import Address
 from cgcython.store.keepers.postgres.connections import Link
 from cgcython.store.keepers.postgres.creation import is_there
@@ -38,5 +38,4 @@ def is_durable(link: Link, address: Address, sync: bool) -> bool:
 def folder_of(identity: str, era: int) -> Path:
     """Return a folder of the user's cache for one store, and for no copy of it."""
     name = blake2b(f"{identity}/{era}".encode(), digest_size=16).hexdigest()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache, "cgcython", name)
+    return cache_folder(name)
