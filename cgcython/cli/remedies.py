@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from cgcython.corpus.specs import Spec
 from cgcython.errors import CodebookMissing
-from cgcython.store.places import is_address
 
 MODELS = "models"  # where codebooks go when the user named no folder
 
@@ -30,6 +29,8 @@ def mend(error: Exception, args: argparse.Namespace) -> None:
 
 
 def _has_profile(store: str) -> bool:
+    from cgcython.store.places import is_address  # needs kernels, which an error may be about
+
     return is_address(store) or os.path.isdir(store)
 
 
