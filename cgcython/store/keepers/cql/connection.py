@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from cgcython.errors import StoreUnavailable
-from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers import forks
 from cgcython.store.keepers.cql import library
 from cgcython.store.keepers.cql.address import Address
@@ -42,7 +41,6 @@ class Connection(forks.Watched):
         self.address, self._refusal = address, ""
         require_library(address.place)
         self._prepared: dict[str, Any] = {}
-        self._lock = ForkSafeLock()
         try:
             self._cluster = _cluster(address)
             self._session = self._cluster.connect()
@@ -96,7 +94,7 @@ class Connection(forks.Watched):
     def run_all(self, statement: str, all_values: Iterable[Values]) -> list[list[Row]]:
         """Run a statement with many values, side by side, and return the rows of each.
 
-        Raises the first error that sending again did not help; `unacknowledged` tells of all.
+        Raises what the first error means that sending again did not help.
         """
         found, failed = self.attempt_all(statement, list(all_values))
         for error in failed.values():
@@ -205,6 +203,7 @@ class Connection(forks.Watched):
                 return send()
             except Exception as error:
                 if not is_passing(error) or time.monotonic() > until:
+                    self.require_open()  # it may have been closed meanwhile
                     raise_translated(error, self.address)
             time.sleep(_PAUSE_S)
 
