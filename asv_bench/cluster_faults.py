@@ -7,8 +7,9 @@ lists, and what a reader keeps by `changes_since` must be what is there.
 
 Then records are written at QUORUM. After a third of them a node is ended by SIGKILL, after two
 thirds it is started again. Writes must go on without it, and none that was acknowledged may be lost
-or wrong. When the others have no hints left for it they are ended, and all that was acknowledged
-must be read at ONE from that node alone.
+or wrong. When the others have no hints left for it, everything is read once at ALL: no hint has
+what the node had taken for the others to write, too, when it was ended. Then the others are ended,
+and all that was acknowledged must be read at ONE from that node alone.
 
 Prints how often each outcome came, and exits with 1 for any that is wrong.
 """
@@ -81,6 +82,8 @@ def one_node_killed(cluster, url, records):
         found["calls not acknowledged"] = sum(one.refused for one in writers)
         found += outcomes(keeper, writers, "kept")
     wait_for_hints(cluster.hosts[:-1])
+    with closing(cql.CqlKeeper(url + "&consistency=ALL", read_only=True)) as keeper:
+        found["records read at ALL"] = sum(1 for _ in keeper.scan_records())
     for other in cluster.nodes[:-1]:
         other.kill()
     alone = url.replace(",".join(cluster.hosts), node.host) + "&consistency=ONE"

@@ -35,6 +35,10 @@ MEANT = {
     cassandra.AuthenticationFailed("x"): ("refuses the user.*CGCYTHON_CQL_PASSWORD", False),
     OVERLOADED: ("overloaded", True),
     cassandra.cluster.NoHostAvailable("x", {}): ("none of its hosts answered.*start", True),
+    cassandra.cluster.NoHostAvailable("x", {"one": OSError("[SSL: WRONG] certificate")}): (
+        "TLS.*tls=/path/of/ca.pem",
+        False,
+    ),
     cassandra.cluster.NoHostAvailable("x", {"one": cassandra.AuthenticationFailed("no")}): (
         "refuses the user.*CGCYTHON_CQL_PASSWORD",
         False,

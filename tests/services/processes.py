@@ -26,7 +26,9 @@ def noted(path, mark):
     """Return the process id on a file's first line if it runs with `mark` in its command."""
     with suppress(OSError, ValueError, IndexError):
         pid = int(Path(path).read_text().splitlines()[0])
-        if str(mark).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        # There is none yet when a process just begins, and none any more when it is ending.
+        if str(mark).encode() in command or (not command and runs(pid)):
             return pid
     return None
 

@@ -1,6 +1,5 @@
 """Turns the errors of the driver and of the servers into StoreUnavailable with a remedy."""
 
-import ssl
 from typing import NoReturn
 
 from cgcython.errors import StoreUnavailable
@@ -9,7 +8,7 @@ from cgcython.store.keepers.cql.address import PASSWORD, Address
 
 _NO_HOST = (
     "none of its hosts answered ({message}); start the cluster, or correct the hosts and the port "
-    "of the URL"
+    "of the URL, which says ?tls=/path/of/ca.pem where they want TLS"
 )
 _REFUSED = (
     "its cluster refuses the user ({message}); correct ?user=NAME and the password, in "
@@ -86,7 +85,7 @@ def _within(error: Exception) -> str | None:
     inner = list(found.values()) if isinstance(found, dict) else []
     if any(isinstance(one, library.driver.AuthenticationFailed) for one in inner):
         return _REFUSED
-    if any(isinstance(one, ssl.SSLError) for one in inner):
+    if any("SSL" in str(one) for one in inner):
         return _TLS
     return None
 
