@@ -86,7 +86,9 @@ def one_node_killed(cluster, url, records):
         found["records read at ALL"] = sum(1 for _ in keeper.scan_records())
     for other in cluster.nodes[:-1]:
         other.kill()
-    alone = url.replace(",".join(cluster.hosts), node.host) + "&consistency=ONE"
+    # It takes a while until it no longer asks the others.
+    patient = "&consistency=ONE&timeout=60&overlap=120"
+    alone = url.replace(",".join(cluster.hosts), node.host) + patient
     with closing(cql.CqlKeeper(alone, read_only=True)) as keeper:
         found += outcomes(keeper, writers, "kept by the node that was killed")
     for other in cluster.nodes[:-1]:

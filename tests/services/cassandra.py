@@ -47,9 +47,10 @@ class NotRun(Exception):
 class Cluster:
     """Nodes whose files are in one folder; each is started, stopped and killed by its own id."""
 
-    def __init__(self, folder, nodes=1, commitlog="periodic"):
-        self.folder, self.commitlog = Path(folder).resolve(), commitlog
-        self.hosts = [f"127.0.0.{number}" for number in range(1, nodes + 1)]
+    def __init__(self, folder, nodes=1, commitlog="periodic", first=1, settings=""):
+        """Nodes listen on 127.0.0.`first` and on; `settings` are more lines of cassandra.yaml."""
+        self.folder, self.commitlog, self.settings = Path(folder).resolve(), commitlog, settings
+        self.hosts = [f"127.0.0.{number}" for number in range(first, first + nodes)]
         self.nodes = [Node(self, host) for host in self.hosts]
 
     def start(self, longest_s=180):
@@ -110,6 +111,8 @@ class Node:
             return count(self.host, "system.peers_v2")
         except ConnectionRefusedError:  # it says that it listens a moment before it does
             return -1
+        except (ConnectionError, struct.error):  # it answers, and wants TLS
+            return 0
 
     def kill(self):
         """End the process at once, as a machine that loses its power."""
@@ -139,12 +142,13 @@ class Node:
     def _settings(self):
         place = self.cluster.hosts.index(self.host)
         token = -(2**63) + 2**64 * place // len(self.cluster.hosts)
-        return Template((FILES / "cassandra.yaml").read_text()).substitute(
+        written = Template((FILES / "cassandra.yaml").read_text()).substitute(
             host=self.host,
             seeds=",".join(self.cluster.hosts),
             token=token,
             commitlog=COMMITLOG[self.cluster.commitlog],
         )
+        return written + self.cluster.settings
 
     def _command(self):
         flags = f"@{FILES / 'jvm.flags'}"
@@ -158,6 +162,7 @@ class Node:
             "cassandra-foreground": "yes",
             "cassandra.ring_delay_ms": 1000,
             "cassandra.skip_wait_for_gossip_to_settle": 0,
+            "cassandra.superuser_setup_delay_ms": 0,
         }
         given = [f"-D{name}={value}" for name, value in settings.items()]
         java = ["java", flags, f"-Xmx{heap}m", f"-javaagent:{agent}", "-cp", f"{JARS}/lib/*"]
