@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("asv") is None, reason="needs asv")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("asv") is None, reason="needs asv"),
+]
 ASV_BENCH = Path(__file__).parents[2] / "asv_bench"
 SLOW = """
 from time import sleep

@@ -15,19 +15,20 @@ def script(monkeypatch):
 
 
 def test_it_prints_a_line_per_mix_and_number_of_threads(script, capsys):
-    assert script.main(["--records", "3000", "--queries", "2", "--threads", "1,2"]) == 0
+    assert script.main(["--records", "600", "--queries", "2", "--threads", "1,2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 2 * len(script.MIXES)
     assert all(float(line.split()[3]) > 0 for line in lines[1:])
 
 
 def test_it_compares_graphs_with_scans(script, capsys):
-    arguments = ["--records", "2000", "--queries", "40", "--approximate", "--embedders", "E9"]
+    arguments = ["--records", "700", "--queries", "40", "--approximate", "--embedders", "E9"]
     assert script.main(arguments) == 0
     line = capsys.readouterr().out.splitlines()[1].split()
     assert (line[0], float(line[1]) >= 0.8) == ("E9", True)
 
 
+@pytest.mark.real
 def test_it_takes_realistic_records(script, data, capsys):
     arguments = ["--records", "2048", "--queries", "20", "--approximate", "--embedders", "E8,E9"]
     assert script.main([*arguments, "--realistic", str(data)]) == 0
@@ -36,6 +37,6 @@ def test_it_takes_realistic_records(script, data, capsys):
 
 
 def test_it_times_files(script, capsys):
-    assert script.main(["--records", "2000", "--files"]) == 0
+    assert script.main(["--records", "600", "--files"]) == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
     assert names == ["E1", "E2", "E7", "E8", "E9"]

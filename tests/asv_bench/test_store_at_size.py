@@ -46,6 +46,7 @@ def given(tmp_path):
     return {"path": str(tmp_path / "store"), "records": 2 * BATCH, **facts}
 
 
+@pytest.mark.real
 def test_a_batch_can_be_made_again_and_differs_from_others(source):
     first, again, other = (source.fingerprints(number) for number in (3, 3, 4))
     assert first == again
@@ -54,6 +55,7 @@ def test_a_batch_can_be_made_again_and_differs_from_others(source):
     assert len(first[0]) == 13
 
 
+@pytest.mark.real
 def test_sparse_vectors_are_as_dense_as_asked(source):
     for sparse, least, most in (("5%", 1400, 1526), ("bm25", 20, 400)):
         source.sparse = sparse
@@ -64,6 +66,7 @@ def test_sparse_vectors_are_as_dense_as_asked(source):
         assert np.all(np.diff(indices.astype(int)) > 0)
 
 
+@pytest.mark.real
 def test_it_writes_measures_and_goes_on(modules, source, given):
     _, phases, _ = modules
     assert phases.write(source, given)["added"] == 2 * BATCH
@@ -75,6 +78,7 @@ def test_it_writes_measures_and_goes_on(modules, source, given):
         phases.write(source, given)
 
 
+@pytest.mark.real
 def test_a_record_that_changed_is_wrong(modules, source, given):
     _, phases, _ = modules
     phases.write(source, given)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("lmdb")
+pytestmark = pytest.mark.real
 FOLDER = Path(__file__).parents[2] / "asv_bench"
 
 
