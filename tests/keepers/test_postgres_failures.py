@@ -282,3 +282,13 @@ def damage(server, tables, damaged_key):
                 CASE WHEN id = '\\x{damaged_key.hex()}' THEN {tables.schema}.damaged(head)
                      ELSE head END AS head FROM {tables.schema}.sound
         """)
+
+
+def test_connections_do_not_hang_and_have_a_name(open_postgres, postgres_url):
+    asked = "SELECT current_setting('application_name')"
+    assert open_postgres()._rows(asked, []) == [("cgcython",)]
+    keeper = open_postgres(postgres_url + "&connect_timeout=3&application_name=mine")
+    assert keeper._rows(asked, []) == [("mine",)]
+    with keeper._session.lent() as link:
+        found = link.connection.info.get_parameters()
+    assert (found["connect_timeout"], found["tcp_user_timeout"]) == ("3", "30000")

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 Row: TypeAlias = tuple[Any, ...]
 OLDEST = 13  # the first version of the server that has xid8
 KEPT = 8  # connections that wait for the next call
-CONNECT_S = 10  # seconds to wait for a server, unless the URL says otherwise
+# Unless the URL says otherwise, a server that does not answer is given up after so many seconds,
+# and one that does not confirm what it was sent after so many milliseconds: calls must not hang.
+DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 60, "tcp_user_timeout": 30_000}
 CLOSED = "it was closed; open it again"
 FORKED = (
     "it was opened before a fork, and only the process that opened it can use it; "
@@ -165,9 +167,8 @@ class Connections(forks.Watched):
 
     def _new(self) -> Link:
         address = self.address
-        given: dict[str, Any] = {"client_encoding": "UTF8"}
-        if not address.sets("connect_timeout"):
-            given["connect_timeout"] = CONNECT_S
+        given: dict[str, Any] = {"client_encoding": "UTF8", "fallback_application_name": "cgcython"}
+        given |= {name: value for name, value in DEFAULTS.items() if not address.sets(name)}
         try:
             connection = library.psycopg.connect(address.url, autocommit=True, **given)
         except library.psycopg.Error as error:
