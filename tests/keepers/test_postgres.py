@@ -84,6 +84,22 @@ def test_emptying_the_trash_leaves_records(keeper):
     assert keeper.heads([key(1)]) == [head(1)]
 
 
+def test_emptying_the_trash_is_tried_again_after_a_deadlock(keeper, monkeypatch):
+    keeper.write([added(1, head=None, sections={}, gone=b"1")])
+    purge, calls = keeper._writer.purge, []
+
+    def deadlocked_once(link, keys):
+        calls.append(keys)
+        if len(calls) == 1:
+            link.run("DO $$ BEGIN RAISE 'deadlock' USING ERRCODE = '40P01'; END $$")
+        purge(link, keys)
+
+    monkeypatch.setattr(keeper._writer, "purge", deadlocked_once)
+    keeper.purge([key(1)])
+    assert len(calls) == 2
+    assert keeper.gone([key(1)]) == [None]
+
+
 def test_sections_without_a_record_are_reported(keeper):
     left = Change(key(1), None, {}, head(1), (), partial=True)
     fill(keeper, [1])

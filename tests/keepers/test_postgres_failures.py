@@ -1,15 +1,14 @@
 """What goes wrong is said in one sentence with a remedy, and never with a password."""
 
-import os
 from contextlib import contextmanager
 
 import pytest
-from keepers.postgres_stores import NUMBERS, added, end_connections, fill, head, key, superuser
+from keepers.postgres_stores import NUMBERS, added, fill, superuser
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.store.keeper import Outdated
 from cgcython.store.keepers import postgres as keepers
-from cgcython.store.keepers.postgres import connections, scans
+from cgcython.store.keepers.postgres import connections
 from cgcython.store.keepers.postgres.address import Address
 from cgcython.store.keepers.postgres.layout import Tables
 
@@ -70,6 +69,28 @@ def test_a_wrong_password_is_not_shown(postgres, monkeypatch):
     monkeypatch.setattr(psycopg, "connect", lambda *_, **__: (_ for _ in ()).throw(error))
     said = refusal(postgres.url.replace("cgcython@", "cgcython:secret@") + "&sslpassword=secret")
     assert "store postgresql://cgcython@/postgres?host=" in said
+
+
+@pytest.fixture
+def locked_url(postgres):
+    """Return a URL of a user who needs the password `secret`."""
+    rules = postgres.data / "pg_hba.conf"
+    before = rules.read_text()
+    with superuser(postgres) as connection:
+        connection.execute("CREATE ROLE locked LOGIN PASSWORD 'secret'")
+        rules.write_text(f"local all locked scram-sha-256\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+        yield postgres.url.replace("cgcython@", "locked:secret@")
+        rules.write_text(before)
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("DROP ROLE locked")
+
+
+def test_passwords_are_asked_for_and_not_shown(locked_url):
+    assert not keepers.Schema(locked_url).exists()
+    wrong = locked_url.replace("secret", "secret-but-wrong")
+    for url in (wrong, locked_url.replace(":secret", "")):
+        assert "correct user and password, in the URL, in PGPASSWORD" in refusal(url)
 
 
 def test_a_user_without_rights_is_told_which(postgres, postgres_place):
@@ -171,88 +192,9 @@ def test_a_server_tells_what_survives_the_loss_of_power(postgres, postgres_url, 
         assert "fsync = on" in sync
 
 
-def test_reads_are_tried_once_more_and_writes_are_not(keeper, postgres):
-    keys = fill(keeper, range(3))
-    end_connections(postgres)
-    assert keeper.heads(keys[:1])[0] is not None
-    end_connections(postgres)
-    with pytest.raises(StoreUnavailable, match="not acknowledged; call it again"):
-        keeper.write([added(9)])
-    keeper.write([added(9)])
-    assert keeper.heads([key(9)]) == [head(9)]
-
-
-def test_a_scan_goes_on_after_its_connection_was_lost(keeper, postgres, monkeypatch):
-    keys = fill(keeper, range(9))
-    monkeypatch.setattr(scans, "_HEADS", 2)
-    found = []
-    for one, _ in keeper.scan_heads():
-        found.append(one)
-        end_connections(postgres)
-    assert found == keys
-
-
-def test_a_moment_is_over_with_its_connection(keeper, postgres):
-    with keeper.moment() as then:
-        end_connections(postgres)
-        with pytest.raises(StoreUnavailable, match="was lost"):
-            then.heads([key(1)])
-    assert keeper.heads([key(1)]) == [None]
-
-
-def test_a_server_that_is_gone_is_missed_until_it_is_back(keeper, postgres):
-    fill(keeper, [1])
-    postgres.stop()
-    with pytest.raises(StoreUnavailable, match="cannot be reached"):
-        keeper.heads([key(1)])
-    postgres.start()
-    assert keeper.heads([key(1)]) == [head(1)]
-
-
-def test_the_child_of_a_fork_is_refused_and_harms_nothing(keeper):
-    fill(keeper, [1])
-    with keeper.moment() as then:
-        child = os.fork()
-        if not child:
-            calls = (keeper.position, then.position, lambda: keeper.write([added(2)]), keeper.close)
-            os._exit(all(map(is_refused, calls[:3])) and not calls[3]())
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-        assert then.heads([key(1)]) == keeper.heads([key(1)]) == [head(1)]
-
-
-def is_refused(call):
-    try:
-        call()
-    except StoreUnavailable as error:
-        return "opened before a fork" in str(error)
-    return False
-
-
-def test_everything_is_refused_once_it_is_closed(keeper):
-    keeper.close()
-    keeper.close()
-    calls = [keeper.position, keeper.require_open, lambda: keeper.write([]), keeper.compact]
-    calls += [lambda: next(keeper.scan_heads()), lambda: keeper.moment().__enter__()]
-    for call in calls:
-        with pytest.raises(StoreUnavailable, match="it was closed; open it again"):
-            call()
-    assert not keeper.is_open
-
-
 def test_a_copy_is_left_to_the_servers_own_program(keeper, tmp_path):
     with pytest.raises(StoreUnavailable, match="pg_dump --schema"):
         keeper.backup(tmp_path / "copy")
-
-
-def test_connections_are_given_back(postgres, postgres_url, open_postgres):
-    keeper = open_postgres()
-    with keeper._session.lent(), keeper._session.lent() as link:
-        pid = link.connection.info.backend_pid
-    keeper.close()
-    with superuser(postgres) as connection:
-        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE pid = %s", [pid])
-        assert found.fetchall() in ([], [(pid,)])
-    assert link.is_lost
 
 
 def test_a_damaged_row_is_named_and_the_others_are_read(keeper, postgres, postgres_url):
@@ -282,13 +224,3 @@ def damage(server, tables, damaged_key):
                 CASE WHEN id = '\\x{damaged_key.hex()}' THEN {tables.schema}.damaged(head)
                      ELSE head END AS head FROM {tables.schema}.sound
         """)
-
-
-def test_connections_do_not_hang_and_have_a_name(open_postgres, postgres_url):
-    asked = "SELECT current_setting('application_name')"
-    assert open_postgres()._rows(asked, []) == [("cgcython",)]
-    keeper = open_postgres(postgres_url + "&connect_timeout=3&application_name=mine")
-    assert keeper._rows(asked, []) == [("mine",)]
-    with keeper._session.lent() as link:
-        found = link.connection.info.get_parameters()
-    assert (found["connect_timeout"], found["tcp_user_timeout"]) == ("3", "30000")

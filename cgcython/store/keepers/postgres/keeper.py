@@ -77,11 +77,19 @@ class PostgresKeeper(SchemaReader):
         self._since_forgotten += len(changes)
         if self._since_forgotten > KEPT_CHANGES // 4:
             self._since_forgotten = 0
-            self._write(self._journal.forget)
+            self._write_whatever(self._journal.forget)
 
     def _write(self, work: Callable[[Link], None]) -> None:
         self.require_writable()
         self._session.write(work)
+
+    def _write_whatever(self, work: Callable[[Link], None]) -> None:
+        """Write what others cannot outdate; again where the server chose it to end a deadlock."""
+        while True:
+            try:
+                return self._write(work)
+            except Outdated:
+                continue
 
     def _write_all(
         self,
@@ -95,7 +103,7 @@ class PostgresKeeper(SchemaReader):
 
     def purge(self, keys: Sequence[bytes]) -> None:
         """Remove what the trash keeps under some keys."""
-        self._write(lambda link: self._writer.purge(link, sorted(keys)))
+        self._write_whatever(lambda link: self._writer.purge(link, sorted(keys)))
 
     def put_notes(
         self,
@@ -135,7 +143,7 @@ class PostgresKeeper(SchemaReader):
         """Learn which embedders there are, and make columns for those that have none."""
         new = set(map(int, numbers)) - set(self._numbers)
         if new and not self.read_only:
-            self._write(lambda link: self._add_columns(link, new))
+            self._write_whatever(lambda link: self._add_columns(link, new))
         self.catch_up()
 
     def _add_columns(self, link: Link, numbers: Numbers) -> None:
