@@ -14,7 +14,7 @@ NOISE = np.random.default_rng(0).standard_normal((300, 512), dtype=np.float32)
 
 
 def test_clusters_fit_into_the_smallest_size():
-    book, trials = train_smallest(clustered(64, 1200), 0.05, rotation="pca")
+    book, trials = train_smallest(clustered(64, 600), 0.05, rotation="pca")
     assert book.num_subvectors == 8
     assert [trial.num_subvectors for trial in trials] == [8, 16, 32, 64]
     assert all(a.held_out_loss > b.held_out_loss for a, b in pairwise(trials))
