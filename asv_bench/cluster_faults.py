@@ -87,8 +87,9 @@ def one_node_killed(cluster, url, records):
     for other in cluster.nodes[:-1]:
         other.kill()
     # It takes a while until it no longer asks the others.
-    patient = "&consistency=ONE&timeout=60&overlap=120"
-    alone = url.replace(",".join(cluster.hosts), node.host) + patient
+    place = f"cql://{node.host}/{url.rpartition('/')[2].partition('?')[0]}"
+    tenant = url.partition("tenant=")[2].partition("&")[0] or "main"
+    alone = f"{place}?tenant={tenant}&consistency=ONE&timeout=60&overlap=120"
     with closing(cql.CqlKeeper(alone, read_only=True)) as keeper:
         found += outcomes(keeper, writers, "kept by the node that was killed")
     for other in cluster.nodes[:-1]:
@@ -145,7 +146,7 @@ def main():
         cluster = Cluster(folder, nodes=3)
         cluster.start()
         try:
-            url = f"cql://{','.join(cluster.hosts)}/faults?replication=3"
+            url = f"cql://{','.join(cluster.hosts)}/faults?replication=3&timeout=20&overlap=40"
             cql.create(url, {}, NUMBERS)
             found = duel(partial(cql.CqlKeeper, url), args.rounds)
             found += one_node_killed(cluster, url, args.records)

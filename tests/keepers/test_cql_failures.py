@@ -1,5 +1,6 @@
 """What goes wrong with Cassandra is said in one sentence with a remedy, or tried again."""
 
+import time
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -113,14 +114,16 @@ def test_another_clock_is_refused(cql_url, monkeypatch):
 class Failing:
     """Lets the attempts to write some keys fail, for some times."""
 
-    def __init__(self, monkeypatch, keys, times):
-        self.keys, self.times, self.attempt = keys, times, Connection._attempt
+    def __init__(self, monkeypatch, keys, times, pause_s=0.0):
+        self.keys, self.times, self.pause_s = keys, times, pause_s
+        self.attempt = Connection._attempt
         monkeypatch.setattr(Connection, "_attempt", lambda *given: self(*given))
 
     def __call__(self, connection, statement, all_values, places, found):
         failed = self.attempt(connection, statement, all_values, places, found)
         if statement.startswith("INSERT INTO @.cgcython_records") and self.times:
             self.times -= 1
+            time.sleep(self.pause_s)
             hit = [at for at in places if all_values[at][2] in self.keys]
             failed |= {at: cassandra.WriteTimeout("x", consistency=4, write_type=0) for at in hit}
         return failed
@@ -132,6 +135,13 @@ def test_what_fails_for_a_moment_is_sent_again(open_cql, monkeypatch):
     fill(keeper, range(5))
     assert failing.times == 0
     assert keeper.heads(list(map(key, range(5)))) == list(map(head, range(5)))
+
+
+def test_what_fails_in_a_long_call_is_sent_again(cql_url, open_cql, monkeypatch):
+    keeper = open_cql(cql_url + "&timeout=0.5")
+    failing = Failing(monkeypatch, [key(2)], times=1, pause_s=0.6)
+    fill(keeper, range(5))
+    assert failing.times == 0
 
 
 def test_an_error_names_the_records_that_are_not_acknowledged(cql_url, open_cql, monkeypatch):

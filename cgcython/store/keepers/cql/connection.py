@@ -22,7 +22,7 @@ from cgcython.store.keepers.cql.library import require_library
 Row: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = Sequence[object]
 _Made = TypeVar("_Made")
-AT_ONCE = 64  # requests under way
+AT_ONCE = 32  # requests under way
 _CHANGE_S = 60.0  # for a change of the schema, which all nodes have to agree on
 _PAUSE_S = 0.05
 HERE = "@."  # stands in statements for the keyspace
@@ -106,9 +106,10 @@ class Connection(forks.Watched):
     ) -> tuple[list[list[Row]], dict[int, Exception]]:
         """Run a statement with many values; return the rows of each, and the errors by place."""
         found: list[list[Row]] = [[] for _ in all_values]
-        left, until = list(range(len(all_values))), time.monotonic() + self.address.timeout_s
+        left, until = list(range(len(all_values))), 0.0
         while True:
             failed = self._attempt(statement, all_values, left, found)
+            until = until or time.monotonic() + self.address.timeout_s  # however many went well
             passing = {at: error for at, error in failed.items() if is_passing(error)}
             if len(passing) < len(failed) or not failed or time.monotonic() > until:
                 return found, failed

@@ -9,7 +9,7 @@ from cgcython.store.keepers.cql.connection import Connection, Row
 from cgcython.store.keepers.cql.layout import RECORDS, column
 from cgcython.store.keepers.cql.layout import numbers as columns_of
 
-_AT_MOST = 64  # keys of a request
+_AT_MOST = 32  # keys of a request
 _MOST_WRITTEN = 1 << 17
 _WHERE = f"FROM {RECORDS} WHERE tenant = ? AND bucket = ?"
 
