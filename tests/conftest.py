@@ -19,6 +19,8 @@ from cgcython import kernels
 from cgcython.codecs import training_run
 from cgcython.kernels import dispatch
 
+settings.register_profile("default", deadline=None)  # others may use the machine, too
+settings.load_profile("default")
 settings.register_profile("long", max_examples=2000, stateful_step_count=60, deadline=None)
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("CGCYTHON_DATA") or ROOT.parent / "shared" / "data")

@@ -54,9 +54,9 @@ def neighbours_kept(
 
 
 def _directions(rows: Float32Array) -> Float32Array:
-    lengths = np.linalg.norm(rows, axis=1)
-    directions: Float32Array = rows / np.where(lengths > 0, lengths, 1)[:, None]
-    return directions
+    lengths: Float32Array = np.linalg.norm(rows, axis=1).astype(np.float32, copy=False)
+    lengths[lengths == 0] = 1
+    return rows / lengths[:, None]
 
 
 def _nearest(

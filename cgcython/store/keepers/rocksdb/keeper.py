@@ -76,7 +76,7 @@ class FolderKeeper(TablesKeeper):
     """A Keeper of a folder."""
 
     files: Database
-    _journal: WritableJournal
+    _journal: WritableJournal  # where it is open to write
 
     def __init__(
         self, path: StrPath, *, read_only: bool = False, sync: bool = False, follow: bool = False
@@ -88,7 +88,9 @@ class FolderKeeper(TablesKeeper):
         super().__init__(Database(path, read_only, sync, follow))
         self.read_only = self.files.read_only
         self.promises = self.promises._replace(durable=sync)
-        self._journal, self._turn = WritableJournal(self.files), ForkSafeLock()
+        self._turn = ForkSafeLock()
+        if not self.read_only:
+            self._journal = WritableJournal(self.files)
         try:
             read_version(self.files)
         except BaseException:
