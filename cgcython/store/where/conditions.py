@@ -6,6 +6,7 @@ The operators mean what they mean in MongoDB, see docs/SEARCH.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from cgcython import strict_json
@@ -52,13 +53,15 @@ class Exists(NamedTuple):
     path: str
 
 
-class Every(NamedTuple):
+@dataclass(frozen=True)  # tuples of the same conditions would be equal, whichever they are
+class Every:
     """Every one of some conditions holds."""
 
     conditions: tuple[Condition, ...]
 
 
-class Either(NamedTuple):
+@dataclass(frozen=True)
+class Either:
     """One or more of some conditions hold."""
 
     conditions: tuple[Condition, ...]

@@ -67,6 +67,11 @@ def test_conditions_on_few_values_mean_what_the_definition_says(records, conditi
     require_as_defined(records, conditions)
 
 
+def test_all_of_some_conditions_is_not_taken_for_any_of_them():
+    both = [{"a": 1}, {"b": 1}]
+    require_as_defined([{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{"$and": both}, {"$or": both}])
+
+
 @pytest.mark.parametrize(
     ("where", "held", "not_held"),
     [
