@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,9 +108,14 @@ def parse(text: bytes, data_size: int) -> Header:
     _require_all_covered(header.entries, data_size)
     if seal is not None and seal != _seal(header):
         raise Malformed("the checksum of its header differs")
-    if seal is None and any(map(_SEALED.search, texts.values())):
+    if seal is None and _has_altered_seal(texts):
         raise Malformed("the checksum of its header has lost its name")
     return header
+
+
+def _has_altered_seal(texts: Mapping[str, str]) -> bool:
+    """Return whether a text is what changes of some bytes make of a seal: by name or by value."""
+    return bool(get_close_matches(SEAL, texts, 1)) or any(map(_SEALED.search, texts.values()))
 
 
 def _texts(found: Any) -> dict[str, str]:

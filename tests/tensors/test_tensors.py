@@ -126,6 +126,7 @@ def test_a_changed_text_name_shape_or_dtype_breaks_the_seal():
         lambda h: h["__metadata__"].__setitem__(SEAL, '"crc32:00000000"'),
         lambda h: h["__metadata__"].__setitem__("seal", h["__metadata__"].pop(SEAL)),
         lambda h: h["__metadata__"].__setitem__("seal", f" {h['__metadata__'].pop(SEAL)} "),
+        lambda h: h["__metadata__"].__setitem__(SEAL[1:], h["__metadata__"].pop(SEAL)[6:]),
     ]
     for change in changes:
         with pytest.raises(Malformed, match="checksum of its header"):

@@ -10,7 +10,7 @@ from cgcython.store.keepers.postgres import library
 
 
 def test_the_extra_is_named_where_the_package_is_missing(monkeypatch):
-    monkeypatch.delattr(library, "psycopg", raising=False)
+    monkeypatch.delitem(vars(library), "psycopg", raising=False)
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(StoreUnavailable, match=r"pip install cgcython\[postgres\]"):
         postgres.Schema("postgresql://u:secret@h/d").exists()
