@@ -7,7 +7,7 @@ the same values under the same keys in batches of the same size, in turns, a few
 each, with the same durability: `wal` survives the death of the process, `sync` the loss of power.
 `rocksdict` is given its default options, `rocksdict+` those of a store. The store also keeps its
 journal and looks for records that it replaces; reading, it checks what it reads. The exit status
-is 1 where it writes at less than 60 % of the rate of the faster of the two.
+is 1 where it writes at less than 80 % of the rate of the faster of the two.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from cgcython.store.keepers.rocksdb import settings
 
 BATCH, TURN = 256, 2048
 GETS = 1000
-LEAST = 0.6
+LEAST = 0.8
 FAMILIES = ("records", "sections")
 
 

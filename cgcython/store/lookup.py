@@ -174,10 +174,8 @@ class RecordLookup:
 
     def info(self, record_id: RecordId) -> RecordInfo | None:
         """Return the RecordInfo of an id (times, content hash, metadata), or None."""
-        key = as_key(record_id)
-        with naming(key):
-            manifest = self._manifest(key)
-            return None if manifest is None else manifest.info
+        manifest = self._manifest(as_key(record_id))
+        return None if manifest is None else manifest.info
 
     def _decoded(self, quantized: QuantizedFingerprint) -> Fingerprint:
         router = self.router  # another thread may change codebooks, and so take another router
