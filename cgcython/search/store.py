@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cgcython.base import EmbedderName, Profile, ProfileName
+from cgcython.base import EmbedderName, Profile
 from cgcython.checks import require_items
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.locks import ForkSafeLock
@@ -23,9 +23,9 @@ from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.keeper import Keeper
 from cgcython.store.quality import QUERIES
 from cgcython.store.records import RecordStore
-from cgcython.store.shelf import Codebooks, CodebookShelf
+from cgcython.store.shelf import CodebookShelf
 from cgcython.store.where.conditions import Where, parsed
-from cgcython.types import BytesLike, KeyArray, Progress, StrPath
+from cgcython.types import BytesLike, KeyArray, Progress
 
 if TYPE_CHECKING:
     from cgcython.search.metadata.index import MetadataIndex
@@ -199,28 +199,4 @@ scores={<ModelId.HDC: 8>: 1.0})])
         self._keeper.require_open()  # columns in memory outlive the files
 
 
-def open_store(
-    place: StrPath,
-    codebooks: Codebooks | None = None,
-    profile: ProfileName | None = None,
-    *,
-    read_only: bool = False,
-    follow: bool = False,
-    create: bool = True,
-    durability: str = "wal",
-) -> FingerprintStore:
-    """Open the store at a place, made when there is none: a folder, or the address of a database.
-
-    `postgresql://user@host/database?schema=NAME` keeps records in PostgreSQL (extra `postgres`),
-    `cql://host,host/keyspace?tenant=NAME` in Cassandra or ScyllaDB (extra `cql`); docs/STORE.md
-    says what each promises. Other arguments as in `FingerprintStore.open`.
-    """
-    return FingerprintStore.open(
-        place,
-        codebooks,
-        profile,
-        read_only=read_only,
-        follow=follow,
-        create=create,
-        durability=durability,
-    )
+open_store = FingerprintStore.open

@@ -41,12 +41,15 @@ class RecordDeleter(RecordUpdater):
                     yield Change(key, None, {}, None, (), gone=None)
                 continue
             gone = self._trashed(key) if soft else None
+            if soft and gone is None:
+                continue  # another process deleted it meanwhile
             changed = embedders_of(self._manifest_or_error(before), self.profile)
             yield Change(key, None, {}, before, changed, gone=gone)
 
-    def _trashed(self, key: bytes) -> bytes:
-        """Return the value that keeps a record in the trash."""
-        return trash.pack(self._record_bytes(key) or b"")
+    def _trashed(self, key: bytes) -> bytes | None:
+        """Return the value that keeps a record in the trash, None where it is gone by now."""
+        record = self._record_bytes(key)
+        return None if record is None else trash.pack(record)
 
     def restore(self, record_id: RecordId) -> bool:
         """Bring a record back from the trash and return whether one came.

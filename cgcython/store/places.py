@@ -16,7 +16,7 @@ from cgcython.files import as_path
 from cgcython.store.keeper import Keeper, Numbers
 from cgcython.types import StrPath
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 class Place(Protocol):

@@ -52,11 +52,12 @@ class RecordStore(GenerationWriter):
         create: bool = True,
         durability: str = "wal",
     ) -> Self:
-        """Open the store in a folder, made when there is none.
+        """Open the store at a place, made when there is none.
 
-        A write returns once it is in the log and handed to the operating system: it survives the
-        death of the process. With `durability="sync"` it returns once the log is on the disk: it
-        survives the loss of power too.
+        A place is a folder, `postgresql://user@host/database?schema=NAME` (extra `postgres`) or
+        `cql://host,host/keyspace?tenant=NAME` (extra `cql`). In a folder what was written survives
+        the death of the process, and with `durability="sync"`, which waits for the disk, the loss
+        of power too; docs/STORE.md says what other places promise.
 
         Codebooks (`{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`) are copied into the
         store, which then encodes with them; without, it uses those it has. The profile is kept from
@@ -88,7 +89,7 @@ class RecordStore(GenerationWriter):
         self.close()
 
     def __repr__(self) -> str:
-        """Return the path, about how many records there are, and how the store was opened."""
+        """Return the place, about how many records there are, and how the store was opened."""
         name = f"{type(self).__name__}({self.place!r}"
         if not self._keeper.is_open:
             return f"{name}, closed)"

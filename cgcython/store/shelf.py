@@ -15,6 +15,7 @@ from cgcython.embedders.codebooks import by_embedder, load_for
 from cgcython.errors import (
     CodebookCorrupt,
     CodebookMissing,
+    InvalidInput,
     QuantizationError,
     StorageCorruption,
     StoreUnavailable,
@@ -82,8 +83,9 @@ class CodebookShelf:
         expected: _Notes = {}
         for model_id, codebook in given.items():
             codebook_id = codebook.codebook_id
+            is_kept = self._is_kept(codebook)
             ids = self._generations.setdefault(model_id, [])
-            if ids[-1:] == [codebook_id] and self._is_kept(codebook):
+            if is_kept and ids[-1:] == [codebook_id]:
                 continue
             name = GENERATIONS + bytes([model_id])
             expected[name] = _packed(ids) if ids else None
@@ -94,13 +96,19 @@ class CodebookShelf:
         return notes, expected
 
     def _is_kept(self, codebook: PQ8Codebook) -> bool:
-        """Return whether a codebook needs no writing; one of a later release is left alone."""
+        """Return whether a codebook needs no writing; one of a later release is left alone.
+
+        Raises InvalidInput where another one has the same 32-bit id.
+        """
         try:
-            self.codebook(codebook.codebook_id)
+            kept = self.codebook(codebook.codebook_id)
         except UnsupportedVersion:
             return True
         except _UNREADABLE:
             return False
+        if kept != codebook:
+            expected = "one whose id no other codebook of the store has; train it with another seed"
+            raise InvalidInput(what="codebook", expected=expected, actual=str(codebook))
         return True
 
     def _given(self, codebooks: Codebooks | None) -> dict[EmbedderId, PQ8Codebook]:

@@ -94,3 +94,12 @@ def test_damaged_records_are_named_and_stay(store, new):
 def test_only_embedders_with_codebooks_are_encoded_anew(store, new):
     with pytest.raises(InvalidInput, match="E9, kept as binary"):
         store.reencode("E9", new)
+
+
+def test_another_codebook_of_the_same_short_id_is_refused(store, memories, new, monkeypatch):
+    monkeypatch.setattr(type(new), "codebook_id", 7)
+    store.use_codebooks({"E1": new})
+    store.use_codebooks({"E1": new})
+    with pytest.raises(InvalidInput, match="no other codebook of the store has; train it"):
+        store.use_codebooks({"E1": memories.codebooks[ModelId.SEMANTIC]})
+    assert store.router.codebooks[ModelId.SEMANTIC] == new

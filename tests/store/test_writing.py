@@ -367,3 +367,10 @@ def test_progress_that_cannot_be_told_is_refused_before_any_work(store, memories
         with pytest.raises(InvalidInput, match="progress: expected a function"):
             call()
     assert store.retrieve(ONE) is None
+
+
+def test_nothing_is_kept_in_the_trash_of_a_record_that_is_gone_by_now(store, memories, monkeypatch):
+    store.store(ONE, memories.make(1))
+    monkeypatch.setattr(store, "_record_bytes", lambda _: None)  # as after another's delete
+    assert store.delete(ONE, soft=True) is False
+    assert store.trash() == {}

@@ -98,6 +98,6 @@ def test_only_a_folder_is_repaired(encoded, run, promises):
 
 
 def test_no_message_has_a_password(run):
-    for address in ("postgresql://me:secret@127.0.0.1:1/db", "redis://:secret@localhost"):
+    for address in ("postgresql://me:secret@127.0.0.1:1/db", "Redis://:secret@localhost"):
         assert "secret" not in str(run("get", address, "doc-1", code=5 if "post" in address else 3))
     assert name_of_place("postgresql://me:secret@127.0.0.1:1/db").count("secret") == 0
