@@ -5,13 +5,14 @@ from typing import Self
 
 import numpy as np
 
-from cgcython.search.fusion import UNRANKED
+from cgcython.search.best import UNRANKED, best_rows, ordered
 from cgcython.search.keys import NO_KEYS, found_among
 from cgcython.search.loading import CHUNK, Part, joined
-from cgcython.search.scan import Embedding, Scan
+from cgcython.search.scan import Best, Embedding, Scan
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 
 MOST_PARTS = 64
+MOST_DELETED = 256  # of a scan; with more, scores are all made, and theirs taken out
 
 
 class Column:
@@ -31,6 +32,7 @@ class Column:
             deleted = np.ones(len(row_keys), np.bool_)
             deleted[rows] = False
             self._deleted = deleted.nonzero()[0]
+        self._deleted_starts = self._deleted.searchsorted(self.starts)
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> Self:
@@ -51,6 +53,48 @@ class Column:
         found = scores[0] if len(scores) == 1 else np.concatenate([_NO_SCORES, *scores])
         found[self._deleted] = UNRANKED
         return found
+
+    def best(self, query: Embedding, k: int, metric: str, num_threads: int) -> Best:
+        """Return the Best k rows, best first, and equals in the order of keys.
+
+        Rows that equal the stored query come first, whatever they score.
+        """
+        spans = zip(self.scans, self.starts[:-1], self._deleted_starts, self._deleted_starts[1:])
+        found = [
+            self._best_of(scan, start, self._deleted[a:b], query, k, metric, num_threads)
+            for scan, start, a, b in spans
+        ]
+        rows = np.concatenate([_NO_ROWS, *(one.rows for one in found)])
+        scores = np.concatenate([_NO_SCORES, *(one.scores for one in found)])
+        equal, ranks = self.equal_rows(query), scores
+        if len(equal):
+            others = np.isin(rows, equal, invert=True)
+            rows = np.concatenate([equal, rows[others]])
+            scores = np.concatenate([self.scores_of(equal, query, metric), scores[others]])
+            ranks = scores.copy()
+            ranks[: len(equal)] = np.inf
+        best = ordered(self.row_keys[rows], ranks)[:k]
+        return Best(rows[best], scores[best], sum(one.read for one in found))
+
+    def _best_of(
+        self,
+        scan: Scan,
+        start: int,
+        deleted: Int64Array,
+        query: Embedding,
+        k: int,
+        metric: str,
+        num_threads: int,
+    ) -> Best:
+        """Return the Best of one scan, without deleted rows, in rows of the column."""
+        if len(deleted) <= MOST_DELETED:
+            rows, scores, read = scan.best(query, k + len(deleted), metric, num_threads)
+            kept = np.isin(rows + start, deleted, invert=True)
+            return Best(rows[kept] + start, scores[kept], read)
+        scores = scan.scores(query, metric, num_threads)
+        scores[deleted - start] = UNRANKED
+        rows = best_rows(scores, k)
+        return Best(rows + start, scores[rows], len(scan))
 
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
         """Return the score of some rows."""

@@ -13,13 +13,13 @@ import numpy as np
 from cgcython import kernels
 from cgcython.checks import require_whole
 from cgcython.parallel import each
+from cgcython.search.best import UNRANKED, about_best
 from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray
 
 RANK_OFFSET = 60
 MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
 KNOWN = 1 << 13  # documents of a ranking, about, whose ranks are known: sorting them costs little
 ROUNDING = 1 + 1e-12  # sums in another order differ by less
-UNRANKED = -np.inf  # the score of a row that does not rank
 
 Find: TypeAlias = Callable[[KeyArray], tuple[Int64Array, BoolArray]]
 
@@ -109,7 +109,7 @@ class _Top:
 
     def __init__(self, ranking: Ranking, depth: int) -> None:
         self.ranking = ranking
-        rows = _best_rows(ranking.scores, depth)
+        rows = about_best(ranking.scores, depth, max(KNOWN, 2 * depth))
         scores = ranking.scores[rows]
         self.ascending = np.sort(scores)
         self.floor = self.ascending[0] if len(rows) else np.inf
@@ -139,28 +139,6 @@ class _Top:
     def _part(self, better: Int64Array) -> Float64Array:
         parts: Float64Array = self.ranking.weight / (RANK_OFFSET + 1 + better)
         return parts
-
-
-def _best_rows(scores: Array, depth: int) -> Int64Array:
-    """Return the rows that rank, or about KNOWN of the best: `depth` or more, and all that tie."""
-    wanted = max(KNOWN, 2 * depth)
-    if len(scores) <= 4 * wanted:
-        return _rows_from(scores, UNRANKED)
-    some = scores[:: wanted // 64]  # the 64th best of them is about the best `wanted` of all
-    rows = _rows_from(scores, np.partition(some, -64)[-64], 4 * wanted)
-    if depth <= len(rows) < 4 * wanted:
-        return rows
-    return _rows_from(scores, np.partition(scores, -wanted)[-wanted])
-
-
-def _rows_from(scores: Array, least: float, most: int | None = None) -> Int64Array:
-    """Return the rows that rank with `least` or more; of more than `most`, that many."""
-    if scores.dtype != np.float32:
-        return ((scores > UNRANKED) & (scores >= least)).nonzero()[0][:most]
-    rows = np.empty(len(scores) if most is None else most, np.int64)
-    above = float(np.nextafter(np.float32(least), np.float32(UNRANKED)))
-    count = kernels.dense.rows_above(scores, above, rows)
-    return rows[:count]
 
 
 def _count_above(scores: Array, some: Array) -> Int64Array:

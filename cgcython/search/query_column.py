@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgcython.base import EmbedderId
+from cgcython.search.best import best_rows, ordered
 from cgcython.search.column import Column
 from cgcython.search.fusion import Ranking
 from cgcython.search.graphs import Graph
-from cgcython.search.scan import Embedding
+from cgcython.search.scan import Best, Embedding
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 
 FEW = 8  # where less than one row in so many is wanted, scoring those alone is faster
@@ -17,7 +18,8 @@ FEW = 8  # where less than one row in so many is wanted, scoring those alone is 
 class QueryColumn:
     """A column and a query's embedding for it: `query` as given, `stored` as a record holds it.
 
-    `weight` is that of the embedder. One of the three ways to rank is called before `report`.
+    `weight` is that of the embedder. `rank`, or `best` where it ranks alone, is called before
+    `report`.
     """
 
     def __init__(
@@ -29,29 +31,49 @@ class QueryColumn:
         stored: Embedding,
         metric: str,
         num_threads: int = 1,
+        graph: Graph | None = None,
     ) -> None:
+        """`graph`, where there is one, finds the rows that rank when no keys are given."""
         self.column, self.model_id, self.weight = column, model_id, weight
         self.query, self.stored = query, stored
-        self.metric, self.num_threads = metric, num_threads
+        self.metric, self.num_threads, self.graph = metric, num_threads, graph
         self._scores: Float32Array | None = None  # of all rows, once they were scored
         self._equal_rows, self._their_scores = _NO_ROWS, np.empty(0, np.float32)
+        self._best: Best | None = None
 
-    def rank(self) -> Ranking:
-        """Score every row and return the Ranking; rows that equal the stored query come first."""
+    def best(self, k: int, keys: KeyArray | None = None, depth: int = 0) -> KeyArray:
+        """Return the keys of the k best records, best first; the arguments are those of `rank`."""
+        keys = self._near(depth) if keys is None else keys
+        if keys is not None:
+            ranking = self.rank_some(keys)
+            rows = best_rows(ranking.scores, k)
+            rows = rows[ordered(ranking.keys[rows], ranking.scores[rows])[:k]]
+            return ranking.keys[rows]
+        self._best = self.column.best(self.query, k, self.metric, self.num_threads)
+        return self.column.row_keys[self._best.rows]
+
+    def rank(self, keys: KeyArray | None = None, depth: int = 0) -> Ranking:
+        """Return the Ranking of all records, or of some keys, which ascend.
+
+        Without keys, a graph finds about `depth` records that rank. Rows that equal the stored
+        query come first.
+        """
+        keys = self._near(depth) if keys is None else keys
+        return self._rank_all() if keys is None else self.rank_some(keys)
+
+    def _near(self, depth: int) -> KeyArray | None:
+        """Return the keys that the graph finds; None without one, or where it finds too few."""
+        if self.graph is None:
+            return None
+        return self.graph.nearest(self.column.scans[0], self.query, depth, self.num_threads)
+
+    def _rank_all(self) -> Ranking:
         column = self.column
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         self._equal_rows = column.equal_rows(self.query)
         self._their_scores = self._scores[self._equal_rows]
         self._scores[self._equal_rows] = np.inf
         return Ranking(column.row_keys, self._scores, self.weight, column.find)
-
-    def rank_near(self, graph: Graph, depth: int) -> Ranking:
-        """Return the Ranking of about `depth` records that a graph finds near the query.
-
-        All are ranked where the graph finds too few.
-        """
-        near = graph.nearest(self.column.scans[0], self.query, depth, self.num_threads)
-        return self.rank() if near is None else self.rank_some(near)
 
     def rank_some(self, keys: KeyArray) -> Ranking:
         """Return the Ranking of those of some keys, which ascend, that have the embedder."""
@@ -79,6 +101,9 @@ class QueryColumn:
         return known, self.column.similarities(rows, self.query, self.stored)
 
     def _scores_of(self, rows: Int64Array) -> Float32Array:
+        if self._best is not None:
+            scored = dict(zip(self._best.rows.tolist(), self._best.scores.tolist()))
+            return np.array([scored[row] for row in rows.tolist()], np.float32)
         if self._scores is None:
             return self.column.scores_of(rows, self.query, self.metric)
         self._scores[self._equal_rows] = self._their_scores

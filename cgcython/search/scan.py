@@ -19,6 +19,7 @@ from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
+from cgcython.search.best import best_rows
 from cgcython.tensors import ArrayForm, require_whole
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
@@ -46,6 +47,14 @@ class GraphSpace(NamedTuple):
     bits: bool
     dim: int
     threshold: float | None = None
+
+
+class Best(NamedTuple):
+    """The best rows of a scan for a query, in any order, their scores, and how many were read."""
+
+    rows: Int64Array  # the k best and every row that equals the last of them
+    scores: Float32Array  # the same bits as `scores` gives
+    read: int  # rows whose codes were read
 
 
 class Scan(ABC):
@@ -181,6 +190,18 @@ class Scan(ABC):
 
         split_rows(score, len(self), self._threads(prepared, num_threads))
         return out
+
+    def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
+        """Return the Best k rows; a scan that knows a faster exact way overrides it."""
+        scores = self.scores(query, metric, num_threads)
+        rows = best_rows(scores, k)
+        return Best(rows, scores[rows], len(self))
+
+    def best_many(
+        self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
+    ) -> list[Best]:
+        """Return what `best` returns for each of many queries; some scans block them."""
+        return [self.best(query, k, metric, num_threads) for query in queries]
 
     @abstractmethod
     def _prepare(self, query: Embedding, metric: str) -> Any:

@@ -19,8 +19,9 @@ from cgcython.search.arguments import (
     Weights,
     checked_request,
 )
+from cgcython.search.best import UNRANKED
 from cgcython.search.columns import Columns
-from cgcython.search.fusion import UNRANKED, Ranking, fuse
+from cgcython.search.fusion import Ranking, fuse
 from cgcython.search.keys import NO_KEYS, whole_keys
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.rows import common
@@ -172,10 +173,8 @@ class Searcher:
 
     def _answer(self, request: Request) -> list[Hit]:
         embeddings = self._embeddings(request)
-        ranked = [self._ranked(request, one, *embeddings[one]) for one in request.weights]
-        columns, rankings = [one for one, _ in ranked], [one for _, one in ranked]
-        best = fuse(rankings, request.shortlist, request.num_threads)
-        found = np.array(best) if best else NO_KEYS
+        columns = [self._query_column(request, one, *embeddings[one]) for one in request.weights]
+        found = _best_keys(request, columns)
         if request.rerank is not None:
             columns.append(self._reranking(request, found, *embeddings[request.rerank]))
             found = _reordered(found, columns[-1].rank_some(np.sort(found)))
@@ -192,22 +191,17 @@ class Searcher:
         """Return the router that encodes queries as records are encoded."""
         return self.router
 
-    def _ranked(
+    def _query_column(
         self, request: Request, model_id: EmbedderId, query: Embedding, stored: Embedding
-    ) -> tuple[QueryColumn, Ranking]:
-        """Return an embedder's column with the query, and its ranking of the records."""
+    ) -> QueryColumn:
+        """Return an embedder's column with the query, and the graph where one is to be used."""
         graph, metric = None, request.metrics[model_id]
         if request.uses_graphs and metric == "cosine" and has_direction(query):
             column, graph = self._columns.graph(model_id, request.num_threads)
         else:
             column = self._columns.get(model_id)
         weight, threads = request.weights[model_id], request.num_threads
-        found = QueryColumn(column, model_id, weight, query, stored, metric, threads)
-        if request.keys is not None:
-            return found, found.rank_some(request.keys)
-        if graph is not None:
-            return found, found.rank_near(graph, request.depth)
-        return found, found.rank()
+        return QueryColumn(column, model_id, weight, query, stored, metric, threads, graph)
 
     def _reranking(
         self, request: Request, keys: KeyArray, query: Embedding, stored: Embedding
@@ -224,6 +218,15 @@ class Searcher:
 
 
 _NO_METADATA = "a store to search: shards keep no metadata"
+
+
+def _best_keys(request: Request, columns: Sequence[QueryColumn]) -> KeyArray:
+    """Return the keys of the shortlist that the columns of a query rank best, best first."""
+    if len(columns) == 1:
+        return columns[0].best(request.shortlist, request.keys, request.depth)
+    rankings = [one.rank(request.keys, request.depth) for one in columns]
+    best = fuse(rankings, request.shortlist, request.num_threads)
+    return np.array(best) if best else NO_KEYS
 
 
 def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:
