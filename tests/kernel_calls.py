@@ -134,6 +134,7 @@ CALLS = {
     "maxsim.align": lambda m, n, d: (
         *(p := packed(m, n, d)), *tokens(m, n, d), out(I64, p[1]), out(F32, p[1]),
     ),
+    "maxsim.matrix_of": lambda m, n, d: (m.f32(n, d).tolist(),),
     "maxsim.pair": lambda m, n, d: (m.f32(d, 128), m.f32(n, 128)),
     "maxsim_bf16.encode": lambda m, n, d: (m.f32(d), out(U16, d)),
     "maxsim_bf16.decode": lambda m, n, d: (halves(m, 1, d)[0], out(F32, d)),

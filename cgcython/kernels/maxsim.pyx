@@ -7,6 +7,7 @@ without direction has NaN there, which a maximum passes over.
 cimport numpy as np
 from cgcython.kernels._document_door cimport check_documents, check_query
 from cgcython.kernels._door cimport agree, check_buffers, plain_matrix
+from cgcython.kernels._lists cimport list_matrix
 from cgcython.kernels._tiles cimport (
     PAIR_TOKENS, Document, align_block, code_norm, score_document, score_pair,
 )
@@ -181,20 +182,35 @@ def align(
                 )
 
 
+def matrix_of(values):
+    """Return the float32 matrix of a list of lists of numbers, or of a list of float32 vectors.
+
+    Returns None where a closer look is needed: at other types, rows of several lengths, nothing.
+    """
+    return list_matrix(values)
+
+
 def pair(query, document):
     """Return the sum over query tokens of the best cosine of two matrices of 128 dimensions.
 
-    Returns None where a closer look is needed: other types, shapes or magnitudes.
+    Lists are read as `matrix_of` reads them. Returns None where a closer look is needed: other
+    types, shapes or magnitudes.
     """
     cdef:
         Py_ssize_t num_query, count, dim, other
-        const f32 *tokens
-        const f32 *wanted = plain_matrix(query, &num_query, &dim)
+        object rows = query, others = document
+        const f32 *wanted = plain_matrix(rows, &num_query, &dim)
+        const f32 *tokens = plain_matrix(others, &count, &other)
         f32 total = 0
         bint done
+    if wanted == NULL:
+        rows = list_matrix(query)
+        wanted = plain_matrix(rows, &num_query, &dim)
     if wanted == NULL or dim != DEPTH:
         return None
-    tokens = plain_matrix(document, &count, &other)
+    if tokens == NULL:
+        others = list_matrix(document)
+        tokens = plain_matrix(others, &count, &other)
     if tokens == NULL or other != dim or count > PAIR_TOKENS:
         return None
     with nogil:

@@ -38,7 +38,7 @@ def max_sim(query: TokensLike, document: TokensLike) -> float:
     >>> max_sim([[1, 0], [0, 1]], [[2, 0], [3, 3]])
     0.8535534143447876
     """
-    if isinstance(query, np.ndarray):
+    if isinstance(query, (np.ndarray, list, tuple)):
         total = kernels.maxsim.pair(query, document)  # None where it does not take them as they are
         if total is not None:
             return _mean(total, len(query))

@@ -1,5 +1,6 @@
 """Reads the two sides of a comparison; errors tell which of them is wrong."""
 
+from cgcython import kernels
 from cgcython.arrays import as_tokens
 from cgcython.errors import QuantizationError
 from cgcython.types import Float32Array, TokensLike
@@ -16,8 +17,9 @@ def document_tokens(tokens: TokensLike) -> Float32Array:
 
 
 def _tokens(tokens: TokensLike, side: str) -> Float32Array:
+    plain = kernels.maxsim.matrix_of(tokens)  # None where it is no list of plain rows
     try:
-        return as_tokens(tokens)
+        return as_tokens(tokens if plain is None else plain)
     except QuantizationError as error:
         error.add_note(f"(the {side})")
         raise

@@ -20,7 +20,7 @@ LEVELS = sorted(
 ROWS, DIM = 6, 24
 REFUSALS = (ValueError, TypeError, BufferError)
 # Kernels of one vector ask for a closer look; is_sound answers; hamming reads any bytes.
-LOOKS_CLOSER = {"maxsim.pair", "token_records.is_sound", "bits.hamming"}
+LOOKS_CLOSER = {"maxsim.pair", "maxsim.matrix_of", "token_records.is_sound", "bits.hamming"}
 OPTIONAL = {"out", "scales", "importance", "prepared"}
 EXTREMES = [-(2**63), 2**63 - 1, 2**62, 2**63 - 8, 2**32, 2**31, -1, 0, 1, -(2**31)]
 

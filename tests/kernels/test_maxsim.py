@@ -221,7 +221,8 @@ def test_a_pair_scores_as_in_a_batch(kernel, queries, count):
     ("query", "document"),
     [
         (tokens(2, 128), tokens(2, 64)),
-        (tokens(2, 128).tolist(), tokens(2, 128)),
+        (tokens(2, 128).tolist(), tokens(2, 64).tolist()),
+        ([[1.0] * 128, [1.0] * 127], tokens(2, 128)),
         (tokens(2, 128), tokens(2, 128).astype(float)),
         (tokens(2, 128), tokens(4, 128)[::2]),
         (tokens(2, 128), tokens(2, 128) * F32(1e-30)),
@@ -232,6 +233,43 @@ def test_a_pair_scores_as_in_a_batch(kernel, queries, count):
 )
 def test_a_pair_that_is_not_plain_takes_a_closer_look(kernel, query, document):
     assert kernel("maxsim").pair(query, document) is None
+
+
+LISTS = {
+    "lists": [[0.1, 1e-40, -0.0], [1e300, 2, -(2**53)]],
+    "tuples": ((1.5, 2.5), (3.5, 2**53)),
+    "vectors": [np.array([1, 2], F32), [3, 4]],
+}
+
+
+@pytest.mark.parametrize("rows", LISTS.values(), ids=LISTS)
+def test_lists_of_rows_become_what_numpy_makes_of_them(kernel, rows):
+    with np.errstate(over="ignore"):
+        wanted = np.asarray(rows).astype(F32)
+    matrix = kernel("maxsim").matrix_of(rows)
+    assert matrix is None or matrix.tobytes() == wanted.tobytes()  # -0.0 too
+    assert (matrix is None) == ("reference" in kernel("maxsim").__name__)
+
+
+@looped(
+    "rows",
+    [
+        None, 5, "ab", [], [[]], [1.0], [[1.0], [1.0, 2.0]], [[1.0], 2.0], [[True]], [["1"]],
+        [[None]], [[2**53 + 1]], [[2**70]], [[[1.0]]], {0: [1.0]}, np.ones((2, 2), F32),
+        [np.ones(2)], [np.ones((1, 2), F32)], [np.ones(4, F32)[::2]], [np.ma.ones(2, F32)],
+        [[1.0, 2.0], np.ones(3, F32)], [[np.float64(1)]],
+    ],
+)  # fmt: skip
+def test_lists_that_are_not_plain_take_a_closer_look(kernel, rows):
+    assert kernel("maxsim").matrix_of(rows) is None
+
+
+def test_a_pair_of_lists_scores_as_arrays_do(kernel):
+    query, document = tokens(3, 128), tokens(5, 128, seed=1)
+    pair = kernel("maxsim").pair
+    total = pair(query, document)
+    assert pair(query.tolist(), document.tolist()) == total
+    assert pair(list(query), document) == pair(query, [tuple(row) for row in document.tolist()])
 
 
 @pytest.mark.parametrize(

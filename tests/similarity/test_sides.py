@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cgcython import approximate_max_sim, max_sim, max_sim_batch, token_alignments
-from cgcython.errors import DimensionMismatch, NonFiniteValue
+from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
 
 SOUND = np.eye(3, 4, dtype=np.float32)
 BROKEN = np.full((2, 4), np.nan, np.float32)
@@ -30,3 +30,16 @@ def test_a_side_that_is_no_number_is_named(compare, side):
     with pytest.raises(NonFiniteValue) as caught:
         compare(*pair)
     assert caught.value.__notes__ == [f"(the {side})"]
+
+
+@pytest.mark.parametrize("compare", ALL)
+@pytest.mark.parametrize("dim", [128, 3])
+def test_lists_are_scored_as_arrays_are(compare, dim):
+    query, document = np.eye(2, dim, dtype=np.float32), np.ones((3, dim), np.float32)
+    assert compare(query.tolist(), document.tolist()) == compare(query, document)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0], [3.0]], [[1.0, "2"]], [[1.0, None]]])
+def test_lists_that_are_no_matrix_are_named(rows):
+    with pytest.raises(InvalidInput, match="an array of real numbers"):
+        max_sim(rows, rows)

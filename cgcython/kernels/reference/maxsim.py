@@ -99,6 +99,11 @@ def align(packed, num_query, values, norms, best, cosines):
     cosines[cosines == -np.inf] = 0
 
 
+def matrix_of(values):
+    """Return None: NumPy reads lists, and everything else."""
+    return None
+
+
 def pair(query, document):
     """Return None: a closer look is what the reference takes at every pair."""
     return None
