@@ -1,70 +1,66 @@
 """The codes of one embedder: the scans of all its records, and whose each row is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 import numpy as np
 
-from cgcython.search.best import UNRANKED, best_rows, ordered
-from cgcython.search.keys import NO_KEYS, found_among
-from cgcython.search.loading import CHUNK, Part, joined
+from cgcython.search.best import ordered
+from cgcython.search.column_part import ColumnPart
+from cgcython.search.keys import NO_KEYS
+from cgcython.search.loading import Part, joined
+from cgcython.search.merging import merged
 from cgcython.search.scan import Best, Embedding, Scan
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 
-MOST_PARTS = 64
-MOST_DELETED = 256  # of a scan; with more, scores are all made, and theirs taken out
-
 
 class Column:
-    """What is stored of one embedder: scans, and the keys of the rows of all, one after the other.
+    """What is stored of one embedder: parts, whose rows count on from one to the next.
 
-    `keys` are those of `rows`, ascending; a row that is not among them was replaced or deleted.
+    A column never changes. A row that was replaced or deleted keeps its number, and has no key.
     """
 
-    def __init__(
-        self, scans: Sequence[Scan], row_keys: KeyArray, keys: KeyArray, rows: Int64Array
-    ) -> None:
-        self.scans, self.row_keys, self.keys, self.rows = list(scans), row_keys, keys, rows
-        self.starts = np.cumsum([0, *map(len, scans)])
+    def __init__(self, parts: Iterable[ColumnPart]) -> None:
+        self._parts = tuple(parts)
+        self.scans = [part.scan for part in self._parts]
+        self.starts = np.cumsum([0, *map(len, self.scans)])
+        self.row_keys = RowKeys(self._parts, self.starts)
         self._last_choice: tuple[KeyArray, tuple[KeyArray, Int64Array]] | None = None
-        self._deleted = _NO_ROWS
-        if len(rows) < len(row_keys):
-            deleted = np.ones(len(row_keys), np.bool_)
-            deleted[rows] = False
-            self._deleted = deleted.nonzero()[0]
-        self._deleted_starts = self._deleted.searchsorted(self.starts)
 
     @classmethod
-    def of(cls, parts: Sequence[Part]) -> Self:
+    def of(cls, parts: Iterable[Part]) -> Self:
         """Return the column of parts."""
-        row_keys = np.concatenate([NO_KEYS, *(part.keys for part in parts)])
-        scans = [part.scan for part in parts]
-        if np.all(row_keys[1:] > row_keys[:-1]):  # sorting what is sorted would take longer
-            return cls(scans, row_keys, row_keys, np.arange(len(row_keys)))
-        rows = np.argsort(row_keys, kind="stable")
-        return cls(scans, row_keys, row_keys[rows], rows)
+        return cls(map(ColumnPart.of, parts))
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return sum(map(len, self._parts))
 
     def scores(self, query: Embedding, metric: str, num_threads: int) -> Float32Array:
         """Return the score of each row, -inf for deleted rows."""
-        scores = [scan.scores(query, metric, num_threads) for scan in self.scans]
-        found = scores[0] if len(scores) == 1 else np.concatenate([_NO_SCORES, *scores])
-        found[self._deleted] = UNRANKED
-        return found
+        scores = [part.scores(query, metric, num_threads) for part in self._parts]
+        return scores[0] if len(scores) == 1 else np.concatenate([_NO_SCORES, *scores])
 
     def best(self, query: Embedding, k: int, metric: str, num_threads: int) -> Best:
         """Return the Best k rows, best first, and equals in the order of keys.
 
         Rows that equal the stored query come first, whatever they score.
         """
-        spans = zip(self.scans, self.starts[:-1], self._deleted_starts, self._deleted_starts[1:])
-        found = [
-            self._best_of(scan, start, self._deleted[a:b], query, k, metric, num_threads)
-            for scan, start, a, b in spans
+        found = [part.best(query, k, metric, num_threads) for part in self._parts]
+        return self._first(query, k, metric, found)
+
+    def best_many(
+        self, queries: Sequence[Embedding], k: int, metric: str, num_threads: int
+    ) -> list[Best]:
+        """Return what `best` returns for each of many queries."""
+        every = [part.best_many(queries, k, metric, num_threads) for part in self._parts]
+        return [
+            self._first(query, k, metric, [found[number] for found in every])
+            for number, query in enumerate(queries)
         ]
-        rows = np.concatenate([_NO_ROWS, *(one.rows for one in found)])
+
+    def _first(self, query: Embedding, k: int, metric: str, found: Sequence[Best]) -> Best:
+        """Return the first k of what the parts found best."""
+        rows = np.concatenate([_NO_ROWS, *(one.rows + at for one, at in zip(found, self.starts))])
         scores = np.concatenate([_NO_SCORES, *(one.scores for one in found)])
         equal, ranks = self.equal_rows(query), scores
         if len(equal):
@@ -76,26 +72,6 @@ class Column:
         best = ordered(self.row_keys[rows], ranks)[:k]
         return Best(rows[best], scores[best], sum(one.read for one in found))
 
-    def _best_of(
-        self,
-        scan: Scan,
-        start: int,
-        deleted: Int64Array,
-        query: Embedding,
-        k: int,
-        metric: str,
-        num_threads: int,
-    ) -> Best:
-        """Return the Best of one scan, without deleted rows, in rows of the column."""
-        if len(deleted) <= MOST_DELETED:
-            rows, scores, read = scan.best(query, k + len(deleted), metric, num_threads)
-            kept = np.isin(rows + start, deleted, invert=True)
-            return Best(rows[kept] + start, scores[kept], read)
-        scores = scan.scores(query, metric, num_threads)
-        scores[deleted - start] = UNRANKED
-        rows = best_rows(scores, k)
-        return Best(rows + start, scores[rows], len(scan))
-
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
         """Return the score of some rows."""
         return self._each(rows, lambda scan: scan.scores(query, metric))
@@ -105,6 +81,8 @@ class Column:
         return self._each(rows, lambda scan: scan.similarities(query, stored))
 
     def _each(self, rows: Int64Array, score: Callable[[Scan], Float32Array]) -> Float32Array:
+        if len(self.scans) == 1:
+            return score(self.scans[0].take(rows))
         found = np.empty(len(rows), np.float32)
         for scan, mine, own_rows in self.split(rows):
             found[mine] = score(scan.take(own_rows))
@@ -112,29 +90,35 @@ class Column:
 
     def split(self, rows: Int64Array) -> list[tuple[Scan, BoolArray, Int64Array]]:
         """Return (scan, which of the rows are its, their rows there) of each scan with some."""
-        owners = self.starts.searchsorted(rows, side="right") - 1
-        found = []
-        for owner in sorted(set(owners.tolist())):
-            mine = owners == owner
-            found.append((self.scans[owner], mine, rows[mine] - self.starts[owner]))
-        return found
+        return [
+            (self.scans[owner], mine, own_rows)
+            for owner, mine, own_rows in split_rows_of(rows, self.starts)
+        ]
 
     def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the bytes that the query would be stored as."""
-        found = [scan.equal_rows(query) + start for scan, start in zip(self.scans, self.starts)]
-        rows = np.concatenate([_NO_ROWS, *found])
-        return rows[np.isin(rows, self._deleted, invert=True)] if len(rows) else rows
+        found = [part.equal_rows(query) + at for part, at in zip(self._parts, self.starts)]
+        return found[0] if len(found) == 1 else np.concatenate([_NO_ROWS, *found])
+
+    @property
+    def rows(self) -> Int64Array:
+        """The rows that were not deleted."""
+        there = [
+            np.setdiff1d(np.arange(len(part.scan)), part.deleted, assume_unique=True) + at
+            for part, at in zip(self._parts, self.starts)
+        ]
+        return np.concatenate([_NO_ROWS, *there])
 
     def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
         """Return the row of each key, and whether it has one."""
-        if not len(self.keys):
-            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
-        if keys.itemsize > self.keys.itemsize:
-            places, known = found_among(self.keys, keys)
-        else:  # one call less: a search makes many of these
-            places = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
-            known = self.keys[places] == keys
-        return self.rows[places], known
+        if len(self._parts) == 1:
+            return self._parts[0].find(keys)
+        rows, known = np.zeros(len(keys), np.int64), np.zeros(len(keys), np.bool_)
+        for part, at in zip(self._parts, self.starts):
+            own_rows, own = part.find(keys)
+            rows[own] = own_rows[own] + at
+            known |= own
+        return rows, known
 
     def chosen(self, keys: KeyArray) -> tuple[KeyArray, Int64Array]:
         """Return those of some keys that have a row, and the rows.
@@ -148,37 +132,43 @@ class Column:
             last = self._last_choice = keys, own
         return last[1]
 
-    def updated(self, changed: KeyArray, parts: Sequence[Part]) -> "Column":
+    def updated(self, changed: KeyArray, parts: Iterable[Part]) -> "Column":
         """Return the column without the changed keys, which ascend, and with the new parts."""
-        fresh = Column.of(parts)
-        kept = np.ones(len(self), np.bool_)
-        if len(self):
-            places, known = found_among(self.keys, changed)
-            kept[places[known]] = False
-        keys, rows = np.concatenate([self.keys[kept], fresh.keys[:0]]), self.rows[kept]
-        at = keys.searchsorted(fresh.keys)
-        return Column(
-            self.scans + fresh.scans,
-            np.concatenate([self.row_keys, fresh.row_keys]),
-            np.insert(keys, at, fresh.keys),
-            np.insert(rows, at, fresh.rows + self.starts[-1]),
-        )
-
-    @property
-    def is_fragmented(self) -> bool:
-        """Whether so many rows were replaced or added that joining the parts pays."""
-        return len(self.scans) > MOST_PARTS or bool(self.starts[-1] > 2 * len(self) + CHUNK)
+        kept = [part.without(changed) for part in self._parts]
+        return Column(merged(kept, map(ColumnPart.of, parts)))
 
     def parts(self) -> list[Part]:
         """Return the parts of the rows that are not deleted, one for each scan key."""
-        found, alive = [], np.ones(len(self.row_keys), np.bool_)
-        alive[self._deleted] = False
-        for start, stop, scan in zip(self.starts, self.starts[1:], self.scans):
-            rows = alive[start:stop].nonzero()[0]
-            if len(rows):
-                part = scan if len(rows) == stop - start else scan.subset(rows)
-                found.append(Part(self.row_keys[start:stop][rows], part))
-        return joined(found)
+        return joined(part.whole() for part in self._parts)
+
+
+class RowKeys:
+    """The keys of the rows of a column, by row; those of all parts are not put together."""
+
+    def __init__(self, parts: Sequence[ColumnPart], starts: Int64Array) -> None:
+        self._keys, self._starts = [part.row_keys for part in parts], starts
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, rows: Int64Array) -> KeyArray:
+        if len(self._keys) == 1:
+            return self._keys[0][rows]
+        width = max((one.itemsize for one in self._keys), default=NO_KEYS.itemsize)
+        found = np.empty(len(rows), f"S{width}")
+        for owner, mine, own_rows in split_rows_of(rows, self._starts):
+            found[mine] = self._keys[owner][own_rows]
+        return found
+
+
+def split_rows_of(rows: Int64Array, starts: Int64Array) -> list[tuple[int, BoolArray, Int64Array]]:
+    """Return (part, which of the rows are its, their rows there) of each part with some rows."""
+    owners = starts.searchsorted(rows, side="right") - 1
+    found = []
+    for owner in sorted(set(owners.tolist())):
+        mine = owners == owner
+        found.append((owner, mine, rows[mine] - starts[owner]))
+    return found
 
 
 _NO_ROWS, _NO_SCORES = np.empty(0, np.int64), np.empty(0, np.float32)

@@ -96,7 +96,6 @@ class Columns:
                 return None
             self._note(model_id, loaded.left_out, changed)
             column = column.updated(sorted_keys(changed), loaded.parts)
-            column = Column.of(column.parts()) if column.is_fragmented else column
         return column, now
 
     def _changes(self, model_id: EmbedderId, position: int) -> tuple[list[bytes] | None, int]:

@@ -6,7 +6,7 @@ little that its rank, which takes a pass over all scores, seldom has to be count
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -24,13 +24,24 @@ ROUNDING = 1 + 1e-12  # sums in another order differ by less
 Find: TypeAlias = Callable[[KeyArray], tuple[Int64Array, BoolArray]]
 
 
+class Keys(Protocol):
+    """The key of each row of a ranking."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return the keys of some rows, an array."""
+
+
 class Ranking(NamedTuple):
     """The scores of one embedder's documents, higher is better, and what its ranks weigh.
 
-    `keys` ascend, or `find` returns the row of each of some keys and whether it has one.
+    `keys` are an array that ascends, or `find` returns the row of each of some keys and whether it
+    has one.
     """
 
-    keys: Array  # [n]: of records, or anything else that ascends
+    keys: Keys  # [n]: of records, or anything else
     scores: Array  # [n]
     weight: float = 1.0
     find: Find | None = None
@@ -124,8 +135,9 @@ class _Top:
         return scores
 
     def _find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
-        rows = np.minimum(self.ranking.keys.searchsorted(keys), len(self.ranking.keys) - 1)
-        return rows, self.ranking.keys[rows] == keys
+        own = np.asarray(self.ranking.keys)
+        rows = np.minimum(own.searchsorted(keys), len(own) - 1)
+        return rows, own[rows] == keys
 
     def parts(self, scores: Array) -> Float64Array:
         """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""

@@ -48,7 +48,7 @@ class QueryColumn:
             ranking = self.rank_some(keys)
             rows = best_rows(ranking.scores, k)
             rows = rows[ordered(ranking.keys[rows], ranking.scores[rows])[:k]]
-            return ranking.keys[rows]
+            return np.asarray(ranking.keys)[rows]
         self._best = self.column.best(self.query, k, self.metric, self.num_threads)
         return self.column.row_keys[self._best.rows]
 

@@ -231,7 +231,7 @@ def _best_keys(request: Request, columns: Sequence[QueryColumn]) -> KeyArray:
 
 def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:
     """Return keys by the scores of a ranking, those that it has not last."""
-    scores = dict(zip(ranking.keys.tolist(), ranking.scores.tolist()))
+    scores = dict(zip(np.asarray(ranking.keys).tolist(), ranking.scores.tolist()))
     order = np.argsort([-scores.get(key, UNRANKED) for key in keys.tolist()], kind="stable")
     return keys[order]
 

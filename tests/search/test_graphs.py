@@ -104,7 +104,7 @@ def test_a_graph_is_read_as_it_was_written(store, tmp_path):
     for row in ROWS[:5]:
         found, expected = (one.nearest(column.scans[0], row, 10) for one in (again, graph))
         assert np.array_equal(found, expected)
-    again.update(column, column.keys[:3])
+    again.update(column, column.row_keys[np.arange(3)])
     assert len(again) == COUNT
 
 

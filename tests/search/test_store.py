@@ -10,8 +10,7 @@ from cgcython.base import ModelId
 from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
 from cgcython.records import SparseVector
-from cgcython.search import FingerprintStore, Hit
-from cgcython.search import column as column_module
+from cgcython.search import FingerprintStore, Hit, merging
 
 COUNT = 60
 IDS = [UUID(int=(i * 2654435761) << 8) for i in range(1, COUNT + 1)]
@@ -136,11 +135,11 @@ def test_writes_show_in_the_next_search(store, memories):
     assert store.search(query, k=1)[0].similarity < 0.99
 
 
-@pytest.mark.parametrize("most_parts", [1, 64])
+@pytest.mark.parametrize("smaller", [1, 8, 1 << 30])
 def test_many_writes_and_searches_equal_a_fresh_store(
-    store, memories, tmp_path, monkeypatch, most_parts
+    store, memories, tmp_path, monkeypatch, smaller
 ):
-    monkeypatch.setattr(column_module, "MOST_PARTS", most_parts)
+    monkeypatch.setattr(merging, "SMALLER", smaller)
     rng = np.random.default_rng(0)
     for step in range(25):
         one = IDS[rng.integers(COUNT)]
