@@ -14,6 +14,7 @@ UInt8Array: TypeAlias = NDArray[np.uint8]
 UInt16Array: TypeAlias = NDArray[np.uint16]
 UInt32Array: TypeAlias = NDArray[np.uint32]
 Int8Array: TypeAlias = NDArray[np.int8]
+Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 KeyArray: TypeAlias = NDArray[np.bytes_]  # keys of records
@@ -62,6 +63,7 @@ __all__ = [
     "Float64Array",
     "HasEmbeddings",
     "Int8Array",
+    "Int32Array",
     "Int64Array",
     "KeyArray",
     "Progress",

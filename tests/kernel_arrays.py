@@ -10,8 +10,8 @@ from cgcython.kernels.pq_layout import prepare, scratch
 DIMENSION = 1000  # of sparse vectors
 LAYOUTS = 4  # of sparse vectors
 KEPT = 10  # the most results of a selection
-F32, F64, U8, U16, U32, I8, I64 = (
-    np.float32, np.float64, np.uint8, np.uint16, np.uint32, np.int8, np.int64,
+F32, F64, U8, U16, U32, I8, I32, I64 = (
+    np.float32, np.float64, np.uint8, np.uint16, np.uint32, np.int8, np.int32, np.int64,
 )  # fmt: skip
 
 
@@ -93,6 +93,13 @@ def packed_integers(make, rows, dim, planes=2):
 
 def integer_codes(make, rows, dim, bits):
     return make.u8(rows, in_bytes(dim * bits)), bits
+
+
+def cells(make, rows, dim):
+    """Return the two nearest cells of tokens, their gains, and a list of documents per cell."""
+    nearest = make.u8(queries(rows, dim), 2, below=min(dim, 255) + 1).astype(I32) - 1
+    offsets = np.arange(dim + 1) * rows
+    return nearest, make.f32(*nearest.shape), offsets, make.u8(rows * dim, below=200).astype(U32)
 
 
 def screened(make, rows, dim):

@@ -10,6 +10,7 @@ from kernel_arrays import (
     F32,
     F64,
     I8,
+    I32,
     I64,
     KEPT,
     LAYOUTS,
@@ -18,6 +19,7 @@ from kernel_arrays import (
     U32,
     Make,
     blocks,
+    cells,
     documents,
     encoded_rows,
     few,
@@ -173,6 +175,11 @@ CALLS = {
     "maxsim_screen.align": lambda m, n, d: (
         *(s := screened(m, n, d)), out(I64, s[3]), out(F32, s[3]),
     ),
+    "token_cells.nearest": lambda m, n, d: (
+        *(p := packed_integers(m, n, d, 1)), m.u8(n, d), m.f32(n), out(I32, p[1], 3),
+        out(F32, p[1], 3),
+    ),
+    "token_cells.accumulate": lambda m, n, d: (*cells(m, n, d), out(I32, 200), out(F32, 200)),
     "dense.first_nonfinite": lambda m, n, d: (m.f32(d),),
     "dense.norms": lambda m, n, d: (m.f32(n, d), out(F32, n)),
     "dense.dot_rows": lambda m, n, d: (m.f32(d), m.f32(n, d), out(F32, n)),

@@ -16,5 +16,6 @@ from cgcython.kernels.maxsim_screen cimport *
 from cgcython.kernels.pq cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *
+from cgcython.kernels.token_cells cimport *
 from cgcython.kernels.token_records cimport *
 from cgcython.kernels.tokens cimport *

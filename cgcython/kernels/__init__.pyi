@@ -16,6 +16,7 @@ from cgcython.kernels import maxsim_screen as maxsim_screen
 from cgcython.kernels import pq as pq
 from cgcython.kernels import sparse as sparse
 from cgcython.kernels import sparse_products as sparse_products
+from cgcython.kernels import token_cells as token_cells
 from cgcython.kernels import token_records as token_records
 from cgcython.kernels import tokens as tokens
 

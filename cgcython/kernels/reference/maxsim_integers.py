@@ -4,10 +4,9 @@ import numpy as np
 
 from cgcython.kernels.reference.documents import check_documents
 from cgcython.kernels.reference.door import agree, first_nonfinite, writes
+from cgcython.kernels.reference.integers import F32, LANES, LINE, WIDEST, groups_of, unpacked
 
-LANES, LINE = 32, 128
-WIDEST, NARROW, WIDE, FINE, STEPS = 4096, 127, 32512, 32767, 8
-F32 = np.float32
+NARROW, WIDE, FINE, STEPS = 127, 32512, 32767, 8
 
 
 def lines(dim, planes):
@@ -15,7 +14,7 @@ def lines(dim, planes):
     if planes not in (1, 2):
         raise ValueError(f"planes is {planes}, expected 1 or 2")
     _check_bits(8, dim)
-    return planes * _groups(dim) + 2
+    return planes * groups_of(dim) + 2
 
 
 @writes("packed")
@@ -40,7 +39,7 @@ def pack_query(tokens, packed):
 
 
 def _pack_token(numbers, wide, block, lane):
-    planes = _planes(block, _groups(len(numbers)))
+    planes = _planes(block, groups_of(len(numbers)))
     high = (numbers + 128) >> 8 if wide else numbers
     low = numbers - 256 * high
     for plane, part in zip(planes, (high, low)):
@@ -194,7 +193,7 @@ def align(packed, num_query, codes, bits, norms, best, cosines):
 
 def _best(packed, num_query, groups, codes, bits, norms):
     """The best token of each query token, its dot x norm, and the query token's inverse norm."""
-    query = _unpacked(packed, groups)[:num_query]
+    query = unpacked(packed, groups)[:num_query]
     inverse = packed[:, -1].view(F32).reshape(-1)[:num_query].astype(float)
     if not len(codes):
         return np.full(num_query, -1), np.full(num_query, -np.inf, F32), inverse
@@ -208,19 +207,6 @@ def _best(packed, num_query, groups, codes, bits, norms):
 def _ordered_sum(values):
     """Blocks of lanes are summed one after another, in float64, and so are the lanes of each."""
     return sum((sum(values[start : start + LANES]) for start in range(0, len(values), LANES)), 0.0)
-
-
-def _unpacked(packed, groups):
-    planes = packed[:, :-2].astype(np.int64)
-    numbers = planes[:, :groups]
-    if planes.shape[1] > groups:
-        numbers = numbers * 256 + planes[:, groups:]
-    numbers = numbers.reshape(len(packed), groups, LANES, 4)
-    return numbers.transpose(0, 2, 1, 3).reshape(len(packed) * LANES, groups * 4)
-
-
-def _groups(dim):
-    return 2 * -(-dim // 8)
 
 
 def _check_bits(bits, dim):

@@ -1,0 +1,22 @@
+"""Tokens as whole numbers, 32 lanes side by side, as the families of integers read them."""
+
+import numpy as np
+
+LANES, LINE = 32, 128
+WIDEST = 4096
+F32 = np.float32
+
+
+def unpacked(packed, groups):
+    """Return the whole numbers of a packed query, one row per lane."""
+    planes = packed[:, :-2].astype(np.int64)
+    numbers = planes[:, :groups]
+    if planes.shape[1] > groups:
+        numbers = numbers * 256 + planes[:, groups:]
+    numbers = numbers.reshape(len(packed), groups, LANES, 4)
+    return numbers.transpose(0, 2, 1, 3).reshape(len(packed) * LANES, groups * 4)
+
+
+def groups_of(dim):
+    """Return the lines of four dimensions: pairs of them, so that sign codes end with a line."""
+    return 2 * -(-dim // 8)
