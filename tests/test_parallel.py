@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cgcython import parallel
 from cgcython.errors import InvalidInput
-from cgcython.parallel import each, split_rows, split_weighted
+from cgcython.parallel import each, split_rows, split_weighted, threads_for
 
 
 def span(start, stop):
@@ -28,16 +28,101 @@ def test_weighted_ranges_cover_all_rows_in_order(weights, num_threads):
     assert all(start <= stop for start, stop in ranges)
 
 
-@given(weights=st.lists(st.integers(1, 50), min_size=2, max_size=40))
-def test_two_ranges_differ_by_no_more_than_the_row_between_them(weights):
-    (_, edge), _ = split_weighted(span, weights, 2)
-    assert abs(sum(weights[:edge]) - sum(weights[edge:])) <= max(weights)
+def test_rows_without_anything_to_do_are_one_call():
+    assert split_rows(span, 7) == [(0, 7)]
+    assert split_rows(span, 0, 4) == split_weighted(span, [], 4) == [(0, 0)]
 
 
-def test_rows_are_split_by_their_number():
-    assert split_rows(span, 7, 2) == [(0, 3), (3, 7)]
-    assert split_rows(span, 7, np.int64(2)) == [(0, 3), (3, 7)]
-    assert split_rows(span, 0, 4) == [(0, 0)]
+@pytest.fixture
+def started(monkeypatch):
+    """Return the list of the threads that parallel starts."""
+    found = []
+
+    def start(function, arguments):
+        found.append(function)
+        _thread.start_new_thread(function, arguments)
+
+    monkeypatch.setattr(parallel, "start_new_thread", start)
+    return found
+
+
+def sleep_each(start, stop):
+    time.sleep((stop - start) * 1e-4)
+    return start, stop
+
+
+@pytest.mark.parametrize(("num_threads", "expected"), [(1, 0), (2, 1), (4, 3)])
+def test_long_work_is_shared(started, num_threads, expected):
+    pieces = split_rows(sleep_each, 200, num_threads)
+    assert len(started) == expected
+    assert [pieces[0][0], pieces[-1][1]] == [0, 200]
+
+
+def test_weighted_rows_are_judged_by_their_weights(started):
+    weights = np.ones(100)
+    weights[50] = 1e4
+    split_weighted(lambda *rows: time.sleep(weights[slice(*rows)].sum() * 1e-6), weights, 2)
+    assert len(started) == 1
+
+
+def test_work_shorter_than_a_start_of_a_thread_is_done_by_the_caller(started):
+    def pieces_and_starts():
+        before = len(started)
+        return len(split_rows(span, 100_000, 4)), len(started) - before
+
+    # A small piece and the rest; another program may hold up one of the tries.
+    assert min(pieces_and_starts() for _ in range(20)) == (2, 0)
+
+
+def test_few_items_go_to_all_threads_at_once(started):
+    assert each(lambda one: time.sleep(0.01) or one, [1, 2, 3], 2) == [1, 2, 3]
+    assert len(started) == 1
+
+
+def test_a_thread_that_never_starts_holds_up_nothing(monkeypatch):
+    monkeypatch.setattr(parallel, "start_new_thread", lambda function, arguments: None)
+    assert sum(stop - start for start, stop in split_rows(sleep_each, 100, 3)) == 100
+
+
+def test_a_thread_that_starts_late_calls_nothing(monkeypatch):
+    late = []
+    monkeypatch.setattr(parallel, "start_new_thread", lambda function, _: late.append(function))
+    called = []
+    split_rows(lambda *rows: called.append(rows) or time.sleep(1e-4), 100, 2, first=1)
+    before = len(called)
+    assert len(late) == 1
+    late[0]()
+    assert len(called) == before
+
+
+def test_a_system_without_more_threads_is_worked_on_alone(monkeypatch):
+    def refuse(function, arguments):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(parallel, "start_new_thread", refuse)
+    assert each(str, [1, 2, 3], 3) == ["1", "2", "3"]
+
+
+def test_all_threads_work_and_the_others_end_before_the_call_does():
+    who, running = set(), []
+
+    def work(start, stop):
+        running.append(start)
+        who.add(threading.get_ident())
+        time.sleep(0.002)
+        running.remove(start)
+
+    split_rows(work, 64, 2, first=1)
+    assert len(who) == 2
+    assert not running
+
+
+def test_threads_are_as_many_as_work_is_worth():
+    assert threads_for(0.0, 8) == threads_for(2 * parallel.START_SECONDS, 1) == 1
+    assert threads_for(2 * parallel.START_SECONDS, 8) == 2
+    assert threads_for(float("inf"), 2000) == parallel.MOST_THREADS
+    with pytest.raises(InvalidInput, match="num_threads"):
+        threads_for(1.0, 0)
 
 
 @pytest.mark.parametrize("split", [split_rows, split_weighted])
