@@ -1,8 +1,8 @@
 """Scans of documents of tokens, in every layout they are stored in."""
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -11,107 +11,21 @@ from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import QuantizedEmbedding
-from cgcython.search.scan import (
-    DIM,
-    ROWS,
-    Embedding,
-    FindCodebook,
-    Forms,
-    Scan,
-    concatenated,
-    gathered,
-    invalid,
-)
+from cgcython.search.document_scan import SPANS, TOKENS, DocumentScan
+from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, concatenated, invalid
+from cgcython.search.token_passes import Pass, bfloat16_pays, off_in_bfloat16, off_in_bytes
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
-from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt8Array
+from cgcython.types import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int8Array,
+    Int64Array,
+    UInt8Array,
+)
 
-TOKENS = "tokens"
-SPANS = {"starts": ArrayForm("I64", (ROWS,)), "counts": ArrayForm("I64", (ROWS,))}
 BITS = {"compact_int4": 4, "compact_int2": 2}
-
-
-class DocumentScan(Scan):
-    """Documents of tokens; the score is MaxSim, whatever the metric.
-
-    `values` are the tokens of all, `starts` i64 [rows] where those of a document begin, and
-    `counts` i64 [rows] how many they are.
-    """
-
-    def __init__(self, values: Array, starts: Int64Array, counts: Int64Array, dim: int) -> None:
-        self.values, self.starts, self.counts, self.dim = values, starts, counts, dim
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    @property
-    def shared(self) -> tuple[int, ...]:
-        return (self.dim,)
-
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
-    ) -> Self:
-        arguments: list[Any] = [*(arrays[name] for name in cls.kept), *shared]
-        scan = cls(*arguments)
-        scan._require_sound()
-        return scan
-
-    def _require_sound(self) -> None:
-        """Raise Malformed unless each document's tokens lie among those of all."""
-        starts, counts, total = self.starts, self.counts, len(self.values)
-        outside = (starts < 0) | (starts > total) | (counts < 0)
-        if np.any(outside | (counts > (total - starts) // self._unit)):
-            raise Malformed("its documents are not those of its tokens")
-
-    @property
-    def _unit(self) -> int:
-        """How many entries of `values` a token has."""
-        return self.dim if self.values.ndim == 1 else 1
-
-    def with_arrays(self, **arrays: Array) -> Self:
-        """Return this scan with some of its kept arrays replaced."""
-        arguments: list[Any] = [*{**self._attributes(), **arrays}.values(), *self.shared]
-        return type(self)(*arguments)
-
-    def arrays(self) -> dict[str, Array]:
-        return self.packed()._attributes()
-
-    def packed(self) -> Self:
-        """Return the scan without the tokens of documents that are not among its rows."""
-        sizes = self.counts * self._unit
-        if sizes.sum() == len(self.values):
-            return self
-        packed = {
-            name: gathered(column, self.starts, self.starts + sizes)
-            for name, column in self._attributes().items()
-            if name not in ("starts", "counts")
-        }
-        return self.with_arrays(**packed, starts=np.cumsum(sizes) - sizes)
-
-    def take(self, rows: Int64Array) -> Self:
-        return self.with_arrays(starts=self.starts[rows], counts=self.counts[rows])
-
-    @classmethod
-    def joined(cls, scans: Sequence[Self]) -> Self:
-        shifts = np.cumsum([0, *(len(scan.values) for scan in scans)])
-        starts = [scan.starts + shift for scan, shift in zip(scans, shifts)]
-        every = [scan._attributes() | {"starts": one} for scan, one in zip(scans, starts)]
-        arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
-        return scans[0].with_arrays(**arrays)
-
-    def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
-        return PreparedQuery.of(as_tokens(query, self.dim))
-
-    def _score(self, query: PreparedQuery, metric: str, rows: slice, out: Float32Array) -> None:
-        self._sum(query, self.starts[rows], self.counts[rows], out)
-        np.clip(out / np.float32(max(query.count, 1)), 0, 1, out=out)
-
-    @abstractmethod
-    def _sum(
-        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
-    ) -> None:
-        """Write the sum of the query tokens' best cosines with each document to `sums`."""
 
 
 class E4M3TokenScan(DocumentScan):
@@ -139,6 +53,28 @@ class E4M3TokenScan(DocumentScan):
         self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
     ) -> None:
         kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
+
+    def _passes(self, query: PreparedQuery) -> list[Pass]:
+        if not bfloat16_pays() or np.any(self.starts % self.dim):
+            return []
+        packed, count, norms = query.halves, query.count, self._norms
+        codes, dim = self.values.reshape(-1, self.dim), self.dim
+        score = kernels.maxsim_bf16.score_codes
+        return [
+            Pass(
+                lambda starts, counts, sums: score(
+                    packed, count, codes, norms, starts // dim, counts, sums
+                ),
+                off_in_bfloat16(query),
+                count,
+            )
+        ]
+
+    @cached_property
+    def _norms(self) -> Float32Array:
+        norms = np.empty(len(self.values) // self.dim, np.float32)
+        kernels.maxsim.inverse_norms_codes(self.values.reshape(-1, self.dim), norms)
+        return norms
 
 
 class IntegerTokenScan(DocumentScan):
@@ -219,10 +155,26 @@ class IntegerTokenScan(DocumentScan):
     def _sum(
         self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
     ) -> None:
-        packed, count = query.hadamard_integers, query.count
+        self._sum_products(query.hadamard_integers, query.count, starts, counts, sums)
+
+    def _sum_products(
+        self,
+        packed: Int8Array,
+        count: int,
+        starts: Int64Array,
+        counts: Int64Array,
+        sums: Float32Array,
+    ) -> None:
         kernels.maxsim_integers.score(
             packed, count, self.values, self.bits, self.norms, starts, counts, sums
         )
+
+    def _passes(self, query: PreparedQuery) -> list[Pass]:
+        if not kernels.maxsim_screen.pays():
+            return []
+        fine, coarse = query.hadamard_integers, PreparedQuery(query.tokens).hadamard_integers
+        off, count = off_in_bytes(fine, coarse, query), query.count
+        return [Pass(partial(self._sum_products, coarse, count), off, count)]
 
 
 class Float32TokenScan(DocumentScan):
