@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 KERNELS = "cgcython/kernels"
 FAMILIES = (
-    "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records "
+    "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records sections "
     "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen token_cells dense limits"
 ).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]

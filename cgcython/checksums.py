@@ -9,7 +9,15 @@ from cgcython.types import Array, BytesLike
 SIZE = 4  # bytes of a checksum, little-endian
 RESIDUE = crc32(crc32(b"").to_bytes(SIZE, "little"))  # of any bytes that end in their own CRC-32
 
-__all__ = ["RESIDUE", "SIZE", "crc32", "ends_in_own_checksum", "of_array", "with_checksum"]
+__all__ = [
+    "RESIDUE",
+    "SIZE",
+    "address_in_c",
+    "crc32",
+    "ends_in_own_checksum",
+    "of_array",
+    "with_checksum",
+]
 
 
 def with_checksum(data: bytes) -> bytes:
@@ -37,3 +45,22 @@ def of_array(array: Array) -> int:
     """
     values = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     return crc32(values.data) if array.size else 0
+
+
+def address_in_c() -> int:
+    """Return where zlib's own function lies, which C may call without the GIL; 0 if not found.
+
+    Python's module is linked to the library, so what is loaded with it answers to that name.
+    """
+    try:
+        import ctypes  # here, for a Python built without it has zlib all the same
+        import zlib
+
+        function = ctypes.CDLL(zlib.__file__).crc32
+    except (ImportError, OSError, AttributeError):  # zlib may be part of the interpreter
+        return 0
+    function.restype = ctypes.c_ulong
+    function.argtypes = (ctypes.c_ulong, ctypes.c_char_p, ctypes.c_uint)
+    sample = b"123456789"
+    is_same = function(0, sample, len(sample)) == crc32(sample)
+    return ctypes.cast(function, ctypes.c_void_p).value or 0 if is_same else 0

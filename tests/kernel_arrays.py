@@ -1,6 +1,7 @@
 """Seeded arrays for calls of kernels: queries, documents, codebooks, sparse rows, records."""
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -196,3 +197,20 @@ def records(make, rows, dim, layout):
         np.frombuffer(data * 2, U8).copy(), np.arange(3) * len(data), np.full(2, rows, U32),
         np.arange(3) * count, layout, out(F32, 2 * count, dim),
     )  # fmt: skip
+
+
+def unwritten(make, rows, dim, layout):
+    """Return the arguments of encoding three texts, one of which is empty."""
+    offsets, edges = parted(rows)
+    places = [np.arange(stop - start) for start, stop in pairwise(edges)]
+    sizes = [
+        len(
+            kernels.token_records.encode(
+                out(F32, n, dim), one.astype(U32), out(F32, len(one)), layout
+            )
+        )
+        for n, one in zip(np.diff(offsets), places)
+    ]
+    room = np.concatenate([[0], np.cumsum(sizes)])
+    chosen = np.concatenate(places).astype(U32), make.f32(int(edges[-1]))
+    return make.f32(rows, dim), offsets, *chosen, edges, layout, out(U8, int(room[-1])), room

@@ -41,6 +41,7 @@ from kernel_arrays import (
     sparse_rows,
     table,
     tokens,
+    unwritten,
 )
 
 from cgcython import kernels
@@ -124,6 +125,13 @@ CALLS = {
     "coverage.cluster_scratch": lambda m, n, d: (n, d),
     "coverage.cluster": lambda m, n, d: (
         m.f32(n, d), out(U32, n), (n + 2) // 3, out(U8, kernels.coverage.cluster_scratch(n, d)),
+    ),
+    "sections.frame": lambda m, n, d: (
+        m.u8(n, 18), m.u8(n * d), np.arange(n + 1) * d, out(U32, n),
+    ),
+    "sections.stack": lambda m, n, d: ([*m.f32(n, d)], False, out(F32, n, d)),
+    "sections.stack matrices": lambda m, n, d: (
+        [m.f32(n, d), m.f32(1, d)], True, out(F32, n + 1, d),
     ),
     "token_records.is_sound": lambda m, n, d: (m.f32(n, d), d),
     "maxsim.pack_query": lambda m, n, d: (m.f32(n, d), out(F32, -(-n // 32), d, 32)),
@@ -243,6 +251,9 @@ _each("tokens.prune_documents", range(3), lambda method: lambda m, n, d: (
 ))  # fmt: skip
 _each("token_records.encode", range(5), lambda layout: lambda m, n, d: (
     m.f32(n, d), k := kept(m, n), m.f32(len(k)), layout,
+))  # fmt: skip
+_each("token_records.encode_rows", range(5), lambda layout: lambda m, n, d: (
+    unwritten(m, n, d, layout)
 ))  # fmt: skip
 _each("token_records.decode", range(5), lambda layout: lambda m, n, d: (
     np.frombuffer((r := record(m, n, d, layout))[0], U8).copy(), n, r[1], d, layout,

@@ -1,5 +1,6 @@
 """CRC-32 as zlib has it: of bytes that carry their own, and of arrays in any order."""
 
+import ctypes
 import zlib
 
 import numpy as np
@@ -39,3 +40,16 @@ def test_any_flipped_bit_and_any_cut_is_noticed():
 )
 def test_an_array_has_the_checksum_of_its_values_in_order(array):
     assert checksums.of_array(array) == zlib.crc32(array.tobytes())
+
+
+def test_zlib_s_own_function_is_found_where_python_links_to_it():
+    address = checksums.address_in_c()
+    if not address:
+        pytest.skip("this Python brings zlib within itself")
+    kind = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_uint)
+    assert kind(address)(0, DATA, len(DATA)) == zlib.crc32(DATA)
+
+
+def test_a_python_without_the_library_beside_it_has_no_address(monkeypatch):
+    monkeypatch.delattr(zlib, "__file__", raising=False)
+    assert checksums.address_in_c() == 0

@@ -2,13 +2,15 @@
 
 import json
 import pickle
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from codec_cases import CASES, decoded
 
-from cgcython.base import QuantizationMethod
+from cgcython import frames
+from cgcython.base import ModelId, QuantizationMethod
 from cgcython.errors import (
     DimensionMismatch,
     InvalidInput,
@@ -75,6 +77,16 @@ def test_a_batch_holds_the_same_records(case, level, num_threads):
     for i, one in enumerate(case.inputs):
         assert case.codec.row(batch, i) == case.codec.encode(one)
     assert case.codec.rows(batch) == [case.codec.row(batch, i) for i in range(len(batch))]
+
+
+@pytest.mark.parametrize("embedder", [None, ModelId.HDC])
+def test_the_sections_of_a_batch_are_those_of_its_rows(case, level, embedder):
+    batch = case.codec.encode_batch(case.inputs)
+    sections = case.codec.sections(batch, embedder)
+    assert sections.rows == [
+        frames.write_section(case.codec.encode(one), embedder) for one in case.inputs
+    ]
+    assert sections.crcs.tolist() == [zlib.crc32(one[:-4]) for one in sections.rows]
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

@@ -10,7 +10,8 @@ import numpy as np
 
 from cgcython import frames, methods
 from cgcython.arrays import as_vector, usual_arithmetic
-from cgcython.base import Embedder, QuantizationMethod
+from cgcython.base import Embedder, EmbedderId, QuantizationMethod
+from cgcython.codecs.framing import Payloads, Sections, framed, one_by_one
 from cgcython.errors import InvalidQuantizedData
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.tensors import ArrayForm
@@ -167,6 +168,23 @@ class Codec(ABC):
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all embeddings of a batch."""
         return [self.row(batch, i) for i in range(len(batch))]
+
+    def sections(self, batch: QuantizedBatch, embedder: EmbedderId | None = None) -> Sections:
+        """Return the section of each embedding of a batch, as `frames.write_section` has it.
+
+        Raises InvalidQuantizedData for rows that contradict themselves.
+        """
+        payloads = self.payloads(batch)
+        if payloads is None:
+            return one_by_one(self.rows(batch), embedder)
+        return framed(payloads, embedder)
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads | None:
+        """Return what sections hold of a batch, checked as `rows` does.
+
+        None, which is the default, means that each section has to be looked at by itself.
+        """
+        return None
 
     @abstractmethod
     def expected_size(self, count: int | None = None) -> int:

@@ -25,6 +25,7 @@ from cgcython.codecs.checks import (
     require_rows,
     shared_float,
 )
+from cgcython.codecs.framing import Payloads, of_codes
 from cgcython.codecs.row_settings import THRESHOLD
 from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import DimensionMismatch, InvalidInput
@@ -139,6 +140,13 @@ class BinaryCodec(Codec):
         codes = self._codes_of(batch)
         metadata = BinaryMetadata(shared_float(batch, self, "threshold"))
         return embeddings_of(self, payloads(codes), repeat(metadata))
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads | None:
+        """Return what sections hold of a batch; None where the threshold is not finite."""
+        codes, threshold = self._codes_of(batch), shared_float(batch, self, "threshold")
+        if not math.isfinite(threshold):
+            return None
+        return of_codes(self.layouts[0], self.dim, {"threshold": threshold}, codes)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per eight values."""

@@ -24,6 +24,7 @@ from cgcython.codecs.checks import (
     require_row,
     require_rows,
 )
+from cgcython.codecs.framing import Payloads, of_codes
 from cgcython.codecs.row_settings import METRIC
 from cgcython.codecs.rows import embeddings_of, payloads, tuples_of
 from cgcython.frames import Layout
@@ -146,6 +147,13 @@ class Float8Codec(Codec):
         codes, scales = self._columns_of(batch)
         metadata = tuples_of(Float8Metadata, scales.tolist(), repeat(0.0))
         return embeddings_of(self, payloads(codes), metadata)
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads | None:
+        """Return what sections hold of a batch; None where a scale is not finite."""
+        codes, scales = self._columns_of(batch)
+        if not np.isfinite(scales).all():
+            return None
+        return of_codes(self.layouts[0], self.dim, {"scale": scales, "bias": 0.0}, codes)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per value."""

@@ -22,6 +22,7 @@ from cgcython.codecs.checks import (
     require_rows,
 )
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.framing import Payloads, of_codes
 from cgcython.codecs.row_settings import BYTES, METRIC
 from cgcython.codecs.rows import embeddings_of, payloads
 from cgcython.errors import CodebookMissing
@@ -137,6 +138,10 @@ class PQ8Codec(Codec):
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
         return embeddings_of(self, payloads(self._codes_of(batch)), repeat(self.metadata))
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads:
+        """Return what sections hold of a batch."""
+        return of_codes(self.layouts[0], self.dim, self.metadata._asdict(), self._codes_of(batch))
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one embedding: one per part."""

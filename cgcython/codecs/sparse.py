@@ -19,6 +19,7 @@ from cgcython.codecs.checks import (
     require_kind,
     require_row,
 )
+from cgcython.codecs.framing import Payloads
 from cgcython.codecs.row_settings import SPARSE
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
 from cgcython.codecs.sparse_layouts import COLUMNS, F16, F32, LAYOUTS, NAMES, NUMBERS, REASONS
@@ -33,6 +34,7 @@ from cgcython.types import Float32Array, UInt32Array
 
 MAX_PERCENT = 10
 _LADDER = "compact_f16", "compact_u8", "compact_u8", "compact_u8"
+_SECTION_NUMBERS = np.array([one.number for one in LAYOUTS], np.uint8)  # LAYOUTS are as NAMES
 Pairs: TypeAlias = tuple[Any, Any]  # indices and weights
 Buffers: TypeAlias = tuple[UInt32Array, Float32Array]  # for indices and weights
 
@@ -152,6 +154,14 @@ class SparseCodec(Codec):
         counts, names = np.diff(indptr).tolist(), map(NAMES.__getitem__, layouts.tolist())
         metadata = tuples_of(SparseMetadata, repeat(self.dim), counts, names)
         return embeddings_of(self, payloads_at(data, offsets), metadata)
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads | None:
+        """Return what sections hold of a batch; None where canonical ones are among them."""
+        data, offsets, layouts, indptr = sparse_batches.checked_columns(self, batch)
+        if np.any(layouts == NUMBERS["canonical"]):  # which count their pairs too
+            return None
+        fields, numbers = {"nnz": np.diff(indptr)}, _SECTION_NUMBERS[layouts]
+        return Payloads(self.layouts[F16], self.dim, fields, data, offsets, numbers)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of `count` non-zeros; of 5 % of the dimension without a count."""

@@ -7,7 +7,9 @@ or the 4 or 2 bits of a TokenArray), or f32 vectors.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
+from itertools import repeat
+from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +17,12 @@ from cgcython import kernels
 from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_choice, require_whole
+from cgcython.codecs import token_batches
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
     invalid,
     not_quantized,
     output,
-    output_columns,
     require_columns,
     require_dim,
     require_kind,
@@ -29,8 +31,9 @@ from cgcython.codecs.checks import (
     require_size,
     shared_float,
 )
+from cgcython.codecs.framing import Payloads
 from cgcython.codecs.row_settings import TOKENS
-from cgcython.codecs.rows import embeddings_of, numbered, payloads_at, tuples_of
+from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
 from cgcython.codecs.token_layouts import (
     COLUMNS,
     LAYOUTS,
@@ -108,7 +111,7 @@ class TokenPruningCodec(Codec):
         self, tokens: TokensLike, attention_weights: ArrayLike | None = None
     ) -> QuantizedEmbedding:
         """Return the quantized embedding of one text's tokens, a matrix [n, dim]."""
-        matrix = self._tokens(tokens)
+        matrix = self.as_tokens(tokens)
         data, kept = self._write(matrix, attention_weights)
         # The named constructor, which is Python, takes twice as long.
         metadata = tuple.__new__(
@@ -143,6 +146,11 @@ class TokenPruningCodec(Codec):
             raise invalid(self, wrong)
         return np.flatnonzero(np.unpackbits(bitmap))
 
+    @property
+    def shared_values(self) -> dict[str, Any]:
+        """What all rows of a batch of this codec share."""
+        return {"layout": self.layout, "threshold": self._threshold}
+
     def encode_batch(
         self,
         documents: TokenArray | Sequence[TokensLike],
@@ -153,22 +161,7 @@ class TokenPruningCodec(Codec):
 
         `out` is a batch whose `data` is reused when it has the right size.
         """
-        matrices = numbered(documents)
-
-        def encode(start: int, stop: int) -> list[tuple[bytes, int]]:
-            texts = (self._tokens(matrices[i]) for i in range(start, stop))
-            return [(self._write(tokens)[0], len(tokens)) for tokens in texts]
-
-        parts = split_rows(encode, len(matrices), num_threads)
-        texts, originals = zip(*chain.from_iterable(parts)) if len(matrices) else ((), ())
-        offsets = np.zeros(len(texts) + 1, np.int64)
-        np.cumsum(list(map(len, texts)), out=offsets[1:])
-        (data,) = output_columns(out, self, data=((int(offsets[-1]),), np.uint8))
-        data[:] = np.frombuffer(b"".join(texts), np.uint8)
-        tokens = np.array(originals, np.uint32)
-        columns = {"data": data, "offsets": offsets, "original_tokens": tokens}
-        shared = {"layout": self.layout, "threshold": self._threshold}
-        return QuantizedBatch(self.method, self.dim, columns, shared)
+        return token_batches.encode(self, documents, num_threads, out)
 
     def decode_batch(
         self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
@@ -195,10 +188,8 @@ class TokenPruningCodec(Codec):
         """Return row i of a batch as a quantized embedding."""
         i = require_row(batch, self, i)
         data, offsets, originals, kept, layout = self._columns(batch)
-        part, threshold = (
-            data[offsets[i] : offsets[i + 1]].tobytes(),
-            shared_float(batch, self, "threshold"),
-        )
+        part = data[offsets[i] : offsets[i + 1]].tobytes()
+        threshold = shared_float(batch, self, "threshold")
         metadata = TokenPruningMetadata(int(originals[i]), int(kept[i]), threshold, layout)
         return QuantizedEmbedding(self.method, self.dim, part, metadata)
 
@@ -208,6 +199,15 @@ class TokenPruningCodec(Codec):
         shared = repeat(shared_float(batch, self, "threshold")), repeat(layout)
         metadata = tuples_of(TokenPruningMetadata, originals.tolist(), kept.tolist(), *shared)
         return embeddings_of(self, payloads_at(data, offsets), metadata)
+
+    def payloads(self, batch: QuantizedBatch) -> Payloads | None:
+        """Return what sections hold of a batch; None of the canonical layout."""
+        data, offsets, originals, kept, layout = self._columns(batch)
+        threshold = shared_float(batch, self, "threshold")
+        if layout == "canonical" or not isfinite(threshold):  # which counts its tokens too
+            return None
+        fields = {"original_tokens": originals, "kept_tokens": kept, "threshold": threshold}
+        return Payloads(self.layouts[NUMBERS[layout]], self.dim, fields, data, offsets)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one text of `count` tokens, 32 unless told."""
@@ -228,8 +228,8 @@ class TokenPruningCodec(Codec):
         """Return the bytes of all tokens of a batch's texts as float32 values."""
         return 4 * batch.original_dim * int(batch.columns["original_tokens"].sum())
 
-    def _tokens(self, tokens: TokensLike) -> Float32Array:
-        """Return one text's tokens, a finite matrix [n, dim]."""
+    def as_tokens(self, tokens: TokensLike) -> Float32Array:
+        """Return one text's tokens as a finite matrix [n, dim]; raises what is wrong."""
         if kernels.token_records.is_sound(tokens, self.dim):
             return tokens  # type: ignore[return-value]  # of the right type, says the kernel
         return as_tokens(tokens, self.dim)

@@ -132,7 +132,7 @@ class TokenPruningQuantizer:
     def _cover_batch(self, documents: TokenArray, num_threads: int) -> list[PrunedEmbeddings]:
         """Return what `prune` returns by COVERAGE for each document of a compact TokenArray."""
         part, least = 1 - self.config.target_compression, self.config.min_tokens
-        _require_few(int(documents.counts.max(initial=0)))
+        require_few(int(documents.counts.max(initial=0)))
         ends = np.cumsum([count_kept(count, part, least) for count in documents.counts.tolist()])
         places = np.concatenate([[0], ends]).astype(np.int64)
         kept = np.empty(places[-1], np.uint32)
@@ -156,7 +156,7 @@ class TokenPruningQuantizer:
         count = count_kept(len(tokens), 1 - config.target_compression, config.min_tokens)
         removed = 1 - count / len(tokens) if len(tokens) else 0.0
         if pool:
-            _require_few(len(tokens))
+            require_few(len(tokens))
             out, kept = pool_tokens(tokens, count)
             return PrunedEmbeddings(out, kept.astype(np.int64), removed), None
         out = np.empty((count, tokens.shape[1]), np.float32)
@@ -212,7 +212,7 @@ def _chosen(
     """Return positions and importance as `choose_tokens`, and a warning; write tokens to `out`."""
     kept, importance = np.empty(count, np.uint32), np.empty(count, np.float32)
     if method is ImportanceScoringMethod.COVERAGE:
-        _require_few(len(tokens))
+        require_few(len(tokens))
         scratch = np.empty(kernels.coverage.cover_scratch(*tokens.shape), np.uint8)
         kernels.coverage.cover(tokens, kept, importance, scratch)
         _gather(tokens, kept, out)
@@ -286,7 +286,7 @@ def _warn(notice: str | None) -> None:
         warnings.warn(notice, stacklevel=3)
 
 
-def _require_few(count: int) -> None:
+def require_few(count: int) -> None:
     """Check that a table of the cosines of all pairs fits, and sums of its rows do too."""
     if count > MOST_TOKENS:
         raise InvalidInput(what="tokens", expected=f"at most {MOST_TOKENS}", actual=count)

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -46,9 +47,7 @@ def data_start(number: int, fields: int | None = None) -> int:
     >>> data_start(1), data_start(1, fields=0)
     (18, 10)
     """
-    layout = layout_of_number(number)
-    if layout is None:
-        raise InvalidInput(what="layout", expected="a known number", actual=number)
+    layout = _known(number)
     if fields is None:
         return layout.head.size
     return struct.calcsize(HEAD.format + layout.fields.format.removeprefix("<")[:fields])
@@ -73,7 +72,30 @@ def as_matrix(sections: Sequence["BytesLike"]) -> SectionMatrix | None:
     return SectionMatrix(layout, dimension, fields, matrix[:, layout.head.size : -U32.size])
 
 
+@lru_cache
+def head_type(number: int) -> "np.dtype[np.void]":
+    """Return the structured type of what stands before the data of sections of a layout.
+
+    >>> head_type(1).names
+    ('embedder', 'layout', 'dimension', 'length', 'scale', 'bias')
+    """
+    layout = _known(number)
+    head = [("embedder", "u1"), ("layout", "u1"), ("dimension", "<u4"), ("length", "<u4")]
+    return np.dtype(head + _stored(layout))
+
+
+def _known(number: int) -> Layout:
+    layout = layout_of_number(number)
+    if layout is None:
+        raise InvalidInput(what="layout", expected="a known number", actual=number)
+    return layout
+
+
 def _fields(layout: Layout, stored: "UInt8Array") -> "Array":
+    return np.ndarray(len(stored), np.dtype(_stored(layout)), np.ascontiguousarray(stored))
+
+
+def _stored(layout: Layout) -> list[tuple[str, str]]:
+    """Return names and types of the metadata that a layout stores."""
     formats, names = layout.fields.format.removeprefix("<"), layout.kind._fields[layout.stored]
-    dtype = np.dtype([(name, "<" + one) for name, one in zip(names, formats)])
-    return np.ndarray(len(stored), dtype, np.ascontiguousarray(stored))
+    return [(name, "<" + one) for name, one in zip(names, formats)]

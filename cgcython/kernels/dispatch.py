@@ -9,7 +9,7 @@ from types import ModuleType
 
 FAMILIES = tuple(
     (
-        "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records "
+        "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records sections "
         "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen token_cells dense limits"
     ).split()
 )

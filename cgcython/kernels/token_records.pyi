@@ -13,6 +13,16 @@ def is_sound(values: object, dim: int) -> bool: ...
 def encode(
     values: Float32Array, kept: UInt32Array, importance: Float32Array | None, layout: int
 ) -> bytes | None: ...
+def encode_rows(
+    values: Float32Array,
+    offsets: Int64Array,
+    kept: UInt32Array,
+    importance: Float32Array,
+    edges: Int64Array,
+    layout: int,
+    data: UInt8Array,
+    places: Int64Array,
+) -> int: ...
 def decode(
     data: bytes | UInt8Array,
     n: int,

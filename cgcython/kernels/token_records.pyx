@@ -183,6 +183,19 @@ cdef int require_kept(object kept, Py_ssize_t n, object importance, int layout) 
     return 0
 
 
+cdef int require_text(
+    const u32 *kept, Py_ssize_t count, Py_ssize_t n, Py_ssize_t dim, int layout, Py_ssize_t room
+) except -1:
+    """Check that kept positions lie among n, and that their bytes fill the room."""
+    cdef Py_ssize_t i
+    for i in range(count):
+        if kept[i] >= n:
+            raise ValueError(f"kept names row {kept[i]} of {n}")
+    if not is_length(room, n, count, dim, layout):
+        raise ValueError(f"{count} of {n} tokens do not fill {room} bytes")
+    return 0
+
+
 cdef inline bint is_narrow(Py_ssize_t dim, int layout) noexcept nogil:
     """Whether a layout has tokens of so many values."""
     return bits_of(layout) == 0 or dim <= WIDEST
@@ -229,6 +242,47 @@ def encode(object values, object kept, object importance, int layout):
         count, layout, <u8 *>PyBytes_AS_STRING(data),
     )
     return data if sound else None
+
+
+def encode_rows(
+    const f32[:, ::1] values,   # IN
+    const i64[::1] offsets,     # IN
+    const u32[::1] kept,        # IN
+    const f32[::1] importance,  # IN
+    const i64[::1] edges,       # IN
+    int layout,
+    u8[::1] data,               # OUT
+    const i64[::1] places,      # IN
+):
+    """Write the bytes of many texts; return the first with a scale that is not finite, or -1.
+
+    The tokens of text i are values[offsets[i]:offsets[i + 1]], the positions that it keeps and
+    their importance lie between edges[i] and edges[i + 1], its bytes between places[i] and
+    places[i + 1].
+    """
+    cdef Py_ssize_t i, bad = -1, dim = values.shape[1], n = offsets.shape[0] - 1
+    check_buffers(1, data, values, offsets, kept, importance, edges, places)
+    require_layout(layout)
+    require_narrow(dim, layout)
+    require_rows(offsets, values.shape[0], n)
+    require_rows(edges, kept.shape[0], n)
+    require_rows(places, data.shape[0], n)
+    agree("importance", importance.shape[0], "kept", kept.shape[0])
+    for i in range(n):
+        require_text(
+            &kept[0] + edges[i], edges[i + 1] - edges[i], offsets[i + 1] - offsets[i], dim,
+            layout, places[i + 1] - places[i],
+        )
+    with nogil:
+        for i in range(n):
+            if not token_record_write(
+                &values[0, 0] + offsets[i] * dim, offsets[i + 1] - offsets[i], dim,
+                &kept[0] + edges[i], &importance[0] + edges[i], edges[i + 1] - edges[i], layout,
+                &data[0] + places[i],
+            ):
+                bad = i
+                break
+    return bad
 
 
 def decode(

@@ -67,6 +67,53 @@ def test_bytes_are_those_made_by_hand(kernel, shape, layout):
     assert kernel("token_records").encode(*record, layout) == expected
 
 
+def together(texts, layout, sizes):
+    """The arguments of encoding texts of one width in one call."""
+    columns = [np.concatenate(column) for column in zip(*texts)]
+    edges = [edges_of([len(text[column]) for text in texts]) for column in (0, 1)]
+    places = edges_of(sizes)
+    values, kept, importance = columns
+    return values, edges[0], kept, importance, edges[1], layout, np.empty(places[-1], U8), places
+
+
+def edges_of(counts):
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+@looped("layout", LAYOUTS)
+def test_many_texts_are_written_as_one_by_one(kernel, layout):
+    texts = [case(n, count, 70) for n, count in ((33, 17), (0, 0), (5, 5), (1, 1), (200, 100))]
+    expected = [kernel("token_records").encode(*text, layout) for text in texts]
+    arguments = together(texts, layout, list(map(len, expected)))
+    assert kernel("token_records").encode_rows(*arguments) == -1
+    assert arguments[-2].tobytes() == b"".join(expected)
+
+
+@pytest.mark.parametrize("layout", [E4M3, INT4, INT2])
+def test_the_first_text_that_is_not_finite_is_named(kernel, layout):
+    texts = [case(9, 4, 16) for _ in range(3)]
+    size = len(kernel("token_records").encode(*texts[0], layout))
+    texts[1][0][texts[1][1][2], 3] = np.inf
+    arguments = together(texts, layout, [size] * 3)
+    assert kernel("token_records").encode_rows(*arguments) == 1
+
+
+@looped(
+    ("change", "message"),
+    [
+        (lambda given: given[2].fill(9), "kept names row 9 of 9"),
+        (lambda given: given[4].__setitem__(1, 3), "3 of 9 tokens do not fill 82 bytes"),
+        (lambda given: given[7].__setitem__(1, 81), "4 of 9 tokens do not fill 81 bytes"),
+        (lambda given: given[1].__setitem__(1, 30), "row edges must ascend from 0 to 27"),
+    ],
+)
+def test_texts_are_refused_that_do_not_fit(kernel, change, message):
+    given = together([case(9, 4, 16) for _ in range(3)], E4M3, [82] * 3)
+    change(given)
+    with pytest.raises(ValueError, match=message):
+        kernel("token_records").encode_rows(*given)
+
+
 @looped("layout", LAYOUTS)
 @looped(("n", "count", "dim"), SHAPES)
 def test_they_decode_to_the_kept_rows(kernel, n, count, dim, layout):

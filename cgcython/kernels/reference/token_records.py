@@ -48,6 +48,35 @@ def encode(values, kept, importance, layout):
     return bitmap + scales.tobytes() + codes.tobytes()
 
 
+@writes("data")
+def encode_rows(values, offsets, kept, importance, edges, layout, data, places):
+    """Write the bytes of many texts; return the first with a scale that is not finite, or -1.
+
+    The tokens of text i are values[offsets[i]:offsets[i + 1]], the positions that it keeps and
+    their importance lie between edges[i] and edges[i + 1], its bytes between places[i] and
+    places[i + 1].
+    """
+    _require_layout(layout)
+    dim = values.shape[1]
+    _require_narrow(dim, layout)
+    texts = len(offsets) - 1
+    for indptr, length in ((offsets, len(values)), (edges, len(kept)), (places, len(data))):
+        check_rows(indptr, length, range(texts))
+    agree("importance", len(importance), "kept", len(kept))
+    rows = [rows_of(one) for one in (offsets, edges, places)]
+    for tokens, some, room in zip(*rows):
+        n, count = tokens.stop - tokens.start, some.stop - some.start
+        _require_kept(kept[some], n, importance[some], layout)
+        if room.stop - room.start != _size(n, count, dim, layout):
+            raise ValueError(f"{count} of {n} tokens do not fill {room.stop - room.start} bytes")
+    for i, (tokens, some, room) in enumerate(zip(*rows)):
+        found = encode(values[tokens], kept[some], importance[some], layout)
+        if found is None:
+            return i
+        data[room] = np.frombuffer(found, np.uint8)
+    return -1
+
+
 def decode(data, n, count, dim, layout, out=None):
     """Return the kept tokens of a text of n, as a new matrix [count, dim] or in `out`.
 
