@@ -28,6 +28,9 @@ class Make:
     def u8(self, *shape, below=256):
         return self._random.integers(0, below, shape, U8)
 
+    def u64(self, *shape):
+        return self._random.integers(0, 2**64 - 1, shape, np.uint64)
+
     def ascending(self, count, below):
         return np.sort(self._random.permutation(below)[:count]).astype(U32)
 

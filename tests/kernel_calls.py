@@ -197,6 +197,13 @@ CALLS = {
     "dense.rows_above": lambda m, n, d: (m.f32(n), 0.5, out(I64, min(n, KEPT))),
     "dense.project": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(d, n), out(F32, n, n)),
     "dense.back_project": lambda m, n, d: (m.f32(n, d), m.f32(d, n), m.f32(n), out(F32, n, n)),
+    "sign_blocks.distances": lambda m, n, d: (
+        m.u64(d, 8), m.u64(-(-n // 8), d, 8), out(U32, n),
+    ),
+    "sign_blocks.nearest": lambda m, n, d: (
+        m.u64(d, 8), m.u64(-(-n // 8), d, 8), n, min(n, KEPT), out(I64, min(n, KEPT) + 64),
+        out(U32, min(n, KEPT) + 64),
+    ),
     "limits.fma": lambda m, n, d: (d,),
     "limits.read": lambda m, n, d: (m.f32(d),),
     "limits.narrow": lambda m, n, d: (m.f32(64 * d), out(F32, 16 * d)),

@@ -15,6 +15,7 @@ from cgcython.kernels import maxsim_pq as maxsim_pq
 from cgcython.kernels import maxsim_screen as maxsim_screen
 from cgcython.kernels import pq as pq
 from cgcython.kernels import sections as sections
+from cgcython.kernels import sign_blocks as sign_blocks
 from cgcython.kernels import sparse as sparse
 from cgcython.kernels import sparse_products as sparse_products
 from cgcython.kernels import token_cells as token_cells

@@ -17,9 +17,10 @@ from cgcython.types import Array, Int64Array, Progress
 
 
 class Near(NamedTuple):
-    """Rows that may be near a query, each once and in any order, and how many rows were read.
+    """Rows that may be near a query, each once and in any order.
 
-    A row was read when anything that the guide keeps of it alone was compared with the query.
+    `read` is how many rows' codes, those of the scan, were read to find them: 0 where a guide reads
+    its own arrays alone.
     """
 
     rows: Int64Array
@@ -57,9 +58,9 @@ class Guide(ABC):
 
     @abstractmethod
     def near(self, scan: Scan, query: Embedding, count: int, num_threads: int = 1) -> Near:
-        """Return about `count` rows, or more, that are likely nearest to the query by cosine.
+        """Return rows among which nearly all of the `count` nearest to the query by cosine are.
 
-        All rows where `count` is as many. Raises DimensionMismatch.
+        At least `count` rows, as far as there are so many. Raises DimensionMismatch.
         """
 
     @classmethod

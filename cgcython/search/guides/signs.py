@@ -1,0 +1,93 @@
+"""The signs of vectors of length 1, centred and turned at random, in blocks that kernels scan.
+
+A turn is Hadamard's transform of values of which a random half were negated. Its blocks are the
+largest power of two in a length; values change blocks in between, so that each sign depends on
+all values of a vector.
+"""
+
+from typing import Self
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.parallel import split_rows
+from cgcython.search.scan import Scan
+from cgcython.types import Float32Array, Int64Array, Progress, UInt8Array, UInt64Array
+
+SEED = 15
+TURNS = 2
+EACH, WORD = 8, 64  # rows of a block, bits of a word
+SAMPLE = 1 << 14  # rows whose mean is the centre
+CHUNK = 512  # rows that are turned at a time
+
+
+class Signs:
+    """Turns vectors into rows of words."""
+
+    def __init__(self, centre: Float32Array, flips: UInt8Array) -> None:
+        """`centre` is f32 [dim]; `flips` u8 [TURNS, words * 64]: odd ones negate a value."""
+        self.centre, self.flips = centre, flips
+        self._factors = np.where(flips & 1, np.float32(-1), np.float32(1))
+
+    @classmethod
+    def of(cls, scan: Scan) -> Self:
+        """Return the signs that suit the rows of a scan; the centre is the mean of some."""
+        rows = np.unique(np.linspace(0, len(scan) - 1, min(SAMPLE, len(scan))).astype(np.int64))
+        centre = units(scan.vectors(rows)).mean(axis=0, dtype=np.float64)
+        size = -(-len(centre) // WORD) * WORD
+        # What a bit generator itself gives is the same in every version of NumPy.
+        drawn = np.random.PCG64(SEED).random_raw(TURNS * size // WORD).astype("<u8")
+        flips = np.unpackbits(drawn.view(np.uint8)).reshape(TURNS, size)
+        return cls(centre.astype(np.float32), flips)
+
+    def packed(self, vectors: Float32Array) -> UInt8Array:
+        """Return the signs of vectors f32 [n, dim]: u8 [n, words * 8]."""
+        rows, size = len(vectors), self.flips.shape[1]
+        turned = np.zeros((rows, size), np.float32)
+        turned[:, : len(self.centre)] = units(vectors)
+        turned[:, : len(self.centre)] -= self.centre
+        block = size & -size
+        for factors in self._factors:
+            turned = turned.reshape(rows, -1, block).transpose(0, 2, 1).reshape(rows, size)
+            turned *= factors
+            kernels.dense.turn_rows(turned, turned)
+        signs = np.empty((rows, size // 8), np.uint8)
+        kernels.bits.pack_rows(turned, 0.0, signs)
+        return signs
+
+    def query(self, vector: Float32Array) -> UInt64Array:
+        """Return the words of a query f32 [dim] as kernels want it, u64 [words, 8]."""
+        words = self.packed(vector[None]).view(np.uint64)[0]
+        return np.repeat(words, EACH).reshape(-1, EACH)
+
+    def blocks(
+        self,
+        scan: Scan,
+        rows: Int64Array,
+        num_threads: int = 1,
+        progress: Progress | None = None,
+    ) -> UInt64Array:
+        """Return the signs of some rows of a scan, u64 [blocks, words, 8]; the last has zeros."""
+        signs = np.zeros((-(-len(rows) // EACH) * EACH, self.flips.shape[1] // 8), np.uint8)
+
+        def pack(first: int, last: int) -> None:
+            for start in range(first, last, CHUNK):
+                stop = min(start + CHUNK, last)
+                signs[start:stop] = self.packed(scan.vectors(rows[start:stop]))
+                if progress is not None:
+                    progress(stop - start)
+
+        split_rows(pack, len(rows), num_threads)
+        words = signs.view(np.uint64).reshape(-1, EACH, signs.shape[1] // 8)
+        return np.ascontiguousarray(words.transpose(0, 2, 1))
+
+
+def units(vectors: Float32Array) -> Float32Array:
+    """Return vectors scaled to length 1; those without a length become zeros."""
+    norms = np.empty(len(vectors), np.float32)
+    kernels.dense.norms(np.ascontiguousarray(vectors), norms)
+    usable = np.isfinite(norms) & (norms > 0)
+    factors = np.divide(1, norms, out=np.zeros_like(norms), where=usable)
+    with np.errstate(all="ignore"):
+        found: Float32Array = vectors * factors[:, None]
+    return found if usable.all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
