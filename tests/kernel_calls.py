@@ -230,6 +230,9 @@ _each("pq.decode_rows", [True, False], lambda rotated: lambda m, n, d: (
 _each("pq.decode_vector", [True, False], lambda rotated: lambda m, n, d: (
     (q := quantized(m, 1, d, rotated))[2].tobytes(), q[1],
 ))  # fmt: skip
+_each("pq.back_table", [True, False], lambda rotated: lambda m, n, d: (
+    (q := quantized(m, 1, d, rotated))[1], out(F32, 2, 256, q[0].shape[1]),
+))  # fmt: skip
 _each("pq.dot_table", [False], lambda _: lambda m, n, d: (
     (q := quantized(m, 1, d, False))[0][0], q[1], out(F32, 2, 256),
 ))  # fmt: skip

@@ -52,7 +52,7 @@ class Semantic:
     def time_rotated(self):
         ROUTERS["rotated"].quantize(ModelId.SEMANTIC, VALUES)
 
-    @target_us(10, "reads")
+    @target_us(2)
     def time_dequantize_rotated(self):
         ROUTERS["rotated"].dequantize(STORED[ModelId.SEMANTIC, "rotated"])
 

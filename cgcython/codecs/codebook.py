@@ -17,6 +17,7 @@ from cgcython.base import QuantizationMethod
 from cgcython.checks import require_mapping, require_whole
 from cgcython.codecs import codebook_file, training
 from cgcython.codecs.checks import output, require_finite_rows
+from cgcython.codecs.pq_decoding import Decoder
 from cgcython.codecs.pq_tables import Norms, SearchTables, cosine_tables, norms_of
 from cgcython.errors import (
     CodebookCorrupt,
@@ -184,7 +185,7 @@ class PQ8Codebook:
         if len(data) != self.num_subvectors:
             lengths = {"expected_bytes": self.num_subvectors, "actual_bytes": len(data)}
             raise InvalidQuantizedData(method=self.method, **lengths)
-        return kernels.pq.decode_vector(data, self.prepared)
+        return self._decoder.one(data)
 
     def encode(
         self, rows: ArrayLike, *, num_threads: int = 1, out: UInt8Array | None = None
@@ -209,16 +210,12 @@ class PQ8Codebook:
     ) -> Float32Array:
         """Return the embeddings [n, dim] of codes [n, M], in `out` where it is given.
 
-        Raises InvalidInput for codes of another length or type than uint8.
+        With a rotation, a table of up to 16 MiB is kept once 512 were decoded (pq_decoding). Raises
+        InvalidInput for codes of another length or type than uint8.
         """
         matrix = self.checked_codes(codes)
         rows = output(out, (len(matrix), self.embedding_dim), np.float32)
-
-        def decode_range(start: int, stop: int) -> None:
-            some, space = slice(start, stop), scratch(self.prepared)
-            kernels.pq.decode_rows(matrix[some], self.prepared, rows[some], space)
-
-        split_rows(decode_range, len(matrix), num_threads)
+        self._decoder.many(matrix, rows, num_threads)
         return rows
 
     def checked_codes(self, codes: ArrayLike) -> UInt8Array:
@@ -239,6 +236,10 @@ class PQ8Codebook:
         array([1.], dtype=float32)
         """
         return cosine_tables(self.prepared, self._norms, as_vector(query, self.embedding_dim))
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.prepared)
 
     @cached_property
     def _norms(self) -> Norms:

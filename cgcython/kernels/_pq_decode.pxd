@@ -4,6 +4,7 @@ from cgcython.kernels._codebook cimport KSUB, STRIP
 from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._pq_rotation cimport BLOCK, rotate_back
 from cgcython.kernels._types cimport f32, u8
+from cgcython.kernels._vector cimport LANES, load, store
 
 
 cdef inline void gather(const PQCodebook *book, const u8 *codes, f32 *subvectors) noexcept nogil:
@@ -43,3 +44,26 @@ cdef inline void decode_all(
             rows + start * book.dim, scratch,
         )
         start += BLOCK
+
+
+cdef inline void add_row(const f32 *part, Py_ssize_t n, f32 *row) noexcept nogil:
+    cdef Py_ssize_t j = 0
+    while j + LANES <= n:
+        store(row + j, load(row + j) + load(part + j))
+        j += LANES
+    while j < n:
+        row[j] += part[j]
+        j += 1
+
+
+cdef inline void decode_by_table(
+    const PQCodebook *book, const u8 *codes, Py_ssize_t n, const f32 *table, f32 *rows
+) noexcept nogil:
+    """Write rows of a book with a mean from what each centroid adds: the bits of decode_all."""
+    cdef Py_ssize_t v, m
+    for v in range(n):
+        memcpy(rows, book.mean, book.dim * sizeof(f32))
+        for m in range(book.M):
+            add_row(table + (m * KSUB + codes[m]) * book.dim, book.dim, rows)
+        codes += book.M
+        rows += book.dim

@@ -1,7 +1,7 @@
 """Turns rows into the space that a codebook quantizes, and back: float32 sums of short chunks."""
 from libc.math cimport sqrtf
 from libc.string cimport memcpy, memset
-from cgcython.kernels._codebook cimport STRIP, padded
+from cgcython.kernels._codebook cimport KSUB, STRIP, padded
 from cgcython.kernels._pq_codebook cimport PQCodebook
 from cgcython.kernels._types cimport f32
 
@@ -17,6 +17,7 @@ cdef extern from "_pq.h" nogil:
 cdef enum:
     BLOCK = 48         # rows at once: their subvectors stay in the second cache
     CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
+    LEAST_CHUNK = 16   # products, or adding up their sums takes as long
 
 cdef extern from *:
     """
@@ -69,25 +70,64 @@ cdef inline f32 projection_error(const PQCodebook *book, f32 length) noexcept no
     )
 
 
+cdef inline Py_ssize_t back_chunk(const PQCodebook *book) noexcept nogil:
+    """The products of a sum on the way back: a subvector's own, where that is no waste of time.
+
+    Then what a centroid adds to a vector does not depend on others, and can be kept in a table.
+    """
+    return book.dsub if LEAST_CHUNK <= book.dsub <= CHUNK else CHUNK
+
+
 cdef inline void rotate_back(
     const PQCodebook *book, const f32 *subvectors, Py_ssize_t n, Py_ssize_t strip, f32 *rows
 ) noexcept nogil:
-    """Write the values of rows in one strip of columns: the mean plus sums of CHUNK products."""
+    """Write the values of rows in one strip of columns: the mean plus sums of short chunks."""
     cdef:
         Py_ssize_t v, start, size = min(<Py_ssize_t>STRIP, book.dim - strip)
+        Py_ssize_t chunk = back_chunk(book)
         f32[BLOCK][STRIP] sums
     for v in range(n):
         memcpy(sums[v], book.mean + strip, size * sizeof(f32))
     start = 0
     while start < book.d_out:
-        v = 0
-        while v < n:
-            multiply(
-                <int>min(<Py_ssize_t>TILE, n - v), subvectors + v * book.d_out + start, book.d_out,
-                book.back + strip * book.d_out + start * STRIP,
-                min(<Py_ssize_t>CHUNK, book.d_out - start), sums[v], STRIP,
-            )
-            v += TILE
-        start += CHUNK
+        multiply_back(
+            book, subvectors + start, book.d_out, n, strip, start,
+            min(chunk, book.d_out - start), sums[0],
+        )
+        start += chunk
     for v in range(n):
         memcpy(rows + v * book.dim + strip, sums[v], size * sizeof(f32))
+
+
+cdef inline void multiply_back(
+    const PQCodebook *book, const f32 *values, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t strip,
+    Py_ssize_t start, Py_ssize_t size, f32 *sums,
+) noexcept nogil:
+    """Add the products with `size` columns of the rotation, from one on, in a strip."""
+    cdef Py_ssize_t v = 0
+    while v < n:
+        multiply(
+            <int>min(<Py_ssize_t>TILE, n - v), values + v * stride, stride,
+            book.back + strip * book.d_out + start * STRIP, size, sums + v * STRIP, STRIP,
+        )
+        v += TILE
+
+
+cdef inline void turn_centroids(const PQCodebook *book, Py_ssize_t m, f32 *table) noexcept nogil:
+    """Write what each centroid of a subspace adds to a vector: [256, dim]."""
+    cdef:
+        Py_ssize_t first, v, n, strip = 0, size
+        f32[BLOCK][STRIP] sums
+    while strip < book.dim:
+        size, first = min(<Py_ssize_t>STRIP, book.dim - strip), 0
+        while first < KSUB:
+            n = min(<Py_ssize_t>BLOCK, KSUB - first)
+            memset(sums, 0, sizeof(sums))
+            multiply_back(
+                book, book.centroids + (m * KSUB + first) * book.dsub, book.dsub, n, strip,
+                m * book.dsub, book.dsub, sums[0],
+            )
+            for v in range(n):
+                memcpy(table + (first + v) * book.dim + strip, sums[v], size * sizeof(f32))
+            first += n
+        strip += STRIP

@@ -7,10 +7,10 @@ decides among those that are left, so that every level returns the codes of the 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
 from cgcython.kernels._codebook cimport KSUB, MAX_D_OUT, padded, read, require_apart_from
-from cgcython.kernels._door cimport check_buffers, plain_vector
-from cgcython.kernels._pq_decode cimport decode_all
+from cgcython.kernels._door cimport check_buffers, plain_vector, shaped
+from cgcython.kernels._pq_decode cimport decode_all, decode_by_table
 from cgcython.kernels._pq_encode cimport encode_all, encode_block, first_nonfinite
-from cgcython.kernels._pq_rotation cimport BLOCK
+from cgcython.kernels._pq_rotation cimport BLOCK, back_chunk, turn_centroids
 from cgcython.kernels._types cimport f32, u8
 
 np.import_array()
@@ -114,41 +114,92 @@ def encode_vector(object values, object prepared):
     return codes
 
 
+cdef inline int read_back_table(
+    object table, const PQCodebook *book, const f32 **found
+) except -1:
+    """Find a table of `back_table`, or NULL where there is None."""
+    cdef np.npy_intp *shape
+    found[0] = NULL
+    if table is None:
+        return 0
+    found[0] = <const f32 *>shaped(table, np.NPY_FLOAT32, 3, "table")
+    shape = np.PyArray_DIMS(table)
+    if shape[0] != book.M or shape[1] != KSUB or shape[2] != book.dim or book.mean == NULL:
+        raise ValueError(f"table is {table.shape}, of no codebook with a rotation like this one")
+    return 0
+
+
 def decode_rows(
     const u8[:, ::1] codes,  # IN
     object prepared,
     f32[:, ::1] out,         # OUT
     f32[::1] scratch,        # of pq_layout.scratch
+    object table=None,       # of back_table, for the same bits sooner
 ):
     """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     cdef:
         PQCodebook book
+        const f32 *parts
         Py_ssize_t n = out.shape[0]
     check_buffers(2, out, scratch, codes)
     read(prepared, &book)
     require_rows(&book, n, out.shape[1], codes.shape[0], codes.shape[1], scratch.shape[0])
     require_apart_from(prepared, "out", &out[0, 0], n * book.dim * sizeof(f32))
     require_apart_from(prepared, "scratch", &scratch[0], scratch.shape[0] * sizeof(f32))
+    require_apart_from((table,), "out", &out[0, 0], n * book.dim * sizeof(f32))
+    read_back_table(table, &book, &parts)
     if n:
         with nogil:
-            pq_decode(&book, &codes[0, 0], n, &out[0, 0], &scratch[0])
+            if parts is NULL:
+                pq_decode(&book, &codes[0, 0], n, &out[0, 0], &scratch[0])
+            else:
+                decode_by_table(&book, &codes[0, 0], n, parts, &out[0, 0])
 
 
-def decode_vector(bytes codes not None, object prepared):
-    """Return the vector of M bytes of codes."""
+def decode_vector(bytes codes not None, object prepared, object table=None):
+    """Return the vector of M bytes of codes; a table of back_table gives the same bits sooner."""
     cdef:
         PQCodebook book
         f32[MAX_D_OUT] scratch
+        const f32 *parts
+        const u8 *own
         object out
     read(prepared, &book)
+    read_back_table(table, &book, &parts)
     if PyBytes_GET_SIZE(codes) != book.M:
         raise ValueError(f"codes hold {len(codes)}, the codebook {book.M}")
+    own = <const u8 *>PyBytes_AS_STRING(codes)
     out = np.PyArray_EMPTY(1, <np.npy_intp *>&book.dim, np.NPY_FLOAT32, 0)
-    decode_all(
-        &book, <const u8 *>PyBytes_AS_STRING(codes), 1,
-        <f32 *>np.PyArray_DATA(<np.ndarray>out), scratch,
-    )
+    if parts is NULL:
+        decode_all(&book, own, 1, <f32 *>np.PyArray_DATA(<np.ndarray>out), scratch)
+    else:
+        decode_by_table(&book, own, 1, parts, <f32 *>np.PyArray_DATA(<np.ndarray>out))
     return out
+
+
+def back_table(object prepared, f32[:, :, ::1] table):
+    """Write what each centroid adds to a decoded vector: [M, 256, dim]; return whether it may.
+
+    Nothing is written, and False returned, where the sum of these would have other bits than
+    `decode_rows` writes: without a rotation, or where subvectors are very short or long.
+    """
+    cdef:
+        PQCodebook book
+        Py_ssize_t m
+    check_buffers(1, table)
+    read(prepared, &book)
+    if table.shape[0] != book.M or table.shape[1] != KSUB or table.shape[2] != book.dim:
+        shape = table.shape[0], table.shape[1], table.shape[2]
+        raise ValueError(f"table is {shape}, expected {(book.M, KSUB, book.dim)}")
+    require_apart_from(
+        prepared, "table", &table[0, 0, 0], book.M * KSUB * book.dim * sizeof(f32)
+    )
+    if book.mean == NULL or back_chunk(&book) != book.dsub:
+        return False
+    with nogil:
+        for m in range(book.M):
+            turn_centroids(&book, m, &table[m, 0, 0])
+    return True
 
 
 cdef int require_table(

@@ -202,6 +202,52 @@ def test_levels_with_fma_decode_to_the_same_bits():
     assert len(set(found)) <= 1
 
 
+def back_table(kernel, prepared):
+    table = np.zeros((len(prepared.centroids), 256, prepared.dim), np.float32)
+    return table if kernel("pq").back_table(prepared, table) else None
+
+
+@pytest.mark.parametrize(("dim", "M", "width"), [(200, 8, 136), (260, 2, 256), (130, 4, 64)])
+def test_a_table_of_turned_centroids_decodes_to_the_same_bits(kernel, dim, M, width):
+    rng = np.random.default_rng(11)
+    prepared = rotated(rng, dim, M, width)
+    codes = rng.integers(0, 256, (60, M), np.uint8)
+    table = back_table(kernel, prepared)
+    assert (table is None) == ("reference" in kernel("pq").__name__)
+    decoded, sooner = decode(kernel, codes, prepared), np.zeros((60, dim), np.float32)
+    kernel("pq").decode_rows(codes, prepared, sooner, scratch(prepared), table)
+    assert sooner.tobytes() == decoded.tobytes()
+    one = kernel("pq").decode_vector(codes[7].tobytes(), prepared, table)
+    assert one.tobytes() == decoded[7].tobytes()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: codebook(rng, 8, 32),  # without a rotation
+        lambda rng: rotated(rng, 64, 8, 64),  # sums of 8 products
+        lambda rng: rotated(rng, 300, 2, 280),  # sums of 140
+    ],
+)
+def test_there_is_no_table_where_sums_would_differ(kernel, make):
+    assert back_table(kernel, make(np.random.default_rng(12))) is None
+
+
+def test_tables_of_another_shape_are_refused():
+    prepared = rotated(np.random.default_rng(13), 200, 8, 136)
+    codes, rows = np.zeros((1, 8), np.uint8), np.empty((1, 200), np.float32)
+    for level in set(dispatch.available()) - {"reference"}:
+        pq = dispatch.load("pq", level)
+        with pytest.raises(ValueError, match="table is"):
+            pq.back_table(prepared, np.empty((8, 256, 199), np.float32))
+        for shape in [(7, 256, 200), (8, 255, 200), (8, 256, 199), (8, 256)]:
+            wrong = np.zeros(shape, np.float32)
+            with pytest.raises(ValueError, match="table is"):
+                pq.decode_rows(codes, prepared, rows, scratch(prepared), wrong)
+            with pytest.raises(ValueError, match="table is"):
+                pq.decode_vector(bytes(8), prepared, wrong)
+
+
 NOT_PLAIN = [
     np.ones(24),
     np.ones(23, np.float32),

@@ -67,7 +67,7 @@ def encode_vector(values, prepared):
 
 
 @writes("out", "scratch")
-def decode_rows(codes, prepared, out, scratch):
+def decode_rows(codes, prepared, out, scratch, table=None):
     """Write the vector [n, dim] of each row of codes: its centroids rotated back, plus the mean."""
     _require_shapes(out, codes, prepared)
     M, _, dsub = prepared.centroids.shape
@@ -77,11 +77,20 @@ def decode_rows(codes, prepared, out, scratch):
     out[...] = rows
 
 
-def decode_vector(codes, prepared):
+def decode_vector(codes, prepared, table=None):
     """Return the vector of M bytes of codes."""
     out = np.empty((1, prepared.dim), np.float32)
     decode_rows(np.frombuffer(codes, np.uint8)[None], prepared, out, None)
     return out[0]
+
+
+@writes("table")
+def back_table(prepared, table):
+    """Return False: vectors are decoded without a table, and that is their definition."""
+    M, ksub, _ = prepared.centroids.shape
+    if table.shape != (M, ksub, prepared.dim):
+        raise ValueError(f"table is {table.shape}, expected {(M, ksub, prepared.dim)}")
+    return False
 
 
 @writes("table")
