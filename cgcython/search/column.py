@@ -1,17 +1,19 @@
 """The codes of one embedder: the scans of all its records, and whose each row is."""
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import is_
 from typing import Self
 
 import numpy as np
 
 from cgcython.search.best import ordered
 from cgcython.search.column_part import ColumnPart
+from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import NO_KEYS
 from cgcython.search.loading import Part, joined
 from cgcython.search.merging import merged
 from cgcython.search.scan import Best, Embedding, Scan
-from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
+from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray, Progress
 
 
 class Column:
@@ -47,6 +49,24 @@ class Column:
         """
         found = [part.best(query, k, metric, num_threads) for part in self._parts]
         return self._first(query, k, metric, found)
+
+    def guided(self, num_threads: int = 1, progress: Progress | None = None) -> "Column":
+        """Return the column whose parts have the guides that suit them.
+
+        `progress` is called with the number of rows at a time of guides that are made.
+        """
+        parts = [part.guided(num_threads, progress) for part in self._parts]
+        return self if all(map(is_, parts, self._parts)) else Column(parts)
+
+    def best_near(self, query: Embedding, k: int, num_threads: int) -> Best:
+        """Return nearly what `best` does by cosine, found by the guides of the parts."""
+        found = [part.best_near(query, k, num_threads) for part in self._parts]
+        return self._first(query, k, "cosine", found)
+
+    @property
+    def guides(self) -> list[Guide]:
+        """The guides of the parts that have one."""
+        return [part.guide for part in self._parts if part.guide is not None]
 
     def best_many(
         self, queries: Sequence[Embedding], k: int, metric: str, num_threads: int

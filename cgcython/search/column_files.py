@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from cgcython.base import EmbedderId, OwnEmbedder
+from cgcython.search.guides.choice import guide_named
+from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import END, as_rows, from_rows
 from cgcython.search.loading import Part
-from cgcython.search.scan import DIM, ROWS, FindCodebook
+from cgcython.search.scan import DIM, ROWS, FindCodebook, Scan
 from cgcython.search.scans import scan_named
 from cgcython.store.ids import UUID_BYTES
 from cgcython.tensors import (
@@ -30,6 +32,7 @@ from cgcython.types import Array, KeyArray
 FOLDER, METADATA = "columns", "metadata.sqlite"
 FORMAT, VERSION = "cgcython-column", 3
 KEYS, WIDTH = "keys", "bytes of a key"
+GUIDE = "guide."  # before the names of a guide's arrays
 
 
 def column_path(folder: Path, model_id: EmbedderId) -> Path:
@@ -55,16 +58,18 @@ def save_parts(path: Path, model_id: EmbedderId, parts: Sequence[Part], position
     if any(part.scan.name is None for part in parts):
         return False
     arrays: dict[str, Array] = {}
-    for number, (keys, scan) in enumerate(parts):
-        columns = {KEYS: _rows_of(keys), **scan.arrays()}
+    for number, part in enumerate(parts):
+        columns = {KEYS: _rows_of(part.keys), **part.scan.arrays(), **_guide_arrays(part.guide)}
         arrays |= {f"{number}.{name}": one for name, one in columns.items()}
     about = {
         "format": FORMAT,
         "version": VERSION,
         "embedder": model_id.short,
         "position": position,
-        "parts": [[scan.name, *scan.shared] for _, scan in parts],
+        "parts": [[part.scan.name, *part.scan.shared] for part in parts],
     }
+    if any(part.guide is not None for part in parts):
+        about["guides"] = [None if part.guide is None else part.guide.name for part in parts]
     write_arrays(path, arrays, about)
     return True
 
@@ -86,9 +91,12 @@ def load_parts(
         numbered = _by_part(arrays)
         if numbered.keys() != {str(number) for number in range(len(about["parts"]))}:
             raise Malformed(f"it has arrays of the parts {', '.join(numbered):.60}")
+        guides = about.get("guides", [None] * len(about["parts"]))
         parts = [
-            _part(name, tuple(shared), numbered[str(number)], find_codebook)
-            for number, (name, *shared) in enumerate(about["parts"])
+            _part(name, tuple(shared), numbered[str(number)], guide, find_codebook)
+            for number, ((name, *shared), guide) in enumerate(
+                zip(about["parts"], guides, strict=True)
+            )
         ]
         return parts, _position(about["position"])
     except MALFORMED:
@@ -112,9 +120,16 @@ def _by_part(arrays: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
 
 
 def _part(
-    name: str, shared: tuple[Any, ...], arrays: dict[str, Array], find_codebook: FindCodebook
+    name: str,
+    shared: tuple[Any, ...],
+    arrays: dict[str, Array],
+    guide: object,
+    find_codebook: FindCodebook,
 ) -> Part:
     """Return a part of a column; raises Malformed where it is not what its scan declares."""
+    of_guide = {
+        one.removeprefix(GUIDE): arrays.pop(one) for one in [*arrays] if one.startswith(GUIDE)
+    }
     kind = scan_named(name)
     if kind is None:
         raise Malformed(f"no scan is named {name:.60}")
@@ -123,7 +138,26 @@ def _part(
     forms = {KEYS: ArrayForm("U8", (ROWS, WIDTH)), **kind.kept}
     arrays = require_arrays(arrays, forms, {DIM: shared[0]})
     keys = _keys_of(arrays.pop(KEYS))
-    return Part(keys, kind.from_arrays(arrays, shared, find_codebook))
+    scan = kind.from_arrays(arrays, shared, find_codebook)
+    return Part(keys, scan, _guide(guide, of_guide, scan))
+
+
+def _guide_arrays(guide: Guide | None) -> dict[str, Array]:
+    """Return the arrays of a guide by their names in a column file."""
+    arrays = {} if guide is None else guide.arrays()
+    return {GUIDE + name: one for name, one in arrays.items()}
+
+
+def _guide(name: object, arrays: dict[str, Array], scan: Scan) -> Guide | None:
+    """Return the guide of a name that is in a file; None, so that it is made anew, for others."""
+    kind = guide_named(name)
+    if kind is None or not kind.suits(scan):
+        return None
+    try:
+        known = {ROWS: len(scan), DIM: scan.shared[0]}
+        return kind.from_arrays(require_arrays(arrays, kind.kept, known), scan)
+    except Malformed:
+        return None
 
 
 def _rows_of(keys: KeyArray) -> Array:

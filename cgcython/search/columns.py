@@ -173,6 +173,18 @@ class Columns:
             graph.update(column, sorted_keys(changed), num_threads)
         return None if changed is None else graph
 
+    def guided(
+        self, model_id: EmbedderId, num_threads: int = 1, progress: Progress | None = None
+    ) -> Column:
+        """Return the Column of an embedder as it is now, with guides; the first call makes them."""
+        with self._reading:
+            column = self.get(model_id)
+            found = column.guided(num_threads, progress)
+            if found is not column:
+                self._columns[model_id] = found, self._columns[model_id][1]
+                self._saved.pop(model_id, None)  # the file has no such guides
+            return found
+
     def save(self, model_ids: Iterable[EmbedderId] | None = None) -> list[Path]:
         """Write the loaded columns and graphs, of some embedders if given, and return the files."""
         with self._reading:
@@ -215,6 +227,8 @@ def _is_whole(column: Column) -> bool:
     try:
         for scan in column.scans:
             scan.require_whole()
+        for guide in column.guides:
+            guide.require_whole()
     except StorageCorruption:
         return False
     return True

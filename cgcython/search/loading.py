@@ -22,6 +22,7 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.errors import CodebookMissing, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.records import QuantizedEmbedding
+from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import key_array
 from cgcython.search.scan import FindCodebook, Scan, ScanKey
 from cgcython.search.scans import join, make_scan, scan_class, scan_key
@@ -34,10 +35,11 @@ NO_CODEBOOK = CodebookMissing, StorageCorruption  # what finding a codebook may 
 
 
 class Part(NamedTuple):
-    """Some rows of a column: their keys and, in the same order, their scan."""
+    """Some rows of a column: their keys and, in the same order, their scan; its guide, if made."""
 
     keys: KeyArray
     scan: Scan
+    guide: Guide | None = None
 
 
 class Loaded(NamedTuple):
@@ -222,8 +224,10 @@ def joined(parts: Iterable[Part]) -> list[Part]:
 
 
 def _join(parts: Sequence[Part]) -> Part:
-    keys, scans = zip(*parts)
-    return Part(np.concatenate(keys), join(scans))
+    keys, scans, (guide, *_) = zip(*parts)
+    scan = join(scans)
+    longer = None if guide is None else guide.extended(scan)
+    return Part(np.concatenate(keys), scan, longer)
 
 
 def _sound(

@@ -15,6 +15,6 @@ def guide_class(scan: Scan) -> type[Guide] | None:
     return next(fitting, None)
 
 
-def guide_named(name: str) -> type[Guide] | None:
+def guide_named(name: object) -> type[Guide] | None:
     """Return the kind of guide that column files know by a name, or None."""
     return next((one for one in GUIDES if one.name == name), None)

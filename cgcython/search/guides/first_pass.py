@@ -13,7 +13,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.parallel import split_rows
 from cgcython.search.guides.guide import Guide, Near
-from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, units
+from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken, units
 from cgcython.search.scan import DIM, Embedding, Forms, Scan, has_direction
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt64Array
@@ -83,6 +83,14 @@ class FirstPass(Guide):
         added = self._signs.blocks(scan, np.arange(full * EACH, len(scan)))
         blocks = np.concatenate([self.blocks[:full], added])
         return type(self)(len(scan), blocks, self.centre, self.flips, self.depths, self.made_of)
+
+    def subset(self, rows: Int64Array) -> Self | None:
+        made_of = int(np.searchsorted(rows, self.made_of[0]))
+        if made_of * GROWTH < self.made_of[0]:
+            return None
+        words = taken(self.blocks, rows)
+        centre, flips, depths = self.centre, self.flips, self.depths
+        return type(self)(len(rows), words, centre, flips, depths, np.array([made_of]))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], scan: Scan) -> Self:

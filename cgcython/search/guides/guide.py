@@ -56,6 +56,13 @@ class Guide(ABC):
         Returns None where a guide that is made anew would find more.
         """
 
+    def subset(self, rows: Int64Array) -> Self | None:
+        """Return the guide of the scan of some rows, which ascend.
+
+        Returns None where one that is made anew would cost as little or find more.
+        """
+        return None
+
     @abstractmethod
     def near(self, scan: Scan, query: Embedding, count: int, num_threads: int = 1) -> Near:
         """Return rows among which nearly all of the `count` nearest to the query by cosine are.

@@ -78,8 +78,20 @@ class Signs:
                     progress(stop - start)
 
         split_rows(pack, len(rows), num_threads)
-        words = signs.view(np.uint64).reshape(-1, EACH, signs.shape[1] // 8)
-        return np.ascontiguousarray(words.transpose(0, 2, 1))
+        return _blocked(signs.view(np.uint64))
+
+
+def taken(blocks: UInt64Array, rows: Int64Array) -> UInt64Array:
+    """Return the blocks of some rows of blocks."""
+    words = np.zeros((-(-len(rows) // EACH) * EACH, blocks.shape[1]), np.uint64)
+    words[: len(rows)] = blocks[rows // EACH, :, rows % EACH]
+    return _blocked(words)
+
+
+def _blocked(words: UInt64Array) -> UInt64Array:
+    """Return rows of words as blocks: whole ones."""
+    rows = words.reshape(-1, EACH, words.shape[1])
+    return np.ascontiguousarray(rows.transpose(0, 2, 1))
 
 
 def units(vectors: Float32Array) -> Float32Array:
