@@ -44,7 +44,7 @@ _MODULES = {
     "store": "RecordStore VerifyReport",
     "search.code_index": "CodeIndex",
     "search.many": "SearchResult",
-    "search.searcher": "Hit",
+    "search.hits": "Hit",
     "search.store": "FingerprintStore open_store",
     "corpus.corpus": "Corpus",
     "corpus.opening": "open_corpus",

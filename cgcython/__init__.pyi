@@ -60,8 +60,8 @@ from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import QuantizationRouter as QuantizationRouter
 from cgcython.search.code_index import CodeIndex as CodeIndex
+from cgcython.search.hits import Hit as Hit
 from cgcython.search.many import SearchResult as SearchResult
-from cgcython.search.searcher import Hit as Hit
 from cgcython.search.store import FingerprintStore as FingerprintStore
 from cgcython.search.store import open_store as open_store
 from cgcython.similarity import PreparedQuery as PreparedQuery

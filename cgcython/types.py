@@ -33,6 +33,13 @@ class HasEmbeddings(Protocol):
     def embeddings(self) -> Array: ...
 
 
+class Keys(Protocol):
+    """The key of each of many rows, by row: an array, or what need not be one."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
 class CodebookLike(Protocol):
     """What tokens know of a product-quantization codebook; `PQ8Codebook` is one."""
 
@@ -67,6 +74,7 @@ __all__ = [
     "Int32Array",
     "Int64Array",
     "KeyArray",
+    "Keys",
     "Progress",
     "Scalar",
     "StrPath",

@@ -37,7 +37,7 @@ from cgcython.corpus.reading import has_any, open_searcher
 from cgcython.errors import UsageError
 from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore
-from cgcython.search.searcher import Hit
+from cgcython.search.hits import Hit
 from cgcython.search.shards import ShardSearcher
 from cgcython.store.ids import StoredId, id_of, parse_id, spelled
 from cgcython.store.places import name_of_place

@@ -57,6 +57,11 @@ class Request(NamedTuple):
         return self.approximate > 0 and self.keys is None
 
     @property
+    def scans_one(self) -> bool:
+        """Whether one embedder ranks, by a scan of all its rows."""
+        return len(self.weights) == 1 and self.keys is None and not self.approximate
+
+    @property
     def depth(self) -> int:
         """How many records each graph has to find for the best fused ones to be among them."""
         return max(deciding_depth([*self.weights.values()], self.shortlist), self.approximate)

@@ -80,8 +80,7 @@ class Column:
 
     def _first(self, query: Embedding, k: int, metric: str, found: Sequence[Best]) -> Best:
         """Return the first k of what the parts found best."""
-        rows = np.concatenate([_NO_ROWS, *(one.rows + at for one, at in zip(found, self.starts))])
-        scores = np.concatenate([_NO_SCORES, *(one.scores for one in found)])
+        rows, scores, read = found[0] if len(found) == 1 else self._gathered(found)
         equal, ranks = self.equal_rows(query), scores
         if len(equal):
             others = np.isin(rows, equal, invert=True)
@@ -89,8 +88,13 @@ class Column:
             scores = np.concatenate([self.scores_of(equal, query, metric), scores[others]])
             ranks = scores.copy()
             ranks[: len(equal)] = np.inf
-        best = ordered(self.row_keys[rows], ranks)[:k]
-        return Best(rows[best], scores[best], sum(one.read for one in found))
+        best = ordered(self.row_keys, rows, ranks)[:k]
+        return Best(rows[best], scores[best], read)
+
+    def _gathered(self, found: Sequence[Best]) -> Best:
+        rows = np.concatenate([_NO_ROWS, *(one.rows + at for one, at in zip(found, self.starts))])
+        scores = np.concatenate([_NO_SCORES, *(one.scores for one in found)])
+        return Best(rows, scores, sum(one.read for one in found))
 
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
         """Return the score of some rows."""

@@ -6,7 +6,7 @@ little that its rank, which takes a pass over all scores, seldom has to be count
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from cgcython import kernels
 from cgcython.checks import require_whole
 from cgcython.parallel import each
 from cgcython.search.best import UNRANKED, about_best
-from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray
+from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray, Keys
 
 RANK_OFFSET = 60
 MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
@@ -22,16 +22,6 @@ KNOWN = 1 << 13  # documents of a ranking, about, whose ranks are known: sorting
 ROUNDING = 1 + 1e-12  # sums in another order differ by less
 
 Find: TypeAlias = Callable[[KeyArray], tuple[Int64Array, BoolArray]]
-
-
-class Keys(Protocol):
-    """The key of each row of a ranking."""
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    def __getitem__(self, rows: Any, /) -> Any:
-        """Return the keys of some rows, an array."""
 
 
 class Ranking(NamedTuple):

@@ -15,7 +15,7 @@ from cgcython.inputs.batches import Arrays, take_batch
 from cgcython.types import Array, Float32Array, Int64Array
 
 if TYPE_CHECKING:
-    from cgcython.search.searcher import Hit
+    from cgcython.search.hits import Hit
 
 MOST_HITS = 1 << 16  # of a query: the arrays have room for all
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cgcython.base import EmbedderId
+from cgcython.search.arguments import Request
 from cgcython.search.best import best_rows, ordered
 from cgcython.search.column import Column
 from cgcython.search.fusion import Ranking
@@ -38,54 +39,63 @@ class QueryColumn:
         self.query, self.stored = query, stored
         self.metric, self.num_threads, self.graph = metric, num_threads, graph
         self._scores: Float32Array | None = None  # of all rows, once they were scored
-        self._equal_rows, self._their_scores = _NO_ROWS, np.empty(0, np.float32)
-        self._best: Best | None = None
+        self._scored: dict[int, float] | None = None  # of the best rows, by row
 
-    def best(self, k: int, keys: KeyArray | None = None, depth: int = 0) -> KeyArray:
-        """Return the keys of the k best records, best first; the arguments are those of `rank`."""
-        keys = self._near(depth) if keys is None else keys
+    def best(self, request: Request) -> Best:
+        """Return the Best rows of the shortlist of a request, best first."""
+        keys = self._keys(request)
         if keys is not None:
-            ranking = self.rank_some(keys)
-            rows = best_rows(ranking.scores, k)
-            rows = rows[ordered(ranking.keys[rows], ranking.scores[rows])[:k]]
-            return np.asarray(ranking.keys)[rows]
-        self._best = self.column.best(self.query, k, self.metric, self.num_threads)
-        return self.column.row_keys[self._best.rows]
+            return self._best_of(keys, request.shortlist)
+        return self.column.best(self.query, request.shortlist, self.metric, self.num_threads)
 
-    def rank(self, keys: KeyArray | None = None, depth: int = 0) -> Ranking:
-        """Return the Ranking of all records, or of some keys, which ascend.
+    def _best_of(self, keys: KeyArray, k: int) -> Best:
+        """Return the Best of those of some keys that have the embedder."""
+        keys, rows = self.column.chosen(keys)
+        scores = self._scores_of_some(rows)
+        ranks = self._ranks(rows, scores)
+        best = best_rows(ranks, k)
+        best = best[ordered(keys, best, ranks[best])[:k]]
+        return Best(rows[best], scores[best], len(rows))
 
-        Without keys, a graph finds about `depth` records that rank. Rows that equal the stored
-        query come first.
+    def take_best(self, best: Best) -> None:
+        """Keep the scores of the best rows, which `report` tells."""
+        self._scored = dict(zip(best.rows.tolist(), best.scores.tolist()))
+
+    def rank(self, request: Request) -> Ranking:
+        """Return the Ranking of the records that a request lets rank.
+
+        Rows that equal the stored query come first.
         """
-        keys = self._near(depth) if keys is None else keys
-        return self._rank_all() if keys is None else self.rank_some(keys)
-
-    def _near(self, depth: int) -> KeyArray | None:
-        """Return the keys that the graph finds; None without one, or where it finds too few."""
-        if self.graph is None:
-            return None
-        return self.graph.nearest(self.column.scans[0], self.query, depth, self.num_threads)
-
-    def _rank_all(self) -> Ranking:
+        keys = self._keys(request)
+        if keys is not None:
+            return Ranking(*self.ranks_of(keys), self.weight)
         column = self.column
         self._scores = column.scores(self.query, self.metric, self.num_threads)
-        self._equal_rows = column.equal_rows(self.query)
-        self._their_scores = self._scores[self._equal_rows]
-        self._scores[self._equal_rows] = np.inf
-        return Ranking(column.row_keys, self._scores, self.weight, column.find)
+        equal = column.equal_rows(self.query)
+        ranks = self._scores.copy() if len(equal) else self._scores
+        ranks[equal] = np.inf
+        return Ranking(column.row_keys, ranks, self.weight, column.find)
 
-    def rank_some(self, keys: KeyArray) -> Ranking:
-        """Return the Ranking of those of some keys, which ascend, that have the embedder."""
+    def ranks_of(self, keys: KeyArray) -> tuple[KeyArray, Float32Array]:
+        """Return those of some keys, which ascend, that have the embedder, and what orders them."""
         keys, rows = self.column.chosen(keys)
+        return keys, self._ranks(rows, self._scores_of_some(rows))
+
+    def _keys(self, request: Request) -> KeyArray | None:
+        """Return the keys that rank: those of a filter, or what the graph finds; None for all."""
+        if request.keys is not None or self.graph is None:
+            return request.keys
+        scan = self.column.scans[0]
+        return self.graph.nearest(scan, self.query, request.depth, self.num_threads)
+
+    def _scores_of_some(self, rows: Int64Array) -> Float32Array:
         if len(rows) * FEW > len(self.column):
-            scores = self.column.scores(self.query, self.metric, self.num_threads)[rows]
-        else:
-            scores = self.column.scores_of(rows, self.query, self.metric)
+            return self.column.scores(self.query, self.metric, self.num_threads)[rows]
+        return self.column.scores_of(rows, self.query, self.metric)
+
+    def _ranks(self, rows: Int64Array, scores: Float32Array) -> Float32Array:
         equal = self.column.equal_rows(self.query)
-        if len(equal):
-            scores[np.isin(rows, equal)] = np.inf
-        return Ranking(keys, scores, self.weight)
+        return np.where(np.isin(rows, equal), np.float32(np.inf), scores) if len(equal) else scores
 
     def report(
         self, keys: KeyArray, scores: Sequence[dict[EmbedderId, float]]
@@ -96,18 +106,20 @@ class QueryColumn:
         """
         rows, known = self.column.find(keys)
         rows = rows[known]
-        for i, score in zip(known.nonzero()[0].tolist(), self._scores_of(rows).tolist()):
+        for i, score in zip(known.nonzero()[0].tolist(), self._scores_of(rows)):
             scores[i][self.model_id] = score
-        return known, self.column.similarities(rows, self.query, self.stored)
+        return known, self.similarities(rows)
 
-    def _scores_of(self, rows: Int64Array) -> Float32Array:
-        if self._best is not None:
-            scored = dict(zip(self._best.rows.tolist(), self._best.scores.tolist()))
-            return np.array([scored[row] for row in rows.tolist()], np.float32)
+    def similarities(self, rows: Int64Array) -> Float32Array:
+        """Return how alike some rows and the query are, both as records hold them."""
+        return self.column.similarities(rows, self.query, self.stored)
+
+    def _scores_of(self, rows: Int64Array) -> list[float]:
+        if self._scored is not None:
+            return [self._scored[row] for row in rows.tolist()]
         if self._scores is None:
-            return self.column.scores_of(rows, self.query, self.metric)
-        self._scores[self._equal_rows] = self._their_scores
-        return self._scores[rows]
-
-
-_NO_ROWS = np.empty(0, np.int64)
+            scores = self.column.scores_of(rows, self.query, self.metric)
+        else:
+            scores = self._scores[rows]
+        found: list[float] = scores.tolist()
+        return found

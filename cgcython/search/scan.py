@@ -17,7 +17,7 @@ from cgcython.checks import require_choice
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
-from cgcython.parallel import split_rows
+from cgcython.parallel import each, split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.best import best_rows
 from cgcython.tensors import ArrayForm, require_whole
@@ -200,8 +200,8 @@ class Scan(ABC):
     def best_many(
         self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
     ) -> list[Best]:
-        """Return what `best` returns for each of many queries; some scans block them."""
-        return [self.best(query, k, metric, num_threads) for query in queries]
+        """Return what `best` returns for each of many queries, a thread for each at a time."""
+        return each(lambda query: self.best(query, k, metric), queries, num_threads)
 
     @abstractmethod
     def _prepare(self, query: Embedding, metric: str) -> Any:

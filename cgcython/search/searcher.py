@@ -1,13 +1,13 @@
 """Finds records by what they are like, wherever their columns come from."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.fingerprint import Fingerprint
 from cgcython.inputs.batches import Arrays
 from cgcython.parallel import each
@@ -19,39 +19,19 @@ from cgcython.search.arguments import (
     Weights,
     checked_request,
 )
-from cgcython.search.best import UNRANKED
 from cgcython.search.columns import Columns
-from cgcython.search.fusion import Ranking, fuse
-from cgcython.search.keys import NO_KEYS, whole_keys
+from cgcython.search.fusion import fuse
+from cgcython.search.hits import Hit, hits_of, hits_of_one, reordered
+from cgcython.search.keys import NO_KEYS
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
-from cgcython.search.scan import Embedding, has_direction
-from cgcython.store.ids import RecordId, StoredId, id_of
+from cgcython.search.scan import Best, Embedding, has_direction
+from cgcython.store.ids import RecordId
 from cgcython.store.where.conditions import Where
 from cgcython.types import KeyArray
 
-
-class _Scored(NamedTuple):
-    id: StoredId
-    similarity: float
-    scores: dict[Any, float]  # the name of an own embedder is as good as its key
-
-
-class Hit(_Scored):
-    """One record that a search found: the tuple (id, similarity, scores).
-
-    `similarity` compares like with like, what the query would be stored as with what is stored:
-    the weighted mean over the embedders both have. `scores` are those of the query itself against
-    the stored codes, by embedder. `metadata` is what the record's owner says of it, None unless
-    the search was asked for it.
-    """
-
-    metadata: dict[str, Any] | None = None
-
-    def __repr__(self) -> str:
-        shown = super().__repr__()
-        return shown if self.metadata is None else f"{shown[:-1]}, metadata={self.metadata!r})"
+Embeddings: TypeAlias = Mapping[EmbedderId, tuple[Embedding, Embedding]]  # as given, as stored
 
 
 class Searcher:
@@ -99,6 +79,7 @@ class Searcher:
         profile = self.router.profile
         request = checked_request(query, profile, k, embedders, weights, *ways)
         hits = self._answer(self._restricted(request, where))
+        self._searched(hits)
         return self._with_metadata(hits) if with_metadata else hits
 
     def search_many(
@@ -134,21 +115,49 @@ class Searcher:
             first = checked_request(rows[0], profile, k, embedders, weights, *ways)
         first = self._restricted(first, where)
         hits = self._answers(first, rows)
+        for found in hits:
+            self._searched(found)
         if with_metadata:
             self._with_metadata([hit for found in hits for hit in found])
         return gathered(hits, k, first.all_weights, with_metadata)
 
     def _answers(self, first: Request, rows: Sequence[Query]) -> list[list[Hit]]:
         """Return the hits of each of many queries, of which `first` is the request of the first."""
+        queries = [first.query]
+        for number, row in enumerate(rows[1:], 1):
+            with numbered(number):
+                queries.append(Fingerprint.of(row))
+        if first.scans_one:
+            return self._answers_of_one(first, queries)
         alone = first._replace(num_threads=1)  # several at a time, each on a thread of its own
 
         def answer(number: int) -> list[Hit]:
             with numbered(number):
-                return self._answer(alone._replace(query=Fingerprint.of(rows[number])))
+                return self._answer(alone._replace(query=queries[number]))
 
         with numbered(0):
             found = self._answer(first)  # what is read or built for all, on all threads
         return [found, *each(answer, range(1, len(rows)), first.num_threads)]
+
+    def _answers_of_one(self, request: Request, queries: Sequence[Query]) -> list[list[Hit]]:
+        """Return the hits of each of many queries, where one embedder scans all of its rows."""
+        (model_id,) = request.weights
+        embeddings = self._all_embeddings(request, queries)
+        given = [one[model_id][0] for one in embeddings]
+        with numbered(0):
+            column, metric = self._columns.get(model_id), request.metrics[model_id]
+            best = column.best_many(given, request.shortlist, metric, request.num_threads)
+        alone = request._replace(num_threads=1)
+
+        def answer(number: int) -> list[Hit]:
+            with numbered(number):
+                own = embeddings[number]
+                mine = self._query_column(alone, model_id, *own[model_id])
+                return self._answer_of_one(alone, mine, best[number], own)
+
+        # Hits are Python objects, of which threads make no more; a scan of tokens pays.
+        threads = 1 if request.rerank is None else request.num_threads
+        return each(answer, range(len(queries)), threads)
 
     def _restricted(self, request: Request, where: Where | None) -> Request:
         """Return a request of which only records rank for whose metadata conditions hold."""
@@ -172,20 +181,60 @@ class Searcher:
         raise InvalidInput(what="with_metadata", expected=_NO_METADATA, actual=True)
 
     def _answer(self, request: Request) -> list[Hit]:
-        embeddings = self._embeddings(request)
+        embeddings = self._embeddings(request, request.query)
         columns = [self._query_column(request, one, *embeddings[one]) for one in request.weights]
-        found = _best_keys(request, columns)
-        if request.rerank is not None:
-            columns.append(self._reranking(request, found, *embeddings[request.rerank]))
-            found = _reordered(found, columns[-1].rank_some(np.sort(found)))
-        return _hits(found[: request.k], columns)
+        if len(columns) == 1:
+            (column,) = columns
+            return self._answer_of_one(request, column, column.best(request), embeddings)
+        rankings = [one.rank(request) for one in columns]
+        best = fuse(rankings, request.shortlist, request.num_threads)
+        found = np.array(best) if best else NO_KEYS
+        return self._finished(request, found, columns, embeddings)
 
-    def _embeddings(self, request: Request) -> dict[EmbedderId, tuple[Embedding, Embedding]]:
-        """Return each embedding of the query, as given and as a record would hold it."""
-        query = Fingerprint({one: request.query[one] for one in request.embedders})
+    def _answer_of_one(
+        self, request: Request, column: QueryColumn, best: Best, embeddings: Embeddings
+    ) -> list[Hit]:
+        """Return the hits of the best rows of the only column that ranks."""
+        if request.rerank is None:
+            return hits_of_one(column, best)
+        column.take_best(best)
+        found = column.column.row_keys[best.rows]
+        return self._finished(request, found, [column], embeddings)
+
+    def _finished(
+        self,
+        request: Request,
+        found: KeyArray,
+        columns: list[QueryColumn],
+        embeddings: Embeddings,
+    ) -> list[Hit]:
+        """Return the hits of the shortlist, in another order where one embedder gives it."""
+        if request.rerank is not None:
+            columns = [*columns, self._reranking(request, found, *embeddings[request.rerank])]
+            found = reordered(found, columns[-1])
+        return hits_of(found[: request.k], columns)
+
+    def _embeddings(self, request: Request, query: Query) -> Embeddings:
+        """Return each embedding of a query, as given and as a record would hold it."""
+        given = {one: query[one] for one in request.embedders}
         router = self._query_router()
-        stored = router.dequantize_fingerprint(router.quantize_fingerprint(query))
-        return {one: (query[one], stored[one]) for one in request.embedders}
+        stored = router.dequantize_fingerprint(router.quantize_fingerprint(given))
+        return {one: (given[one], stored[one]) for one in given}
+
+    def _all_embeddings(self, request: Request, queries: Sequence[Query]) -> list[Embeddings]:
+        """Return what `_embeddings` does of each of many queries."""
+        every = [{one: query[one] for one in request.embedders} for query in queries]
+        router = self._query_router()
+        try:
+            encoded = router.quantize_fingerprints(every, request.num_threads)
+        except QuantizationError:
+            for number, query in enumerate(every):
+                with numbered(number):
+                    router.quantize_fingerprint(query)
+            raise
+        stored = router.dequantize_fingerprints(encoded)
+        pairs = zip(every, stored)
+        return [{key: (one, like[key]) for key, one in given.items()} for given, like in pairs]
 
     def _query_router(self) -> QuantizationRouter:
         """Return the router that encodes queries as records are encoded."""
@@ -213,37 +262,11 @@ class Searcher:
         metric = request.metrics[request.rerank]
         return QueryColumn(column, request.rerank, weight, query, stored, metric, threads)
 
+    def _searched(self, hits: list[Hit]) -> None:
+        """Take note of what a query found."""
+
     def _require_open(self) -> None:
         """Raise where records can no longer be read."""
 
 
 _NO_METADATA = "a store to search: shards keep no metadata"
-
-
-def _best_keys(request: Request, columns: Sequence[QueryColumn]) -> KeyArray:
-    """Return the keys of the shortlist that the columns of a query rank best, best first."""
-    if len(columns) == 1:
-        return columns[0].best(request.shortlist, request.keys, request.depth)
-    rankings = [one.rank(request.keys, request.depth) for one in columns]
-    best = fuse(rankings, request.shortlist, request.num_threads)
-    return np.array(best) if best else NO_KEYS
-
-
-def _reordered(keys: KeyArray, ranking: Ranking) -> KeyArray:
-    """Return keys by the scores of a ranking, those that it has not last."""
-    scores = dict(zip(np.asarray(ranking.keys).tolist(), ranking.scores.tolist()))
-    order = np.argsort([-scores.get(key, UNRANKED) for key in keys.tolist()], kind="stable")
-    return keys[order]
-
-
-def _hits(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
-    """Return the Hits of keys, scored by the columns of a query."""
-    total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
-    scores: list[dict[EmbedderId, float]] = [{} for _ in keys]
-    for column in columns:
-        known, alike = column.report(keys, scores)
-        total[known] += column.weight
-        similarity[known] += column.weight * alike
-    similarities = (similarity / total).clip(-1, 1).tolist()
-    ids = map(id_of, whole_keys(keys))
-    return list(map(Hit, ids, similarities, scores))

@@ -14,11 +14,11 @@ from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.manifest import RecordInfo
 from cgcython.router import QuantizationRouter
-from cgcython.search.arguments import Request
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
+from cgcython.search.hits import Hit
 from cgcython.search.keys import sorted_keys, whole_keys
-from cgcython.search.searcher import Hit, Searcher
+from cgcython.search.searcher import Searcher
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.keeper import Keeper
 from cgcython.store.quality import QUERIES
@@ -181,11 +181,9 @@ scores={<ModelId.HDC: 8>: 1.0})])
             )
         return self._queries
 
-    def _answer(self, request: Request) -> list[Hit]:
-        hits = super()._answer(request)
+    def _searched(self, hits: list[Hit]) -> None:
         if hits:
             self._quality.searched(hits[0].scores)
-        return hits
 
     def _keep_quality(self) -> None:
         self._note_queries()

@@ -38,7 +38,11 @@ def test_many_scores(k, decimals, ascending):
 def test_equal_scores_are_in_the_order_of_keys(scores):
     keys = np.random.default_rng(len(scores)).permutation(len(scores)).astype("S4")
     wanted = sorted(range(len(scores)), key=lambda row: (-scores[row], keys[row]))
-    assert ordered(keys, np.array(scores)).tolist() == wanted
+    rows = np.arange(len(scores))
+    assert ordered(keys, rows, np.array(scores)).tolist() == wanted
+    assert ordered(keys, rows[::-1], np.array(scores[::-1])).tolist() == [
+        len(scores) - 1 - row for row in wanted
+    ]
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot"])

@@ -1,0 +1,73 @@
+"""Hits: the records that a search found, and how they are made of what columns found."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from cgcython.base import EmbedderId
+from cgcython.search.best import UNRANKED
+from cgcython.search.keys import whole_keys
+from cgcython.search.query_column import QueryColumn
+from cgcython.search.scan import Best
+from cgcython.store.ids import StoredId, id_of
+from cgcython.types import KeyArray
+
+
+class _Scored(NamedTuple):
+    id: StoredId
+    similarity: float
+    scores: dict[Any, float]  # the name of an own embedder is as good as its key
+
+
+class Hit(_Scored):
+    """One record that a search found: the tuple (id, similarity, scores).
+
+    `similarity` compares like with like, what the query would be stored as with what is stored:
+    the weighted mean over the embedders both have. `scores` are those of the query itself against
+    the stored codes, by embedder. `metadata` is what the record's owner says of it, None unless
+    the search was asked for it.
+    """
+
+    metadata: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        shown = super().__repr__()
+        return shown if self.metadata is None else f"{shown[:-1]}, metadata={self.metadata!r})"
+
+
+def hits_of_one(column: QueryColumn, best: Best) -> list[Hit]:
+    """Return the Hits of the best rows of the only column of a query."""
+    alike = column.similarities(best.rows).clip(-1, 1)
+    scores = [{column.model_id: score} for score in best.scores.tolist()]
+    return _made(column.column.row_keys[best.rows], alike.tolist(), scores)
+
+
+def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
+    """Return the Hits of keys, scored by the columns of a query."""
+    total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
+    scores: list[dict[EmbedderId, float]] = [{} for _ in keys]
+    for column in columns:
+        known, alike = column.report(keys, scores)
+        total[known] += column.weight
+        similarity[known] += column.weight * alike
+    return _made(keys, (similarity / total).clip(-1, 1).tolist(), scores)
+
+
+def _made(
+    keys: KeyArray, similarities: Iterable[float], scores: Iterable[dict[EmbedderId, float]]
+) -> list[Hit]:
+    return list(map(_new_hit, zip(map(id_of, whole_keys(keys)), similarities, scores)))
+
+
+# The named constructor, which is Python, takes twice as long.
+_new_hit = partial(tuple.__new__, Hit)
+
+
+def reordered(keys: KeyArray, column: QueryColumn) -> KeyArray:
+    """Return keys by their scores in a column, those that it has not last."""
+    known, ranks = column.ranks_of(np.sort(keys))
+    scores = dict(zip(known.tolist(), ranks.tolist()))
+    order = np.argsort([-scores.get(key, UNRANKED) for key in keys.tolist()], kind="stable")
+    return keys[order]
