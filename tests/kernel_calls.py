@@ -57,6 +57,12 @@ CALLS = {
     "e4m3.cosine_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
     "e4m3.inverse_norms": lambda m, n, d: (m.u8(n, d), out(F32, n)),
     "e4m3.dot_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
+    "e4m3_best.best": lambda m, n, d: (
+        m.f32(d), m.u8(n, d), m.f32(n), None, 2, 0.0, out(I64, n), out(F32, n),
+    ),
+    "e4m3_best.best by products": lambda m, n, d: (
+        m.f32(d), m.u8(n, d), m.f32(n), m.f32(n), 2, 0.0, out(I64, n), out(F32, n),
+    ),
     "bits.pack_vector": lambda m, n, d: (m.f32(d), d, 0.0, out(U8, in_bytes(d))),
     "bits.pack_rows": lambda m, n, d: (m.f32(n, d), 0.0, out(U8, n, in_bytes(d))),
     "bits.unpack_vector": lambda m, n, d: (m.u8(in_bytes(d)).tobytes(), d, out(F32, d)),

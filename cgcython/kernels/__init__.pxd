@@ -7,6 +7,7 @@ from cgcython.kernels.bits cimport *
 from cgcython.kernels.coverage cimport *
 from cgcython.kernels.dense cimport *
 from cgcython.kernels.e4m3 cimport *
+from cgcython.kernels.e4m3_best cimport *
 from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.maxsim_bf16 cimport *

@@ -54,13 +54,13 @@ CG_INLINE cg_vc cg_lower_change(cg_vc place) {
 }
 
 typedef struct { cg_v16 even, odd; } cg_sums; /* of the products of one row */
-typedef struct { cg_vf v0, v1, v2, v3; } cg_four;
+typedef struct { cg_vf v0, v1, v2, v3; } cg_values;
 
 /* Joins the two upper bytes of each float, whose others are 0. */
-CG_INLINE cg_four cg_joined(cg_vc lower, cg_vc upper) {
+CG_INLINE cg_values cg_joined(cg_vc lower, cg_vc upper) {
     const cg_vc upper_half = CG_CODES(set1_epi32)(0xFFFF0000);
     cg_vc low = CG_CODES(unpacklo_epi8)(lower, upper), high = CG_CODES(unpackhi_epi8)(lower, upper);
-    cg_four r = {(cg_vf)CG_CODES(slli_epi32)(low, 16), (cg_vf)(low & upper_half),
+    cg_values r = {(cg_vf)CG_CODES(slli_epi32)(low, 16), (cg_vf)(low & upper_half),
                  (cg_vf)CG_CODES(slli_epi32)(high, 16), (cg_vf)(high & upper_half)};
     return r;
 }
@@ -68,7 +68,7 @@ CG_INLINE cg_four cg_joined(cg_vc lower, cg_vc upper) {
 /* The values of codes; raises `top` to twice their sizes. Few constants: the registers hold the sums
    of two rows beside them. */
 #define CG_TWICE_NAN 0xFE
-CG_INLINE cg_four cg_values_of(cg_vc codes, cg_vc *top) {
+CG_INLINE cg_values cg_values_of(cg_vc codes, cg_vc *top) {
     const cg_vc mask = CG_CODES(set1_epi8)(-16);
     cg_vc twice = CG_CODES(add_epi8)(codes, codes);
     cg_vc place = CG_CODES(adds_epu8)(twice, CG_CODES(set1_epi8)(0x70));
@@ -82,7 +82,7 @@ CG_INLINE cg_four cg_values_of(cg_vc codes, cg_vc *top) {
 CG_INLINE void cg_scan_codes(const uint8_t *codes, const float *x, int squares, cg_sums *sums,
                              cg_vc *top) {
     cg_vc some;
-    cg_four r;
+    cg_values r;
 #define CG_ADD(i, j, half) \
     sums->half.v##i = sums->half.v##i + r.v##j * \
         (squares ? r.v##j : cg_load(x + i * CG_VECTOR_BYTES + j * CG_LANES));

@@ -9,8 +9,8 @@ from types import ModuleType
 
 FAMILIES = tuple(
     (
-        "e4m3 bits pq adc kmeans sparse sparse_products tokens coverage token_records sections "
-        "maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen token_cells dense "
+        "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
+        "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen token_cells dense "
         "sign_blocks limits"
     ).split()
 )

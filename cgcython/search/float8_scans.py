@@ -8,10 +8,23 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_vector
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_choice
 from cgcython.frames import SectionMatrix
+from cgcython.parallel import require_threads
 from cgcython.records import QuantizedEmbedding
+from cgcython.search import float8_best
 from cgcython.search.row_scan import ONE_EACH, RowScan, code_matrix
-from cgcython.search.scan import DIM, ROWS, Embedding, FindCodebook, Forms, GraphSpace, invalid
+from cgcython.search.scan import (
+    DIM,
+    METRICS,
+    ROWS,
+    Best,
+    Embedding,
+    FindCodebook,
+    Forms,
+    GraphSpace,
+    invalid,
+)
 from cgcython.search.vector_scan import VectorScan
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
@@ -86,6 +99,18 @@ class Float8Scan(RowScan):
 
     def vector(self, query: Embedding) -> Float32Array:
         return as_vector(query, self.codes.shape[1])
+
+    def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
+        codes = self._codes(metric)
+        if not float8_best.pays(codes, k):
+            return super().best(query, k, metric, num_threads)
+        prepared, threads = self._prepare(query, metric), require_threads(num_threads)
+        return Best(*float8_best.best_of(prepared, codes, k, threads), len(self))
+
+    def _codes(self, metric: str) -> float8_best.Codes:
+        require_choice(metric, "metric", METRICS)
+        scales = self.scales if metric == "dot" else None
+        return float8_best.Codes(self.codes, self.inverse_norms, scales)
 
     def _nonzero(self) -> BoolArray:
         return self.inverse_norms > 0
