@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from cgcython.types import KeyArray
 
 Embedders: TypeAlias = EmbedderName | Iterable[EmbedderName]
 Weights: TypeAlias = Mapping[Any, float]  # by embedder, in any of its names
+Approximate: TypeAlias = bool | int | Literal["graph"]
 Query: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or embeddings by embedder
 
 
@@ -27,6 +28,8 @@ class Request(NamedTuple):
 
     `weights` are those of the embedders that rank, the heaviest 1. They find `shortlist` records,
     of which `rerank`, where there is one, chooses the k best. Only `keys` rank, where given.
+    `approximate` records or more are proposed by each embedder, by `graphs` or by guides; all are
+    scored where it is 0.
     """
 
     query: Fingerprint
@@ -38,6 +41,7 @@ class Request(NamedTuple):
     metrics: Mapping[EmbedderId, str]
     keys: KeyArray | None
     approximate: int
+    graphs: bool
     num_threads: int
 
     @property
@@ -54,7 +58,12 @@ class Request(NamedTuple):
     @property
     def uses_graphs(self) -> bool:
         """Whether graphs find the records, where cosines are asked for: they know no filters."""
-        return self.approximate > 0 and self.keys is None
+        return self.graphs and self.keys is None
+
+    @property
+    def uses_guides(self) -> bool:
+        """Whether guides find the records, where cosines are asked for: they know no filters."""
+        return self.approximate > 0 and not self.graphs and self.keys is None
 
     @property
     def scans_one(self) -> bool:
@@ -63,7 +72,7 @@ class Request(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """How many records each graph has to find for the best fused ones to be among them."""
+        """How many records each embedder proposes, so that the best fused ones are among them."""
         return max(deciding_depth([*self.weights.values()], self.shortlist), self.approximate)
 
 
@@ -77,7 +86,7 @@ def checked_request(
     among: Iterable[RecordId] | None,
     rerank: EmbedderName | None,
     oversample: int,
-    approximate: bool | int,
+    approximate: Approximate,
     num_threads: int,
 ) -> Request:
     """Return the Request of the arguments of `Searcher.search`, with the embedders of a profile.
@@ -98,6 +107,7 @@ def checked_request(
         metrics=_metrics(metric, profile, [*ranking] if last is None else [*ranking, last]),
         keys=None if among is None else keys_of(among),
         approximate=_least_proposed(approximate),
+        graphs=isinstance(approximate, str),
         num_threads=require_threads(num_threads),
     )
 
@@ -111,10 +121,13 @@ def _metrics(
     return {one: profile[one].setting("metric", METRICS[0]) for one in embedders}
 
 
-def _least_proposed(approximate: bool | int) -> int:
-    """Return how many records a graph has to find at least, 0 where none is asked."""
+def _least_proposed(approximate: Approximate) -> int:
+    """Return how many records an embedder has to propose at least, 0 where all are scored."""
     if isinstance(approximate, (bool, np.bool_)):
         return int(approximate)
+    if isinstance(approximate, str):
+        require_choice(approximate, "approximate", ("graph",))
+        return 1
     return require_whole(approximate, "approximate", 1)
 
 

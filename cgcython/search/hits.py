@@ -1,6 +1,6 @@
 """Hits: the records that a search found, and how they are made of what columns found."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,14 +37,26 @@ class Hit(_Scored):
         return shown if self.metadata is None else f"{shown[:-1]}, metadata={self.metadata!r})"
 
 
-def hits_of_one(column: QueryColumn, best: Best) -> list[Hit]:
+class Hits(list[Hit]):
+    """The hits of a query, best first.
+
+    `rows_read` is how many embeddings' codes were read to find them, of all embedders that rank.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), rows_read: int = 0) -> None:
+        super().__init__(hits)
+        self.rows_read = rows_read
+
+
+def hits_of_one(column: QueryColumn, best: Best) -> Hits:
     """Return the Hits of the best rows of the only column of a query."""
     alike = column.similarities(best.rows).clip(-1, 1)
     scores = [{column.model_id: score} for score in best.scores.tolist()]
-    return _made(column.column.row_keys[best.rows], alike.tolist(), scores)
+    keys = column.column.row_keys[best.rows]
+    return Hits(_made(keys, alike.tolist(), scores), best.read)
 
 
-def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
+def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> Hits:
     """Return the Hits of keys, scored by the columns of a query."""
     total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
     scores: list[dict[EmbedderId, float]] = [{} for _ in keys]
@@ -52,13 +64,14 @@ def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> list[Hit]:
         known, alike = column.report(keys, scores)
         total[known] += column.weight
         similarity[known] += column.weight * alike
-    return _made(keys, (similarity / total).clip(-1, 1).tolist(), scores)
+    made = _made(keys, (similarity / total).clip(-1, 1).tolist(), scores)
+    return Hits(made, sum(column.read for column in columns))
 
 
 def _made(
     keys: KeyArray, similarities: Iterable[float], scores: Iterable[dict[EmbedderId, float]]
-) -> list[Hit]:
-    return list(map(_new_hit, zip(map(id_of, whole_keys(keys)), similarities, scores)))
+) -> Iterator[Hit]:
+    return map(_new_hit, zip(map(id_of, whole_keys(keys)), similarities, scores))
 
 
 # The named constructor, which is Python, takes twice as long.

@@ -15,7 +15,7 @@ from cgcython.inputs.batches import Arrays, take_batch
 from cgcython.types import Array, Float32Array, Int64Array
 
 if TYPE_CHECKING:
-    from cgcython.search.hits import Hit
+    from cgcython.search.hits import Hits
 
 MOST_HITS = 1 << 16  # of a query: the arrays have room for all
 
@@ -30,7 +30,7 @@ class SearchResult:
     record lacks one): of a single embedder, its scores. `hits` are the lists that `search` returns.
     """
 
-    hits: list[list[Hit]] = field(repr=False)
+    hits: list[Hits] = field(repr=False)
     ids: Array  # object [queries, k]
     scores: Float32Array
     similarities: Float32Array
@@ -42,15 +42,20 @@ class SearchResult:
         """The number of hits of each query, i64 [queries]."""
         return np.array(list(map(len, self.hits)), np.int64)
 
+    @property
+    def rows_read(self) -> Int64Array:
+        """How many embeddings' codes were read to find the hits of each query, i64 [queries]."""
+        return np.array([hits.rows_read for hits in self.hits], np.int64)
+
     def __len__(self) -> int:
         return len(self.hits)
 
-    def __getitem__(self, query: int) -> list[Hit]:
+    def __getitem__(self, query: int) -> Hits:
         return self.hits[query]
 
 
 def gathered(
-    hits: list[list[Hit]], k: int, weights: Mapping[EmbedderId, float], with_metadata: bool
+    hits: list[Hits], k: int, weights: Mapping[EmbedderId, float], with_metadata: bool
 ) -> SearchResult:
     """Return the SearchResult of the hits of each query, whose embedders weigh the same."""
     shape = len(hits), k

@@ -33,20 +33,32 @@ class QueryColumn:
         metric: str,
         num_threads: int = 1,
         graph: Graph | None = None,
+        guided: bool = False,
     ) -> None:
-        """`graph`, where there is one, finds the rows that rank when no keys are given."""
+        """Where no keys are given, a `graph` or the column's guides may find the rows that rank."""
         self.column, self.model_id, self.weight = column, model_id, weight
         self.query, self.stored = query, stored
         self.metric, self.num_threads, self.graph = metric, num_threads, graph
+        self.guided, self.read = guided, 0  # rows whose codes were read to rank
         self._scores: Float32Array | None = None  # of all rows, once they were scored
         self._scored: dict[int, float] | None = None  # of the best rows, by row
 
     def best(self, request: Request) -> Best:
         """Return the Best rows of the shortlist of a request, best first."""
-        keys = self._keys(request)
+        keys, k = self._keys(request), request.shortlist
         if keys is not None:
-            return self._best_of(keys, request.shortlist)
-        return self.column.best(self.query, request.shortlist, self.metric, self.num_threads)
+            best = self._best_of(keys, k)
+        elif self.guided:
+            best = self._near(request)
+            best = best._replace(rows=best.rows[:k], scores=best.scores[:k])
+        else:
+            best = self.column.best(self.query, k, self.metric, self.num_threads)
+        self.read = best.read
+        return best
+
+    def _near(self, request: Request) -> Best:
+        """Return nearly the Best rows, as many as a request wants proposed, best first."""
+        return self.column.best_near(self.query, request.depth, self.num_threads)
 
     def _best_of(self, keys: KeyArray, k: int) -> Best:
         """Return the Best of those of some keys that have the embedder."""
@@ -68,13 +80,23 @@ class QueryColumn:
         """
         keys = self._keys(request)
         if keys is not None:
-            return Ranking(*self.ranks_of(keys), self.weight)
-        column = self.column
+            keys, ranks = self.ranks_of(keys)
+            self.read = len(keys)
+            return Ranking(keys, ranks, self.weight)
+        if self.guided:
+            return self._rank_near(request)
+        column, self.read = self.column, len(self.column)
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         equal = column.equal_rows(self.query)
         ranks = self._scores.copy() if len(equal) else self._scores
         ranks[equal] = np.inf
         return Ranking(column.row_keys, ranks, self.weight, column.find)
+
+    def _rank_near(self, request: Request) -> Ranking:
+        rows, scores, self.read = self._near(request)
+        keys, ranks = self.column.row_keys[rows], self._ranks(rows, scores)
+        order = keys.argsort()
+        return Ranking(keys[order], ranks[order], self.weight)
 
     def ranks_of(self, keys: KeyArray) -> tuple[KeyArray, Float32Array]:
         """Return those of some keys, which ascend, that have the embedder, and what orders them."""

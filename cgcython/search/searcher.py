@@ -13,6 +13,7 @@ from cgcython.inputs.batches import Arrays
 from cgcython.parallel import each
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
+    Approximate,
     Embedders,
     Query,
     Request,
@@ -21,7 +22,7 @@ from cgcython.search.arguments import (
 )
 from cgcython.search.columns import Columns
 from cgcython.search.fusion import fuse
-from cgcython.search.hits import Hit, hits_of, hits_of_one, reordered
+from cgcython.search.hits import Hit, Hits, hits_of, hits_of_one, reordered
 from cgcython.search.keys import NO_KEYS
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.rows import common
@@ -57,11 +58,11 @@ class Searcher:
         among: Iterable[RecordId] | None = None,
         rerank: EmbedderName | None = None,
         oversample: int = 4,
-        approximate: bool | int = False,
+        approximate: Approximate = False,
         with_metadata: bool = False,
         num_threads: int = 1,
-    ) -> list[Hit]:
-        """Return the k best records as Hits, best first; `with_metadata` with that of each.
+    ) -> Hits:
+        """Return the Hits, the k best records, best first; `with_metadata` with that of each.
 
         `embedders` that rank, all of the query's unless given; `weights` by embedder, 1 unless
         given, 0 to ignore one. `metric="dot"` scores dense and sparse ones by dot product; without
@@ -69,8 +70,10 @@ class Searcher:
         `where`, conditions on metadata, and `among`, ids: no other records rank. `rerank`, an
         embedder that does not rank: it orders the `oversample * k` best of the others by its own
         scores, those without it last.
-        `approximate`: HNSW graphs (the extra `ann`), built when first needed, find the records
-        that dense embedders score; a number is how many each has to find at least: more miss less.
+        `approximate`: guides, made when first needed, find the records that embedders score by
+        cosine without reading all codes: nearly those of an exact search. A number is how many each
+        embedder proposes at least: more miss less. "graph": HNSW graphs (the extra `ann`) find
+        them.
 
         Raises InvalidInput, DimensionMismatch, StorageCorruption, CodebookMissing.
         """
@@ -80,7 +83,9 @@ class Searcher:
         request = checked_request(query, profile, k, embedders, weights, *ways)
         hits = self._answer(self._restricted(request, where))
         self._searched(hits)
-        return self._with_metadata(hits) if with_metadata else hits
+        if with_metadata:
+            self._add_metadata(hits)
+        return hits
 
     def search_many(
         self,
@@ -94,7 +99,7 @@ class Searcher:
         among: Iterable[RecordId] | None = None,
         rerank: EmbedderName | None = None,
         oversample: int = 4,
-        approximate: bool | int = False,
+        approximate: Approximate = False,
         with_metadata: bool = False,
         num_threads: int = 1,
     ) -> SearchResult:
@@ -118,10 +123,10 @@ class Searcher:
         for found in hits:
             self._searched(found)
         if with_metadata:
-            self._with_metadata([hit for found in hits for hit in found])
+            self._add_metadata([hit for found in hits for hit in found])
         return gathered(hits, k, first.all_weights, with_metadata)
 
-    def _answers(self, first: Request, rows: Sequence[Query]) -> list[list[Hit]]:
+    def _answers(self, first: Request, rows: Sequence[Query]) -> list[Hits]:
         """Return the hits of each of many queries, of which `first` is the request of the first."""
         queries = [first.query]
         for number, row in enumerate(rows[1:], 1):
@@ -131,7 +136,7 @@ class Searcher:
             return self._answers_of_one(first, queries)
         alone = first._replace(num_threads=1)  # several at a time, each on a thread of its own
 
-        def answer(number: int) -> list[Hit]:
+        def answer(number: int) -> Hits:
             with numbered(number):
                 return self._answer(alone._replace(query=queries[number]))
 
@@ -139,7 +144,7 @@ class Searcher:
             found = self._answer(first)  # what is read or built for all, on all threads
         return [found, *each(answer, range(1, len(rows)), first.num_threads)]
 
-    def _answers_of_one(self, request: Request, queries: Sequence[Query]) -> list[list[Hit]]:
+    def _answers_of_one(self, request: Request, queries: Sequence[Query]) -> list[Hits]:
         """Return the hits of each of many queries, where one embedder scans all of its rows."""
         (model_id,) = request.weights
         embeddings = self._all_embeddings(request, queries)
@@ -149,7 +154,7 @@ class Searcher:
             best = column.best_many(given, request.shortlist, metric, request.num_threads)
         alone = request._replace(num_threads=1)
 
-        def answer(number: int) -> list[Hit]:
+        def answer(number: int) -> Hits:
             with numbered(number):
                 own = embeddings[number]
                 mine = self._query_column(alone, model_id, *own[model_id])
@@ -166,11 +171,10 @@ class Searcher:
         keys = self._keys_where(where)
         return request._replace(keys=keys if request.keys is None else common(keys, request.keys))
 
-    def _with_metadata(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return hits with their metadata; that of records which are gone since is empty."""
+    def _add_metadata(self, hits: Sequence[Hit]) -> None:
+        """Give hits their metadata; that of records which are gone since is empty."""
         for hit, metadata in zip(hits, self._metadata_of(hit.id for hit in hits)):
             hit.metadata = metadata
-        return list(hits)
 
     def _keys_where(self, where: Where) -> KeyArray:
         """Return the keys of the records that meet conditions, ascending."""
@@ -180,7 +184,7 @@ class Searcher:
         """Return the metadata of records."""
         raise InvalidInput(what="with_metadata", expected=_NO_METADATA, actual=True)
 
-    def _answer(self, request: Request) -> list[Hit]:
+    def _answer(self, request: Request) -> Hits:
         embeddings = self._embeddings(request, request.query)
         columns = [self._query_column(request, one, *embeddings[one]) for one in request.weights]
         if len(columns) == 1:
@@ -193,7 +197,7 @@ class Searcher:
 
     def _answer_of_one(
         self, request: Request, column: QueryColumn, best: Best, embeddings: Embeddings
-    ) -> list[Hit]:
+    ) -> Hits:
         """Return the hits of the best rows of the only column that ranks."""
         if request.rerank is None:
             return hits_of_one(column, best)
@@ -207,7 +211,7 @@ class Searcher:
         found: KeyArray,
         columns: list[QueryColumn],
         embeddings: Embeddings,
-    ) -> list[Hit]:
+    ) -> Hits:
         """Return the hits of the shortlist, in another order where one embedder gives it."""
         if request.rerank is not None:
             columns = [*columns, self._reranking(request, found, *embeddings[request.rerank])]
@@ -245,12 +249,16 @@ class Searcher:
     ) -> QueryColumn:
         """Return an embedder's column with the query, and the graph where one is to be used."""
         graph, metric = None, request.metrics[model_id]
-        if request.uses_graphs and metric == "cosine" and has_direction(query):
+        guided = request.uses_guides and metric == "cosine"
+        if guided:
+            column = self._columns.guided(model_id, request.num_threads)
+        elif request.uses_graphs and metric == "cosine" and has_direction(query):
             column, graph = self._columns.graph(model_id, request.num_threads)
         else:
             column = self._columns.get(model_id)
         weight, threads = request.weights[model_id], request.num_threads
-        return QueryColumn(column, model_id, weight, query, stored, metric, threads, graph)
+        ways = metric, threads, graph, guided
+        return QueryColumn(column, model_id, weight, query, stored, *ways)
 
     def _reranking(
         self, request: Request, keys: KeyArray, query: Embedding, stored: Embedding
@@ -262,7 +270,7 @@ class Searcher:
         metric = request.metrics[request.rerank]
         return QueryColumn(column, request.rerank, weight, query, stored, metric, threads)
 
-    def _searched(self, hits: list[Hit]) -> None:
+    def _searched(self, hits: Hits) -> None:
         """Take note of what a query found."""
 
     def _require_open(self) -> None:

@@ -16,7 +16,7 @@ from cgcython.manifest import RecordInfo
 from cgcython.router import QuantizationRouter
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
-from cgcython.search.hits import Hit
+from cgcython.search.hits import Hits
 from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.searcher import Searcher
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
@@ -181,7 +181,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
             )
         return self._queries
 
-    def _searched(self, hits: list[Hit]) -> None:
+    def _searched(self, hits: Hits) -> None:
         if hits:
             self._quality.searched(hits[0].scores)
 

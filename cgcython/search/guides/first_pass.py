@@ -20,7 +20,7 @@ from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt64Arra
 
 COUNTS = 10, 100  # of neighbours, whose depths are measured
 QUERIES = 64  # rows that are queries when depths are measured
-KEPT = 0.997  # of the neighbours of these queries lie within the depth
+KEPT = 0.997, 0.98  # of the neighbours of these queries lie within the depths
 MARGIN = 1.5  # queries are not rows: theirs lie deeper
 GROWTH = 1.5  # a guide of so many times its rows is made anew
 SCAN = 64  # rows more than are found, for which the kernel takes room
@@ -159,5 +159,5 @@ def _measured(scan: Scan, signs: Signs, blocks: UInt64Array, num_threads: int) -
         for found, count in zip(ranks, COUNTS):
             best = np.argpartition(-scores, min(count, len(scan) - 1))[:count]
             found.append(within[differing[best]])
-    deepest = [np.quantile(np.concatenate(found), KEPT) for found in ranks]
+    deepest = [np.quantile(np.concatenate(found), kept) for found, kept in zip(ranks, KEPT)]
     return np.ceil(np.array(deepest) * MARGIN).astype(np.int64)
