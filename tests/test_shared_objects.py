@@ -122,6 +122,7 @@ def test_columns_and_graphs_are_made_once_for_many(in_threads, filled, memories,
         return [
             lambda: store.search(memories.make(3), k=5),
             lambda: store.search(dense, k=5, approximate=True),
+            lambda: store.search(dense, k=5, approximate="graph"),
             lambda: store.search(memories.make(7), k=5, rerank="E12"),
             lambda: store.retrieve(UUID(int=5)),
             lambda: list(store),

@@ -2,7 +2,8 @@
 
 Columns are derived from the records, follow later writes by the store's journal and may be deleted
 at any time. Those of sparse vectors and tokens take as much room as the records, so they are made
-when named. --graphs adds an HNSW graph per dense embedder for `search --approximate`.
+when named. Large ones get guides for `search --approximate`; --graphs adds an HNSW graph per dense
+embedder for `search --graph`.
 
 example:
   cgcython index memories
@@ -36,8 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     with FingerprintStore.open(args.store, create=False) as store:
         wanted = _wanted(store.profile, args.embedders)
-        graphs = args.graphs * sum(_is_dense(store.profile[one]) for one in wanted)
-        with progress(len(store) * graphs or None, "record", "index") as bar:
+        with progress(None, "record", "index") as bar:
             files = store.save_columns(
                 wanted, graphs=args.graphs, num_threads=args.threads, progress=bar.advance
             )

@@ -94,13 +94,18 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--approximate",
         action="store_true",
-        help="let HNSW graphs propose what to score (the extra ann; see cgcython index --graphs)",
+        help="let guides propose what to score (see cgcython index)",
+    )
+    parser.add_argument(
+        "--graph",
+        action="store_true",
+        help="let HNSW graphs propose (the extra ann; see cgcython index --graphs)",
     )
     parser.add_argument(
         "--candidates",
         type=options.positive,
         metavar="N",
-        help="as --approximate, N records of each graph at least",
+        help="as --approximate, N records of each embedder at least",
     )
 
 
@@ -167,7 +172,7 @@ def _answers(
         "where": args.where,
         "with_metadata": args.metadata,
         "oversample": args.oversample,
-        "approximate": args.candidates or args.approximate,
+        "approximate": "graph" if args.graph else args.candidates or args.approximate,
         "num_threads": args.threads,
     }
     with progress(queries.num_memories, "query", "search") as bar:

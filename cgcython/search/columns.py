@@ -185,10 +185,14 @@ class Columns:
                 self._saved.pop(model_id, None)  # the file has no such guides
             return found
 
+    def loaded(self) -> list[EmbedderId]:
+        """Return the embedders whose columns were asked for."""
+        return list(self._columns)
+
     def save(self, model_ids: Iterable[EmbedderId] | None = None) -> list[Path]:
         """Write the loaded columns and graphs, of some embedders if given, and return the files."""
         with self._reading:
-            wanted = sorted(self._columns if model_ids is None else model_ids)
+            wanted = sorted(self.loaded() if model_ids is None else model_ids)
             return [path for model_id in wanted for path in self._save(model_id)]
 
     def _save(self, model_id: EmbedderId) -> list[Path]:
@@ -210,7 +214,7 @@ class Columns:
     def save_what_pays(self) -> None:
         """Save the large columns of codes that have no file, or one that much was changed since."""
         with self._reading:
-            self.save([one for one in list(self._columns) if self._saving_pays(one)])
+            self.save([one for one in self.loaded() if self._saving_pays(one)])
 
     def _saving_pays(self, model_id: EmbedderId) -> bool:
         column = self.get(model_id)

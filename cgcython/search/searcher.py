@@ -249,9 +249,10 @@ class Searcher:
     ) -> QueryColumn:
         """Return an embedder's column with the query, and the graph where one is to be used."""
         graph, metric = None, request.metrics[model_id]
-        guided = request.uses_guides and metric == "cosine"
-        if guided:
+        guided = False
+        if request.uses_guides and metric == "cosine":
             column = self._columns.guided(model_id, request.num_threads)
+            guided = len(column.guides) > 0
         elif request.uses_graphs and metric == "cosine" and has_direction(query):
             column, graph = self._columns.graph(model_id, request.num_threads)
         else:

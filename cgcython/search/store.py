@@ -135,6 +135,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         self,
         embedders: Iterable[EmbedderName] | None = None,
         *,
+        guides: bool = True,
         graphs: bool = False,
         num_threads: int = 1,
         progress: Progress | None = None,
@@ -144,14 +145,18 @@ scores={<ModelId.HDC: 8>: 1.0})])
         They lie in the folder `columns` of the store, are mapped when it is searched again, and may
         be deleted at any time. Closing a store saves large columns by itself, where they have no
         file or one of long ago, but not those of sparse vectors and tokens, which take as much room
-        as the records. Graphs that were built are saved too; `graphs` builds those of `embedders`,
-        and `progress` is called with the number of records added at a time.
+        as the records. `guides` makes those that `approximate=True` uses, which stand in the same
+        files; without it those that were made are saved. Graphs that were built are saved too;
+        `graphs` builds those of `embedders`. `progress` is called with the number of records
+        added to a guide or a graph at a time.
         """
         self._keeper.require_writable()
         names = None if embedders is None else require_items(embedders, "embedders")
         wanted = None if names is None else [self.profile.embedder(one) for one in names]
-        if graphs:
-            for model_id in wanted or ():
+        for model_id in self._columns.loaded() if wanted is None else wanted:
+            if guides:
+                self._columns.guided(model_id, num_threads, progress)
+            if graphs and wanted is not None:
                 self._columns.graph(model_id, num_threads, progress)
         return self._columns.save(wanted)
 

@@ -133,7 +133,8 @@ def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work)
     }
     words = work / "corpus.npz", "-k", 1, "--json"
     exact = hits(search(*words))
-    assert hits(search("--approximate", *words)) == exact
+    for way in ("--approximate", "--graph"):
+        assert hits(search(way, *words)) == exact
     assert hits(search("--candidates", 40, *words)) == exact
     assert search(*words, "--candidates", 0).code == 2
     assert cli("index", work / "store", "--embedders", "E7").code == 2

@@ -39,7 +39,7 @@ def _hits(path, name):
     embedder, _, graph = name.partition("-")
     with FingerprintStore.open(path, create=False, read_only=True) as store:
         query = {embedder: _QUERY[embedder]}
-        hits = store.search(query, k=RECORDS, approximate=bool(graph))
+        hits = store.search(query, k=RECORDS, approximate="graph" if graph else False)
         return [(hit.id, hit.similarity) for hit in hits]
 
 

@@ -221,12 +221,12 @@ def test_a_read_only_store_saves_nothing(path):
 def test_graphs_are_saved_and_followed(path, memories, monkeypatch):
     query = memories.make(12, ["E2", "E9"])
     with FingerprintStore.open(path) as store:
-        store.search(query, approximate=True)
+        store.search(query, approximate="graph")
         assert graph_path(path, ModelId.HDC) in store.save_columns()
         store.delete(IDS[0])
         store.store(IDS[1], query)
     monkeypatch.setattr(columns_module.Graph, "of", None)  # it would fail
-    found = hits(path, query, approximate=True)
+    found = hits(path, query, approximate="graph")
     assert {found[0].id, found[1].id} == {IDS[1], IDS[12]}
     assert IDS[0] not in [hit.id for hit in found]
 
@@ -238,7 +238,7 @@ def test_a_store_and_its_backup_do_not_mind_the_folder(path, memories, tmp_path)
     assert hits(tmp_path / "backup", memories.make(3)) == hits(path, memories.make(3))
 
 
-@pytest.mark.parametrize("approximate", [False, True])
+@pytest.mark.parametrize("approximate", [False, True, "graph"])
 @pytest.mark.parametrize("embedder", FILES)
 def test_a_mapped_column_whose_file_is_cut_short_is_made_anew(
     path, memories, loads, embedder, approximate

@@ -44,7 +44,7 @@ def test_nearly_all_found_are_as_near_as_those_of_a_scan(store, name):
     near_enough = 0
     for query in QUERIES:
         worst = store.search(query, 10, name)[-1].scores[ModelId.parse(name)]
-        found = store.search(query, 10, name, approximate=True)
+        found = store.search(query, 10, name, approximate="graph")
         near_enough += sum(hit.scores[ModelId.parse(name)] >= worst for hit in found)
     assert near_enough >= 0.95 * 10 * len(QUERIES)
 
@@ -55,21 +55,24 @@ def test_a_graph_finds_as_many_as_it_is_asked_to(store, monkeypatch):
     monkeypatch.setattr(
         Graph, "nearest", lambda *args: asked.append(found := nearest(*args)) or found
     )
-    for number in (True, 300, COUNT + 1):
-        store.search(QUERIES[0], 10, "E8", approximate=number)
-    assert [len(found) for found in asked] == [graphs.LEAST_FOUND, 300, COUNT]
+    for k in (10, 300, COUNT + 1):
+        store.search(QUERIES[0], k, "E8", approximate="graph")
+    assert [len(found) for found in asked] == [graphs.LEAST_FOUND, 301, COUNT]
 
 
-@pytest.mark.parametrize("number", [0, -1, 1.5, "many"])
-def test_what_a_graph_is_asked_for_is_a_whole_number(store, number):
-    with pytest.raises(InvalidInput, match="approximate: expected 1 or more"):
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0, "1 or more"), (-1, "1 or more"), (1.5, "1 or more"), ("many", "graph")],
+)
+def test_approximate_is_a_whole_number_or_graph(store, number, expected):
+    with pytest.raises(InvalidInput, match=f"approximate: expected {expected}"):
         store.search(QUERIES[0], approximate=number)
 
 
 def test_hits_of_several_graphs_are_those_of_scans_with_their_scores(store):
     same = 0
     for query in QUERIES:
-        near = {hit.id: hit for hit in store.search(query, approximate=True)}
+        near = {hit.id: hit for hit in store.search(query, approximate="graph")}
         for hit in store.search(query):
             if hit.id in near:
                 assert near[hit.id].scores == pytest.approx(hit.scores, abs=1e-6)
@@ -79,19 +82,19 @@ def test_hits_of_several_graphs_are_those_of_scans_with_their_scores(store):
 
 def test_a_stored_fingerprint_finds_itself(store):
     for number in range(0, COUNT, 97):
-        hit = store.search(memory(ROWS[number]), 1, approximate=True)[0]
+        hit = store.search(memory(ROWS[number]), 1, approximate="graph")[0]
         assert (hit.id, hit.similarity > 0.99) == (IDS[number], True)
 
 
 def test_a_graph_follows_what_is_written_and_deleted(store):
     query = memory(ROWS[7])
-    assert store.search(query, 1, approximate=True)[0].id == IDS[7]
+    assert store.search(query, 1, approximate="graph")[0].id == IDS[7]
     store.delete(IDS[7])
-    assert IDS[7] not in [hit.id for hit in store.search(query, 50, approximate=True)]
+    assert IDS[7] not in [hit.id for hit in store.search(query, 50, approximate="graph")]
     store.store(IDS[7], memory(ROWS[8]))
     store.store(UUID(int=3), query)
-    assert store.search(query, 1, approximate=True)[0].id == UUID(int=3)
-    found = store.search(memory(ROWS[8]), 2, approximate=True)
+    assert store.search(query, 1, approximate="graph")[0].id == UUID(int=3)
+    found = store.search(memory(ROWS[8]), 2, approximate="graph")
     assert {hit.id for hit in found} == {IDS[7], IDS[8]}
 
 
@@ -123,12 +126,12 @@ def test_a_damaged_graph_is_not_believed(store, tmp_path, place):
 
 def test_what_has_no_graph_is_scanned(memories, tmp_path):
     with FingerprintStore.open(tmp_path / "s", memories.codebooks, memories.profile) as store:
-        assert store.search(memories.make(1), approximate=True) == []
+        assert store.search(memories.make(1), approximate="graph") == []
         store.store_many((one, memories.make(i)) for i, one in enumerate(IDS[:30]))
         query = memories.make(3, ["E6", "E12"])
-        assert store.search(query, approximate=True) == store.search(query)
+        assert store.search(query, approximate="graph") == store.search(query)
         query = memories.make(3, ["E2"])
-        assert store.search(query, metric="dot", approximate=True) == store.search(
+        assert store.search(query, metric="dot", approximate="graph") == store.search(
             query, metric="dot"
         )
 
@@ -136,18 +139,18 @@ def test_what_has_no_graph_is_scanned(memories, tmp_path):
 def test_without_the_extra_an_error_names_it(store, monkeypatch):
     monkeypatch.setattr(graphs, "Index", None)
     with pytest.raises(InvalidInput, match=r"pip install cgcython\[ann\]"):
-        store.search(memory(ROWS[0]), approximate=True)
+        store.search(memory(ROWS[0]), approximate="graph")
 
 
 @pytest.mark.parametrize("name", ["E1", "E8", "E9"])
 def test_equal_records_share_a_node_and_hide_nobody(store, name):
     same = [UUID(int=5000 + i) for i in range(200)]
     store.store_many((one, memory(ROWS[0], [name])) for one in same)
-    hits = store.search(memory(ROWS[0], [name]), 250, name, approximate=True)
+    hits = store.search(memory(ROWS[0], [name]), 250, name, approximate="graph")
     assert {IDS[0], *same} <= {hit.id for hit in hits}
     for row in ROWS[1:200:13]:
         query = memory(row, [name])
-        assert store.search(query, 1, name, approximate=True) == store.search(query, 1, name)
+        assert store.search(query, 1, name, approximate="graph") == store.search(query, 1, name)
     graph = store._columns.graph(ModelId.parse(name))[1]
     assert (len(graph), len(graph._node_of) < len(graph) - 150) == (COUNT + 200, True)
 
@@ -159,7 +162,7 @@ def test_a_node_goes_with_the_last_of_its_records(store, tmp_path):
     column, graph = store._columns.graph(ModelId.GRAPH)
     nodes = len(graph._node_of)
     for gone in (IDS[0], *twins):
-        assert store.search(query, 1, approximate=True)[0].similarity > 0.99
+        assert store.search(query, 1, approximate="graph")[0].similarity > 0.99
         assert len(graph._node_of) == nodes
         store.delete(gone)
         column, graph = store._columns.graph(ModelId.GRAPH)
@@ -173,4 +176,4 @@ def test_a_graph_that_finds_too_few_leaves_the_rest_to_a_scan(store):
     graph = store._columns.graph(ModelId.GRAPH)[1]
     for label in range(100, COUNT):
         graph._index.remove(label)
-    assert store.search(query, 200, approximate=True) == store.search(query, 200)
+    assert store.search(query, 200, approximate="graph") == store.search(query, 200)

@@ -31,7 +31,10 @@ def numbers(hits):
     return [hit.id.int - 1 for hit in hits]
 
 
-@pytest.mark.parametrize("how", [{}, {"rerank": "E12"}, {"approximate": True}, {"metric": "dot"}])
+@pytest.mark.parametrize(
+    "how",
+    [{}, {"rerank": "E12"}, {"approximate": True}, {"approximate": "graph"}, {"metric": "dot"}],
+)
 def test_conditions_are_met_before_ranking(store, memories, how):
     query = memories.make(4)
     everywhere = store.search(query, COUNT, **how)
@@ -63,7 +66,7 @@ def test_a_few_records_of_many_are_all_found(memories, tmp_path):
         store.store_many(
             (UUID(int=n + 1), {"E9": one}, {"rare": n % 1000 == 7}) for n, one in enumerate(vectors)
         )
-        for how in ({}, {"approximate": True}):
+        for how in ({}, {"approximate": True}, {"approximate": "graph"}):
             hits = store.search({"E9": vectors[0]}, 10, where={"rare": True}, **how)
             assert sorted(numbers(hits)) == list(range(7, 10_000, 1000))
 

@@ -156,10 +156,10 @@ def test_columns_of_uuids_take_longer_keys_later(store, path, memories):
 def test_graphs_find_ids_of_all_kinds(filled, memories):
     pytest.importorskip("usearch")
     for i, one in enumerate(IDS):
-        assert filled.search({"E9": memories.make(i)["E9"]}, k=1, approximate=True)[0].id == one
+        assert filled.search({"E9": memories.make(i)["E9"]}, k=1, approximate="graph")[0].id == one
     filled.delete("a")
     filled.store("a\0\0", memories.make(30, EMBEDDERS))
-    hits = filled.search({"E9": memories.make(30)["E9"]}, k=1, approximate=True)
+    hits = filled.search({"E9": memories.make(30)["E9"]}, k=1, approximate="graph")
     assert hits[0].id == "a\0\0"
 
 
