@@ -1,12 +1,12 @@
 """Says which guide a scan gets, and which one a name in a column file means."""
 
+from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide
 from cgcython.search.scan import Scan
 
-GUIDES: tuple[type[Guide], ...] = (
-    FirstPass,
-)  # the first that suits a scan of so many rows is its guide
+# The first that suits a scan of so many rows is its guide.
+GUIDES: tuple[type[Guide], ...] = (CellGuide, FirstPass)
 
 
 def guide_class(scan: Scan) -> type[Guide] | None:

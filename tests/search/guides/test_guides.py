@@ -11,6 +11,7 @@ from structured import clustered
 from cgcython import kernels
 from cgcython.errors import DimensionMismatch
 from cgcython.search.float8_scans import Float8Scan
+from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.choice import GUIDES, guide_class, guide_named
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide
@@ -37,7 +38,9 @@ class Case(NamedTuple):
 
 ROW_COUNT, PART = 6_003, 5_000
 VECTORS = clustered(100, ROW_COUNT + 20)
-CASES = [Case(FirstPass, float8(VECTORS[:ROW_COUNT]), VECTORS[ROW_COUNT:])]
+CASES = [
+    Case(kind, float8(VECTORS[:ROW_COUNT]), VECTORS[ROW_COUNT:]) for kind in (CellGuide, FirstPass)
+]
 QUICK = settings(max_examples=10)
 
 
