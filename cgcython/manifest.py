@@ -28,6 +28,7 @@ MOST_METADATA_BYTES = 1 << 16
 _EMBEDDERS: dict[int, EmbedderId] = {int(model_id): model_id for model_id in ModelId}
 _FIRST, _TIMES = struct.Struct("<4sBBH"), struct.Struct("<QQI")
 _ENTRY, _LISTED = struct.Struct("<BI"), struct.Struct("<B4s")
+ENTRY_BYTES = _ENTRY.size  # of a section's embedder and checksum, the last before the metadata
 
 
 class RecordInfo(NamedTuple):
@@ -145,8 +146,7 @@ class Manifest(NamedTuple):
             reason = f"its flags {flags:#x} are of a later version"
             raise UnsupportedVersion(where=where, reason=reason)
         checksums = _checksums(data[start:middle], where, version, profile)
-        text = bytes(data[middle:end])
-        if text:
+        if text := bytes(data[middle:end]):
             _require_metadata(text, where)
         return cls(checksums, created or None, updated or None, text, version), end + SIZE
 

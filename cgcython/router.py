@@ -4,7 +4,6 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from itertools import repeat
 from typing import Any
 
 from cgcython.base import (
@@ -26,6 +25,7 @@ from cgcython.checks import (
 from cgcython.codecs.base import Codec
 from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
+from cgcython.embedders.blocks import Listed, Part, embeddings_of, encode_blocks, listed
 from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.forms import form_of
 from cgcython.embedders.ladder import LADDER, require_step
@@ -190,20 +190,16 @@ class QuantizationRouter:
         steps = None if steps is None else require_items(steps, "steps")
         if steps is not None and len(steps) != len(every):
             raise InvalidInput(what="steps", expected=len(every), actual=len(steps))
-        quantized: list[dict[Any, Any]] = [dict.fromkeys(one) for one in every]
-        columns: dict[Route, tuple[list[Any], list[Any]]] = {}
-        for sections, one, step in zip(quantized, every, steps or repeat(0)):
-            routes, make = self._compact[require_step(step)], self._compact_route
-            for model_id, embedding in one.items():
-                route = routes.get(model_id) or make(model_id, step)
-                owners, column = columns.get(route) or columns.setdefault(route, ([], []))
-                owners.append(sections)
-                column.append(embedding)
-        for route, (owners, column) in columns.items():
-            batch = route.quantize_batch(column, num_threads)
-            for sections, encoded in zip(owners, route.codec.rows(batch)):
-                sections[route.model_id] = encoded
-        return [self._numbered(one) for one in quantized] if self._has_own else quantized
+        records = range(len(every))
+        return encode_blocks(self.parts_of(every, steps), records, embeddings_of, num_threads)
+
+    def parts_of(
+        self, fingerprints: Sequence[Mapping[EmbedderId, Any]], steps: Sequence[int] | None = None
+    ) -> list[Part[Listed]]:
+        """Return the embeddings of fingerprints, each at its step of LADDER, by their routes."""
+        for step in steps or ():
+            require_step(step)
+        return listed(fingerprints, steps, self.route_of)
 
     def _require_rows(self, embeddings: Mapping[EmbedderId, Any]) -> None:
         """Raise InvalidInput, with the row to add, for an embedder that the profile lacks."""
@@ -284,6 +280,10 @@ class QuantizationRouter:
             if model_id not in self._routes:
                 self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
             return self._routes[model_id]
+
+    def route_of(self, model_id: EmbedderName, step: int = 0) -> Route:
+        """Return the Route of an embedder in fingerprints, at a step of LADDER."""
+        return self._compact[step].get(model_id) or self._compact_route(model_id, step)
 
     def _compact_route(self, model_id: EmbedderName, step: int = 0) -> Route:
         model_id, step = self.profile.embedder(model_id), require_step(step)

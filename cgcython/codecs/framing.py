@@ -63,7 +63,9 @@ def framed(payloads: Payloads, embedder: EmbedderId | None) -> Sections:
             heads[name] = values
     except OverflowError as error:
         raise InvalidInput(what="metadata", expected="32-bit numbers", actual=error) from None
-    return sealed(heads.view(np.uint8).reshape(len(heads), -1), payloads.data, offsets)
+    return sealed(
+        heads.view(np.uint8).reshape(len(heads), layout.head.size), payloads.data, offsets
+    )
 
 
 def sealed(heads: UInt8Array, data: UInt8Array, offsets: Int64Array) -> Sections:

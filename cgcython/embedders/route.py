@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from cgcython import frames
@@ -15,10 +15,11 @@ from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
+MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
+_MOST_SIZES = 4096  # of sections, by how many non-zeros or tokens they hold
 Measured = TypeVar("Measured")
 _LOGGER = logging.getLogger(__name__)
-MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 
 
 class DriftWarning(UserWarning):
@@ -32,6 +33,7 @@ class Route:
         self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
         self.encode, self.is_dense = codec.encode, codec.inputs is InputKind.DENSE
         self.overhead = frames.overhead(codec.method, codec.layout)
+        self._sizes: dict[int, int] = {}
         self.counting = ForkSafeLock()
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
@@ -58,18 +60,40 @@ class Route:
         """Return the bytes of the section that an embedding becomes, without encoding it."""
         if self.is_dense:
             return self.overhead + self.codec.expected_size()
-        count = embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
-        return self.overhead + self.codec.expected_size(count)
+        return self._section_bytes(
+            embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
+        )
+
+    def _section_bytes(self, count: int) -> int:
+        size = self.overhead + self.codec.expected_size(count)
+        if len(self._sizes) < _MOST_SIZES:
+            self._sizes[count] = size
+        return size
+
+    def section_sizes(self, embeddings: Sequence[Any]) -> list[int] | int:
+        """Return what `section_bytes` returns for each embedding, or the one size of all."""
+        if self.is_dense:
+            return self.overhead + self.codec.expected_size()
+        known, made = self._sizes, self._section_bytes
+        are_vectors = set(map(type, embeddings)) == {SparseVector}
+        counts = map(len, (one.indices for one in embeddings) if are_vectors else embeddings)
+        return [known.get(count) or made(count) for count in counts]
+
+    def encode_batch(
+        self, embeddings: Any, num_threads: int = 1, out: QuantizedBatch | None = None
+    ) -> QuantizedBatch:
+        """Encode many embeddings, and nothing else."""
+        try:
+            return self.codec.encode_batch(embeddings, num_threads, out)
+        except QuantizationError as error:
+            error.about(self.model_id)
+            raise
 
     def quantize_batch(
         self, embeddings: Any, num_threads: int, out: QuantizedBatch | None = None
     ) -> QuantizedBatch:
         """Encode many embeddings, count them, and measure the loss of some."""
-        try:
-            batch = self.codec.encode_batch(embeddings, num_threads, out)
-        except QuantizationError as error:
-            error.about(self.model_id)
-            raise
+        batch = self.encode_batch(embeddings, num_threads, out)
         # Columns, in a tuple or a sparse matrix, have rows that would first be put together.
         is_columns = isinstance(embeddings, tuple) or is_sparse(embeddings)
         are_rows = hasattr(embeddings, "__getitem__") and not is_columns

@@ -1,143 +1,33 @@
-"""One memory as its embedders see it, and the record of bytes that keeps it.
+"""The record of bytes that keeps one memory: a manifest and one section per embedder."""
 
-A record is a manifest and one section per embedder.
-"""
-
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
-
-from cgcython import frames, kernels
-from cgcython.arrays import as_float32, require_finite
-from cgcython.base import EmbedderId, OwnEmbedder, Profile
+from cgcython import frames
+from cgcython.base import EmbedderId, OwnEmbedder, Profile, QuantizationMethod
 from cgcython.checks import require_instance, require_mapping, require_whole
-from cgcython.codecs.sparse_forms import is_sparse, row_of
-from cgcython.errors import (
-    BudgetExceeded,
-    InvalidInput,
-    InvalidQuantizedData,
-    QuantizationError,
-    StorageCorruption,
-)
+from cgcython.errors import BudgetExceeded, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint.parts import Parts
 from cgcython.manifest import Manifest, RecordInfo, section_crc, size_of
-from cgcython.records import QuantizedEmbedding, SparseVector, as_bytes
+from cgcython.metadata import codebook_id_of
+from cgcython.records import QuantizedEmbedding, as_bytes
 from cgcython.router import QuantizationRouter
-from cgcython.types import BytesLike, Float32Array
+from cgcython.types import BytesLike
+
+if TYPE_CHECKING:
+    from cgcython.fingerprint.embeddings import Fingerprint
 
 DEFAULT_BUDGET_BYTES = 20_000
 
 
-class Fingerprint(Parts[Any]):
-    """The embeddings of one memory: all thirteen, or the embedders a user has.
+class Form(NamedTuple):
+    """How an embedding is kept: by which method, of how many values, with which codebook if any."""
 
-    A value is a float32 vector, a SparseVector or a token matrix. Raises NonFiniteValue and
-    InvalidInput; dimensions are checked when a router encodes it.
-
-    >>> Fingerprint({"E9": [0.5, -0.5], "E8": [1.0, 2.0]})
-    Fingerprint(E8, E9)
-    """
-
-    def __init__(self, embeddings: Mapping[Any, Any]) -> None:
-        super().__init__(embeddings)
-        self._parts = {key: _value(value, key) for key, value in self._parts.items()}
-
-    @classmethod
-    def of(cls, embeddings: Mapping[Any, Any]) -> Self:
-        """Return a Fingerprint as it is, and any other mapping as one."""
-        if isinstance(embeddings, cls):
-            return embeddings
-        if not isinstance(embeddings, Mapping):
-            actual = type(embeddings).__name__
-            raise InvalidInput(what="fingerprint", expected="a Fingerprint", actual=actual)
-        return cls(embeddings)
-
-    def copied(self) -> "Fingerprint":
-        """Return the same embeddings in arrays of their own, which no other code writes to."""
-        return self._trusted({key: _copied(value) for key, value in self.items()})
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Fingerprint):
-            return NotImplemented
-        return self.keys() == other.keys() and all(
-            _equal(value, other[key]) for key, value in self.items()
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
-
-    def encode(
-        self,
-        router: QuantizationRouter,
-        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> "QuantizedFingerprint":
-        """Return the QuantizedFingerprint of these embeddings in the router's compact layouts.
-
-        Of the steps of `cgcython.embedders.ladder` the finest that fits the budget is taken; None
-        takes the finest. `metadata` is a JSON object that travels with the record and is not
-        counted. Raises BudgetExceeded when the smallest layouts are larger than the budget.
-        """
-        router = require_instance(router, QuantizationRouter, "router")
-        for step in _steps(self, router, budget_bytes):
-            record = QuantizedFingerprint._trusted(router.quantize_fingerprint(self, step))
-            if record.fits(budget_bytes):
-                break
-        record = record.within(budget_bytes)
-        return record if metadata is None else record.with_info(metadata=metadata)
-
-
-def encode_all(
-    fingerprints: Sequence[Fingerprint],
-    router: QuantizationRouter,
-    budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
-    num_threads: int = 1,
-) -> "list[QuantizedFingerprint]":
-    """Return a list as `Fingerprint.encode` does for each, encoding embedder by embedder.
-
-    The errors of a batch do not tell which fingerprint they are about.
-    """
-    steps = [_steps(one, router, budget_bytes)[0] for one in fingerprints]
-    quantized = router.quantize_fingerprints(fingerprints, num_threads, steps)
-    records = map(QuantizedFingerprint._trusted, quantized)
-    return [
-        record if record.fits(budget_bytes) else one.encode(router, budget_bytes)
-        for record, one in zip(records, fingerprints)
-    ]
-
-
-def _steps(fingerprint: Fingerprint, router: QuantizationRouter, budget_bytes: int | None) -> range:
-    if budget_bytes is not None:
-        budget_bytes = require_whole(budget_bytes, "budget_bytes") - size_of(len(fingerprint))
-    return router.steps_within(fingerprint, budget_bytes)
-
-
-def _value(value: Any, model_id: EmbedderId) -> Any:
-    if isinstance(value, SparseVector):
-        return value
-    try:
-        if type(value) is not np.ndarray and is_sparse(value):
-            return row_of(value)
-        array = as_float32(getattr(value, "embeddings", value))
-        if kernels.dense.first_nonfinite(array.reshape(-1)) >= 0:
-            require_finite(array)
-    except QuantizationError as error:
-        error.model_id = model_id
-        raise
-    return array
-
-
-def _copied(value: Float32Array | SparseVector) -> Float32Array | SparseVector:
-    if isinstance(value, SparseVector):
-        return SparseVector.trusted(value.indices.copy(), value.weights.copy(), value.dimension)
-    return value.copy()
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, SparseVector) or isinstance(b, SparseVector):
-        return isinstance(a, SparseVector) and a == b
-    return np.array_equal(a, b)
+    method: QuantizationMethod
+    dimension: int
+    codebook_id: int | None
 
 
 class QuantizedFingerprint(Parts[QuantizedEmbedding]):
@@ -158,15 +48,45 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
 
     __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
 
+    @classmethod
+    def framed(cls, sections: dict[EmbedderId, bytes], known: dict[str, Any]) -> Self:
+        """Return the record of sections just written, in order; `known` are properties of it.
+
+        Its embeddings are read when they are asked for.
+        """
+        record = object.__new__(cls)
+        known["sections"] = sections
+        record.__dict__ = known
+        return record
+
+    @cached_property
+    def _parts(self) -> dict[EmbedderId, QuantizedEmbedding]:  # type: ignore[override]  # late
+        found = ((key, frames.read_section(part)[1]) for key, part in self.sections.items())
+        return {key: QuantizedEmbedding(*fields) for key, fields in found}
+
     @cached_property
     def sections(self) -> dict[EmbedderId, bytes]:
         """The framed bytes of each embedder."""
         return {key: frames.write_section(value, key) for key, value in self._parts.items()}
 
     @cached_property
+    def forms(self) -> Mapping[EmbedderId, Form]:
+        """The Form of each embedder's part."""
+        return {
+            key: Form(one.method, one.original_dim, codebook_id_of(one.metadata))
+            for key, one in self._parts.items()
+        }
+
+    @cached_property
+    def moment(self) -> int:
+        """When it was encoded, in microseconds since 1970."""
+        return time.time_ns() // 1000
+
+    @cached_property
     def head(self) -> Manifest:
-        """The Manifest of this record: that of its bytes, or else one of now."""
-        return Manifest.now({key: section_crc(part) for key, part in self.sections.items()})
+        """The Manifest of this record: that of its bytes, or else one of the moment."""
+        crcs = {key: section_crc(part) for key, part in self.sections.items()}
+        return Manifest(crcs, self.moment, self.moment)
 
     @cached_property
     def manifest(self) -> bytes:
@@ -188,17 +108,17 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
 
         Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
         """
-        record = self._trusted(self._parts)
-        record.__dict__["sections"] = self.sections
-        record.__dict__["head"] = self.head.with_info(created, updated, metadata)
-        return record
+        head = self.head.with_info(created, updated, metadata)
+        shared = self.__dict__.keys() & {"_parts", "forms"}
+        known = {name: self.__dict__[name] for name in shared}
+        return self.framed(self.sections, {**known, "head": head})
 
     def numbered(self, profile: Profile) -> Self:
         """Return this record with the numbers that a profile gives to embedders of its own.
 
         Raises InvalidInput for an embedder of a user's that the profile does not have.
         """
-        own = [one for one in self if isinstance(one, OwnEmbedder)]
+        own = [one for one in self.sections if isinstance(one, OwnEmbedder)]
         named: dict[EmbedderId, EmbedderId] = {one: profile.embedder(one) for one in own}
         if all(int(one) == int(named[one]) for one in own):
             return self
@@ -227,10 +147,12 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
 
     @property
     def _budgeted_bytes(self) -> int:
-        return size_of(len(self)) + sum(map(len, self.sections.values()))
+        return size_of(len(self.sections)) + sum(map(len, self.sections.values()))
 
-    def decode(self, router: QuantizationRouter) -> Fingerprint:
+    def decode(self, router: QuantizationRouter) -> "Fingerprint":
         """Return the Fingerprint of the decoded embeddings; of tokens, those that were kept."""
+        from cgcython.fingerprint.embeddings import Fingerprint  # which makes records
+
         router = require_instance(router, QuantizationRouter, "router")
         return Fingerprint._trusted(router.dequantize_fingerprint(self))
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items, require_mapping
+from cgcython.embedders.blocks import Part
 from cgcython.errors import InvalidInput, QuantizationError
-from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, encode_all
+from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, encode_all, encode_parts
 from cgcython.inputs import packages
 from cgcython.inputs.columns import Embedding
 from cgcython.inputs.taking import Taken, take
-from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 
 Arrays: TypeAlias = Mapping[EmbedderName, Any]  # or a table, whose columns bear these names
@@ -129,7 +129,8 @@ def encode(
     tells which record it is about.
     """
     try:
-        records = _finest(columns, rows, router, num_threads)
+        parts = [Part(router.route_of(one), *taken[:2]) for one, taken in columns.items()]
+        records = encode_parts(parts, rows, num_threads)
         large = [i for i, one in enumerate(records) if not one.fits(budget_bytes)]
         if large:
             again = [_fingerprint(columns, rows[i]) for i in large]
@@ -138,23 +139,6 @@ def encode(
     except QuantizationError as error:
         _raise_named(columns, rows, router, budget_bytes, error)
     return records
-
-
-def _finest(
-    columns: Mapping[EmbedderId, Taken],
-    rows: range,
-    router: QuantizationRouter,
-    num_threads: int,
-) -> list[QuantizedFingerprint]:
-    parts: list[dict[EmbedderId, QuantizedEmbedding]] = [{} for _ in rows]
-    for embedder, one in columns.items():
-        first, last = one.within(rows.start, rows.stop)
-        embeddings = one.column.batch(first, last)
-        batch = router.quantize_batch(embedder, embeddings, num_threads, compact=True)
-        owners = (one.records(first, last) - rows.start).tolist()
-        for owner, encoded in zip(owners, router.codec(embedder, 0).rows(batch)):
-            parts[owner][embedder] = encoded
-    return list(map(QuantizedFingerprint, parts))
 
 
 def _fingerprint(columns: Mapping[EmbedderId, Taken], record: int) -> Fingerprint:
