@@ -146,9 +146,10 @@ def _weights_of(
         profile.embedder(one): _weight(weight) for one, weight in weights.items()
     }
     wanted = _parsed(query if embedders is None else embedders, profile)
-    for model_id in {*wanted, *given, *({rerank} - {None})} - set(query):
-        have = ", ".join(one.short for one in query)
-        raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
+    for model_id in (*wanted, *given, *([] if rerank is None else [rerank])):
+        if model_id not in query:
+            have = ", ".join(one.short for one in query)
+            raise InvalidInput(what="embedder", expected=f"of the query's {have}", actual=model_id)
     ranking = {one: given.get(one, 1.0) for one in wanted if one != rerank}
     if rerank is not None and not any(weight > 0 for weight in ranking.values()):
         expected = f"another embedder to find what {rerank.short} orders anew"

@@ -1,11 +1,13 @@
 """The codes of one embedder: the scans of all its records, and whose each row is."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from operator import is_
 from typing import Self
 
 import numpy as np
 
+from cgcython.errors import StorageCorruption
 from cgcython.search.best import ordered
 from cgcython.search.column_part import ColumnPart
 from cgcython.search.guides.guide import Guide
@@ -13,7 +15,8 @@ from cgcython.search.keys import NO_KEYS
 from cgcython.search.loading import Part, joined
 from cgcython.search.merging import merged
 from cgcython.search.scan import Best, Embedding, Scan
-from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray, Progress
+from cgcython.tensors import mapping_of, require_whole
+from cgcython.types import Array, BoolArray, Float32Array, Int64Array, KeyArray, Keys, Progress
 
 
 class Column:
@@ -26,7 +29,7 @@ class Column:
         self._parts = tuple(parts)
         self.scans = [part.scan for part in self._parts]
         self.starts = np.cumsum([0, *map(len, self.scans)])
-        self.row_keys = RowKeys(self._parts, self.starts)
+        self.row_keys = _row_keys(self._parts, self.starts)
         self._last_choice: tuple[KeyArray, tuple[KeyArray, Int64Array]] | None = None
 
     @classmethod
@@ -37,10 +40,34 @@ class Column:
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no file in which arrays are mapped was cut short since."""
+        try:
+            for one in self._mapped:
+                require_whole(one)
+        except StorageCorruption:
+            return False
+        return True
+
+    @cached_property
+    def _mapped(self) -> list[Array]:
+        """An array of each file in which scans and guides are mapped."""
+        found = {}
+        for part in self._parts:
+            for owner in (part.scan, part.guide):
+                for one in () if owner is None else vars(owner).values():
+                    file = mapping_of(one) if isinstance(one, np.ndarray) else None
+                    if file is not None:
+                        found[id(file)] = one
+        return list(found.values())
+
     def scores(self, query: Embedding, metric: str, num_threads: int) -> Float32Array:
         """Return the score of each row, -inf for deleted rows."""
+        if len(self._parts) == 1:
+            return self._parts[0].scores(query, metric, num_threads)
         scores = [part.scores(query, metric, num_threads) for part in self._parts]
-        return scores[0] if len(scores) == 1 else np.concatenate([_NO_SCORES, *scores])
+        return np.concatenate([_NO_SCORES, *scores])
 
     def best(self, query: Embedding, k: int, metric: str, num_threads: int) -> Best:
         """Return the Best k rows, best first, and equals in the order of keys.
@@ -98,15 +125,17 @@ class Column:
 
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
         """Return the score of some rows."""
+        if len(self.scans) == 1:
+            return self.scans[0].take(rows).scores(query, metric)
         return self._each(rows, lambda scan: scan.scores(query, metric))
 
     def similarities(self, rows: Int64Array, query: Embedding, stored: Embedding) -> Float32Array:
         """Return how alike some rows and a query are when both are as records hold them."""
+        if len(self.scans) == 1:
+            return self.scans[0].take(rows).similarities(query, stored)
         return self._each(rows, lambda scan: scan.similarities(query, stored))
 
     def _each(self, rows: Int64Array, score: Callable[[Scan], Float32Array]) -> Float32Array:
-        if len(self.scans) == 1:
-            return score(self.scans[0].take(rows))
         found = np.empty(len(rows), np.float32)
         for scan, mine, own_rows in self.split(rows):
             found[mine] = score(scan.take(own_rows))
@@ -121,8 +150,10 @@ class Column:
 
     def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the bytes that the query would be stored as."""
+        if len(self._parts) == 1:
+            return self._parts[0].equal_rows(query)
         found = [part.equal_rows(query) + at for part, at in zip(self._parts, self.starts)]
-        return found[0] if len(found) == 1 else np.concatenate([_NO_ROWS, *found])
+        return np.concatenate([_NO_ROWS, *found])
 
     @property
     def rows(self) -> Int64Array:
@@ -167,22 +198,25 @@ class Column:
 
 
 class RowKeys:
-    """The keys of the rows of a column, by row; those of all parts are not put together."""
+    """The keys of the rows of several parts, by row; they are not put together."""
 
-    def __init__(self, parts: Sequence[ColumnPart], starts: Int64Array) -> None:
-        self._keys, self._starts = [part.row_keys for part in parts], starts
+    def __init__(self, keys: Sequence[KeyArray], starts: Int64Array) -> None:
+        self._keys, self._starts = keys, starts
+        self._width = max((one.itemsize for one in keys), default=NO_KEYS.itemsize)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def __getitem__(self, rows: Int64Array) -> KeyArray:
-        if len(self._keys) == 1:
-            return self._keys[0][rows]
-        width = max((one.itemsize for one in self._keys), default=NO_KEYS.itemsize)
-        found = np.empty(len(rows), f"S{width}")
+        found = np.empty(len(rows), f"S{self._width}")
         for owner, mine, own_rows in split_rows_of(rows, self._starts):
             found[mine] = self._keys[owner][own_rows]
         return found
+
+
+def _row_keys(parts: Sequence[ColumnPart], starts: Int64Array) -> Keys:
+    keys = [part.row_keys for part in parts]
+    return keys[0] if len(keys) == 1 else RowKeys(keys, starts)
 
 
 def split_rows_of(rows: Int64Array, starts: Int64Array) -> list[tuple[int, BoolArray, Int64Array]]:

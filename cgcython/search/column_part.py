@@ -55,7 +55,12 @@ class ColumnPart:
 
     def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
         """Return the row of each key, and whether it has one."""
-        places, known = found_among(self.keys, keys)
+        own = self.keys
+        if keys.itemsize > own.itemsize:
+            places, known = found_among(own, keys)
+        else:  # a call less: a search makes many of these
+            places = np.minimum(own.searchsorted(keys), len(own) - 1)
+            known = own[places] == keys
         rows: Int64Array = self.rows[places]
         return rows, known if self.alive is None else known & self.alive[rows]
 

@@ -53,10 +53,11 @@ class Columns:
         """
         with self._reading:
             known = self._columns.pop(model_id, None)
-            known = known if known and _is_whole(known[0]) else self._from_file(model_id)
-            known = known and self._followed(model_id, *known)
-            self._columns[model_id] = known or self._loaded(model_id)
-            return self._columns[model_id][0]
+            known = known if known and known[0].is_whole else self._from_file(model_id)
+            if known and known[1] != self._store.journal.position():
+                known = self._followed(model_id, *known)
+            known = self._columns[model_id] = known or self._loaded(model_id)
+            return known[0]
 
     def forget(self) -> None:
         """Read anew what something was left out of: what was in its way may be gone."""
@@ -224,15 +225,3 @@ class Columns:
             return True
         changed, _ = self._changes(model_id, self._saved[model_id])
         return changed is None or len(changed) > len(column) // 32
-
-
-def _is_whole(column: Column) -> bool:
-    """Return whether no file in which a column is mapped was cut short, which is made anew then."""
-    try:
-        for scan in column.scans:
-            scan.require_whole()
-        for guide in column.guides:
-            guide.require_whole()
-    except StorageCorruption:
-        return False
-    return True

@@ -20,7 +20,7 @@ from cgcython.frames import SectionMatrix
 from cgcython.parallel import each, split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.best import best_rows
-from cgcython.tensors import ArrayForm, require_whole
+from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
 METRICS = ("cosine", "dot")
@@ -165,12 +165,6 @@ class Scan(ABC):
 
     def _attributes(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in self.kept}
-
-    def require_whole(self) -> None:
-        """Raise StorageCorruption where a file in which arrays are mapped was cut short since."""
-        for one in vars(self).values():
-            if isinstance(one, np.ndarray):
-                require_whole(one)
 
     # How it scores.
 

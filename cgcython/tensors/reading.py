@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -61,21 +61,30 @@ def from_bytes(data: BytesLike) -> Tensors:
     return _tensors(header, np.frombuffer(whole, np.uint8), START + length)
 
 
+def mapping_of(array: Array) -> mmap.mmap | None:
+    """Return the mapping of the file in which an array lies; None for an array in memory."""
+    return getattr(_mapped_owner(array), "_mmap", None)
+
+
 def require_whole(array: Array) -> None:
     """Raise StorageCorruption if the file in which an array is mapped was cut short since.
 
     Whoever reads the array then would be ended by the system. Arrays in memory are always whole.
     """
-    owner: object = array
-    while owner is not None and not isinstance(owner, np.memmap):
-        owner = getattr(owner, "base", None)
-    mapped = getattr(owner, "_mmap", None)
+    owner, mapped = _mapped_owner(array), mapping_of(array)
     if owner is None or mapped is None:
         return
     whole = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)
     if mapped.size() < whole:
         reason = f"it was cut short to {mapped.size()} of {whole} bytes"
         raise StorageCorruption(where=str(owner.filename), reason=reason)
+
+
+def _mapped_owner(array: object) -> "np.memmap[Any, Any] | None":
+    """Return the first of an array and what it is a view of that is mapped."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array
 
 
 def _opened_at_once(path: str, flags: int) -> int:

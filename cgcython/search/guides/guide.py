@@ -9,10 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Self
 
-import numpy as np
-
 from cgcython.search.scan import Embedding, Forms, Scan
-from cgcython.tensors import require_whole
 from cgcython.types import Array, Int64Array, Progress
 
 
@@ -92,9 +89,3 @@ class Guide(ABC):
     def nbytes(self) -> int:
         """The bytes of its arrays."""
         return sum(one.nbytes for one in self.arrays().values())
-
-    def require_whole(self) -> None:
-        """Raise StorageCorruption where a file in which arrays are mapped was cut short since."""
-        for one in vars(self).values():
-            if isinstance(one, np.ndarray):
-                require_whole(one)

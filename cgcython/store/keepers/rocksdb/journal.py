@@ -135,10 +135,10 @@ class WritableJournal(Journal):
         return self._is_free
 
     def mend(self) -> None:
-        """Begin anew where the journal does not tell where it ends."""
+        """Find where the journal ends, and begin anew where it does not tell."""
         try:
-            self._read_end()
             self._floor()
+            self._end = self._read_end()
         except StorageCorruption as error:
             _LOGGER.warning("store %s: its journal is begun anew: %s", self._files.path, error)
             before = self._latest()
