@@ -20,8 +20,8 @@ _MODULES = {
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
     "token_array": "TokenArray",
     "similarity": (
-        "PreparedQuery TokenAlignment approximate_max_sim cosine_similarity max_sim max_sim_batch "
-        "symmetric_max_sim token_alignments"
+        "PreparedQuery TokenAlignment TokenCells approximate_max_sim cosine_similarity max_sim "
+        "max_sim_batch symmetric_max_sim token_alignments"
     ),
     "codecs.binary": "BinaryCodec",
     "codecs.codebook": "PQ8Codebook",

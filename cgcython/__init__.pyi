@@ -66,6 +66,7 @@ from cgcython.search.store import FingerprintStore as FingerprintStore
 from cgcython.search.store import open_store as open_store
 from cgcython.similarity import PreparedQuery as PreparedQuery
 from cgcython.similarity import TokenAlignment as TokenAlignment
+from cgcython.similarity import TokenCells as TokenCells
 from cgcython.similarity import approximate_max_sim as approximate_max_sim
 from cgcython.similarity import cosine_similarity as cosine_similarity
 from cgcython.similarity import max_sim as max_sim

@@ -69,6 +69,9 @@ class Profile(Mapping[EmbedderId, Embedder]):
         except NO_KEY:  # what has no hash
             return False
 
+    def __eq__(self, other: object) -> bool:
+        return self._rows == other._rows if isinstance(other, Profile) else NotImplemented
+
     def __iter__(self) -> Iterator[EmbedderId]:
         return iter(self._rows)
 

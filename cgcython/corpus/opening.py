@@ -12,7 +12,7 @@ import numpy as np
 
 from cgcython.arrays import as_array
 from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embedder
-from cgcython.checks import iterated, require_items
+from cgcython.checks import iterated, require_instance, require_items
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
 from cgcython.corpus.corpus import Corpus, CorpusColumn
@@ -53,7 +53,12 @@ def open_corpus(
     >>> open_corpus({"E8": np.zeros((5, 384)), "E9": np.zeros((5, 1024))})
     Corpus(memories=5, embedders=[E8, E9])
     """
-    columns = None if metadata is None else require_items(metadata, "metadata", "names of columns")
+    columns = None
+    if metadata is not None:
+        names = require_items(metadata, "metadata", "names of columns")
+        columns = [require_instance(name, str, "metadata") for name in names]
+    if ids is not None:
+        require_instance(ids, str, "ids")
     opening = _Opening(Profile.named(profile), ids, columns)
     is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or is_table(inputs)
     every: Any = [inputs] if is_one else inputs

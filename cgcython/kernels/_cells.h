@@ -16,4 +16,13 @@ CG_INLINE uint32_t cg_products_above(const int32_t *dots, float norm, const floa
     return lanes;
 }
 
+/* A number, or 0: without a jump, for which of the two it is cannot be foreseen. */
+CG_INLINE float cg_number_if(int wanted, float number) {
+    uint32_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    bits &= -(uint32_t)(wanted != 0);
+    memcpy(&number, &bits, sizeof number);
+    return number;
+}
+
 #endif

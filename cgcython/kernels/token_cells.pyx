@@ -21,6 +21,7 @@ cdef extern from "_cells.h" nogil:
     u32 products_above "cg_products_above"(
         const i32 *dots, f32 norm, const f32 *least, f32 *products
     )
+    f32 number_if "cg_number_if"(bint wanted, f32 number)
     int lowest_one "__builtin_ctz"(u32 bits)
 
 
@@ -140,7 +141,7 @@ cdef i64 token_cells_accumulate(
             document = documents[at]
             if document >= <u64>count:
                 return -1
-            sums[document] += gain if marks[document] != mark else 0
+            sums[document] += number_if(marks[document] != mark, gain)
             marks[document] = mark
         read += offsets[cell + 1] - offsets[cell]
     return read

@@ -19,9 +19,20 @@ PER_DOCUMENT = 2  # what a document costs beside its tokens, in tokens
 Score: TypeAlias = Callable[[Int64Array, Int64Array, Float32Array], object]  # starts, counts, sums
 
 
-def sums(query: PreparedQuery, documents: TokenArray, num_threads: int = 1) -> Float32Array:
-    """Return each document's sum over the query's tokens of the best cosine, as float32."""
-    found = np.zeros(len(documents), np.float32)
+def sums(
+    query: PreparedQuery,
+    documents: TokenArray,
+    num_threads: int = 1,
+    ids: Int64Array | None = None,
+) -> Float32Array:
+    """Return each document's sum over the query's tokens of the best cosine, as float32.
+
+    With `ids`, those of these documents; what is found out once is found out for all.
+    """
+    starts, counts = documents.starts, documents.counts
+    if ids is not None:
+        starts, counts = starts[ids], counts[ids]
+    found = np.zeros(len(starts), np.float32)
     if not query.count or not documents.num_tokens:
         return found
     require_dim(query.dim, documents.dim)
@@ -29,9 +40,9 @@ def sums(query: PreparedQuery, documents: TokenArray, num_threads: int = 1) -> F
 
     def score_range(start: int, stop: int) -> None:
         rows = slice(start, stop)
-        score(documents.starts[rows], documents.counts[rows], found[rows])
+        score(starts[rows], counts[rows], found[rows])
 
-    split_weighted(score_range, documents.counts + PER_DOCUMENT, num_threads)
+    split_weighted(score_range, counts + PER_DOCUMENT, num_threads)
     return found
 
 
