@@ -49,6 +49,18 @@ def few(rows):
     return out(I64, min(rows, KEPT)), out(F32, min(rows, KEPT))
 
 
+def packed_codes(count, dim, queries=None, cosine=True):
+    """Return memory for queries of E4M3 codes, filled by some where they are given."""
+    packed = (
+        out(F32, count, -(-dim // 64) * 64),
+        out(I8, -(-count // 32), -(-dim // 4), 128),
+        out(F64, count, 6),
+    )
+    if queries is not None:
+        kernels.e4m3_best.pack(queries, cosine, *packed)
+    return packed
+
+
 def documents(rows, size=1):
     """Return starts and counts of four documents, two of them empty, and memory for scores."""
     first = rows // 3

@@ -118,9 +118,10 @@ CG_INLINE cg_vbytes cg_whole_size_of(cg_vbytes codes) {
 #endif
 }
 
-/* Writes 128 codes as whole numbers plus 128. */
-CG_INLINE void cg_whole_numbers(const uint8_t *codes, uint8_t *row) {
+/* Writes 128 codes as whole numbers plus 128, and asks for those that come `ahead` bytes later. */
+CG_INLINE void cg_whole_numbers(const uint8_t *codes, ptrdiff_t ahead, uint8_t *row) {
     for (int i = 0; i < CG_DIMS; i += CG_VECTOR_BYTES) {
+        __builtin_prefetch(codes + ahead + i);
         cg_vbytes some;
         memcpy(&some, codes + i, sizeof some);
         cg_vbytes size = cg_whole_size_of(some), negative = (cg_vbytes)(some > 0x7F);

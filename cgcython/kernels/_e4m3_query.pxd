@@ -4,16 +4,19 @@ An estimate is off by no more than the query as estimated is from the query, tim
 row, and the row as estimated is from the row, times the length of the query as estimated
 (Cauchy-Schwarz), and by roundings. Lengths of rows are those of their codes' values.
 """
-from libc.math cimport INFINITY, ldexp, rint, sqrt
+from libc.float cimport FLT_MAX
+from libc.math cimport ldexp, rint, sqrt
 from libc.string cimport memset
 from cgcython.kernels._e4m3_scan cimport PANEL, lay_out, scan_rows, squares_of
 from cgcython.kernels._finite cimport power_of
+from cgcython.kernels._found cimport Found, add_found
 from cgcython.kernels._integer_tiles cimport LINE, i8
 from cgcython.kernels._types cimport f32, f64, u8
 
 cdef enum:
     WIDEST = 4096   # dimensions that fit the scratch of a kernel
     PLACES = 64     # the dimensions of a laid-out query come in multiples of it
+    TOGETHER = 256  # rows that are scored, or estimated, before any is looked at
     MOST_WHOLE = 127
 
 
@@ -37,6 +40,16 @@ cdef struct Query:
 cdef inline f64 rounding_of(Py_ssize_t dim) noexcept nogil:
     """More than float32 sums in 16 lanes, or a score, can be off, as a part of both lengths."""
     return 1e-5 + (dim / 16.0 + 16) * 2.0**-23
+
+
+cdef inline void set_rows(
+    const u8 *codes, const f32 *inverse_norms, const f32 *scales, Py_ssize_t count, Py_ssize_t dim,
+    Rows *rows,
+) noexcept nogil:
+    """Set what rows hold; without scales they are scored by cosines."""
+    rows.codes, rows.inverse_norms, rows.count, rows.dim = codes, inverse_norms, count, dim
+    rows.cosine = scales is NULL
+    rows.factors = inverse_norms if rows.cosine else scales
 
 
 cdef inline f64 lay_query(
@@ -73,6 +86,26 @@ cdef inline void score_rows(
         k += PANEL
     for i in range(count):
         scores[i] = <f32>(products[i] * q.up * rows.factors[first + i])
+
+
+cdef inline bint add_all(
+    const Query *q, const Rows *rows, Py_ssize_t first, Py_ssize_t count, Found *found
+) noexcept nogil:
+    """Score some rows and add those that may be among the best; return False without room."""
+    cdef:
+        f64[TOGETHER] products
+        f32[TOGETHER] scores
+        Py_ssize_t i
+    score_rows(q, rows, first, count, products, scores)
+    for i in range(count):
+        if scores[i] >= found.least and not add_found(found, first + i, scores[i]):
+            return False
+    return True
+
+
+cdef inline f64 bar_of(const Found *found) noexcept nogil:
+    """Return what a row must possibly reach: scores beyond float32 are infinite, and equal."""
+    return min(found.least, <f64>FLT_MAX) - 2.0**-140
 
 
 cdef inline void pack_whole(

@@ -4,146 +4,16 @@ An estimate with a proven bound of its error says which rows cannot be among the
 are scored (see _e4m3_query.pxd). One query is estimated where the level multiplies bfloat16, and
 then reads codes as fast as memory gives them; many queries meet tiles of codes, decoded once.
 """
-from libc.float cimport FLT_MAX
-from libc.math cimport INFINITY, NAN, fabs, sqrt
-from libc.stdint cimport int32_t as i32, uint16_t as u16
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 from cgcython.kernels._door cimport agree, check_buffers
+from cgcython.kernels._e4m3_many cimport MEASURES, MOST, Many, begin_many, screen_all
+from cgcython.kernels._e4m3_one cimport best_of
 from cgcython.kernels._e4m3_query cimport (
-    PLACES, WIDEST, Query, Rows, lay_query, length_of, pack_whole, rounding_of, score_rows,
+    PLACES, WIDEST, Query, Rows, lay_query, pack_whole, set_rows,
 )
-from cgcython.kernels._found cimport Found, add_found, begin_found, drop_worst
-from cgcython.kernels._integer_tiles cimport CODES_TILE, DIMS, LANES, LINE, i8
-from cgcython.kernels._types cimport f32, f64, i64, u8, u32, u64
-from cgcython.kernels._vector cimport SLACK, aligned
-
-cdef extern from "_e4m3_best.h" nogil:
-    enum:
-        ESTIMATES_ROWS "CG_ESTIMATES_ROWS"
-        CHUNK "CG_CODES_CHUNK"
-    const f64 ESTIMATE_UP "CG_ESTIMATE_UP"
-    const f64 LOST_BY_HALVES "CG_LOST_BY_HALVES"
-    const f64 WHOLE_STEP "CG_WHOLE_STEP"
-    void lay_halves "cg_lay_halves"(
-        const f32 *x, f64 factor, Py_ssize_t n, u16 *place, f64 *squares, f64 *lost
-    )
-    void estimate_rows "cg_estimate_rows"(
-        const u16 *query, const u8 *codes, Py_ssize_t dim, Py_ssize_t count, f32 *out
-    )
-    void whole_numbers "cg_whole_numbers"(const u8 *codes, u8 *row)
-    ctypedef struct Block "cg_block":
-        const i8 *numbers
-        Py_ssize_t groups
-        int lanes
-        const i32 *bias
-        const f32 *slopes
-        const f32 *blurs
-        const f32 *reach
-        const f32 *least
-    void screen_tile "cg_screen_tile"(
-        Py_ssize_t n, const Block *block, const u8 *rows, const f32 *factors, const f32 *lengths,
-        u32 *passed,
-    )
-    int lowest_one "__builtin_ctz"(u32 bits)
-    void prefetch "__builtin_prefetch"(const void *p)
-
-cdef enum:
-    TOGETHER = 256      # rows that are estimated, or scored, before any is looked at
-    MOST_BLOCKS = 8     # of 32 queries each
-    ROOM = WIDEST + SLACK
-    HALF_ROOM = WIDEST // 2 + SLACK
-
-
-# One query.
-
-cdef inline void mark_possible(
-    const Query *q, const Rows *rows, Py_ssize_t first, Py_ssize_t count, const f32 *estimates,
-    f64 bar, u8 *possible,
-) noexcept nogil:
-    """Write whether the score of each of some rows may reach the bar; NaN may."""
-    cdef:
-        f64 up = q.up / 256, off = rounding_of(rows.dim) * q.length + q.lost, factor, most
-        f64 blur = LOST_BY_HALVES * sqrt(<f64>rows.dim) * q.kept
-        Py_ssize_t i
-    if rows.cosine:
-        for i in range(count):
-            factor = rows.factors[first + i]
-            most = up * (ESTIMATE_UP * estimates[i] * factor + (blur * factor + off))
-            possible[i] = not most < bar
-    else:
-        for i in range(count):
-            factor = rows.factors[first + i]
-            most = up * (
-                ESTIMATE_UP * estimates[i] * factor
-                + (blur + off * length_of(rows.inverse_norms[first + i])) * fabs(factor)
-            )
-            possible[i] = not most < bar
-
-
-cdef inline bint add_all(
-    const Query *q, const Rows *rows, Py_ssize_t first, Py_ssize_t count, Found *found
-) noexcept nogil:
-    """Score some rows and add those that may be among the best; return False without room."""
-    cdef:
-        f64[TOGETHER] products
-        f32[TOGETHER] scores
-        Py_ssize_t i
-    score_rows(q, rows, first, count, products, scores)
-    for i in range(count):
-        if scores[i] >= found.least and not add_found(found, first + i, scores[i]):
-            return False
-    return True
-
-
-cdef inline f64 bar_of(const Found *found) noexcept nogil:
-    """Return what a row must possibly reach: scores beyond float32 are infinite, and equal."""
-    return min(found.least, <f64>FLT_MAX) - 2.0**-140
-
-
-cdef inline bint add_estimated(
-    const Query *q, const u16 *halves, const Rows *rows, Py_ssize_t first, Py_ssize_t count,
-    Found *found,
-) noexcept nogil:
-    """The same, but score no row that its estimate excludes."""
-    cdef:
-        f32[TOGETHER] estimates
-        u8[TOGETHER] possible
-        u64 eight
-        Py_ssize_t i, j
-    estimate_rows(halves, rows.codes + first * rows.dim, rows.dim, count, estimates)
-    memset(possible, 0, TOGETHER)
-    mark_possible(q, rows, first, count, estimates, bar_of(found), possible)
-    for i in range(0, count, 8):
-        memcpy(&eight, possible + i, 8)
-        if eight:
-            for j in range(i, i + 8):
-                if possible[j] and not add_all(q, rows, first + j, 1, found):
-                    return False
-    return True
-
-
-cdef bint best_of(const f32 *query, const Rows *rows, Found *found) noexcept nogil:
-    """Find the best rows of up to WIDEST dimensions; return False where there is no room."""
-    cdef:
-        f32[ROOM] room
-        f32[HALF_ROOM] half_room
-        u16 *halves = <u16 *>aligned(half_room)
-        Query q
-        f64 kept = 0, lost = 0, down = lay_query(query, rows.dim, rows.cosine, aligned(room), &q)
-        Py_ssize_t first = 0, count
-    if ESTIMATES_ROWS:
-        lay_halves(query, down, rows.dim, halves, &kept, &lost)
-        q.kept, q.lost = sqrt(kept), sqrt(lost)
-    while first < rows.count:
-        count = min(<Py_ssize_t>TOGETHER, rows.count - first)
-        if ESTIMATES_ROWS and found.least > -INFINITY:
-            if not add_estimated(&q, halves, rows, first, count, found):
-                return False
-        elif not add_all(&q, rows, first, count, found):
-            return False
-        first += count
-    drop_worst(found)
-    return True
+from cgcython.kernels._found cimport Found, begin_found, drop_worst
+from cgcython.kernels._integer_tiles cimport LANES, LINE, i8
+from cgcython.kernels._types cimport f32, f64, i64, u8
 
 
 cdef Py_ssize_t e4m3_best_best(
@@ -154,9 +24,7 @@ cdef Py_ssize_t e4m3_best_best(
     cdef:
         Rows rows
         Found found
-    rows.codes, rows.inverse_norms, rows.count, rows.dim = codes, inverse_norms, n, dim
-    rows.cosine = scales is NULL
-    rows.factors = inverse_norms if rows.cosine else scales
+    set_rows(codes, inverse_norms, scales, n, dim, &rows)
     begin_found(&found, best_rows, scores, room, k, within)
     return found.held if best_of(query, &rows, &found) else -1
 
@@ -191,9 +59,7 @@ def best(
     cdef Py_ssize_t held
     check_buffers(2, rows, scores, query, codes, inverse_norms)
     if scales is not None:
-        check_buffers(0, scales)
-        check_buffers(1, rows, scales)
-        check_buffers(1, scores, scales)
+        check_buffers(2, rows, scores, scales)
     check_rows(query.shape[0], codes, inverse_norms, scales)
     agree("scores", scores.shape[0], "rows", rows.shape[0])
     if k < 1:
@@ -204,3 +70,97 @@ def best(
             codes.shape[0], codes.shape[1], k, within, &rows[0], &scores[0], rows.shape[0],
         )
     return held
+
+
+def pack(
+    const f32[:, ::1] queries,  # IN
+    bint cosine,
+    f32[:, ::1] laid,           # OUT
+    i8[:, :, ::1] numbers,      # OUT
+    f64[:, ::1] measures,       # OUT
+):
+    """Prepare queries [n, dim] for `best_many`, to be scored by cosines or by dot products.
+
+    `laid` are [n, dim in multiples of 64], `numbers` [ceil(n / 32), ceil(dim / 4), 128] and
+    `measures` [n, 6].
+    """
+    cdef:
+        Query q
+        Py_ssize_t i, n = queries.shape[0], dim = queries.shape[1]
+        f64 down
+    check_buffers(3, laid, numbers, measures, queries)
+    check_packed(n, dim, laid, numbers, measures)
+    if n == 0:
+        return
+    with nogil:
+        memset(&numbers[0, 0, 0], 0, numbers.shape[0] * numbers.shape[1] * LINE)
+        for i in range(n):
+            down = lay_query(&queries[i, 0], dim, cosine, &laid[i, 0], &q)
+            pack_whole(
+                &queries[i, 0], down, dim, &numbers[i // LANES, 0, 4 * (i % LANES)], &q,
+                &measures[i, 4], &measures[i, 5],
+            )
+            measures[i, 0], measures[i, 1] = q.up, q.length
+            measures[i, 2], measures[i, 3] = q.kept, q.lost
+
+
+cdef int check_packed(
+    Py_ssize_t n, Py_ssize_t dim, const f32[:, ::1] laid, const i8[:, :, ::1] numbers,
+    const f64[:, ::1] measures,
+) except -1:
+    agree("laid", laid.shape[0], "queries", n)
+    agree("a row of laid", laid.shape[1], "a query", (dim + PLACES - 1) // PLACES * PLACES)
+    agree("numbers", numbers.shape[0], "queries in blocks", (n + LANES - 1) // LANES)
+    agree("a block of numbers", numbers.shape[1], "a query in fours", (dim + 3) // 4)
+    agree("a line of numbers", numbers.shape[2], "the lanes", LINE)
+    agree("measures", measures.shape[0], "queries", n)
+    agree("a row of measures", measures.shape[1], "what is measured", MEASURES)
+    return 0
+
+
+def best_many(
+    const f32[:, ::1] laid,         # IN
+    const i8[:, :, ::1] numbers,    # IN
+    const f64[:, ::1] measures,     # IN
+    const u8[:, ::1] codes,         # IN
+    const f32[::1] inverse_norms,   # IN: of the codes
+    const f32[::1] scales,          # IN, or None
+    Py_ssize_t k,
+    double within,
+    i64[:, ::1] rows,               # OUT
+    f32[:, ::1] scores,             # OUT
+    i64[::1] held,                  # OUT
+):
+    """Write what `best` writes for each of up to 256 queries that `pack` prepared.
+
+    `held` says how many each has, or -1 where a row of `rows` is too short.
+    """
+    cdef:
+        Rows every
+        Many many
+        Py_ssize_t i, n = laid.shape[0], dim = codes.shape[1]
+    check_buffers(3, rows, scores, held, laid, numbers, measures, codes, inverse_norms)
+    if scales is not None:
+        check_buffers(3, rows, scores, held, scales)
+    check_rows(dim, codes, inverse_norms, scales)
+    check_packed(n, dim, laid, numbers, measures)
+    agree("rows", rows.shape[0], "queries", n)
+    agree("scores", scores.shape[0], "queries", n)
+    agree("a row of scores", scores.shape[1], "a row of rows", rows.shape[1])
+    agree("held", held.shape[0], "queries", n)
+    if k < 1:
+        raise ValueError(f"k is {k}, expected 1 or more")
+    if n > MOST:
+        raise ValueError(f"laid holds {n} queries, expected up to {MOST}")
+    if n == 0:
+        return
+    with nogil:
+        set_rows(&codes[0, 0], &inverse_norms[0], NULL if scales is None else &scales[0],
+                 codes.shape[0], dim, &every)
+        begin_many(&laid[0, 0], laid.shape[1], &numbers[0, 0, 0], &measures[0, 0], n, &every, &many)
+        for i in range(n):
+            begin_found(&many.found[i], &rows[i, 0], &scores[i, 0], rows.shape[1], k, within)
+        screen_all(&many, &every)
+        for i in range(n):
+            drop_worst(&many.found[i])
+            held[i] = -1 if many.full[i] else many.found[i].held

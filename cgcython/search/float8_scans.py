@@ -107,6 +107,16 @@ class Float8Scan(RowScan):
         prepared, threads = self._prepare(query, metric), require_threads(num_threads)
         return Best(*float8_best.best_of(prepared, codes, k, threads), len(self))
 
+    def best_many(
+        self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
+    ) -> list[Best]:
+        codes = self._codes(metric)
+        if not float8_best.pays(codes, k) or not len(queries):
+            return super().best_many(queries, k, metric, num_threads)
+        prepared = np.stack([self._prepare(query, metric) for query in queries])
+        found = float8_best.best_of_many(prepared, codes, k, require_threads(num_threads))
+        return [Best(*one, len(self)) for one in found]
+
     def _codes(self, metric: str) -> float8_best.Codes:
         require_choice(metric, "metric", METRICS)
         scales = self.scales if metric == "dot" else None

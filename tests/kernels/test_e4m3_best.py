@@ -5,6 +5,7 @@ import pytest
 from e4m3_calls import cosine_rows, encode_rows, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_arrays import packed_codes
 from looping import looped
 
 from cgcython.kernels import dispatch
@@ -32,16 +33,29 @@ def best(kernel, query, codes, scales=None, k=10, within=0.0, room=None):
     return count if count < 0 else (found[0][:count], found[1][:count])
 
 
+def best_of_many(kernel, queries, codes, scales=None, k=10, within=0.0, room=None):
+    norms, count = scanned(kernel("e4m3"), queries[0], codes, scales)[0], len(queries)
+    packed = packed_codes(count, queries.shape[1])
+    kernel("e4m3_best").pack(queries, scales is None, *packed)
+    shape = count, room or len(codes)
+    found, scores, held = np.empty(shape, np.int64), np.empty(shape, F32), np.empty(count, np.int64)
+    kernel("e4m3_best").best_many(*packed, codes, norms, scales, k, within, found, scores, held)
+    return [(found[i, :n], scores[i, :n]) if n >= 0 else -1 for i, n in enumerate(held.tolist())]
+
+
 def require_best(kernel, query, codes, scales=None, k=10, within=0.0):
-    """Compare with a scan of all rows of the same level."""
-    scores = scanned(kernel("e4m3"), query, codes, scales)[1]
-    expected = np.flatnonzero(scores > -np.inf)
-    if len(expected) >= k:
-        last = float(np.sort(scores[expected])[-k])
-        expected = expected[scores[expected] >= last - within]
-    found = best(kernel, query, codes, scales, k, within)
-    np.testing.assert_array_equal(found[0], expected)
-    np.testing.assert_array_equal(found[1], scores[expected])
+    """Compare one query, and three together, with scans of all rows of the same level."""
+    queries = np.stack([query, query[::-1], -query])
+    one = best(kernel, query, codes, scales, k, within)
+    many = best_of_many(kernel, queries, codes, scales, k, within)
+    for asked, found in zip([query, *queries], [one, *many], strict=True):
+        scores = scanned(kernel("e4m3"), asked, codes, scales)[1]
+        expected = np.flatnonzero(scores > -np.inf)
+        if len(expected) >= k:
+            last = float(np.sort(scores[expected])[-k])
+            expected = expected[scores[expected] >= last - within]
+        np.testing.assert_array_equal(found[0], expected)
+        np.testing.assert_array_equal(found[1], scores[expected])
 
 
 def loader(level):
@@ -103,6 +117,7 @@ def test_a_query_that_rounds_down_everywhere_misses_no_row(kernel, dim):
     codes[:, : dim // 16] = 0x3B
     codes[800] = 0x38
     assert best(kernel, query, codes, k=1)[0].tolist() == [800]
+    require_best(kernel, query, codes, k=1)
 
 
 def test_a_query_of_whole_numbers_and_halves_misses_no_row(kernel):
@@ -120,6 +135,7 @@ def test_codes_below_normal_are_estimated_too_low_and_found(kernel):
     codes[:, :34] = 0x38
     codes[800] = 7
     assert best(kernel, np.ones(64, F32), codes, k=1)[0].tolist() == [800]
+    require_best(kernel, np.ones(64, F32), codes, k=1)
 
 
 @settings(max_examples=60, deadline=None)
@@ -148,6 +164,19 @@ def test_too_little_room_is_said(kernel):
     codes = np.full((600, 64), 0x38, U8)
     assert best(kernel, np.ones(64, F32), codes, room=599) == -1
     assert len(best(kernel, np.ones(64, F32), codes, room=600)[0]) == 600
+    codes, queries = encode_rows(kernel, rows(600, 64))[0], rows(3, 64, seed=1)
+    queries[1] = 0
+    found = best_of_many(kernel, queries, codes, room=100)
+    assert [one == -1 for one in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 32, 33, 100, 256])
+def test_any_number_of_queries_together(kernel, count):
+    codes, queries = encode_rows(kernel, rows(301, 70))[0], rows(count, 70, seed=8)
+    for query, found in zip(queries, best_of_many(kernel, queries, codes, k=3), strict=True):
+        expected = best(kernel, query, codes, k=3)
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
 
 
 def test_rows_without_a_number_do_not_rank(kernel):
@@ -171,6 +200,18 @@ def test_shapes_are_checked(kernel):
         one(np.zeros(8, F32), codes, norms, None, 1, 0.0, out[0], out[1][:3])
     with pytest.raises(ValueError, match="k is 0, expected 1 or more"):
         one(np.zeros(8, F32), codes, norms, None, 0, 0.0, *out)
+    packed = packed_codes(3, 8)
+    several = np.zeros((3, 4), int), np.zeros((3, 4), F32), np.zeros(3, int)
+    many, pack = kernel("e4m3_best").best_many, kernel("e4m3_best").pack
+    with pytest.raises(ValueError, match="a row of laid holds 64, a query holds 128"):
+        many(*packed, np.zeros((4, 65), U8), norms, None, 1, 0.0, *several)
+    with pytest.raises(ValueError, match="held holds 2, queries holds 3"):
+        many(*packed, codes, norms, None, 1, 0.0, *several[:2], several[2][:2])
+    everything = [np.zeros((257, *one.shape[1:]), one.dtype) for one in several]
+    with pytest.raises(ValueError, match="laid holds 257 queries, expected up to 256"):
+        many(*packed_codes(257, 8), codes, norms, None, 1, 0.0, *everything)
+    with pytest.raises(ValueError, match="a line of numbers holds 64, the lanes holds 128"):
+        pack(np.zeros((3, 8), F32), True, packed[0], packed[1][:, :, :64].copy(), packed[2])
     wide = np.zeros((1, 4097), U8)
     with pytest.raises(ValueError, match="query holds 4097, expected up to 4096"):
         one(np.zeros(4097, F32), wide, norms[:1], None, 1, 0.0, *out)

@@ -43,6 +43,24 @@ def test_a_scan_finds_its_best_rows(scan, metric, k, threads):
         require_best(scan, scan.best(query, k, metric, threads), query, k, metric)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 33, 130])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_queries_find_what_each_finds(scan, monkeypatch, metric, count, threads):
+    monkeypatch.setattr(float8_best, "GROUP", 64)
+    queries = [query_for(scan, row) for row in range(count)]
+    many = scan.best_many(queries, 10, metric, threads)
+    assert len(many) == count
+    for query, found in zip(queries, many):
+        require_best(scan, found, query, 10, metric)
+
+
+def test_many_queries_find_equal_rows_and_zeros(scan):
+    equal = Float8Scan(np.full((3000, 8), 0x38, np.uint8), np.ones(3000, np.float32))
+    queries = [np.ones(8, np.float32), *np.zeros((6, 8), np.float32)]
+    assert [len(one.rows) for one in equal.best_many(queries, 2)] == [3000] * 7
+
+
 def test_a_scan_of_equal_rows_finds_them_all(scan):
     equal = Float8Scan(np.full((3000, 8), 0x38, np.uint8), np.ones(3000, np.float32))
     assert len(equal.best(np.ones(8, np.float32), 2).rows) == 3000
