@@ -21,6 +21,7 @@ from cgcython.search.scan import (
 from cgcython.search.token_passes import Pass, contenders
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
+from cgcython.token_array import TokenArray
 from cgcython.types import Array, Float32Array, Int64Array
 
 TOKENS = "tokens"
@@ -44,6 +45,16 @@ class DocumentScan(Scan):
     @property
     def shared(self) -> tuple[int, ...]:
         return (self.dim,)
+
+    @property
+    @abstractmethod
+    def tokens(self) -> TokenArray:
+        """The documents as a TokenArray that shares their codes."""
+
+    def _tokens(self, values: Array, precision: str, starts: Int64Array) -> TokenArray:
+        """Return the TokenArray of values [total, items], in which documents begin at `starts`."""
+        every = TokenArray(values, [0, len(values)], precision, dim=self.dim, finite=False)
+        return every._view(starts, self.counts)
 
     @classmethod
     def from_arrays(

@@ -16,6 +16,7 @@ from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, concatenat
 from cgcython.search.token_passes import Pass, bfloat16_pays, off_in_bfloat16, off_in_bytes
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
+from cgcython.token_array import TokenArray
 from cgcython.types import (
     BoolArray,
     Float32Array,
@@ -54,8 +55,17 @@ class E4M3TokenScan(DocumentScan):
     ) -> None:
         kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
 
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values.reshape(-1, self.dim), "e4m3", self.starts // self.dim)
+
+    def _require_sound(self) -> None:
+        super()._require_sound()
+        if len(self.values) % self.dim or np.any(self.starts % self.dim):
+            raise Malformed(f"its documents are not of tokens of {self.dim} codes")
+
     def _passes(self, query: PreparedQuery) -> list[Pass]:
-        if not bfloat16_pays() or np.any(self.starts % self.dim):
+        if not bfloat16_pays():
             return []
         packed, count, norms = query.halves, query.count, self._norms
         codes, dim = self.values.reshape(-1, self.dim), self.dim
@@ -145,6 +155,10 @@ class IntegerTokenScan(DocumentScan):
         codec = TokenPruningCodec(self.dim, 1.0, layout=f"compact_int{self.bits}")
         return super().similarities(query, codec.decode(codec.encode(tokens)))
 
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values, f"int{self.bits}", self.starts)
+
     def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
         return PreparedQuery.of(as_tokens(query, self.dim), fine=True)
 
@@ -205,6 +219,10 @@ class Float32TokenScan(DocumentScan):
         rows = [TokenPruningCodec(dim).decode(one) for one in quantized]
         counts = _token_counts(quantized)[1]
         return cls(np.concatenate(rows), np.cumsum(counts) - counts, counts, dim)
+
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values, "float32", self.starts)
 
     def take(self, rows: Int64Array) -> Self:
         return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim, self.norms)

@@ -134,6 +134,15 @@ class TokenCells:
         joined[other + np.arange(len(members))] = members + np.uint32(self.count)
         return replace(self, offsets=ends, members=joined, count=len(documents))
 
+    def take(self, ids: Int64Array) -> Self:
+        """Return the cells of some documents, whose ids ascend."""
+        numbers = np.full(self.count, -1)
+        numbers[ids] = np.arange(len(ids))
+        taken = numbers[self.members]
+        ends = np.concatenate([[0], np.cumsum(taken >= 0)])
+        members = taken[taken >= 0].astype(np.uint32)
+        return replace(self, offsets=ends[self.offsets], members=members, count=len(ids))
+
     def require_sound(self) -> None:
         """Raise Malformed unless lists ascend in `members`, and hold documents there are."""
         offsets, members = self.offsets, self.members

@@ -3,10 +3,11 @@
 from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide
+from cgcython.search.guides.token_cells import TokenCellGuide
 from cgcython.search.scan import Scan
 
 # The first that suits a scan of so many rows is its guide.
-GUIDES: tuple[type[Guide], ...] = (CellGuide, FirstPass)
+GUIDES: tuple[type[Guide], ...] = (TokenCellGuide, CellGuide, FirstPass)
 
 
 def guide_class(scan: Scan) -> type[Guide] | None:

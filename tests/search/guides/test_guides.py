@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structured import clustered
 
-from cgcython import kernels
+from cgcython import TokenArray, kernels
 from cgcython.errors import DimensionMismatch
 from cgcython.search.float8_scans import Float8Scan
 from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.choice import GUIDES, guide_class, guide_named
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide
+from cgcython.search.guides.token_cells import TokenCellGuide
 from cgcython.search.scan import ROWS, Scan
+from cgcython.search.token_scans import E4M3TokenScan
 from cgcython.tensors import Malformed, require_arrays
 
 
@@ -23,6 +25,20 @@ def float8(vectors):
     codes, scales = np.empty(vectors.shape, np.uint8), np.empty(len(vectors), np.float32)
     kernels.e4m3.encode_rows(vectors, codes, scales)
     return Float8Scan(codes, scales)
+
+
+def documents(count, tokens=6, dim=24):
+    """Return documents whose tokens are words of their topic, and noise."""
+    rng = np.random.default_rng(6)
+    words = rng.standard_normal((150, 5, dim), np.float32)
+    topics, chosen = rng.integers(150, size=(count, 1)), rng.integers(5, size=(count, tokens))
+    return words[topics, chosen] + 0.3 * rng.standard_normal((count, tokens, dim), np.float32)
+
+
+def e4m3_tokens(matrices):
+    coded = TokenArray.from_list(matrices).quantize("e4m3")
+    dim = coded.dim
+    return E4M3TokenScan(coded.values.reshape(-1), coded.starts * dim, coded.counts, dim)
 
 
 class Case(NamedTuple):
@@ -38,8 +54,13 @@ class Case(NamedTuple):
 
 ROW_COUNT, PART = 6_003, 5_000
 VECTORS = clustered(100, ROW_COUNT + 20)
+DOCUMENTS = documents(ROW_COUNT + 20)
 CASES = [
-    Case(kind, float8(VECTORS[:ROW_COUNT]), VECTORS[ROW_COUNT:]) for kind in (CellGuide, FirstPass)
+    *(
+        Case(kind, float8(VECTORS[:ROW_COUNT]), VECTORS[ROW_COUNT:])
+        for kind in (CellGuide, FirstPass)
+    ),
+    Case(TokenCellGuide, e4m3_tokens(DOCUMENTS[:ROW_COUNT]), DOCUMENTS[ROW_COUNT:]),
 ]
 QUICK = settings(max_examples=10)
 
