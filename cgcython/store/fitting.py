@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from cgcython.base import EmbedderId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import DimensionMismatch, MethodMismatch, QuantizationError
+from cgcython.fingerprint import Form
 from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
@@ -30,20 +31,20 @@ def misfit(
     return None
 
 
-def require_fit(profile: Profile, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
+def require_fit(profile: Profile, forms: Mapping[EmbedderId, Form]) -> None:
     """Raise InvalidInput, MethodMismatch or DimensionMismatch where a record is not the profile's.
 
     Whatever the profile cannot hold would be in the way of every search.
     """
-    forms = profile.forms
-    for model_id, one in record.items():
-        if forms.get(model_id) == (one.method, one.original_dim):
+    known = profile.forms
+    for model_id, (method, dimension, _) in forms.items():
+        if known.get(model_id) == (method, dimension):
             continue
         row = profile[model_id]
-        if one.method is not row.method:
-            raise MethodMismatch(model_id=model_id, expected=row.method, actual=one.method)
-        if one.original_dim != row.dimension:
-            expected, actual = row.dimension, one.original_dim
+        if method is not row.method:
+            raise MethodMismatch(model_id=model_id, expected=row.method, actual=method)
+        if dimension != row.dimension:
+            expected, actual = row.dimension, dimension
             raise DimensionMismatch(model_id=model_id, expected=expected, actual=actual)
 
 

@@ -44,6 +44,8 @@ def as_key(record_id: RecordId) -> bytes:
     >>> as_key("doc-5"), as_key(5).hex()
     (b'\\x03doc-5', '020000000000000005')
     """
+    if type(record_id) is bytes and len(record_id) == UUID_BYTES:
+        return record_id
     if isinstance(record_id, UUID):
         return record_id.bytes
     if isinstance(record_id, str):

@@ -21,8 +21,7 @@ from cgcython.errors import (
     StoreUnavailable,
     UnsupportedVersion,
 )
-from cgcython.metadata import codebook_id_of
-from cgcython.records import QuantizedEmbedding
+from cgcython.fingerprint import Form
 from cgcython.store.current_codebooks import CurrentCodebooks
 from cgcython.store.keeper import Keeper, Note, Outdated
 from cgcython.types import StrPath
@@ -123,15 +122,14 @@ class CodebookShelf:
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
         return {row.model_id: load_for(row, path) for row, path in paths.items() if path.exists()}
 
-    def require_listed(self, record: Mapping[EmbedderId, QuantizedEmbedding]) -> None:
+    def require_listed(self, forms: Mapping[EmbedderId, Form]) -> None:
         """Raise CodebookMissing for codes of a codebook that the store does not list.
 
-        The record fits the profile.
+        The forms fit the profile.
         """
-        for model_id, one in record.items():
+        for model_id, (_, _, codebook_id) in forms.items():
             if model_id not in self._coded:
                 continue
-            codebook_id = codebook_id_of(one.metadata)
             if codebook_id is not None and codebook_id not in self._generations.get(model_id, ()):
                 raise CodebookMissing(model_id=model_id, codebook_id=codebook_id)
 

@@ -25,6 +25,7 @@ from cgcython.store.journal import Journal
 from cgcython.store.keeper import Change, Keeper, Outdated, Read
 from cgcython.store.quality import QualityLog
 from cgcython.store.reading import RecordReader
+from cgcython.store.replacing import new_head, replaced_head
 from cgcython.store.shelf import CodebookShelf
 from cgcython.store.turn import Turn
 from cgcython.types import Progress
@@ -176,8 +177,7 @@ class RecordWriter(RecordReader):
             records = {key: one.numbered(self.profile) for key, one in records.items()}
 
         def changes() -> list[Change]:
-            for key, quantized in records.items():
-                self._require_own(key, quantized)
+            self._require_own(records)
             heads = self._keeper.heads(list(records))
             return [
                 self._change(key, quantized, head, metadata, moment)
@@ -235,21 +235,27 @@ class RecordWriter(RecordReader):
         """Return the change that keeps a record in the place of another, or of none."""
         sections = quantized.sections
         if before is None:
-            head = _new_head(quantized, metadata, moment)
-            return Change(key, head, sections, None, sections.keys())
+            head = new_head(quantized, metadata, moment)
+            return Change(key, head, sections, None, quantized.forms)
         known = self._manifest_or_error(before)
-        head = _replaced_head(quantized, known, metadata, moment)
+        head = replaced_head(quantized, known, metadata, moment)
         changed = sections.keys() | embedders_of(known, self.profile)
         return Change(key, head, sections, before, changed)
 
-    def _require_own(self, key: bytes, record: QuantizedFingerprint) -> None:
-        """Raise, naming the record, where it is none that this store could decode."""
-        try:
-            require_fit(self.profile, record)
-            self._shelf.require_listed(record)
-        except QuantizationError as error:
-            error.add_note(f"(record {name_of(key)})")
-            raise
+    def _require_own(self, records: Mapping[bytes, QuantizedFingerprint]) -> None:
+        """Raise, naming the record, where one is none that this store could decode."""
+        seen = None  # which all records of a batch may share
+        for key, record in records.items():
+            forms = record.forms
+            if forms is seen:
+                continue
+            try:
+                require_fit(self.profile, forms)
+                self._shelf.require_listed(forms)
+            except QuantizationError as error:
+                error.add_note(f"(record {name_of(key)})")
+                raise
+            seen = forms
 
     def _manifest_or_error(self, head: Read) -> Manifest | StorageCorruption:
         """Return the manifest that a head is, or what is wrong with it."""
@@ -267,30 +273,6 @@ def _each(function: Callable[[_Given], _Made], items: Iterable[_Given]) -> Itera
         except QuantizationError as error:
             error.add_note(f"(fingerprint {number} of the batch)")
             raise
-
-
-def _new_head(
-    quantized: QuantizedFingerprint, metadata: Mapping[str, Any] | None, moment: int | None
-) -> bytes:
-    """Return the framed manifest of a new record."""
-    if moment is None and metadata is None:
-        return quantized.manifest
-    return quantized.head.with_info(moment, moment, metadata).to_bytes()
-
-
-def _replaced_head(
-    quantized: QuantizedFingerprint,
-    before: Manifest | StorageCorruption,
-    metadata: Mapping[str, Any] | None,
-    moment: int | None,
-) -> bytes:
-    """Return the framed manifest of a record that comes in the place of another."""
-    if isinstance(before, StorageCorruption):
-        return _new_head(quantized, metadata, moment)
-    head = quantized.head
-    head = head._replace(created=before.created or head.created, text=head.text or before.text)
-    # Each replacement has a time of its own: a reader in between sees that there was one.
-    return head.with_info(updated=trash.microseconds(moment), metadata=metadata).to_bytes()
 
 
 def embedders_of(manifest: Manifest | StorageCorruption, profile: Profile) -> set[EmbedderId]:

@@ -126,6 +126,7 @@ class FolderKeeper(TablesKeeper):
         put, delete = batch.put, batch.delete
         records, trash, kept = map(self.files.handle, ("records", "trash", "sections"))
         masks: dict[bytes, int] = {}
+        shared, mask = None, 0  # new records of a batch may share what says their embedders
         for key, head, sections, before, changed, partial, gone in changes:
             if head is None:
                 delete(key, records)
@@ -145,7 +146,9 @@ class FolderKeeper(TablesKeeper):
             elif isinstance(gone, bytes):
                 put(key, gone, trash)
             if changed or head is not None or isinstance(gone, bytes):
-                masks[key] = mask_of(changed)
+                if changed is not shared:
+                    shared, mask = changed, mask_of(changed)
+                masks[key] = mask
         return batch, masks
 
     def forget_changes(self) -> None:
