@@ -8,7 +8,8 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
-from cgcython.search.sparse_scans import MANY_POSTINGS
+from cgcython.search.inverted import Rows, inverted, norms_of
+from cgcython.search.sparse_scans import MANY_ROWS
 
 OURS = {"name": "cgcython", "needs": "cgcython"}
 
@@ -162,17 +163,17 @@ def sparse_dot_rows(c):
 
 @peer(SPARSE_DOTS, prec="f32", mt=True, note="inverted lists", **OURS)
 def sparse_score_postings(c):
-    indices, weights = c.idx.ravel().view(np.uint32), c.val.ravel()
-    lists = np.empty(len(c.qd) + 1, np.int64), np.empty_like(indices), np.empty_like(weights)
-    kernels.sparse_products.invert(c.indptr, indices, weights, *lists)
-    out, score_postings = np.empty(c.nd, np.float32), kernels.sparse_products.score_postings
-    postings = int(np.sum(lists[0][c.qi + 1] - lists[0][c.qi]))
-    threads = c.threads if postings >= MANY_POSTINGS else 1  # as search decides
+    rows = Rows(c.indptr, c.idx.ravel().view(np.uint32), c.val.ravel())
+    lists = inverted(rows, norms_of(rows), len(c.qd), np.float32)
+    out, score_lists = np.empty(c.nd, np.float32), kernels.postings.score
+    threads = c.threads if c.nd >= MANY_ROWS else 1  # as search decides
 
-    def score(start, stop):
-        score_postings(c.qi, c.qv, *lists, start, out[start:stop])
+    def score(first, last):
+        scratch = np.empty(kernels.postings.ROWS_OF_BLOCK, np.float32)
+        here = out[lists.edges[first] : lists.edges[last]]
+        score_lists(c.qi, c.qv, *lists.arguments(), first, last, here, scratch)
 
-    return lambda: (split_rows(score, c.nd, threads), out)[1]
+    return lambda: (split_rows(score, len(lists.edges) - 1, threads), out)[1]
 
 
 def pq_codebook(c):

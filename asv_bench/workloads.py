@@ -22,6 +22,7 @@ from cgcython import (
 )
 from cgcython.codecs.token_layouts import NAMES
 from cgcython.kernels import pq_layout
+from cgcython.search.inverted import Rows, inverted, norms_of
 from cgcython.similarity.skipping import contenders
 
 RNG = np.random.default_rng(2026)
@@ -113,14 +114,26 @@ def multiply_sparse(rows, indices, weights, dimension):
     """Score rows by themselves, through inverted lists, and one pair."""
     query, out = np.zeros(dimension, np.float32), np.empty(len(rows[0]) - 1, np.float32)
     query[indices] = weights
-    lists = np.empty(dimension + 1, np.int64), np.empty_like(rows[1]), np.empty_like(rows[2])
-    products = kernels.sparse_products
+    found = inverted(Rows(*rows), norms_of(Rows(*rows)), dimension, np.float32)
+    products, lists, blocks = kernels.sparse_products, found.arguments(), len(found.edges) - 1
     products.dot_rows(query, *rows, out)
-    products.invert(*rows, *lists)
-    products.score_postings(indices, weights, *lists, 0, out)
+    scratch = np.empty(kernels.postings.ROWS_OF_BLOCK, np.float32)
+    kernels.postings.score(indices, weights, *lists, 0, blocks, out, scratch)
+    kernels.postings.score_rows(indices, weights, *lists, np.arange(len(out)), out)
+    best_of_lists(indices, weights, lists, found.highest, out)
     for start in range(0, len(rows[1]), len(indices)):
         one = slice(start, start + len(indices))
         products.dot_pair(indices, weights, rows[1][one], rows[2][one])
+
+
+def best_of_lists(indices, weights, lists, highest, out, k=3):
+    """Find the best rows of inverted lists."""
+    scratch = np.empty(kernels.postings.best_scratch(len(indices), k), np.uint8)
+    norms, rows = np.empty(0, np.float32), np.empty(len(out), np.int64)
+    blocks = len(lists[0]) - 1
+    kernels.postings.best(
+        indices, weights, *lists, highest, norms, 0, blocks, k, rows, out, scratch
+    )
 
 
 def choose_tokens(n=2048, dim=128, few=256):

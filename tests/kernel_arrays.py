@@ -180,12 +180,20 @@ def encoded_rows(make, rows, nnz):
     return *columns, layouts, data, offsets
 
 
-def postings(make, rows, nnz):
-    """Return inverted lists: starts, documents, weights."""
-    columns = sparse_rows(make, rows, nnz)
-    lists = out(I64, DIMENSION + 1), np.empty_like(columns[1]), np.empty_like(columns[2])
-    kernels.sparse_products.invert(*columns, *lists)
-    return lists
+def lists(make, rows, nnz):
+    """Return inverted lists of one block, with weights in f16 for an odd number of rows."""
+    indptr, indices, weights = sparse_rows(make, rows, nnz)
+    starts, found = out(I64, DIMENSION + 1), np.empty_like(indices)
+    placed = np.empty_like(weights)
+    kernels.sparse_products.invert(indptr, indices, weights, starts, found, placed)
+    terms = np.flatnonzero(np.diff(starts)).astype(U32)
+    halves, floats = placed.astype(np.float16).view(U16), np.empty(0, F32)
+    if rows % 2 == 0:
+        halves, floats = np.empty(0, U16), placed
+    edges = np.array([0, rows] if rows else [0])
+    spans = np.array([0, len(terms)] if rows else [0])
+    ends = np.append(starts[:-1][terms], len(found))
+    return edges, spans, terms, ends, found.astype(U16), halves, floats
 
 
 def parted(rows):

@@ -27,13 +27,13 @@ from kernel_arrays import (
     in_bytes,
     integer_codes,
     kept,
+    lists,
     out,
     packed,
     packed_codes,
     packed_halves,
     packed_integers,
     parted,
-    postings,
     quantized,
     record,
     records,
@@ -121,8 +121,17 @@ CALLS = {
     "sparse_products.invert": lambda m, n, d: (
         *sparse_rows(m, n, d), out(I64, DIMENSION + 1), out(U32, n * d), out(F32, n * d),
     ),
-    "sparse_products.score_postings": lambda m, n, d: (
-        *sparse(m, d), *postings(m, n, d), 0, out(F32, n),
+    "postings.score": lambda m, n, d: (
+        *sparse(m, d), *lists(m, n, d), 0, 1 if n else 0, out(F32, n), out(F32, 65536),
+    ),
+    "postings.score_rows": lambda m, n, d: (
+        *sparse(m, d), *lists(m, n, d), np.arange(n), out(F32, n),
+    ),
+    "postings.best_scratch": lambda m, n, d: (d, 10),
+    "postings.best": lambda m, n, d: (
+        *sparse(m, d), *(x := lists(m, n, d)), np.full(len(x[2]), 100, F32), m.f32(n) + F32(10),
+        0, 1 if n else 0, 10, out(I64, n), out(F32, n),
+        out(U8, kernels.postings.best_scratch(d, 10)),
     ),
     "tokens.magnitude": lambda m, n, d: (m.f32(n, d), out(F32, n)),
     "tokens.max_abs": lambda m, n, d: (m.f32(n, d), out(F32, n)),

@@ -5,6 +5,7 @@ import scipy.sparse
 
 from cgcython import ModelId, kernels
 from cgcython.codecs.sparse import SparseCodec
+from cgcython.search.inverted import Rows, inverted, norms_of
 
 from .gates import at_least, at_most, budget_us, target_us
 from .inputs import FINGERPRINT, sparse
@@ -24,8 +25,9 @@ QUERY[VALUES.indices] = VALUES.weights
 DOTS = np.empty(len(ROWS), np.float32)
 MATRIX = scipy.sparse.csr_matrix((WEIGHTS, INDICES.astype(np.int32), INDPTR.astype(np.int32)))
 
-LISTS = np.empty(VALUES.dimension + 1, np.int64), np.empty_like(INDICES), np.empty_like(WEIGHTS)
-kernels.sparse_products.invert(INDPTR, INDICES, WEIGHTS, *LISTS)
+CSR = Rows(INDPTR, INDICES, WEIGHTS)
+LISTS = inverted(CSR, norms_of(CSR), VALUES.dimension, np.float32)
+SCRATCH = np.empty(kernels.postings.ROWS_OF_BLOCK, np.float32)
 COLUMNS = scipy.sparse.csr_matrix(
     (WEIGHTS, INDICES.astype(np.int32), INDPTR), (len(ROWS), VALUES.dimension)
 ).tocsc()
@@ -66,7 +68,8 @@ def track_dots_against_scipy_csr():
 
 
 def score():
-    kernels.sparse_products.score_postings(VALUES.indices, VALUES.weights, *LISTS, 0, DOTS)
+    arguments, blocks = LISTS.arguments(), len(LISTS.edges) - 1
+    kernels.postings.score(VALUES.indices, VALUES.weights, *arguments, 0, blocks, DOTS, SCRATCH)
 
 
 def score_by_scipy():

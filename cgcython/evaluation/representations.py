@@ -17,8 +17,9 @@ from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
+from cgcython.search.inverted import Rows
 from cgcython.search.scans import make_scan, scan_key
-from cgcython.search.sparse_scans import InvertedScan
+from cgcython.search.sparse_scans import FloatSparseScan
 from cgcython.search.token_scans import Float32TokenScan
 from cgcython.search.vector_scan import VectorScan
 from cgcython.types import Float32Array, Float64Array
@@ -65,7 +66,8 @@ def _exact_rows(rows: Float32Array) -> Block:
 def _exact_sparse(columns: Any) -> Block:
     indptr, indices, weights, dimension = columns
     indices, weights = np.asarray(indices, np.uint32), np.asarray(weights, np.float32)
-    scan = InvertedScan(np.asarray(indptr, np.int64), indices, weights, dimension)
+    rows = Rows(np.asarray(indptr, np.int64), indices, weights)
+    scan = FloatSparseScan.of_rows(rows, dimension)
     return Block([(slice(None), scan)], 8 * len(indices))
 
 

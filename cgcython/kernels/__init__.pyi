@@ -14,6 +14,7 @@ from cgcython.kernels import maxsim_bf16 as maxsim_bf16
 from cgcython.kernels import maxsim_integers as maxsim_integers
 from cgcython.kernels import maxsim_pq as maxsim_pq
 from cgcython.kernels import maxsim_screen as maxsim_screen
+from cgcython.kernels import postings as postings
 from cgcython.kernels import pq as pq
 from cgcython.kernels import sections as sections
 from cgcython.kernels import sign_blocks as sign_blocks

@@ -1,11 +1,6 @@
-"""Scores of documents from inverted lists: the postings of a term are its documents in order."""
+"""Inverted lists of some rows: the postings of a term are its rows in order."""
 from libc.string cimport memset
 from cgcython.kernels._types cimport f32, i64, u32
-
-cdef enum:
-    TERMS = 256   # lists of a query that advance together
-    DOCS = 32768  # scores they meet at a time: 128 KB, which the second cache holds
-
 
 cdef inline i64 first_at_least(
     u32 doc, const u32 *docs, i64 start, i64 stop
@@ -19,60 +14,6 @@ cdef inline i64 first_at_least(
         else:
             stop = middle
     return start
-
-
-cdef inline i64 add_postings(
-    f32 query, const u32 *docs, const f32 *weights, i64 start, i64 stop, u32 first, u32 num_docs,
-    f32 *scores
-) noexcept nogil:
-    """Add one term to documents that begin with `first`; returns the posting behind them."""
-    cdef u32 place
-    cdef i64 i = start
-    while i < stop:
-        # Wraps around below the first, so that no list leads out of the scores.
-        place = docs[i] - first
-        if place >= num_docs:
-            break
-        scores[place] += query * weights[i]
-        i += 1
-    return i
-
-
-cdef inline void add_terms(
-    const u32 *terms, const f32 *query, Py_ssize_t num_terms, const i64 *starts, const u32 *docs,
-    const f32 *weights, u32 first, Py_ssize_t num_docs, f32 *scores
-) noexcept nogil:
-    """At most TERMS terms, together through one part of the documents after another."""
-    cdef:
-        i64[TERMS] next
-        Py_ssize_t i, done = 0, count
-    for i in range(num_terms):
-        next[i] = starts[terms[i]]
-        if first:
-            next[i] = first_at_least(first, docs, next[i], starts[terms[i] + 1])
-    while done < num_docs:
-        count = min(<Py_ssize_t>DOCS, num_docs - done)
-        for i in range(num_terms):
-            next[i] = add_postings(
-                query[i], docs, weights, next[i], starts[terms[i] + 1], first + <u32>done,
-                <u32>count, scores + done,
-            )
-        done += count
-
-
-cdef inline void add_query(
-    const u32 *terms, const f32 *query, Py_ssize_t num_terms, const i64 *starts, const u32 *docs,
-    const f32 *weights, u32 first, Py_ssize_t num_docs, f32 *scores
-) noexcept nogil:
-    """Every document sums its products in the order of the query, however the work is cut."""
-    cdef Py_ssize_t i = 0
-    memset(scores, 0, num_docs * sizeof(f32))
-    while i < num_terms:
-        add_terms(
-            terms + i, query + i, min(<Py_ssize_t>TERMS, num_terms - i), starts, docs, weights,
-            first, num_docs, scores,
-        )
-        i += TERMS
 
 
 cdef inline bint count_postings(

@@ -21,12 +21,3 @@ def invert(
     docs: UInt32Array,
     placed: Float32Array,
 ) -> None: ...
-def score_postings(
-    query_indices: UInt32Array,
-    query_weights: Float32Array,
-    starts: Int64Array,
-    docs: UInt32Array,
-    weights: Float32Array,
-    first: int,
-    out: Float32Array,
-) -> None: ...

@@ -1,8 +1,8 @@
-"""Dot products of sparse vectors: with a dense query, in pairs, and through inverted lists."""
+"""Dot products of sparse vectors, with a dense query and in pairs; and their rows by index."""
 from libc.math cimport sqrt
 cimport numpy as np
 from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._postings cimport add_query, count_postings, place_postings
+from cgcython.kernels._postings cimport count_postings, place_postings
 from cgcython.kernels._sparse_dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
 from cgcython.kernels._sparse_pair cimport dot_pair_of
 from cgcython.kernels._sparse_rows cimport is_plain, require_rows
@@ -144,40 +144,3 @@ def invert(
             )
     if not inside:
         raise ValueError(f"an index is beyond the {len(starts) - 1} of the inverted lists")
-
-
-cdef int require_terms(
-    const u32[::1] terms, const i64[::1] starts, Py_ssize_t num_postings
-) except -1:
-    cdef Py_ssize_t i
-    cdef u32 term
-    for i in range(terms.shape[0]):
-        term = terms[i]
-        if term + <i64>1 >= starts.shape[0]:
-            raise ValueError(f"term {term} is beyond the {starts.shape[0] - 1} inverted lists")
-        if not 0 <= starts[term] <= starts[term + 1] <= num_postings:
-            raise ValueError(f"the list of term {term} lies beyond the postings")
-    return 0
-
-
-def score_postings(
-    const u32[::1] query_indices,  # IN
-    const f32[::1] query_weights,  # IN
-    const i64[::1] starts,         # IN
-    const u32[::1] docs,           # IN
-    const f32[::1] weights,        # IN
-    Py_ssize_t first,
-    f32[::1] out,                  # OUT
-):
-    """Write the dot products of a sparse query with documents from the `first` on."""
-    check_buffers(1, out, query_indices, query_weights, starts, docs, weights)
-    agree("query_weights", query_weights.shape[0], "query_indices", query_indices.shape[0])
-    agree("weights", weights.shape[0], "docs", docs.shape[0])
-    if not 0 <= first <= (<Py_ssize_t>1 << 32) - out.shape[0]:
-        raise ValueError(f"no {out.shape[0]} documents from {first} on have numbers below 2**32")
-    require_terms(query_indices, starts, docs.shape[0])
-    with nogil:
-        add_query(
-            &query_indices[0], &query_weights[0], query_indices.shape[0], &starts[0], &docs[0],
-            &weights[0], <u32>first, out.shape[0], &out[0],
-        )

@@ -1,39 +1,78 @@
-"""Scans of sparse vectors, by rows and by inverted lists."""
+"""Scans of sparse vectors by inverted lists."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from cgcython import kernels
 from cgcython.base import QuantizationMethod
+from cgcython.checks import require_choice
 from cgcython.codecs.sparse import SparseCodec
-from cgcython.codecs.sparse_layouts import NAMES, NUMBERS
+from cgcython.codecs.sparse_layouts import NUMBERS
 from cgcython.errors import DimensionMismatch
+from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
-from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, Scan, concatenated, gathered
+from cgcython.search import inverted
+from cgcython.search.inverted import Lists, Rows
+from cgcython.search.scan import (
+    METRICS,
+    ROWS,
+    Best,
+    Embedding,
+    FindCodebook,
+    Forms,
+    Scan,
+    concatenated,
+    gathered,
+)
 from cgcython.tensors import ArrayForm, Malformed
-from cgcython.types import Array, BoolArray, Float32Array, Float64Array, Int64Array, UInt32Array
+from cgcython.types import (
+    Array,
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    UInt16Array,
+    UInt32Array,
+)
 
-MANY_POSTINGS = 250_000  # that take half a millisecond to read
-NONZEROS = "non-zeros"
+MANY_ROWS = 1 << 18  # of which a thread reads its lists in more time than it takes to start
+FEW_BLOCKS = 16  # that are read before it is known how long they take
+LOOKED_UP = 64  # rows are looked up in lists where less than one in so many is wanted
+SORTED_OUT = 64  # the best are found without all sums where they are less than one in so many
+POSTINGS, LISTS, EDGES = "postings", "lists", "blocks + 1"
+
+
+Terms: TypeAlias = tuple[UInt32Array, Float32Array]  # the indices and weights of a query
+Asked: TypeAlias = tuple[
+    UInt32Array,
+    Float32Array,
+    Int64Array,
+    Int64Array,
+    UInt32Array,
+    Int64Array,
+    UInt16Array,
+    UInt16Array,
+    Float32Array,
+]
 
 
 class SparseScan(Scan):
-    """Non-zeros of many vectors in rows: indptr i64 [rows + 1], indices u32, weights f32."""
+    """Inverted lists: a query reads only those of its own indices.
+
+    `norms` f32 [rows] are the lengths of rows. A scan that was taken from another has its lists,
+    and `chosen` i64 [rows], its rows there.
+    """
+
+    dtype: ClassVar[DTypeLike] = np.float32  # of weights
 
     def __init__(
-        self,
-        indptr: Int64Array,
-        indices: UInt32Array,
-        weights: Float32Array,
-        dim: int,
-        norms: Float32Array | None = None,
+        self, lists: Lists, norms: Float32Array, dim: int, chosen: Int64Array | None = None
     ) -> None:
-        """`norms` are the lengths of the rows, f32 [rows], measured unless given."""
-        self.indptr, self.indices, self.weights, self.dim = indptr, indices, weights, dim
-        self.norms = self._measured() if norms is None else norms
+        self.lists, self.norms, self.dim, self.chosen = lists, norms, dim, chosen
+        self._arguments = lists.arguments()
 
     @classmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
@@ -46,16 +85,32 @@ class SparseScan(Scan):
             "layouts": np.array(layouts, np.uint8),
         }
         batch = QuantizedBatch(codec.method, codec.dim, columns)
-        indptr, indices, weights = codec.decode_batch(batch)
-        return cls(indptr, indices, weights, codec.dim)
+        return cls.of_rows(Rows(*codec.decode_batch(batch)), codec.dim)
+
+    @classmethod
+    def of_rows(cls, rows: Rows, dim: int) -> Self:
+        """Return the scan of rows whose weights, f32, the dtype of the scan holds exactly."""
+        norms = inverted.norms_of(rows)
+        return cls(inverted.inverted(rows, norms, dim, cls.dtype), norms, dim)
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
+    ) -> Self:
+        (dim,), lists = shared, Lists(*(arrays[name] for name in Lists._fields))
+        _require_lists(lists, len(arrays["norms"]), dim)
+        return cls(lists, arrays["norms"], dim)
+
+    def arrays(self) -> dict[str, Array]:
+        whole = self.whole()
+        return {**whole.lists._asdict(), "norms": whole.norms}
 
     @classmethod
     def joined(cls, scans: Sequence[Self]) -> Self:
-        counts = np.concatenate([np.diff(scan.indptr) for scan in scans])
-        indices = np.concatenate([scan.indices for scan in scans])
-        weights = np.concatenate([scan.weights for scan in scans])
-        norms = np.concatenate([scan.norms for scan in scans])
-        return cls(np.cumsum([0, *counts]), indices, weights, scans[0].dim, norms)
+        whole = [one.whole() for one in scans]
+        lists = inverted.joined([one.lists for one in whole])
+        norms, dim = np.concatenate([one.norms for one in whole]), scans[0].dim
+        return cls(inverted.compacted(lists, norms, dim), norms, dim)
 
     def __len__(self) -> int:
         return len(self.norms)
@@ -64,128 +119,167 @@ class SparseScan(Scan):
     def shared(self) -> tuple[int]:
         return (self.dim,)
 
-    def take(self, rows: Int64Array) -> "SparseScan":
-        return SparseScan(*self._taken(rows), self.dim, self.norms[rows])
+    def take(self, rows: Int64Array) -> Self:
+        chosen = rows if self.chosen is None else self.chosen[rows]
+        return type(self)(self.lists, self.norms[rows], self.dim, chosen)
 
-    def _taken(self, rows: Int64Array) -> tuple[Int64Array, UInt32Array, Float32Array]:
-        starts, stops = self.indptr[rows], self.indptr[rows + 1]
-        indptr = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(stops - starts, out=indptr[1:])
-        indices, weights = (gathered(one, starts, stops) for one in (self.indices, self.weights))
-        return indptr, indices, weights
+    def subset(self, rows: Int64Array) -> Self:
+        return self.take(rows).whole()
 
-    def _measured(self) -> Float32Array:
-        norms = np.empty(len(self.indptr) - 1, np.float32)
-        kernels.sparse_products.norms(self.indptr, self.weights, norms)
-        return norms
+    def whole(self) -> Self:
+        """Return the scan of the same rows with lists of its own."""
+        if self.chosen is None:
+            return self
+        indptr, indices, weights = inverted.rows_of(self.lists)
+        starts, stops = indptr[self.chosen], indptr[self.chosen + 1]
+        ends = np.zeros(len(starts) + 1, np.int64)
+        np.cumsum(stops - starts, out=ends[1:])
+        some = Rows(ends, *(gathered(one, starts, stops) for one in (indices, weights)))
+        return type(self).of_rows(some, self.dim)
 
     def _nonzero(self) -> BoolArray:
         return self.norms > 0
 
-    def _prepare(self, query: Embedding, metric: str) -> Any:
-        """Return the query's weights at their places among zeros, f32 [dim]."""
-        dense = np.zeros(self.dim, np.float32)
-        dense[query.indices] = self._query_weights(query, metric)
-        return dense
-
-    def _query_weights(self, query: Embedding, metric: str) -> Float32Array:
+    def _prepare(self, query: Embedding, metric: str) -> Terms:
         if query.dimension != self.dim:
             raise DimensionMismatch(expected=self.dim, actual=query.dimension)
         weights: Float64Array = query.weights.astype(np.float64)
         length = 1.0 if metric == "dot" else float(np.linalg.norm(weights)) or 1.0
-        return (weights / length).astype(np.float32)
+        return query.indices, (weights / length).astype(np.float32)
 
-    def _score(self, prepared: Any, metric: str, rows: slice, out: Float32Array) -> None:
-        self._dot(prepared, rows, out)
+    def _asked(self, prepared: Terms) -> Asked:
+        """Return a query and the lists as kernels take them."""
+        return (*prepared, *self._arguments)
+
+    def _threads(self, prepared: Terms, num_threads: int) -> int:
+        return num_threads if int(self.lists.edges[-1]) >= MANY_ROWS else 1
+
+    def scores(
+        self, query: Embedding, metric: str = "cosine", num_threads: int = 1
+    ) -> Float32Array:
+        total = int(self.lists.edges[-1])
+        if self.chosen is not None and len(self) * LOOKED_UP <= total:
+            return super().scores(query, metric, 1)
+        require_choice(metric, "metric", METRICS)
+        prepared, out = self._prepare(query, metric), np.empty(total, np.float32)
+
+        def score(first: int, last: int) -> None:
+            scratch = np.empty(kernels.postings.ROWS_OF_BLOCK, np.float32)
+            edges = self.lists.edges
+            here = out[edges[first] : edges[last]]
+            kernels.postings.score(*self._asked(prepared), first, last, here, scratch)
+
+        threads = self._threads(prepared, num_threads)
+        split_rows(score, len(self.lists.edges) - 1, threads, first=FEW_BLOCKS)
+        dots = out if self.chosen is None else out[self.chosen]
+        return self._divided(dots, self.norms, metric)
+
+    def _score(self, prepared: Terms, metric: str, rows: slice, out: Float32Array) -> None:
+        """Look rows up in the lists."""
+        wanted = np.arange(rows.start, rows.stop) if self.chosen is None else self.chosen[rows]
+        order = np.argsort(wanted, kind="stable")
+        found = np.empty(len(out), np.float32)
+        kernels.postings.score_rows(*self._asked(prepared), wanted[order], found)
+        out[order] = found
+        self._divided(out, self.norms[rows], metric)
+
+    def _divided(self, dots: Float32Array, norms: Float32Array, metric: str) -> Float32Array:
         if metric == "cosine":
-            norms = self.norms[rows]
-            np.divide(out, norms, out=out, where=norms > 0)
+            np.divide(dots, norms, out=dots, where=norms > 0)
+        return dots
 
-    def _dot(self, prepared: Any, rows: slice, out: Float32Array) -> None:
-        indptr = self.indptr[rows.start : rows.stop + 1]
-        kernels.sparse_products.dot_rows(prepared, indptr, self.indices, self.weights, out)
+    def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
+        """Return the Best k rows; lists that cannot matter are not read."""
+        require_choice(metric, "metric", METRICS)
+        if self.chosen is not None or k < 1 or k * SORTED_OUT > len(self):
+            return super().best(query, k, metric, num_threads)
+        prepared = self._prepare(query, metric)
+        scratch_bytes = kernels.postings.best_scratch(len(prepared[0]), k)
+        by_norm = metric == "cosine"
+        highest = self.lists.highest_cosines if by_norm else self.lists.highest
+        norms = self.norms if by_norm else self.norms[:0]
+
+        def find(first: int, last: int) -> tuple[Int64Array, Float32Array] | None:
+            count = int(self.lists.edges[last] - self.lists.edges[first])
+            rows, scores = np.empty(count, np.int64), np.empty(count, np.float32)
+            scratch = np.empty(scratch_bytes, np.uint8)
+            found = kernels.postings.best(
+                *self._asked(prepared), highest, norms, first, last, k, rows, scores, scratch
+            )
+            return None if found < 0 else (rows[:found].copy(), scores[:found].copy())
+
+        blocks = len(self.lists.edges) - 1
+        parts = split_rows(find, blocks, self._threads(prepared, num_threads), first=blocks)
+        found = [one for one in parts if one is not None]
+        if len(found) < len(parts) or sum(len(rows) for rows, _ in found) < k:
+            return super().best(query, k, metric, num_threads)
+        rows, scores = (np.concatenate(one) for one in zip(*found))
+        best = scores >= np.partition(scores, -k)[-k]
+        return Best(rows[best], scores[best], len(self))
 
 
-class Postings(NamedTuple):
-    """The non-zeros by index: where the list of each begins, and the lists, rows and weights."""
-
-    list_starts: Int64Array  # [dim + 1]
-    list_rows: UInt32Array
-    list_weights: Float32Array
-
-
-class _PreparedTerms(NamedTuple):
-    """The non-zeros of a query, and the lists that it reads."""
-
-    indices: UInt32Array
-    weights: Float32Array
-    postings: Postings
-
-
-class InvertedScan(SparseScan):
-    """Non-zeros of many vectors, in rows and also by index, as many queries score them.
-
-    A query reads only the lists of its own indices. The rows are kept too, because scoring a few
-    of them is faster than finding them in the lists.
-    """
-
-    method, name = QuantizationMethod.SPARSE_NATIVE, "sparse"
-    layouts = NAMES
-    kept: ClassVar[Forms] = {
-        "indptr": ArrayForm("I64", ("rows + 1",)),
-        "indices": ArrayForm("U32", (NONZEROS,)),
-        "weights": ArrayForm("F32", (NONZEROS,)),
+def _forms(dtype: str) -> Forms:
+    return {
+        "edges": ArrayForm("I64", (EDGES,)),
+        "spans": ArrayForm("I64", (EDGES,)),
+        "terms": ArrayForm("U32", (LISTS,)),
+        "starts": ArrayForm("I64", ("lists + 1",)),
+        "rows": ArrayForm("U16", (POSTINGS,)),
+        "weights": ArrayForm(dtype, (POSTINGS,)),
+        "highest": ArrayForm("F32", (LISTS,)),
+        "highest_cosines": ArrayForm("F32", (LISTS,)),
         "norms": ArrayForm("F32", (ROWS,)),
-        "list_starts": ArrayForm("I64", ("dim + 1",)),
-        "list_rows": ArrayForm("U32", (NONZEROS,)),
-        "list_weights": ArrayForm("F32", (NONZEROS,)),
     }
 
-    @classmethod
-    def from_arrays(
-        cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
-    ) -> Self:
-        (dim,), indices = shared, arrays["indices"]
-        scan = cls(arrays["indptr"], indices, arrays["weights"], dim, arrays["norms"])
-        scan.postings = Postings(*(arrays[name] for name in Postings._fields))
-        _require_lists(scan.indptr, indices, len(scan), dim)
-        _require_lists(scan.postings.list_starts, scan.postings.list_rows, dim, len(scan))
-        return scan
 
-    def arrays(self) -> dict[str, Array]:
-        rows = {name: getattr(self, name) for name in ("indptr", "indices", "weights", "norms")}
-        return {**rows, **self.postings._asdict()}
+class HalfSparseScan(SparseScan):
+    """Lists with weights in f16, as records of the layout hold them."""
 
-    def subset(self, rows: Int64Array) -> "InvertedScan":
-        return InvertedScan(*self._taken(rows), self.dim, self.norms[rows])
-
-    @cached_property
-    def postings(self) -> Postings:
-        """The inverted lists, made when first used."""
-        postings = Postings(
-            np.empty(self.dim + 1, np.int64),
-            np.empty_like(self.indices),
-            np.empty_like(self.weights),
-        )
-        kernels.sparse_products.invert(self.indptr, self.indices, self.weights, *postings)
-        return postings
-
-    def _prepare(self, query: Embedding, metric: str) -> _PreparedTerms:
-        return _PreparedTerms(query.indices, self._query_weights(query, metric), self.postings)
-
-    def _threads(self, prepared: _PreparedTerms, num_threads: int) -> int:
-        """Return one where starting a thread would take longer than reading the lists."""
-        starts = prepared.postings.list_starts
-        lengths = starts[1:][prepared.indices] - starts[:-1][prepared.indices]
-        return num_threads if int(lengths.sum()) >= MANY_POSTINGS else 1
-
-    def _dot(self, prepared: _PreparedTerms, rows: slice, out: Float32Array) -> None:
-        indices, weights, postings = prepared
-        kernels.sparse_products.score_postings(indices, weights, *postings, rows.start, out)
+    method, name = QuantizationMethod.SPARSE_NATIVE, "sparse_f16"
+    layouts, dtype = ("compact_f16",), np.float16
+    kept = _forms("F16")
 
 
-def _require_lists(ends: Int64Array, numbers: UInt32Array, count: int, below: int) -> None:
-    """Raise Malformed unless numbers below a limit lie in `count` lists between each two ends."""
-    lists = len(ends) == count + 1 and ends[0] == 0 and ends[-1] == len(numbers)
-    if not lists or np.any(ends[1:] < ends[:-1]) or np.max(numbers, initial=0) >= below:
-        raise Malformed("its lists are not those of its non-zeros")
+class FloatSparseScan(SparseScan):
+    """Lists with weights in f32."""
+
+    method, name = QuantizationMethod.SPARSE_NATIVE, "sparse_f32"
+    layouts = ("canonical", "compact_f32", "compact_u8")
+    kept = _forms("F32")
+
+
+def _require_lists(lists: Lists, num_rows: int, dim: int) -> None:
+    """Raise Malformed unless these are lists of so many rows."""
+    edges, spans, terms, starts = lists[:4]
+    if not (
+        _are_ends(edges, num_rows, 1, inverted.MOST_ROWS)
+        and _are_ends(spans, len(terms), 0, len(terms))
+        and len(starts) == len(terms) + 1
+        and _are_ends(starts, len(lists.rows), 1, len(lists.rows))
+        and np.max(terms, initial=0) < dim
+        and _ascend(terms, spans)
+        and _ascend(lists.rows, starts)
+        and _lie_within(lists)
+    ):
+        raise Malformed("its lists are not those of its rows")
+
+
+def _are_ends(ends: Int64Array, total: int, least: int, most: int) -> bool:
+    """Return whether parts of a size from the least to the most make up the total."""
+    if not len(ends) or ends[0] != 0 or ends[-1] != total:
+        return False
+    return bool(np.all((ends[1:] >= ends[:-1] + least) & (ends[1:] <= ends[:-1] + most)))
+
+
+def _ascend(numbers: Array, ends: Int64Array) -> bool:
+    """Return whether numbers ascend within each part."""
+    falls = numbers[1:] <= numbers[:-1]
+    inner = ends[1:-1]
+    falls[inner[(inner > 0) & (inner < len(numbers))] - 1] = False
+    return not falls.any()
+
+
+def _lie_within(lists: Lists) -> bool:
+    """Return whether the last posting of each list is a row of its block; they ascend."""
+    sizes = np.repeat(np.diff(lists.edges), np.diff(lists.spans))
+    return bool(np.all(lists.rows[lists.starts[1:] - 1] < sizes))

@@ -24,7 +24,8 @@ LARGE = {
     "dense.count_above": [(9001, 5)],
     "maxsim_screen": [(1100, 16)],
     "sparse_products.dot_rows": [(3000, 3)],
-    "sparse_products.score_postings": [(33_000, 1)],
+    "postings.score": [(33_000, 1)],
+    "postings.best": [(33_000, 1)],
     "token_records": [(2000, 40)],
     "tokens": [(5000, 40)],
 }

@@ -49,27 +49,3 @@ def invert(indptr, indices, weights, starts, docs, placed):
     docs[:] = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[order]
     placed[:] = weights[order]
     starts[:] = np.searchsorted(indices[order], np.arange(dimension + 1))
-
-
-@writes("out")
-def score_postings(query_indices, query_weights, starts, docs, weights, first, out):
-    """Write the dot products of a sparse query with documents from the `first` on."""
-    agree("query_weights", len(query_weights), "query_indices", len(query_indices))
-    agree("weights", len(weights), "docs", len(docs))
-    if not 0 <= first <= 2**32 - len(out):
-        raise ValueError(f"no {len(out)} documents from {first} on have numbers below 2**32")
-    scores = np.zeros(len(out))
-    for term, weight in zip(query_indices.tolist(), query_weights.tolist()):
-        part = _postings_of(term, starts, len(docs))
-        places = docs[part].astype(np.int64) - first
-        inside = (places >= 0) & (places < len(out))
-        scores[places[inside]] += weight * weights[part][inside].astype(np.float64)
-    out[:] = scores
-
-
-def _postings_of(term, starts, num_postings):
-    if term + 1 >= len(starts):
-        raise ValueError(f"term {term} is beyond the {len(starts) - 1} inverted lists")
-    if not 0 <= starts[term] <= starts[term + 1] <= num_postings:
-        raise ValueError(f"the list of term {term} lies beyond the postings")
-    return slice(starts[term], starts[term + 1])
