@@ -11,15 +11,18 @@ from cgcython.checks import require_choice, require_items, require_real, require
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
 from cgcython.parallel import require_threads
+from cgcython.search.filters import Filter, PreparedFilter
 from cgcython.search.fusion import deciding_depth
 from cgcython.search.keys import keys_of
 from cgcython.search.scan import METRICS
 from cgcython.store.ids import RecordId
-from cgcython.types import KeyArray
+from cgcython.types import UInt8Array
 
 Embedders: TypeAlias = EmbedderName | Iterable[EmbedderName]
 Weights: TypeAlias = Mapping[Any, float]  # by embedder, in any of its names
 Approximate: TypeAlias = bool | int | Literal["graph"]
+# Records: an array has the 16 bytes of a UUID in each row.
+Among: TypeAlias = Iterable[RecordId] | UInt8Array | PreparedFilter | Filter
 Query: TypeAlias = Mapping[Any, Any]  # a Fingerprint, or embeddings by embedder
 
 
@@ -27,7 +30,7 @@ class Request(NamedTuple):
     """What a search is asked for, checked.
 
     `weights` are those of the embedders that rank, the heaviest 1. They find `shortlist` records,
-    of which `rerank`, where there is one, chooses the k best. Only `keys` rank, where given.
+    of which `rerank`, where there is one, chooses the k best. Only those `among` rank, where given.
     `approximate` records or more are proposed by each embedder, by `graphs` or by guides; all are
     scored where it is 0.
     """
@@ -39,7 +42,7 @@ class Request(NamedTuple):
     rerank_weight: float
     shortlist: int
     metrics: Mapping[EmbedderId, str]
-    keys: KeyArray | None
+    among: Filter | None
     approximate: int
     graphs: bool
     num_threads: int
@@ -58,17 +61,17 @@ class Request(NamedTuple):
     @property
     def uses_graphs(self) -> bool:
         """Whether graphs find the records, where cosines are asked for: they know no filters."""
-        return self.graphs and self.keys is None
+        return self.graphs and self.among is None
 
     @property
     def uses_guides(self) -> bool:
         """Whether guides find the records, where cosines are asked for: they know no filters."""
-        return self.approximate > 0 and not self.graphs and self.keys is None
+        return self.approximate > 0 and not self.graphs and self.among is None
 
     @property
     def scans_one(self) -> bool:
         """Whether one embedder ranks, by a scan of all its rows."""
-        return len(self.weights) == 1 and self.keys is None and not self.approximate
+        return len(self.weights) == 1 and not self.approximate
 
     @property
     def depth(self) -> int:
@@ -83,7 +86,7 @@ def checked_request(
     embedders: Embedders | None,
     weights: Weights | None,
     metric: str | None,
-    among: Iterable[RecordId] | None,
+    among: Among | None,
     rerank: EmbedderName | None,
     oversample: int,
     approximate: Approximate,
@@ -105,11 +108,18 @@ def checked_request(
         rerank_weight=last_weight,
         shortlist=k if last is None else k * require_whole(oversample, "oversample", 1),
         metrics=_metrics(metric, profile, [*ranking] if last is None else [*ranking, last]),
-        keys=None if among is None else keys_of(among),
+        among=None if among is None else filter_of(among),
         approximate=_least_proposed(approximate),
         graphs=isinstance(approximate, str),
         num_threads=require_threads(num_threads),
     )
+
+
+def filter_of(among: Among) -> Filter:
+    """Return the Filter of ids in any form. Raises InvalidInput."""
+    if isinstance(among, PreparedFilter):
+        return among.now()
+    return among if isinstance(among, Filter) else Filter(keys_of(among))
 
 
 def _metrics(

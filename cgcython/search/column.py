@@ -10,6 +10,7 @@ import numpy as np
 from cgcython.errors import StorageCorruption
 from cgcython.search.best import ordered
 from cgcython.search.column_part import ColumnPart
+from cgcython.search.filters import Filter
 from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import NO_KEYS
 from cgcython.search.loading import Part, joined
@@ -29,6 +30,7 @@ class Column:
         self._parts = tuple(parts)
         self.scans = [part.scan for part in self._parts]
         self.starts = np.cumsum([0, *map(len, self.scans)])
+        self._length = sum(map(len, self._parts))
         self.row_keys = _row_keys(self._parts, self.starts)
         self._last_choice: tuple[KeyArray, tuple[KeyArray, Int64Array]] | None = None
 
@@ -38,7 +40,7 @@ class Column:
         return cls(map(ColumnPart.of, parts))
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return self._length
 
     @property
     def is_whole(self) -> bool:
@@ -69,13 +71,20 @@ class Column:
         scores = [part.scores(query, metric, num_threads) for part in self._parts]
         return np.concatenate([_NO_SCORES, *scores])
 
-    def best(self, query: Embedding, k: int, metric: str, num_threads: int) -> Best:
-        """Return the Best k rows, best first, and equals in the order of keys.
+    def best(
+        self,
+        query: Embedding,
+        k: int,
+        metric: str,
+        num_threads: int,
+        among: Filter | None = None,
+    ) -> Best:
+        """Return the Best k rows, or those of a filter, best first, equals in the order of keys.
 
         Rows that equal the stored query come first, whatever they score.
         """
-        found = [part.best(query, k, metric, num_threads) for part in self._parts]
-        return self._first(query, k, metric, found)
+        found = [part.best(query, k, metric, num_threads, among) for part in self._parts]
+        return self._first(query, k, metric, found, among)
 
     def guided(self, num_threads: int = 1, progress: Progress | None = None) -> "Column":
         """Return the column whose parts have the guides that suit them.
@@ -96,19 +105,34 @@ class Column:
         return [part.guide for part in self._parts if part.guide is not None]
 
     def best_many(
-        self, queries: Sequence[Embedding], k: int, metric: str, num_threads: int
+        self,
+        queries: Sequence[Embedding],
+        k: int,
+        metric: str,
+        num_threads: int,
+        among: Filter | None = None,
     ) -> list[Best]:
         """Return what `best` returns for each of many queries."""
-        every = [part.best_many(queries, k, metric, num_threads) for part in self._parts]
+        ways = k, metric, num_threads, among
+        every = [part.best_many(queries, *ways) for part in self._parts]
         return [
-            self._first(query, k, metric, [found[number] for found in every])
+            self._first(query, k, metric, [found[number] for found in every], among)
             for number, query in enumerate(queries)
         ]
 
-    def _first(self, query: Embedding, k: int, metric: str, found: Sequence[Best]) -> Best:
+    def _first(
+        self,
+        query: Embedding,
+        k: int,
+        metric: str,
+        found: Sequence[Best],
+        among: Filter | None = None,
+    ) -> Best:
         """Return the first k of what the parts found best."""
         rows, scores, read = found[0] if len(found) == 1 else self._gathered(found)
         equal, ranks = self.equal_rows(query), scores
+        if among is not None and len(equal):
+            equal = equal[among.has(self.row_keys[equal])]
         if len(equal):
             others = np.isin(rows, equal, invert=True)
             rows = np.concatenate([equal, rows[others]])

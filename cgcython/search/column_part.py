@@ -1,11 +1,14 @@
 """One part of a column: a scan, whose each row is, and which rows are still there."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
+from cgcython.parallel import each
 from cgcython.search.best import UNRANKED, best_rows
+from cgcython.search.filters import Filter, Members
 from cgcython.search.guides.choice import guide_class
 from cgcython.search.guides.guide import Guide, Near
 from cgcython.search.keys import found_among
@@ -14,7 +17,9 @@ from cgcython.search.scan import Best, Embedding, Scan
 from cgcython.search.scans import join
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray, Progress
 
-MOST_DELETED = 256  # rows; where more are, all scores are made, and theirs taken out
+MOST_ASKED = 256  # rows of which some are to rank; where more are needed, all are scored
+LIKELY = 2  # so many times the expected number of rows to ask for mostly holds enough
+FEW_SCORED = 8  # where less than one row in so many ranks, scoring those alone is faster
 FEW = 4  # where a guide finds more than one row in so many, all are scored
 REWRITTEN = 32  # a part is rewritten where more than one row in so many was replaced or deleted
 
@@ -122,24 +127,91 @@ class ColumnPart:
         scores[self.deleted] = UNRANKED
         return scores
 
-    def best(self, query: Embedding, k: int, metric: str, num_threads: int) -> Best:
-        """Return the Best k of the rows that are still there."""
-        if len(self.deleted) <= MOST_DELETED:
-            count = k + len(self.deleted)
-            return self._present_of(self.scan.best(query, count, metric, num_threads))
-        scores = self.scores(query, metric, num_threads)
-        rows = best_rows(scores, k)
-        return Best(rows, scores[rows], len(self.scan))
+    def best(
+        self,
+        query: Embedding,
+        k: int,
+        metric: str,
+        num_threads: int,
+        among: Filter | None = None,
+    ) -> Best:
+        """Return the Best k of the rows that are still there, and of a filter's alone."""
+        members = self._members(among)
+        if members is None:
+            return self.scan.best(query, k, metric, num_threads)
+        asked = self._asked(k, members)
+        if asked is not None:
+            found = self.scan.best(query, asked, metric, num_threads)
+            best = self._kept(found, asked, k, members)
+            if best is not None:
+                return best
+        return self._best_of(members.rows, query, k, metric, num_threads)
 
     def best_many(
-        self, queries: Sequence[Embedding], k: int, metric: str, num_threads: int
+        self,
+        queries: Sequence[Embedding],
+        k: int,
+        metric: str,
+        num_threads: int,
+        among: Filter | None = None,
     ) -> list[Best]:
         """Return what `best` returns for each of many queries."""
-        if len(self.deleted) <= MOST_DELETED:
-            count = k + len(self.deleted)
-            found = self.scan.best_many(queries, count, metric, num_threads)
-            return [self._present_of(one) for one in found]
-        return [self.best(query, k, metric, num_threads) for query in queries]
+        members = self._members(among)
+        if members is None:
+            return self.scan.best_many(queries, k, metric, num_threads)
+        asked = self._asked(k, members)
+        if asked is None:
+            ways = k, metric, 1
+            rows = members.rows
+            return each(lambda query: self._best_of(rows, query, *ways), queries, num_threads)
+        every = self.scan.best_many(queries, asked, metric, num_threads)
+        kept = [self._kept(found, asked, k, members) for found in every]
+        return [
+            self._best_of(members.rows, query, k, metric, num_threads) if best is None else best
+            for query, best in zip(queries, kept)
+        ]
+
+    def _members(self, among: Filter | None) -> Members | None:
+        """Return the rows that are there and of a filter; None where these are all of the scan."""
+        if among is None:
+            return self._there
+        mask, rows = among.members(self.scan, self.keys, self.rows)
+        if self.alive is not None:
+            mask, rows = mask & self.alive, rows[self.alive[rows]]
+        return Members(mask, rows)
+
+    @cached_property
+    def _there(self) -> Members | None:
+        return None if self.alive is None else Members(self.alive, self.alive.nonzero()[0])
+
+    def _asked(self, k: int, members: Members) -> int | None:
+        """Return how many of all rows are likely to hold k members; None where they are too many.
+
+        All others may be better than these k; where few are members, most are.
+        """
+        others = len(self.scan) - len(members.rows)
+        likely = LIKELY * (k * len(self.scan) // max(1, len(members.rows)) + k)
+        asked = min(k + others, likely)
+        return asked if asked <= MOST_ASKED else None
+
+    def _kept(self, found: Best, asked: int, k: int, members: Members) -> Best | None:
+        """Return the members of the `asked` best rows; None where that may be too few for k."""
+        kept = members.mask[found.rows]
+        rows = found.rows[kept]
+        if len(rows) < min(k, len(members.rows)) and asked < len(self.scan):
+            return None
+        return Best(rows, found.scores[kept], found.read)
+
+    def _best_of(
+        self, rows: Int64Array, query: Embedding, k: int, metric: str, num_threads: int
+    ) -> Best:
+        """Return the Best k of some rows, by the scores of all where these are many."""
+        if len(rows) * FEW_SCORED > len(self.scan):
+            scores, read = self.scan.scores(query, metric, num_threads)[rows], len(self.scan)
+        else:
+            scores, read = self.scan.take(rows).scores(query, metric), len(rows)
+        best = best_rows(scores, k)
+        return Best(rows[best], scores[best], read)
 
     def guided(self, num_threads: int = 1, progress: Progress | None = None) -> Self:
         """Return the part with the guide that suits its scan, made where there is none."""
@@ -167,12 +239,6 @@ class ColumnPart:
         count = -(-k * len(self.scan) // len(self))
         rows, read = self.guide.near(self.scan, query, count, num_threads)
         return Near(rows if self.alive is None else rows[self.alive[rows]], read)
-
-    def _present_of(self, best: Best) -> Best:
-        if self.alive is None:
-            return best
-        there = self.alive[best.rows]
-        return Best(best.rows[there], best.scores[there], best.read)
 
     def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the bytes that the query would be stored as."""

@@ -59,6 +59,10 @@ class Columns:
             known = self._columns[model_id] = known or self._loaded(model_id)
             return known[0]
 
+    def position(self) -> int:
+        """Return where the journal stands, which columns follow."""
+        return self._store.journal.position()
+
     def forget(self) -> None:
         """Read anew what something was left out of: what was in its way may be gone."""
         with self._reading:

@@ -5,7 +5,9 @@ there: different keys stay different. Arrays are in the order of that form, whic
 than that of the keys where zeros end a key.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
 
 import numpy as np
 
@@ -40,9 +42,32 @@ def sorted_keys(keys: Sequence[bytes]) -> KeyArray:
 
 
 def keys_of(ids: object) -> KeyArray:
-    """Return the keys of ids, ascending and each once. Raises InvalidInput."""
-    given: Iterable[object] = require_items(ids, "among", "ids, in a set or a list")
-    return np.unique(key_array(list(map(as_key, given))))  # type: ignore[arg-type]  # it checks
+    """Return the keys of ids, ascending and each once; UUIDs may be rows of bytes, u8 [n, 16].
+
+    Raises InvalidInput.
+    """
+    if isinstance(ids, np.ndarray) and ids.dtype == np.uint8 and ids.shape[1:] == (UUID_BYTES,):
+        return _each_once(_keys_of_rows(ids))
+    given: list[object] = require_items(ids, "among", "ids, in a set or a list")
+    if set(map(type, given)) == {UUID}:  # faster: their attribute is computed by Python
+        uuids = cast(list[UUID], given)
+        keys = [one.int.to_bytes(UUID_BYTES, "big") for one in uuids]
+    else:
+        keys = list(map(as_key, given))  # type: ignore[arg-type]  # it checks
+    return _each_once(key_array(keys))
+
+
+def _keys_of_rows(rows: Array) -> KeyArray:
+    padded = np.pad(rows, [(0, 0), (0, 1)], constant_values=END[0])
+    return padded.reshape(-1).view(NO_KEYS.dtype)
+
+
+def _each_once(keys: KeyArray) -> KeyArray:
+    """Return keys ascending and each once; `np.unique` takes twice as long for bytes."""
+    ascending = np.sort(keys)
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = ascending[1:] != ascending[:-1]
+    return ascending[new]
 
 
 def found_among(keys: KeyArray, wanted: KeyArray) -> tuple[Array, Array]:

@@ -45,14 +45,16 @@ class QueryColumn:
 
     def best(self, request: Request) -> Best:
         """Return the Best rows of the shortlist of a request, best first."""
-        keys, k = self._keys(request), request.shortlist
+        k = request.shortlist
+        keys = None if self.graph is None else self._keys_near(self.graph, request)
         if keys is not None:
             best = self._best_of(keys, k)
         elif self.guided:
             best = self._near(request)
             best = best._replace(rows=best.rows[:k], scores=best.scores[:k])
         else:
-            best = self.column.best(self.query, k, self.metric, self.num_threads)
+            ways = self.metric, self.num_threads, request.among
+            best = self.column.best(self.query, k, *ways)
         self.read = best.read
         return best
 
@@ -78,7 +80,9 @@ class QueryColumn:
 
         Rows that equal the stored query come first.
         """
-        keys = self._keys(request)
+        keys = None if request.among is None else request.among.keys
+        if self.graph is not None:
+            keys = self._keys_near(self.graph, request)
         if keys is not None:
             keys, ranks = self.ranks_of(keys)
             self.read = len(keys)
@@ -103,12 +107,10 @@ class QueryColumn:
         keys, rows = self.column.chosen(keys)
         return keys, self._ranks(rows, self._scores_of_some(rows))
 
-    def _keys(self, request: Request) -> KeyArray | None:
-        """Return the keys that rank: those of a filter, or what the graph finds; None for all."""
-        if request.keys is not None or self.graph is None:
-            return request.keys
+    def _keys_near(self, graph: Graph, request: Request) -> KeyArray | None:
+        """Return the keys that the graph finds; None where it finds too few."""
         scan = self.column.scans[0]
-        return self.graph.nearest(scan, self.query, request.depth, self.num_threads)
+        return graph.nearest(scan, self.query, request.depth, self.num_threads)
 
     def _scores_of_some(self, rows: Int64Array) -> Float32Array:
         if len(rows) * FEW > len(self.column):

@@ -1,38 +1,40 @@
 """Finds records by what they are like, wherever their columns come from."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
-from cgcython.errors import InvalidInput, QuantizationError
+from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
 from cgcython.inputs.batches import Arrays
 from cgcython.parallel import each
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
+    Among,
     Approximate,
     Embedders,
     Query,
     Request,
     Weights,
     checked_request,
+    filter_of,
 )
 from cgcython.search.columns import Columns
+from cgcython.search.filters import Filter, PreparedFilter
 from cgcython.search.fusion import fuse
 from cgcython.search.hits import Hit, Hits, hits_of, hits_of_one, reordered
 from cgcython.search.keys import NO_KEYS
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
+from cgcython.search.query_embeddings import Embeddings, all_embeddings_of, embeddings_of
 from cgcython.search.scan import Best, Embedding, has_direction
 from cgcython.store.ids import RecordId
 from cgcython.store.where.conditions import Where
 from cgcython.types import KeyArray
-
-Embeddings: TypeAlias = Mapping[EmbedderId, tuple[Embedding, Embedding]]  # as given, as stored
 
 
 class Searcher:
@@ -55,7 +57,7 @@ class Searcher:
         *,
         metric: str | None = None,
         where: Where | None = None,
-        among: Iterable[RecordId] | None = None,
+        among: Among | None = None,
         rerank: EmbedderName | None = None,
         oversample: int = 4,
         approximate: Approximate = False,
@@ -96,7 +98,7 @@ class Searcher:
         *,
         metric: str | None = None,
         where: Where | None = None,
-        among: Iterable[RecordId] | None = None,
+        among: Among | None = None,
         rerank: EmbedderName | None = None,
         oversample: int = 4,
         approximate: Approximate = False,
@@ -147,11 +149,12 @@ class Searcher:
     def _answers_of_one(self, request: Request, queries: Sequence[Query]) -> list[Hits]:
         """Return the hits of each of many queries, where one embedder scans all of its rows."""
         (model_id,) = request.weights
-        embeddings = self._all_embeddings(request, queries)
+        embeddings = all_embeddings_of(request, queries, self._query_router())
         given = [one[model_id][0] for one in embeddings]
         with numbered(0):
             column, metric = self._columns.get(model_id), request.metrics[model_id]
-            best = column.best_many(given, request.shortlist, metric, request.num_threads)
+            ways = metric, request.num_threads, request.among
+            best = column.best_many(given, request.shortlist, *ways)
         alone = request._replace(num_threads=1)
 
         def answer(number: int) -> Hits:
@@ -168,8 +171,27 @@ class Searcher:
         """Return a request of which only records rank for whose metadata conditions hold."""
         if where is None or where == {}:
             return request
+        return request._replace(among=Filter(self._keys_of_both(where, request.among)))
+
+    def prepared(self, *, where: Where | None = None, among: Among | None = None) -> PreparedFilter:
+        """Return a filter that `among=` takes, for many searches that find the same records alone.
+
+        What is known of it is kept from one search to the next, and stays right when the store
+        changes. `where` and `among` as in `search`, one of them at least. Raises InvalidInput.
+        """
+        self._require_open()
+        # What can be gone through only once is taken now.
+        ids = among if among is None or isinstance(among, PreparedFilter) else filter_of(among)
+        if where:
+            return PreparedFilter(lambda: self._keys_of_both(where, ids), self._columns.position)
+        if ids is None:
+            expected = "conditions or ids"
+            raise InvalidInput(what="where or among", expected=expected, actual="neither")
+        return ids if isinstance(ids, PreparedFilter) else PreparedFilter(lambda: ids.keys, _always)
+
+    def _keys_of_both(self, where: Where, among: Among | None) -> KeyArray:
         keys = self._keys_where(where)
-        return request._replace(keys=keys if request.keys is None else common(keys, request.keys))
+        return keys if among is None else common(keys, filter_of(among).keys)
 
     def _add_metadata(self, hits: Sequence[Hit]) -> None:
         """Give hits their metadata; that of records which are gone since is empty."""
@@ -185,7 +207,7 @@ class Searcher:
         raise InvalidInput(what="with_metadata", expected=_NO_METADATA, actual=True)
 
     def _answer(self, request: Request) -> Hits:
-        embeddings = self._embeddings(request, request.query)
+        embeddings = embeddings_of(request, self._query_router())
         columns = [self._query_column(request, one, *embeddings[one]) for one in request.weights]
         if len(columns) == 1:
             (column,) = columns
@@ -218,28 +240,6 @@ class Searcher:
             found = reordered(found, columns[-1])
         return hits_of(found[: request.k], columns)
 
-    def _embeddings(self, request: Request, query: Query) -> Embeddings:
-        """Return each embedding of a query, as given and as a record would hold it."""
-        given = {one: query[one] for one in request.embedders}
-        router = self._query_router()
-        stored = router.dequantize_fingerprint(router.quantize_fingerprint(given))
-        return {one: (given[one], stored[one]) for one in given}
-
-    def _all_embeddings(self, request: Request, queries: Sequence[Query]) -> list[Embeddings]:
-        """Return what `_embeddings` does of each of many queries."""
-        every = [{one: query[one] for one in request.embedders} for query in queries]
-        router = self._query_router()
-        try:
-            encoded = router.quantize_fingerprints(every, request.num_threads)
-        except QuantizationError:
-            for number, query in enumerate(every):
-                with numbered(number):
-                    router.quantize_fingerprint(query)
-            raise
-        stored = router.dequantize_fingerprints(encoded)
-        pairs = zip(every, stored)
-        return [{key: (one, like[key]) for key, one in given.items()} for given, like in pairs]
-
     def _query_router(self) -> QuantizationRouter:
         """Return the router that encodes queries as records are encoded."""
         return self.router
@@ -250,7 +250,9 @@ class Searcher:
         """Return an embedder's column with the query, and the graph where one is to be used."""
         graph, metric = None, request.metrics[model_id]
         guided = False
-        if request.uses_guides and metric == "cosine":
+        if not request.approximate:
+            column = self._columns.get(model_id)
+        elif request.uses_guides and metric == "cosine":
             column = self._columns.guided(model_id, request.num_threads)
             guided = len(column.guides) > 0
         elif request.uses_graphs and metric == "cosine" and has_direction(query):
@@ -276,6 +278,11 @@ class Searcher:
 
     def _require_open(self) -> None:
         """Raise where records can no longer be read."""
+
+
+def _always() -> int:
+    """Return a position that never moves: ids stay as they were given."""
+    return 0
 
 
 _NO_METADATA = "a store to search: shards keep no metadata"

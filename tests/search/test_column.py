@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.search import column_part, merging
 from cgcython.search.column import Column
+from cgcython.search.filters import Filter
 from cgcython.search.keys import key_array, sorted_keys
 from cgcython.search.loading import Part
 from cgcython.search.scans import make_scan
@@ -57,20 +58,25 @@ def by_definition(records, query, metric):
     return part.keys[rows].tolist(), scores[rows].tolist()
 
 
-@given(WRITES, EMBEDDINGS, st.integers(1, 40), st.sampled_from(["cosine", "dot"]))
-@pytest.mark.parametrize(("most_deleted", "smaller"), [(0, 1), (256, 1), (256, 1 << 20)])
-def test_the_best_are_those_of_all_scores(most_deleted, smaller, writes, asked, k, metric):
+AMONG = st.none() | st.sets(NUMBERS)
+
+
+@given(WRITES, EMBEDDINGS, AMONG, st.integers(1, 40), st.sampled_from(["cosine", "dot"]))
+@pytest.mark.parametrize(("most_asked", "smaller"), [(0, 1), (256, 1), (256, 1 << 20)])
+def test_the_best_are_those_of_all_scores(most_asked, smaller, writes, asked, wanted, k, metric):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(column_part, "MOST_DELETED", most_deleted)
+        patch.setattr(column_part, "MOST_ASKED", most_asked)
         patch.setattr(merging, "SMALLER", smaller)
         (column, records), query = column_of(writes), VALUES[asked]
-        best, *others = column.best_many([query, VALUES[0]], k, metric, 1)
-        keys, scores = by_definition(records, query, metric)
+        among = None if wanted is None else Filter(sorted_keys(keys_of(wanted)))
+        best, *others = column.best_many([query, VALUES[0]], k, metric, 1, among)
+        chosen = records if wanted is None else {n: records[n] for n in wanted & records.keys()}
+        keys, scores = by_definition(chosen, query, metric)
         assert column.row_keys[best.rows].tolist() == keys[:k]
         assert best.scores.tolist() == scores[:k]
-        assert best.read >= len(records) == len(column)
+        assert len(records) == len(column)
         for found, asked in zip([best, *others], (query, VALUES[0])):
-            alone = column.best(asked, k, metric, 1)
+            alone = column.best(asked, k, metric, 1, among)
             for one, other in zip(found, alone):
                 np.testing.assert_array_equal(one, other)
 
