@@ -211,6 +211,11 @@ class Column:
             last = self._last_choice = keys, own
         return last[1]
 
+    def largest_part(self) -> tuple[ColumnPart, int]:
+        """Return the part of the most rows, and the number of its first row."""
+        owner = max(range(len(self.scans)), key=lambda i: len(self.scans[i]))
+        return self._parts[owner], int(self.starts[owner])
+
     def updated(self, changed: KeyArray, parts: Iterable[Part]) -> "Column":
         """Return the column without the changed keys, which ascend, and with the new parts."""
         kept = [part.without(changed) for part in self._parts]

@@ -45,10 +45,9 @@ class QueryColumn:
 
     def best(self, request: Request) -> Best:
         """Return the Best rows of the shortlist of a request, best first."""
-        k = request.shortlist
-        keys = None if self.graph is None else self._keys_near(self.graph, request)
-        if keys is not None:
-            best = self._best_of(keys, k)
+        rows, k = self._proposed(request), request.shortlist
+        if rows is not None:
+            best = self._best_of(rows, k)
         elif self.guided:
             best = self._near(request)
             best = best._replace(rows=best.rows[:k], scores=best.scores[:k])
@@ -62,13 +61,12 @@ class QueryColumn:
         """Return nearly the Best rows, as many as a request wants proposed, best first."""
         return self.column.best_near(self.query, request.depth, self.num_threads)
 
-    def _best_of(self, keys: KeyArray, k: int) -> Best:
-        """Return the Best of those of some keys that have the embedder."""
-        keys, rows = self.column.chosen(keys)
+    def _best_of(self, rows: Int64Array, k: int) -> Best:
+        """Return the Best of some rows."""
         scores = self._scores_of_some(rows)
         ranks = self._ranks(rows, scores)
         best = best_rows(ranks, k)
-        best = best[ordered(keys, best, ranks[best])[:k]]
+        best = best[ordered(self.column.row_keys, rows[best], ranks[best])[:k]]
         return Best(rows[best], scores[best], len(rows))
 
     def take_best(self, best: Best) -> None:
@@ -80,15 +78,17 @@ class QueryColumn:
 
         Rows that equal the stored query come first.
         """
-        keys = None if request.among is None else request.among.keys
-        if self.graph is not None:
-            keys = self._keys_near(self.graph, request)
-        if keys is not None:
-            keys, ranks = self.ranks_of(keys)
+        if request.among is not None:
+            keys, ranks = self.ranks_of(request.among.keys)
             self.read = len(keys)
             return Ranking(keys, ranks, self.weight)
+        rows = self._proposed(request)
+        if rows is not None:
+            self.read = len(rows)
+            return self._ranking(rows, self._scores_of_some(rows))
         if self.guided:
-            return self._rank_near(request)
+            rows, scores, self.read = self._near(request)
+            return self._ranking(rows, scores)
         column, self.read = self.column, len(self.column)
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         equal = column.equal_rows(self.query)
@@ -96,8 +96,7 @@ class QueryColumn:
         ranks[equal] = np.inf
         return Ranking(column.row_keys, ranks, self.weight, column.find)
 
-    def _rank_near(self, request: Request) -> Ranking:
-        rows, scores, self.read = self._near(request)
+    def _ranking(self, rows: Int64Array, scores: Float32Array) -> Ranking:
         keys, ranks = self.column.row_keys[rows], self._ranks(rows, scores)
         order = keys.argsort()
         return Ranking(keys[order], ranks[order], self.weight)
@@ -107,10 +106,11 @@ class QueryColumn:
         keys, rows = self.column.chosen(keys)
         return keys, self._ranks(rows, self._scores_of_some(rows))
 
-    def _keys_near(self, graph: Graph, request: Request) -> KeyArray | None:
-        """Return the keys that the graph finds; None where it finds too few."""
-        scan = self.column.scans[0]
-        return graph.nearest(scan, self.query, request.depth, self.num_threads)
+    def _proposed(self, request: Request) -> Int64Array | None:
+        """Return the rows that a graph finds; None without one, or where it finds too few."""
+        if self.graph is None:
+            return None
+        return self.graph.nearest(self.column, self.query, request.depth, self.num_threads)
 
     def _scores_of_some(self, rows: Int64Array) -> Float32Array:
         if len(rows) * FEW > len(self.column):

@@ -9,6 +9,7 @@ from structured import clustered
 from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
 from cgcython.errors import InvalidInput
 from cgcython.search import FingerprintStore, graphs
+from cgcython.search.graph_settings import EARLIER, GraphSettings
 from cgcython.search.graphs import Graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
@@ -57,7 +58,7 @@ def test_a_graph_finds_as_many_as_it_is_asked_to(store, monkeypatch):
     )
     for k in (10, 300, COUNT + 1):
         store.search(QUERIES[0], k, "E8", approximate="graph")
-    assert [len(found) for found in asked] == [graphs.LEAST_FOUND, 301, COUNT]
+    assert [len(found) for found in asked] == [graphs.USUAL.expansion_search, 301, COUNT]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_a_graph_is_read_as_it_was_written(store, tmp_path):
     again = Graph.load(tmp_path / "graph", column)
     assert (len(again), again.position, again.fits(column)) == (COUNT, 5, True)
     for row in ROWS[:5]:
-        found, expected = (one.nearest(column.scans[0], row, 10) for one in (again, graph))
+        found, expected = (one.nearest(column, row, 10) for one in (again, graph))
         assert np.array_equal(found, expected)
     again.update(column, column.row_keys[np.arange(3)])
     assert len(again) == COUNT
@@ -152,7 +153,7 @@ def test_equal_records_share_a_node_and_hide_nobody(store, name):
         query = memory(row, [name])
         assert store.search(query, 1, name, approximate="graph") == store.search(query, 1, name)
     graph = store._columns.graph(ModelId.parse(name))[1]
-    assert (len(graph), len(graph._node_of) < len(graph) - 150) == (COUNT + 200, True)
+    assert (len(graph), graph._entries.node_count < len(graph) - 150) == (COUNT + 200, True)
 
 
 def test_a_node_goes_with_the_last_of_its_records(store, tmp_path):
@@ -160,15 +161,15 @@ def test_a_node_goes_with_the_last_of_its_records(store, tmp_path):
     store.store_many((one, memory(ROWS[0])) for one in twins)
     query = memory(ROWS[0], ["E8"])
     column, graph = store._columns.graph(ModelId.GRAPH)
-    nodes = len(graph._node_of)
+    nodes = graph._entries.node_count
     for gone in (IDS[0], *twins):
         assert store.search(query, 1, approximate="graph")[0].similarity > 0.99
-        assert len(graph._node_of) == nodes
+        assert graph._entries.node_count == nodes
         store.delete(gone)
         column, graph = store._columns.graph(ModelId.GRAPH)
         graph.save(tmp_path / "graph")
         assert len(Graph.load(tmp_path / "graph", column)) == len(graph)
-    assert len(graph._node_of) == nodes - 1
+    assert graph._entries.node_count == nodes - 1
 
 
 def test_a_graph_that_finds_too_few_leaves_the_rest_to_a_scan(store):
@@ -177,3 +178,53 @@ def test_a_graph_that_finds_too_few_leaves_the_rest_to_a_scan(store):
     for label in range(100, COUNT):
         graph._index.remove(label)
     assert store.search(query, 200, approximate="graph") == store.search(query, 200)
+
+
+def test_rows_are_those_of_the_column_as_it_is_now(store):
+    column, graph = store._columns.graph(ModelId.GRAPH)
+    for turn in range(3):  # by number, then some of them by key, then after records were moved
+        for row in ROWS[3:90:17]:
+            rows = graph.nearest(column, row, 64)
+            assert len(np.unique(rows)) == len(rows) == 64
+            scores = column.scores(row, "cosine", 1)
+            assert np.isin(rows, np.argsort(-scores)[:90]).mean() > 0.9
+        written = range(50 * turn, 50 * turn + 50) if turn < 1 else range(COUNT)
+        store.store_many((IDS[i], memory(ROWS[i], ["E8"])) for i in written)
+        store.delete(IDS[90 + turn])
+        column, graph = store._columns.graph(ModelId.GRAPH)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"connectivity": 8, "expansion_add": 40}, {"expansion_search": 100}]
+)
+def test_settings_are_kept_in_the_file(store, tmp_path, settings):
+    wanted = GraphSettings.of(settings)
+    column = store._columns.get(ModelId.GRAPH)
+    graph = Graph.of(column, settings=wanted)
+    graph.save(tmp_path / "graph")
+    again = Graph.load(tmp_path / "graph", column)
+    assert again.settings == wanted
+    assert again._index.connectivity == wanted.connectivity
+    assert len(again.nearest(column, ROWS[0], 5)) == wanted.expansion_search
+
+
+def test_a_file_that_says_no_settings_is_of_those_before(store, tmp_path, monkeypatch):
+    column, graph = store._columns.graph(ModelId.GRAPH)
+    monkeypatch.setattr(GraphSettings, "_asdict", lambda self: {})
+    graph.save(tmp_path / "graph")
+    monkeypatch.undo()
+    assert Graph.load(tmp_path / "graph", column).settings == EARLIER
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [False, 5, "many", {"links": 3}, {"connectivity": 3}, {"expansion_add": 0.5},
+     {"expansion_search": True}, {"connectivity": 1 << 20}],
+)  # fmt: skip
+def test_settings_are_whole_numbers_by_name(wrong):
+    with pytest.raises(InvalidInput):
+        GraphSettings.of(wrong)
+
+
+def test_more_is_proposed_of_more_records():
+    assert [GraphSettings().candidates(n) for n in (10, 1 << 14, 1 << 16)] == [64, 64, 128]

@@ -119,8 +119,8 @@ def test_without_a_name_it_has_no_file(tmp_path):
 def test_its_rows_can_be_put_in_a_graph():
     define()
     column = Column.of([Part(KEYS, foreign_scan())])
-    near = Graph.of(column).nearest(column.scans[0], ROWS[3], 10)
-    assert KEYS[3] in near
+    near = Graph.of(column).nearest(column, ROWS[3], 10)
+    assert KEYS[3] in column.row_keys[near]
 
 
 def test_a_name_in_files_belongs_to_one_class():
