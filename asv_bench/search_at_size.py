@@ -95,7 +95,7 @@ def print_graphs(memory, args):
         found, scans, graphs = [], [], []
         for query in memory.queries([one], args.queries):
             exact, scan = timed(partial(memory.search, query, 10))
-            near, approximate = timed(partial(memory.search, query, 10, approximate=True))
+            near, approximate = timed(partial(memory.search, query, 10, approximate="graph"))
             least = exact[-1].scores[one]  # equals of the last are as good
             found.append(np.mean([hit.scores[one] >= least for hit in near]))
             scans.append(scan)
