@@ -1,6 +1,7 @@
 """Cells of rows whose directions are alike: a query looks into the nearest cells alone.
 
-How far it looks was measured on the rows themselves when the cells were made; see `probing`.
+How far it looks was measured on the rows themselves when the cells were made; see `probing`. Where
+it looks into many cells, the signs of their rows say whose codes are scored.
 """
 
 from collections.abc import Mapping
@@ -8,39 +9,57 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from cgcython.search.guides.cell_signs import FORMS, CellSigns
 from cgcython.search.guides.centroids import Centroids, nearest
 from cgcython.search.guides.directions import direction, directions
+from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide, Near
-from cgcython.search.guides.probing import MEASURES, Measures, measured, unevenness
+from cgcython.search.guides.probing import (
+    COUNTS,
+    MEASURES,
+    Measures,
+    Trials,
+    measured,
+    unevenness,
+    within,
+)
 from cgcython.search.scan import DIM, ROWS, Embedding, Forms, Scan
-from cgcython.tensors import ArrayForm, Malformed
+from cgcython.tensors import ArrayForm, Malformed, require_whole
 from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt32Array
 
-CELLS, ENDS = "cells", "cells and one"
 SEED, SAMPLE = 384, 1 << 16
 CHUNK = 1 << 15  # rows that are decoded at a time
 MOST_GROWTH, MOST_UNEVENNESS = 1.5, 2.0
+KEPT = 0.99  # of the neighbours in the cells are within the depths
+WORTH = 2_000  # rows whose codes are not scored make up for turning the query into signs
 
 
 class CellGuide(Guide):
     """The rows of cells, one cell after the other, and the centroid of each cell.
 
-    `offsets` i64 [cells + 1] say where the rows of each cell begin in `rows`, u32.
+    `offsets` i64 [cells + 1] say where the rows of each cell begin in `rows`, u32. The signs of
+    rows are in the same order, where codes are so long that a first pass suits them.
     """
 
     name, least_rows = "cells", 100_000
     kept: ClassVar[Forms] = {
-        "centroids": ArrayForm("U8", (CELLS, DIM)),
-        "offsets": ArrayForm("I64", (ENDS,)),
+        "centroids": ArrayForm("U8", ("cells", DIM)),
+        "offsets": ArrayForm("I64", ("cells and one",)),
         "rows": ArrayForm("U32", (ROWS,)),
         "measures": ArrayForm("F64", (len(MEASURES),)),
+        **FORMS,
     }
 
     def __init__(
-        self, centroids: Centroids, offsets: Int64Array, rows: UInt32Array, measures: Measures
+        self,
+        centroids: Centroids,
+        offsets: Int64Array,
+        rows: UInt32Array,
+        measures: Measures,
+        signs: CellSigns | None = None,
     ) -> None:
         self._centroids, self.offsets, self.rows = centroids, offsets, rows
-        self.measured = measures
+        self.measured, self._signs = measures, signs
 
     @classmethod
     def suits(cls, scan: Scan) -> bool:
@@ -51,37 +70,56 @@ class CellGuide(Guide):
         rng = np.random.default_rng(SEED)
         sample = directions(scan, np.sort(rng.permutation(len(scan))[:SAMPLE]))
         centroids = Centroids.trained(sample, cells_of(len(scan)), rng, num_threads)
+        del sample  # the largest of what is in memory
         cells = _cells(scan, 0, centroids, num_threads, progress)
-        measures = measured(scan, centroids, cells, rng, num_threads)
-        return cls(centroids, *_grouped(cells, len(centroids.codes)), measures)
+        trials = Trials.of(scan, rng, num_threads)
+        measures = measured(trials, centroids, cells)
+        found = cls(centroids, *_grouped(cells, len(centroids.codes)), measures)
+        if FirstPass.suits(scan):
+            found._signs = CellSigns.of(scan, found.rows.astype(np.int64), num_threads)
+            found.measured = found._with_depths(found._signs, trials)
+        return found
 
     def extended(self, scan: Scan) -> Self | None:
+        first = len(self)
         if len(scan) > MOST_GROWTH * self.measured.rows:
             return None
-        new = _cells(scan, len(self), self._centroids)
-        cells = np.concatenate([self._cells(), new])
-        return self._of_cells(cells)
+        cells = np.concatenate([self._cells(), _cells(scan, first, self._centroids)])
+        places = np.concatenate([self._places(), np.arange(first, len(scan))])
+        signs = self._signs and self._signs.extended(scan, self.rows.astype(np.int64), first)
+        return self._of_cells(cells, places, signs)
 
     def subset(self, rows: Int64Array) -> Self | None:
         if len(rows) * MOST_GROWTH < self.measured.rows:
             return None
-        return self._of_cells(self._cells()[rows])
+        return self._of_cells(self._cells()[rows], self._places()[rows], self._signs)
 
-    def _of_cells(self, cells: Int64Array) -> Self | None:
-        """Return the guide of rows in such cells, None where their sizes differ too much."""
+    def _of_cells(
+        self, cells: Int64Array, places: Int64Array, signs: CellSigns | None
+    ) -> Self | None:
+        """Return the guide of rows in such cells, whose signs are at some places until now.
+
+        Returns None where the cells are much less even than they were.
+        """
         offsets, rows = _grouped(cells, len(self._centroids.codes))
         if unevenness(np.diff(offsets)) > MOST_UNEVENNESS * self.measured.unevenness:
             return None
-        return type(self)(self._centroids, offsets, rows, self.measured)
+        ordered = signs and signs.ordered(places[rows])
+        return type(self)(self._centroids, offsets, rows, self.measured, ordered)
 
     def near(self, scan: Scan, query: Embedding, count: int, num_threads: int = 1) -> Near:
         if count >= len(self):
             return Near(np.arange(len(self)), 0)
-        cosines = self._centroids.cosines(direction(scan, query))
-        cells = self._probed(cosines, count)
-        spans = zip(self.offsets[cells].tolist(), self.offsets[cells + 1].tolist())
-        rows = np.concatenate([self.rows[start:stop] for start, stop in spans]).astype(np.int64)
-        return Near(rows, 0)
+        vector = direction(scan, query)
+        cells = self._probed(self._centroids.cosines(vector), count)
+        starts, stops = self.offsets[cells], self.offsets[cells + 1]
+        depth = self.measured.depth_of(count)
+        if self._signs is not None and (stops - starts).sum() - depth > WORTH:
+            rows = self.rows[self._signs.nearest(vector, starts, stops, depth)]
+        else:
+            spans = zip(starts.tolist(), stops.tolist())
+            rows = np.concatenate([self.rows[start:stop] for start, stop in spans])
+        return Near(rows.astype(np.int64), 0)
 
     def _probed(self, cosines: Float32Array, count: int) -> Int64Array:
         """Return the cells within the gap that was measured, more where they hold too few rows."""
@@ -90,8 +128,28 @@ class CellGuide(Guide):
         if (self.offsets[cells + 1] - self.offsets[cells]).sum() < count:
             order = np.argsort(-cosines, kind="stable")
             held = np.cumsum(np.diff(self.offsets)[order])
-            cells = order[: held.searchsorted(count) + 1]
+            cells = np.sort(order[: held.searchsorted(count) + 1])
         return cells
+
+    def _with_depths(self, signs: CellSigns, trials: Trials) -> Measures:
+        """Return what was measured with the depths of the best rows by their signs."""
+        depths = []
+        for count in COUNTS:
+            needs = [self._depth_of(signs, query, best[:count]) for query, best in zip(*trials)]
+            depths.append(within(np.stack(needs), KEPT))
+        return self.measured._replace(depth=depths[0], wide_depth=max(depths))
+
+    def _depth_of(self, signs: CellSigns, query: Float32Array, best: Int64Array) -> Int64Array:
+        """Return how many rows of the cells near a query differ in no more bits than its best.
+
+        0 for the best that are in other cells.
+        """
+        cells = self._probed(self._centroids.cosines(query), len(best))
+        places, distances = signs.differing(query, self.offsets[cells], self.offsets[cells + 1])
+        wanted = self._places()[best]
+        at = np.minimum(places.searchsorted(wanted), len(places) - 1)
+        depths = np.cumsum(np.bincount(distances))[distances[at]]
+        return np.where(places[at] == wanted, depths, 0)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], scan: Scan) -> Self:
@@ -106,15 +164,22 @@ class CellGuide(Guide):
         seen[rows[rows < len(rows)]] = True
         if not seen.all():
             raise Malformed("a row of its scan is in no cell")
-        return cls(Centroids(centroids), offsets, rows, Measures.of(arrays["measures"]))
+        own = {name: arrays[name] for name in FORMS if name in arrays}
+        signs = CellSigns.from_arrays(own, len(rows))
+        return cls(Centroids(centroids), offsets, rows, Measures.of(arrays["measures"]), signs)
 
     def arrays(self) -> dict[str, Array]:
-        return {
+        own: dict[str, Array] = {
             "centroids": self._centroids.codes,
             "offsets": self.offsets,
             "rows": self.rows,
             "measures": np.array(self.measured),
         }
+        return own if self._signs is None else own | self._signs.arrays()
+
+    def require_whole(self) -> None:
+        for one in self.arrays().values():
+            require_whole(one)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -124,6 +189,12 @@ class CellGuide(Guide):
         cells = np.empty(len(self), np.int64)
         cells[self.rows] = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
         return cells
+
+    def _places(self) -> Int64Array:
+        """Return where each row is among those of all cells."""
+        places = np.empty(len(self), np.int64)
+        places[self.rows] = np.arange(len(self))
+        return places
 
 
 def cells_of(rows: int) -> int:

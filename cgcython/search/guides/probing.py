@@ -18,20 +18,23 @@ from cgcython.search.scan import Scan
 from cgcython.tensors import Malformed
 from cgcython.types import Array, Float32Array, Int64Array
 
-QUERIES, COUNTS = 128, (10, 100)  # of neighbours, whose gaps are measured
+QUERIES, COUNTS = 128, (10, 100)  # of either kind; of neighbours, whose gaps are measured
 RECALL = 0.99  # of the neighbours of either kind of query; .98 is what a search promises
 
 
 class Measures(NamedTuple):
     """What was measured when cells were made.
 
-    `gap` reaches the ten best, `wide_gap` the hundred best. Recalls are the parts of the ten best
-    that `gap` reaches from rows, and from between rows; `read` is the part of all rows that it
-    leads to, `unevenness` that of the cells of `rows` rows.
+    `gap` reaches the ten best, `wide_gap` the hundred best; of the rows within, these are among
+    the `depth` and `wide_depth` nearest by their signs. Recalls are the parts of the ten best that
+    `gap` reaches from rows, and from between rows; `read` is the part of all rows that it leads
+    to, `unevenness` that of the cells of `rows` rows.
     """
 
     gap: float
     wide_gap: float
+    depth: float
+    wide_depth: float
     recall_of_rows: float
     recall_between: float
     read: float
@@ -42,53 +45,79 @@ class Measures(NamedTuple):
     def of(cls, array: Array) -> Self:
         """Return the Measures of an array; raises Malformed for numbers that none can be."""
         found = cls(*array.tolist())
-        if not np.isfinite(array).all() or not 0 <= found.gap <= found.wide_gap or found.rows < 1:
+        ascend = 0 <= found.gap <= found.wide_gap and 0 <= found.depth <= found.wide_depth
+        if not np.isfinite(array).all() or not ascend or found.rows < 1:
             raise Malformed("what was measured of its cells is no number")
         return found
 
     def gap_of(self, count: int) -> float:
         """Return the gap that reaches the best `count` rows: more of them lie farther."""
-        few, many = COUNTS
-        share = max(0.0, math.log(max(count, 1) / few) / math.log(many / few))
-        return self.gap + share * (self.wide_gap - self.gap)
+        return self.gap + _share(count) * (self.wide_gap - self.gap)
+
+    def depth_of(self, count: int) -> int:
+        """Return how many rows by their signs the best `count` rows are among."""
+        if count > COUNTS[1]:
+            return math.ceil(max(count, self.wide_depth * count / COUNTS[1]))
+        return math.ceil(max(count, self.depth + _share(count) * (self.wide_depth - self.depth)))
 
 
 MEASURES = Measures._fields
 
 
-class _Sought(NamedTuple):
-    """Gaps to the nearest cell, of queries: of the cells that hold their best, and of all cells."""
-
-    gaps: Float32Array  # [queries, the most of COUNTS], the best row first
-    below: Float32Array  # [queries, cells]
+def _share(count: int) -> float:
+    few, many = COUNTS
+    return max(0.0, math.log(max(count, 1) / few) / math.log(many / few))
 
 
-def measured(
-    scan: Scan,
-    centroids: Centroids,
-    cells: Int64Array,
-    rng: np.random.Generator,
-    num_threads: int = 1,
-) -> Measures:
-    """Return the Measures of cells: `cells` [rows] has the one of each row."""
-    some, others = rng.permutation(len(scan))[: 2 * QUERIES].reshape(2, -1)
-    rows = directions(scan, some)
-    mixed = between(scan, rows, directions(scan, others))
-    kinds = [
-        _sought(centroids, rows, _best(scan, rows, num_threads, some), cells),
-        _sought(centroids, mixed, _best(scan, mixed, num_threads), cells),
-    ]
-    gap, wide = (max(_reaching(kind.gaps[:, :count]) for kind in kinds) for count in COUNTS)
-    of_rows, mixture = (float(np.mean(kind.gaps[:, : COUNTS[0]] <= gap)) for kind in kinds)
+class Trials(NamedTuple):
+    """Queries [n, dim], the first half of them rows, the others between rows; and their best rows.
+
+    `best` is [n, the most of COUNTS], the best row of each first, without the row that a query is.
+    """
+
+    queries: Float32Array
+    best: Int64Array
+
+    @classmethod
+    def of(cls, scan: Scan, rng: np.random.Generator, num_threads: int = 1) -> Self:
+        """Return trials of a scan."""
+        some, others = rng.permutation(len(scan))[: 2 * QUERIES].reshape(2, -1)
+        rows = directions(scan, some)
+        queries = np.concatenate([rows, between(scan, rows, directions(scan, others))])
+        most = min(max(COUNTS), len(scan) - 1)
+        asked = list(as_queries(scan, queries))
+        found = scan.best_many(asked, most + 1, num_threads=num_threads)
+        own = [*some.tolist(), *[-1] * len(some)]
+        best = [_best(one.rows, one.scores, row)[:most] for one, row in zip(found, own)]
+        return cls(queries, np.stack(best))
+
+
+def _best(rows: Int64Array, scores: Float32Array, own: int) -> Int64Array:
+    """Return rows, the best first, without one's own."""
+    ordered = rows[np.argsort(-scores, kind="stable")]
+    others: Int64Array = ordered[ordered != own]
+    return others
+
+
+def measured(trials: Trials, centroids: Centroids, cells: Int64Array) -> Measures:
+    """Return the Measures of cells without depths: `cells` [rows] has the one of each row."""
+    cosines = np.stack([centroids.cosines(query) for query in trials.queries])
+    below = cosines.max(axis=1, keepdims=True) - cosines
+    gaps = np.take_along_axis(below, cells[trials.best], axis=1)
+    gap, wide = (within(gaps[:, :count], RECALL) for count in COUNTS)
+    of_rows, mixture = (np.mean(kind[:, : COUNTS[0]] <= gap) for kind in np.split(gaps, 2))
     sizes = np.bincount(cells, minlength=len(centroids.codes))
-    read = np.mean([(kind.below <= gap) @ sizes for kind in kinds]) / len(scan)
+    read = np.mean((below <= gap) @ sizes) / len(cells)
     return Measures(
-        gap, max(gap, wide), of_rows, mixture, float(read), unevenness(sizes), len(scan)
+        *(gap, max(gap, wide), 0, 0),
+        *(float(of_rows), float(mixture), float(read), unevenness(sizes), len(cells)),
     )
 
 
-def _reaching(gaps: Float32Array) -> float:
-    return float(np.quantile(gaps, RECALL, method="higher"))
+def within(needs: Array, share: float) -> float:
+    """Return what suffices for such a share of what either half of some queries needs."""
+    halves = np.split(needs, 2)
+    return max(float(np.quantile(half, share, method="higher")) for half in halves)
 
 
 def unevenness(sizes: Int64Array) -> float:
@@ -98,25 +127,3 @@ def unevenness(sizes: Int64Array) -> float:
     (1.0, 1.64)
     """
     return float(np.square(sizes / sizes.sum()).sum() * len(sizes))
-
-
-def _best(
-    scan: Scan, queries: Float32Array, num_threads: int, own: Int64Array | None = None
-) -> Int64Array:
-    """Return the best rows of each query, the best first, without the row that is its own."""
-    most = min(max(COUNTS), len(scan) - 1)
-    found = scan.best_many(list(as_queries(scan, queries)), most + 1, num_threads=num_threads)
-    best = np.empty((len(queries), most), np.int64)
-    for number, (rows, scores, _) in enumerate(found):
-        others = rows != own[number] if own is not None else np.ones(len(rows), np.bool_)
-        order = np.argsort(-scores[others], kind="stable")
-        best[number] = rows[others][order[:most]]
-    return best
-
-
-def _sought(
-    centroids: Centroids, queries: Float32Array, best: Int64Array, cells: Int64Array
-) -> _Sought:
-    cosines = np.stack([centroids.cosines(query) for query in queries])
-    below = cosines.max(axis=1, keepdims=True) - cosines
-    return _Sought(np.take_along_axis(below, cells[best], axis=1), below)

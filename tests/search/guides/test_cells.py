@@ -11,6 +11,7 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.training import CodebookWarning
 from cgcython.search.binary_scan import BinaryScan
 from cgcython.search.float8_scans import Float8Scan
+from cgcython.search.guides.cell_signs import FORMS
 from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.centroids import Centroids, nearest
 from cgcython.search.guides.probing import MEASURES
@@ -87,12 +88,48 @@ def test_queries_between_rows_are_answered_as_well(guide, scan):
     assert recall(guide, scan, units(VECTORS[:30]) + units(VECTORS[30:60])) >= 0.95
 
 
-def test_a_gap_of_two_is_the_exact_scan(guide, scan):
+def with_gap(guide, scan, gap, drop=()):
+    """Return a guide of another gap, without some of its arrays."""
     measures = guide.arrays()["measures"].copy()
-    measures[:2] = 2
-    whole = CellGuide.from_arrays(altered(guide, measures=measures), scan)
+    measures[:2] = gap
+    arrays = altered(guide, measures=measures)
+    return CellGuide.from_arrays({name: arrays[name] for name in arrays if name not in drop}, scan)
+
+
+def test_all_cells_without_signs_are_the_exact_scan(guide, scan):
+    whole = with_gap(guide, scan, 2, drop=FORMS)
     for query in QUERIES[:5]:
         np.testing.assert_array_equal(np.sort(whole.near(scan, query, 1).rows), np.arange(ROWS))
+
+
+def test_signs_choose_among_the_rows_of_many_cells(guide, scan, monkeypatch):
+    monkeypatch.setattr("cgcython.search.guides.cells.WORTH", 0)
+    whole = with_gap(guide, scan, 2)
+    found = [len(whole.near(scan, query, 10).rows) for query in QUERIES]
+    assert max(found) == whole.measured.depth_of(10) < ROWS / 4
+    assert recall(whole, scan, QUERIES) >= 0.98
+
+
+def test_places_of_cells_are_compared_by_their_bits(guide, scan):
+    signs, query, cells = guide._signs, QUERIES[0], np.array([3, 4, 90, len(guide.offsets) - 2])
+    starts, stops = guide.offsets[cells], guide.offsets[cells + 1]
+    places, distances = signs.differing(query, starts, stops)
+    held = np.concatenate([np.arange(*span) for span in zip(starts, stops)])
+    assert np.isin(held, places).all()
+    assert places.max() < ROWS
+    assert np.all(np.diff(places) > 0)
+    found = signs.nearest(query, starts, stops, 9)
+    least = dict(zip(places.tolist(), distances.tolist()))
+    assert sorted(least[one] for one in found.tolist()) == sorted(distances)[:9]
+
+
+def test_signs_follow_their_rows(guide, scan):
+    longer = guide.extended(scan.take(np.r_[0:ROWS, 0:1003]))
+    part = longer.subset(np.arange(5, ROWS + 900))
+    for one, first in ((longer, 0), (part, 5)):
+        rows = (one.rows.astype(np.int64) + first) % ROWS
+        expected = guide._signs._signs.blocks(scan, rows)
+        np.testing.assert_array_equal(one._signs.blocks, expected)
 
 
 def test_more_rows_lie_farther(guide):
@@ -154,6 +191,8 @@ BROKEN = {
     "a gap of NaN": ("measures", 0, np.nan),
     "a gap below zero": ("measures", 0, -1),
     "of no rows": ("measures", -1, 0),
+    "depths that fall": ("measures", 2, 1e9),
+    "a centre of NaN": ("centre", 0, np.nan),
 }
 
 
@@ -171,6 +210,14 @@ def test_offsets_of_other_cells_are_malformed(guide, scan):
         CellGuide.from_arrays(altered(guide, offsets=np.array([0, ROWS])), scan)
     with pytest.raises(Malformed):
         CellGuide.from_arrays(altered(guide, centroids=np.empty((0, DIM), np.uint8)), scan)
+
+
+def test_signs_of_other_rows_are_malformed(guide, scan):
+    for name, array in (("blocks", guide._signs.blocks[:-1]), ("flips", np.empty((2, 128), "u1"))):
+        with pytest.raises(Malformed):
+            CellGuide.from_arrays(altered(guide, **{name: array}), scan)
+    with pytest.raises(Malformed):
+        with_gap(guide, scan, 1, drop=["centre"])
 
 
 @settings(max_examples=20)

@@ -1,0 +1,107 @@
+"""The signs of rows in the order of their cells: the rows of some cells whose bits differ least.
+
+They serve queries that are far from all rows and so look into many cells; see `first_pass`.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken
+from cgcython.search.scan import DIM, Forms, Scan
+from cgcython.tensors import ArrayForm, Malformed
+from cgcython.types import Array, Float32Array, Int64Array, UInt32Array, UInt64Array
+
+FORMS: Forms = {
+    "blocks": ArrayForm("U64", ("blocks", "words", EACH), optional=True),
+    "centre": ArrayForm("F32", (DIM,), optional=True),
+    "flips": ArrayForm("U8", (TURNS, "turned values"), optional=True),
+}
+ROOM = 256  # more rows than are found, at least, for which the kernel takes room
+
+
+class CellSigns:
+    """Blocks of signs; a place is the number of a row in the order of cells."""
+
+    def __init__(self, places: int, blocks: UInt64Array, signs: Signs) -> None:
+        self._places, self.blocks, self._signs = places, blocks, signs
+
+    @classmethod
+    def of(cls, scan: Scan, rows: Int64Array, num_threads: int = 1) -> Self:
+        """Return the signs of rows that stand in the order of their cells."""
+        signs = Signs.of(scan)
+        return cls(len(rows), signs.blocks(scan, rows, num_threads), signs)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], places: int) -> Self | None:
+        """Return the signs of so many places, None of no arrays; raises Malformed."""
+        if not arrays:
+            return None
+        if arrays.keys() != FORMS.keys():
+            raise Malformed(f"of its signs it has {', '.join(arrays)} alone")
+        (blocks, words, _), size = arrays["blocks"].shape, arrays["flips"].shape[1]
+        dim = len(arrays["centre"])
+        if blocks != -(-places // EACH) or words * WORD != size or words != -(-dim // WORD):
+            raise Malformed(f"its {blocks} blocks of {words} words are not of {places} rows")
+        if not np.all(np.abs(arrays["centre"]) <= 1):
+            raise Malformed("its centre is no mean of vectors of length 1")
+        return cls(places, arrays["blocks"], Signs(arrays["centre"], arrays["flips"]))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the arrays of FORMS."""
+        signs = self._signs
+        return {"blocks": self.blocks, "centre": signs.centre, "flips": signs.flips}
+
+    def ordered(self, places: Int64Array) -> Self:
+        """Return the signs of some places, in their order."""
+        return type(self)(len(places), taken(self.blocks, places), self._signs)
+
+    def extended(self, scan: Scan, rows: Int64Array, first: int) -> Self:
+        """Return the signs with those of the rows of a scan from `first` on behind the last place.
+
+        `rows` are the rows of the places until now.
+        """
+        full = len(rows) // EACH
+        new = np.concatenate([rows[full * EACH :], np.arange(first, len(scan))])
+        blocks = np.concatenate([self.blocks[:full], self._signs.blocks(scan, new)])
+        return type(self)(full * EACH + len(new), blocks, self._signs)
+
+    def differing(
+        self, query: Float32Array, starts: Int64Array, stops: Int64Array
+    ) -> tuple[Int64Array, UInt32Array]:
+        """Return places, ascending, and how many bits of each differ from the query's.
+
+        They are those from each start to its stop, which ascend, and a few beside them.
+        """
+        numbers, blocks, places = self._taken(starts, stops)
+        distances = np.empty(places, np.uint32)
+        kernels.sign_blocks.distances(self._signs.query(query), blocks, distances)
+        at = numbers[:, None] * EACH + np.arange(EACH)
+        return at.reshape(-1)[:places], distances
+
+    def nearest(
+        self, query: Float32Array, starts: Int64Array, stops: Int64Array, depth: int
+    ) -> Int64Array:
+        """Return the `depth` places of `differing` with the fewest bits, in any order."""
+        numbers, blocks, places = self._taken(starts, stops)
+        depth = min(depth, places)
+        found = np.empty(2 * depth + ROOM, np.int64)
+        distances = np.empty(len(found), np.uint32)
+        words = self._signs.query(query)
+        kernels.sign_blocks.nearest(words, blocks, places, depth, found, distances)
+        at = found[:depth]
+        return numbers[at // EACH] * EACH + at % EACH
+
+    def _taken(self, starts: Int64Array, stops: Int64Array) -> tuple[Int64Array, UInt64Array, int]:
+        """Return the numbers of the blocks of some places, these blocks, and how many places."""
+        firsts, ends = starts // EACH, -(-stops // EACH)
+        counts = ends - firsts
+        shifts = firsts - (np.cumsum(counts) - counts)
+        numbers = np.arange(counts.sum()) + np.repeat(shifts, counts)
+        numbers = numbers[np.diff(numbers, prepend=-1) > 0]  # two cells may share a block
+        places = len(numbers) * EACH
+        if numbers[-1] == len(self.blocks) - 1:
+            places -= len(self.blocks) * EACH - self._places
+        return numbers, self.blocks.take(numbers, axis=0, mode="clip"), places
