@@ -124,9 +124,10 @@ def test_a_query_of_whole_numbers_and_halves_misses_no_row(kernel):
     # As above, for whole numbers of a query's peak / 127: all but the peak round down by a half.
     query = np.full(256, 10.499, F32)
     query[0] = 127
-    codes = np.full((900, 256), 0x38, U8)
-    codes[:, 0], codes[:, 1:40] = 0x54, 0x37
-    codes[800, 1:] = 0x38
+    codes = np.full((900, 256), 0x7E, U8)
+    codes[:, 0] = 0x7A
+    codes[800] = 0x7E
+    assert best(kernel, query, codes, k=1)[0].tolist() == [800]
     require_best(kernel, query, codes, k=1)
 
 
