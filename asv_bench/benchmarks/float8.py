@@ -1,14 +1,18 @@
 """Float8. The specification allows 50 us to encode 512 values and 200 us to decode them."""
 
+from functools import cache
+
 import ml_dtypes
 import numpy as np
 
 from cgcython import ModelId, kernels
 from cgcython.codecs.float8 import Float8Codec
+from cgcython.search.best import best_rows
+from cgcython.search.float8_scans import Float8Scan
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, RNG, router
-from .stopwatch import seconds_per_call, times_as_fast
+from .stopwatch import seconds_per_call, share_of, times_as_fast
 
 EMBEDDERS = [ModelId.TEMPORAL_RECENT, ModelId.GRAPH]
 ROUTER = router(None)
@@ -106,3 +110,50 @@ class Batch:
         decode_by_numpy()
         assert np.array_equal(ours, VALUES)
         return times_as_fast(decode, decode_by_numpy)
+
+
+NUM_ROWS, DIM, NUM_QUERIES, K = 100_000, 384, 100, 10  # 38 MB of codes, more than most caches
+
+
+@cache
+def scan():
+    columns = (
+        Float8Codec(DIM).encode_batch(RNG.standard_normal((NUM_ROWS, DIM), np.float32)).columns
+    )
+    return Float8Scan(columns["codes"], columns["scales"])
+
+
+@cache
+def queries():
+    return RNG.standard_normal((NUM_QUERIES, DIM), np.float32)
+
+
+def read():
+    kernels.limits.read(scan().codes.reshape(-1).view(np.float32))
+
+
+def best_by_all_scores(query):
+    scores = scan().scores(query)
+    return scores[best_rows(scores, K)]
+
+
+class Best:
+    """The best rows: one query against the bare read of the codes, many against all scores."""
+
+    timeout = 300
+
+    @at_least(0.75, "of read", v4n=0.3, v4=0.3, v3=0.28, v2=0.08)
+    def track_one_query(self):
+        found = scan().best(queries()[0], K).scores
+        assert np.array_equal(np.sort(found), np.sort(best_by_all_scores(queries()[0])))
+        return share_of(read, lambda: scan().best(queries()[0], K))
+
+    @at_least(9.5, v4n=6, v4=2.5, v3=2.2, v2=2.8)
+    def track_many_queries_against_all_scores(self):
+        many = scan().best_many(queries(), K)
+        for query, found in zip(queries(), many):
+            assert np.array_equal(np.sort(found.scores), np.sort(best_by_all_scores(query)))
+        ratio = times_as_fast(
+            lambda: scan().best_many(queries(), K), lambda: best_by_all_scores(queries()[0])
+        )
+        return NUM_QUERIES * ratio
