@@ -16,7 +16,7 @@ from cgcython.search.keys import NO_KEYS
 from cgcython.search.loading import Part, joined
 from cgcython.search.merging import merged
 from cgcython.search.scan import Best, Embedding, Scan
-from cgcython.tensors import mapping_of, require_whole
+from cgcython.tensors import require_whole
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, KeyArray, Keys, Progress
 
 
@@ -54,15 +54,10 @@ class Column:
 
     @cached_property
     def _mapped(self) -> list[Array]:
-        """An array of each file in which scans and guides are mapped."""
-        found = {}
-        for part in self._parts:
-            for owner in (part.scan, part.guide):
-                for one in () if owner is None else vars(owner).values():
-                    file = mapping_of(one) if isinstance(one, np.ndarray) else None
-                    if file is not None:
-                        found[id(file)] = one
-        return list(found.values())
+        """Arrays of the files in which scans and guides are mapped."""
+        mapped = [scan.mapped for scan in self.scans]
+        mapped += [guide.mapped for guide in self.guides]
+        return [one for some in mapped for one in some]
 
     def scores(self, query: Embedding, metric: str, num_threads: int) -> Float32Array:
         """Return the score of each row, -inf for deleted rows."""

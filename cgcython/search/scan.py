@@ -8,6 +8,7 @@ tokens.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from cgcython.frames import SectionMatrix
 from cgcython.parallel import each, split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.best import best_rows
-from cgcython.tensors import ArrayForm
+from cgcython.tensors import ArrayForm, mapped_among
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
 METRICS = ("cosine", "dot")
@@ -165,6 +166,11 @@ class Scan(ABC):
 
     def _attributes(self) -> dict[str, Array]:
         return {name: getattr(self, name) for name in self.kept}
+
+    @cached_property
+    def mapped(self) -> list[Array]:
+        """An array of each file in which arrays of this scan are mapped."""
+        return mapped_among(vars(self).values())
 
     # How it scores.
 

@@ -3,7 +3,7 @@
 import mmap
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -61,9 +61,15 @@ def from_bytes(data: BytesLike) -> Tensors:
     return _tensors(header, np.frombuffer(whole, np.uint8), START + length)
 
 
-def mapping_of(array: Array) -> mmap.mmap | None:
-    """Return the mapping of the file in which an array lies; None for an array in memory."""
-    return getattr(_mapped_owner(array), "_mmap", None)
+def mapped_among(values: Iterable[object]) -> list[Array]:
+    """Return an array of each file in which arrays among some values are mapped."""
+    found = {}
+    for one in values:
+        if isinstance(one, np.ndarray):
+            file = getattr(_mapped_owner(one), "_mmap", None)
+            if file is not None:
+                found[id(file)] = one
+    return list(found.values())
 
 
 def require_whole(array: Array) -> None:
@@ -71,7 +77,8 @@ def require_whole(array: Array) -> None:
 
     Whoever reads the array then would be ended by the system. Arrays in memory are always whole.
     """
-    owner, mapped = _mapped_owner(array), mapping_of(array)
+    owner = _mapped_owner(array)
+    mapped: mmap.mmap | None = getattr(owner, "_mmap", None)
     if owner is None or mapped is None:
         return
     whole = owner.offset - owner.offset % mmap.ALLOCATIONGRANULARITY + len(mapped)

@@ -67,6 +67,7 @@ def test_the_best_are_those_of_all_scores(most_asked, smaller, writes, asked, wa
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(column_part, "MOST_ASKED", most_asked)
         patch.setattr(merging, "SMALLER", smaller)
+        patch.setattr(merging, "SMALL", smaller)
         (column, records), query = column_of(writes), VALUES[asked]
         among = None if wanted is None else Filter(sorted_keys(keys_of(wanted)))
         best, *others = column.best_many([query, VALUES[0]], k, metric, 1, among)
@@ -86,6 +87,7 @@ def test_the_best_are_those_of_all_scores(most_asked, smaller, writes, asked, wa
 def test_only_what_is_stored_is_found(smaller, writes, wanted):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(merging, "SMALLER", smaller)
+        patch.setattr(merging, "SMALL", smaller)
         column, records = column_of(writes)
         keys = sorted_keys(keys_of(sorted(wanted)))
         rows, known = column.find(keys)

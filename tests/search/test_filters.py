@@ -48,6 +48,7 @@ def test_it_finds_what_its_ids_find(store, memories, count, how):
 @pytest.mark.parametrize("embedders", [["E2"], ["E2", "E9"]])
 def test_it_follows_the_store(store, memories, monkeypatch, embedders, smaller):
     monkeypatch.setattr(merging, "SMALLER", smaller)
+    monkeypatch.setattr(merging, "SMALL", smaller)
     rng, query = np.random.default_rng(2), memories.make(7, embedders)
     ids = store.prepared(among=IDS[::2])
     where = store.prepared(where={"n": {"$lt": 15}})

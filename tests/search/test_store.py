@@ -140,6 +140,7 @@ def test_many_writes_and_searches_equal_a_fresh_store(
     store, memories, tmp_path, monkeypatch, smaller
 ):
     monkeypatch.setattr(merging, "SMALLER", smaller)
+    monkeypatch.setattr(merging, "SMALL", smaller)
     rng = np.random.default_rng(0)
     for step in range(25):
         one = IDS[rng.integers(COUNT)]

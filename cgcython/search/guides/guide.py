@@ -7,9 +7,11 @@ guide of the first is extended by the rows of the others.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cached_property
 from typing import ClassVar, NamedTuple, Self
 
 from cgcython.search.scan import Embedding, Forms, Scan
+from cgcython.tensors import mapped_among
 from cgcython.types import Array, Int64Array, Progress
 
 
@@ -84,6 +86,11 @@ class Guide(ABC):
     def arrays(self) -> dict[str, Array]:
         """Return the arrays of `kept`, which a file holds: attributes of these names."""
         return {name: getattr(self, name) for name in self.kept}
+
+    @cached_property
+    def mapped(self) -> list[Array]:
+        """An array of each file in which arrays of this guide are mapped."""
+        return mapped_among(vars(self).values())
 
     @property
     def nbytes(self) -> int:
