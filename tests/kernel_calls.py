@@ -56,6 +56,9 @@ CALLS = {
     "e4m3.encode_vector": lambda m, n, d: (m.f32(d), d, out(U8, d)),
     "e4m3.decode_vector": lambda m, n, d: (m.u8(d).tobytes(), 0.5, 0.25, out(F32, d)),
     "e4m3.cosine_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
+    "e4m3.cosine_rows_at": lambda m, n, d: (
+        m.f32(d), m.u8(n, d), m.f32(n), np.arange(n)[::-2].copy(), out(F32, (n + 1) // 2),
+    ),
     "e4m3.inverse_norms": lambda m, n, d: (m.u8(n, d), out(F32, n)),
     "e4m3.dot_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
     "e4m3_best.best": lambda m, n, d: (
@@ -222,6 +225,10 @@ CALLS = {
     "dense.rows_above": lambda m, n, d: (m.f32(n), 0.5, out(I64, min(n, KEPT))),
     "dense.project": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(d, n), out(F32, n, n)),
     "dense.back_project": lambda m, n, d: (m.f32(n, d), m.f32(d, n), m.f32(n), out(F32, n, n)),
+    "sign_blocks.pack": lambda m, n, d: (
+        m.f32(n, d), m.f32(n), m.f32(d), m.u8(2, -(-d // 64) * 64), out(F32, -(-d // 64) * 128),
+        out(np.uint64, n, -(-d // 64)),
+    ),
     "sign_blocks.distances": lambda m, n, d: (
         m.u64(d, 8), m.u64(-(-n // 8), d, 8), out(U32, n),
     ),

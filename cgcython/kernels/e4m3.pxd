@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 cdef void e4m3_encode(const float *values, uint8_t *codes, Py_ssize_t n) noexcept nogil
 cdef void e4m3_decode(
@@ -20,6 +20,11 @@ cdef void e4m3_dot_rows(
 cdef void e4m3_cosine_rows(
     const float *query, const uint8_t *codes, const float *inverse_norms, Py_ssize_t n,
     Py_ssize_t dim, float *out,
+) noexcept nogil
+# Of n rows in any order, of up to 4096 dimensions.
+cdef void e4m3_cosine_rows_at(
+    const float *query, const uint8_t *codes, const float *inverse_norms, Py_ssize_t dim,
+    const int64_t *rows, Py_ssize_t n, float *out,
 ) noexcept nogil
 cdef void e4m3_inverse_norms(
     const uint8_t *codes, Py_ssize_t n, Py_ssize_t dim, float *out

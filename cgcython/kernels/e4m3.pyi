@@ -2,7 +2,7 @@
 
 from typing import overload
 
-from cgcython.types import Float32Array, UInt8Array
+from cgcython.types import Float32Array, Int64Array, UInt8Array
 
 def encode(values: Float32Array, codes: UInt8Array) -> None: ...
 def decode(codes: UInt8Array, scale: float, bias: float, values: Float32Array) -> None: ...
@@ -17,6 +17,13 @@ def decode_vector(
 ) -> Float32Array | None: ...
 def cosine_rows(
     query: Float32Array, codes: UInt8Array, inverse_norms: Float32Array, out: Float32Array
+) -> None: ...
+def cosine_rows_at(
+    query: Float32Array,
+    codes: UInt8Array,
+    inverse_norms: Float32Array,
+    rows: Int64Array,
+    out: Float32Array,
 ) -> None: ...
 def inverse_norms(codes: UInt8Array, out: Float32Array) -> None: ...
 def dot_rows(

@@ -10,16 +10,23 @@ from cgcython.kernels._door cimport (
     agree, check_buffers, plain_out, plain_vector, require_apart, shaped, vector_out, writable,
 )
 from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
+from cgcython.kernels._e4m3_query cimport WIDEST, Query, Rows, lay_query, score_rows
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._e4m3_scan cimport scale_products, scan_squares, squares_of
 from cgcython.kernels._finite cimport first_nonfinite, power_of
 from cgcython.kernels._stream cimport is_streamed
-from cgcython.kernels._types cimport f32, f64, u8
+from cgcython.kernels._types cimport f32, f64, i64, u8
+from cgcython.kernels._vector cimport SLACK, aligned
+
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *p) nogil
 
 np.import_array()
 
 cdef enum:
     WORTH_RELEASING = 4096  # values: below, letting go of the GIL costs more than the work
+    ROOM = WIDEST + SLACK
+    AHEAD = 8  # rows that are fetched before they are scored, which lie anywhere
 
 
 cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -80,6 +87,32 @@ cdef void e4m3_cosine_rows(
         f64 squares = squares_of(query, down, dim)
         f64 up = 256 / sqrt(squares) if squares != 0 else 0
     scale_products(query, down, up, codes, inverse_norms, n, dim, out)
+
+
+cdef inline void fetch_row(const u8 *row, Py_ssize_t dim) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(0, dim, 64):
+        prefetch(row + k)
+
+
+cdef void e4m3_cosine_rows_at(
+    const f32 *query, const u8 *codes, const f32 *inverse_norms, Py_ssize_t dim,
+    const i64 *rows, Py_ssize_t n, f32 *out,
+) noexcept nogil:
+    cdef:
+        f32[ROOM] room
+        Query q
+        Rows all
+        f64 product
+        Py_ssize_t i
+    lay_query(query, dim, True, aligned(room), &q)
+    all.codes, all.dim, all.factors = codes, dim, inverse_norms
+    for i in range(min(<Py_ssize_t>AHEAD, n)):
+        fetch_row(codes + rows[i] * dim, dim)
+    for i in range(n):
+        if i + AHEAD < n:
+            fetch_row(codes + rows[i + AHEAD] * dim, dim)
+        score_rows(&q, &all, rows[i], 1, &product, out + i)
 
 
 cdef void e4m3_inverse_norms(
@@ -216,6 +249,30 @@ def cosine_rows(
     agree("inverse_norms", inverse_norms.shape[0], "codes", n)
     with nogil:
         e4m3_cosine_rows(&query[0], &codes[0, 0], &inverse_norms[0], n, dim, &out[0])
+
+
+def cosine_rows_at(
+    const f32[::1] query,           # IN
+    const u8[:, ::1] codes,         # IN
+    const f32[::1] inverse_norms,   # IN: of the codes
+    const i64[::1] rows,            # IN
+    f32[::1] out,                   # OUT
+):
+    """Write what cosine_rows does of some rows, in any order, of up to 4096 dimensions."""
+    cdef Py_ssize_t i, n = rows.shape[0], dim = codes.shape[1]
+    check_buffers(1, out, query, codes, inverse_norms, rows)
+    agree("a row of codes", dim, "query", query.shape[0])
+    agree("out", out.shape[0], "rows", n)
+    agree("inverse_norms", inverse_norms.shape[0], "codes", codes.shape[0])
+    if dim > WIDEST:
+        raise ValueError(f"query holds {dim}, expected up to {WIDEST}")
+    for i in range(n):
+        if rows[i] < 0 or rows[i] >= codes.shape[0]:
+            raise ValueError(f"row {rows[i]} is not among {codes.shape[0]}")
+    with nogil:
+        e4m3_cosine_rows_at(
+            &query[0], &codes[0, 0], &inverse_norms[0], dim, &rows[0], n, &out[0]
+        )
 
 
 def inverse_norms(

@@ -3,19 +3,59 @@
 A scan of them adds up no word across a register: each lane counts the bits of one row.
 """
 from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._types cimport i64, u32, u64
+from cgcython.kernels._turn cimport turn
+from cgcython.kernels._types cimport f32, i64, u8, u32, u64
+from cgcython.kernels._vector cimport set_all, set_all_u, vf, vu
 
 cdef extern from "_sign_blocks.h" nogil:
     void differing8 "cg_differing8"(
         const u64 *query, const u64 *block, Py_ssize_t words, u32 *out
     )
+    u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold, vu *peak)
     void prefetch "__builtin_prefetch"(const void *p)
 
 cdef enum:
     EACH = 8  # rows of a block
+    WORD = 64
     SCAN = 64  # rows whose distances are known before any of them is looked at
     AHEAD = 4096  # bytes: the processor itself stops reading ahead at each page
     UNKNOWN = 0xFFFFFFFF  # the distance of rows that are not there
+
+
+cdef void sign_blocks_pack(
+    const f32 *values, Py_ssize_t n, Py_ssize_t dim, const f32 *factors, const f32 *centre,
+    const u8 *flips, Py_ssize_t turns, Py_ssize_t words, f32 *scratch, u64 *packed
+) noexcept nogil:
+    cdef:
+        Py_ssize_t size = WORD * words, i, k, t
+        f32 *row = scratch
+        f32 *other = scratch + size
+        vu peak = set_all_u(0)
+        vf zero = set_all(0)
+    for i in range(n):
+        # The product is rounded before the centre is taken off, on every level.
+        for k in range(dim):
+            row[k] = values[i * dim + k] * factors[i]
+        for k in range(dim):
+            row[k] -= centre[k]
+        for k in range(dim, size):
+            row[k] = 0
+        for t in range(turns):
+            mix(row, size, flips + t * size, other)
+            turn(other, size, True, row)
+        for k in range(words):
+            packed[i * words + k] = at_least64(row + WORD * k, zero, &peak)
+
+
+cdef inline void mix(
+    const f32 *row, Py_ssize_t size, const u8 *flips, f32 *out
+) noexcept nogil:
+    """Deal the values of each block out to all blocks, and negate those of odd flips."""
+    cdef Py_ssize_t block = size & -size, blocks = size // block, b, j, place
+    for b in range(blocks):
+        for j in range(block):
+            place = j * blocks + b
+            out[place] = row[b * block + j] * (1 - 2 * <f32>(flips[place] & 1))
 
 
 cdef void sign_blocks_distances(
@@ -109,6 +149,38 @@ cdef void sign_blocks_nearest(
         start += n
     if found > k:
         keep_nearest(ids, distances, found, k)
+
+
+def pack(
+    const f32[:, ::1] values,       # IN
+    const f32[::1] factors,         # IN
+    const f32[::1] centre,          # IN
+    const u8[:, ::1] flips,         # IN
+    f32[::1] scratch,               # OUT
+    u64[:, ::1] packed,             # OUT
+):
+    """Write the signs of rows, value >= 0 to the lowest bit first, once they were turned.
+
+    A row f32 [dim] is multiplied by its factor, less the centre, and filled up with zeros. Each
+    turn, a row of flips u8 [turns, words * 64], deals values out to the blocks of Hadamard's
+    transform, the largest power of two in their number, and negates those of odd flips before it.
+    `scratch` holds two rows; `packed` is u64 [n, words].
+    """
+    cdef Py_ssize_t n = values.shape[0], dim = values.shape[1], words = packed.shape[1]
+    check_buffers(2, scratch, packed, values, factors, centre, flips)
+    agree("packed", packed.shape[0], "values", n)
+    agree("factors", factors.shape[0], "values", n)
+    agree("centre", centre.shape[0], "a row of values", dim)
+    if words != (dim >> 6) + (dim & 63 != 0):
+        raise ValueError(f"a row of packed holds {words} words for {dim} values")
+    agree("a row of flips", flips.shape[1], "a row of signs", WORD * words)
+    agree("scratch", scratch.shape[0], "two rows of signs", 2 * WORD * words)
+    if n and words:
+        with nogil:
+            sign_blocks_pack(
+                &values[0, 0], n, dim, &factors[0], &centre[0], &flips[0, 0], flips.shape[0],
+                words, &scratch[0], &packed[0, 0]
+            )
 
 
 cdef int check_blocks(

@@ -145,7 +145,7 @@ class Column:
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str) -> Float32Array:
         """Return the score of some rows."""
         if len(self.scans) == 1:
-            return self.scans[0].take(rows).scores(query, metric)
+            return self.scans[0].scores_of(rows, query, metric)
         return self._each(rows, lambda scan: scan.scores(query, metric))
 
     def similarities(self, rows: Int64Array, query: Embedding, stored: Embedding) -> Float32Array:

@@ -229,7 +229,7 @@ class ColumnPart:
         rows, read = self._near(query, k, num_threads)
         if len(rows) < min(k, len(self)) or len(rows) * FEW > len(self):
             return self.best(query, k, "cosine", num_threads)
-        scores = self.scan.take(rows).scores(query)
+        scores = self.scan.scores_of(rows, query)
         best = best_rows(scores, k)
         return Best(rows[best], scores[best], read + len(rows))
 

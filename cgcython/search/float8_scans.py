@@ -29,6 +29,8 @@ from cgcython.search.vector_scan import VectorScan
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
+MOST_AT = 4096  # dimensions of rows that are scored where they lie
+
 
 class Float8Scan(RowScan):
     """E4M3 codes, scored as they are.
@@ -116,6 +118,14 @@ class Float8Scan(RowScan):
         prepared = np.stack([self._prepare(query, metric) for query in queries])
         found = float8_best.best_of_many(prepared, codes, k, require_threads(num_threads))
         return [Best(*one, len(self)) for one in found]
+
+    def scores_of(self, rows: Int64Array, query: Embedding, metric: str = "cosine") -> Float32Array:
+        if metric != "cosine" or self.codes.shape[1] > MOST_AT:
+            return super().scores_of(rows, query, metric)
+        out = np.empty(len(rows), np.float32)
+        prepared = self._prepare(query, metric)
+        kernels.e4m3.cosine_rows_at(prepared, self.codes, self.inverse_norms, rows, out)
+        return out
 
     def _codes(self, metric: str) -> float8_best.Codes:
         require_choice(metric, "metric", METRICS)

@@ -203,6 +203,10 @@ class Scan(ABC):
         """Return what `best` returns for each of many queries, a thread for each at a time."""
         return each(lambda query: self.best(query, k, metric), queries, num_threads)
 
+    def scores_of(self, rows: Int64Array, query: Embedding, metric: str = "cosine") -> Float32Array:
+        """Return the score of some rows, f32 [n]; a scan that need not copy them overrides it."""
+        return self.take(rows).scores(query, metric)
+
     @abstractmethod
     def _prepare(self, query: Embedding, metric: str) -> Any:
         """Return what `_score` needs of a query, made once for all rows; checks the query."""

@@ -16,6 +16,7 @@ from cgcython.kernels.reference.door import (
 )
 
 CODES = np.arange(127)
+_WIDEST = 4096  # dimensions that fit the scratch of cosine_rows_at
 MAGNITUDES = np.where(CODES < 8, CODES * 2.0**-9, (8 + CODES % 8) * 2.0 ** (CODES // 8 - 10))
 MIDPOINTS = (MAGNITUDES[:-1] + MAGNITUDES[1:]) / 2
 PEAK = np.float32(448)
@@ -95,6 +96,20 @@ def cosine_rows(query, codes, inverse_norms, out):
     rows, query = VALUES[codes].astype(np.float64), query.astype(np.float64)
     norm = np.sqrt((query**2).sum())
     out[:] = rows @ query * inverse_norms / (norm or 1)
+
+
+@writes("out")
+def cosine_rows_at(query, codes, inverse_norms, rows, out):
+    """Write what cosine_rows does of some rows, in any order, of up to 4096 dimensions."""
+    agree("a row of codes", codes.shape[1], "query", query.shape[0])
+    agree("out", out.shape[0], "rows", rows.shape[0])
+    agree("inverse_norms", inverse_norms.shape[0], "codes", codes.shape[0])
+    if len(query) > _WIDEST:
+        raise ValueError(f"query holds {len(query)}, expected up to {_WIDEST}")
+    for row in rows.tolist():
+        if not 0 <= row < len(codes):
+            raise ValueError(f"row {row} is not among {len(codes)}")
+    cosine_rows(query, codes[rows], inverse_norms[rows], out)
 
 
 @writes("out")

@@ -4,7 +4,44 @@ import numpy as np
 
 from cgcython.kernels.reference.door import agree, writes
 
-_EACH, _SCAN = 8, 64
+_EACH, _SCAN, _WORD = 8, 64, 64
+
+
+@writes("scratch", "packed")
+def pack(values, factors, centre, flips, scratch, packed):
+    """Write the signs of rows, value >= 0 to the lowest bit first, once they were turned.
+
+    A row f32 [dim] is multiplied by its factor, less the centre, and filled up with zeros. Each
+    turn, a row of flips u8 [turns, words * 64], deals values out to the blocks of Hadamard's
+    transform, the largest power of two in their number, and negates those of odd flips before it.
+    `scratch` holds two rows; `packed` is u64 [n, words].
+    """
+    (n, dim), words = values.shape, packed.shape[1]
+    agree("packed", len(packed), "values", n)
+    agree("factors", len(factors), "values", n)
+    agree("centre", len(centre), "a row of values", dim)
+    if words != -(-dim // _WORD):
+        raise ValueError(f"a row of packed holds {words} words for {dim} values")
+    size = _WORD * words
+    agree("a row of flips", flips.shape[1], "a row of signs", size)
+    agree("scratch", len(scratch), "two rows of signs", 2 * size)
+    rows = np.pad(values * factors[:, None] - centre, [(0, 0), (0, size - dim)])
+    block = max(1, size & -size)
+    for signs in np.where(flips & 1, np.float32(-1), np.float32(1)):
+        dealt = rows.reshape(n, size // block, block).transpose(0, 2, 1).reshape(n, size) * signs
+        rows = _turned(dealt.reshape(n, size // block, block)).reshape(n, size)
+    packed.view(np.uint8)[:] = np.packbits(rows >= 0, axis=1, bitorder="little")
+
+
+def _turned(blocks):
+    """Return Hadamard's transform of the last axis."""
+    half = 1
+    while half < blocks.shape[-1]:
+        pairs = blocks.reshape(*blocks.shape[:2], blocks.shape[2] // (2 * half), 2, half)
+        a, b = pairs[..., 0, :], pairs[..., 1, :]
+        blocks = np.stack([a + b, a - b], axis=-2).reshape(blocks.shape)
+        half *= 2
+    return blocks
 
 
 @writes("out")

@@ -27,7 +27,6 @@ class Signs:
     def __init__(self, centre: Float32Array, flips: UInt8Array) -> None:
         """`centre` is f32 [dim]; `flips` u8 [TURNS, words * 64]: odd ones negate a value."""
         self.centre, self.flips = centre, flips
-        self._factors = np.where(flips & 1, np.float32(-1), np.float32(1))
 
     @classmethod
     def of(cls, scan: Scan) -> Self:
@@ -40,25 +39,22 @@ class Signs:
         flips = np.unpackbits(drawn.view(np.uint8)).reshape(TURNS, size)
         return cls(centre.astype(np.float32), flips)
 
-    def packed(self, vectors: Float32Array) -> UInt8Array:
-        """Return the signs of vectors f32 [n, dim]: u8 [n, words * 8]."""
-        rows, size = len(vectors), self.flips.shape[1]
-        turned = np.zeros((rows, size), np.float32)
-        turned[:, : len(self.centre)] = units(vectors)
-        turned[:, : len(self.centre)] -= self.centre
-        block = size & -size
-        for factors in self._factors:
-            turned = turned.reshape(rows, -1, block).transpose(0, 2, 1).reshape(rows, size)
-            turned *= factors
-            kernels.dense.turn_rows(turned, turned)
-        signs = np.empty((rows, size // 8), np.uint8)
-        kernels.bits.pack_rows(turned, 0.0, signs)
+    def packed(self, vectors: Float32Array) -> UInt64Array:
+        """Return the signs of vectors f32 [n, dim]: u64 [n, words]."""
+        size = self.flips.shape[1]
+        signs = np.empty((len(vectors), size // WORD), np.uint64)
+        factors = _inverse_norms(vectors)
+        if not (np.isfinite(factors) & (factors > 0)).all():
+            vectors, factors = units(vectors), np.ones(len(vectors), np.float32)
+        scratch = np.empty(2 * size, np.float32)
+        kernels.sign_blocks.pack(
+            np.ascontiguousarray(vectors), factors, self.centre, self.flips, scratch, signs
+        )
         return signs
 
     def query(self, vector: Float32Array) -> UInt64Array:
         """Return the words of a query f32 [dim] as kernels want it, u64 [words, 8]."""
-        words = self.packed(vector[None]).view(np.uint64)[0]
-        return np.repeat(words, EACH).reshape(-1, EACH)
+        return np.repeat(self.packed(vector[None])[0], EACH).reshape(-1, EACH)
 
     def blocks(
         self,
@@ -68,7 +64,7 @@ class Signs:
         progress: Progress | None = None,
     ) -> UInt64Array:
         """Return the signs of some rows of a scan, u64 [blocks, words, 8]; the last has zeros."""
-        signs = np.zeros((-(-len(rows) // EACH) * EACH, self.flips.shape[1] // 8), np.uint8)
+        signs = np.zeros((-(-len(rows) // EACH) * EACH, self.flips.shape[1] // WORD), np.uint64)
 
         def pack(first: int, last: int) -> None:
             for start in range(first, last, CHUNK):
@@ -78,7 +74,7 @@ class Signs:
                     progress(stop - start)
 
         split_rows(pack, len(rows), num_threads)
-        return _blocked(signs.view(np.uint64))
+        return _blocked(signs)
 
 
 def taken(blocks: UInt64Array, rows: Int64Array) -> UInt64Array:
@@ -95,11 +91,17 @@ def _blocked(words: UInt64Array) -> UInt64Array:
 
 
 def units(vectors: Float32Array) -> Float32Array:
-    """Return vectors scaled to length 1; those without a length become zeros."""
+    """Return vectors scaled to length 1; those without a finite length become zeros."""
+    factors = _inverse_norms(vectors)
+    usable = np.isfinite(factors) & (factors > 0)
+    with np.errstate(all="ignore"):
+        found: Float32Array = vectors * np.where(usable, factors, np.float32(0))[:, None]
+    return found if usable.all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
+
+
+def _inverse_norms(vectors: Float32Array) -> Float32Array:
+    """Return one over each length: 0 of an infinite one, infinity of 0."""
     norms = np.empty(len(vectors), np.float32)
     kernels.dense.norms(np.ascontiguousarray(vectors), norms)
-    usable = np.isfinite(norms) & (norms > 0)
-    factors = np.divide(1, norms, out=np.zeros_like(norms), where=usable)
     with np.errstate(all="ignore"):
-        found: Float32Array = vectors * factors[:, None]
-    return found if usable.all() else np.nan_to_num(found, posinf=0.0, neginf=0.0)
+        return np.divide(np.float32(1), norms, out=norms)
