@@ -3,11 +3,12 @@
 Columns are derived from the records, follow later writes by the store's journal and may be deleted
 at any time. Those of sparse vectors and tokens take as much room as the records, so they are made
 when named. Large ones get guides for `search --approximate`; --graphs adds an HNSW graph per dense
-embedder for `search --graph`.
+embedder for `search --graph`, and so does any setting of graphs.
 
 example:
   cgcython index memories
   cgcython index memories --embedders E1,E9 --graphs --threads 2
+  cgcython index memories --embedders E8 --connectivity 32 --expansion-add 200
   cgcython index memories --embedders E6,E12
 """
 
@@ -22,6 +23,13 @@ from cgcython.cli.progress import progress
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
+from cgcython.search.graph_settings import USUAL
+
+SETTINGS = {
+    "connectivity": "links of a record in graphs; more find more, and take memory and time",
+    "expansion_add": "near records from which graphs choose links; more find more, built slower",
+    "expansion_search": "records that graphs propose at least, more of over 16,384; more find more",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embedders", type=options.embedders, metavar="E1,E9", help="default: the dense ones"
     )
     parser.add_argument("--graphs", action="store_true", help="also build HNSW graphs")
+    for name, told in SETTINGS.items():
+        usual = getattr(USUAL, name)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(
+            option, type=options.positive, metavar="N", help=f"{told} (default {usual})"
+        )
     options.add_threads(parser)
     options.add_json(parser)
 
@@ -39,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         wanted = _wanted(store.profile, args.embedders)
         with progress(None, "record", "index") as bar:
             files = store.save_columns(
-                wanted, graphs=args.graphs, num_threads=args.threads, progress=bar.advance
+                wanted, graphs=_graphs(args), num_threads=args.threads, progress=bar.advance
             )
     sizes = {path.name: path.stat().st_size for path in files}
     if args.json:
@@ -47,6 +61,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         print_table(["file", "bytes"], list(sizes.items()))
     return OK
+
+
+def _graphs(args: argparse.Namespace) -> bool | dict[str, int]:
+    """Return the settings of graphs that were named, or whether graphs are wanted at all."""
+    named = {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    return named or bool(args.graphs)
 
 
 def _is_dense(row: Embedder) -> bool:

@@ -9,6 +9,7 @@ from cgcython.errors import StorageCorruption
 from cgcython.locks import ForkSafeLock
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, graph_path, load_parts, save_parts
+from cgcython.search.graph_settings import USUAL, GraphSettings
 from cgcython.search.graphs import Graph
 from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.loading import CHUNK, NO_CODEBOOK, ChangingSource, Loader
@@ -145,20 +146,27 @@ class Columns:
         return Column.of(loaded.parts)
 
     def graph(
-        self, model_id: EmbedderId, num_threads: int = 1, progress: Progress | None = None
+        self,
+        model_id: EmbedderId,
+        num_threads: int = 1,
+        progress: Progress | None = None,
+        settings: GraphSettings | None = None,
     ) -> tuple[Column, Graph | None]:
         """Return the Column of an embedder and its Graph as they are now.
 
         The graph is None where rows cannot be compared in one: sparse vectors, tokens, rows of
-        several dimensions or thresholds. The first call builds it.
+        several dimensions or thresholds. The first call builds it, and so does one with `settings`
+        by which other links are made; without, a graph keeps its own.
         """
         with self._reading:
             column = self.get(model_id)
             graph = self._graphs.pop(model_id, None) or self._graph_from_file(model_id, column)
+            wanted = settings or (USUAL if graph is None else graph.settings)
             graph = graph and self._graph_followed(model_id, graph, column, num_threads)
-            graph = graph or Graph.of(column, num_threads, progress)
+            if graph is None or not graph.settings.links_as(wanted):
+                graph = Graph.of(column, num_threads, progress, wanted)
             if graph is not None:
-                graph.position = self._columns[model_id][1]
+                graph.settings, graph.position = wanted, self._columns[model_id][1]
                 self._graphs[model_id] = graph
             return column, graph
 

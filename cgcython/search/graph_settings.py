@@ -51,4 +51,5 @@ class GraphSettings(NamedTuple):
         return int(self.expansion_search * max(1, records / FEW) ** 0.5)
 
 
+USUAL = GraphSettings()
 EARLIER = GraphSettings(16, 64, 64)  # of files that say none

@@ -14,7 +14,7 @@ from cgcython.errors import InvalidInput
 from cgcython.search.column import Column
 from cgcython.search.graph_entries import Entries
 from cgcython.search.graph_links import require_sound
-from cgcython.search.graph_settings import EARLIER, GraphSettings
+from cgcython.search.graph_settings import EARLIER, USUAL, GraphSettings
 from cgcython.search.keys import as_rows, from_rows
 from cgcython.search.scan import Embedding, GraphSpace
 from cgcython.tensors import (
@@ -34,7 +34,6 @@ except ImportError:
 
 FORMAT, VERSION = "cgcython-graph", 3
 CHUNK = 1 << 10  # rows added by one call, which nothing can interrupt: a tenth of a second
-USUAL = GraphSettings()
 _FORMS = {
     "graph": ArrayForm("U8", ("bytes",)),
     "keys": ArrayForm("U8", ("entries", "bytes of a key")),

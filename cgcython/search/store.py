@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from cgcython.manifest import RecordInfo
 from cgcython.router import QuantizationRouter
 from cgcython.search.column_files import FOLDER, METADATA
 from cgcython.search.columns import Columns
+from cgcython.search.graph_settings import GraphSettings
 from cgcython.search.hits import Hits
 from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.searcher import Searcher
@@ -136,7 +137,7 @@ scores={<ModelId.HDC: 8>: 1.0})])
         embedders: Iterable[EmbedderName] | None = None,
         *,
         guides: bool = True,
-        graphs: bool = False,
+        graphs: bool | Mapping[str, int] = False,
         num_threads: int = 1,
         progress: Progress | None = None,
     ) -> list[Path]:
@@ -147,17 +148,19 @@ scores={<ModelId.HDC: 8>: 1.0})])
         file or one of long ago, but not those of sparse vectors and tokens, which take as much room
         as the records. `guides` makes those that `approximate=True` uses, which stand in the same
         files; without it those that were made are saved. Graphs that were built are saved too;
-        `graphs` builds those of `embedders`. `progress` is called with the number of records
-        added to a guide or a graph at a time.
+        `graphs` builds those of `embedders`: True, or settings such as `{"connectivity": 32}`,
+        which the files keep (`GraphSettings`). `progress` is called with the number of records
+        added to a guide or a graph at a time. Raises InvalidInput.
         """
         self._keeper.require_writable()
         names = None if embedders is None else require_items(embedders, "embedders")
         wanted = None if names is None else [self.profile.embedder(one) for one in names]
+        settings = None if isinstance(graphs, bool) else GraphSettings.of(graphs)
         for model_id in self._columns.loaded() if wanted is None else wanted:
             if guides:
                 self._columns.guided(model_id, num_threads, progress)
-            if graphs and wanted is not None:
-                self._columns.graph(model_id, num_threads, progress)
+            if graphs is not False and wanted is not None:
+                self._columns.graph(model_id, num_threads, progress, settings)
         return self._columns.save(wanted)
 
     def close(self) -> None:

@@ -137,6 +137,12 @@ def test_an_index_speaks_for_the_columns_and_graphs_it_writes(cli, search, work)
         assert hits(search(way, *words)) == exact
     assert hits(search("--candidates", 40, *words)) == exact
     assert search(*words, "--candidates", 0).code == 2
+    settings = "--connectivity", 8, "--expansion-add", 70, "--expansion-search", 20
+    assert cli("index", work / "store", "--embedders", "E8", *settings).code == 0
+    with FingerprintStore.open(work / "store") as store:
+        made = store._columns.graph(store.profile.embedder("E8"))[1].settings
+    assert made == (8, 70, 20)
+    assert cli("index", work / "store", "--connectivity", 3).code == 3
     assert cli("index", work / "store", "--embedders", "E7").code == 2
     assert cli("index", work / "none").code == 5
 

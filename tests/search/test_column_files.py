@@ -9,11 +9,12 @@ import pytest
 
 from cgcython.base import ModelId
 from cgcython.codecs.token_pruning import TokenPruningCodec
-from cgcython.errors import StoreUnavailable
+from cgcython.errors import InvalidInput, StoreUnavailable
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.search import FingerprintStore, column_files
 from cgcython.search import columns as columns_module
 from cgcython.search.column_files import column_path, graph_path
+from cgcython.search.graph_settings import GraphSettings
 from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.loading import Loader
 from cgcython.store.ids import as_key
@@ -229,6 +230,22 @@ def test_graphs_are_saved_and_followed(path, memories, monkeypatch):
     found = hits(path, query, approximate="graph")
     assert {found[0].id, found[1].id} == {IDS[1], IDS[12]}
     assert IDS[0] not in [hit.id for hit in found]
+
+
+def test_graphs_are_made_with_the_settings_named_and_keep_them(path):
+    with FingerprintStore.open(path) as store:
+        store.save_columns(["E9"], graphs={"connectivity": 8})
+    with FingerprintStore.open(path) as store:
+        first = store._columns.graph(ModelId.HDC)[1]
+        assert first.settings == GraphSettings(connectivity=8)
+        store.save_columns(["E9"], graphs=True)
+        store.save_columns(["E9"], graphs={"connectivity": 8, "expansion_search": 99})
+        again = store._columns.graph(ModelId.HDC)[1]
+        assert (again is first, again.settings.expansion_search) == (True, 99)
+        store.save_columns(["E9"], graphs={})
+        assert store._columns.graph(ModelId.HDC)[1].settings == GraphSettings()
+        with pytest.raises(InvalidInput, match="graphs: expected True or a mapping of connect"):
+            store.save_columns(["E9"], graphs={"links": 8})
 
 
 def test_a_store_and_its_backup_do_not_mind_the_folder(path, memories, tmp_path):
