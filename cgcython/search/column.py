@@ -55,9 +55,11 @@ class Column:
     @cached_property
     def _mapped(self) -> list[Array]:
         """Arrays of the files in which scans and guides are mapped."""
-        mapped = [scan.mapped for scan in self.scans]
-        mapped += [guide.mapped for guide in self.guides]
-        return [one for some in mapped for one in some]
+        found: list[Array] = []
+        for part in self._parts:
+            found += part.scan.mapped
+            found += [] if part.guide is None else part.guide.mapped
+        return found
 
     def scores(self, query: Embedding, metric: str, num_threads: int) -> Float32Array:
         """Return the score of each row, -inf for deleted rows."""
