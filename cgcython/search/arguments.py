@@ -65,8 +65,8 @@ class Request(NamedTuple):
 
     @property
     def uses_guides(self) -> bool:
-        """Whether guides find the records, where cosines are asked for: they know no filters."""
-        return self.approximate > 0 and not self.graphs and self.among is None
+        """Whether guides find the records, where cosines are asked for."""
+        return self.approximate > 0 and not self.graphs
 
     @property
     def scans_one(self) -> bool:

@@ -91,10 +91,12 @@ class Column:
         parts = [part.guided(num_threads, progress) for part in self._parts]
         return self if all(map(is_, parts, self._parts)) else Column(parts)
 
-    def best_near(self, query: Embedding, k: int, num_threads: int) -> Best:
+    def best_near(
+        self, query: Embedding, k: int, num_threads: int, among: Filter | None = None
+    ) -> Best:
         """Return nearly what `best` does by cosine, found by the guides of the parts."""
-        found = [part.best_near(query, k, num_threads) for part in self._parts]
-        return self._first(query, k, "cosine", found)
+        found = [part.best_near(query, k, num_threads, among) for part in self._parts]
+        return self._first(query, k, "cosine", found, among)
 
     @property
     def guides(self) -> list[Guide]:

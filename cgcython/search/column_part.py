@@ -1,5 +1,6 @@
 """One part of a column: a scan, whose each row is, and which rows are still there."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
@@ -10,7 +11,7 @@ from cgcython.parallel import each
 from cgcython.search.best import UNRANKED, best_rows
 from cgcython.search.filters import Filter, Members
 from cgcython.search.guides.choice import guide_class
-from cgcython.search.guides.guide import Guide, Near
+from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import found_among
 from cgcython.search.loading import Part
 from cgcython.search.scan import Best, Embedding, Scan
@@ -209,7 +210,7 @@ class ColumnPart:
         if len(rows) * FEW_SCORED > len(self.scan):
             scores, read = self.scan.scores(query, metric, num_threads)[rows], len(self.scan)
         else:
-            scores, read = self.scan.take(rows).scores(query, metric), len(rows)
+            scores, read = self.scan.scores_of(rows, query, metric), len(rows)
         best = best_rows(scores, k)
         return Best(rows[best], scores[best], read)
 
@@ -221,24 +222,25 @@ class ColumnPart:
         guide = None if kind is None else kind.of(self.scan, num_threads, progress)
         return type(self)(self.scan, self.row_keys, self.keys, self.rows, self.alive, guide)
 
-    def best_near(self, query: Embedding, k: int, num_threads: int) -> Best:
-        """Return nearly the Best k by cosine of the rows that are still there.
+    def best_near(
+        self, query: Embedding, k: int, num_threads: int, among: Filter | None = None
+    ) -> Best:
+        """Return nearly what `best` does by cosine, found by the guide.
 
-        Without a guide, or where it leaves few rows out, they are the Best.
+        Without a guide, or where it leaves few rows out or finds too few, they are the Best.
         """
-        rows, read = self._near(query, k, num_threads)
-        if len(rows) < min(k, len(self)) or len(rows) * FEW > len(self):
-            return self.best(query, k, "cosine", num_threads)
-        scores = self.scan.scores_of(rows, query)
-        best = best_rows(scores, k)
-        return Best(rows[best], scores[best], read + len(rows))
-
-    def _near(self, query: Embedding, k: int, num_threads: int) -> Near:
-        if self.guide is None or not len(self):
-            return Near(_NO_ROWS, 0)
-        count = -(-k * len(self.scan) // len(self))
-        rows, read = self.guide.near(self.scan, query, count, num_threads)
-        return Near(rows if self.alive is None else rows[self.alive[rows]], read)
+        members = self._members(among)
+        wanted = k if members is None else min(k, len(members.rows))
+        if self.guide is not None and wanted:
+            share = 1.0 if members is None else len(members.rows) / len(self.scan) / LIKELY
+            count = max(k, math.ceil(k / share))
+            rows, read = self.guide.near(self.scan, query, count, num_threads)
+            if len(rows) * FEW <= len(self.scan):
+                scores, read = self.scan.scores_of(rows, query), read + len(rows)
+                best = _first(rows, scores, wanted, count, members)
+                if best is not None:
+                    return Best(rows[best], scores[best], read)
+        return self.best(query, k, "cosine", num_threads, among)
 
     def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the bytes that the query would be stored as."""
@@ -247,3 +249,19 @@ class ColumnPart:
 
 
 _NO_ROWS = np.empty(0, np.int64)
+
+
+def _first(
+    rows: Int64Array, scores: Float32Array, k: int, count: int, members: Members | None
+) -> Int64Array | None:
+    """Return the places of the k best of rows that a guide found, members alone.
+
+    Returns None where they are too few, or lie deeper than the `count` best for which it looked.
+    """
+    if members is None:
+        return best_rows(scores, k) if len(rows) >= k else None
+    own = np.where(members.mask[rows], scores, np.float32(UNRANKED))
+    best = best_rows(own, k)
+    if len(best) < k or np.count_nonzero(scores > own[best].min()) > count:
+        return None
+    return best

@@ -59,7 +59,7 @@ class QueryColumn:
 
     def _near(self, request: Request) -> Best:
         """Return nearly the Best rows, as many as a request wants proposed, best first."""
-        return self.column.best_near(self.query, request.depth, self.num_threads)
+        return self.column.best_near(self.query, request.depth, self.num_threads, request.among)
 
     def _best_of(self, rows: Int64Array, k: int) -> Best:
         """Return the Best of some rows."""
@@ -78,6 +78,10 @@ class QueryColumn:
 
         Rows that equal the stored query come first.
         """
+        if self.guided:
+            near = self._near(request)
+            self.read = near.read
+            return self._ranking(near.rows, near.scores)
         if request.among is not None:
             keys, ranks = self.ranks_of(request.among.keys)
             self.read = len(keys)
@@ -86,9 +90,6 @@ class QueryColumn:
         if rows is not None:
             self.read = len(rows)
             return self._ranking(rows, self._scores_of_some(rows))
-        if self.guided:
-            rows, scores, self.read = self._near(request)
-            return self._ranking(rows, scores)
         column, self.read = self.column, len(self.column)
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         equal = column.equal_rows(self.query)

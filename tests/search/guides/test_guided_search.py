@@ -118,10 +118,39 @@ def test_equals_come_in_the_order_of_ids(store):
         assert [hit.id for hit in found] == [IDS[3], *IDS[COUNT : COUNT + 40]][:k]
 
 
-def test_dot_products_and_filters_are_exact(store):
-    for how in ({"metric": "dot"}, {"among": IDS[:1500]}, {"among": IDS[5:9]}):
-        exact, near = (store.search(memory(QUERY), approximate=way, **how) for way in (False, True))
+def test_dot_products_are_exact(store):
+    exact, near = (
+        store.search(memory(QUERY), metric="dot", approximate=way) for way in (False, True)
+    )
+    assert near == exact
+
+
+@pytest.mark.parametrize("ids", [IDS[:1500], IDS[5:9], IDS[1:COUNT:2], IDS[:COUNT], []], ids=len)
+def test_only_ids_of_a_filter_are_found_and_as_many_as_there_are(store, ids):
+    shares = []
+    for row in QUERIES:
+        exact, near = (
+            store.search(memory(row), among=ids, approximate=way) for way in (False, True)
+        )
+        assert len(near) == min(10, len(ids))
+        assert {hit.id for hit in near} <= set(ids)
+        shares.append(len({hit.id for hit in exact} & {hit.id for hit in near}) == len(exact))
+    assert np.mean(shares) >= 0.9
+    assert len(ids) < 1500 or near.rows_read < COUNT / 2
+
+
+def test_a_filter_of_what_is_far_is_answered_exactly(store):
+    for row in QUERIES:
+        far = [hit.id for hit in store.search(memory(row), COUNT)[COUNT // 2 :]]
+        exact, near = (
+            store.search(memory(row), among=far, approximate=way) for way in (False, True)
+        )
         assert near == exact
+
+
+def test_fused_hits_are_of_the_filter(store):
+    query, ids = memory(QUERY, ROWS), IDS[::3]
+    assert {hit.id for hit in store.search(query, among=ids, approximate=True)} <= set(ids)
 
 
 def test_many_queries_find_what_each_finds(store):
