@@ -12,7 +12,7 @@ from cgcython.search.column_files import column_path, graph_path, load_parts, sa
 from cgcython.search.graph_settings import USUAL, GraphSettings
 from cgcython.search.graphs import Graph
 from cgcython.search.keys import sorted_keys, whole_keys
-from cgcython.search.loading import CHUNK, NO_CODEBOOK, ChangingSource, Loader
+from cgcython.search.loading import NO_CODEBOOK, ChangingSource, Loader
 from cgcython.search.scan import FindCodebook, Scan
 from cgcython.store.fitting import misfit
 from cgcython.store.ids import name_of
@@ -24,6 +24,7 @@ _LEFT_OUT = (
     "search leaves %s of %d records out, others are found (%s); `verify` names all of them, and "
     "storing them again mends it"
 )
+LARGE = 1 << 16  # records whose codes are worth saving when a store is closed
 MOST_CHANGES = 1 << 16  # more of them are read faster with everything else
 
 
@@ -231,7 +232,7 @@ class Columns:
 
     def _saving_pays(self, model_id: EmbedderId) -> bool:
         column = self.get(model_id)
-        if len(column) < CHUNK or not all(scan.is_fixed_length for scan in column.scans):
+        if len(column) < LARGE or not all(scan.is_fixed_length for scan in column.scans):
             return False
         if model_id not in self._saved:
             return True

@@ -108,6 +108,13 @@ class DocumentScan(Scan):
         arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
         return scans[0].with_arrays(**arrays)
 
+    def appended(self, lengths: Mapping[str, int]) -> dict[str, Array]:
+        packed = self.arrays()
+        return {**packed, "starts": packed["starts"] + lengths.get("values", 0)}
+
+    def of_appended(self, arrays: Mapping[str, Array]) -> Self:
+        return self.with_arrays(**arrays)
+
     def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
         prepared = self._prepare(query, metric)
         if not prepared.count or k * SELECTIVE > len(self):

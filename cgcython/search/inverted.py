@@ -149,17 +149,17 @@ def _block(
     )
     terms = (starts[1:] > starts[:-1]).nonzero()[0].astype(np.uint32)
     starts = np.append(starts[:-1][terms], count)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosines = np.nan_to_num(weights / norms[first:last][found], nan=0, posinf=0, neginf=0)
+    highest, stored, own = _highest(weights, starts), weights.astype(dtype), norms[first:last]
+    weights /= np.where(own > 0, own, 1)[found]
     return Lists(
         np.array([0, last - first]),
         np.array([0, len(terms)]),
         terms,
         starts,
         found.astype(np.uint16),
-        weights.astype(dtype),
+        stored,
+        highest,
         _highest(weights, starts),
-        _highest(cosines, starts),
     )
 
 

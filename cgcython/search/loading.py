@@ -22,6 +22,7 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.errors import CodebookMissing, InvalidQuantizedData, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.records import QuantizedEmbedding
+from cgcython.search.gathering import Gathering
 from cgcython.search.guides.guide import Guide
 from cgcython.search.keys import key_array
 from cgcython.search.scan import FindCodebook, Scan, ScanKey
@@ -30,7 +31,7 @@ from cgcython.store.fitting import misfit
 from cgcython.store.ids import id_of, name_of
 from cgcython.types import KeyArray
 
-CHUNK = 1 << 16  # records read at a time
+CHUNK_BYTES, STRETCH = 1 << 22, 256  # of sections read at a time, and records between two looks
 NO_CODEBOOK = CodebookMissing, StorageCorruption  # what finding a codebook may raise
 
 
@@ -124,13 +125,21 @@ class _Loading:
         damaged: list[bytes] = []
         disowned: list[bytes] = []
         rows = self._store.sections(self._model_id, damaged, disowned)
-        while chunk := list(islice(rows, CHUNK)):
-            keys, sections = zip(*chunk)
-            self._take_sections(keys, sections, damaged)
+        gathered = _GatheredParts()
+        while self._take_chunk(rows, damaged):
+            gathered.take(self._parts)
         if damaged:
             raise _damage_of(self._model_id, damaged)
         self._leave_out(disowned, "another record's, or left over from an earlier one")
-        return Loaded(joined(self._parts), self._left_out)
+        return Loaded(gathered.parts(), self._left_out)
+
+    def _take_chunk(self, rows: Iterator[tuple[bytes, bytes]], damaged: list[bytes]) -> bool:
+        """Take some records; returns whether there were any."""
+        chunk = _chunk(rows)
+        if chunk:
+            keys, sections = zip(*chunk)
+            self._take_sections(keys, sections, damaged)
+        return bool(chunk)
 
     def some(self, keys: Iterable[bytes]) -> Loaded:
         self._take_records(self._store._parts_of_keys(list(keys), self._model_id))
@@ -213,6 +222,40 @@ class _Loading:
 
     def _read(self, section: bytes) -> QuantizedEmbedding:
         return read_section(section, self._model_id, self._model_id.short)
+
+
+class _GatheredParts:
+    """Parts of which those of one scan key become one as they come."""
+
+    def __init__(self) -> None:
+        self._keys: dict[ScanKey, list[KeyArray]] = defaultdict(list)
+        self._scans: dict[ScanKey, Gathering] = {}
+
+    def take(self, parts: list[Part]) -> None:
+        """Take all of some parts, of which none is left."""
+        for keys, scan, _ in parts:
+            self._keys[scan.key].append(keys)
+            if scan.key in self._scans:
+                self._scans[scan.key].add(scan)
+            else:
+                self._scans[scan.key] = Gathering(scan)
+        parts.clear()
+
+    def parts(self) -> list[Part]:
+        """Return one part for each scan key."""
+        return [
+            Part(np.concatenate(self._keys[key]), one.scan()) for key, one in self._scans.items()
+        ]
+
+
+def _chunk(rows: Iterator[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the next records, up to about CHUNK_BYTES of sections."""
+    chunk: list[tuple[bytes, bytes]] = []
+    size = 0
+    while size < CHUNK_BYTES and (some := list(islice(rows, STRETCH))):
+        size += sum(len(section) for _, section in some)
+        chunk += some
+    return chunk
 
 
 def joined(parts: Iterable[Part]) -> list[Part]:

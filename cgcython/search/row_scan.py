@@ -28,6 +28,12 @@ class RowScan(Scan):
         arrays = {name: np.concatenate([one[name] for one in every]) for name in every[0]}
         return scans[0].with_arrays(arrays)
 
+    def appended(self, lengths: Mapping[str, int]) -> dict[str, Array]:
+        return self.arrays()
+
+    def of_appended(self, arrays: Mapping[str, Array]) -> Self:
+        return self.with_arrays(arrays)
+
     def take(self, rows: Int64Array) -> Self:
         return self.with_arrays({name: one[rows] for name, one in self._attributes().items()})
 

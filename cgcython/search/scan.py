@@ -72,7 +72,8 @@ class Scan(ABC):
     - `shared_fields`: how many of the metadata of a section, from the first, all rows share.
 
     It defines `of`, `joined`, `take`, `shared`, `__len__`, `_prepare` and `_score`; `from_arrays`
-    where it has a name. `graph_space`, `vectors` and `vector` let its rows be put in a graph.
+    where it has a name. `graph_space`, `vectors` and `vector` let its rows be put in a graph;
+    `appended` and `of_appended` let a column be in memory once while it is loaded.
     """
 
     method: ClassVar[QuantizationMethod]
@@ -135,6 +136,17 @@ class Scan(ABC):
     @abstractmethod
     def joined(cls, scans: Sequence[Self]) -> Self:
         """Return the scan of the rows of several that have one `shared`."""
+
+    def appended(self, lengths: Mapping[str, int]) -> dict[str, Array] | None:
+        """Return the arrays that go behind those of earlier scans, which are so long, by name.
+
+        They make up a scan by `of_appended`. None where rows of several can only be `joined`.
+        """
+        return None
+
+    def of_appended(self, arrays: Mapping[str, Array]) -> Self:
+        """Return the scan of arrays that were `appended`, with the same `shared`."""
+        raise NotImplementedError(f"{type(self).__name__} has appended but no of_appended")
 
     @abstractmethod
     def take(self, rows: Int64Array) -> "Scan":

@@ -112,6 +112,17 @@ class SparseScan(Scan):
         norms, dim = np.concatenate([one.norms for one in whole]), scans[0].dim
         return cls(inverted.compacted(lists, norms, dim), norms, dim)
 
+    def appended(self, lengths: Mapping[str, int]) -> dict[str, Array]:
+        arrays = self.arrays()
+        for ends, numbered in (("edges", "norms"), ("spans", "terms"), ("starts", "rows")):
+            if lengths:  # the first end is the last one that is there
+                arrays[ends] = arrays[ends][1:] + lengths[numbered]
+        return arrays
+
+    def of_appended(self, arrays: Mapping[str, Array]) -> Self:
+        lists = Lists(*(arrays[name] for name in Lists._fields))
+        return type(self)(lists, arrays["norms"], self.dim)
+
     def __len__(self) -> int:
         return len(self.norms)
 

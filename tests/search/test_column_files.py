@@ -167,7 +167,7 @@ def test_closing_saves_large_columns_that_have_no_file(path, memories, monkeypat
     with FingerprintStore.open(path) as store:
         store.search(memories.make(1, ["E9"]))
     assert not (path / "columns").exists()
-    monkeypatch.setattr(columns_module, "CHUNK", 10)
+    monkeypatch.setattr(columns_module, "LARGE", 10)
     with FingerprintStore.open(path, read_only=True) as store:
         store.search(memories.make(1, ["E9"]))
     assert not (path / "columns").exists()
