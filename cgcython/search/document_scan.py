@@ -9,6 +9,7 @@ import numpy as np
 from cgcython.arrays import as_tokens
 from cgcython.checks import require_choice
 from cgcython.search.best import best_rows
+from cgcython.search.chained import gathered
 from cgcython.search.scan import (
     METRICS,
     ROWS,
@@ -16,7 +17,6 @@ from cgcython.search.scan import (
     Embedding,
     FindCodebook,
     Scan,
-    gathered,
 )
 from cgcython.search.token_passes import Pass, contenders
 from cgcython.similarity import PreparedQuery

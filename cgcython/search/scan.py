@@ -22,7 +22,7 @@ from cgcython.parallel import each, split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.best import best_rows
 from cgcython.tensors import ArrayForm, mapped_among
-from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
+from cgcython.types import Array, BoolArray, Float32Array, Int64Array
 
 METRICS = ("cosine", "dot")
 ROWS, DIM = "rows", "dim"  # axes of kept arrays whose lengths are known
@@ -293,15 +293,3 @@ def has_direction(embedding: Embedding) -> bool:
 def invalid(quantized: Sequence[QuantizedEmbedding], reason: str) -> InvalidQuantizedData:
     """Return the error of embeddings that no encoder wrote."""
     return InvalidQuantizedData(method=quantized[0].method, reason=reason)
-
-
-def concatenated(quantized: Sequence[QuantizedEmbedding]) -> tuple[UInt8Array, Int64Array]:
-    """Return the data of embeddings one after the other, and where each begins and ends."""
-    data = np.frombuffer(b"".join(one.data for one in quantized), np.uint8)
-    return data, np.cumsum([0, *(len(one.data) for one in quantized)], dtype=np.int64)
-
-
-def gathered(column: Array, starts: Int64Array, stops: Int64Array) -> Array:
-    """Return the parts of a column from each start to its stop, one after the other."""
-    spans = zip(starts.tolist(), stops.tolist())
-    return np.concatenate([column[:0], *[column[start:stop] for start, stop in spans]])

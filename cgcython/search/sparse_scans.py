@@ -15,6 +15,7 @@ from cgcython.errors import DimensionMismatch
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search import inverted
+from cgcython.search.chained import concatenated, gathered
 from cgcython.search.inverted import Lists, Rows
 from cgcython.search.scan import (
     METRICS,
@@ -24,8 +25,6 @@ from cgcython.search.scan import (
     FindCodebook,
     Forms,
     Scan,
-    concatenated,
-    gathered,
 )
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import (

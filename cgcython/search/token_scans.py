@@ -11,8 +11,9 @@ from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import QuantizedEmbedding
+from cgcython.search.chained import concatenated
 from cgcython.search.document_scan import SPANS, TOKENS, DocumentScan
-from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, concatenated, invalid
+from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, invalid
 from cgcython.search.token_passes import Pass, bfloat16_pays, off_in_bfloat16, off_in_bytes
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
