@@ -145,3 +145,32 @@ def test_one_vector_leaves_read_only_memory_alone(kernel):
     out.flags.writeable = False
     assert kernel("e4m3").decode_vector(bytes(16), 1.0, 1.0, out) is None
     assert not out.any()
+
+
+@looped("dim", [1, 63, 384, 2049, 4096])
+@looped("count", [0, 1, 5, 40])
+def test_cosines_of_some_rows_are_those_of_all(kernel, dim, count):
+    rng = np.random.default_rng(dim)
+    codes, query = rng.integers(0, 0x7F, (50, dim), U8), rng.standard_normal(dim, F32)
+    norms, out = np.empty(50, F32), np.empty(count, F32)
+    kernel("e4m3").inverse_norms(codes, norms)
+    chosen = rng.integers(0, 50, count)
+    kernel("e4m3").cosine_rows_at(query, codes, norms, chosen, out)
+    np.testing.assert_array_equal(out, cosine_rows(kernel, query, codes)[chosen])
+
+
+@pytest.mark.parametrize(
+    ("rows", "dim", "message"),
+    [
+        ([0, 5], 3, "row 5 is not among 5"),
+        ([-1, 0], 3, "row -1 is not among 5"),
+        ([0, 1, 2], 3, "out holds 2, rows holds 3"),
+        ([0, 1], 4097, "query holds 4097, expected up to 4096"),
+    ],
+)
+def test_rows_that_are_scored_must_be_there(kernel, rows, dim, message):
+    codes, out = np.zeros((5, dim), U8), np.empty(2, F32)
+    with pytest.raises(ValueError, match=message):
+        kernel("e4m3").cosine_rows_at(
+            np.zeros(dim, F32), codes, np.zeros(5, F32), np.array(rows), out
+        )

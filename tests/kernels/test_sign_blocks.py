@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from looping import looped
+from scipy.linalg import hadamard
+
+from cgcython.kernels import dispatch
 
 
 def blocked(words):
@@ -87,3 +90,76 @@ def test_arrays_must_fit(kernel, change, message):
     }
     with pytest.raises(ValueError, match=message):
         kernel("sign_blocks").nearest(**(arguments | change))
+
+
+def packed(kernel, values, factors, centre, flips):
+    words = flips.shape[1] // 64
+    out = np.full((len(values), words), 77, np.uint64)
+    scratch = np.empty(128 * words, np.float32)
+    kernel("sign_blocks").pack(values, factors, centre, flips, scratch, out)
+    return out
+
+
+def flips_of(turns, words, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (turns, 64 * words), np.uint8)
+
+
+@looped("dim", [1, 7, 63, 64, 65, 100, 128, 300, 384, 768, 1024])
+@looped("turns", [1, 2, 3])
+def test_signs_are_those_of_matrices_in_float64(kernel, dim, turns):
+    rng, words = np.random.default_rng(dim), -(-dim // 64)
+    values, centre = rng.standard_normal((9, dim), np.float32), rng.standard_normal(dim, np.float32)
+    factors, flips = rng.random(9, np.float32), flips_of(turns, words)
+    rows = np.pad(values * factors[:, None] - centre, [(0, 0), (0, 64 * words - dim)]).astype(float)
+    block = rows.shape[1] & -rows.shape[1]
+    for signs in 1.0 - 2 * (flips & 1):
+        dealt = rows.reshape(9, -1, block).swapaxes(1, 2).reshape(rows.shape) * signs
+        rows = (dealt.reshape(9, -1, block) @ hadamard(block)).reshape(rows.shape)
+    found = packed(kernel, values, factors, centre, flips).view(np.uint8)
+    bits = np.unpackbits(found, axis=1, bitorder="little")
+    clear = np.abs(rows) > 1e-4 * np.abs(rows).max()
+    np.testing.assert_array_equal(bits[clear], (rows >= 0)[clear])
+    assert clear.mean() > 0.5  # filled up rows have exact zeros, whose sums round
+
+
+@looped("dim", [64, 100, 384, 1024])
+def test_every_level_packs_the_same_bits(kernel, dim):
+    rng, words = np.random.default_rng(dim), -(-dim // 64)
+    values, centre = rng.standard_normal((500, dim), np.float32), rng.random(dim, np.float32)
+    factors, flips = rng.random(500, np.float32), flips_of(2, words)
+    reference = packed(
+        lambda _: dispatch.load("sign_blocks", "reference"), values, factors, centre, flips
+    )
+    np.testing.assert_array_equal(packed(kernel, values, factors, centre, flips), reference)
+
+
+def test_a_value_of_zero_is_a_one(kernel):
+    centre = np.zeros(64, np.float32)
+    bits = packed(
+        kernel, np.zeros((2, 64), np.float32), np.ones(2, np.float32), centre, flips_of(1, 1)
+    )
+    assert bits.tolist() == [[2**64 - 1]] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"factors": np.ones(3, np.float32)}, "factors holds 3, values holds 4"),
+        ({"centre": np.ones(69, np.float32)}, "centre holds 69, a row of values holds 70"),
+        ({"flips": flips_of(2, 1)}, "a row of flips holds 64, a row of signs holds 128"),
+        ({"scratch": np.empty(255, np.float32)}, "scratch holds 255, two rows of signs holds 256"),
+        ({"packed": np.empty((4, 1), np.uint64)}, "a row of packed holds 1 words for 70 values"),
+        ({"packed": np.empty((5, 2), np.uint64)}, "packed holds 5, values holds 4"),
+    ],
+)
+def test_what_is_packed_must_fit(kernel, change, message):
+    arguments = {
+        "values": np.ones((4, 70), np.float32),
+        "factors": np.ones(4, np.float32),
+        "centre": np.ones(70, np.float32),
+        "flips": flips_of(2, 2),
+        "scratch": np.empty(256, np.float32),
+        "packed": np.empty((4, 2), np.uint64),
+    }
+    with pytest.raises(ValueError, match=message):
+        kernel("sign_blocks").pack(**(arguments | change))
