@@ -112,6 +112,10 @@ class AgainstFloat32:
     def track_e4m3(self):
         return times_as_fast_as_float32("e4m3", 0.004)
 
+    @at_least(0.88, v2=0.7, v3=0.75, v4=0.75, v4n=0.75)
+    def track_e4m3_against_bfloat16(self):
+        return times_as_fast(lambda: batch_at("e4m3"), lambda: batch_at("bfloat16"))
+
     @at_least(2.5, v2=1.2, v3=0.8, v4=0.85)
     def track_int8(self):
         return times_as_fast_as_float32("int8", 0.01)

@@ -6,7 +6,7 @@ from cgcython.kernels._tiles cimport (
 )
 from cgcython.kernels._types cimport f32, f64, u8, u32
 from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, add_squares, invert, power_for
-from cgcython.kernels._vector cimport set16, sum16, v16
+from cgcython.kernels._vector cimport SLACK, aligned, set16, sum16, v16
 
 cdef extern from "_maxsim.h" nogil:
     enum:
@@ -38,8 +38,13 @@ cdef struct Halves:
     Py_ssize_t dim
 
 
+cdef enum:
+    ROOM = TILE * DEPTH + 2 * SLACK
+
+
 cdef struct PairTile:
-    row[TILE * DEPTH] rows
+    row *rows                   # [TILE, DEPTH]: a store over two cache lines costs two
+    row[ROOM] room
     f32[TILE * QUERY_LANES] sums
     f32[TILE] norms
     f32[TILE] factors           # powers of two that bring far-off tokens into range
@@ -105,10 +110,15 @@ cdef inline void begin(
         const u16 *token
     for i in range(height):
         t.factors[i], t.norms[i] = 1, doc.norms[first + i]
-        if far_off and t.norms[i] == 0:
+    if not far_off:
+        return
+    set_rounding(KEEP)
+    for i in range(height):
+        if t.norms[i] == 0:
             token = doc.tokens + (first + i) * doc.dim
             t.factors[i] = power_for(half_peak(token, doc.dim))
             t.norms[i] = half_norm(token, doc.dim, t.factors[i])
+    set_rounding(FLUSH)
 
 
 cdef inline void expand_scaled(
@@ -126,9 +136,11 @@ cdef inline void expand_scaled(
 
 cdef inline void expand_row(const u8 *codes, Py_ssize_t n, row *out) noexcept nogil:
     cdef Py_ssize_t k = 0
-    while k < n:
-        expand_codes(codes + k, n - k, out + k)
+    while k + CODES <= n:
+        expand_codes(codes + k, CODES, out + k)
         k += CODES
+    if k < n:
+        expand_codes(codes + k, n - k, out + k)
 
 
 cdef inline void copy_rows(
@@ -177,7 +189,7 @@ cdef inline f64 sum_block(
         f32[QUERY_LANES] best
         Py_ssize_t done = 0, first, height, lane
         bint in_place = is_in_place(doc) and not far_off
-    t.step.lanes, t.step.sums = <int>lanes, t.sums
+    t.step.lanes, t.step.sums, t.rows = <int>lanes, t.sums, <row *>aligned(<f32 *>t.room)
     for lane in range(QUERY_LANES):
         best[lane] = -INFINITY
     while done < doc.count:
@@ -188,9 +200,7 @@ cdef inline f64 sum_block(
             fetch_rows(&t.step, doc.tokens + (first + height) * DEPTH, 2 * DEPTH, 2 * DEPTH)
             finish_pairs(height, &t.step, doc.norms + first, best)
         else:
-            set_rounding(KEEP)
             begin(doc, far_off, first, height, &t)
-            set_rounding(FLUSH)
             copy_tile(doc, query, first, height, &t)
             finish_pairs(height, &t.step, t.norms, best)
         done = first + height
