@@ -1,7 +1,7 @@
 """Reciprocal rank fusion: one ranking of documents out of several.
 
 Only the top of each ranking is examined, to the depth that can affect the result. The ranks of its
-best few thousand scores are known from sorting those alone. A document that ranks lower adds so
+best two thousand scores are known from sorting those alone. A document that ranks lower adds so
 little that its rank, which takes a pass over all scores, seldom has to be counted.
 """
 
@@ -12,13 +12,15 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.checks import require_whole
-from cgcython.parallel import each
+from cgcython.parallel import each, threads_for
 from cgcython.search.best import UNRANKED, about_best
 from cgcython.types import Array, BoolArray, Float64Array, Int64Array, KeyArray, Keys
 
 RANK_OFFSET = 60
-MOST_COUNTS = 64  # more thresholds than that are found faster in sorted scores
-KNOWN = 1 << 13  # documents of a ranking, about, whose ranks are known: sorting them costs little
+MOST_COUNTS = 512  # more thresholds than that are found faster in sorted scores
+KNOWN = 1 << 11  # documents of a ranking, about, whose ranks are known: sorting them costs little
+# Of one thread for each score: to find the best of a ranking, and to compare it with a threshold.
+TOP_SECONDS, COUNT_SECONDS = 1.5e-9, 3e-11
 ROUNDING = 1 + 1e-12  # sums in another order differ by less
 
 Find: TypeAlias = Callable[[KeyArray], tuple[Int64Array, BoolArray]]
@@ -51,7 +53,9 @@ def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]
     if not rankings:
         return []
     depth = deciding_depth([one.weight for one in rankings], k)
-    tops = each(lambda one: _Top(one, depth), rankings, num_threads)
+    scored = sum(len(one.scores) for one in rankings)
+    threads = threads_for(scored * TOP_SECONDS, num_threads)
+    tops = each(lambda one: _Top(one, depth), rankings, threads)
     keys = np.unique(np.concatenate([top.keys for top in tops]))
     scores = np.array([top.scores_of(keys) for top in tops])
     parts = np.array([top.parts(row) for top, row in zip(tops, scores)])
@@ -64,7 +68,8 @@ def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]
         parts[i, missing[i]] = tops[i].counted_parts(scores[i, missing[i]])
 
     if missing.any():
-        each(count, range(len(tops)), num_threads)
+        work = sum(len(top.ranking.scores) for top in tops) * int(missing.sum()) / len(tops)
+        each(count, range(len(tops)), threads_for(work * COUNT_SECONDS, num_threads))
     order = (-parts.sum(axis=0)).argsort(kind="stable")[:k]
     found: list[Any] = keys[order].tolist()
     return found

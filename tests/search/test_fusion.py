@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cgcython.errors import InvalidInput
+from cgcython.search import fusion
 from cgcython.search.fusion import Ranking, fuse
 
 
@@ -97,3 +98,22 @@ def test_nothing_to_rank_gives_nothing():
 def test_k_is_a_positive_whole_number(k):
     with pytest.raises(InvalidInput, match="k: expected 1 or more"):
         fuse([ranking({b"a": 1.0})], k)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_nothing(monkeypatch, threads):
+    monkeypatch.setattr(fusion, "TOP_SECONDS", 1.0)
+    monkeypatch.setattr(fusion, "COUNT_SECONDS", 1.0)
+    rng = np.random.default_rng(1)
+    keys = np.array([b"%05d" % i for i in range(20_000)], "S16")
+    rankings = [Ranking(keys, rng.standard_normal(20_000, dtype=np.float32)) for _ in range(4)]
+    assert fuse(rankings, 50, threads) == fuse(rankings, 50)
+
+
+def test_short_work_starts_no_threads(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fusion, "each", lambda work, items, threads: asked.append(threads) or [])
+    one = ranking({b"a": 1.0, b"b": 0.5})
+    with pytest.raises(ValueError, match="concatenate"):  # of the tops, which nobody made
+        fuse([one, one], 1, num_threads=8)
+    assert asked == [1]
