@@ -7,6 +7,7 @@ from cgcython import ModelId, kernels
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, RNG, router
+from .limits import LARGE
 from .stopwatch import seconds_per_call, times_as_fast
 
 ROUTER = router(None)
@@ -21,6 +22,8 @@ IDS, DISTANCES = np.empty(10, np.int64), np.empty(10, np.uint32)
 INDEX = faiss.IndexBinaryFlat(1024)
 INDEX.add(CODES)
 faiss.omp_set_num_threads(1)
+SIGNS = LARGE.view(np.uint8).reshape(-1, 128)  # more than caches hold
+NEAR, THEIRS = np.empty(len(SIGNS), np.uint32), np.empty((1, len(SIGNS)), np.int32)
 
 
 class One:
@@ -58,7 +61,23 @@ def nearest_by_faiss():
     return INDEX.search(QUERY[None], 10)
 
 
+def scan():
+    kernels.bits.hamming_rows(SIGNS[7], SIGNS, NEAR)
+
+
+def scan_by_faiss():
+    places = map(faiss.swig_ptr, (SIGNS[7], SIGNS))
+    faiss.hammings(*places, 1, len(SIGNS), 128, faiss.swig_ptr(THEIRS))
+
+
 class Batch:
+    @at_least(0.95, v4=0.8, v4n=0.8)  # without an instruction that counts bits
+    def track_hamming_scan_against_faiss(self):
+        scan()
+        scan_by_faiss()
+        assert np.array_equal(NEAR, THEIRS[0])
+        return times_as_fast(scan, scan_by_faiss)
+
     @at_least(1)
     def track_sign_pack_against_numpy(self):
         pack()
