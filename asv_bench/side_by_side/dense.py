@@ -1,0 +1,189 @@
+"""Dense embeddings as float8: one query, many, few records, a filter, and how it grows."""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import faiss
+import numpy as np
+from realistic import BATCH, Realistic
+from usearch.index import Index
+
+from cgcython import FingerprintStore, ModelId, Profile
+
+from .timing import K, Line, Way, best_rows, tuned, wall
+
+MANY, ALONE = 100, 64  # queries
+RECALL = 0.98
+FACTORS = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+EMBEDDERS = {384: ModelId.GRAPH, 1024: ModelId.SEMANTIC}
+
+
+class Dense:
+    """Rows and queries of unit length, as float32 and in a store whose ids are row numbers."""
+
+    def __init__(self, data: Path, rows: int, dim: int) -> None:
+        self.values, self.queries = _unit_rows(data, rows, dim)
+        scores = np.concatenate([part @ self.values.T for part in np.array_split(self.queries, 8)])
+        self.truth = best_rows(scores)
+        self._folder = TemporaryDirectory()
+        profile = Profile({"dense": {"dimension": dim, "method": "float8_e4m3"}})
+        self.store = FingerprintStore.open(Path(self._folder.name) / "store", profile=profile)
+        self.store.add(range(rows), {"dense": self.values})
+        self.bytes_of_codes = dim + 8.0  # with a scale and the inverse length
+
+    def close(self) -> None:
+        """Close and remove the store."""
+        self.store.close()
+        self._folder.cleanup()
+
+    def find(self, number: int, **how: object) -> list[int]:
+        """Return the ids that the store finds for a query."""
+        query = self.queries[number % len(self.queries)]
+        return [hit.id for hit in self.store.search({"dense": query}, K, **how)]
+
+    def find_many(self, number: int, **how: object) -> np.ndarray:
+        """Return the ids for the first of MANY queries, all of which are asked for."""
+        found = self.store.search_many({"dense": self.queries[:MANY]}, K, **how)
+        return found.ids[number % MANY]
+
+
+def _unit_rows(data: Path, rows: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    made, embedder = Realistic(data), EMBEDDERS[dim]
+    batches: Iterator[np.ndarray] = (made.dense(embedder, one) for one in range(1 << 20))
+    values = np.concatenate([*islice(batches, -(-(rows + MANY) // BATCH))])
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return values[:rows].copy(), values[rows : rows + MANY].copy()
+
+
+def one_query(data: Path, rows: int, dim: int) -> Line:
+    """One query among all rows."""
+    dense = Dense(data, rows, dim)
+    ways = [
+        Way("cgcython exact", dense.find, dense.bytes_of_codes),
+        Way("cgcython approximate", partial(dense.find, approximate=True), dense.bytes_of_codes),
+        Way("numpy float32", lambda i: _by_numpy(dense, i), 4 * dim, theirs=True),
+        *_of_faiss(dense),
+        _of_usearch(dense),
+    ]
+    return Line(f"{rows} x {dim}, one query", ways, dense.truth, RECALL)
+
+
+def many_queries(data: Path, rows: int, dim: int, threads: int = 1) -> Line:
+    """MANY queries at once."""
+    dense = Dense(data, rows, dim)
+    faiss.omp_set_num_threads(threads)
+    flat = faiss.index_factory(dim, "SQ8", faiss.METRIC_INNER_PRODUCT)
+    flat.train(dense.values)
+    flat.add(dense.values)
+    how = {"num_threads": threads}
+    ways = [
+        Way("cgcython exact", partial(dense.find_many, **how), dense.bytes_of_codes, per=MANY),
+        Way(
+            "cgcython approximate",
+            partial(dense.find_many, approximate=True, **how),
+            dense.bytes_of_codes,
+            per=MANY,
+        ),
+        Way("numpy float32", lambda i: _many_by_numpy(dense, i), 4 * dim, True, MANY),
+        Way("faiss SQ8", lambda i: _search(flat, dense.queries)[i % MANY], dim, True, MANY),
+    ]
+    return Line(f"{rows} x {dim}, {MANY} queries", ways, dense.truth, RECALL, wall)
+
+
+def few_records(data: Path, rows: int) -> Line:
+    """Few records, where what surrounds the kernel decides."""
+    dense = Dense(data, rows, 384)
+    flat = faiss.IndexFlatIP(384)
+    flat.add(dense.values)
+    ways = [
+        Way("cgcython", dense.find, dense.bytes_of_codes),
+        Way("faiss flat", lambda i: _search(flat, _query(dense, i))[0], 4 * 384, theirs=True),
+    ]
+    return Line(f"{rows} x 384, one query", ways, dense.truth)
+
+
+def filtered(data: Path, rows: int) -> Line:
+    """Half of the records, chosen beforehand, beside all of them."""
+    dense = Dense(data, rows, 384)
+    half = dense.store.among(range(0, rows, 2))
+    ways = [
+        Way("cgcython half of them", partial(dense.find, among=half)),
+        Way("cgcython all", dense.find, theirs=True),
+    ]
+    return Line(f"{rows} x 384, among half", ways)
+
+
+def _query(dense: Dense, number: int) -> np.ndarray:
+    number %= len(dense.queries)
+    return dense.queries[number : number + 1]
+
+
+def _search(index: "faiss.Index", queries: np.ndarray, **how: object) -> np.ndarray:
+    return index.search(queries, K, **how)[1]
+
+
+def _by_numpy(dense: Dense, number: int) -> np.ndarray:
+    scores = dense.values @ dense.queries[number % len(dense.queries)]
+    return np.argpartition(scores, -K)[-K:]
+
+
+def _many_by_numpy(dense: Dense, number: int) -> np.ndarray:
+    return best_rows(dense.queries[:MANY] @ dense.values.T)[number % MANY]
+
+
+def _of_faiss(dense: Dense) -> Iterator[Way]:
+    """Yield faiss's ways, each at the least setting that has the recall asked for."""
+    faiss.omp_set_num_threads(2)
+    cells = max(64, 1 << int(np.log2(len(dense.values)) // 2 + 1))
+    kinds = {
+        f"IVF{cells},SQ8": (faiss.SearchParametersIVF, "nprobe", (4, 8, 16, 32, 64, 128)),
+        "HNSW16,SQ8": (faiss.SearchParametersHNSW, "efSearch", FACTORS),
+    }
+    dim = dense.values.shape[1]
+    for kind, (parameters, setting, settings) in kinds.items():
+        index = faiss.index_factory(dim, kind, faiss.METRIC_INNER_PRODUCT)
+        index.train(dense.values[:50_000])
+        index.add(dense.values)
+        size = faiss.serialize_index(index).size / len(dense.values)
+
+        def find(i: int, value: int, index=index, parameters=parameters, setting=setting):
+            how = parameters(**{setting: value})
+            return _search(index, _query(dense, i), params=how)[0]
+
+        yield tuned(f"faiss {kind}", find, settings, dense.truth, RECALL, size)
+    yield _refined(dense)
+    faiss.omp_set_num_threads(1)
+
+
+def _refined(dense: Dense) -> Way:
+    dim = dense.values.shape[1]
+    quick = faiss.index_factory(dim, "RaBitQfs", faiss.METRIC_INNER_PRODUCT)
+    exact = faiss.IndexScalarQuantizer(
+        dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    index = faiss.IndexRefine(quick, exact)
+    index.train(dense.values[:50_000])
+    index.add(dense.values)
+
+    def find(i: int, factor: int) -> np.ndarray:
+        how = faiss.IndexRefineSearchParameters(k_factor=factor)
+        return _search(index, _query(dense, i), params=how)[0]
+
+    size = dim + dim / 8 + 8
+    return tuned("faiss RaBitQfs + SQ8, k x", find, FACTORS, dense.truth, RECALL, size)
+
+
+def _of_usearch(dense: Dense) -> Way:
+    rows, dim = dense.values.shape
+    index = Index(ndim=dim, metric="cos", dtype="i8", connectivity=16, expansion_add=128)
+    index.add(np.arange(rows), dense.values, threads=2)
+
+    def find(i: int, expansion: int) -> np.ndarray:
+        index.expansion_search = expansion
+        return index.search(dense.queries[i % MANY], K, threads=1).keys
+
+    size = index.serialized_length / rows
+    return tuned("usearch i8", find, FACTORS, dense.truth, RECALL, size)

@@ -1,0 +1,118 @@
+"""Ways to do one piece of work, timed in turn: milliseconds of processor time, recall, bytes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+import numpy as np
+
+K = 10
+
+
+class Way(NamedTuple):
+    """One package's way: `find` returns the rows that it found for the query of a number.
+
+    `nbytes` is what it holds for a record. A way of others is `theirs`.
+    """
+
+    name: str
+    find: Callable[[int], Sequence[int]]
+    nbytes: float = float("nan")
+    theirs: bool = False
+    per: int = 1  # queries that one call answers
+
+
+class Line(NamedTuple):
+    """Ways to do the same work, and the rows that are right [queries, K], if any.
+
+    Ours is held against the fastest of the others whose recall is as good as `recall`, or as ours
+    where that is less. `clock` is the time of the processors, or the wall's where threads work.
+    """
+
+    work: str
+    ways: Sequence[Way]
+    truth: np.ndarray | None = None
+    recall: float = 0.0
+    clock: Callable[[], float] = process_time
+
+
+class Figure(NamedTuple):
+    """What one way took for a query: the median of its milliseconds; and how well it found."""
+
+    work: str
+    name: str
+    theirs: bool
+    milliseconds: float
+    recall: float
+    nbytes: float
+
+
+def timed(line: Line, rounds: int) -> list[Figure]:
+    """Return the Figure of each way, timed in turn; the first call of each is not timed."""
+    took: list[list[float]] = [[] for _ in line.ways]
+    right: list[list[float]] = [[] for _ in line.ways]
+    for way in line.ways:
+        way.find(0)
+    for turn in range(rounds):
+        for place in range(len(line.ways)):
+            number = (turn + place) % len(line.ways)
+            way = line.ways[number]
+            start = line.clock()
+            found = way.find(turn)
+            took[number].append(1e3 * (line.clock() - start) / way.per)
+            right[number].append(_recall(line.truth, turn, found))
+    return [
+        Figure(line.work, way.name, way.theirs, median(ms), float(np.mean(share)), way.nbytes)
+        for way, ms, share in zip(line.ways, took, right)
+    ]
+
+
+def _recall(truth: np.ndarray | None, turn: int, found: Iterable[int]) -> float:
+    if truth is None:
+        return float("nan")
+    return len({*map(int, found)} & {*truth[turn % len(truth)].tolist()}) / truth.shape[1]
+
+
+def verdict(line: Line, figures: Sequence[Figure]) -> float:
+    """Return how many times as fast ours is as the best of the others at no less recall.
+
+    Ours is the fastest of our ways that has the recall asked for. NaN where there is no peer.
+    """
+    least = line.recall
+    able = [one for one in figures if not one.recall < least]
+    ours = min((one for one in able if not one.theirs), key=_milliseconds, default=None)
+    theirs = [one for one in able if one.theirs]
+    if ours is None:
+        return 0.0
+    if not theirs:
+        return float("nan")
+    return min(map(_milliseconds, theirs)) / ours.milliseconds
+
+
+def _milliseconds(figure: Figure) -> float:
+    return figure.milliseconds
+
+
+def tuned(
+    name: str,
+    find: Callable[[int, int], Sequence[int]],
+    settings: Sequence[int],
+    truth: np.ndarray,
+    recall: float,
+    nbytes: float,
+) -> Way:
+    """Return another package's way at the least of its settings that has the recall asked for."""
+    for setting in settings:
+        share = np.mean([_recall(truth, i, find(i, setting)) for i in range(len(truth))])
+        if share >= recall:
+            break
+    return Way(f"{name} {setting}", lambda i: find(i, setting), nbytes, theirs=True)
+
+
+def best_rows(scores: np.ndarray) -> np.ndarray:
+    """Return the rows of the K highest scores of each query, [queries, K]."""
+    return np.argpartition(-scores, K, axis=1)[:, :K]
+
+
+wall = perf_counter
