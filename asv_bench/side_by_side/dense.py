@@ -13,7 +13,7 @@ from usearch.index import Index
 
 from cgcython import FingerprintStore, ModelId, Profile
 
-from .timing import K, Line, Way, best_rows, tuned, wall
+from .timing import K, Line, Way, best_rows, recall_of, tuned, wall
 
 MANY, ALONE = 100, 64  # queries
 RECALL = 0.98
@@ -33,6 +33,12 @@ class Dense:
         self.store = FingerprintStore.open(Path(self._folder.name) / "store", profile=profile)
         self.store.add(range(rows), {"dense": self.values})
         self.bytes_of_codes = dim + 8.0  # with a scale and the inverse length
+
+    @property
+    def bytes_of_guides(self) -> float:
+        """What the guides of approximate searches add for a record."""
+        column = self.store._columns.get(self.store.router.profile.embedder("dense"))
+        return sum(one.nbytes for one in column.guides) / len(column)
 
     def close(self) -> None:
         """Close and remove the store."""
@@ -61,14 +67,16 @@ def _unit_rows(data: Path, rows: int, dim: int) -> tuple[np.ndarray, np.ndarray]
 def one_query(data: Path, rows: int, dim: int) -> Line:
     """One query among all rows."""
     dense = Dense(data, rows, dim)
+    approximate = partial(dense.find, approximate=True)
+    recall = min(RECALL, recall_of(approximate, dense.truth))
     ways = [
         Way("cgcython exact", dense.find, dense.bytes_of_codes),
-        Way("cgcython approximate", partial(dense.find, approximate=True), dense.bytes_of_codes),
+        Way("cgcython approximate", approximate, dense.bytes_of_codes + dense.bytes_of_guides),
         Way("numpy float32", lambda i: _by_numpy(dense, i), 4 * dim, theirs=True),
-        *_of_faiss(dense),
-        _of_usearch(dense),
+        *_of_faiss(dense, recall),
+        _of_usearch(dense, recall),
     ]
-    return Line(f"{rows} x {dim}, one query", ways, dense.truth, RECALL)
+    return Line(f"{rows} x {dim}, one query", ways, dense.truth, recall)
 
 
 def many_queries(data: Path, rows: int, dim: int, threads: int = 1) -> Line:
@@ -134,7 +142,7 @@ def _many_by_numpy(dense: Dense, number: int) -> np.ndarray:
     return best_rows(dense.queries[:MANY] @ dense.values.T)[number % MANY]
 
 
-def _of_faiss(dense: Dense) -> Iterator[Way]:
+def _of_faiss(dense: Dense, recall: float) -> Iterator[Way]:
     """Yield faiss's ways, each at the least setting that has the recall asked for."""
     faiss.omp_set_num_threads(2)
     cells = max(64, 1 << int(np.log2(len(dense.values)) // 2 + 1))
@@ -153,12 +161,12 @@ def _of_faiss(dense: Dense) -> Iterator[Way]:
             how = parameters(**{setting: value})
             return _search(index, _query(dense, i), params=how)[0]
 
-        yield tuned(f"faiss {kind}", find, settings, dense.truth, RECALL, size)
-    yield _refined(dense)
+        yield tuned(f"faiss {kind}", find, settings, dense.truth, recall, size)
+    yield _refined(dense, recall)
     faiss.omp_set_num_threads(1)
 
 
-def _refined(dense: Dense) -> Way:
+def _refined(dense: Dense, recall: float) -> Way:
     dim = dense.values.shape[1]
     quick = faiss.index_factory(dim, "RaBitQfs", faiss.METRIC_INNER_PRODUCT)
     exact = faiss.IndexScalarQuantizer(
@@ -173,10 +181,10 @@ def _refined(dense: Dense) -> Way:
         return _search(index, _query(dense, i), params=how)[0]
 
     size = dim + dim / 8 + 8
-    return tuned("faiss RaBitQfs + SQ8, k x", find, FACTORS, dense.truth, RECALL, size)
+    return tuned("faiss RaBitQfs + SQ8, k x", find, FACTORS, dense.truth, recall, size)
 
 
-def _of_usearch(dense: Dense) -> Way:
+def _of_usearch(dense: Dense, recall: float) -> Way:
     rows, dim = dense.values.shape
     index = Index(ndim=dim, metric="cos", dtype="i8", connectivity=16, expansion_add=128)
     index.add(np.arange(rows), dense.values, threads=2)
@@ -186,4 +194,4 @@ def _of_usearch(dense: Dense) -> Way:
         return index.search(dense.queries[i % MANY], K, threads=1).keys
 
     size = index.serialized_length / rows
-    return tuned("usearch i8", find, FACTORS, dense.truth, RECALL, size)
+    return tuned("usearch i8", find, FACTORS, dense.truth, recall, size)

@@ -68,6 +68,11 @@ def timed(line: Line, rounds: int) -> list[Figure]:
     ]
 
 
+def recall_of(find: Callable[[int], Sequence[int]], truth: np.ndarray) -> float:
+    """Return the part of the true best that a way finds, over all queries."""
+    return float(np.mean([_recall(truth, i, find(i)) for i in range(len(truth))]))
+
+
 def _recall(truth: np.ndarray | None, turn: int, found: Iterable[int]) -> float:
     if truth is None:
         return float("nan")
@@ -104,8 +109,7 @@ def tuned(
 ) -> Way:
     """Return another package's way at the least of its settings that has the recall asked for."""
     for setting in settings:
-        share = np.mean([_recall(truth, i, find(i, setting)) for i in range(len(truth))])
-        if share >= recall:
+        if recall_of(lambda i, setting=setting: find(i, setting), truth) >= recall:
             break
     return Way(f"{name} {setting}", lambda i: find(i, setting), nbytes, theirs=True)
 
