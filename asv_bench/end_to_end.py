@@ -27,23 +27,26 @@ DATA = Path(os.environ.get("CGCYTHON_DATA", "../shared/data"))
 
 
 def _dense(args: argparse.Namespace) -> Iterator[Line]:
-    yield dense.one_query(args.data, args.rows, 384)
-    yield dense.many_queries(args.data, args.rows, 384)
-    yield dense.many_queries(args.data, args.rows, 384, threads=2)
+    with dense.Dense(args.data, args.rows, 384) as some:
+        yield dense.one_query(some)
+        yield dense.many_queries(some)
+        yield dense.many_queries(some, threads=2)
+        yield dense.filtered(some)
     if args.rows <= 100_000:
-        yield dense.one_query(args.data, args.rows, 1024)
+        with dense.Dense(args.data, args.rows, 1024) as some:
+            yield dense.one_query(some)
 
 
 def _small(args: argparse.Namespace) -> Iterator[Line]:
-    yield dense.few_records(args.data, 1000)
-    yield dense.few_records(args.data, 10_000)
-    yield dense.filtered(args.data, args.rows)
+    for rows in (1000, 10_000):
+        with dense.Dense(args.data, rows, 384) as some:
+            yield dense.few_records(some)
 
 
 def _tokens(args: argparse.Namespace) -> Iterator[Line]:
     for count in (5000, 10_000, 20_000):
         yield tokens.max_sim(args.data, min(count, args.rows))
-    yield tokens.store(args.data, min(41_000, args.rows))
+    yield from tokens.stored(args.data, min(41_000, args.rows))
 
 
 def _sparse(args: argparse.Namespace) -> Iterator[Line]:

@@ -5,6 +5,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 
 import faiss
 import numpy as np
@@ -40,8 +41,10 @@ class Dense:
         column = self.store._columns.get(self.store.router.profile.embedder("dense"))
         return sum(one.nbytes for one in column.guides) / len(column)
 
-    def close(self) -> None:
-        """Close and remove the store."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self.store.close()
         self._folder.cleanup()
 
@@ -64,9 +67,9 @@ def _unit_rows(data: Path, rows: int, dim: int) -> tuple[np.ndarray, np.ndarray]
     return values[:rows].copy(), values[rows : rows + MANY].copy()
 
 
-def one_query(data: Path, rows: int, dim: int) -> Line:
+def one_query(dense: Dense) -> Line:
     """One query among all rows."""
-    dense = Dense(data, rows, dim)
+    rows, dim = dense.values.shape
     approximate = partial(dense.find, approximate=True)
     recall = min(RECALL, recall_of(approximate, dense.truth))
     ways = [
@@ -79,9 +82,9 @@ def one_query(data: Path, rows: int, dim: int) -> Line:
     return Line(f"{rows} x {dim}, one query", ways, dense.truth, recall)
 
 
-def many_queries(data: Path, rows: int, dim: int, threads: int = 1) -> Line:
+def many_queries(dense: Dense, threads: int = 1) -> Line:
     """MANY queries at once."""
-    dense = Dense(data, rows, dim)
+    rows, dim = dense.values.shape
     faiss.omp_set_num_threads(threads)
     flat = faiss.index_factory(dim, "SQ8", faiss.METRIC_INNER_PRODUCT)
     flat.train(dense.values)
@@ -98,24 +101,24 @@ def many_queries(data: Path, rows: int, dim: int, threads: int = 1) -> Line:
         Way("numpy float32", lambda i: _many_by_numpy(dense, i), 4 * dim, True, MANY),
         Way("faiss SQ8", lambda i: _search(flat, dense.queries)[i % MANY], dim, True, MANY),
     ]
-    return Line(f"{rows} x {dim}, {MANY} queries", ways, dense.truth, RECALL, wall)
+    work = f"{rows} x {dim}, {MANY} queries, {threads} threads"
+    return Line(work, ways, dense.truth, clock=wall)
 
 
-def few_records(data: Path, rows: int) -> Line:
+def few_records(dense: Dense) -> Line:
     """Few records, where what surrounds the kernel decides."""
-    dense = Dense(data, rows, 384)
     flat = faiss.IndexFlatIP(384)
     flat.add(dense.values)
     ways = [
         Way("cgcython", dense.find, dense.bytes_of_codes),
         Way("faiss flat", lambda i: _search(flat, _query(dense, i))[0], 4 * 384, theirs=True),
     ]
-    return Line(f"{rows} x 384, one query", ways, dense.truth)
+    return Line(f"{len(dense.values)} x 384, one query", ways, dense.truth)
 
 
-def filtered(data: Path, rows: int) -> Line:
+def filtered(dense: Dense) -> Line:
     """Half of the records, chosen beforehand, beside all of them."""
-    dense = Dense(data, rows, 384)
+    rows = len(dense.values)
     half = dense.store.among(range(0, rows, 2))
     ways = [
         Way("cgcython half of them", partial(dense.find, among=half)),

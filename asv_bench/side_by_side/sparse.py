@@ -1,5 +1,6 @@
 """Sparse vectors of real BM25 weights, by dot product: short and long queries."""
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -19,30 +20,23 @@ SHORT = 20  # terms of a short query; a long one has all of its text
 CUTS = (4, 8, 12, 16, 24, 32, 64, 128)
 
 
-def lines(data: Path, rows: int) -> list[Line]:
-    """Return the lines of short and of long queries."""
+def lines(data: Path, rows: int) -> Iterator[Line]:
+    """Yield the lines of short and of long queries."""
     documents, queries = _vectors(data, rows)
     matrix = scipy.sparse.csr_array(_csr(documents), shape=(rows, DIMENSION))
-    folder = TemporaryDirectory()
-    store = FingerprintStore.open(Path(folder.name) / "store")
-    store.add(range(rows), {"E6": documents})
-    store.keep = folder  # removed with it
-    engines = [_qdrant(documents, Path(folder.name)), _seismic(documents)]
-    bytes_of_one = store.get_stored_size(0)
-    found = []
-    for name, some in (
-        (f"{SHORT} terms", [_short(one) for one in queries]),
-        ("whole texts", queries),
-    ):
-        asked = scipy.sparse.csr_array(_csr(some), shape=(len(some), DIMENSION))
-        truth = best_rows((asked @ matrix.T).toarray())
-        ways = [
-            Way("cgcython exact", partial(_ours, store, some), bytes_of_one),
-            *(engine(some, truth) for engine in engines if engine is not None),
-            _scipy(matrix, some),
-        ]
-        found.append(Line(f"{rows} sparse, {name}", ways, truth, RECALL))
-    return found
+    kinds = {f"{SHORT} terms": [_short(one) for one in queries], "whole texts": queries}
+    with TemporaryDirectory() as folder, FingerprintStore.open(Path(folder) / "store") as store:
+        store.add(range(rows), {"E6": documents})
+        engines = [_qdrant(documents, Path(folder)), _seismic(documents)]
+        for name, some in kinds.items():
+            asked = scipy.sparse.csr_array(_csr(some), shape=(len(some), DIMENSION))
+            truth = best_rows((asked @ matrix.T).toarray())
+            ways = [
+                Way("cgcython exact", partial(_ours, store, some), store.get_stored_size(0)),
+                *(engine(some, truth) for engine in engines if engine is not None),
+                _scipy(matrix, some),
+            ]
+            yield Line(f"{rows} sparse, {name}", ways, truth, RECALL)
 
 
 def _vectors(data: Path, rows: int) -> tuple[list[SparseVector], list[SparseVector]]:

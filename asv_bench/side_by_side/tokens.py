@@ -1,5 +1,6 @@
 """Late interaction: MaxSim of a query with many documents of real tokens."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -72,32 +73,30 @@ def _by_numpy(tokens: TokenArray, query: np.ndarray) -> np.ndarray:
     return np.argpartition(best.sum(axis=1), -K)[-K:]
 
 
-def store(data: Path, count: int) -> Line:
-    """The tokens of a store's records beside the same tokens as int8, without a store."""
+def stored(data: Path, count: int) -> Iterator[Line]:
+    """Yield the tokens of a store's records beside the same tokens as int8, without a store."""
     made = Realistic(data)
     batches = [made.dense(ModelId.LATE_INTERACTION, one) for one in range(-(-count // BATCH))]
     rows = np.concatenate(batches)[:count]
     asked = made.dense(ModelId.LATE_INTERACTION, len(batches))[:QUERIES]
     tokens = TokenArray.from_padded(rows, np.full(count, TOKENS))
     truth = best_rows(np.stack([max_sim_batch(one, tokens, "sum") for one in asked]))
-    folder = TemporaryDirectory()
-    memories = FingerprintStore.open(Path(folder.name) / "store")
-    memories.add(range(count), {"E12": rows})
-    memories.keep = folder
     integers = tokens.quantize("int8")
 
     def find(i: int, **how: object) -> list[int]:
-        return [hit.id for hit in memories.search({"E12": asked[i % QUERIES]}, K, **how)]
+        return [hit.id for hit in store.search({"E12": asked[i % QUERIES]}, K, **how)]
 
-    size = memories.get_stored_size(0)
-    ways = [
-        Way("cgcython store", find, size),
-        Way("cgcython store, approximate", lambda i: find(i, approximate=True), size),
-        Way(
-            "cgcython TokenArray int8",
-            lambda i: max_sim_batch(asked[i % QUERIES], integers, "sum", k=K)[0],
-            integers.nbytes / count,
-            theirs=True,
-        ),
-    ]
-    return Line(f"a store's {count} x {TOKENS} tokens", ways, truth, 0.9)
+    with TemporaryDirectory() as folder, FingerprintStore.open(Path(folder) / "store") as store:
+        store.add(range(count), {"E12": rows})
+        size = store.get_stored_size(0)
+        ways = [
+            Way("cgcython store", find, size),
+            Way("cgcython store, approximate", lambda i: find(i, approximate=True), size),
+            Way(
+                "cgcython TokenArray int8",
+                lambda i: max_sim_batch(asked[i % QUERIES], integers, "sum", k=K)[0],
+                integers.nbytes / count,
+                theirs=True,
+            ),
+        ]
+        yield Line(f"a store's {count} x {TOKENS} tokens", ways, truth)
