@@ -119,7 +119,7 @@ def few_records(dense: Dense) -> Line:
 def filtered(dense: Dense) -> Line:
     """Half of the records, chosen beforehand, beside all of them."""
     rows = len(dense.values)
-    half = dense.store.among(range(0, rows, 2))
+    half = dense.store.prepared(among=range(0, rows, 2))
     ways = [
         Way("cgcython half of them", partial(dense.find, among=half)),
         Way("cgcython all", dense.find, theirs=True),
