@@ -170,6 +170,15 @@ def sparse_rows(make, rows, nnz):
     return np.arange(rows + 1) * nnz, np.concatenate(indices), np.concatenate(weights)
 
 
+def listed_vectors(make, rows, nnz, layout):
+    """Return the arguments of encoding a list of vectors."""
+    vectors = [sparse(make, nnz) for _ in range(rows)]
+    offsets = np.arange(rows + 1) * kernels.sparse.size(nnz, DIMENSION, layout)
+    indices, weights = [one for one, _ in vectors], [one for _, one in vectors]
+    layouts = np.full(rows, layout, U8)
+    return indices, weights, DIMENSION, layouts, out(U8, int(offsets[-1])), offsets
+
+
 def encoded_rows(make, rows, nnz):
     """Return (indptr, indices, weights, layouts, data, offsets) of encoded rows."""
     columns = sparse_rows(make, rows, nnz)

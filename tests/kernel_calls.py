@@ -27,6 +27,7 @@ from kernel_arrays import (
     in_bytes,
     integer_codes,
     kept,
+    listed_vectors,
     lists,
     out,
     packed,
@@ -136,6 +137,7 @@ CALLS = {
         0, 1 if n else 0, 10, out(I64, n), out(F32, n),
         out(U8, kernels.postings.best_scratch(d, 10)),
     ),
+    "sparse.fits_half_vectors": lambda m, n, d: ([m.f32(d) for _ in range(n)], out(U8, n)),
     "tokens.magnitude": lambda m, n, d: (m.f32(n, d), out(F32, n)),
     "tokens.max_abs": lambda m, n, d: (m.f32(n, d), out(F32, n)),
     "tokens.entropy": lambda m, n, d: (m.f32(n, d), out(F32, n)),
@@ -280,6 +282,9 @@ _each("sparse.decode", range(LAYOUTS), lambda layout: lambda m, n, d: (
 ))  # fmt: skip
 _each("sparse.encode_vector", range(LAYOUTS), lambda layout: lambda m, n, d: (
     *sparse(m, d), DIMENSION, layout,
+))  # fmt: skip
+_each("sparse.encode_vectors", range(LAYOUTS), lambda layout: lambda m, n, d: (
+    *listed_vectors(m, n, d, layout),
 ))  # fmt: skip
 _each("sparse.decode_vector", range(LAYOUTS), lambda layout: lambda m, n, d: (
     kernels.sparse.encode_vector(*sparse(m, d), DIMENSION, layout), d, DIMENSION, layout,

@@ -87,6 +87,7 @@ def test_the_sections_of_a_batch_are_those_of_its_rows(case, level, embedder):
         frames.write_section(case.codec.encode(one), embedder) for one in case.inputs
     ]
     assert sections.crcs.tolist() == [zlib.crc32(one[:-4]) for one in sections.rows]
+    assert sections.sizes.tolist() == list(map(len, sections.rows))
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])

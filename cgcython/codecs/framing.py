@@ -11,16 +11,18 @@ import numpy as np
 
 from cgcython import frames, kernels
 from cgcython.base import EmbedderId
+from cgcython.checksums import SIZE
 from cgcython.errors import InvalidInput
 from cgcython.records import QuantizedEmbedding
 from cgcython.types import Int64Array, UInt8Array, UInt32Array
 
 
 class Sections(NamedTuple):
-    """The section of each row of a batch, and the checksum [n] u32 that ends it."""
+    """The section of each row of a batch, the checksum [n] u32 that ends it, and its length [n]."""
 
     rows: list[bytes]
     crcs: UInt32Array
+    sizes: Int64Array
 
 
 class Payloads(NamedTuple):
@@ -70,12 +72,14 @@ def framed(payloads: Payloads, embedder: EmbedderId | None) -> Sections:
 
 def sealed(heads: UInt8Array, data: UInt8Array, offsets: Int64Array) -> Sections:
     """Return each head with its part of the data and the checksum of both."""
-    crcs = np.empty(len(heads), np.uint32)
-    return Sections(kernels.sections.frame(heads, data, offsets, crcs), crcs)
+    crcs, sizes = np.empty(len(heads), np.uint32), offsets[1:] - offsets[:-1]
+    sizes += heads.shape[1] + SIZE
+    return Sections(kernels.sections.frame(heads, data, offsets, crcs), crcs, sizes)
 
 
 def one_by_one(rows: Iterable[QuantizedEmbedding], embedder: EmbedderId | None) -> Sections:
     """Return the sections of embeddings, each written for itself."""
     sections = [frames.write_section(one, embedder) for one in rows]
-    ends = b"".join([one[-4:] for one in sections])
-    return Sections(sections, np.frombuffer(ends, "<u4").astype(np.uint32))
+    ends = b"".join([one[-SIZE:] for one in sections])
+    sizes = np.array(list(map(len, sections)), np.int64)
+    return Sections(sections, np.frombuffer(ends, "<u4").astype(np.uint32), sizes)

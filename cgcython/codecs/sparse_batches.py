@@ -33,11 +33,17 @@ def encode(
     codec: "SparseCodec", vectors: Any, num_threads: int, out: QuantizedBatch | None
 ) -> QuantizedBatch:
     """Return the batch of a list of vectors, or of (indptr, indices, weights, dimension)."""
+    if isinstance(vectors, list):
+        if not _are_vectors(vectors, codec.dim):
+            vectors = [codec.as_vector(vector) for vector in vectors]
+        found = _of_vectors(codec, vectors, num_threads, out)
+        if found is not None:
+            return found
     rows = _rows(codec, vectors)
-    batch = _empty_batch(codec, rows, out)
+    batch = _room_for(codec, rows, out)
     if not _fill(batch, rows, num_threads):
         rows = csr.joined(_sorted_rows(codec, rows))
-        batch = _empty_batch(codec, rows, out)
+        batch = _room_for(codec, rows, out)
         _fill(batch, rows, num_threads)
     return batch
 
@@ -84,20 +90,58 @@ def _rows(codec: "SparseCodec", vectors: Any) -> csr.Columns:
     return csr.joined([codec.as_vector(vector) for vector in iterated(vectors, "vectors")])
 
 
+def _are_vectors(vectors: list[Any], dim: int) -> bool:
+    """Return whether a list has SparseVectors of one dimension, and nothing else."""
+    are_sparse = set(map(type, vectors)) == {SparseVector}
+    return are_sparse and {vector.dimension for vector in vectors} == {dim}
+
+
+def _of_vectors(
+    codec: "SparseCodec",
+    vectors: list[SparseVector],
+    num_threads: int,
+    out: QuantizedBatch | None,
+) -> QuantizedBatch | None:
+    """Return the batch of vectors, read where they lie; None where one takes a closer look."""
+    indices, weights = [one.indices for one in vectors], [one.weights for one in vectors]
+    indptr = np.zeros(len(vectors) + 1, np.int64)
+    np.cumsum(list(map(len, indices)), out=indptr[1:])
+    layouts = np.full(len(vectors), NUMBERS[codec.layout], np.uint8)
+    if codec.layout == "compact_f16":
+        if not kernels.sparse.fits_half_vectors(weights, layouts):
+            return None
+        layouts = np.where(layouts, np.uint8(F16), np.uint8(F32))
+    batch = _empty_batch(codec, indptr, layouts, out)
+    data, offsets = batch.columns["data"], batch.columns["offsets"]
+
+    def encode(start: int, stop: int) -> int:
+        here, edges = slice(start, stop), slice(start, stop + 1)
+        return kernels.sparse.encode_vectors(
+            indices[here], weights[here], codec.dim, layouts[here], data, offsets[edges]
+        )
+
+    return batch if max(split_rows(encode, len(vectors), num_threads)) < 0 else None
+
+
 def _empty_batch(
-    codec: "SparseCodec", rows: csr.Columns, out: QuantizedBatch | None
+    codec: "SparseCodec", indptr: Int64Array, layouts: UInt8Array, out: QuantizedBatch | None
 ) -> QuantizedBatch:
-    """Return a batch with room for these rows, its columns besides `data` filled in."""
-    indptr, _, weights = rows
+    """Return a batch with room for rows of some layouts, its columns besides `data` filled in."""
     counts = np.diff(indptr)
     codec.require_sparse(int(counts.max(initial=0)))
-    layouts = _choose_layouts(codec.layout, indptr, weights)
     offsets = np.empty(len(indptr), np.int64)
     kernels.sparse.measure_rows(indptr, codec.dim, layouts, offsets)
     wanted = _columns_of(len(layouts)) | {"data": ((int(offsets[-1]),), np.uint8)}
     columns = dict(zip(wanted, output_columns(out, codec, **wanted)))
     columns["offsets"][:], columns["nnz"][:], columns["layouts"][:] = offsets, counts, layouts
     return QuantizedBatch(codec.method, codec.dim, columns, {"layout": codec.layout})
+
+
+def _room_for(
+    codec: "SparseCodec", rows: csr.Columns, out: QuantizedBatch | None
+) -> QuantizedBatch:
+    indptr, _, weights = rows
+    return _empty_batch(codec, indptr, _choose_layouts(codec.layout, indptr, weights), out)
 
 
 def _choose_layouts(layout: str, indptr: Int64Array, weights: Float32Array) -> UInt8Array:

@@ -1,7 +1,6 @@
 """Encodes the embeddings of many records: a block of records at a time, embedder by embedder.
 
-What a block reads and writes stays in the cache of its core, and threads take whole blocks: what is
-left of Python in one runs while the kernels of another do.
+Threads take whole blocks: what is left of Python in one runs while the kernels of another do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ from cgcython.parallel import each, require_threads
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.types import Int64Array
 
-BLOCK = 128  # records
+BLOCK = 512  # records: so many that what each block costs does not count
 Given = TypeVar("Given", bound="Source")
 Made = TypeVar("Made")
 _Sample: TypeAlias = tuple[Route, Any, QuantizedEmbedding]

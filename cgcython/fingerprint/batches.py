@@ -33,10 +33,11 @@ def encode_all(
     """
     parts = _parts_within(fingerprints, router, budget_bytes)
     records = encode_parts(parts, range(len(fingerprints)), num_threads)
-    return [
-        record if record.fits(budget_bytes) else one.encode(router, budget_bytes)
-        for record, one in zip(records, fingerprints)
-    ]
+    if budget_bytes is not None:
+        for i, record in enumerate(records):
+            if record.budgeted_bytes > budget_bytes:
+                records[i] = fingerprints[i].encode(router, budget_bytes)
+    return records
 
 
 def encode_parts(
@@ -76,12 +77,14 @@ class _Column(NamedTuple):
     codebook_id: int | None
     sections: list[bytes]
     crcs: UInt32Array
+    sizes: Int64Array
     rows: Int64Array | None
 
     def taken(self, places: Int64Array) -> "_Column":
         """Return the column of some of its sections."""
         sections = [self.sections[place] for place in places.tolist()]
-        return self._replace(sections=sections, crcs=self.crcs[places], rows=None)
+        crcs, sizes = self.crcs[places], self.sizes[places]
+        return self._replace(sections=sections, crcs=crcs, sizes=sizes, rows=None)
 
 
 def _records(count: int, encoded: Sequence[Encoded]) -> list[QuantizedFingerprint]:
@@ -125,11 +128,14 @@ def _alike(columns: Sequence[_Column]) -> list[QuantizedFingerprint]:
     }
     moment = time.time_ns() // 1000
     manifests = _manifests(names, np.stack([one.crcs for one in columns], axis=1), moment)
+    sizes = np.sum([one.sizes for one in columns], axis=0) + size_of(len(names))
     rows = map(dict, map(zip, repeat(names), zip(*[one.sections for one in columns])))
-    framed = QuantizedFingerprint.framed
+    shared = {"moment": moment, "forms": forms}
     return [
-        framed(sections, {"manifest": manifest, "moment": moment, "forms": forms})
-        for sections, manifest in zip(rows, manifests)
+        QuantizedFingerprint.framed(
+            sections, {"manifest": manifest, "budgeted_bytes": size, **shared}
+        )
+        for sections, manifest, size in zip(rows, manifests, sizes.tolist())
     ]
 
 

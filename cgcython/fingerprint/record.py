@@ -109,7 +109,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
         Raises InvalidInput for times that are none, and for metadata that JSON cannot keep.
         """
         head = self.head.with_info(created, updated, metadata)
-        shared = self.__dict__.keys() & {"_parts", "forms"}
+        shared = self.__dict__.keys() & {"_parts", "forms", "budgeted_bytes"}
         known = {name: self.__dict__[name] for name in shared}
         return self.framed(self.sections, {**known, "head": head})
 
@@ -136,17 +136,18 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
     def within(self, budget_bytes: int | None) -> Self:
         """Return this record, or raise BudgetExceeded when it does not fit."""
         if not self.fits(budget_bytes):
-            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=self._budgeted_bytes)
+            raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=self.budgeted_bytes)
         return self
 
     def fits(self, budget_bytes: int | None) -> bool:
         """Return whether this record, without its owner's metadata, is within a budget."""
         if budget_bytes is None:
             return True
-        return self._budgeted_bytes <= require_whole(budget_bytes, "budget_bytes")
+        return self.budgeted_bytes <= require_whole(budget_bytes, "budget_bytes")
 
-    @property
-    def _budgeted_bytes(self) -> int:
+    @cached_property
+    def budgeted_bytes(self) -> int:
+        """The bytes of this record without its owner's metadata."""
         return size_of(len(self.sections)) + sum(map(len, self.sections.values()))
 
     def decode(self, router: QuantizationRouter) -> "Fingerprint":

@@ -43,6 +43,15 @@ def encode_rows(
     data: UInt8Array,
     offsets: Int64Array,
 ) -> int: ...
+def fits_half_vectors(weights: list[Float32Array], fits: UInt8Array) -> bool: ...
+def encode_vectors(
+    indices: list[UInt32Array],
+    weights: list[Float32Array],
+    dimension: int,
+    layouts: UInt8Array,
+    data: UInt8Array,
+    offsets: Int64Array,
+) -> int: ...
 def decode_rows(
     data: UInt8Array,
     offsets: Int64Array,

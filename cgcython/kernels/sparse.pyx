@@ -5,7 +5,7 @@ Elias-Fano strings whose length follows from nnz and dimension.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 cimport numpy as np
-from cgcython.kernels._door cimport check_buffers
+from cgcython.kernels._door cimport agree, check_buffers, require_apart
 from cgcython.kernels._elias_fano cimport high_bits_of, low_bits_of, low_bytes_of
 from cgcython.kernels._halves cimport fit_half
 from cgcython.kernels._sparse_layout cimport (
@@ -20,6 +20,9 @@ np.import_array()
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
+
+cdef enum:
+    TOGETHER = 128  # vectors that are read without the GIL
 
 CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
 COMPACT_U8 = U8_LAYOUT
@@ -246,6 +249,100 @@ def encode_rows(
                 &indices[0] + start, &weights[0] + start, nnz, dimension, layouts[row],
                 &data[0] + offsets[row],
             )
+    return -1
+
+
+cdef const void *numbers(object array, int kind, Py_ssize_t *count) noexcept:
+    """Return where the numbers of a plain vector of a kind lie and how many there are, or NULL."""
+    if not is_plain(array, kind):
+        return NULL
+    count[0] = np.PyArray_DIM(<np.ndarray>array, 0)
+    return np.PyArray_DATA(<np.ndarray>array)
+
+
+def fits_half_vectors(
+    list weights not None,  # IN
+    u8[::1] fits,           # OUT
+):
+    """Write 1 for each vector whose weights fit in f16, else 0.
+
+    Return False where one is no plain vector of float32; then `fits` is undefined.
+    """
+    cdef:
+        Py_ssize_t first, i, some, n = len(weights)
+        const f32 *values[TOGETHER]
+        Py_ssize_t counts[TOGETHER]
+    check_buffers(1, fits)
+    agree("fits", fits.shape[0], "weights", n)
+    for first in range(0, n, TOGETHER):
+        some = min(n - first, TOGETHER)
+        for i in range(some):
+            values[i] = <const f32 *>numbers(weights[first + i], np.NPY_FLOAT32, &counts[i])
+            if values[i] is NULL:
+                return False
+        with nogil:
+            for i in range(some):
+                fits[first + i] = fit_half(values[i], counts[i])
+    return True
+
+
+def encode_vectors(
+    list indices not None,   # IN
+    list weights not None,   # IN
+    Py_ssize_t dimension,
+    const u8[::1] layouts,   # IN
+    u8[::1] data,            # OUT
+    const i64[::1] offsets,  # IN
+):
+    """Write the bytes of all vectors; return the first that is not plain or not sound, or -1."""
+    cdef:
+        Py_ssize_t first, i, some, length, bad, n = layouts.shape[0]
+        const u32 *places[TOGETHER]
+        const f32 *values[TOGETHER]
+        Py_ssize_t counts[TOGETHER]
+    check_buffers(1, data, layouts, offsets)
+    require_rows(offsets, data.shape[0], n)
+    agree("indices", len(indices), "layouts", n)
+    agree("weights", len(weights), "layouts", n)
+    for first in range(0, n, TOGETHER):
+        some = min(n - first, TOGETHER)
+        for i in range(some):
+            places[i] = <const u32 *>numbers(indices[first + i], np.NPY_UINT32, &counts[i])
+            values[i] = <const f32 *>numbers(weights[first + i], np.NPY_FLOAT32, &length)
+            if places[i] is NULL or values[i] is NULL or length != counts[i]:
+                return first + i
+            require_room(counts[i], dimension, layouts, offsets, first + i)
+            require_apart("data", &data[0], data.shape[0], "indices", places[i], 4 * length)
+            require_apart("data", &data[0], data.shape[0], "weights", values[i], 4 * length)
+        with nogil:
+            bad = write_vectors(
+                places, values, counts, some, dimension, &layouts[first], &data[0], &offsets[first]
+            )
+        if bad >= 0:
+            return first + bad
+    return -1
+
+
+cdef int require_room(
+    Py_ssize_t nnz, Py_ssize_t dimension, const u8[::1] layouts, const i64[::1] offsets,
+    Py_ssize_t i
+) except -1:
+    require_size(nnz, dimension, layouts[i])
+    if offsets[i + 1] - offsets[i] != sparse_size(nnz, dimension, layouts[i]):
+        raise ValueError(f"row {i} has {offsets[i + 1] - offsets[i]} bytes")
+    return 0
+
+
+cdef Py_ssize_t write_vectors(
+    const u32 **indices, const f32 **weights, const Py_ssize_t *counts, Py_ssize_t n,
+    Py_ssize_t dimension, const u8 *layouts, u8 *data, const i64 *offsets
+) noexcept nogil:
+    """Return the first vector that is not sound, or -1."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if sparse_check(indices[i], weights[i], counts[i], dimension, layouts[i]) != OK:
+            return i
+        sparse_write(indices[i], weights[i], counts[i], dimension, layouts[i], data + offsets[i])
     return -1
 
 

@@ -382,3 +382,71 @@ def test_row_edges_must_lie_within_the_columns(kernel, edges):
     weights = np.ones(7, np.float32)
     with pytest.raises(ValueError, match="row edges"):
         sparse.fits_half(edges, weights, np.empty(2, np.uint8))
+
+
+def listed(kernel, layout, count=300):
+    """Vectors of many lengths, their bytes one by one, and room for them."""
+    vectors = [vector(7 * i % 50, 1000, seed=i) for i in range(count)]
+    indices, weights = [one for one, _ in vectors], [one for _, one in vectors]
+    expected = [kernel("sparse").encode_vector(*one, 1000, layout) for one in vectors]
+    offsets = np.concatenate([[0], np.cumsum(list(map(len, expected)))]).astype(np.int64)
+    room = np.full(count, layout, np.uint8), np.empty(offsets[-1], np.uint8), offsets
+    return indices, weights, b"".join(expected), room
+
+
+@looped("layout", LAYOUTS)
+def test_a_list_of_vectors_is_written_as_one_by_one(kernel, layout):
+    indices, weights, expected, room = listed(kernel, layout)
+    assert kernel("sparse").encode_vectors(indices, weights, 1000, *room) == -1
+    assert room[1].tobytes() == expected
+
+
+@looped("place", [0, 299])
+@looped(
+    "change",
+    [
+        lambda indices, weights: (indices[::-1].copy(), weights),
+        lambda indices, weights: (indices, weights * np.float32(np.nan)),
+        lambda indices, weights: (indices.astype(np.int64), weights),
+        lambda indices, weights: (indices, weights.astype(np.float64)),
+        lambda indices, weights: (indices, weights[:-1]),
+        lambda indices, weights: (None, weights),
+    ],
+)
+def test_the_first_vector_that_is_none_is_named(kernel, change, place):
+    indices, weights, _, room = listed(kernel, F32)
+    indices[place], weights[place] = vector(7 * place % 50, 1000, seed=place)
+    place = place or 1  # the first is empty, and in any order
+    indices[place], weights[place] = change(indices[place], weights[place])
+    assert kernel("sparse").encode_vectors(indices, weights, 1000, *room) == place
+
+
+@looped(
+    ("change", "message"),
+    [
+        (lambda room: room[2].__setitem__(1, 1), "row 0 has 1 bytes"),
+        (lambda room: room[2].__setitem__(-1, 10**6), "row edges must ascend"),
+        (lambda room: room[0].fill(9), "no layout 9"),
+    ],
+)
+def test_room_for_a_list_must_fit(kernel, change, message):
+    indices, weights, _, room = listed(kernel, F32)
+    change(room)
+    with pytest.raises(ValueError, match=message):
+        kernel("sparse").encode_vectors(indices, weights, 1000, *room)
+
+
+def test_lists_agree_in_length_and_are_lists(kernel):
+    indices, weights, _, room = listed(kernel, F32)
+    with pytest.raises(ValueError, match="weights holds 299, layouts holds 300"):
+        kernel("sparse").encode_vectors(indices, weights[:-1], 1000, *room)
+    with pytest.raises(TypeError):
+        kernel("sparse").encode_vectors(tuple(indices), weights, 1000, *room)
+
+
+def test_halves_are_told_for_each_of_a_list(kernel):
+    weights = [np.full(3, one, np.float32) for one in (1, 1e9, 0, 1e-9, 65504)] * 60
+    fits = np.full(300, 7, np.uint8)
+    assert kernel("sparse").fits_half_vectors(weights, fits)
+    assert fits.tolist() == [1, 0, 1, 0, 1] * 60
+    assert not kernel("sparse").fits_half_vectors([*weights[:-1], np.ones(3)], fits)

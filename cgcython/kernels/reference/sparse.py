@@ -21,7 +21,7 @@ largest. The step is the widest of which 255 do not pass the highest root.
 
 import numpy as np
 
-from cgcython.kernels.reference.door import writes
+from cgcython.kernels.reference.door import agree, require_apart, writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_F16, COMPACT_F32, COMPACT_U8 = range(4)
@@ -122,6 +122,45 @@ def encode_rows(indptr, indices, weights, dimension, layouts, data, offsets):
         if not encode(indices[part], weights[part], dimension, layouts[row], data[place]):
             return row
     return -1
+
+
+@writes("fits")
+def fits_half_vectors(weights, fits):
+    """Write 1 for each vector whose weights fit in f16, else 0.
+
+    Return False where one is no plain vector of float32; then `fits` is undefined.
+    """
+    _require_lists(weights)
+    agree("fits", len(fits), "weights", len(weights))
+    if not all(is_plain(one, np.float32) for one in weights):
+        return False
+    fits[:] = list(map(_fits_half, weights))
+    return True
+
+
+@writes("data")
+def encode_vectors(indices, weights, dimension, layouts, data, offsets):
+    """Write the bytes of all vectors; return the first that is not plain or not sound, or -1."""
+    _require_lists(indices, weights)
+    check_rows(offsets, len(data), layouts)
+    agree("indices", len(indices), "layouts", len(layouts))
+    agree("weights", len(weights), "layouts", len(layouts))
+    for row, (places, values, room) in enumerate(zip(indices, weights, rows_of(offsets))):
+        is_whole = is_plain(places, np.uint32) and is_plain(values, np.float32)
+        if not is_whole or len(places) != len(values):
+            return row
+        if room.stop - room.start != size(len(places), dimension, layouts[row]):
+            raise ValueError(f"row {row} has {room.stop - room.start} bytes")
+        require_apart("data", data, "indices", places)
+        require_apart("data", data, "weights", values)
+        if not encode(places, values, dimension, layouts[row], data[room]):
+            return row
+    return -1
+
+
+def _require_lists(*lists):
+    if not all(type(one) is list for one in lists):
+        raise TypeError("vectors come in lists")
 
 
 @writes("indices", "weights")
