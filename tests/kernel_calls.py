@@ -213,6 +213,11 @@ CALLS = {
     "maxsim_screen.align": lambda m, n, d: (
         *(s := screened(m, n, d)), out(I64, s[3]), out(F32, s[3]),
     ),
+    "maxsim_codes.pays": lambda m, n, d: (),
+    "maxsim_codes.measure": lambda m, n, d: (m.u8(n, d), out(F32, n), out(F32, n)),
+    "maxsim_codes.score": lambda m, n, d: (
+        *packed_integers(m, n, d, 1), m.u8(n, d), m.f32(n), *documents(n),
+    ),
     "token_cells.nearest": lambda m, n, d: (
         *(p := packed_integers(m, n, d, 1)), m.u8(n, d), m.f32(n), out(I32, p[1], 3),
         out(F32, p[1], 3),

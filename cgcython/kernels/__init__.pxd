@@ -11,6 +11,7 @@ from cgcython.kernels.e4m3_best cimport *
 from cgcython.kernels.kmeans cimport *
 from cgcython.kernels.maxsim cimport *
 from cgcython.kernels.maxsim_bf16 cimport *
+from cgcython.kernels.maxsim_codes cimport *
 from cgcython.kernels.maxsim_integers cimport *
 from cgcython.kernels.maxsim_pq cimport *
 from cgcython.kernels.maxsim_screen cimport *

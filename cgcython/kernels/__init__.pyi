@@ -11,6 +11,7 @@ from cgcython.kernels import kmeans as kmeans
 from cgcython.kernels import limits as limits
 from cgcython.kernels import maxsim as maxsim
 from cgcython.kernels import maxsim_bf16 as maxsim_bf16
+from cgcython.kernels import maxsim_codes as maxsim_codes
 from cgcython.kernels import maxsim_integers as maxsim_integers
 from cgcython.kernels import maxsim_pq as maxsim_pq
 from cgcython.kernels import maxsim_screen as maxsim_screen

@@ -10,8 +10,8 @@ from types import ModuleType
 FAMILIES = tuple(
     (
         "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
-        "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen token_cells dense "
-        "sign_blocks postings limits"
+        "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen maxsim_codes "
+        "token_cells dense sign_blocks postings limits"
     ).split()
 )
 LEVELS = ("reference", "v2", "v3", "v4", "v4n", "v4x")

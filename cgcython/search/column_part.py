@@ -236,11 +236,26 @@ class ColumnPart:
             count = max(k, math.ceil(k / share))
             rows, read = self.guide.near(self.scan, query, count, num_threads)
             if len(rows) * FEW <= len(self.scan):
-                scores, read = self.scan.scores_of(rows, query), read + len(rows)
-                best = _first(rows, scores, wanted, count, members)
+                best = self._best_found(rows, query, k, count, members)
                 if best is not None:
-                    return Best(rows[best], scores[best], read)
+                    return best._replace(read=read + len(rows))
         return self.best(query, k, "cosine", num_threads, among)
+
+    def _best_found(
+        self, rows: Int64Array, query: Embedding, k: int, count: int, members: Members | None
+    ) -> Best | None:
+        """Return the Best k of rows that a guide found, of members alone where there is a choice.
+
+        Returns None where they are too few, or lie deeper than the `count` best that it looked for.
+        """
+        if members is None:
+            return self.scan.best_of(rows, query, k) if len(rows) >= k else None
+        scores, wanted = self.scan.scores_of(rows, query), min(k, len(members.rows))
+        own = np.where(members.mask[rows], scores, np.float32(UNRANKED))
+        best = best_rows(own, wanted)
+        if len(best) < wanted or np.count_nonzero(scores > own[best].min()) > count:
+            return None
+        return Best(rows[best], scores[best], len(rows))
 
     def equal_rows(self, query: Embedding) -> Int64Array:
         """Return the rows that hold the bytes that the query would be stored as."""
@@ -249,19 +264,3 @@ class ColumnPart:
 
 
 _NO_ROWS = np.empty(0, np.int64)
-
-
-def _first(
-    rows: Int64Array, scores: Float32Array, k: int, count: int, members: Members | None
-) -> Int64Array | None:
-    """Return the places of the k best of rows that a guide found, members alone.
-
-    Returns None where they are too few, or lie deeper than the `count` best for which it looked.
-    """
-    if members is None:
-        return best_rows(scores, k) if len(rows) >= k else None
-    own = np.where(members.mask[rows], scores, np.float32(UNRANKED))
-    best = best_rows(own, k)
-    if len(best) < k or np.count_nonzero(scores > own[best].min()) > count:
-        return None
-    return best

@@ -8,7 +8,6 @@ import numpy as np
 
 from cgcython.arrays import as_tokens
 from cgcython.checks import require_choice
-from cgcython.search.best import best_rows
 from cgcython.search.chained import gathered
 from cgcython.search.scan import (
     METRICS,
@@ -116,20 +115,23 @@ class DocumentScan(Scan):
         return self.with_arrays(**arrays)
 
     def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
-        prepared = self._prepare(query, metric)
-        if not prepared.count or k * SELECTIVE > len(self):
-            return super().best(query, k, metric, num_threads)
-        rows = contenders(self._passes(prepared), self.starts, self.counts, k, num_threads)
-        scores = self.take(rows).scores(query, metric, num_threads)
-        best = best_rows(scores, k)
-        return Best(rows[best], scores[best], len(self))
+        require_choice(metric, "metric", METRICS)
+        return self.best_of(np.arange(len(self)), query, k, num_threads)
+
+    def best_of(self, rows: Int64Array, query: Embedding, k: int, num_threads: int = 1) -> Best:
+        prepared, read = self._prepare(query, "cosine"), len(rows)
+        if prepared.count and k * SELECTIVE <= read:
+            rows = contenders(
+                self._passes(prepared), rows, self.starts, self.counts, k, num_threads
+            )
+        best = super().best_of(rows, query, k, num_threads)
+        return best._replace(read=read)
 
     def _passes(self, query: PreparedQuery) -> list[Pass]:
         """Return cheaper ways to score documents, the cheapest first."""
         return []
 
     def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
-        require_choice(metric, "metric", METRICS)
         return PreparedQuery.of(as_tokens(query, self.dim))
 
     def _score(self, query: PreparedQuery, metric: str, rows: slice, out: Float32Array) -> None:

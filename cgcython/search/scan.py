@@ -209,6 +209,11 @@ class Scan(ABC):
         rows = best_rows(scores, k)
         return Best(rows, scores[rows], len(self))
 
+    def best_of(self, rows: Int64Array, query: Embedding, k: int, num_threads: int = 1) -> Best:
+        """Return the Best k of some rows by cosine, as `best` does of all."""
+        best = best_rows(scores := self.scores_of(rows, query), k)
+        return Best(rows[best], scores[best], len(rows))
+
     def best_many(
         self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
     ) -> list[Best]:

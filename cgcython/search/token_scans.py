@@ -14,7 +14,7 @@ from cgcython.records import QuantizedEmbedding
 from cgcython.search.chained import concatenated
 from cgcython.search.document_scan import SPANS, TOKENS, DocumentScan
 from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, invalid
-from cgcython.search.token_passes import Pass, bfloat16_pays, off_in_bfloat16, off_in_bytes
+from cgcython.search.token_passes import CodeBytes, Pass, off_in_8_bits, off_in_bytes
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.token_array import TokenArray
@@ -27,6 +27,7 @@ from cgcython.types import (
     UInt8Array,
 )
 
+WIDEST = 4096  # values of a token that is read as bytes
 BITS = {"compact_int4": 4, "compact_int2": 2}
 
 
@@ -66,26 +67,20 @@ class E4M3TokenScan(DocumentScan):
             raise Malformed(f"its documents are not of tokens of {self.dim} codes")
 
     def _passes(self, query: PreparedQuery) -> list[Pass]:
-        if not bfloat16_pays():
+        if not kernels.maxsim_codes.pays() or self.dim > WIDEST:
             return []
-        packed, count, norms = query.halves, query.count, self._norms
-        codes, dim = self.values.reshape(-1, self.dim), self.dim
-        score = kernels.maxsim_bf16.score_codes
-        return [
-            Pass(
-                lambda starts, counts, sums: score(
-                    packed, count, codes, norms, starts // dim, counts, sums
-                ),
-                off_in_bfloat16(query),
-                count,
-            )
-        ]
+        codes, packed, count = self.tokens.values, query.integers, query.count
+        norms, distances = self._bytes
+
+        def score(starts: Int64Array, counts: Int64Array, sums: Float32Array) -> None:
+            starts = starts // self.dim
+            kernels.maxsim_codes.score(packed, count, codes, norms, starts, counts, sums)
+
+        return [Pass(score, distances + np.float32(off_in_bytes(query)), count)]
 
     @cached_property
-    def _norms(self) -> Float32Array:
-        norms = np.empty(len(self.values) // self.dim, np.float32)
-        kernels.maxsim.inverse_norms_codes(self.values.reshape(-1, self.dim), norms)
-        return norms
+    def _bytes(self) -> CodeBytes:
+        return CodeBytes.of(self.tokens)
 
 
 class IntegerTokenScan(DocumentScan):
@@ -188,7 +183,7 @@ class IntegerTokenScan(DocumentScan):
         if not kernels.maxsim_screen.pays():
             return []
         fine, coarse = query.hadamard_integers, PreparedQuery(query.tokens).hadamard_integers
-        off, count = off_in_bytes(fine, coarse, query), query.count
+        off, count = off_in_8_bits(fine, coarse, query), query.count
         return [Pass(partial(self._sum_products, coarse, count), off, count)]
 
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgcython import TokenArray, kernels, max_sim_batch
-from cgcython.search import token_scans
+from cgcython import TokenArray, kernels
 from cgcython.search.best import best_rows
-from cgcython.search.token_passes import Pass, contenders, off_in_bfloat16, off_in_bytes
+from cgcython.search.token_passes import Pass, contenders
 from cgcython.search.token_scans import E4M3TokenScan, IntegerTokenScan
 from cgcython.similarity import PreparedQuery
 
@@ -17,7 +16,7 @@ RNG = np.random.default_rng(12)
 
 @pytest.fixture(autouse=True)
 def _with_passes_at_every_level(monkeypatch):
-    monkeypatch.setattr(token_scans, "bfloat16_pays", lambda: True)
+    monkeypatch.setattr(kernels.maxsim_codes, "pays", lambda: True)
     monkeypatch.setattr(kernels.maxsim_screen, "pays", lambda: True)
 
 
@@ -69,28 +68,31 @@ def test_a_query_without_direction_finds_all_equal(query):
 def test_most_documents_need_no_second_look():
     documents = TokenArray.from_list(RNG.standard_normal((2000, 4, 64)))
     query = PreparedQuery.of(RNG.standard_normal((32, 64)))
-    rows = contenders(
-        scan_of(documents, "e4m3")._passes(query),
-        documents.starts * 64,
-        documents.counts,
-        10,
-    )
-    assert 10 <= len(rows) < 200
+    scan = scan_of(documents, "e4m3")
+    rows = contenders(scan._passes(query), np.arange(2000), scan.starts, scan.counts, 10)
+    assert 10 <= len(rows) < 500
 
 
 @pytest.mark.parametrize("dim", [8, 33, 128])
-def test_no_cosine_is_further_off_than_is_said(dim):
-    query, rounded = RNG.standard_normal((40, dim)), PreparedQuery.of
-    fine, coarse = rounded(query, fine=True), rounded(query)
-    documents = TokenArray.from_list(RNG.standard_normal((300, 3, dim)))
-    for precision, off in [
-        ("e4m3", off_in_bfloat16(coarse)),
-        ("int4", off_in_bytes(fine.hadamard_integers, coarse.hadamard_integers, fine)),
-    ]:
-        coded = documents.quantize(precision)
-        means = [_means(one, coded) for one in (fine, coarse)]
-        apart = np.abs(means[0] - means[1]).max()
-        assert 0 < apart <= off < 0.05
+@pytest.mark.parametrize("precision", ["e4m3", "int4", "int2"])
+def test_no_score_is_further_off_than_is_said(dim, precision):
+    scan = scan_of(TokenArray.from_list(RNG.standard_normal((300, 3, dim))), precision)
+    query = scan._prepare(RNG.standard_normal((40, dim)) + 0.3, "cosine")
+    (one,) = scan._passes(query)
+    sums = np.empty(300, np.float32)
+    one.sum(scan.starts, scan.counts, sums)
+    apart = np.abs((sums / one.tokens).clip(0, 1) - scan.scores(query.tokens))
+    assert np.all(apart <= one.off)
+    assert 0 < apart.max() <= np.max(one.off) < 0.1
+
+
+def test_the_best_of_some_rows_are_found_among_them():
+    scan = scan_of(TokenArray.from_list(RNG.standard_normal((400, 3, 32))), "e4m3")
+    query, rows = RNG.standard_normal((9, 32)), RNG.permutation(400)[:150]
+    best, scores = scan.best_of(rows, query, 6), scan.scores(query)
+    assert set(best.rows) == set(rows[np.argsort(-scores[rows])[:6]])
+    np.testing.assert_array_equal(best.scores, scores[best.rows])
+    assert best.read == 150
 
 
 def test_threads_find_the_same():
@@ -101,13 +103,9 @@ def test_threads_find_the_same():
 
 
 def test_without_a_pass_every_document_is_a_contender():
-    spans = np.arange(3), np.ones(3, np.int64)
-    assert contenders([], *spans, 1).tolist() == [0, 1, 2]
+    rows, spans = np.arange(3), (np.arange(3), np.ones(3, np.int64))
+    assert contenders([], rows, *spans, 1).tolist() == [0, 1, 2]
     certain = Pass(lambda starts, counts, sums: np.copyto(sums, starts), 0.04, 10)
-    assert contenders([certain], *spans, 1).tolist() == [2]
+    assert contenders([certain], rows, *spans, 1).tolist() == [2]
     unsure = certain._replace(off=0.3)  # then the best may be 0, and others equal
-    assert contenders([unsure], *spans, 1).tolist() == [0, 1, 2]
-
-
-def _means(query, documents):
-    return max_sim_batch(query, documents, "sum") / query.count
+    assert contenders([unsure], rows, *spans, 1).tolist() == [0, 1, 2]
