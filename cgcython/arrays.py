@@ -68,6 +68,10 @@ def as_vector(values: ArrayLike, dim: int | None = None) -> Float32Array:
     >>> as_vector([1, 2, 3], dim=3)
     array([1., 2., 3.], dtype=float32)
     """
+    if type(values) is np.ndarray and values.shape == (dim,) and values.dtype == F32:
+        flags = values.flags  # faster for what needs no conversion
+        if flags.c_contiguous and flags.aligned and np.isfinite(values).all():
+            return values
     return _checked(values, ("values",), (dim,))
 
 

@@ -50,7 +50,7 @@ class Hits(list[Hit]):
 
 def hits_of_one(column: QueryColumn, best: Best) -> Hits:
     """Return the Hits of the best rows of the only column of a query."""
-    alike = column.similarities(best.rows).clip(-1, 1)
+    alike = np.minimum(np.maximum(column.similarities(best.rows), -1), 1)
     scores = [{column.model_id: score} for score in best.scores.tolist()]
     keys = column.column.row_keys[best.rows]
     return Hits(_made(keys, alike.tolist(), scores), best.read)

@@ -63,11 +63,12 @@ def gathered(
     similarities, scores, total = (np.full(shape, start) for start in (np.nan, 0.0, 0.0))
     by_embedder = {one: np.full(shape, np.nan, np.float32) for one in weights}
     for row, found in enumerate(hits):
-        for place, hit in enumerate(found):
-            ids[row, place], metadata[row, place] = hit.id, hit.metadata
-            similarities[row, place] = hit.similarity
-            for one, score in hit.scores.items():
-                by_embedder[one][row, place] = score
+        few = len(found)
+        ids[row, :few] = [hit.id for hit in found]
+        metadata[row, :few] = [hit.metadata for hit in found]
+        similarities[row, :few] = [hit.similarity for hit in found]
+        for one, scored in by_embedder.items():
+            scored[row, :few] = [hit.scores.get(one, np.nan) for hit in found]
     for one, weight in weights.items():
         known = ~np.isnan(by_embedder[one])
         total += weight * known

@@ -70,7 +70,8 @@ class QueryColumn:
         return Best(rows[best], scores[best], len(rows))
 
     def take_best(self, best: Best) -> None:
-        """Keep the scores of the best rows, which `report` tells."""
+        """Keep the scores of the best rows, which `report` tells, and how many were read."""
+        self.read = best.read
         self._scored = dict(zip(best.rows.tolist(), best.scores.tolist()))
 
     def rank(self, request: Request) -> Ranking:

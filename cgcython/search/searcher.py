@@ -155,14 +155,14 @@ class Searcher:
             column, metric = self._columns.get(model_id), request.metrics[model_id]
             ways = metric, request.num_threads, request.among
             best = column.best_many(given, request.shortlist, *ways)
-        alone = request._replace(num_threads=1)
 
         def answer(number: int) -> Hits:
             with numbered(number):
                 own = embeddings[number]
-                mine = self._query_column(alone, model_id, *own[model_id])
+                mine = QueryColumn(column, model_id, weight, *own[model_id], metric)
                 return self._answer_of_one(alone, mine, best[number], own)
 
+        alone, weight = request._replace(num_threads=1), request.weights[model_id]
         # Hits are Python objects, of which threads make no more; a scan of tokens pays.
         threads = 1 if request.rerank is None else request.num_threads
         return each(answer, range(len(queries)), threads)

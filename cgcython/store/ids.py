@@ -31,7 +31,7 @@ _ALLOWED = (
     "or an integer from -2**63 to 2**64 - 1"
 )
 # What UUID(bytes=...) does, without looking which of its arguments was given: a third of its time.
-_new_uuid = UUID.__new__
+_new_uuid, _UNKNOWN = UUID.__new__, SafeUUID.unknown
 _set_int, _set_safety = (vars(UUID)[slot].__set__ for slot in ("int", "is_safe"))
 _TEXT = "text:"  # says on the command line that what follows is text, whatever it looks like
 
@@ -67,7 +67,7 @@ def id_of(key: bytes) -> StoredId:
     if len(key) == UUID_BYTES:
         found = _new_uuid(UUID)
         _set_int(found, int.from_bytes(key, "big"))
-        _set_safety(found, SafeUUID.unknown)
+        _set_safety(found, _UNKNOWN)
         return found
     tag = key[:1]
     try:
