@@ -12,13 +12,11 @@ cdef extern from "_sign_blocks.h" nogil:
         const u64 *query, const u64 *block, Py_ssize_t words, u32 *out
     )
     u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold, vu *peak)
-    void prefetch "__builtin_prefetch"(const void *p)
 
 cdef enum:
     EACH = 8  # rows of a block
     WORD = 64
     SCAN = 64  # rows whose distances are known before any of them is looked at
-    AHEAD = 4096  # bytes: the processor itself stops reading ahead at each page
     UNKNOWN = 0xFFFFFFFF  # the distance of rows that are not there
 
 
@@ -65,8 +63,6 @@ cdef void sign_blocks_distances(
         Py_ssize_t start = 0, i
         u32[EACH] last
     while start + EACH <= rows:
-        for i in range(words):
-            prefetch(<const char *>(blocks + EACH * i) + AHEAD)
         differing8(query, blocks, words, distances + start)
         blocks += EACH * words
         start += EACH

@@ -31,7 +31,7 @@ PART = 1 << 18  # rows that one thread scans sooner than another one starts
 class FirstPass(Guide):
     """The signs of all rows, and how many of the nearest by them are scored."""
 
-    name, least_rows = "first pass", 5_000
+    name, least_rows = "first pass", 10_000
     kept: ClassVar[Forms] = {
         "blocks": ArrayForm("U64", ("blocks", "words", EACH)),
         "centre": ArrayForm("F32", (DIM,)),
