@@ -10,7 +10,7 @@ from cgcython import strict_json
 from cgcython.base import QuantizationMethod
 from cgcython.errors import UnsupportedVersion
 from cgcython.tensors import ArrayForm, FileKind, Malformed
-from cgcython.types import Array, StrPath
+from cgcython.types import Array, Int64Array, StrPath
 
 KIND = FileKind("cgcython-codes", "1", ("about",))
 KIND_2 = KIND._replace(version="2")
@@ -29,6 +29,10 @@ class Content(NamedTuple):
     arrays: Mapping[str, Array]  # as the codec's CodeSpace has them
     ids: Array | None  # [num_rows] of int64, or of texts and UUIDs
     num_rows: int
+
+    def named(self, rows: Int64Array) -> Array:
+        """Return the ids of rows, which are rows themselves where there are none."""
+        return rows if self.ids is None else self.ids[rows]
 
 
 class About(NamedTuple):

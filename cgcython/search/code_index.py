@@ -24,11 +24,11 @@ from cgcython.search.code_ids import (
     joined_ids,
     rows_of,
 )
-from cgcython.search.code_scorers import Scorer
+from cgcython.search.code_scorers import Scorer, nearest_to_all
 from cgcython.search.code_spaces import space_of
 from cgcython.search.nearest_codes import Found, reordered, search_all
 from cgcython.tensors import require_whole as require_whole_file
-from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, StrPath, UInt8Array
+from cgcython.types import Array, ArrayLike, Float32Array, StrPath, UInt8Array
 
 
 class CodeIndex:
@@ -227,20 +227,20 @@ class CodeIndex:
 
         def search(vector: Float32Array, threads: int) -> Found:
             scorer = self._scorer(vector, symmetric)
-            found, distances = _nearest(scorer, content, wanted, rows, threads)
+            found, distances = scorer.nearest_in(content, wanted, rows, threads)
             if finer is not None:
-                scorer = finer._scorer(vector, False)
-                exact = scorer.distances(finer._content.arrays, found)
-                found, distances = reordered(found, exact, k)
-            ids = found if content.ids is None else content.ids[found]
-            return ids, scorer.in_units(distances)
+                scorer, found, distances = finer._reordered(vector, found, k)
+            return content.named(found), scorer.in_units(distances)
 
         queries = as_float32(query)
         if queries.ndim != 2:
-            vector = as_vector(queries, self.codec.dim)
-            return search(vector, require_threads(num_threads))
+            return search(as_vector(queries, self.codec.dim), require_threads(num_threads))
+        matrix = as_matrix(queries, self.codec.dim)
+        if among is None and finer is None and self._space.reads_together(content.num_rows, k):
+            scorers = [self._scorer(one, symmetric) for one in matrix]
+            return nearest_to_all(scorers, content, k, require_threads(num_threads))
         most = content.num_rows if rows is None else len(rows)
-        return search_all(search, as_matrix(queries, self.codec.dim), min(k, most), num_threads)
+        return search_all(search, matrix, min(k, most), num_threads)
 
     def search_ids(self, ids: Iterable[IndexId], k: int = 10, **how: Any) -> Found:
         """Return the k nearest of stored rows [len(ids), k], themselves among them, by their ids.
@@ -278,6 +278,13 @@ class CodeIndex:
             query = self.codec.decode(self.codec.encode(query))
         return self._space.scorer(query)
 
+    def _reordered(
+        self, query: Float32Array, rows: Array, k: int
+    ) -> tuple[Scorer, Array, Float32Array]:
+        """Return the k nearest of rows in any order, and what measured them."""
+        scorer = self._scorer(query, False)
+        return scorer, *reordered(rows, scorer.distances(self._content.arrays, rows), k)
+
     def _require_same_rows(self, finer: object, count: int) -> None:
         if finer is None:
             return
@@ -286,12 +293,3 @@ class CodeIndex:
             raise InvalidInput(what="finer", expected=expected, actual=type(finer).__name__)
         if finer._whole().num_rows != count:
             raise InvalidInput(what="finer", expected=expected, actual=finer.count)
-
-
-def _nearest(
-    scorer: Scorer, content: Content, k: int, rows: Int64Array | None, num_threads: int
-) -> Found:
-    """Return the nearest rows, or the nearest of some, and their distances in scorer's units."""
-    if rows is None:
-        return scorer.nearest(content.arrays, content.num_rows, k, num_threads)
-    return scorer.nearest_among(content.arrays, rows, k, num_threads)

@@ -1,15 +1,16 @@
 """The distance of one query to codes, and its nearest ones, for each metric of an index."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.codecs.pq_tables import DistanceTables, SearchTables
 from cgcython.parallel import split_rows
-from cgcython.search.code_file import BLOCK
+from cgcython.search import float8_best
+from cgcython.search.code_file import BLOCK, Content
 from cgcython.search.nearest_codes import (
     GATHERED,
     Found,
@@ -19,11 +20,13 @@ from cgcython.search.nearest_codes import (
     merged,
     nearest,
     nearest_among,
+    reordered,
 )
 from cgcython.types import Array, Float32Array, Float64Array, Int64Array, UInt8Array
 
 Arrays: TypeAlias = Mapping[str, Array]
 PIECE = 1 << 10  # rows that are decoded at once
+EQUAL_DISTANCE = 2.0**-22  # cosines that are farther apart differ also as distances
 EXTRA = 32  # rows that are measured exactly beside twice those that were asked for
 
 
@@ -41,6 +44,21 @@ class Scorer(ABC):
     def nearest_among(self, arrays: Arrays, rows: Int64Array, k: int, num_threads: int) -> Found:
         """Return the k nearest of some rows, which ascend."""
         return self._selected(arrays, rows, k, num_threads)
+
+    def nearest_in(
+        self, content: Content, k: int, rows: Int64Array | None, num_threads: int
+    ) -> Found:
+        """Return the k nearest of all rows of an index, or of some."""
+        if rows is None:
+            return self.nearest(content.arrays, content.num_rows, k, num_threads)
+        return self.nearest_among(content.arrays, rows, k, num_threads)
+
+    @classmethod
+    def nearest_together(
+        cls, scorers: Sequence[Self], arrays: Arrays, count: int, k: int, num_threads: int
+    ) -> list[Found]:
+        """Return what `nearest` returns for each of several; some share the reading."""
+        return [scorer.nearest(arrays, count, k, num_threads) for scorer in scorers]
 
     def in_units(self, distances: Float32Array) -> Float32Array:
         """Return distances in the units of the query."""
@@ -106,6 +124,36 @@ class Float8Cosine(Scorer):
         cosines = np.empty(len(codes), np.float32)
         kernels.e4m3.cosine_rows(self._query, codes, inverse_norms, cosines)
         return np.subtract(1, cosines, out=cosines)
+
+    def nearest(self, arrays: Arrays, count: int, k: int, num_threads: int) -> Found:
+        codes = _float8_codes(arrays, count)
+        if not float8_best.pays(*codes.shape, k):
+            return super().nearest(arrays, count, k, num_threads)
+        best = float8_best.best_of(self._query, codes, k, num_threads, EQUAL_DISTANCE)
+        return self._by_distance(best, arrays, count, k, num_threads)
+
+    @classmethod
+    def nearest_together(
+        cls, scorers: Sequence[Self], arrays: Arrays, count: int, k: int, num_threads: int
+    ) -> list[Found]:
+        codes, queries = _float8_codes(arrays, count), np.array([one._query for one in scorers])
+        every = float8_best.best_of_many(queries, codes, k, num_threads, EQUAL_DISTANCE)
+        return [
+            scorer._by_distance(best, arrays, count, k, num_threads)
+            for scorer, best in zip(scorers, every)
+        ]
+
+    def _by_distance(
+        self, best: Found, arrays: Arrays, count: int, k: int, num_threads: int
+    ) -> Found:
+        rows, cosines = best
+        if len(rows) < k:  # others have no cosine, and are farthest
+            return super().nearest(arrays, count, k, num_threads)
+        return reordered(rows, np.subtract(1, cosines), k)
+
+
+def _float8_codes(arrays: Arrays, count: int) -> float8_best.Codes:
+    return float8_best.Codes(arrays["codes"][:count], arrays["inverse_norms"][:count], None)
 
 
 class Float8Distance(Scorer):
@@ -185,6 +233,17 @@ class Jaccard(Scorer):
         found = np.zeros(len(codes), np.float32)
         np.divide(2 * differing, either, out=found, where=either > 0, casting="same_kind")
         return found
+
+
+def nearest_to_all(scorers: Sequence[Scorer], content: Content, k: int, num_threads: int) -> Found:
+    """Return the ids and distances of the k rows nearest to each query, as matrices."""
+    if not scorers:
+        return np.empty((0, k), np.int64), np.empty((0, k), np.float32)
+    together = type(scorers[0]).nearest_together
+    nearest = together(scorers, content.arrays, content.num_rows, k, num_threads)
+    rows = np.array([found for found, _ in nearest])
+    distances = [scorer.in_units(far) for scorer, (_, far) in zip(scorers, nearest)]
+    return content.named(rows), np.array(distances)
 
 
 @np.errstate(over="ignore", under="ignore")

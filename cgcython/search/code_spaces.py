@@ -18,6 +18,7 @@ from cgcython.codecs.pq_tables import TableMaker
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput, MethodMismatch
 from cgcython.records import QuantizedBatch
 from cgcython.search import code_scorers as scorers
+from cgcython.search import float8_best
 from cgcython.search.code_file import BLOCK
 from cgcython.search.nearest_codes import codes_of
 from cgcython.tensors import ArrayForm
@@ -47,6 +48,10 @@ class CodeSpace(ABC):
     @abstractmethod
     def scorer(self, query: Float32Array) -> scorers.Scorer:
         """Return what measures distances to a query [dim]."""
+
+    def reads_together(self, count: int, k: int) -> bool:
+        """Return whether several queries share the reading of so many rows."""
+        return False
 
     def columns_of(self, given: QuantizedBatch | ArrayLike) -> Arrays:
         """Return the columns of a batch or of plain codes [n, bytes], checked."""
@@ -141,6 +146,9 @@ class Float8Space(CodeSpace):
     def scorer(self, query: Float32Array) -> scorers.Scorer:
         kind = scorers.Float8Cosine if self.metric == "cosine" else scorers.Float8Distance
         return kind(query)
+
+    def reads_together(self, count: int, k: int) -> bool:
+        return self.metric == "cosine" and float8_best.pays(count, self.codec.dim, k)
 
     def empty(self) -> Arrays:
         return {**super().empty(), "inverse_norms": np.empty(0, np.float32)}

@@ -27,6 +27,12 @@ class Codes(NamedTuple):
     inverse_norms: Float32Array
     scales: Float32Array | None
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The number of rows, and of values in a row."""
+        rows, dim = self.codes.shape
+        return rows, dim
+
     def part(self, start: int, stop: int) -> "Codes":
         """Return some rows."""
         scales = None if self.scales is None else self.scales[start:stop]
@@ -36,10 +42,9 @@ class Codes(NamedTuple):
 Found = tuple[Int64Array, Float32Array]  # rows and their scores
 
 
-def pays(codes: Codes, k: int) -> bool:
+def pays(rows: int, dim: int, k: int) -> bool:
     """Return whether estimates can save enough of the scores, when the k best are wanted."""
-    rows, dim = codes.codes.shape
-    return bool(0 < k <= rows // SPARSE and 0 < dim <= WIDEST)
+    return 0 < k <= rows // SPARSE and 0 < dim <= WIDEST
 
 
 def best_of(
@@ -87,7 +92,7 @@ def _best_of_range(query: Float32Array, codes: Codes, k: int, within: float) -> 
 def _best_of_group(
     queries: Float32Array, codes: Codes, k: int, num_threads: int, within: float
 ) -> list[Found]:
-    rows, dim = codes.codes.shape
+    rows, dim = codes.shape
     packed = _packed(queries, codes.scales is None)
 
     def found(start: int, stop: int) -> list[Found]:

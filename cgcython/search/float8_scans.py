@@ -104,7 +104,7 @@ class Float8Scan(RowScan):
 
     def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
         codes = self._codes(metric)
-        if not float8_best.pays(codes, k):
+        if not float8_best.pays(*codes.shape, k):
             return super().best(query, k, metric, num_threads)
         prepared, threads = self._prepare(query, metric), require_threads(num_threads)
         return Best(*float8_best.best_of(prepared, codes, k, threads), len(self))
@@ -113,7 +113,7 @@ class Float8Scan(RowScan):
         self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
     ) -> list[Best]:
         codes = self._codes(metric)
-        if not float8_best.pays(codes, k) or not len(queries):
+        if not float8_best.pays(*codes.shape, k) or not len(queries):
             return super().best_many(queries, k, metric, num_threads)
         prepared = np.stack([self._prepare(query, metric) for query in queries])
         found = float8_best.best_of_many(prepared, codes, k, require_threads(num_threads))

@@ -288,3 +288,36 @@ def test_blocks_that_are_laid_out_already_are_taken():
     np.testing.assert_array_equal(index.search(QUERIES), whole.search(QUERIES))
     with pytest.raises(AttributeError, match="see `arrays`"):
         _ = filled(BITS, None).blocks
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_nearest_float8_cosines_are_those_of_all_distances(count, num_threads):
+    rng = np.random.default_rng(count)
+    values, queries = rng.standard_normal((2000, 24), np.float32), rng.standard_normal((count, 24))
+    values[900:950] = values[3]
+    values[1500:1520] = 0
+    queries[0] = values[3]
+    index = CodeIndex(Float8Codec(24), metric="cosine")
+    index.add_embeddings(values, ids=np.arange(5000, 7000))
+    ids, distances = index.search(queries, 20, num_threads=num_threads)
+    for query, found, far in zip(queries, ids, distances, strict=True):
+        expected = index.distances(query)
+        order = np.lexsort((np.arange(2000), expected))[:20]
+        np.testing.assert_array_equal(found, order + 5000)
+        np.testing.assert_array_equal(far, expected[order])
+        one = index.search(query, 20, num_threads=num_threads)
+        np.testing.assert_array_equal(one[0], found)
+        np.testing.assert_array_equal(one[1], far)
+
+
+def test_float8_rows_that_are_hardly_farther_count_as_equal():
+    # 1 - cosine has fewer digits than a small cosine: the lower row comes first.
+    values = np.zeros((500, 8), np.float32)
+    values[:, 0], values[:, 1] = np.linspace(1, 2, 500), 2
+    index = CodeIndex(Float8Codec(8), metric="cosine")
+    index.add_embeddings(values)
+    query = np.float32([1e-9, 0, 1, 0, 0, 0, 0, 0])
+    assert index.search(query, 3)[0].tolist() == [0, 1, 2]
+    assert index.search(np.stack([query, query]), 0)[0].shape == (2, 0)
+    assert index.search(np.empty((0, 8), np.float32), 3)[0].shape == (0, 3)
