@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cgcython import parallel
 from cgcython.errors import InvalidInput
-from cgcython.parallel import each, split_rows, split_weighted, threads_for
+from cgcython.parallel import each, each_alone, split_rows, split_weighted, threads_for
 
 
 def span(start, stop):
@@ -180,3 +180,18 @@ def test_the_error_of_the_first_range_is_raised_whichever_comes_first():
 
     with pytest.raises(ValueError, match=r"^0$"):
         split_rows(fail, 100, 2)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.002])
+def test_the_first_of_many_has_all_threads_and_short_ones_start_none(seconds):
+    seen = []
+
+    def work(item, num_threads):
+        time.sleep(seconds)
+        seen.append((num_threads, threading.get_ident()))
+        return -item
+
+    assert each_alone(work, range(6), 3) == [0, -1, -2, -3, -4, -5]
+    assert [threads for threads, _ in seen] == [3, 1, 1, 1, 1, 1]
+    assert (len({ident for _, ident in seen}) > 1) == (seconds > 0)
+    assert each_alone(work, [], 3) == []

@@ -150,18 +150,20 @@ class Column:
         """Return the score of some rows."""
         if len(self.scans) == 1:
             return self.scans[0].scores_of(rows, query, metric)
-        return self._each(rows, lambda scan: scan.scores(query, metric))
+        return self._each(rows, lambda scan, own: scan.scores_of(own, query, metric))
 
     def similarities(self, rows: Int64Array, query: Embedding, stored: Embedding) -> Float32Array:
         """Return how alike some rows and a query are when both are as records hold them."""
         if len(self.scans) == 1:
             return self.scans[0].take(rows).similarities(query, stored)
-        return self._each(rows, lambda scan: scan.similarities(query, stored))
+        return self._each(rows, lambda scan, own: scan.take(own).similarities(query, stored))
 
-    def _each(self, rows: Int64Array, score: Callable[[Scan], Float32Array]) -> Float32Array:
+    def _each(
+        self, rows: Int64Array, score: Callable[[Scan, Int64Array], Float32Array]
+    ) -> Float32Array:
         found = np.empty(len(rows), np.float32)
         for scan, mine, own_rows in self.split(rows):
-            found[mine] = score(scan.take(own_rows))
+            found[mine] = score(scan, own_rows)
         return found
 
     def split(self, rows: Int64Array) -> list[tuple[Scan, BoolArray, Int64Array]]:

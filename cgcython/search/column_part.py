@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from cgcython.parallel import each
+from cgcython.parallel import each_alone
 from cgcython.search.best import UNRANKED, best_rows
 from cgcython.search.filters import Filter, Members
 from cgcython.search.guides.choice import guide_class
@@ -162,9 +162,11 @@ class ColumnPart:
             return self.scan.best_many(queries, k, metric, num_threads)
         asked = self._asked(k, members)
         if asked is None:
-            ways = k, metric, 1
-            rows = members.rows
-            return each(lambda query: self._best_of(rows, query, *ways), queries, num_threads)
+            return each_alone(
+                lambda query, threads: self._best_of(members.rows, query, k, metric, threads),
+                queries,
+                num_threads,
+            )
         every = self.scan.best_many(queries, asked, metric, num_threads)
         kept = [self._kept(found, asked, k, members) for found in every]
         return [

@@ -18,7 +18,7 @@ from cgcython.checks import require_choice
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
-from cgcython.parallel import each, split_rows
+from cgcython.parallel import each_alone, split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.best import best_rows
 from cgcython.tensors import ArrayForm, mapped_among
@@ -87,8 +87,6 @@ class Scan(ABC):
         super().__init_subclass__()
         if "method" in vars(cls):
             _register(cls)
-
-    # Which embeddings it holds.
 
     @classmethod
     def holds(cls, quantized: QuantizedEmbedding) -> bool:
@@ -217,8 +215,9 @@ class Scan(ABC):
     def best_many(
         self, queries: Sequence[Embedding], k: int, metric: str = "cosine", num_threads: int = 1
     ) -> list[Best]:
-        """Return what `best` returns for each of many queries, a thread for each at a time."""
-        return each(lambda query: self.best(query, k, metric), queries, num_threads)
+        """Return what `best` returns for each of many queries, several at a time."""
+        ways = k, metric
+        return each_alone(lambda one, threads: self.best(one, *ways, threads), queries, num_threads)
 
     def scores_of(self, rows: Int64Array, query: Embedding, metric: str = "cosine") -> Float32Array:
         """Return the score of some rows, f32 [n]; a scan that need not copy them overrides it."""

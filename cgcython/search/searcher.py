@@ -10,7 +10,7 @@ from cgcython.checks import require_whole
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import Fingerprint
 from cgcython.inputs.batches import Arrays
-from cgcython.parallel import each
+from cgcython.parallel import each, each_alone
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import (
     Among,
@@ -136,15 +136,13 @@ class Searcher:
                 queries.append(Fingerprint.of(row))
         if first.scans_one:
             return self._answers_of_one(first, queries)
-        alone = first._replace(num_threads=1)  # several at a time, each on a thread of its own
 
-        def answer(number: int) -> Hits:
+        def answer(number: int, num_threads: int) -> Hits:
             with numbered(number):
-                return self._answer(alone._replace(query=queries[number]))
+                ways = first._replace(query=queries[number], num_threads=num_threads)
+                return self._answer(ways)
 
-        with numbered(0):
-            found = self._answer(first)  # what is read or built for all, on all threads
-        return [found, *each(answer, range(1, len(rows)), first.num_threads)]
+        return each_alone(answer, range(len(rows)), first.num_threads)
 
     def _answers_of_one(self, request: Request, queries: Sequence[Query]) -> list[Hits]:
         """Return the hits of each of many queries, where one embedder scans all of its rows."""
