@@ -218,11 +218,15 @@ class ColumnPart:
 
     def guided(self, num_threads: int = 1, progress: Progress | None = None) -> Self:
         """Return the part with the guide that suits its scan, made where there is none."""
-        kind = guide_class(self.scan)
+        kind = self._guide_class
         if type(self.guide) is (kind or type(None)):
             return self
         guide = None if kind is None else kind.of(self.scan, num_threads, progress)
         return type(self)(self.scan, self.row_keys, self.keys, self.rows, self.alive, guide)
+
+    @cached_property
+    def _guide_class(self) -> type[Guide] | None:
+        return guide_class(self.scan)
 
     def best_near(
         self, query: Embedding, k: int, num_threads: int, among: Filter | None = None
