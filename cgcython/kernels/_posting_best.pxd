@@ -8,14 +8,17 @@ summed anew in the order of the query, so that its scores are those of `score_bl
 """
 from libc.math cimport INFINITY
 from libc.string cimport memset
+from cgcython.kernels._best_scores cimport push
 from cgcython.kernels._posting_lists cimport (
-    BLOCK, GROUP, Lists, Span, add_list, fetch_list, find_list, find_row, weight_at,
+    BLOCK, GROUP, Lists, Span, add_list, fetch_list, fetch_row, find_list, find_row, weight_at,
 )
 from cgcython.kernels._types cimport f32, f64, i64, u8, u32
 
 cdef enum:
     ALIGN = 64
-    POSTINGS = 512  # that are added in the time that a candidate takes
+    POSTINGS = 512    # that are added in the time that a candidate takes
+    LISTS_AHEAD = 3   # of the one that is added, their first postings are fetched
+    ROWS_AHEAD = 6    # of the candidate that is looked up, where it will be is fetched
 cdef extern from *:
     """
     #define CG_UNIT 5.9604644775390625e-08 /* a float rounds by at most this part of itself */
@@ -63,26 +66,6 @@ cdef inline Py_ssize_t lay_out(
     s.heap = <f32 *>(s.order + num_terms)
     s.partial = s.heap + k
     return <u8 *>(s.partial + k) - memory + ALIGN
-
-
-cdef inline void push(f32 *heap, Py_ssize_t k, Py_ssize_t *held, f32 score) noexcept nogil:
-    """Keep a score among the k best: it is better than the least, or there are fewer."""
-    cdef Py_ssize_t at, other
-    if held[0] < k:
-        at = held[0]
-        held[0] += 1
-        while at and heap[(at - 1) >> 1] > score:
-            heap[at] = heap[(at - 1) >> 1]
-            at = (at - 1) >> 1
-    else:
-        at, other = 0, 1
-        while other < k:
-            other += other + 1 < k and heap[other + 1] < heap[other]
-            if heap[other] >= score:
-                break
-            heap[at] = heap[other]
-            at, other = other, 2 * other + 1
-    heap[at] = score
 
 
 cdef inline f32 norm_at(const f32 *norms, i64 row) noexcept nogil:
@@ -237,6 +220,7 @@ cdef inline Py_ssize_t look_up(
     cdef f32 limit = <f32>max(least, 0.0)
     for i in range(count):
         place = s.places[i]
+        fetch_row(s.lists, term.span, s.places[min(i + ROWS_AHEAD, count - 1)], num_rows)
         at = find_row(s.lists.rows, term.span, place, num_rows)
         if at >= 0:
             s.scores[place] += term.query * weight_at(s.lists, at)
@@ -289,8 +273,8 @@ cdef inline void search_block(Best *s, const f32 *norms, i64 first, i64 num_rows
             if count * POSTINGS <= left:
                 break
             goal = rest / 2
-        if done + 1 < s.num_terms:
-            fetch_list(s.lists, s.terms[s.order[done + 1]].span)
+        if done + LISTS_AHEAD < s.num_terms:
+            fetch_list(s.lists, s.terms[s.order[done + LISTS_AHEAD]].span)
         add_list(s.lists, term.span, term.query, s.scores)
         size = term.span.stop - term.span.start
         left, rest, done = left - size, rest - term.most, done + 1

@@ -102,14 +102,26 @@ cdef inline i64 guess(Span span, u32 row, i64 num_rows) noexcept nogil:
     return span.start + max(min(at, count - WINDOW), 0)
 
 
+cdef inline void fetch_row(
+    const Lists *lists, Span span, u32 row, i64 num_rows
+) noexcept nogil:
+    """Ask for where a list is looked at first for a row, and for the weight there."""
+    cdef i64 at = guess(span, row, num_rows) + WINDOW // 2
+    prefetch(lists.rows + at)
+    if lists.halves is NULL:
+        prefetch(lists.weights + at)
+    else:
+        prefetch(lists.halves + at)
+
+
 cdef inline void fetch_list(const Lists *lists, Span span) noexcept nogil:
     """Ask for the first postings of a list, by which the processor learns to ask for the others."""
-    cdef i64 ahead = 0
-    while ahead < AHEAD:
-        prefetch(lists.rows + span.start + ahead)
+    cdef i64 at = span.start, stop = min(span.stop, span.start + AHEAD)
+    while at < stop:
+        prefetch(lists.rows + at)
         if lists.halves is not NULL:
-            prefetch(lists.halves + span.start + ahead)
-        ahead += WINDOW // 2
+            prefetch(lists.halves + at)
+        at += WINDOW // 2
 
 
 cdef inline i64 find_row(
