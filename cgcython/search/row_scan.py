@@ -2,16 +2,18 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
+from cgcython.parallel import threads_for
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.scan import ROWS, Scan
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, Int64Array, UInt8Array
 
 CODES = ArrayForm("U8", (ROWS, "bytes of a code"))
+ROW_SECONDS = 1e-7  # at most, to score a row of a thousand bytes or of a code of fewer
 ONE_EACH = ArrayForm("F32", (ROWS,))
 
 
@@ -37,6 +39,9 @@ class RowScan(Scan):
     def take(self, rows: Int64Array) -> Self:
         # One call of each array's method, which takes half as long as indexing it.
         return self.with_arrays({name: getattr(self, name).take(rows, 0) for name in self.kept})
+
+    def _threads(self, prepared: Any, num_threads: int) -> int:
+        return threads_for(len(self) * ROW_SECONDS, num_threads)
 
 
 def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Array:
