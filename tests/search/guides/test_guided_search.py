@@ -273,7 +273,7 @@ def test_a_mapped_guide_whose_file_is_cut_short_is_made_anew(path):
 
 
 def test_a_guide_that_was_made_is_worth_a_new_file(path, monkeypatch):
-    monkeypatch.setattr("cgcython.search.columns.CHUNK", 100)
+    monkeypatch.setattr("cgcython.search.columns.LARGE", 100)
     file = column_path(path, ModelId.parse("E8"))
     with FingerprintStore.open(path) as store:
         store.save_columns(["E8"], guides=False)
