@@ -53,8 +53,9 @@ def packed_codes(count, dim, queries=None, cosine=True):
     """Return memory for queries of E4M3 codes, filled by some where they are given."""
     packed = (
         out(F32, count, -(-dim // 64) * 64),
+        out(U16, count, -(-dim // 64) * 64),
         out(I8, -(-count // 32), -(-dim // 4), 128),
-        out(F64, count, 6),
+        out(F64, count, 8),
     )
     if queries is not None:
         kernels.e4m3_best.pack(queries, cosine, *packed)

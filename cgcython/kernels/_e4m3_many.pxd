@@ -1,7 +1,12 @@
-"""The best rows for many queries: these meet a tile of codes as whole numbers, decoded once."""
+"""The best rows for many queries: these meet a tile of codes as whole numbers, decoded once.
+
+What passes is estimated as for one query, where the level has that, before it is scored.
+"""
 from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, NAN, fabs, frexp, ldexp, sqrt
+from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memset
+from cgcython.kernels._e4m3_one cimport ESTIMATES_ROWS, is_possible
 from cgcython.kernels._e4m3_query cimport (
     TOGETHER, WIDEST, Query, Rows, add_all, bar_of, length_of, rounding_of,
 )
@@ -33,7 +38,9 @@ cdef enum:
     MOST_BLOCKS = 8     # of 32 queries each
     MOST = MOST_BLOCKS * LANES
     TILE_ROOM = CODES_TILE * WIDEST
-    MEASURES = 6        # of a packed query: up, length, kept, lost, step and the sum of its numbers
+    # Of a packed query: up, length, what whole numbers keep and lose, their step and their sum, what
+    # an estimate of one row keeps and loses.
+    MEASURES = 8
 
 
 cdef struct Lanes:          # of a block, see cg_block
@@ -46,7 +53,9 @@ cdef struct Lanes:          # of a block, see cg_block
 
 cdef struct Many:
     Py_ssize_t count
-    Query[MOST] queries
+    Query[MOST] queries     # as one row is estimated
+    const u16 *halves       # [count, width]
+    Py_ssize_t width
     Found[MOST] found
     f64[MOST] units         # scores per unit of a screen, which keep float32 in its range
     bint[MOST] full
@@ -71,13 +80,13 @@ cdef inline void read_query(
         Py_ssize_t lane = i % LANES
         f64 up = measures[0] / 256 if cosine else 1, more = up * (1 + 1e-6)
     q.laid, q.up, q.length, q.kept, q.lost = (
-        laid, measures[0], measures[1], measures[2], measures[3]
+        laid, measures[0], measures[1], measures[6], measures[7]
     )
     many.units[i] = 1 if cosine else measures[0] / 256 * many.row_unit
     lanes.bias[lane] = <i32>(-128 * measures[5])
     lanes.slopes[lane] = <f32>(measures[4] * WHOLE_STEP * up)
-    lanes.blurs[lane] = <f32>(q.kept * WHOLE_STEP / 2 * sqrt(<f64>dim) * more)
-    lanes.reach[lane] = <f32>((rounding_of(dim) * q.length + q.lost) * more)
+    lanes.blurs[lane] = <f32>(measures[2] * WHOLE_STEP / 2 * sqrt(<f64>dim) * more)
+    lanes.reach[lane] = <f32>((rounding_of(dim) * q.length + measures[3]) * more)
     lanes.least[lane] = -INFINITY
 
 
@@ -132,6 +141,10 @@ cdef inline void add_passed(
         i = block * LANES + lowest_one(passed)
         passed &= passed - 1
         before = many.found[i].least
+        if ESTIMATES_ROWS and not is_possible(
+            &many.queries[i], many.halves + i * many.width, rows, row, &many.found[i]
+        ):
+            continue
         if not add_all(&many.queries[i], rows, row, 1, &many.found[i]):
             many.full[i] = True
         if many.full[i] or many.found[i].least != before:
@@ -174,13 +187,14 @@ cdef inline f64 largest_power(const Rows *rows) noexcept nogil:
 
 
 cdef inline void begin_many(
-    const f32 *laid, Py_ssize_t width, const i8 *numbers, const f64 *measures, Py_ssize_t count,
+    const f32 *laid, const u16 *halves, Py_ssize_t width, const i8 *numbers, const f64 *measures, Py_ssize_t count,
     const Rows *rows, Many *many,
 ) noexcept nogil:
     cdef:
         Py_ssize_t i, block, groups = (rows.dim + 3) // 4
         Lanes *lanes
     memset(many.lanes, 0, sizeof(many.lanes))
+    many.halves, many.width = halves, width
     many.count, many.row_unit = count, 1 if rows.cosine else largest_power(rows)
     for i in range(count):
         read_query(

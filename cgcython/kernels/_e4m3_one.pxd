@@ -72,6 +72,27 @@ cdef inline bint add_estimated(
     return True
 
 
+cdef inline bint is_possible(
+    const Query *q, const u16 *halves, const Rows *rows, Py_ssize_t row, const Found *found
+) noexcept nogil:
+    """Return whether one row may be among the best, as far as its estimate tells."""
+    cdef:
+        f32 estimate
+        u8 possible
+    estimate_rows(halves, rows.codes + row * rows.dim, rows.dim, 1, &estimate)
+    mark_possible(q, rows, row, 1, &estimate, bar_of(found), &possible)
+    return possible
+
+
+cdef inline void lay_estimate(
+    const f32 *query, f64 down, Py_ssize_t dim, u16 *halves, Query *q
+) noexcept nogil:
+    """Lay a query out for estimates of rows, and set what these keep and lose of it."""
+    cdef f64 kept = 0, lost = 0
+    lay_halves(query, down, dim, halves, &kept, &lost)
+    q.kept, q.lost = sqrt(kept), sqrt(lost)
+
+
 cdef inline bint best_of(const f32 *query, const Rows *rows, Found *found) noexcept nogil:
     """Find the best rows of up to WIDEST dimensions; return False where there is no room."""
     cdef:
@@ -79,11 +100,10 @@ cdef inline bint best_of(const f32 *query, const Rows *rows, Found *found) noexc
         f32[HALF_ROOM] half_room
         u16 *halves = <u16 *>aligned(half_room)
         Query q
-        f64 kept = 0, lost = 0, down = lay_query(query, rows.dim, rows.cosine, aligned(room), &q)
+        f64 down = lay_query(query, rows.dim, rows.cosine, aligned(room), &q)
         Py_ssize_t first = 0, count
     if ESTIMATES_ROWS:
-        lay_halves(query, down, rows.dim, halves, &kept, &lost)
-        q.kept, q.lost = sqrt(kept), sqrt(lost)
+        lay_estimate(query, down, rows.dim, halves, &q)
     while first < rows.count:
         count = min(<Py_ssize_t>TOGETHER, rows.count - first)
         if ESTIMATES_ROWS and found.least > -INFINITY:

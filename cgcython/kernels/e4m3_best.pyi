@@ -1,6 +1,13 @@
 """Types of the kernels that find the best rows of E4M3 codes; OUT arrays are written."""
 
-from cgcython.types import Float32Array, Float64Array, Int8Array, Int64Array, UInt8Array
+from cgcython.types import (
+    Float32Array,
+    Float64Array,
+    Int8Array,
+    Int64Array,
+    UInt8Array,
+    UInt16Array,
+)
 
 def best(
     query: Float32Array,
@@ -16,11 +23,13 @@ def pack(
     queries: Float32Array,
     cosine: bool,
     laid: Float32Array,
+    halves: UInt16Array,
     numbers: Int8Array,
     measures: Float64Array,
 ) -> None: ...
 def best_many(
     laid: Float32Array,
+    halves: UInt16Array,
     numbers: Int8Array,
     measures: Float64Array,
     codes: UInt8Array,

@@ -4,10 +4,11 @@ An estimate with a proven bound of its error says which rows cannot be among the
 are scored (see _e4m3_query.pxd). One query is estimated where the level multiplies bfloat16, and
 then reads codes as fast as memory gives them; many queries meet tiles of codes, decoded once.
 """
+from libc.stdint cimport uint16_t as u16
 from libc.string cimport memset
 from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._e4m3_many cimport MEASURES, MOST, Many, begin_many, screen_all
-from cgcython.kernels._e4m3_one cimport best_of
+from cgcython.kernels._e4m3_one cimport ESTIMATES_ROWS, best_of, lay_estimate
 from cgcython.kernels._e4m3_query cimport (
     PLACES, WIDEST, Query, Rows, lay_query, pack_whole, set_rows,
 )
@@ -76,20 +77,21 @@ def pack(
     const f32[:, ::1] queries,  # IN
     bint cosine,
     f32[:, ::1] laid,           # OUT
+    u16[:, ::1] halves,         # OUT
     i8[:, :, ::1] numbers,      # OUT
     f64[:, ::1] measures,       # OUT
 ):
     """Prepare queries [n, dim] for `best_many`, to be scored by cosines or by dot products.
 
-    `laid` are [n, dim in multiples of 64], `numbers` [ceil(n / 32), ceil(dim / 4), 128] and
-    `measures` [n, 6].
+    `laid` and `halves` are [n, dim in multiples of 64], `numbers` are
+    [ceil(n / 32), ceil(dim / 4), 128] and `measures` [n, 8].
     """
     cdef:
         Query q
         Py_ssize_t i, n = queries.shape[0], dim = queries.shape[1]
         f64 down
-    check_buffers(3, laid, numbers, measures, queries)
-    check_packed(n, dim, laid, numbers, measures)
+    check_buffers(4, laid, halves, numbers, measures, queries)
+    check_packed(n, dim, laid, halves, numbers, measures)
     if n == 0:
         return
     with nogil:
@@ -102,14 +104,19 @@ def pack(
             )
             measures[i, 0], measures[i, 1] = q.up, q.length
             measures[i, 2], measures[i, 3] = q.kept, q.lost
+            if ESTIMATES_ROWS:
+                lay_estimate(&queries[i, 0], down, dim, &halves[i, 0], &q)
+            measures[i, 6], measures[i, 7] = q.kept, q.lost
 
 
 cdef int check_packed(
-    Py_ssize_t n, Py_ssize_t dim, const f32[:, ::1] laid, const i8[:, :, ::1] numbers,
-    const f64[:, ::1] measures,
+    Py_ssize_t n, Py_ssize_t dim, const f32[:, ::1] laid, const u16[:, ::1] halves,
+    const i8[:, :, ::1] numbers, const f64[:, ::1] measures,
 ) except -1:
     agree("laid", laid.shape[0], "queries", n)
     agree("a row of laid", laid.shape[1], "a query", (dim + PLACES - 1) // PLACES * PLACES)
+    agree("halves", halves.shape[0], "queries", n)
+    agree("a row of halves", halves.shape[1], "a row of laid", laid.shape[1])
     agree("numbers", numbers.shape[0], "queries in blocks", (n + LANES - 1) // LANES)
     agree("a block of numbers", numbers.shape[1], "a query in fours", (dim + 3) // 4)
     agree("a line of numbers", numbers.shape[2], "the lanes", LINE)
@@ -120,6 +127,7 @@ cdef int check_packed(
 
 def best_many(
     const f32[:, ::1] laid,         # IN
+    const u16[:, ::1] halves,       # IN
     const i8[:, :, ::1] numbers,    # IN
     const f64[:, ::1] measures,     # IN
     const u8[:, ::1] codes,         # IN
@@ -139,11 +147,13 @@ def best_many(
         Rows every
         Many many
         Py_ssize_t i, n = laid.shape[0], dim = codes.shape[1]
-    check_buffers(3, rows, scores, held, laid, numbers, measures, codes, inverse_norms)
+    check_buffers(
+        3, rows, scores, held, laid, halves, numbers, measures, codes, inverse_norms
+    )
     if scales is not None:
         check_buffers(3, rows, scores, held, scales)
     check_rows(dim, codes, inverse_norms, scales)
-    check_packed(n, dim, laid, numbers, measures)
+    check_packed(n, dim, laid, halves, numbers, measures)
     agree("rows", rows.shape[0], "queries", n)
     agree("scores", scores.shape[0], "queries", n)
     agree("a row of scores", scores.shape[1], "a row of rows", rows.shape[1])
@@ -157,7 +167,10 @@ def best_many(
     with nogil:
         set_rows(&codes[0, 0], &inverse_norms[0], NULL if scales is None else &scales[0],
                  codes.shape[0], dim, &every)
-        begin_many(&laid[0, 0], laid.shape[1], &numbers[0, 0, 0], &measures[0, 0], n, &every, &many)
+        begin_many(
+            &laid[0, 0], &halves[0, 0], laid.shape[1], &numbers[0, 0, 0], &measures[0, 0], n, &every,
+            &many,
+        )
         for i in range(n):
             begin_found(&many.found[i], &rows[i, 0], &scores[i, 0], rows.shape[1], k, within)
         screen_all(&many, &every)

@@ -7,7 +7,14 @@ import numpy as np
 from cgcython import kernels
 from cgcython.parallel import split_rows
 from cgcython.search.best import best_rows
-from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
+from cgcython.types import (
+    Float32Array,
+    Float64Array,
+    Int8Array,
+    Int64Array,
+    UInt8Array,
+    UInt16Array,
+)
 
 WIDEST = 4096  # dimensions that the kernels take
 SPARSE = 16  # rows for each of the k best, below which all are scored: more would be near the best
@@ -39,6 +46,7 @@ class Codes(NamedTuple):
         return Codes(self.codes[start:stop], self.inverse_norms[start:stop], scales)
 
 
+Packed = tuple[Float32Array, UInt16Array, Int8Array, Float64Array]  # queries, see the kernel
 Found = tuple[Int64Array, Float32Array]  # rows and their scores
 
 
@@ -108,18 +116,19 @@ def _best_of_group(
     return [merged(list(one), k, within) for one in zip(*ranges)]
 
 
-def _packed(queries: Float32Array, cosine: bool) -> tuple[Float32Array, Array, Array]:
+def _packed(queries: Float32Array, cosine: bool) -> Packed:
     count, dim = queries.shape
     laid = np.empty((count, -(-dim // 64) * 64), np.float32)
+    halves = np.empty(laid.shape, np.uint16)
     numbers = np.empty((-(-count // LANES), -(-dim // 4), 4 * LANES), np.int8)
-    measures = np.empty((count, 6), np.float64)
-    kernels.e4m3_best.pack(queries, cosine, laid, numbers, measures)
-    return laid, numbers, measures
+    measures = np.empty((count, 8), np.float64)
+    kernels.e4m3_best.pack(queries, cosine, laid, halves, numbers, measures)
+    return laid, halves, numbers, measures
 
 
 def _best_of_tiles(
     queries: Float32Array,
-    packed: tuple[Float32Array, Array, Array],
+    packed: Packed,
     codes: Codes,
     k: int,
     within: float,

@@ -212,7 +212,7 @@ def test_shapes_are_checked(kernel):
     with pytest.raises(ValueError, match="laid holds 257 queries, expected up to 256"):
         many(*packed_codes(257, 8), codes, norms, None, 1, 0.0, *everything)
     with pytest.raises(ValueError, match="a line of numbers holds 64, the lanes holds 128"):
-        pack(np.zeros((3, 8), F32), True, packed[0], packed[1][:, :, :64].copy(), packed[2])
+        pack(np.zeros((3, 8), F32), True, *packed[:2], packed[2][:, :, :64].copy(), packed[3])
     wide = np.zeros((1, 4097), U8)
     with pytest.raises(ValueError, match="query holds 4097, expected up to 4096"):
         one(np.zeros(4097, F32), wide, norms[:1], None, 1, 0.0, *out)

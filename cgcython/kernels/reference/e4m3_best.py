@@ -7,7 +7,7 @@ from cgcython.kernels.reference.door import agree, writes
 
 WIDEST = 4096
 LANES, MOST = 32, 256
-MEASURES = 6
+MEASURES = 8
 
 
 @writes("rows", "scores")
@@ -37,27 +37,30 @@ def best(query, codes, inverse_norms, scales, k, within, rows, scores):
     return len(found)
 
 
-@writes("laid", "numbers", "measures")
-def pack(queries, cosine, laid, numbers, measures):
+@writes("laid", "halves", "numbers", "measures")
+def pack(queries, cosine, laid, halves, numbers, measures):
     """Prepare queries [n, dim] for `best_many`, to be scored by cosines or by dot products.
 
-    `laid` are [n, dim in multiples of 64], `numbers` [ceil(n / 32), ceil(dim / 4), 128] and
-    `measures` [n, 6]. The reference keeps the queries as they are.
+    `laid` and `halves` are [n, dim in multiples of 64], `numbers` are
+    [ceil(n / 32), ceil(dim / 4), 128] and `measures` [n, 8]. The reference keeps
+    the queries as they are.
     """
-    _check_packed(*queries.shape, laid, numbers, measures)
-    laid[:], numbers[:], measures[:] = 0, 0, 0
+    _check_packed(*queries.shape, laid, halves, numbers, measures)
+    laid[:], halves[:], numbers[:], measures[:] = 0, 0, 0, 0
     laid[:, : queries.shape[1]] = queries
 
 
 @writes("rows", "scores", "held")
-def best_many(laid, numbers, measures, codes, inverse_norms, scales, k, within, rows, scores, held):
+def best_many(
+    laid, halves, numbers, measures, codes, inverse_norms, scales, k, within, rows, scores, held
+):
     """Write what `best` writes for each of up to 256 queries that `pack` prepared.
 
     `held` says how many each has, or -1 where a row of `rows` is too short.
     """
     dim = codes.shape[1]
     _check_rows(dim, codes, inverse_norms, scales)
-    _check_packed(len(laid), dim, laid, numbers, measures)
+    _check_packed(len(laid), dim, laid, halves, numbers, measures)
     agree("rows", rows.shape[0], "queries", len(laid))
     agree("scores", scores.shape[0], "queries", len(laid))
     agree("a row of scores", scores.shape[1], "a row of rows", rows.shape[1])
@@ -70,9 +73,11 @@ def best_many(laid, numbers, measures, codes, inverse_norms, scales, k, within, 
         held[i] = best(query, codes, inverse_norms, scales, k, within, rows[i], scores[i])
 
 
-def _check_packed(n, dim, laid, numbers, measures):
+def _check_packed(n, dim, laid, halves, numbers, measures):
     agree("laid", laid.shape[0], "queries", n)
     agree("a row of laid", laid.shape[1], "a query", -(-dim // 64) * 64)
+    agree("halves", halves.shape[0], "queries", n)
+    agree("a row of halves", halves.shape[1], "a row of laid", laid.shape[1])
     agree("numbers", numbers.shape[0], "queries in blocks", -(-n // LANES))
     agree("a block of numbers", numbers.shape[1], "a query in fours", -(-dim // 4))
     agree("a line of numbers", numbers.shape[2], "the lanes", 4 * LANES)
