@@ -45,6 +45,7 @@ class ColumnPart:
         self.scan, self.row_keys, self.keys, self.rows = scan, row_keys, keys, rows
         self.alive, self.guide = alive, guide
         self.deleted: Int64Array = _NO_ROWS if alive is None else (~alive).nonzero()[0]
+        self._length = len(scan) - len(self.deleted)
 
     @classmethod
     def of(cls, part: Part) -> Self:
@@ -57,7 +58,7 @@ class ColumnPart:
 
     def __len__(self) -> int:
         """Return how many rows are still there."""
-        return len(self.scan) - len(self.deleted)
+        return self._length
 
     def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
         """Return the row of each key, and whether it has one."""
