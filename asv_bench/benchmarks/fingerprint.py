@@ -3,10 +3,11 @@
 from copy import copy
 
 from cgcython import Fingerprint, ModelId
+from cgcython.fingerprint import encode_all
 
-from .gates import at_most, budget_us, target_us
+from .gates import at_least, at_most, budget_us, target_us
 from .inputs import FINGERPRINT, router, tokens
-from .stopwatch import seconds_per_call
+from .stopwatch import seconds_per_call, times_as_fast
 
 PLAIN, ROTATED = router(None), router("pca")
 MEMORY = Fingerprint(FINGERPRINT)
@@ -17,6 +18,7 @@ LONG = Fingerprint({**FINGERPRINT, ModelId.LATE_INTERACTION: tokens(512)})
 LONG_RECORD = LONG.encode(PLAIN)
 LONG_TOKENS = LONG_RECORD[ModelId.LATE_INTERACTION]
 MEMORIES = [Fingerprint({one: copy(x) for one, x in FINGERPRINT.items()}) for _ in range(128)]
+MANY = 4 * MEMORIES
 
 
 class Whole:
@@ -70,3 +72,30 @@ class Whole:
     @at_most(14_000, "bytes")
     def track_record_of_32_tokens(self):
         return len(RECORD)
+
+
+def records(num_threads=1):
+    """Encode many memories into framed records."""
+    return encode_all(MANY, ROTATED, num_threads=num_threads)
+
+
+def codes():
+    """Encode the same embeddings, and make nothing of it."""
+    for part in ROTATED.parts_of(MANY):
+        part.route.codec.encode_batch(part.source.batch(0, len(MANY)))
+
+
+class Batch:
+    """Whole records: sections, checksums and manifests too."""
+
+    @target_us(60, "reads")
+    def track_records(self):
+        return seconds_per_call(records, rounds=9) / len(MANY)
+
+    @at_least(0.6)  # of the rate of the encoders alone: a third of the time frames the records
+    def track_beside_their_encoders(self):
+        return times_as_fast(records, codes)
+
+    @at_least(1.5)  # 1.8 where no other program takes a core
+    def track_two_threads_beside_one(self):
+        return times_as_fast(lambda: records(2), records)

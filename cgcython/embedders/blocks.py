@@ -12,13 +12,13 @@ from cgcython import kernels
 from cgcython.base import EmbedderId
 from cgcython.embedders.route import Route
 from cgcython.parallel import each, require_threads
-from cgcython.records import QuantizedBatch, QuantizedEmbedding
+from cgcython.records import QuantizedBatch
 from cgcython.types import Int64Array
 
 BLOCK = 512  # records: so many that what each block costs does not count
 Given = TypeVar("Given", bound="Source")
 Made = TypeVar("Made")
-_Sample: TypeAlias = tuple[Route, Any, QuantizedEmbedding]
+_Sample: TypeAlias = tuple[Route, float]  # what one embedding lost
 RouteOf = Callable[[EmbedderId, int], Route]  # of an embedder and a step of LADDER
 
 
@@ -52,6 +52,10 @@ class Part(NamedTuple, Generic[Given]):
         batch = self.route.encode_batch(self.source.batch(first, last))
         rows = None if self.rows is None else self.rows[first:last] - start
         return Encoded(self.route, batch, rows)
+
+    def loss(self, i: int, batch: QuantizedBatch, row: int) -> float:
+        """Return what embedding i lost, which is a row of a batch."""
+        return self.route.loss(self.source[i], self.route.codec.row(batch, row))
 
 
 class Encoded(NamedTuple):
@@ -102,7 +106,9 @@ def listed(
     if not fingerprints:
         return []
     first = list(fingerprints[0])
-    if (steps is None or len(set(steps)) == 1) and all(list(one) == first for one in fingerprints):
+    if (steps is None or len(set(steps)) == 1) and all(
+        list(one.keys()) == first for one in fingerprints
+    ):
         routes = [route_of(name, steps[0] if steps else 0) for name in first]
         columns = zip(*[one.values() for one in fingerprints])
         parts = [Part(one, Listed(one, column)) for one, column in zip(routes, columns)]
@@ -146,16 +152,16 @@ def encode_blocks(
             if first < last:
                 encoded.append(part.encoded(first, last, start))
                 measured += [
-                    (part.route, part.source[i], part.route.codec.row(encoded[-1].batch, i - first))
+                    (part.route, part.loss(i, encoded[-1].batch, i - first))
                     for i in wanted
                     if first <= i < last
                 ]
         return finish(stop - start, encoded), measured
 
     found = each(work, range(records.start, records.stop, size), num_threads)
-    for _, measured in found:
-        for route, embedding, one in measured:
-            route.sample(embedding, one)
+    for _, measured in found:  # in the order of the records, on any number of threads
+        for route, loss in measured:
+            route.note(loss)
     return [one for made, _ in found for one in made]
 
 

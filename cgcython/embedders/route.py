@@ -17,7 +17,6 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 ENOUGH_SAMPLES = 64  # of one embedder, before their mean loss says anything
 MOST_SAMPLES = 32  # of one batch, so that measuring never costs as much as encoding does
 DRIFT_TOLERANCE = 0.25  # by which part of it the loss may rise above what training measured
-_MOST_SIZES = 4096  # of sections, by how many non-zeros or tokens they hold
 Measured = TypeVar("Measured")
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,7 +32,6 @@ class Route:
         self.model_id, self.codec, self.sample_every = model_id, codec, sample_every
         self.encode, self.is_dense = codec.encode, codec.inputs is InputKind.DENSE
         self.overhead = frames.overhead(codec.method, codec.layout)
-        self._sizes: dict[int, int] = {}
         self.counting = ForkSafeLock()
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
@@ -60,24 +58,18 @@ class Route:
         """Return the bytes of the section that an embedding becomes, without encoding it."""
         if self.is_dense:
             return self.overhead + self.codec.expected_size()
-        return self._section_bytes(
-            embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
-        )
-
-    def _section_bytes(self, count: int) -> int:
-        size = self.overhead + self.codec.expected_size(count)
-        if len(self._sizes) < _MOST_SIZES:
-            self._sizes[count] = size
-        return size
+        return self.overhead + self.codec.expected_size(_count(embedding))
 
     def section_sizes(self, embeddings: Sequence[Any]) -> list[int] | int:
         """Return what `section_bytes` returns for each embedding, or the one size of all."""
         if self.is_dense:
             return self.overhead + self.codec.expected_size()
-        known, made = self._sizes, self._section_bytes
-        are_vectors = set(map(type, embeddings)) == {SparseVector}
-        counts = map(len, (one.indices for one in embeddings) if are_vectors else embeddings)
-        return [known.get(count) or made(count) for count in counts]
+        if set(map(type, embeddings)) == {SparseVector}:
+            counts = [len(one.indices) for one in embeddings]
+        else:
+            counts = list(map(_count, embeddings))
+        known = {n: self.overhead + self.codec.expected_size(n) for n in set(counts)}
+        return list(map(known.__getitem__, counts))
 
     def encode_batch(
         self, embeddings: Any, num_threads: int = 1, out: QuantizedBatch | None = None
@@ -117,7 +109,14 @@ class Route:
 
     def sample(self, embedding: Any, encoded: QuantizedEmbedding) -> None:
         """Note what one embedding lost; warn once where samples lose far more than in training."""
-        loss = self.codec.loss(embedding, self.codec.decode(encoded))
+        self.note(self.loss(embedding, encoded), stacklevel=5)
+
+    def loss(self, embedding: Any, encoded: QuantizedEmbedding) -> float:
+        """Return what an embedding lost by being encoded."""
+        return self.codec.loss(embedding, self.codec.decode(encoded))
+
+    def note(self, loss: float, stacklevel: int = 4) -> None:
+        """Note what a sample lost, as `sample` does."""
         with self.counting:
             self.samples += 1
             self.total_loss += loss
@@ -137,12 +136,17 @@ class Route:
                 "(see cgcython drift)"
             )
             _LOGGER.warning(text)
-            warnings.warn(text, DriftWarning, stacklevel=4)
+            warnings.warn(text, DriftWarning, stacklevel=stacklevel)
 
     def totals(self) -> LossTotals:
         """Return how many embeddings passed, and what the samples lost."""
         with self.counting:
             return LossTotals(self.encoded, self.samples, self.total_loss, self.squared_loss)
+
+
+def _count(embedding: Any) -> int:
+    """Return how many non-zeros a sparse vector has, or tokens a text."""
+    return embedding.nnz if isinstance(embedding, SparseVector) else len(embedding)
 
 
 def by_embedder(

@@ -55,9 +55,7 @@ def _parts_within(
     if budget_bytes is None:
         return parts
     budget = require_whole(budget_bytes, "budget_bytes")
-    counts = list(map(len, fingerprints))
-    known = {count: size_of(count) for count in set(counts)}
-    heads = np.array([known[count] for count in counts], np.int64)
+    heads = _head_sizes(fingerprints, parts)
     try:
         large = section_sizes(parts, len(heads)) + heads > budget
     except (QuantizationError, TypeError):
@@ -68,6 +66,13 @@ def _parts_within(
     for i in np.flatnonzero(large).tolist():
         steps[i] = router.steps_within(fingerprints[i], budget - int(heads[i]))[0]
     return router.parts_of(fingerprints, steps)
+
+
+def _head_sizes(fingerprints: Sequence[Fingerprint], parts: Sequence[Part[Any]]) -> Int64Array:
+    """Return the bytes of the manifest of each fingerprint."""
+    if all(part.rows is None for part in parts):  # as many for all
+        return np.full(len(fingerprints), size_of(len(parts)))
+    return np.array([size_of(len(one)) for one in fingerprints], np.int64)
 
 
 class _Column(NamedTuple):

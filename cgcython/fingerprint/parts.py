@@ -1,6 +1,6 @@
 """A mapping from embedders, in their order."""
 
-from collections.abc import ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, Generic, Self, TypeVar
 
 from cgcython.base import EmbedderId, EmbedderName, ModelId, parse_embedder
@@ -44,6 +44,10 @@ class Parts(Mapping[EmbedderId, T], Generic[T]):
     def items(self) -> ItemsView[EmbedderId, T]:
         """Return the pairs; those of Mapping look every value up again."""
         return self._parts.items()
+
+    def keys(self) -> KeysView[EmbedderId]:
+        """Return the embedders."""
+        return self._parts.keys()
 
     def values(self) -> ValuesView[T]:
         """Return the values, without looking each one up."""

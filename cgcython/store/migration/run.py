@@ -19,7 +19,12 @@ from cgcython.errors import (
     StoreUnavailable,
     UnsupportedVersion,
 )
-from cgcython.fingerprint import DEFAULT_BUDGET_BYTES, Fingerprint, QuantizedFingerprint
+from cgcython.fingerprint import (
+    DEFAULT_BUDGET_BYTES,
+    Fingerprint,
+    QuantizedFingerprint,
+    encode_all,
+)
 from cgcython.router import QuantizationRouter
 from cgcython.store.ids import id_of
 from cgcython.store.migration.legacy_values import LegacyRecord, LegacyValue
@@ -141,8 +146,7 @@ class _Run:
         """Return the records of all, or None where one of them cannot be encoded."""
         try:
             memories = [Fingerprint(one.embeddings) for one in kept]
-            encoded = self.router.quantize_fingerprints(memories, num_threads=self.num_threads)
-            return [QuantizedFingerprint(one).within(self.budget_bytes) for one in encoded]
+            return encode_all(memories, self.router, self.budget_bytes, self.num_threads)
         except QuantizationError:
             return None
 
