@@ -7,9 +7,9 @@
 
 Records are those of benchmarks/columns.py, and each query is one of them with noise; or, with
 --realistic, both are real sentence vectors with parts of others and noise. Every line is a mix of
-embedders on so many threads; rounds alternate between the lines. With --approximate a line
-tells of each embedder's graph beside the scan; with --files, how long it takes to map a column that
-was saved and to search it once.
+embedders on so many threads; rounds alternate between the lines. With --approximate lines
+tell of each embedder's guide and graph beside the scan; with --files, how long it takes to map a
+column that was saved and to search it once.
 """
 
 import argparse
@@ -85,25 +85,36 @@ def print_scans(memory, args):
         print(f"{args.records:9} {mix:10} {threads:7} {p50:8.2f} {p99:8.2f}")
 
 
-def print_graphs(memory, args):
-    """Print a line per embedder: its graph beside the scan of it."""
+def print_approximate(memory, args):
+    """Print a line per embedder and way to propose records, beside the scan of it."""
     threads = max(map(int, args.threads.split(",")))
-    print("embedder  recall@10  scan ms  graph ms  build s  bytes a record")
+    print("embedder by     recall@10   read  scan ms       ms  build s  bytes a record")
     for one in map(ModelId.parse, args.embedders.split(",")):
-        graph, build = timed(partial(Graph.of, memory.columns[one], threads))
+        column = memory.columns[one]
+        memory.columns[one], building = timed(partial(column.guided, threads))
+        guides = sum(guide.nbytes for guide in memory.columns[one].guides)
+        _print_way(memory, args, one, True, (building, guides))
+        graph, building = timed(partial(Graph.of, column, threads))
         memory.graphs[one] = graph
-        found, scans, graphs = [], [], []
-        for query in memory.queries([one], args.queries):
-            exact, scan = timed(partial(memory.search, query, 10))
-            near, approximate = timed(partial(memory.search, query, 10, approximate="graph"))
-            least = exact[-1].scores[one]  # equals of the last are as good
-            found.append(np.mean([hit.scores[one] >= least for hit in near]))
-            scans.append(scan)
-            graphs.append(approximate)
-        print(
-            f"{one.short:8} {np.mean(found):10.3f} {np.median(scans):8.2f} "
-            f"{np.median(graphs):9.2f} {build / 1e3:8.1f} {graph.memory_bytes / args.records:10.0f}"
-        )
+        _print_way(memory, args, one, "graph", (building, graph.memory_bytes))
+
+
+def _print_way(memory, args, one, way, cost):
+    found, read, scans, near_times = [], [], [], []
+    for query in memory.queries([one], args.queries):
+        exact, scan = timed(partial(memory.search, query, 10))
+        near, near_time = timed(partial(memory.search, query, 10, approximate=way))
+        least = exact[-1].scores[one]  # equals of the last are as good
+        found.append(np.mean([hit.scores[one] >= least for hit in near]))
+        read.append(near.rows_read)
+        scans.append(scan)
+        near_times.append(near_time)
+    name, (building, size) = "graph" if way == "graph" else "guide", cost
+    print(
+        f"{one.short:8} {name:6} {np.mean(found):9.3f} {np.median(read):6.0f} "
+        f"{np.median(scans):8.2f} {np.median(near_times):8.2f} {building / 1e3:8.1f} "
+        f"{size / args.records:10.0f}"
+    )
 
 
 def print_files(memory, args):
@@ -147,7 +158,7 @@ def main(arguments=None):
     memory, made = timed(make)
     print(f"{args.records:,} records made in {made / 1e3:.1f} s", file=sys.stderr)
     if args.approximate:
-        print_graphs(memory, args)
+        print_approximate(memory, args)
     elif args.files:
         print_files(memory, args)
     else:

@@ -41,6 +41,10 @@ class RandomColumns(Searcher):
         """Return the column of an embedder, as Columns do."""
         return self.columns[model_id]
 
+    def guided(self, model_id, num_threads):
+        """Return the column of an embedder with its guides, as Columns do."""
+        return self.columns[model_id].guided(num_threads)
+
     def graph(self, model_id, num_threads):
         """Return the column and the graph of an embedder, as Columns do."""
         return self.columns[model_id], self.graphs.get(model_id)
