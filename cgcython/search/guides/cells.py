@@ -30,7 +30,7 @@ from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt32Arra
 SEED, SAMPLE = 384, 1 << 16
 CHUNK = 1 << 15  # rows that are decoded at a time
 MOST_GROWTH, MOST_UNEVENNESS = 1.5, 2.0
-KEPT = 0.99  # of the neighbours in the cells are within the depths
+KEPT = 0.995  # of the neighbours in the cells are within the depths
 WORTH = 2_000  # rows whose codes are not scored make up for turning the query into signs
 
 
