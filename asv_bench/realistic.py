@@ -85,6 +85,12 @@ class Realistic:
         """Return the embeddings [BATCH, dim] of a dense embedder in a batch."""
         return self._column(model_id, batch)
 
+    def questions(self, model_id):
+        """Return real questions [225, dim] in a dense embedder's space: no row is one of them."""
+        return self._read("pooled_cranfield.npz", "queries384") @ self._projection(
+            PROFILE[model_id]
+        )
+
     def _prepare(self):
         """Make what the threads share, before they start."""
         return self._tables, self._token_noise, self._bm25

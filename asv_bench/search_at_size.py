@@ -9,7 +9,8 @@ Records are those of benchmarks/columns.py, and each query is one of them with n
 --realistic, both are real sentence vectors with parts of others and noise. Every line is a mix of
 embedders on so many threads; rounds alternate between the lines. With --approximate lines
 tell of each embedder's guide and graph beside the scan; with --files, how long it takes to map a
-column that was saved and to search it once.
+column that was saved and to search it once. With --questions the queries of one embedder are real
+questions, which no record was made of.
 """
 
 import argparse
@@ -34,7 +35,8 @@ MIXES = ("E1,E7,E9", "E1,E8,E9", "E1,E2,E9")
 class RealisticColumns(RandomColumns):
     """Columns of what realistic.py makes, every record another."""
 
-    def __init__(self, records, embedders, folder):
+    def __init__(self, records, embedders, folder, questions=False):
+        self._questions = questions
         self._made, self._batches = Realistic(Path(folder)), max(1, records // BATCH)
         super().__init__(self._batches * BATCH, embedders)
 
@@ -51,7 +53,10 @@ class RealisticColumns(RandomColumns):
         return type(found[0]).joined(found)
 
     def queries(self, mix, count):
-        """Return fingerprints of batches that are not stored."""
+        """Return fingerprints of batches that are not stored, or of real questions."""
+        if self._questions:
+            (one,) = mix
+            return [Fingerprint({one: row}) for row in self._made.questions(one)[:count]]
         batches = range(self._batches, self._batches - (-count // BATCH))
         rows = {
             one: np.concatenate([self._made.dense(one, batch) for batch in batches]) for one in mix
@@ -147,6 +152,7 @@ def main(arguments=None):
     parser.add_argument("--approximate", action="store_true")
     parser.add_argument("--embedders", default="E1,E8,E9", help="with --approximate")
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--questions", action="store_true", help="with --realistic, --approximate")
     parser.add_argument("--realistic", metavar="DATA", help="the folder of the real embeddings")
     args = parser.parse_args(arguments)
     embedders = {name for mix in MIXES for name in mix.split(",")}
@@ -154,7 +160,7 @@ def main(arguments=None):
         embedders = set(args.embedders.split(","))
     make = partial(RandomColumns, args.records, embedders)
     if args.realistic:
-        make = partial(RealisticColumns, args.records, embedders, args.realistic)
+        make = partial(RealisticColumns, args.records, embedders, args.realistic, args.questions)
     memory, made = timed(make)
     print(f"{args.records:,} records made in {made / 1e3:.1f} s", file=sys.stderr)
     if args.approximate:

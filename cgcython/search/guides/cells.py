@@ -30,8 +30,8 @@ from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt32Arra
 SEED, SAMPLE = 384, 1 << 16
 CHUNK = 1 << 15  # rows that are decoded at a time
 MOST_GROWTH, MOST_UNEVENNESS = 1.5, 2.0
-KEPT = 0.995  # of the neighbours in the cells are within the depths
-WORTH = 2_000  # rows whose codes are not scored make up for turning the query into signs
+KEPT = 0.995  # of the neighbours in the cells differ in so few bits that they are scored
+WORTH = 1_500  # rows whose codes are not scored make up for turning the query into signs
 
 
 class CellGuide(Guide):
@@ -77,7 +77,7 @@ class CellGuide(Guide):
         found = cls(centroids, *_grouped(cells, len(centroids.codes)), measures)
         if FirstPass.suits(scan):
             found._signs = CellSigns.of(scan, found.rows.astype(np.int64), num_threads)
-            found.measured = found._with_depths(found._signs, trials)
+            found.measured = found._with_bits(found._signs, trials)
         return found
 
     def extended(self, scan: Scan) -> Self | None:
@@ -113,9 +113,9 @@ class CellGuide(Guide):
         vector = direction(scan, query)
         cells = self._probed(self._centroids.cosines(vector), count)
         starts, stops = self.offsets[cells], self.offsets[cells + 1]
-        depth = self.measured.depth_of(count)
-        if self._signs is not None and (stops - starts).sum() - depth > WORTH:
-            rows = self.rows[self._signs.nearest(vector, starts, stops, depth)]
+        if self._signs is not None and (stops - starts).sum() - count > WORTH:
+            bits = self.measured.bits_of(count)
+            rows = self.rows[self._signs.nearest(vector, starts, stops, count, bits)]
         else:
             spans = zip(starts.tolist(), stops.tolist())
             rows = np.concatenate([self.rows[start:stop] for start, stop in spans])
@@ -131,25 +131,18 @@ class CellGuide(Guide):
             cells = np.sort(order[: held.searchsorted(count) + 1])
         return cells
 
-    def _with_depths(self, signs: CellSigns, trials: Trials) -> Measures:
-        """Return what was measured with the depths of the best rows by their signs."""
-        depths = []
+    def _with_bits(self, signs: CellSigns, trials: Trials) -> Measures:
+        """Return what was measured, with the bits in which the best rows differ."""
+        places = self._places()
+        bits = []
         for count in COUNTS:
-            needs = [self._depth_of(signs, query, best[:count]) for query, best in zip(*trials)]
-            depths.append(within(np.stack(needs), KEPT))
-        return self.measured._replace(depth=depths[0], wide_depth=max(depths))
-
-    def _depth_of(self, signs: CellSigns, query: Float32Array, best: Int64Array) -> Int64Array:
-        """Return how many rows of the cells near a query differ in no more bits than its best.
-
-        0 for the best that are in other cells.
-        """
-        cells = self._probed(self._centroids.cosines(query), len(best))
-        places, distances = signs.differing(query, self.offsets[cells], self.offsets[cells + 1])
-        wanted = self._places()[best]
-        at = np.minimum(places.searchsorted(wanted), len(places) - 1)
-        depths = np.cumsum(np.bincount(distances))[distances[at]]
-        return np.where(places[at] == wanted, depths, 0)
+            needs = []
+            for query, best in zip(*trials):
+                cells = self._probed(self._centroids.cosines(query), count)
+                spans = self.offsets[cells], self.offsets[cells + 1]
+                needs.append(signs.more_bits(query, *spans, places[best[:count]]))
+            bits.append(within(np.stack(needs), KEPT))
+        return self.measured._replace(bits=bits[0], wide_bits=max(bits))
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], scan: Scan) -> Self:

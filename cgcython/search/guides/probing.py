@@ -19,22 +19,24 @@ from cgcython.tensors import Malformed
 from cgcython.types import Array, Float32Array, Int64Array
 
 QUERIES, COUNTS = 128, (10, 100)  # of either kind; of neighbours, whose gaps are measured
+MOST_BITS = 1 << 16  # of any embedding
 RECALL = 0.995  # of the neighbours of either kind of query; .98 is what a search promises
 
 
 class Measures(NamedTuple):
     """What was measured when cells were made.
 
-    `gap` reaches the ten best, `wide_gap` the hundred best; of the rows within, these are among
-    the `depth` and `wide_depth` nearest by their signs. Recalls are the parts of the ten best that
-    `gap` reaches from rows, and from between rows; `read` is the part of all rows that it leads
-    to, `unevenness` that of the cells of `rows` rows.
+    `gap` reaches the ten best, `wide_gap` the hundred best. Of the rows within, those whose signs
+    differ in no more than `bits` (`wide_bits`) from the query's than the tenth (hundredth) by its
+    signs are scored. Recalls are the parts of the ten best that `gap` reaches from rows, and from
+    between rows; `read` is the part of all rows that it leads to, `unevenness` that of the cells
+    of `rows` rows.
     """
 
     gap: float
     wide_gap: float
-    depth: float
-    wide_depth: float
+    bits: float
+    wide_bits: float
     recall_of_rows: float
     recall_between: float
     read: float
@@ -45,7 +47,9 @@ class Measures(NamedTuple):
     def of(cls, array: Array) -> Self:
         """Return the Measures of an array; raises Malformed for numbers that none can be."""
         found = cls(*array.tolist())
-        ascend = 0 <= found.gap <= found.wide_gap and 0 <= found.depth <= found.wide_depth
+        ascend = (
+            0 <= found.gap <= found.wide_gap and 0 <= found.bits <= found.wide_bits <= MOST_BITS
+        )
         if not np.isfinite(array).all() or not ascend or found.rows < 1:
             raise Malformed("what was measured of its cells is no number")
         return found
@@ -54,11 +58,9 @@ class Measures(NamedTuple):
         """Return the gap that reaches the best `count` rows: more of them lie farther."""
         return self.gap + _share(count) * (self.wide_gap - self.gap)
 
-    def depth_of(self, count: int) -> int:
-        """Return how many rows by their signs the best `count` rows are among."""
-        if count > COUNTS[1]:
-            return math.ceil(max(count, self.wide_depth * count / COUNTS[1]))
-        return math.ceil(max(count, self.depth + _share(count) * (self.wide_depth - self.depth)))
+    def bits_of(self, count: int) -> int:
+        """Return how many bits more than in the best `count` rows by signs may differ."""
+        return math.ceil(self.bits + _share(count) * (self.wide_bits - self.bits))
 
 
 MEASURES = Measures._fields
@@ -100,7 +102,7 @@ def _best(rows: Int64Array, scores: Float32Array, own: int) -> Int64Array:
 
 
 def measured(trials: Trials, centroids: Centroids, cells: Int64Array) -> Measures:
-    """Return the Measures of cells without depths: `cells` [rows] has the one of each row."""
+    """Return the Measures of cells without bits: `cells` [rows] has the one of each row."""
     cosines = np.stack([centroids.cosines(query) for query in trials.queries])
     below = cosines.max(axis=1, keepdims=True) - cosines
     gaps = np.take_along_axis(below, cells[trials.best], axis=1)
