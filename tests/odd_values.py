@@ -70,6 +70,7 @@ class World:
             "tokens": self.tokens,
             "int8_tokens": self.tokens.quantize("int8"),
             "screened_tokens": self.tokens.with_screen(),
+            "cells": cgcython.TokenCells.of(self.tokens),
             "query": cgcython.PreparedQuery.of(self.rows[:2, :8]),
             "fingerprint": self.fingerprints[0],
             "record": self.records[0],

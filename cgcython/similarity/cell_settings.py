@@ -88,7 +88,7 @@ def _places(
     scored = max(LEAST_SCORED, len(documents) // GENEROUS)
     ids = cells.near(query, scored, PROBES[-1]).ids
     ids = ids[ids != own]
-    sums = scorers.sums(query, documents.take(ids))
+    sums = scorers.sums(query, documents, ids=ids)
     best = ids[top_k(sums, BEST)[0]]
     found = []
     for probes in PROBES:

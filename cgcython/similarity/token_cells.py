@@ -23,7 +23,9 @@ from cgcython.similarity.scorers import require_dim
 from cgcython.similarity.top import top_k
 from cgcython.tensors import Malformed
 from cgcython.token_array import TokenArray
+from cgcython.token_array.runs import checked_ids
 from cgcython.types import (
+    ArrayLike,
     Float32Array,
     Int64Array,
     UInt8Array,
@@ -134,14 +136,18 @@ class TokenCells:
         joined[other + np.arange(len(members))] = members + np.uint32(self.count)
         return replace(self, offsets=ends, members=joined, count=len(documents))
 
-    def take(self, ids: Int64Array) -> Self:
-        """Return the cells of some documents, whose ids ascend."""
+    def take(self, ids: ArrayLike) -> Self:
+        """Return the cells of the documents of these ids, each of which is there once.
+
+        Raises InvalidInput.
+        """
+        chosen = checked_ids(ids, self.count)
         numbers = np.full(self.count, -1)
-        numbers[ids] = np.arange(len(ids))
+        numbers[chosen] = np.arange(len(chosen))
         taken = numbers[self.members]
         ends = np.concatenate([[0], np.cumsum(taken >= 0)])
         members = taken[taken >= 0].astype(np.uint32)
-        return replace(self, offsets=ends[self.offsets], members=members, count=len(ids))
+        return replace(self, offsets=ends[self.offsets], members=members, count=len(chosen))
 
     def require_sound(self) -> None:
         """Raise Malformed unless lists ascend in `members`, and hold documents there are."""

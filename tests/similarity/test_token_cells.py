@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgcython import TokenArray, max_sim_batch
+from cgcython import PQ8Codebook, TokenArray, max_sim_batch
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.similarity import PreparedQuery, TokenCells, token_cells
 from cgcython.similarity.cell_settings import CellSettings
@@ -47,6 +47,15 @@ def test_almost_all_of_the_best_are_found(documents, cells, precision):
     found = max_sim_batch(queries, coded, k=10, approximate=cells)
     assert recall(found[0], exact[0]) >= 0.99
     assert np.all(found[1] <= exact[1])
+
+
+def test_tokens_of_product_quantization_have_cells(documents):
+    rows = documents.values[RNG.permutation(len(documents.values))[:256]]
+    book = PQ8Codebook(np.ascontiguousarray(rows.reshape(256, 8, 4).transpose(1, 0, 2)))
+    coded = documents.quantize("pq", book)
+    queries = TokenArray.from_list(documents_about(range(20), np.random.default_rng(9)))
+    found = max_sim_batch(queries, coded, k=10, approximate=TokenCells.of(coded))
+    assert recall(found[0], max_sim_batch(queries, coded, k=10)[0]) >= 0.98
 
 
 def test_cells_of_codes_find_as_well_as_those_of_float32(documents):
@@ -124,6 +133,14 @@ def test_tokens_that_are_not_finite_are_in_no_cell(documents):
     cells = TokenCells.of(broken)
     assert 0 not in cells.members
     assert max_sim_batch(documents[9], broken, k=1, approximate=cells)[0].tolist() == [9]
+
+
+def test_cells_of_a_selection_have_the_sums_of_its_documents(documents, cells):
+    ids = RNG.permutation(2400)[:900]
+    query = PreparedQuery.of(documents[4])
+    np.testing.assert_array_equal(cells.take(ids).sums(query, 8), cells.sums(query, 8)[ids])
+    with pytest.raises(InvalidInput, match="ids: expected 0 to 2399, got 2400"):
+        cells.take([2400])
 
 
 def test_given_queries_choose_the_settings(documents):
