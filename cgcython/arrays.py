@@ -70,7 +70,8 @@ def as_vector(values: ArrayLike, dim: int | None = None) -> Float32Array:
     """
     if type(values) is np.ndarray and values.shape == (dim,) and values.dtype == F32:
         flags = values.flags  # faster for what needs no conversion
-        if flags.c_contiguous and flags.aligned and np.isfinite(values).all():
+        is_plain = flags.c_contiguous and flags.aligned
+        if is_plain and np.count_nonzero(np.isfinite(values)) == dim:
             return values
     return _checked(values, ("values",), (dim,))
 

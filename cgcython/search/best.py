@@ -55,7 +55,7 @@ def ordered(keys: Keys, rows: Int64Array, scores: Array) -> Int64Array:
     """
     order: Int64Array = (-scores).argsort(kind="stable")
     found = scores[order]
-    if (found[1:] == found[:-1]).any():  # seldom, and keys take a while to sort
+    if np.count_nonzero(found[1:] == found[:-1]):  # seldom, and keys take a while to sort
         by_key = keys[rows].argsort(kind="stable")
         order = by_key[(-scores[by_key]).argsort(kind="stable")]
     return order

@@ -291,7 +291,8 @@ def registered() -> tuple[type[Scan], ...]:
 
 def has_direction(embedding: Embedding) -> bool:
     """Return whether an embedding has a value that is not zero."""
-    return bool(np.asarray(getattr(embedding, "weights", embedding)).any())
+    values: Any = getattr(embedding, "weights", embedding)
+    return bool(np.count_nonzero(values))
 
 
 def invalid(quantized: Sequence[QuantizedEmbedding], reason: str) -> InvalidQuantizedData:
