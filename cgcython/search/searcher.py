@@ -171,11 +171,11 @@ class Searcher:
             return request
         return request._replace(among=Filter(self._keys_of_both(where, request.among)))
 
-    def prepared(self, *, where: Where | None = None, among: Among | None = None) -> PreparedFilter:
+    def prepared(self, among: Among | None = None, *, where: Where | None = None) -> PreparedFilter:
         """Return a filter that `among=` takes, for many searches that find the same records alone.
 
         What is known of it is kept from one search to the next, and stays right when the store
-        changes. `where` and `among` as in `search`, one of them at least. Raises InvalidInput.
+        changes. `among` and `where` as in `search`, one of them at least. Raises InvalidInput.
         """
         self._require_open()
         # What can be gone through only once is taken now.

@@ -58,7 +58,7 @@ CALLS = dict(
     backup=(path + ".copy",), catch_up=(), check=(), compact=(), delete=(ONE,),
     delete_many=([ONE],), delete_where=({"a": 1},), drop_codebooks=(), encode=([one],),
     get_stored_size=(ONE,), ids=(),
-    info=(ONE,), infos=(), purge=(), quantized=(ONE,),
+    info=(ONE,), infos=(), prepared=([ONE],), purge=(), quantized=(ONE,),
     reencode=("E1", made.other_codebooks[0]),
     restore=(ONE,), retrieve=(ONE,), retrieve_many=([ONE],), save_columns=(), scan=("E9",),
     search=(one,), search_many=({"E9": [one["E9"]]},), sections=(8, []), snapshot=(), view=(),

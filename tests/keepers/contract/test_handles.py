@@ -41,6 +41,7 @@ READS = {
     "scan": lambda store, one: list(store.scan("E9")),
     "search": lambda store, one: store.search(one, k=3),
     "search_many": lambda store, one: store.search_many({"E9": [one["E9"]]}),
+    "prepared": lambda store, one: store.prepared([ONE]),
     "trash": lambda store, one: store.trash(),
     "len": lambda store, one: len(store),
     "contains": lambda store, one: ONE in store,

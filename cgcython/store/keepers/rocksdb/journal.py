@@ -31,20 +31,23 @@ _End: TypeAlias = tuple[int, int]  # a position, and how many changes were ever 
 
 
 class Journal:
-    """Says which records changed since a position."""
+    """Says which records changed since a position, of files that nobody changes meanwhile."""
 
     def __init__(self, files: Tables) -> None:
         self._files = files
+        self._end: _End | None = None
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows.
 
         It is 0 where the journal is damaged, until a process that writes begins it anew.
         """
+        self._files.require_open()
         try:
-            return self._read_end()[0]
+            self._end = end = self._end or self._read_end()
         except StorageCorruption:
             return 0
+        return end[0]
 
     def changes_since(self, position: int, number: int | None = None) -> list[bytes] | None:
         """Return the sorted keys that changed after a position, of one embedder when given.
@@ -93,7 +96,6 @@ class WritableJournal(Journal):
 
     def __init__(self, files: Database) -> None:
         super().__init__(files)
-        self._end: _End | None = None
         self._is_free: bool | None = None  # whether the store has format 3; None if unknown
 
     def position(self) -> int:

@@ -207,6 +207,8 @@ class FolderKeeper(TablesKeeper):
     def catch_up(self) -> None:
         """See what the process that writes wrote since."""
         self.files.catch_up()
+        if self.read_only:
+            self._look_again()
 
     def compact(self) -> None:
         """Rewrite the tables without what was replaced or deleted."""

@@ -172,6 +172,10 @@ class TablesKeeper:
         """Return the position of the last write."""
         return self._journal.position()
 
+    def _look_again(self) -> None:
+        """Forget where the journal ended: the files were caught up with who writes them."""
+        self._journal = Journal(self.files)
+
     def changes_since(self, position: int, number: int | None = None) -> list[bytes] | None:
         """Return the sorted keys that changed after a position; None where that is not known."""
         return self._journal.changes_since(position, number)
