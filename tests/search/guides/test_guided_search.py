@@ -35,15 +35,23 @@ def memory(row, names=("E8",)):
     return {name: ROWS[name][row] for name in names}
 
 
-@pytest.fixture(autouse=True)
-def made(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def guides():
     """Let few rows be enough for a guide; return the numbers of rows of those that are made."""
     seen, make = [], FirstPass.of.__func__
-    monkeypatch.setattr(FirstPass, "least_rows", LEAST)
-    monkeypatch.setattr(
-        FirstPass, "of", classmethod(lambda *args: seen.append(len(args[1])) or make(*args))
-    )
-    return seen
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FirstPass, "least_rows", LEAST)
+        patch.setattr(
+            FirstPass, "of", classmethod(lambda *args: seen.append(len(args[1])) or make(*args))
+        )
+        yield seen
+
+
+@pytest.fixture
+def made(guides):
+    """Return the numbers of rows of the guides that a test makes."""
+    del guides[:]
+    return guides
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,14 @@ def original(tmp_path_factory):
     with FingerprintStore.open(path) as store:
         store.store_many((IDS[i], memory(i, ROWS)) for i in range(COUNT))
     return path
+
+
+@pytest.fixture(scope="module")
+def shared(original, tmp_path_factory):
+    """Return a store that no test changes."""
+    path = shutil.copytree(original, tmp_path_factory.mktemp("shared") / "s")
+    with FingerprintStore.open(path, read_only=True) as store:
+        yield store
 
 
 @pytest.fixture
@@ -84,30 +100,30 @@ def test_nearly_all_of_the_best_are_found_and_few_rows_read(store, made):
     assert near.rows_read < COUNT / 4
 
 
-def test_scores_are_those_of_an_exact_search(store):
-    scores = {hit.id: hit for hit in store.search(memory(QUERY), COUNT)}
-    assert all(scores[hit.id] == hit for hit in store.search(memory(QUERY), approximate=True))
+def test_scores_are_those_of_an_exact_search(shared):
+    scores = {hit.id: hit for hit in shared.search(memory(QUERY), COUNT)}
+    assert all(scores[hit.id] == hit for hit in shared.search(memory(QUERY), approximate=True))
 
 
-def test_hits_of_several_embedders_are_fused(store):
-    assert recall(store, embedders=["E8", "E2"]) >= 0.95
+def test_hits_of_several_embedders_are_fused(shared):
+    assert recall(shared, embedders=["E8", "E2"]) >= 0.95
 
 
-def test_a_number_is_how_many_are_proposed_at_least(store):
-    read = [store.search(memory(QUERY), approximate=way).rows_read for way in (True, 100)]
+def test_a_number_is_how_many_are_proposed_at_least(shared):
+    read = [shared.search(memory(QUERY), approximate=way).rows_read for way in (True, 100)]
     assert LEAST / 4 > read[0] > 10
     assert read[1] > read[0]
-    assert store.search(memory(QUERY), approximate=10 * COUNT) == store.search(memory(QUERY))
+    assert shared.search(memory(QUERY), approximate=10 * COUNT) == shared.search(memory(QUERY))
 
 
 @pytest.mark.parametrize("k", [1, 700, COUNT, 2 * COUNT])
-def test_as_many_are_found_as_there_are(store, k):
-    assert len(store.search(memory(QUERY), k, approximate=True)) == min(k, COUNT)
+def test_as_many_are_found_as_there_are(shared, k):
+    assert len(shared.search(memory(QUERY), k, approximate=True)) == min(k, COUNT)
 
 
-def test_each_stored_embedding_finds_itself_first(store):
+def test_each_stored_embedding_finds_itself_first(shared):
     for row in range(0, COUNT, 90):
-        assert store.search(memory(row), 1, approximate=True)[0].id == IDS[row]
+        assert shared.search(memory(row), 1, approximate=True)[0].id == IDS[row]
 
 
 def test_equals_come_in_the_order_of_ids(store):
@@ -118,19 +134,19 @@ def test_equals_come_in_the_order_of_ids(store):
         assert [hit.id for hit in found] == [IDS[3], *IDS[COUNT : COUNT + 40]][:k]
 
 
-def test_dot_products_are_exact(store):
+def test_dot_products_are_exact(shared):
     exact, near = (
-        store.search(memory(QUERY), metric="dot", approximate=way) for way in (False, True)
+        shared.search(memory(QUERY), metric="dot", approximate=way) for way in (False, True)
     )
     assert near == exact
 
 
 @pytest.mark.parametrize("ids", [IDS[:1500], IDS[5:9], IDS[1:COUNT:2], IDS[:COUNT], []], ids=len)
-def test_only_ids_of_a_filter_are_found_and_as_many_as_there_are(store, ids):
+def test_only_ids_of_a_filter_are_found_and_as_many_as_there_are(shared, ids):
     shares = []
     for row in QUERIES:
         exact, near = (
-            store.search(memory(row), among=ids, approximate=way) for way in (False, True)
+            shared.search(memory(row), among=ids, approximate=way) for way in (False, True)
         )
         assert len(near) == min(10, len(ids))
         assert {hit.id for hit in near} <= set(ids)
@@ -139,31 +155,31 @@ def test_only_ids_of_a_filter_are_found_and_as_many_as_there_are(store, ids):
     assert len(ids) < 1500 or near.rows_read < COUNT / 2
 
 
-def test_a_filter_of_what_is_far_is_answered_exactly(store):
+def test_a_filter_of_what_is_far_is_answered_exactly(shared):
     for row in QUERIES:
-        far = [hit.id for hit in store.search(memory(row), COUNT)[COUNT // 2 :]]
+        far = [hit.id for hit in shared.search(memory(row), COUNT)[COUNT // 2 :]]
         exact, near = (
-            store.search(memory(row), among=far, approximate=way) for way in (False, True)
+            shared.search(memory(row), among=far, approximate=way) for way in (False, True)
         )
         assert near == exact
 
 
-def test_fused_hits_are_of_the_filter(store):
+def test_fused_hits_are_of_the_filter(shared):
     query, ids = memory(QUERY, ROWS), IDS[::3]
-    assert {hit.id for hit in store.search(query, among=ids, approximate=True)} <= set(ids)
+    assert {hit.id for hit in shared.search(query, among=ids, approximate=True)} <= set(ids)
 
 
-def test_many_queries_find_what_each_finds(store):
+def test_many_queries_find_what_each_finds(shared):
     batch = ROWS["E8"][list(QUERIES)]
-    found = store.search_many({"E8": batch}, 5, approximate=True, num_threads=2)
-    alone = [store.search({"E8": row}, 5, approximate=True) for row in batch]
+    found = shared.search_many({"E8": batch}, 5, approximate=True, num_threads=2)
+    alone = [shared.search({"E8": row}, 5, approximate=True) for row in batch]
     assert found.hits == alone
     assert found.rows_read.tolist() == [hits.rows_read for hits in alone]
-    assert store.search_many({"E8": batch}, 5).rows_read.tolist() == [COUNT] * len(batch)
+    assert shared.search_many({"E8": batch}, 5).rows_read.tolist() == [COUNT] * len(batch)
 
 
-def test_hits_can_be_sent_to_another_process(store):
-    hits = store.search(memory(QUERY), approximate=True)
+def test_hits_can_be_sent_to_another_process(shared):
+    hits = shared.search(memory(QUERY), approximate=True)
     again = pickle.loads(pickle.dumps(hits))
     assert (again, again.rows_read) == (hits, hits.rows_read)
 
@@ -239,8 +255,7 @@ def altered(original, tmp_path_factory):
     """Return a function: the hits of a store whose column file a change was made to."""
     path = shutil.copytree(original, tmp_path_factory.mktemp("altered") / "s")
     file = column_path(path, ModelId.parse("E8"))
-    with pytest.MonkeyPatch.context() as patch, FingerprintStore.open(path) as store:
-        patch.setattr(FirstPass, "least_rows", LEAST)
+    with FingerprintStore.open(path) as store:
         store.save_columns(["E8"])
     whole, about = read_arrays(file, FORMAT, VERSION)
     whole = {name: one.copy() for name, one in whole.items()}
