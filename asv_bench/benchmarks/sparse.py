@@ -1,11 +1,14 @@
 """Sparse vectors of 5 % non-zeros. The specification allows 200 us to decode any embedder."""
 
+from functools import cache
+
 import numpy as np
 import scipy.sparse
 
-from cgcython import ModelId, kernels
+from cgcython import ModelId, SparseVector, kernels
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.search.inverted import Rows, inverted, norms_of
+from cgcython.search.sparse_scans import HalfSparseScan
 
 from .gates import at_least, at_most, budget_us, target_us
 from .inputs import FINGERPRINT, sparse
@@ -98,3 +101,58 @@ def dot_pair_by_numpy():
 def track_pair_against_numpy():
     np.testing.assert_allclose(dot_pair(), dot_pair_by_numpy(), rtol=1e-4)
     return times_as_fast(dot_pair, dot_pair_by_numpy)
+
+
+class Best:
+    """The best of 20,000 rows whose terms are as frequent, and weigh as much, as those of texts."""
+
+    params, param_names = [[20, 100]], ["terms"]
+
+    def setup(self, terms):
+        self.scan, queries = _texts(20_000)
+        self.query = queries(terms)
+
+    def find(self):
+        return self.scan.best(self.query, 10)
+
+    def find_by_scores(self):
+        scores = self.scan.scores(self.query)
+        return np.argpartition(scores, -10)[-10:]
+
+    def time_best(self, terms):
+        self.find()
+
+    @at_least(1.2)
+    def track_best_against_all_scores(self, terms):
+        assert set(self.find_by_scores()) <= set(self.find().rows.tolist())
+        return times_as_fast(self.find, self.find_by_scores)
+
+    @at_most(4.5, "bytes")
+    def track_bytes_of_a_non_zero(self, terms):
+        arrays = self.scan.arrays()
+        return sum(one.nbytes for one in arrays.values()) / len(arrays["rows"])
+
+
+@cache
+def _texts(count, dimension=30_522, drawn=120):
+    """Return the scan of rows, and a function that returns a query of so many terms."""
+    rng = np.random.default_rng(1)
+    shares = 1 / np.arange(10, dimension + 10)
+    ends = np.cumsum(shares / shares.sum())
+    terms = np.sort(np.searchsorted(ends, rng.random((count + 1, drawn))), axis=1)
+    terms = np.minimum(terms, dimension - 1)
+    first = np.diff(terms, axis=1, prepend=-1) > 0
+    weights = -np.log(shares[terms]) * rng.gamma(2, 0.2, terms.shape).astype(np.float16)
+    weights = np.float32(np.float16(weights))
+    rows = Rows(
+        np.append(0, np.cumsum(first[:count].sum(axis=1))),
+        terms[:count][first[:count]].astype(np.uint32),
+        weights[:count][first[:count]],
+    )
+    last_terms, last_weights = terms[count][first[count]], weights[count][first[count]]
+
+    def query(nnz):
+        heaviest = np.sort(np.argsort(-last_weights)[:nnz])
+        return SparseVector(last_terms[heaviest], last_weights[heaviest], dimension)
+
+    return HalfSparseScan.of_rows(rows, dimension), query

@@ -264,9 +264,10 @@ cdef inline void search_block(Best *s, const f32 *norms, i64 first, i64 num_rows
     done, wait = 0, left - (left >> 4)
     while done < s.num_terms:
         term = s.terms + s.order[done]
-        sure = term.worth < INFINITY
+        # Adding what is left may take less than looking at all rows.
+        sure = term.worth < INFINITY and left * 4 >= num_rows
         if sure and s.held < s.k and left <= wait:
-            least, wait = partial_threshold(s, norms, num_rows), left - (left >> 2)
+            least, wait = partial_threshold(s, norms, num_rows), left - (left >> 1)
             goal = least / 2
         if sure and least > LEAST and rest <= goal:
             count = collect(s, norms, num_rows, least - rest - s.slack)

@@ -14,8 +14,7 @@ from cgcython.search.scan import Scan
 from cgcython.search.scans import join
 from cgcython.types import Array
 
-LEAST = 1 << 22  # bytes at first, where huge pages begin to help
-HUGE_PAGES = getattr(mmap, "MADV_HUGEPAGE", None)
+LEAST = 1 << 22  # bytes at first
 CAN_MOVE = hasattr(mmap.mmap, "resize") and hasattr(mmap, "MAP_PRIVATE")
 
 
@@ -76,8 +75,7 @@ def _memory(size: int) -> mmap.mmap:
     """Return memory of zeros that is none until it is written."""
     if not CAN_MOVE:
         return mmap.mmap(-1, size)
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    return _with_huge_pages(memory)
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _enlarged(memory: mmap.mmap, used: int, size: int) -> mmap.mmap:
@@ -85,16 +83,8 @@ def _enlarged(memory: mmap.mmap, used: int, size: int) -> mmap.mmap:
     if CAN_MOVE:
         with suppress(SystemError):  # no mremap here
             memory.resize(size)
-            return _with_huge_pages(memory)
+            return memory
     larger = _memory(size)
     larger[:used] = memory[:used]
     memory.close()
     return larger
-
-
-def _with_huge_pages(memory: mmap.mmap) -> mmap.mmap:
-    """Ask for pages of 2 MB: scans wait less for addresses. A kernel without them says no."""
-    if HUGE_PAGES is not None:
-        with suppress(OSError):
-            memory.madvise(HUGE_PAGES)
-    return memory

@@ -199,33 +199,25 @@ class SparseScan(Scan):
         return dots
 
     def best(self, query: Embedding, k: int, metric: str = "cosine", num_threads: int = 1) -> Best:
-        """Return the Best k rows; lists that cannot matter are not read."""
+        """Return the Best k rows; lists that cannot matter are not read.
+
+        One thread does it: of two, each would have to find out what does not matter.
+        """
         require_choice(metric, "metric", METRICS)
         if self.chosen is not None or k < 1 or k * SORTED_OUT > len(self):
             return super().best(query, k, metric, num_threads)
-        prepared = self._prepare(query, metric)
-        scratch_bytes = kernels.postings.best_scratch(len(prepared[0]), k)
+        prepared, blocks = self._prepare(query, metric), len(self.lists.edges) - 1
         by_norm = metric == "cosine"
         highest = self.lists.highest_cosines if by_norm else self.lists.highest
         norms = self.norms if by_norm else self.norms[:0]
-
-        def find(first: int, last: int) -> tuple[Int64Array, Float32Array] | None:
-            count = int(self.lists.edges[last] - self.lists.edges[first])
-            rows, scores = np.empty(count, np.int64), np.empty(count, np.float32)
-            scratch = np.empty(scratch_bytes, np.uint8)
-            found = kernels.postings.best(
-                *self._asked(prepared), highest, norms, first, last, k, rows, scores, scratch
-            )
-            return None if found < 0 else (rows[:found].copy(), scores[:found].copy())
-
-        blocks = len(self.lists.edges) - 1
-        parts = split_rows(find, blocks, self._threads(prepared, num_threads), first=blocks)
-        found = [one for one in parts if one is not None]
-        if len(found) < len(parts) or sum(len(rows) for rows, _ in found) < k:
+        rows, scores = np.empty(len(self), np.int64), np.empty(len(self), np.float32)
+        scratch = np.empty(kernels.postings.best_scratch(len(prepared[0]), k), np.uint8)
+        found = kernels.postings.best(
+            *self._asked(prepared), highest, norms, 0, blocks, k, rows, scores, scratch
+        )
+        if found < k:  # others score 0 or less, or sums may overflow
             return super().best(query, k, metric, num_threads)
-        rows, scores = (np.concatenate(one) for one in zip(*found))
-        best = scores >= np.partition(scores, -k)[-k]
-        return Best(rows[best], scores[best], len(self))
+        return Best(rows[:found].copy(), scores[:found].copy(), len(self))
 
 
 def _forms(dtype: str) -> Forms:
