@@ -63,19 +63,19 @@ CALLS = {
     "e4m3.inverse_norms": lambda m, n, d: (m.u8(n, d), out(F32, n)),
     "e4m3.dot_rows": lambda m, n, d: (m.f32(d), m.u8(n, d), m.f32(n), out(F32, n)),
     "e4m3_best.best": lambda m, n, d: (
-        m.f32(d), m.u8(n, d), m.f32(n), None, 2, 0.0, out(I64, n), out(F32, n),
+        m.f32(d), m.u8(n, d), m.f32(n), None, 2, 0.0, 0.0, out(I64, n), out(F32, n),
     ),
     "e4m3_best.best by products": lambda m, n, d: (
-        m.f32(d), m.u8(n, d), m.f32(n), m.f32(n), 2, 0.0, out(I64, n), out(F32, n),
+        m.f32(d), m.u8(n, d), m.f32(n), m.f32(n), 2, 0.0, 0.0, out(I64, n), out(F32, n),
     ),
     "e4m3_best.pack": lambda m, n, d: (m.f32(n, d), True, *packed_codes(n, d)),
     "e4m3_best.best_many": lambda m, n, d: (
-        *packed_codes(7, d, m.f32(7, d)), m.u8(n, d), m.f32(n), None, 2, 0.0,
+        *packed_codes(7, d, m.f32(7, d)), m.u8(n, d), m.f32(n), None, 2, 0.0, out(F64, 7),
         out(I64, 7, n), out(F32, 7, n), out(I64, 7),
     ),
     "e4m3_best.best_many by products": lambda m, n, d: (
         *packed_codes(7, d, m.f32(7, d), False), m.u8(n, d), m.f32(n), m.f32(n), 2, 0.0,
-        out(I64, 7, n), out(F32, 7, n), out(I64, 7),
+        out(F64, 7), out(I64, 7, n), out(F32, 7, n), out(I64, 7),
     ),
     "bits.pack_vector": lambda m, n, d: (m.f32(d), d, 0.0, out(U8, in_bytes(d))),
     "bits.pack_rows": lambda m, n, d: (m.f32(n, d), 0.0, out(U8, n, in_bytes(d))),

@@ -155,7 +155,10 @@ cdef inline void screen_all(Many *many, const Rows *rows) noexcept nogil:
     cdef:
         Tile tile
         u32[CODES_TILE] passed
-        Py_ssize_t first = min(<Py_ssize_t>TOGETHER, rows.count), height, block, i
+        Py_ssize_t first = 0, height, block, i
+    for i in range(many.count):
+        if many.found[i].least == -INFINITY:
+            first = min(<Py_ssize_t>TOGETHER, rows.count)  # all are scored: they tell what is high
     for i in range(many.count):
         many.full[i] = not add_all(&many.queries[i], rows, 0, first, &many.found[i])
         set_least(many, i)

@@ -22,10 +22,11 @@ cdef struct Found:
 
 
 cdef inline void begin_found(
-    Found *found, i64 *rows, f32 *scores, Py_ssize_t room, Py_ssize_t k, f64 within
+    Found *found, i64 *rows, f32 *scores, Py_ssize_t room, Py_ssize_t k, f64 within, f64 least
 ) noexcept nogil:
+    """Begin without rows; `least` is what the best must reach, as far as that is known already."""
     found.rows, found.scores, found.room, found.k, found.within = rows, scores, room, k, within
-    found.least, found.held, found.due = -INFINITY, 0, k
+    found.least, found.held, found.due = least, 0, k
 
 
 cdef inline void drop_worst(Found *found) noexcept nogil:
@@ -39,7 +40,7 @@ cdef inline void drop_worst(Found *found) noexcept nogil:
         for i in range(found.held):
             if found.scores[i] >= reached:
                 last = min(last, found.scores[i])
-        least = last - found.within
+        least = max(found.least, last - found.within)
         for i in range(found.held):
             if found.scores[i] >= least:
                 found.rows[kept], found.scores[kept] = found.rows[i], found.scores[i]

@@ -16,6 +16,7 @@ def best(
     scales: Float32Array | None,
     k: int,
     within: float,
+    least: float,
     rows: Int64Array,
     scores: Float32Array,
 ) -> int: ...
@@ -37,6 +38,7 @@ def best_many(
     scales: Float32Array | None,
     k: int,
     within: float,
+    least: Float64Array,
     rows: Int64Array,
     scores: Float32Array,
     held: Int64Array,

@@ -19,14 +19,14 @@ from cgcython.kernels._types cimport f32, f64, i64, u8
 
 cdef Py_ssize_t e4m3_best_best(
     const f32 *query, const u8 *codes, const f32 *inverse_norms, const f32 *scales,
-    Py_ssize_t n, Py_ssize_t dim, Py_ssize_t k, f64 within, i64 *best_rows, f32 *scores,
+    Py_ssize_t n, Py_ssize_t dim, Py_ssize_t k, f64 within, f64 least, i64 *best_rows, f32 *scores,
     Py_ssize_t room,
 ) noexcept nogil:
     cdef:
         Rows rows
         Found found
     set_rows(codes, inverse_norms, scales, n, dim, &rows)
-    begin_found(&found, best_rows, scores, room, k, within)
+    begin_found(&found, best_rows, scores, room, k, within, least)
     return found.held if best_of(query, &rows, &found) else -1
 
 
@@ -49,13 +49,15 @@ def best(
     const f32[::1] scales,          # IN, or None
     Py_ssize_t k,
     double within,
+    double least,
     i64[::1] rows,                  # OUT
     f32[::1] scores,                # OUT
 ):
     """Write the k best rows and all within some distance of the k-th score, and their scores.
 
-    Scores are what dot_rows writes, or cosine_rows where scales are None; rows ascend. Rows that
-    score NaN or -inf are left out. Returns how many were written, or -1 where `rows` is too short.
+    Of these only the rows that score `least` or more, where that much is known. Scores are what
+    dot_rows writes, or cosine_rows where scales are None; rows ascend. Rows that score NaN or -inf
+    are left out. Returns how many were written, or -1 where `rows` is too short.
     """
     cdef Py_ssize_t held
     check_buffers(2, rows, scores, query, codes, inverse_norms)
@@ -68,7 +70,7 @@ def best(
     with nogil:
         held = e4m3_best_best(
             &query[0], &codes[0, 0], &inverse_norms[0], NULL if scales is None else &scales[0],
-            codes.shape[0], codes.shape[1], k, within, &rows[0], &scores[0], rows.shape[0],
+            codes.shape[0], codes.shape[1], k, within, least, &rows[0], &scores[0], rows.shape[0],
         )
     return held
 
@@ -135,29 +137,32 @@ def best_many(
     const f32[::1] scales,          # IN, or None
     Py_ssize_t k,
     double within,
+    f64[::1] least,                 # INOUT
     i64[:, ::1] rows,               # OUT
     f32[:, ::1] scores,             # OUT
     i64[::1] held,                  # OUT
 ):
     """Write what `best` writes for each of up to 256 queries that `pack` prepared.
 
-    `held` says how many each has, or -1 where a row of `rows` is too short.
+    `held` says how many each has, or -1 where a row of `rows` is too short; `least` is raised to
+    what the best of more rows must reach.
     """
     cdef:
         Rows every
         Many many
         Py_ssize_t i, n = laid.shape[0], dim = codes.shape[1]
     check_buffers(
-        3, rows, scores, held, laid, halves, numbers, measures, codes, inverse_norms
+        4, rows, scores, held, least, laid, halves, numbers, measures, codes, inverse_norms
     )
     if scales is not None:
-        check_buffers(3, rows, scores, held, scales)
+        check_buffers(4, rows, scores, held, least, scales)
     check_rows(dim, codes, inverse_norms, scales)
     check_packed(n, dim, laid, halves, numbers, measures)
     agree("rows", rows.shape[0], "queries", n)
     agree("scores", scores.shape[0], "queries", n)
     agree("a row of scores", scores.shape[1], "a row of rows", rows.shape[1])
     agree("held", held.shape[0], "queries", n)
+    agree("least", least.shape[0], "queries", n)
     if k < 1:
         raise ValueError(f"k is {k}, expected 1 or more")
     if n > MOST:
@@ -172,8 +177,11 @@ def best_many(
             &many,
         )
         for i in range(n):
-            begin_found(&many.found[i], &rows[i, 0], &scores[i, 0], rows.shape[1], k, within)
+            begin_found(
+                &many.found[i], &rows[i, 0], &scores[i, 0], rows.shape[1], k, within, least[i]
+            )
         screen_all(&many, &every)
         for i in range(n):
             drop_worst(&many.found[i])
             held[i] = -1 if many.full[i] else many.found[i].held
+            least[i] = many.found[i].least

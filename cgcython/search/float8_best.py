@@ -6,7 +6,6 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
-from cgcython.search.best import best_rows
 from cgcython.types import (
     Float32Array,
     Float64Array,
@@ -19,11 +18,11 @@ from cgcython.types import (
 WIDEST = 4096  # dimensions that the kernels take
 SPARSE = 16  # rows for each of the k best, below which all are scored: more would be near the best
 SPARE = 512  # rows that may be held beside twice the k best
-FIRST_ROWS = 1 << 17  # a later piece of a thread does not know what an earlier one found
-WORTH_A_THREAD = 1 << 22  # codes, about a tenth of a millisecond
+UNIT_PRODUCTS = 1 << 26  # of rows and many queries, that one thread works on: half a millisecond
+FIRST_UNITS = 64
+FIRST_ROWS = 1 << 17  # of a piece of one query
 FEWEST = 6  # queries that meet tiles of codes: fewer are faster one by one
 GROUP = 128  # queries that meet one tile: as whole numbers they stay in the second cache
-FIRST_PRODUCTS = 1 << 32  # of a piece of many queries, a few hundredths of a second
 LANES = 32  # queries of a block
 
 
@@ -59,13 +58,17 @@ def best_of(
     query: Float32Array, codes: Codes, k: int, num_threads: int, within: float = 0.0
 ) -> Found:
     """Return the k best rows, and all whose scores are `within` of the last of them, and scores."""
+    # Threads raise it at the same time: one may forget what another found, which only takes longer.
+    least = -np.inf
 
     def found(start: int, stop: int) -> Found:
-        rows, scores = _best_of_range(query, codes.part(start, stop), min(k, stop - start), within)
+        nonlocal least
+        rows, scores = _best_of_range(query, codes.part(start, stop), k, within, least)
+        if len(scores) >= k:
+            least = max(least, float(np.partition(scores, -k)[-k]) - within)
         return rows + start, scores
 
-    threads = min(num_threads, max(1, codes.codes.size // WORTH_A_THREAD))
-    return merged(split_rows(found, len(codes.codes), threads, FIRST_ROWS), k, within)
+    return merged(split_rows(found, len(codes.codes), num_threads, FIRST_ROWS), k, within)
 
 
 def best_of_many(
@@ -83,15 +86,16 @@ def merged(found: list[Found], k: int, within: float) -> Found:
     if len(found) == 1:
         return found[0]
     rows, scores = (np.concatenate(column) for column in zip(*found))
-    last = scores[best_rows(scores, k)].min(initial=np.inf)
-    near = scores >= np.float64(last) - within if len(scores) > k else slice(None)
+    if len(scores) <= k:
+        return rows, scores
+    near = scores >= float(np.partition(scores, -k)[-k]) - within
     return rows[near], scores[near]
 
 
-def _best_of_range(query: Float32Array, codes: Codes, k: int, within: float) -> Found:
+def _best_of_range(query: Float32Array, codes: Codes, k: int, within: float, least: float) -> Found:
     for room in (2 * k + SPARE, len(codes.codes)):  # there is no limit to how many may be equal
         rows, scores = np.empty(room, np.int64), np.empty(room, np.float32)
-        count = kernels.e4m3_best.best(query, *codes, k, within, rows, scores)
+        count = kernels.e4m3_best.best(query, *codes, k, within, least, rows, scores)
         if count >= 0:
             break
     return rows[:count], scores[:count]
@@ -101,18 +105,18 @@ def _best_of_group(
     queries: Float32Array, codes: Codes, k: int, num_threads: int, within: float
 ) -> list[Found]:
     rows, dim = codes.shape
-    packed = _packed(queries, codes.scales is None)
+    packed, known = _packed(queries, codes.scales is None), np.full(len(queries), -np.inf)
 
-    def found(start: int, stop: int) -> list[Found]:
-        part, wanted = codes.part(start, stop), min(k, stop - start)
-        return [
-            (best + start, scores)
-            for best, scores in _best_of_tiles(queries, packed, part, wanted, within)
-        ]
+    unit = -(-UNIT_PRODUCTS // (len(queries) * dim))  # rows: what each piece begins with takes time
 
-    threads = min(num_threads, max(1, len(queries) * codes.codes.size // WORTH_A_THREAD))
-    first = max(1 << 14, FIRST_PRODUCTS // (len(queries) * dim))
-    ranges = split_rows(found, rows, threads, first)
+    def found(first: int, last: int) -> list[Found]:
+        start, stop = first * unit, min(last * unit, rows)
+        least = known.copy()  # as far as it is known; see best_of
+        best = _best_of_tiles(queries, packed, codes.part(start, stop), k, within, least)
+        np.maximum(known, least, out=known)
+        return [(near + start, scores) for near, scores in best]
+
+    ranges = split_rows(found, -(-rows // unit), num_threads, FIRST_UNITS)
     return [merged(list(one), k, within) for one in zip(*ranges)]
 
 
@@ -132,17 +136,16 @@ def _best_of_tiles(
     codes: Codes,
     k: int,
     within: float,
+    least: Float64Array,
 ) -> list[Found]:
-    room = 2 * k + SPARE
-    rows, scores = (
-        np.empty((len(queries), room), np.int64),
-        np.empty((len(queries), room), np.float32),
-    )
+    """Return the best of some rows for each query, and raise what the best of others must reach."""
+    shape = len(queries), 2 * k + SPARE
+    rows, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
     held = np.empty(len(queries), np.int64)
-    kernels.e4m3_best.best_many(*packed, *codes, k, within, rows, scores, held)
+    kernels.e4m3_best.best_many(*packed, *codes, k, within, least, rows, scores, held)
     return [
         (rows[i, :count], scores[i, :count])
         if count >= 0
-        else _best_of_range(queries[i], codes, k, within)
+        else _best_of_range(queries[i], codes, k, within, least[i])
         for i, count in enumerate(held.tolist())
     ]

@@ -26,20 +26,23 @@ def scanned(module, query, codes, scales):
     return norms, scores
 
 
-def best(kernel, query, codes, scales=None, k=10, within=0.0, room=None):
+def best(kernel, query, codes, scales=None, k=10, within=0.0, room=None, least=-np.inf):
     norms = scanned(kernel("e4m3"), query, codes, scales)[0]
     found = np.empty(room or len(codes), np.int64), np.empty(room or len(codes), F32)
-    count = kernel("e4m3_best").best(query, codes, norms, scales, k, within, *found)
+    count = kernel("e4m3_best").best(query, codes, norms, scales, k, within, least, *found)
     return count if count < 0 else (found[0][:count], found[1][:count])
 
 
-def best_of_many(kernel, queries, codes, scales=None, k=10, within=0.0, room=None):
+def best_of_many(kernel, queries, codes, scales=None, k=10, within=0.0, room=None, least=-np.inf):
     norms, count = scanned(kernel("e4m3"), queries[0], codes, scales)[0], len(queries)
     packed = packed_codes(count, queries.shape[1])
     kernel("e4m3_best").pack(queries, scales is None, *packed)
     shape = count, room or len(codes)
     found, scores, held = np.empty(shape, np.int64), np.empty(shape, F32), np.empty(count, np.int64)
-    kernel("e4m3_best").best_many(*packed, codes, norms, scales, k, within, found, scores, held)
+    known = np.full(count, least)
+    kernel("e4m3_best").best_many(
+        *packed, codes, norms, scales, k, within, known, found, scores, held
+    )
     return [(found[i, :n], scores[i, :n]) if n >= 0 else -1 for i, n in enumerate(held.tolist())]
 
 
@@ -180,6 +183,27 @@ def test_any_number_of_queries_together(kernel, count):
         np.testing.assert_array_equal(found[1], expected[1])
 
 
+@looped("least", [-2.0, 0.05, 0.2, 0.9])
+def test_rows_below_what_is_known_are_left_out(kernel, least):
+    codes, query = encode_rows(kernel, rows(900, 96))[0], rows(1, 96, seed=3)[0]
+    scores = cosine_rows(kernel, query, codes)
+    expected = np.flatnonzero(scores >= max(np.sort(scores)[-10], least))
+    assert best(kernel, query, codes, least=least)[0].tolist() == expected.tolist()
+    many = best_of_many(kernel, np.stack([query] * 3), codes, least=least)
+    assert [one[0].tolist() for one in many] == [expected.tolist()] * 3
+
+
+def test_many_queries_tell_what_the_best_of_more_rows_must_reach(kernel):
+    codes, queries = encode_rows(kernel, rows(400, 32))[0], rows(2, 32, seed=3)
+    norms, packed, least = np.empty(400, F32), packed_codes(2, 32), np.array([-np.inf, 0.9])
+    kernel("e4m3").inverse_norms(codes, norms)
+    kernel("e4m3_best").pack(queries, True, *packed)
+    place = np.zeros((2, 400), np.int64), np.zeros((2, 400), F32), np.zeros(2, np.int64)
+    kernel("e4m3_best").best_many(*packed, codes, norms, None, 10, 0.25, least, *place)
+    scores = cosine_rows(kernel, queries[0], codes)
+    assert least.tolist() == [float(np.sort(scores)[-10]) - 0.25, 0.9]
+
+
 def test_rows_without_a_number_do_not_rank(kernel):
     codes = np.full((300, 8), 0x38, U8)
     codes[:290, 3] = 0x7F
@@ -192,27 +216,29 @@ def test_shapes_are_checked(kernel):
     codes, norms, out = np.zeros((4, 8), U8), np.zeros(4, F32), (np.zeros(4, int), np.zeros(4, F32))
     one = kernel("e4m3_best").best
     with pytest.raises(ValueError, match="a row of codes holds 8, query holds 7"):
-        one(np.zeros(7, F32), codes, norms, None, 1, 0.0, *out)
+        one(np.zeros(7, F32), codes, norms, None, 1, 0.0, 0.0, *out)
     with pytest.raises(ValueError, match="inverse_norms holds 3, codes holds 4"):
-        one(np.zeros(8, F32), codes, norms[:3], None, 1, 0.0, *out)
+        one(np.zeros(8, F32), codes, norms[:3], None, 1, 0.0, 0.0, *out)
     with pytest.raises(ValueError, match="scales holds 3, codes holds 4"):
-        one(np.zeros(8, F32), codes, norms, np.zeros(3, F32), 1, 0.0, *out)
+        one(np.zeros(8, F32), codes, norms, np.zeros(3, F32), 1, 0.0, 0.0, *out)
     with pytest.raises(ValueError, match="scores holds 3, rows holds 4"):
-        one(np.zeros(8, F32), codes, norms, None, 1, 0.0, out[0], out[1][:3])
+        one(np.zeros(8, F32), codes, norms, None, 1, 0.0, 0.0, out[0], out[1][:3])
     with pytest.raises(ValueError, match="k is 0, expected 1 or more"):
-        one(np.zeros(8, F32), codes, norms, None, 0, 0.0, *out)
+        one(np.zeros(8, F32), codes, norms, None, 0, 0.0, 0.0, *out)
     packed = packed_codes(3, 8)
     several = np.zeros((3, 4), int), np.zeros((3, 4), F32), np.zeros(3, int)
     many, pack = kernel("e4m3_best").best_many, kernel("e4m3_best").pack
     with pytest.raises(ValueError, match="a row of laid holds 64, a query holds 128"):
-        many(*packed, np.zeros((4, 65), U8), norms, None, 1, 0.0, *several)
+        many(*packed, np.zeros((4, 65), U8), norms, None, 1, 0.0, np.zeros(3), *several)
+    with pytest.raises(ValueError, match="least holds 2, queries holds 3"):
+        many(*packed, codes, norms, None, 1, 0.0, np.zeros(2), *several)
     with pytest.raises(ValueError, match="held holds 2, queries holds 3"):
-        many(*packed, codes, norms, None, 1, 0.0, *several[:2], several[2][:2])
+        many(*packed, codes, norms, None, 1, 0.0, np.zeros(3), *several[:2], several[2][:2])
     everything = [np.zeros((257, *one.shape[1:]), one.dtype) for one in several]
     with pytest.raises(ValueError, match="laid holds 257 queries, expected up to 256"):
-        many(*packed_codes(257, 8), codes, norms, None, 1, 0.0, *everything)
+        many(*packed_codes(257, 8), codes, norms, None, 1, 0.0, np.zeros(257), *everything)
     with pytest.raises(ValueError, match="a line of numbers holds 64, the lanes holds 128"):
         pack(np.zeros((3, 8), F32), True, *packed[:2], packed[2][:, :, :64].copy(), packed[3])
     wide = np.zeros((1, 4097), U8)
     with pytest.raises(ValueError, match="query holds 4097, expected up to 4096"):
-        one(np.zeros(4097, F32), wide, norms[:1], None, 1, 0.0, *out)
+        one(np.zeros(4097, F32), wide, norms[:1], None, 1, 0.0, 0.0, *out)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cgcython import parallel
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.search import float8_best
 from cgcython.search.best import best_rows
@@ -14,8 +15,10 @@ RNG = np.random.default_rng(15)
 @pytest.fixture
 def scan(monkeypatch):
     """Return a scan whose rows go to several threads, in several pieces."""
-    monkeypatch.setattr(float8_best, "WORTH_A_THREAD", 1000)
+    monkeypatch.setattr(parallel, "START_SECONDS", 1e-7)
+    monkeypatch.setattr(parallel, "LEAST_SECONDS", 1e-6)
     monkeypatch.setattr(float8_best, "FIRST_ROWS", 500)
+    monkeypatch.setattr(float8_best, "UNIT_PRODUCTS", 1 << 16)
     codes = (
         RNG.integers(0, 0x7F, (3000, 40), np.uint8) | RNG.integers(0, 2, (3000, 40), np.uint8) << 7
     )

@@ -11,11 +11,12 @@ MEASURES = 8
 
 
 @writes("rows", "scores")
-def best(query, codes, inverse_norms, scales, k, within, rows, scores):
+def best(query, codes, inverse_norms, scales, k, within, least, rows, scores):
     """Write the k best rows and all within some distance of the k-th score, and their scores.
 
-    Scores are what dot_rows writes, or cosine_rows where scales are None; rows ascend. Rows that
-    score NaN or -inf are left out. Returns how many were written, or -1 where `rows` is too short.
+    Of these only the rows that score `least` or more, where that much is known. Scores are what
+    dot_rows writes, or cosine_rows where scales are None; rows ascend. Rows that score NaN or -inf
+    are left out. Returns how many were written, or -1 where `rows` is too short.
     """
     _check_rows(query.shape[0], codes, inverse_norms, scales)
     agree("scores", scores.shape[0], "rows", rows.shape[0])
@@ -27,7 +28,7 @@ def best(query, codes, inverse_norms, scales, k, within, rows, scores):
             e4m3.cosine_rows(query, codes, inverse_norms, every)
         else:
             e4m3.dot_rows(query, codes, scales, every)
-    found = np.flatnonzero(every > -np.inf)
+    found = np.flatnonzero((every > -np.inf) & (every >= np.float64(least)))
     if len(found) >= k:
         last = np.sort(every[found])[-k]
         found = found[every[found] >= float(last) - within]
@@ -50,13 +51,26 @@ def pack(queries, cosine, laid, halves, numbers, measures):
     laid[:, : queries.shape[1]] = queries
 
 
-@writes("rows", "scores", "held")
+@writes("rows", "scores", "held", "least")
 def best_many(
-    laid, halves, numbers, measures, codes, inverse_norms, scales, k, within, rows, scores, held
+    laid,
+    halves,
+    numbers,
+    measures,
+    codes,
+    inverse_norms,
+    scales,
+    k,
+    within,
+    least,
+    rows,
+    scores,
+    held,
 ):
     """Write what `best` writes for each of up to 256 queries that `pack` prepared.
 
-    `held` says how many each has, or -1 where a row of `rows` is too short.
+    `held` says how many each has, or -1 where a row of `rows` is too short; `least` is raised to
+    what the best of more rows must reach.
     """
     dim = codes.shape[1]
     _check_rows(dim, codes, inverse_norms, scales)
@@ -65,12 +79,17 @@ def best_many(
     agree("scores", scores.shape[0], "queries", len(laid))
     agree("a row of scores", scores.shape[1], "a row of rows", rows.shape[1])
     agree("held", held.shape[0], "queries", len(laid))
+    agree("least", least.shape[0], "queries", len(laid))
     if k < 1:
         raise ValueError(f"k is {k}, expected 1 or more")
     if len(laid) > MOST:
         raise ValueError(f"laid holds {len(laid)} queries, expected up to {MOST}")
     for i, query in enumerate(laid[:, :dim].copy()):
-        held[i] = best(query, codes, inverse_norms, scales, k, within, rows[i], scores[i])
+        known = codes, inverse_norms, scales, k, within, least[i]
+        held[i] = best(query, *known, rows[i], scores[i])
+        if held[i] >= k:
+            last = float(np.sort(scores[i, : held[i]])[-k])
+            least[i] = max(least[i], last - within)
 
 
 def _check_packed(n, dim, laid, halves, numbers, measures):
