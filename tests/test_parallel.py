@@ -182,16 +182,19 @@ def test_the_error_of_the_first_range_is_raised_whichever_comes_first():
         split_rows(fail, 100, 2)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.002])
-def test_the_first_of_many_has_all_threads_and_short_ones_start_none(seconds):
+@pytest.mark.parametrize("start_seconds", [1e9, 1e-9])
+def test_the_first_of_many_has_all_threads_and_tells_what_others_are_worth(
+    monkeypatch, start_seconds
+):
+    monkeypatch.setattr(parallel, "START_SECONDS", start_seconds)
     seen = []
 
     def work(item, num_threads):
-        time.sleep(seconds)
+        time.sleep(0.002)
         seen.append((num_threads, threading.get_ident()))
         return -item
 
     assert each_alone(work, range(6), 3) == [0, -1, -2, -3, -4, -5]
     assert [threads for threads, _ in seen] == [3, 1, 1, 1, 1, 1]
-    assert (len({ident for _, ident in seen}) > 1) == (seconds > 0)
+    assert (len({ident for _, ident in seen}) > 1) == (start_seconds < 1)
     assert each_alone(work, [], 3) == []
