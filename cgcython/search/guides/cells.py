@@ -63,7 +63,12 @@ class CellGuide(Guide):
 
     @classmethod
     def suits(cls, scan: Scan) -> bool:
-        return scan.graph_space() is not None
+        """Return whether the rows are bits, or vectors whose codes a first pass suits.
+
+        Codes of product quantization are scanned as fast, and lie too close to tell cells apart.
+        """
+        space = scan.graph_space()
+        return space is not None and (space.bits or FirstPass.suits(scan))
 
     @classmethod
     def of(cls, scan: Scan, num_threads: int = 1, progress: Progress | None = None) -> Self:

@@ -84,6 +84,13 @@ def test_cells_of_any_dense_codes_hold_the_best(make, few_steps):
     assert guide.measured.recall_between >= 0.99
 
 
+def test_cells_suit_bits_and_long_codes_alone(few_steps):
+    assert [CellGuide.suits(make(VECTORS[:300])) for make in (float8, VectorScan, bits)] == [
+        True
+    ] * 3
+    assert not CellGuide.suits(product_quantized(VECTORS[:300]))
+
+
 def test_queries_between_rows_are_answered_as_well(guide, scan):
     assert recall(guide, scan, units(VECTORS[:30]) + units(VECTORS[30:60])) >= 0.95
 
