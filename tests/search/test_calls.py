@@ -11,6 +11,7 @@ from cgcython.search import FingerprintStore
 
 FOLDER = str(Path(search.__file__).parent)
 RECORDS, MOST_CALLS = 51, 210  # of this package's search; all modules make about 480
+MOST_OF_ONE = 85  # where one embedder ranks: half of its time is this Python
 
 
 @pytest.fixture
@@ -20,8 +21,11 @@ def store(memories, tmp_path):
         yield store
 
 
-@pytest.mark.parametrize("embedders", [["E1", "E2", "E9"], ["E1", "E6", "E12"]])
-def test_calls_are_counted(store, memories, embedders):
+@pytest.mark.parametrize(
+    ("embedders", "most_calls"),
+    [(["E2"], MOST_OF_ONE), (["E1", "E2", "E9"], MOST_CALLS), (["E1", "E6", "E12"], MOST_CALLS)],
+)
+def test_calls_are_counted(store, memories, embedders, most_calls):
     query, calls = memories.make(7, embedders), []
 
     def note(frame, event, _):
@@ -36,4 +40,4 @@ def test_calls_are_counted(store, memories, embedders):
     finally:
         sys.setprofile(before)
     assert "Searcher.search" in calls
-    assert len(calls) <= MOST_CALLS, sorted(calls)
+    assert len(calls) <= most_calls, sorted(calls)
