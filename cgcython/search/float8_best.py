@@ -112,9 +112,9 @@ def _best_of_group(
     def found(first: int, last: int) -> list[Found]:
         start, stop = first * unit, min(last * unit, rows)
         least = known.copy()  # as far as it is known; see best_of
-        best = _best_of_tiles(queries, packed, codes.part(start, stop), k, within, least)
+        best = _best_of_tiles(queries, packed, codes, range(start, stop), k, within, least)
         np.maximum(known, least, out=known)
-        return [(near + start, scores) for near, scores in best]
+        return best
 
     ranges = split_rows(found, -(-rows // unit), num_threads, FIRST_UNITS)
     return [merged(list(one), k, within) for one in zip(*ranges)]
@@ -134,18 +134,19 @@ def _best_of_tiles(
     queries: Float32Array,
     packed: Packed,
     codes: Codes,
+    piece: range,
     k: int,
     within: float,
     least: Float64Array,
 ) -> list[Found]:
     """Return the best of some rows for each query, and raise what the best of others must reach."""
-    shape = len(queries), 2 * k + SPARE
-    rows, scores = np.empty(shape, np.int64), np.empty(shape, np.float32)
+    shape, part = (len(queries), 2 * k + SPARE), codes.part(piece.start, piece.stop)
+    rows, scores = np.zeros(shape, np.int64), np.empty(shape, np.float32)
     held = np.empty(len(queries), np.int64)
-    kernels.e4m3_best.best_many(*packed, *codes, k, within, least, rows, scores, held)
-    return [
-        (rows[i, :count], scores[i, :count])
-        if count >= 0
-        else _best_of_range(queries[i], codes, k, within, least[i])
-        for i, count in enumerate(held.tolist())
-    ]
+    kernels.e4m3_best.best_many(*packed, *part, k, within, least, rows, scores, held)
+    rows += piece.start
+    found = [(rows[i, :count], scores[i, :count]) for i, count in enumerate(held.tolist())]
+    for i in (held < 0).nonzero()[0]:
+        some, their_scores = _best_of_range(queries[i], part, k, within, least[i])
+        found[i] = some + piece.start, their_scores
+    return found
