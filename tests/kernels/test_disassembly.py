@@ -44,6 +44,8 @@ HOT = [
     ("maxsim_bf16", "cg_finish_pairs", 90),
     ("maxsim_integers", "integers_score", 500),
     ("maxsim_screen", "finish_pairs", 16),
+    ("maxsim_codes", "best_of_codes", 230),
+    ("token_cells", "token_cells_nearest", 150),
     ("dense", "product_block", 120),
     ("dense", "dense_cosine", 12),
 ]

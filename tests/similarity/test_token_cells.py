@@ -5,15 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgcython import PQ8Codebook, TokenArray, max_sim_batch
+from cgcython import PQ8Codebook, TokenArray, kernels, max_sim_batch
 from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.similarity import PreparedQuery, TokenCells, token_cells
+from cgcython.similarity import PreparedQuery, TokenCells, cell_settings, centroids, token_cells
 from cgcython.similarity.cell_settings import CellSettings
 from cgcython.tensors import Malformed
 
 RNG = np.random.default_rng(7)
 DIM, TOPICS = 32, 60
-PRECISIONS = ["float32", "bfloat16", "e4m3", "int8", "int4", "int2", "sign"]
+SLOW = kernels.level == "reference"
+QUERIES = 1 if SLOW else 20
+PRECISIONS = ["int8"] if SLOW else ["float32", "bfloat16", "e4m3", "int8", "int4", "int2", "sign"]
 
 
 def documents_about(topics, rng, tokens=12):
@@ -21,6 +23,15 @@ def documents_about(topics, rng, tokens=12):
     words = np.random.default_rng(1).standard_normal((TOPICS, 8, DIM))
     chosen = [words[topic][rng.integers(8, size=tokens)] for topic in topics]
     return [one + 0.4 * rng.standard_normal(one.shape) for one in chosen]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_queries_where_they_take_long():
+    with pytest.MonkeyPatch.context() as patch:
+        if SLOW:
+            patch.setattr(cell_settings, "QUERIES", 1)
+            patch.setattr(centroids, "STEPS", 1)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +53,7 @@ def recall(found, expected):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_almost_all_of_the_best_are_found(documents, cells, precision):
     coded = documents.quantize(precision)
-    queries = TokenArray.from_list(documents_about(range(20), np.random.default_rng(9)))
+    queries = TokenArray.from_list(documents_about(range(QUERIES), np.random.default_rng(9)))
     exact = max_sim_batch(queries, coded, k=10)
     found = max_sim_batch(queries, coded, k=10, approximate=cells)
     assert recall(found[0], exact[0]) >= 0.99
@@ -53,14 +64,14 @@ def test_tokens_of_product_quantization_have_cells(documents):
     rows = documents.values[RNG.permutation(len(documents.values))[:256]]
     book = PQ8Codebook(np.ascontiguousarray(rows.reshape(256, 8, 4).transpose(1, 0, 2)))
     coded = documents.quantize("pq", book)
-    queries = TokenArray.from_list(documents_about(range(20), np.random.default_rng(9)))
+    queries = TokenArray.from_list(documents_about(range(QUERIES), np.random.default_rng(9)))
     found = max_sim_batch(queries, coded, k=10, approximate=TokenCells.of(coded))
     assert recall(found[0], max_sim_batch(queries, coded, k=10)[0]) >= 0.98
 
 
 def test_cells_of_codes_find_as_well_as_those_of_float32(documents):
     coded = documents.quantize("int4")
-    queries = TokenArray.from_list(documents_about(range(20), np.random.default_rng(9)))
+    queries = TokenArray.from_list(documents_about(range(QUERIES), np.random.default_rng(9)))
     found = max_sim_batch(queries, coded, k=10, approximate=True)
     assert recall(found[0], max_sim_batch(queries, coded, k=10)[0]) >= 0.98
 
