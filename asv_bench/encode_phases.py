@@ -53,7 +53,7 @@ def phases(memories, router, rounds):
 def round_of(memories, router):
     """Return the seconds of each phase, and of all together."""
     seconds = Counter()
-    for part in router.parts_of(memories):
+    for part in router._parts_of(memories):
         method, codec = part.route.codec.method.value, part.route.codec
         started = thread_time()
         embeddings = part.source.batch(0, len(memories))

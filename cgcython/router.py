@@ -191,15 +191,15 @@ class QuantizationRouter:
         if steps is not None and len(steps) != len(every):
             raise InvalidInput(what="steps", expected=len(every), actual=len(steps))
         records = range(len(every))
-        return encode_blocks(self.parts_of(every, steps), records, embeddings_of, num_threads)
+        return encode_blocks(self._parts_of(every, steps), records, embeddings_of, num_threads)
 
-    def parts_of(
+    def _parts_of(
         self, fingerprints: Sequence[Mapping[EmbedderId, Any]], steps: Sequence[int] | None = None
     ) -> list[Part[Listed]]:
         """Return the embeddings of fingerprints, each at its step of LADDER, by their routes."""
         for step in steps or ():
             require_step(step)
-        return listed(fingerprints, steps, self.route_of)
+        return listed(fingerprints, steps, self._route_of)
 
     def _require_rows(self, embeddings: Mapping[EmbedderId, Any]) -> None:
         """Raise InvalidInput, with the row to add, for an embedder that the profile lacks."""
@@ -281,7 +281,7 @@ class QuantizationRouter:
                 self._routes[model_id] = Route(model_id, self.codec(model_id), self.sample_every)
             return self._routes[model_id]
 
-    def route_of(self, model_id: EmbedderName, step: int = 0) -> Route:
+    def _route_of(self, model_id: EmbedderName, step: int = 0) -> Route:
         """Return the Route of an embedder in fingerprints, at a step of LADDER."""
         return self._compact[step].get(model_id) or self._compact_route(model_id, step)
 

@@ -123,7 +123,7 @@ def test_every_family_with_functions_for_c_is_offered():
         re.M,
     )
     assert set(offered) == {path.stem for path in FACES}
-    # Those measure the machine, make bytes of Python, and read lists that Python keeps.
+    # They measure the machine, make bytes of Python, and serve one search of the package.
     assert set(dispatch.FAMILIES) - set(offered) == {"limits", "sections", "postings"}
 
 

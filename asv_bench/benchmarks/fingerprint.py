@@ -81,7 +81,7 @@ def records(num_threads=1):
 
 def codes():
     """Encode the same embeddings, and make nothing of it."""
-    for part in ROTATED.parts_of(MANY):
+    for part in ROTATED._parts_of(MANY):
         part.route.codec.encode_batch(part.source.batch(0, len(MANY)))
 
 

@@ -63,7 +63,7 @@ def framed(payloads: Payloads, embedder: EmbedderId | None) -> Sections:
         heads["length"] = offsets[1:] - offsets[:-1] + layout.fields.size
         for name, values in payloads.fields.items():
             heads[name] = values
-    except OverflowError as error:
+    except (OverflowError, TypeError, ValueError) as error:  # the latter of odd embedders
         raise InvalidInput(what="metadata", expected="32-bit numbers", actual=error) from None
     return sealed(
         heads.view(np.uint8).reshape(len(heads), layout.head.size), payloads.data, offsets

@@ -51,7 +51,7 @@ def _parts_within(
     fingerprints: Sequence[Fingerprint], router: QuantizationRouter, budget_bytes: int | None
 ) -> list[Part[Any]]:
     """Return the parts of fingerprints, each at the first of `router.steps_within`."""
-    parts = router.parts_of(fingerprints)
+    parts = router._parts_of(fingerprints)
     if budget_bytes is None:
         return parts
     budget = require_whole(budget_bytes, "budget_bytes")
@@ -65,7 +65,7 @@ def _parts_within(
     steps = [0] * len(heads)
     for i in np.flatnonzero(large).tolist():
         steps[i] = router.steps_within(fingerprints[i], budget - int(heads[i]))[0]
-    return router.parts_of(fingerprints, steps)
+    return router._parts_of(fingerprints, steps)
 
 
 def _head_sizes(fingerprints: Sequence[Fingerprint], parts: Sequence[Part[Any]]) -> Int64Array:
@@ -97,7 +97,7 @@ def _records(count: int, encoded: Sequence[Encoded]) -> list[QuantizedFingerprin
     columns = [_column(one) for one in encoded]
     if columns and all(one.rows is None for one in columns):
         return _alike(columns)
-    made: list[Any] = [QuantizedFingerprint.framed({}, {})] * count
+    made: list[Any] = [QuantizedFingerprint._framed({}, {})] * count
     for rows, some in _kinds(count, columns):
         for row, record in zip(rows.tolist(), _alike(some)):
             made[row] = record
@@ -137,7 +137,7 @@ def _alike(columns: Sequence[_Column]) -> list[QuantizedFingerprint]:
     rows = map(dict, map(zip, repeat(names), zip(*[one.sections for one in columns])))
     shared = {"moment": moment, "forms": forms}
     return [
-        QuantizedFingerprint.framed(
+        QuantizedFingerprint._framed(
             sections, {"manifest": manifest, "budgeted_bytes": size, **shared}
         )
         for sections, manifest, size in zip(rows, manifests, sizes.tolist())

@@ -49,7 +49,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
     __hash__ = None  # type: ignore[assignment]  # which is how Python says unhashable
 
     @classmethod
-    def framed(cls, sections: dict[EmbedderId, bytes], known: dict[str, Any]) -> Self:
+    def _framed(cls, sections: dict[EmbedderId, bytes], known: dict[str, Any]) -> Self:
         """Return the record of sections just written, in order; `known` are properties of it.
 
         Its embeddings are read when they are asked for.
@@ -111,7 +111,7 @@ class QuantizedFingerprint(Parts[QuantizedEmbedding]):
         head = self.head.with_info(created, updated, metadata)
         shared = self.__dict__.keys() & {"_parts", "forms", "budgeted_bytes"}
         known = {name: self.__dict__[name] for name in shared}
-        return self.framed(self.sections, {**known, "head": head})
+        return self._framed(self.sections, {**known, "head": head})
 
     def numbered(self, profile: Profile) -> Self:
         """Return this record with the numbers that a profile gives to embedders of its own.

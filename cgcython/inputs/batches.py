@@ -129,7 +129,7 @@ def encode(
     tells which record it is about.
     """
     try:
-        parts = [Part(router.route_of(one), *taken[:2]) for one, taken in columns.items()]
+        parts = [Part(router._route_of(one), *taken[:2]) for one, taken in columns.items()]
         records = encode_parts(parts, rows, num_threads)
         large = [i for i, one in enumerate(records) if not one.fits(budget_bytes)]
         if large:
