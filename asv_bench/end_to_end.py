@@ -4,6 +4,7 @@
     python asv_bench/end_to_end.py dense sparse     only these groups
     python asv_bench/end_to_end.py --rows 1000000 dense
     python asv_bench/end_to_end.py --json           the figures, one object a way
+    python asv_bench/end_to_end.py --limits         exit 1 where a line is behind
 
 Every line is one piece of work, done by each package in turn on the same queries: the median of
 its milliseconds of processor time (of the wall's where there are threads), the part of the true ten
@@ -69,11 +70,22 @@ GROUPS: dict[str, Callable[[argparse.Namespace], Iterator[Line]]] = {
 def show(line: Line, figures: list[Figure]) -> None:
     """Print a line: each way, the fastest first."""
     ahead = verdict(line, figures)
-    print(f"\n{line.work}" + (f": {ahead:.2f} times as fast" if ahead == ahead else ""))
+    told = f": {ahead:.2f} times as fast" if ahead == ahead else ""
+    print(f"\n{line.work}{told}{'  BEHIND' if ahead < line.least else ''}")
     for one in sorted(figures, key=lambda figure: figure.milliseconds):
         found = "" if one.recall != one.recall else f"{one.recall:.3f}"
         size = "" if one.nbytes != one.nbytes else f"{one.nbytes:.0f}"
         print(f"  {one.name:32} {one.milliseconds:10.3f} ms {found:>6} {size:>8}", flush=True)
+
+
+def holds(line: Line, args: argparse.Namespace) -> bool:
+    """Time a line and print it; return whether ours is as fast as its limit asks."""
+    figures = timed(line, args.rounds)
+    if args.json:
+        print(*(json.dumps(one._asdict()) for one in figures), sep="\n", flush=True)
+    else:
+        show(line, figures)
+    return not verdict(line, figures) < line.least
 
 
 def print_memory(args: argparse.Namespace) -> None:
@@ -84,8 +96,8 @@ def print_memory(args: argparse.Namespace) -> None:
         print(f"  {name:4} {arrays / 1e6:8.0f} {peak / 1e6:8.0f} {peak / arrays:6.2f}")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the lines that were asked for."""
+def main(arguments: list[str] | None = None) -> int:
+    """Print the lines that were asked for; return 1 where limits are and one is behind."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -93,20 +105,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="records, 100000 by default")
     parser.add_argument("--rounds", type=int, default=100, help="queries of a line")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of real embeddings")
+    parser.add_argument("--limits", action="store_true", help="exit 1 where a line is behind")
     parser.add_argument("--json", action="store_true", help="print figures as JSON lines")
     args = parser.parse_args(arguments)
     wanted = args.groups or [*GROUPS, "memory"]
     if unknown := {*wanted} - {*GROUPS, "memory"}:
         parser.error(f"no group {', '.join(sorted(unknown))}: they are {', '.join(GROUPS)}, memory")
-    for name in wanted:
-        for line in GROUPS[name](args) if name in GROUPS else ():
-            figures = timed(line, args.rounds)
-            if args.json:
-                print(*(json.dumps(one._asdict()) for one in figures), sep="\n", flush=True)
-            else:
-                show(line, figures)
+    lines = (line for name in wanted if name in GROUPS for line in GROUPS[name](args))
+    behind = [line.work for line in lines if not holds(line, args)]
     if "memory" in wanted:
         print_memory(args)
+    return int(args.limits and bool(behind))
 
 
 if __name__ == "__main__":

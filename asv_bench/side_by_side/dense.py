@@ -124,7 +124,7 @@ def filtered(dense: Dense) -> Line:
         Way("cgcython half of them", partial(dense.find, among=half)),
         Way("cgcython all", dense.find, theirs=True),
     ]
-    return Line(f"{rows} x 384, among half", ways)
+    return Line(f"{rows} x 384, among half", ways, least=1 / 1.2)
 
 
 def _query(dense: Dense, number: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 K = 10
+ALIKE = 0.005  # recalls of so many queries are equal within it
 
 
 class Way(NamedTuple):
@@ -28,6 +29,7 @@ class Line(NamedTuple):
 
     Ours is held against the fastest of the others whose recall is as good as `recall`, or as ours
     where that is less. `clock` is the time of the processors, or the wall's where threads work.
+    `least` is how many times as fast as theirs ours has to be where limits are asked for.
     """
 
     work: str
@@ -35,6 +37,7 @@ class Line(NamedTuple):
     truth: np.ndarray | None = None
     recall: float = 0.0
     clock: Callable[[], float] = process_time
+    least: float = 1.0
 
 
 class Figure(NamedTuple):
@@ -84,8 +87,7 @@ def verdict(line: Line, figures: Sequence[Figure]) -> float:
 
     Ours is the fastest of our ways that has the recall asked for. NaN where there is no peer.
     """
-    least = line.recall
-    able = [one for one in figures if not one.recall < least]
+    able = [one for one in figures if not one.recall < line.recall - ALIKE]
     ours = min((one for one in able if not one.theirs), key=_milliseconds, default=None)
     theirs = [one for one in able if one.theirs]
     if ours is None:
