@@ -12,7 +12,7 @@ from realistic import BATCH, Realistic
 
 from cgcython import FingerprintStore, ModelId, SparseVector
 
-from .timing import K, Line, Way, best_rows, tuned
+from .timing import K, Line, Truth, Way, best_rows, tuned
 
 QUERIES, RECALL = 64, 0.98
 DIMENSION = 30_522
@@ -99,7 +99,7 @@ def _qdrant(documents: list[SparseVector], folder: Path):
         shard.update(edge.UpdateOperation.upsert_points(points))
     shard.optimize()
 
-    def way(queries: list[SparseVector], truth: np.ndarray) -> Way:
+    def way(queries: list[SparseVector], truth: Truth) -> Way:
         asked = [
             edge.QueryRequest(K, query=edge.Query.Nearest(sparse(one), using="sparse"))
             for one in queries
@@ -125,7 +125,7 @@ def _seismic(documents: list[SparseVector]):
         dataset.add_document(str(number), one.indices.astype(kind), one.weights)
     index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=2)
 
-    def way(queries: list[SparseVector], truth: np.ndarray) -> Way:
+    def way(queries: list[SparseVector], truth: Truth) -> Way:
         names = [one.indices.astype(kind) for one in queries]
 
         def find(number: int, cut: int) -> list[int]:

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from time import perf_counter, process_time
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 K = 10
 ALIKE = 0.005  # recalls of so many queries are equal within it
+
+
+Truth: TypeAlias = Sequence[set[int]]  # the rows that are right, by query
 
 
 class Way(NamedTuple):
@@ -25,7 +28,7 @@ class Way(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Ways to do the same work, and the rows that are right [queries, K], if any.
+    """Ways to do the same work, and the rows that are right, if any.
 
     Ours is held against the fastest of the others whose recall is as good as `recall`, or as ours
     where that is less. `clock` is the time of the processors, or the wall's where threads work.
@@ -34,7 +37,7 @@ class Line(NamedTuple):
 
     work: str
     ways: Sequence[Way]
-    truth: np.ndarray | None = None
+    truth: Truth | None = None
     recall: float = 0.0
     clock: Callable[[], float] = process_time
     least: float = 1.0
@@ -71,15 +74,15 @@ def timed(line: Line, rounds: int) -> list[Figure]:
     ]
 
 
-def recall_of(find: Callable[[int], Sequence[int]], truth: np.ndarray) -> float:
+def recall_of(find: Callable[[int], Sequence[int]], truth: Truth) -> float:
     """Return the part of the true best that a way finds, over all queries."""
     return float(np.mean([_recall(truth, i, find(i)) for i in range(len(truth))]))
 
 
-def _recall(truth: np.ndarray | None, turn: int, found: Iterable[int]) -> float:
+def _recall(truth: Truth | None, turn: int, found: Iterable[int]) -> float:
     if truth is None:
         return float("nan")
-    return len({*map(int, found)} & {*truth[turn % len(truth)].tolist()}) / truth.shape[1]
+    return min(1.0, len({*map(int, found)} & truth[turn % len(truth)]) / K)
 
 
 def verdict(line: Line, figures: Sequence[Figure]) -> float:
@@ -105,7 +108,7 @@ def tuned(
     name: str,
     find: Callable[[int, int], Sequence[int]],
     settings: Sequence[int],
-    truth: np.ndarray,
+    truth: Truth,
     recall: float,
     nbytes: float,
 ) -> Way:
@@ -116,9 +119,10 @@ def tuned(
     return Way(f"{name} {setting}", lambda i: find(i, setting), nbytes, theirs=True)
 
 
-def best_rows(scores: np.ndarray) -> np.ndarray:
-    """Return the rows of the K highest scores of each query, [queries, K]."""
-    return np.argpartition(-scores, K, axis=1)[:, :K]
+def best_rows(scores: np.ndarray) -> Truth:
+    """Return the rows of the K highest of each query's scores, and those that equal the last."""
+    least = np.partition(scores, -K, axis=1)[:, -K] * (1 - 1e-6)
+    return [{*np.flatnonzero(row >= one).tolist()} for row, one in zip(scores, least)]
 
 
 wall = perf_counter
