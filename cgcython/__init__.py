@@ -42,7 +42,7 @@ _MODULES = {
     "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
-    "search.code_index": "CodeIndex",
+    "search.codes.index": "CodeIndex",
     "search.many": "SearchResult",
     "search.hits": "Hit",
     "search.store": "FingerprintStore open_store",

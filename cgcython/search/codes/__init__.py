@@ -1,0 +1,1 @@
+"""Codes in memory without a store: kept in files, and searched by distance."""

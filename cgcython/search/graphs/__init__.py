@@ -1,0 +1,1 @@
+"""HNSW graphs of dense embedders, which propose records near a query."""

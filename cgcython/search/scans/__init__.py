@@ -1,0 +1,1 @@
+"""Scans of each method, and how a query is scored against their rows."""
