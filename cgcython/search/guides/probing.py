@@ -125,7 +125,7 @@ def within(needs: Array, share: float) -> float:
 def unevenness(sizes: Int64Array) -> float:
     """Return the mean size of the cell of a row over that of a cell: 1 where all are as large.
 
-    >>> unevenness(np.array([5, 5])), unevenness(np.array([9, 1]))
-    (1.0, 1.64)
+    >>> unevenness(np.array([5, 5])), unevenness(np.array([3, 1]))
+    (1.0, 1.25)
     """
     return float(np.square(sizes / sizes.sum()).sum() * len(sizes))
