@@ -38,8 +38,8 @@ cdef enum:
     MOST_BLOCKS = 8     # of 32 queries each
     MOST = MOST_BLOCKS * LANES
     TILE_ROOM = CODES_TILE * WIDEST
-    # Of a packed query: up, length, what whole numbers keep and lose, their step and their sum, what
-    # an estimate of one row keeps and loses.
+    # Of a packed query: up, length, what whole numbers keep and lose, their step and their sum,
+    # what an estimate of one row keeps and loses.
     MEASURES = 8
 
 
@@ -190,8 +190,8 @@ cdef inline f64 largest_power(const Rows *rows) noexcept nogil:
 
 
 cdef inline void begin_many(
-    const f32 *laid, const u16 *halves, Py_ssize_t width, const i8 *numbers, const f64 *measures, Py_ssize_t count,
-    const Rows *rows, Many *many,
+    const f32 *laid, const u16 *halves, Py_ssize_t width, const i8 *numbers, const f64 *measures,
+    Py_ssize_t count, const Rows *rows, Many *many,
 ) noexcept nogil:
     cdef:
         Py_ssize_t i, block, groups = (rows.dim + 3) // 4

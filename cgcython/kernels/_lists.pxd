@@ -36,7 +36,6 @@ cdef inline bint read_numbers(object numbers, Py_ssize_t n, f32 *row) noexcept:
     cdef:
         Py_ssize_t i
         PyObject **items
-        object value
     if not is_list(numbers) or PySequence_Fast_GET_SIZE(numbers) != n:
         return False
     items = PySequence_Fast_ITEMS(numbers)

@@ -60,8 +60,8 @@ cdef inline void decode_by_table(
     const PQCodebook *book, const u8 *codes, Py_ssize_t n, const f32 *table, f32 *rows
 ) noexcept nogil:
     """Write rows of a book with a mean from what each centroid adds: the bits of decode_all."""
-    cdef Py_ssize_t v, m
-    for v in range(n):
+    cdef Py_ssize_t _, m
+    for _ in range(n):
         memcpy(rows, book.mean, book.dim * sizeof(f32))
         for m in range(book.M):
             add_row(table + (m * KSUB + codes[m]) * book.dim, book.dim, rows)

@@ -173,8 +173,8 @@ def best_many(
         set_rows(&codes[0, 0], &inverse_norms[0], NULL if scales is None else &scales[0],
                  codes.shape[0], dim, &every)
         begin_many(
-            &laid[0, 0], &halves[0, 0], laid.shape[1], &numbers[0, 0, 0], &measures[0, 0], n, &every,
-            &many,
+            &laid[0, 0], &halves[0, 0], laid.shape[1], &numbers[0, 0, 0], &measures[0, 0], n,
+            &every, &many,
         )
         for i in range(n):
             begin_found(

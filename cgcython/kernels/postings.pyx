@@ -16,7 +16,7 @@ cdef int fill_lists(
     Lists *lists, const i64[::1] edges, const i64[::1] spans, const u32[::1] terms,
     const i64[::1] starts, const u16[::1] rows, const u16[::1] halves, const f32[::1] weights,
 ) except -1:
-    """Check what the loops rely on, but for the lists, each of which they check when they meet it."""
+    """Check what the loops rely on, but for the lists: each is checked when it is met."""
     cdef Py_ssize_t block, blocks = edges.shape[0] - 1
     check_offsets("spans", spans, terms.shape[0])
     agree("spans", spans.shape[0], "edges", edges.shape[0])
