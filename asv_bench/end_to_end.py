@@ -4,7 +4,7 @@
     python asv_bench/end_to_end.py dense sparse     only these groups
     python asv_bench/end_to_end.py --rows 1000000 dense
     python asv_bench/end_to_end.py --json           the figures, one object a way
-    python asv_bench/end_to_end.py --limits         exit 1 where a line is behind
+    python asv_bench/end_to_end.py --limits         exit 1 where a line has lost half
 
 Every line is one piece of work, done by each package in turn on the same queries: the median of
 its milliseconds of processor time (of the wall's where there are threads), the part of the true ten
@@ -71,7 +71,7 @@ def show(line: Line, figures: list[Figure]) -> None:
     """Print a line: each way, the fastest first."""
     ahead = verdict(line, figures)
     told = f": {ahead:.2f} times as fast" if ahead == ahead else ""
-    print(f"\n{line.work}{told}{'  BEHIND' if ahead < line.least else ''}")
+    print(f"\n{line.work}{told}{'  LATE' if ahead < line.least else ''}")
     for one in sorted(figures, key=lambda figure: figure.milliseconds):
         found = "" if one.recall != one.recall else f"{one.recall:.3f}"
         size = "" if one.nbytes != one.nbytes else f"{one.nbytes:.0f}"
@@ -97,7 +97,7 @@ def print_memory(args: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the lines that were asked for; return 1 where limits are and one is behind."""
+    """Print the lines that were asked for; return 1 where limits are and one is late."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -105,17 +105,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000, help="records, 100000 by default")
     parser.add_argument("--rounds", type=int, default=100, help="queries of a line")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder of real embeddings")
-    parser.add_argument("--limits", action="store_true", help="exit 1 where a line is behind")
+    parser.add_argument("--limits", action="store_true", help="exit 1 where a line is late")
     parser.add_argument("--json", action="store_true", help="print figures as JSON lines")
     args = parser.parse_args(arguments)
     wanted = args.groups or [*GROUPS, "memory"]
     if unknown := {*wanted} - {*GROUPS, "memory"}:
         parser.error(f"no group {', '.join(sorted(unknown))}: they are {', '.join(GROUPS)}, memory")
     lines = (line for name in wanted if name in GROUPS for line in GROUPS[name](args))
-    behind = [line.work for line in lines if not holds(line, args)]
+    late = [line.work for line in lines if not holds(line, args)]
     if "memory" in wanted:
         print_memory(args)
-    return int(args.limits and bool(behind))
+    return int(args.limits and bool(late))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def one_query(dense: Dense) -> Line:
         *_of_faiss(dense, recall),
         _of_usearch(dense, recall),
     ]
-    return Line(f"{rows} x {dim}, one query", ways, dense.truth, recall)
+    return Line(f"{rows} x {dim}, one query", ways, dense.truth, recall, least=0.25)
 
 
 def many_queries(dense: Dense, threads: int = 1) -> Line:
@@ -102,7 +102,7 @@ def many_queries(dense: Dense, threads: int = 1) -> Line:
         Way("faiss SQ8", lambda i: _search(flat, dense.queries)[i % MANY], dim, True, MANY),
     ]
     work = f"{rows} x {dim}, {MANY} queries, {threads} threads"
-    return Line(work, ways, dense.truth, clock=wall)
+    return Line(work, ways, dense.truth, clock=wall, least=1.2)
 
 
 def few_records(dense: Dense) -> Line:
@@ -113,7 +113,7 @@ def few_records(dense: Dense) -> Line:
         Way("cgcython", dense.find, dense.bytes_of_codes),
         Way("faiss flat", lambda i: _search(flat, _query(dense, i))[0], 4 * 384, theirs=True),
     ]
-    return Line(f"{len(dense.values)} x 384, one query", ways, dense.truth)
+    return Line(f"{len(dense.values)} x 384, one query", ways, dense.truth, least=0.1)
 
 
 def filtered(dense: Dense) -> Line:
@@ -124,7 +124,7 @@ def filtered(dense: Dense) -> Line:
         Way("cgcython half of them", partial(dense.find, among=half)),
         Way("cgcython all", dense.find, theirs=True),
     ]
-    return Line(f"{rows} x 384, among half", ways, least=1 / 1.2)
+    return Line(f"{rows} x 384, among half", ways, least=0.6)
 
 
 def _query(dense: Dense, number: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from cgcython import FingerprintStore, ModelId, QuantizationRouter
 from .timing import Line, Way, wall
 
 BYTES_OF_PQ = 64
-TWO_THREADS = 1.8  # times one
+TWO_THREADS = 1.0  # times one
 COLUMNS = ("E6", "E8", "E12")
 CHILD = Path(__file__).with_name("column_memory.py")
 
