@@ -9,7 +9,7 @@ import numpy as np
 
 K = 10
 IN_A_ROW = 8  # queries, before the next package's turn: servers seldom do other work between two
-ALIKE = 0.002  # recalls of so many queries are equal within it
+ALIKE = 0.004  # recalls of so many queries are equal within it
 
 
 Truth: TypeAlias = Sequence[set[int]]  # the rows that are right, by query
