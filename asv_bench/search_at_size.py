@@ -99,6 +99,8 @@ def print_approximate(memory, args):
         memory.columns[one], building = timed(partial(column.guided, threads))
         guides = sum(guide.nbytes for guide in memory.columns[one].guides)
         _print_way(memory, args, one, True, (building, guides))
+        if args.guides:
+            continue
         graph, building = timed(partial(Graph.of, column, threads))
         memory.graphs[one] = graph
         _print_way(memory, args, one, "graph", (building, graph.memory_bytes))
@@ -150,6 +152,7 @@ def main(arguments=None):
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--approximate", action="store_true")
+    parser.add_argument("--guides", action="store_true", help="with --approximate, without graphs")
     parser.add_argument("--embedders", default="E1,E8,E9", help="with --approximate")
     parser.add_argument("--files", action="store_true")
     parser.add_argument("--questions", action="store_true", help="with --realistic, --approximate")

@@ -206,7 +206,7 @@ def main(arguments=None):
         for peer in peers.values():
             peer.close()
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # RocksDB may still write a log there
     print_rates(rates)
     bare = max((rates[one]["write/s"] for one in rates if one.startswith("rocksdict")), default=0)
     if not bare:
