@@ -2,7 +2,8 @@
 
 Rows of length 1 are centred, turned at random and kept as their signs. The fewer bits of a row
 differ from a query's, the likelier it is near: a neighbour is among the `depth` rows of the least
-differing bits, a depth that was measured with rows of the scan as queries.
+differing bits, a depth that was measured with rows of the scan, and what lies between two, as
+queries.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,12 @@ import numpy as np
 from cgcython import kernels
 from cgcython.parallel import split_rows
 from cgcython.search.guides.guide import Guide, Near
-from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken, units
+from cgcython.search.guides.probing import COUNTS, RECALL, Trials, within
+from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken
 from cgcython.search.scan import DIM, Embedding, Forms, Scan, has_direction
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt64Array
 
-COUNTS = 10, 100  # of neighbours, whose depths are measured
-QUERIES = 64  # rows that are queries when depths are measured
-KEPT = 0.997, 0.98  # of the neighbours of these queries lie within the depths
-MARGIN = 1.5  # queries are not rows: theirs lie deeper
 GROWTH = 1.5  # a guide of so many times its rows is made anew
 SCAN = 64  # rows more than are found, for which the kernel takes room
 FEW = 8  # where more than one row in so many would be scored, all are
@@ -147,17 +145,14 @@ def _nearest(query: UInt64Array, blocks: UInt64Array, rows: int, depth: int) -> 
 
 
 def _measured(scan: Scan, signs: Signs, blocks: UInt64Array, num_threads: int) -> Int64Array:
-    """Return the depths that hold nearly all of the nearest COUNTS of rows that are queries."""
-    ranks: list[list[Int64Array]] = [[] for _ in COUNTS]
-    rows = np.unique(np.linspace(0, len(scan) - 1, QUERIES).astype(np.int64))
+    """Return the depths that hold nearly all of the nearest COUNTS of either kind of trials."""
+    trials = Trials.of(scan, np.random.default_rng(0), num_threads)
+    ranks = np.empty(trials.best.shape, np.int64)
     differing = np.empty(len(scan), np.uint32)
-    for row, vector in zip(rows.tolist(), units(scan.vectors(rows))):
-        scores = scan.scores(vector, num_threads=num_threads)
-        scores[row] = -np.inf
-        kernels.sign_blocks.distances(signs.query(vector), blocks, differing)
-        within = np.cumsum(np.bincount(differing))  # rows of at most so many differing bits
-        for found, count in zip(ranks, COUNTS):
-            best = np.argpartition(-scores, min(count, len(scan) - 1))[:count]
-            found.append(within[differing[best]])
-    deepest = [np.quantile(np.concatenate(found), kept) for found, kept in zip(ranks, KEPT)]
-    return np.ceil(np.array(deepest) * MARGIN).astype(np.int64)
+    for query, best, found in zip(trials.queries, trials.best, ranks):
+        kernels.sign_blocks.distances(signs.query(query), blocks, differing)
+        within_bits = np.cumsum(np.bincount(differing))  # rows of at most so many differing bits
+        found[:] = within_bits[differing[best]]
+    deepest = [within(ranks[:, :count].astype(np.float64), RECALL) for count in COUNTS]
+    depths: Int64Array = np.ceil(np.array(deepest)).astype(np.int64)
+    return depths
