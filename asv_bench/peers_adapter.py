@@ -8,8 +8,8 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
-from cgcython.search.scans.inverted import Rows, inverted, norms_of
-from cgcython.search.scans.sparse import MANY_ROWS
+from cgcython.search.inverted import Rows, inverted, norms_of
+from cgcython.search.sparse_scans import MANY_ROWS
 
 OURS = {"name": "cgcython", "needs": "cgcython"}
 

@@ -25,9 +25,9 @@ from benchmarks.columns import DRAWN, RandomColumns
 from realistic import BATCH, Realistic
 
 from cgcython import Fingerprint, ModelId
-from cgcython.search.columns.column import Column
-from cgcython.search.columns.files import column_path, load_parts, save_parts
-from cgcython.search.graphs.graph import Graph
+from cgcython.search.column import Column
+from cgcython.search.column_files import column_path, load_parts, save_parts
+from cgcython.search.graphs import Graph
 
 MIXES = ("E1,E7,E9", "E1,E8,E9", "E1,E2,E9")
 

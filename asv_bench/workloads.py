@@ -22,7 +22,7 @@ from cgcython import (
 )
 from cgcython.codecs.token_layouts import NAMES
 from cgcython.kernels import pq_layout
-from cgcython.search.scans.inverted import Rows, inverted, norms_of
+from cgcython.search.inverted import Rows, inverted, norms_of
 from cgcython.similarity.skipping import contenders
 
 RNG = np.random.default_rng(2026)

@@ -42,7 +42,7 @@ _MODULES = {
     "router": "QuantizationRouter",
     "fingerprint": "Fingerprint QuantizedFingerprint",
     "store": "RecordStore VerifyReport",
-    "search.codes.index": "CodeIndex",
+    "search.code_index": "CodeIndex",
     "search.many": "SearchResult",
     "search.hits": "Hit",
     "search.store": "FingerprintStore open_store",

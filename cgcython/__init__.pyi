@@ -59,7 +59,7 @@ from cgcython.records import QuantizedEmbedding as QuantizedEmbedding
 from cgcython.records import SparseVector as SparseVector
 from cgcython.records import TokenEmbeddings as TokenEmbeddings
 from cgcython.router import QuantizationRouter as QuantizationRouter
-from cgcython.search.codes.index import CodeIndex as CodeIndex
+from cgcython.search.code_index import CodeIndex as CodeIndex
 from cgcython.search.hits import Hit as Hit
 from cgcython.search.many import SearchResult as SearchResult
 from cgcython.search.store import FingerprintStore as FingerprintStore

@@ -14,7 +14,7 @@ import numpy as np
 
 import cgcython
 from cgcython import ModelId, QuantizationMethod
-from cgcython.search.codes.index import CodeIndex
+from cgcython.search.code_index import CodeIndex
 from cgcython.store.journal import Journal
 
 F32 = np.float32

@@ -9,12 +9,12 @@ import numpy as np
 from cgcython import Fingerprint, ModelId, PQ8Codebook, Profile
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.router import QuantizationRouter
-from cgcython.search.columns.column import Column
-from cgcython.search.columns.loading import Part
+from cgcython.search.binary_scan import BinaryScan
+from cgcython.search.column import Column
+from cgcython.search.float8_scans import Float8Scan
 from cgcython.search.keys import sorted_keys
-from cgcython.search.scans.binary import BinaryScan
-from cgcython.search.scans.float8 import Float8Scan
-from cgcython.search.scans.pq import PQ8Scan
+from cgcython.search.loading import Part
+from cgcython.search.pq_scan import PQ8Scan
 from cgcython.search.searcher import Searcher
 
 CENTRES, DRAWN = 500, 1 << 14

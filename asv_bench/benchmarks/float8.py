@@ -8,7 +8,7 @@ import numpy as np
 from cgcython import ModelId, kernels
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.search.best import best_rows
-from cgcython.search.scans.float8 import Float8Scan
+from cgcython.search.float8_scans import Float8Scan
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, RNG, router

@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 
 from cgcython.search.best import best_rows
-from cgcython.search.columns.column import Column
-from cgcython.search.columns.loading import Part
-from cgcython.search.graphs.graph import Graph
+from cgcython.search.column import Column
+from cgcython.search.graphs import Graph
 from cgcython.search.keys import sorted_keys
+from cgcython.search.loading import Part
 from cgcython.search.vector_scan import VectorScan
 
 from .gates import at_least, beside

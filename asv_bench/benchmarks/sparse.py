@@ -7,8 +7,8 @@ import scipy.sparse
 
 from cgcython import ModelId, SparseVector, kernels
 from cgcython.codecs.sparse import SparseCodec
-from cgcython.search.scans.inverted import Rows, inverted, norms_of
-from cgcython.search.scans.sparse import HalfSparseScan
+from cgcython.search.inverted import Rows, inverted, norms_of
+from cgcython.search.sparse_scans import HalfSparseScan
 
 from .gates import at_least, at_most, budget_us, target_us
 from .inputs import FINGERPRINT, sparse

@@ -23,7 +23,7 @@ from cgcython.cli.progress import progress
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import UsageError
 from cgcython.search import FingerprintStore
-from cgcython.search.graphs.settings import USUAL
+from cgcython.search.graph_settings import USUAL
 
 SETTINGS = {
     "connectivity": "links of a record in graphs; more find more, and take memory and time",

@@ -16,7 +16,7 @@ from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
 from cgcython.evaluation.representations import Block, timed
-from cgcython.search.scans.pq import PQ8Scan
+from cgcython.search.pq_scan import PQ8Scan
 from cgcython.types import Array, Float32Array
 
 COPIES = 3  # of the corpus's rows beside those of other texts

@@ -17,10 +17,10 @@ from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
-from cgcython.search.scans.inverted import Rows
-from cgcython.search.scans.registry import make_scan, scan_key
-from cgcython.search.scans.sparse import FloatSparseScan
-from cgcython.search.scans.tokens import Float32TokenScan
+from cgcython.search.inverted import Rows
+from cgcython.search.scans import make_scan, scan_key
+from cgcython.search.sparse_scans import FloatSparseScan
+from cgcython.search.token_scans import Float32TokenScan
 from cgcython.search.vector_scan import VectorScan
 from cgcython.types import Float32Array, Float64Array
 

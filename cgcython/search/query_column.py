@@ -7,9 +7,9 @@ import numpy as np
 from cgcython.base import EmbedderId
 from cgcython.search.arguments import Request
 from cgcython.search.best import best_rows, ordered
-from cgcython.search.columns.column import Column
+from cgcython.search.column import Column
 from cgcython.search.fusion import Ranking
-from cgcython.search.graphs.graph import Graph
+from cgcython.search.graphs import Graph
 from cgcython.search.scan import Best, Embedding
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
 

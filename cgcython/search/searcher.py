@@ -22,7 +22,7 @@ from cgcython.search.arguments import (
     checked_request,
     filter_of,
 )
-from cgcython.search.columns.columns import Columns
+from cgcython.search.columns import Columns
 from cgcython.search.filters import Filter, PreparedFilter
 from cgcython.search.fusion import fuse
 from cgcython.search.hits import Hit, Hits, hits_of, hits_of_one, reordered

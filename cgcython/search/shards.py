@@ -13,7 +13,7 @@ from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
-from cgcython.search.columns.columns import Columns
+from cgcython.search.columns import Columns
 from cgcython.search.keys import NO_KEYS, found_among, key_array
 from cgcython.search.searcher import Searcher
 from cgcython.store import shards

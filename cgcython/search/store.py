@@ -14,9 +14,9 @@ from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.locks import ForkSafeLock
 from cgcython.manifest import RecordInfo
 from cgcython.router import QuantizationRouter
-from cgcython.search.columns.columns import Columns
-from cgcython.search.columns.files import FOLDER, METADATA
-from cgcython.search.graphs.settings import GraphSettings
+from cgcython.search.column_files import FOLDER, METADATA
+from cgcython.search.columns import Columns
+from cgcython.search.graph_settings import GraphSettings
 from cgcython.search.hits import Hits
 from cgcython.search.keys import sorted_keys, whole_keys
 from cgcython.search.searcher import Searcher

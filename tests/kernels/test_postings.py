@@ -5,8 +5,8 @@ import pytest
 from sparse_rows import COUNTS, matrix_of, rows, vector
 
 from cgcython.kernels import dispatch
-from cgcython.search.scans import inverted as lists_module
-from cgcython.search.scans.inverted import Rows, inverted, norms_of
+from cgcython.search import inverted as lists_module
+from cgcython.search.inverted import Rows, inverted, norms_of
 
 FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 BUILT = dispatch.available()[1:]

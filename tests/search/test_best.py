@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.search.best import SOME, UNRANKED, best_rows, ordered
-from cgcython.search.scans.registry import make_scan
+from cgcython.search.scans import make_scan
 
 SCORES = st.lists(st.sampled_from([UNRANKED, -2.0, -0.0, 0.0, 0.5, 1.0, np.inf]), max_size=40)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from cgcython.errors import InvalidInput
-from cgcython.search import FingerprintStore
-from cgcython.search.columns import merging
+from cgcython.search import FingerprintStore, merging
 from cgcython.search.filters import Filter
 from cgcython.search.keys import keys_of
 

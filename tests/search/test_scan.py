@@ -12,13 +12,13 @@ from cgcython.errors import InvalidInput
 from cgcython.metadata import Float8Metadata
 from cgcython.records import QuantizedEmbedding
 from cgcython.search import scan
-from cgcython.search.columns.column import Column
-from cgcython.search.columns.files import column_path, load_parts, save_parts
-from cgcython.search.columns.loading import Part
-from cgcython.search.graphs.graph import Graph
+from cgcython.search.column import Column
+from cgcython.search.column_files import column_path, load_parts, save_parts
+from cgcython.search.float8_scans import BiasedFloat8Scan, Float8Scan
+from cgcython.search.graphs import Graph
 from cgcython.search.keys import key_array
-from cgcython.search.scans.float8 import BiasedFloat8Scan, Float8Scan
-from cgcython.search.scans.registry import make_scan, scan_class, scan_key
+from cgcython.search.loading import Part
+from cgcython.search.scans import make_scan, scan_class, scan_key
 from cgcython.search.vector_scan import VectorScan
 
 DIM = 24

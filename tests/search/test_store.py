@@ -10,8 +10,7 @@ from cgcython.base import ModelId
 from cgcython.errors import DimensionMismatch, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.fingerprint import Fingerprint
 from cgcython.records import SparseVector
-from cgcython.search import FingerprintStore, Hit
-from cgcython.search.columns import merging
+from cgcython.search import FingerprintStore, Hit, merging
 
 COUNT = 60
 IDS = [UUID(int=(i * 2654435761) << 8) for i in range(1, COUNT + 1)]

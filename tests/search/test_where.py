@@ -10,7 +10,7 @@ import pytest
 
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore, Hit
-from cgcython.search.columns.column import Column
+from cgcython.search.column import Column
 from cgcython.search.shards import ShardSearcher
 
 COUNT = 60

@@ -10,7 +10,7 @@ import pytest
 from cgcython import Profile
 from cgcython.errors import StorageCorruption, StoreUnavailable
 from cgcython.search import FingerprintStore
-from cgcython.search.columns.files import column_path
+from cgcython.search.column_files import column_path
 from cgcython.store import RecordStore, repair
 from cgcython.store.ids import are_free, as_key
 from cgcython.store.keepers.rocksdb import format

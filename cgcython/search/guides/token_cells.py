@@ -6,9 +6,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from cgcython.arrays import as_tokens
+from cgcython.search.document_scan import DocumentScan
 from cgcython.search.guides.guide import Guide, Near
 from cgcython.search.scan import DIM, Embedding, Forms, Scan
-from cgcython.search.scans.documents import DocumentScan
 from cgcython.similarity import PreparedQuery, TokenCells
 from cgcython.similarity.cell_settings import CellSettings
 from cgcython.similarity.token_cells import LEAST_DOCUMENTS, MOST_VALUES

@@ -9,14 +9,14 @@ from structured import clustered
 from cgcython import PQ8Codebook, kernels
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.training import CodebookWarning
+from cgcython.search.binary_scan import BinaryScan
+from cgcython.search.float8_scans import Float8Scan
 from cgcython.search.guides.cell_signs import FORMS
 from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.centroids import Centroids, nearest
 from cgcython.search.guides.probing import MEASURES
 from cgcython.search.guides.signs import units
-from cgcython.search.scans.binary import BinaryScan
-from cgcython.search.scans.float8 import Float8Scan
-from cgcython.search.scans.pq import PQ8Scan
+from cgcython.search.pq_scan import PQ8Scan
 from cgcython.search.vector_scan import VectorScan
 from cgcython.tensors import Malformed
 

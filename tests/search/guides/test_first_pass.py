@@ -7,11 +7,11 @@ from structured import clustered
 from cgcython import PQ8Codebook, kernels
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.training import CodebookWarning
+from cgcython.search.binary_scan import BinaryScan
+from cgcython.search.float8_scans import Float8Scan
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.signs import Signs, units
-from cgcython.search.scans.binary import BinaryScan
-from cgcython.search.scans.float8 import Float8Scan
-from cgcython.search.scans.pq import PQ8Scan
+from cgcython.search.pq_scan import PQ8Scan
 
 
 def float8(vectors):

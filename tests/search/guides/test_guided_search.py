@@ -10,7 +10,7 @@ import pytest
 
 from cgcython.base import ModelId
 from cgcython.search import FingerprintStore
-from cgcython.search.columns.files import FORMAT, VERSION, column_path
+from cgcython.search.column_files import FORMAT, VERSION, column_path
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.tensors import read_arrays, write_arrays
 
@@ -288,7 +288,7 @@ def test_a_mapped_guide_whose_file_is_cut_short_is_made_anew(path):
 
 
 def test_a_guide_that_was_made_is_worth_a_new_file(path, monkeypatch):
-    monkeypatch.setattr("cgcython.search.columns.columns.LARGE", 100)
+    monkeypatch.setattr("cgcython.search.columns.LARGE", 100)
     file = column_path(path, ModelId.parse("E8"))
     with FingerprintStore.open(path) as store:
         store.save_columns(["E8"], guides=False)

@@ -10,14 +10,14 @@ from structured import clustered
 
 from cgcython import TokenArray, kernels
 from cgcython.errors import DimensionMismatch
+from cgcython.search.float8_scans import Float8Scan
 from cgcython.search.guides.cells import CellGuide
 from cgcython.search.guides.choice import GUIDES, guide_class, guide_named
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.guides.guide import Guide
 from cgcython.search.guides.token_cells import TokenCellGuide
 from cgcython.search.scan import ROWS, Scan
-from cgcython.search.scans.float8 import Float8Scan
-from cgcython.search.scans.tokens import E4M3TokenScan
+from cgcython.search.token_scans import E4M3TokenScan
 from cgcython.tensors import Malformed, require_arrays
 
 

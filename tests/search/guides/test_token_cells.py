@@ -8,7 +8,7 @@ import pytest
 from cgcython import TokenArray
 from cgcython.search import FingerprintStore
 from cgcython.search.guides.token_cells import TokenCellGuide
-from cgcython.search.scans.tokens import E4M3TokenScan, Float32TokenScan, IntegerTokenScan
+from cgcython.search.token_scans import E4M3TokenScan, Float32TokenScan, IntegerTokenScan
 
 COUNT, DIM = 2300, 128
 WORDS = np.random.default_rng(5).standard_normal((80, 6, DIM))

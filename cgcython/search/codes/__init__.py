@@ -1,1 +1,0 @@
-"""Codes in memory without a store: kept in files, and searched by distance."""

@@ -1,1 +1,0 @@
-"""HNSW graphs of dense embedders, which propose records near a query."""

@@ -1,0 +1,251 @@
+"""Scans of documents of tokens, in every layout they are stored in."""
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from typing import ClassVar, Self
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.arrays import as_tokens
+from cgcython.base import QuantizationMethod
+from cgcython.codecs.token_pruning import TokenPruningCodec
+from cgcython.records import QuantizedEmbedding
+from cgcython.search.chained import concatenated
+from cgcython.search.document_scan import SPANS, TOKENS, DocumentScan
+from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, invalid
+from cgcython.search.token_passes import CodeBytes, Pass, off_in_8_bits, off_in_bytes
+from cgcython.similarity import PreparedQuery
+from cgcython.tensors import ArrayForm, Malformed
+from cgcython.token_array import TokenArray
+from cgcython.types import (
+    BoolArray,
+    Float32Array,
+    Float64Array,
+    Int8Array,
+    Int64Array,
+    UInt8Array,
+)
+
+WIDEST = 4096  # values of a token that is read as bytes
+BITS = {"compact_int4": 4, "compact_int2": 2}
+
+
+class E4M3TokenScan(DocumentScan):
+    """Tokens as E4M3 codes, without their scales, on which no cosine depends."""
+
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_e4m3"
+    layouts = ("compact_e4m3",)
+    kept: ClassVar[Forms] = {"values": ArrayForm("U8", ("codes",)), **SPANS}
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        dim = quantized[0].original_dim
+        for one in quantized:
+            TokenPruningCodec(dim).positions(one)
+        data, offsets = concatenated(quantized)
+        originals, counts = _token_counts(quantized)
+        # The bitmap of kept positions and a scale per token stand before the codes.
+        return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim).packed()
+
+    def _nonzero(self) -> BoolArray:
+        spans = zip(self.starts, self.starts + self.counts * self.dim)
+        return np.array([np.any(self.values[a:b] & 0x7F) for a, b in spans], bool)
+
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
+        kernels.maxsim.score_codes(query.packed, query.count, self.values, starts, counts, sums)
+
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values.reshape(-1, self.dim), "e4m3", self.starts // self.dim)
+
+    def _require_sound(self) -> None:
+        super()._require_sound()
+        if len(self.values) % self.dim or np.any(self.starts % self.dim):
+            raise Malformed(f"its documents are not of tokens of {self.dim} codes")
+
+    def _passes(self, query: PreparedQuery) -> list[Pass]:
+        if not kernels.maxsim_codes.pays() or self.dim > WIDEST:
+            return []
+        codes, packed, count = self.tokens.values, query.integers, query.count
+        norms, distances = self._bytes
+
+        def score(starts: Int64Array, counts: Int64Array, sums: Float32Array) -> None:
+            starts = starts // self.dim
+            kernels.maxsim_codes.score(packed, count, codes, norms, starts, counts, sums)
+
+        return [Pass(score, distances + np.float32(off_in_bytes(query)), count)]
+
+    @cached_property
+    def _bytes(self) -> CodeBytes:
+        return CodeBytes.of(self.tokens)
+
+
+class IntegerTokenScan(DocumentScan):
+    """Tokens of 4 or 2 bits a value, scored as they are; scales are kept as inverse lengths.
+
+    Queries are scored with up to 15 bits a value, so scores are those of what the codes decode to
+    within sqrt(dim) / 65024: 0.0002 for 128 values.
+    """
+
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_turned"
+    layouts = tuple(BITS)
+    kept: ClassVar[Forms] = {
+        "values": ArrayForm("U8", (TOKENS, "bytes of a token")),
+        "norms": ArrayForm("F32", (TOKENS,)),
+        **SPANS,
+    }
+
+    def __init__(
+        self,
+        values: UInt8Array,
+        norms: Float32Array,
+        starts: Int64Array,
+        counts: Int64Array,
+        dim: int,
+        bits: int,
+    ) -> None:
+        super().__init__(values, starts, counts, dim)
+        self.norms, self.bits = norms, bits
+
+    @property
+    def shared(self) -> tuple[int, int]:
+        return self.dim, self.bits
+
+    def _require_sound(self) -> None:
+        super()._require_sound()
+        width = (self.dim * self.bits + 7) // 8
+        if self.bits not in BITS.values() or self.values.shape[1] != width:
+            raise Malformed(f"its tokens are not those of {self.dim} values of {self.bits} bits")
+
+    @classmethod
+    def shared_by(cls, quantized: QuantizedEmbedding) -> tuple[int, int]:
+        return quantized.original_dim, BITS[quantized.metadata.layout]
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        (dim, bits), counts = cls.shared_by(quantized[0]), _token_counts(quantized)[1]
+        payloads = [_scales_and_codes(one, dim) for one in quantized]
+        parts = [np.split(one, [4 * count]) for one, count in zip(payloads, counts)]
+        scales = np.concatenate([scale for scale, _ in parts]).view(np.float32)
+        codes = np.concatenate([code for _, code in parts]).reshape(-1, (dim * bits + 7) // 8)
+        used = dim * bits % 8
+        if not np.all((scales >= 0) & np.isfinite(scales)) or (
+            used and np.any(codes[:, -1] >> used)
+        ):
+            raise invalid(quantized, "a scale or padding is not as an encoder writes it")
+        norms = np.empty(len(codes), np.float32)
+        kernels.maxsim_integers.inverse_norms(codes, bits, dim, scales, norms)
+        return cls(codes, norms, np.cumsum(counts) - counts, counts, dim, bits)
+
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
+        """Return the MaxSim of every row with the query as a record of these bits would hold it.
+
+        `stored` has the tokens that are kept of a query, but in finer codes.
+        """
+        tokens, kept = as_tokens(query, self.dim), as_tokens(stored, self.dim)
+        if len(kept) < len(tokens):
+            tokens = tokens[np.argmax(_unit(kept) @ _unit(tokens).T, axis=1)]
+        codec = TokenPruningCodec(self.dim, 1.0, layout=f"compact_int{self.bits}")
+        return super().similarities(query, codec.decode(codec.encode(tokens)))
+
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values, f"int{self.bits}", self.starts)
+
+    def _prepare(self, query: Embedding, metric: str) -> PreparedQuery:
+        return PreparedQuery.of(as_tokens(query, self.dim), fine=True)
+
+    def _nonzero(self) -> BoolArray:
+        spans = zip(self.starts, self.starts + self.counts)
+        return np.array([np.any(np.isfinite(self.norms[a:b])) for a, b in spans], bool)
+
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
+        self._sum_products(query.hadamard_integers, query.count, starts, counts, sums)
+
+    def _sum_products(
+        self,
+        packed: Int8Array,
+        count: int,
+        starts: Int64Array,
+        counts: Int64Array,
+        sums: Float32Array,
+    ) -> None:
+        kernels.maxsim_integers.score(
+            packed, count, self.values, self.bits, self.norms, starts, counts, sums
+        )
+
+    def _passes(self, query: PreparedQuery) -> list[Pass]:
+        if not kernels.maxsim_screen.pays():
+            return []
+        fine, coarse = query.hadamard_integers, PreparedQuery(query.tokens).hadamard_integers
+        off, count = off_in_8_bits(fine, coarse, query), query.count
+        return [Pass(partial(self._sum_products, coarse, count), off, count)]
+
+
+class Float32TokenScan(DocumentScan):
+    """Tokens as float32 rows."""
+
+    method, name = QuantizationMethod.TOKEN_PRUNING, "tokens_f32"
+    layouts = ("canonical", "compact_f32")
+    kept: ClassVar[Forms] = {"values": ArrayForm("F32", (TOKENS, DIM)), **SPANS}
+
+    def __init__(
+        self,
+        values: Float32Array,
+        starts: Int64Array,
+        counts: Int64Array,
+        dim: int,
+        norms: Float32Array | None = None,
+    ) -> None:
+        """`norms` f32 [tokens] are inverse lengths, measured unless given."""
+        super().__init__(values, starts, counts, dim)
+        if norms is None:
+            norms = np.empty(len(values), np.float32)
+            kernels.maxsim.inverse_norms(values, norms)
+        self.norms = norms
+
+    @classmethod
+    def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
+        dim = quantized[0].original_dim
+        rows = [TokenPruningCodec(dim).decode(one) for one in quantized]
+        counts = _token_counts(quantized)[1]
+        return cls(np.concatenate(rows), np.cumsum(counts) - counts, counts, dim)
+
+    @property
+    def tokens(self) -> TokenArray:
+        return self._tokens(self.values, "float32", self.starts)
+
+    def take(self, rows: Int64Array) -> Self:
+        return type(self)(self.values, self.starts[rows], self.counts[rows], self.dim, self.norms)
+
+    def _nonzero(self) -> BoolArray:
+        spans = zip(self.starts, self.starts + self.counts)
+        return np.array([np.any(self.values[a:b]) for a, b in spans], bool)
+
+    def _sum(
+        self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
+    ) -> None:
+        packed, values = query.packed, self.values
+        kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
+
+
+def _scales_and_codes(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
+    """Return the bytes behind the bitmap of kept positions, which is checked."""
+    TokenPruningCodec(dim).positions(quantized)
+    return np.frombuffer(quantized.data, np.uint8)[(quantized.metadata.original_tokens + 7) // 8 :]
+
+
+def _unit(tokens: Float32Array) -> Float64Array:
+    norms = np.linalg.norm(tokens.astype(np.float64), axis=1, keepdims=True)
+    return tokens / np.where(norms > 0, norms, 1)
+
+
+def _token_counts(quantized: Sequence[QuantizedEmbedding]) -> Int64Array:
+    """Return how many tokens each record's text had, and how many it keeps: i64 [2, n]."""
+    counts = [(one.metadata.original_tokens, one.metadata.kept_tokens) for one in quantized]
+    return np.array(counts, np.int64).T.copy()
