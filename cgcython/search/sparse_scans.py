@@ -96,13 +96,13 @@ class SparseScan(Scan):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
-        (dim,), lists = shared, Lists(*(arrays[name] for name in Lists._fields))
+        (dim,), lists = shared, Lists(*(arrays[name] for name in _KEPT))
         _require_lists(lists, len(arrays["norms"]), dim)
         return cls(lists, arrays["norms"], dim)
 
     def arrays(self) -> dict[str, Array]:
         whole = self.whole()
-        return {**whole.lists._asdict(), "norms": whole.norms}
+        return {**dict(zip(_KEPT, whole.lists)), "norms": whole.norms}
 
     @classmethod
     def joined(cls, scans: Sequence[Self]) -> Self:
@@ -113,13 +113,14 @@ class SparseScan(Scan):
 
     def appended(self, lengths: Mapping[str, int]) -> dict[str, Array]:
         arrays = self.arrays()
-        for ends, numbered in (("edges", "norms"), ("spans", "terms"), ("starts", "rows")):
+        ends_of = {"list_rows": "norms", "list_starts": "indices", "indptr": "rows"}
+        for ends, numbered in ends_of.items():
             if lengths:  # the first end is the last one that is there
                 arrays[ends] = arrays[ends][1:] + lengths[numbered]
         return arrays
 
     def of_appended(self, arrays: Mapping[str, Array]) -> Self:
-        lists = Lists(*(arrays[name] for name in Lists._fields))
+        lists = Lists(*(arrays[name] for name in _KEPT))
         return type(self)(lists, arrays["norms"], self.dim)
 
     def __len__(self) -> int:
@@ -220,12 +221,16 @@ class SparseScan(Scan):
         return Best(rows[:found].copy(), scores[:found].copy(), len(self))
 
 
+# The fields of Lists by the names that arrays of sparse vectors have in column files.
+_KEPT = "list_rows", "list_starts", "indices", "indptr", *Lists._fields[4:]
+
+
 def _forms(dtype: str) -> Forms:
     return {
-        "edges": ArrayForm("I64", (EDGES,)),
-        "spans": ArrayForm("I64", (EDGES,)),
-        "terms": ArrayForm("U32", (LISTS,)),
-        "starts": ArrayForm("I64", ("lists + 1",)),
+        "list_rows": ArrayForm("I64", (EDGES,)),
+        "list_starts": ArrayForm("I64", (EDGES,)),
+        "indices": ArrayForm("U32", (LISTS,)),
+        "indptr": ArrayForm("I64", ("lists + 1",)),
         "rows": ArrayForm("U16", (POSTINGS,)),
         "weights": ArrayForm(dtype, (POSTINGS,)),
         "highest": ArrayForm("F32", (LISTS,)),
