@@ -78,11 +78,17 @@ def show(line: Line, figures: list[Figure]) -> None:
         print(f"  {one.name:32} {one.milliseconds:10.3f} ms {found:>6} {size:>8}", flush=True)
 
 
+def as_json(figure: Figure) -> str:
+    """Return a figure as JSON, in which what is not known is null."""
+    known = {name: None if one != one else one for name, one in figure._asdict().items()}
+    return json.dumps(known, allow_nan=False)
+
+
 def holds(line: Line, args: argparse.Namespace) -> bool:
     """Time a line and print it; return whether ours is as fast as its limit asks."""
     figures = timed(line, args.rounds)
     if args.json:
-        print(*(json.dumps(one._asdict()) for one in figures), sep="\n", flush=True)
+        print(*map(as_json, figures), sep="\n", flush=True)
     else:
         show(line, figures)
     return not verdict(line, figures) < line.least
@@ -91,8 +97,13 @@ def holds(line: Line, args: argparse.Namespace) -> bool:
 def print_memory(args: argparse.Namespace) -> None:
     """Print what the columns of embedders take while they are loaded."""
     count = min(41_000, args.rows)
+    told = records.memory(args.data, count)
+    if args.json:
+        names = "embedder", "bytes", "peak_bytes"
+        print(*(json.dumps(dict(zip(names, one))) for one in told), sep="\n")
+        return
     print(f"\nmemory of columns, {count} records: MB of arrays, MB at most while loading, times")
-    for name, arrays, peak in records.memory(args.data, count):
+    for name, arrays, peak in told:
         print(f"  {name:4} {arrays / 1e6:8.0f} {peak / 1e6:8.0f} {peak / arrays:6.2f}")
 
 

@@ -95,7 +95,7 @@ def many_queries(dense: Dense, threads: int = 1) -> Line:
         Way(
             "cgcython approximate",
             partial(dense.find_many, approximate=True, **how),
-            dense.bytes_of_codes,
+            dense.bytes_of_codes + dense.bytes_of_guides,
             per=MANY,
         ),
         Way("numpy float32", lambda i: _many_by_numpy(dense, i), 4 * dim, True, MANY),

@@ -11,7 +11,6 @@ K = 10
 IN_A_ROW = 8  # queries, before the next package's turn: servers seldom do other work between two
 ALIKE = 0.004  # recalls of so many queries are equal within it
 
-
 Truth: TypeAlias = Sequence[set[int]]  # the rows that are right, by query
 
 
@@ -31,8 +30,8 @@ class Way(NamedTuple):
 class Line(NamedTuple):
     """Ways to do the same work, and the rows that are right, if any.
 
-    Ours is held against the fastest of the others whose recall is as good as `recall`, or as ours
-    where that is less. `clock` is the time of the processors, or the wall's where threads work.
+    Ours is held against the fastest of the others whose recall is `recall` or more. `clock` is the
+    time of the processors, or the wall's where threads work.
     `least` is how many times as fast as theirs ours has to be where limits are asked for: half of
     what it is with 20,000 records on a quiet machine, so that it tells of what was lost.
     """

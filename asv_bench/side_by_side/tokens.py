@@ -1,5 +1,6 @@
 """Late interaction: MaxSim of a query with many documents of real tokens."""
 
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -54,7 +55,8 @@ def max_sim(data: Path, count: int) -> Line:
     screened = tokens.with_screen()
     start = perf_counter()
     cells = TokenCells.of(integers, num_threads=2)
-    print(f"cells of {count} documents: {perf_counter() - start:.1f} s on two threads")
+    took = f"{perf_counter() - start:.1f} s on two threads"
+    print(f"cells of {count} documents: {took}", file=sys.stderr)
 
     def way(name: str, array: TokenArray, more: int = 0, **how: object) -> Way:
         def find(i: int) -> np.ndarray:
