@@ -45,8 +45,8 @@ def _small(args: argparse.Namespace) -> Iterator[Line]:
 
 
 def _tokens(args: argparse.Namespace) -> Iterator[Line]:
-    for count in (5000, 10_000, 20_000):
-        yield tokens.max_sim(args.data, min(count, args.rows))
+    for count in sorted({min(count, args.rows) for count in (5000, 10_000, 20_000)}):
+        yield tokens.max_sim(args.data, count)
     yield from tokens.stored(args.data, min(41_000, args.rows))
 
 
