@@ -9,131 +9,24 @@ summed anew in the order of the query, so that its scores are those of `score_bl
 from libc.math cimport INFINITY
 from libc.string cimport memset
 from cgcython.kernels._best_scores cimport push
-from cgcython.kernels._posting_lists cimport (
-    BLOCK, GROUP, Lists, Span, add_list, fetch_list, fetch_row, find_list, find_row, weight_at,
+from cgcython.kernels._posting_candidates cimport (
+    LEAST, Best, Term, candidate_threshold, collect, look_up, partial_threshold, reaches,
 )
-from cgcython.kernels._types cimport f32, f64, i64, u8, u32
+from cgcython.kernels._posting_lists cimport (
+    add_list, fetch_list, find_list, find_row, weight_at,
+)
+from cgcython.kernels._types cimport f32, f64, i64, u32
 
 cdef enum:
-    ALIGN = 64
     POSTINGS = 512    # that are added in the time that a candidate takes
     LISTS_AHEAD = 3   # of the one that is added, their first postings are fetched
-    ROWS_AHEAD = 6    # of the candidate that is looked up, where it will be is fetched
 cdef extern from *:
     """
     #define CG_UNIT 5.9604644775390625e-08 /* a float rounds by at most this part of itself */
-    #define CG_LEAST 1e-30f                /* below it products may round by more */
     #define CG_MOST 1e37                   /* sums of more may overflow */
     """
     const f64 UNIT "CG_UNIT"
-    const f32 LEAST "CG_LEAST"
     const f64 MOST "CG_MOST"
-
-
-cdef struct Term:
-    Span span
-    f64 most    # of its products, each by its row's norm
-    f64 worth   # most for each posting; infinite where products may be below 0
-    f32 query
-
-
-cdef struct Best:
-    const Lists *lists
-    const f32 *highest     # [lists] the largest weight; its negative where some are below 0
-    const f32 *norms       # [rows], or NULL
-    Term *terms            # in the order of the query
-    u32 *order             # of terms by worth
-    f32 *scores            # [BLOCK]
-    u32 *places            # [BLOCK] rows of a block that may be among the best
-    f32 *heap              # [k] the best scores, the least in front
-    f32 *partial           # [k] as heap, of sums that lack terms
-    i64 *rows              # what was found
-    f32 *found
-    Py_ssize_t num_terms, k, held, count
-    f64 total, slack       # what a row of this block can have at most, and its rounding
-
-
-cdef inline Py_ssize_t lay_out(
-    Best *s, Py_ssize_t num_terms, Py_ssize_t k, u8 *memory
-) noexcept nogil:
-    """Place the arrays one behind the other and return the bytes they take."""
-    memory += -<Py_ssize_t>memory & (ALIGN - 1)
-    s.num_terms, s.k, s.held, s.count = num_terms, k, 0, 0
-    s.terms = <Term *>memory
-    s.scores = <f32 *>(s.terms + num_terms)
-    s.places = <u32 *>(s.scores + BLOCK)
-    s.order = s.places + BLOCK
-    s.heap = <f32 *>(s.order + num_terms)
-    s.partial = s.heap + k
-    return <u8 *>(s.partial + k) - memory + ALIGN
-
-
-cdef inline f32 norm_at(const f32 *norms, i64 row) noexcept nogil:
-    """What a sum is divided by; 0 where it is too small for bounds to hold."""
-    return norms[row] if norms[row] >= LEAST else 0
-
-
-cdef inline bint any_above(
-    const f32 *scores, const f32 *norms, i64 start, i64 stop, f32 least
-) noexcept nogil:
-    cdef i64 i
-    cdef int met = 0
-    if norms is NULL:
-        for i in range(start, stop):
-            met |= scores[i] > least
-    else:
-        for i in range(start, stop):
-            met |= scores[i] > least * norm_at(norms, i)
-    return met
-
-
-cdef inline bint reaches(
-    const Best *s, const f32 *norms, u32 place, f32 least
-) noexcept nogil:
-    return s.scores[place] > least * (norm_at(norms, place) if norms is not NULL else 1)
-
-
-cdef inline Py_ssize_t collect(
-    Best *s, const f32 *norms, i64 num_rows, f64 least
-) noexcept nogil:
-    """Write the rows whose sums are above the least, and above 0; returns how many."""
-    cdef:
-        i64 row, start = 0, stop
-        Py_ssize_t count = 0
-        f32 limit = <f32>max(least, 0.0)
-    while start < num_rows:
-        stop = min(start + GROUP, num_rows)
-        if any_above(s.scores, norms, start, stop, limit):
-            for row in range(start, stop):
-                s.places[count] = <u32>row
-                count += reaches(s, norms, <u32>row, limit)
-        start = stop
-    return count
-
-
-cdef inline f32 quotient(const Best *s, const f32 *norms, u32 place) noexcept nogil:
-    """What a sum scores; 0 where bounds do not hold."""
-    if norms is NULL:
-        return s.scores[place]
-    return s.scores[place] / norms[place] if norms[place] >= LEAST else 0
-
-
-cdef inline f64 partial_threshold(Best *s, const f32 *norms, i64 num_rows) noexcept nogil:
-    """What k rows reach already; 0 where there are fewer."""
-    cdef:
-        i64 row, start = 0, stop
-        Py_ssize_t held = 0
-        f32 least = 0, score
-    while start < num_rows:
-        stop = min(start + GROUP, num_rows)
-        if any_above(s.scores, norms, start, stop, least):
-            for row in range(start, stop):
-                score = quotient(s, norms, <u32>row)
-                if score > least:
-                    push(s.partial, s.k, &held, score)
-                    least = s.partial[0] if held == s.k else 0
-        start = stop
-    return max(least - s.slack, 0.0)
 
 
 cdef inline void sort_by_worth(Best *s, Py_ssize_t first) noexcept nogil:
@@ -210,41 +103,27 @@ cdef inline void keep(
         push(s.heap, s.k, &s.held, score)
 
 
-cdef inline Py_ssize_t look_up(
-    Best *s, const f32 *norms, const Term *term, Py_ssize_t count, i64 num_rows, f64 least
-) noexcept nogil:
-    """Add a list to candidates alone; returns how many are still above the least."""
-    cdef Py_ssize_t i, left = 0
-    cdef u32 place
-    cdef i64 at
-    cdef f32 limit = <f32>max(least, 0.0)
-    for i in range(count):
-        place = s.places[i]
-        fetch_row(s.lists, term.span, s.places[min(i + ROWS_AHEAD, count - 1)], num_rows)
-        at = find_row(s.lists.rows, term.span, place, num_rows)
-        if at >= 0:
-            s.scores[place] += term.query * weight_at(s.lists, at)
-        s.places[left] = place
-        left += reaches(s, norms, place, limit)
-    return left
-
-
-cdef inline f64 candidate_threshold(
-    Best *s, const f32 *norms, Py_ssize_t count
-) noexcept nogil:
-    """As partial_threshold, of the candidates alone."""
-    cdef Py_ssize_t i, held = 0
-    cdef f32 score
-    for i in range(count):
-        score = quotient(s, norms, s.places[i])
-        if held < s.k or score > s.partial[0]:
-            push(s.partial, s.k, &held, score)
-    return max(s.partial[0] - s.slack, 0.0) if held == s.k else 0
-
-
 cdef inline f64 threshold(const Best *s) noexcept nogil:
     """What a row must reach; 0 where any above 0 will do."""
     return s.heap[0] if s.held == s.k and s.heap[0] > LEAST else 0
+
+
+cdef inline void keep_best(
+    Best *s, const f32 *norms, i64 first, i64 num_rows, Py_ssize_t done, Py_ssize_t count,
+    f64 rest, f64 least
+) noexcept nogil:
+    """Keep the best of the candidates, once they were looked up in the lists that are not done."""
+    cdef Term *term
+    cdef Py_ssize_t i
+    sort_by_most(s, done)
+    while done < s.num_terms and count:
+        term = s.terms + s.order[done]
+        rest, done = rest - term.most, done + 1
+        count = look_up(s, norms, term, count, num_rows, least - rest - s.slack)
+    least = max(least, candidate_threshold(s, norms, count))
+    for i in range(count):
+        if reaches(s, norms, s.places[i], <f32>max(least - s.slack, 0.0)):
+            keep(s, norms, s.places[i], first, num_rows)
 
 
 cdef inline void search_block(Best *s, const f32 *norms, i64 first, i64 num_rows) noexcept nogil:
@@ -281,15 +160,7 @@ cdef inline void search_block(Best *s, const f32 *norms, i64 first, i64 num_rows
         left, rest, done = left - size, rest - term.most, done + 1
     if done == s.num_terms:
         count = collect(s, norms, num_rows, least - s.slack)
-    sort_by_most(s, done)
-    while done < s.num_terms and count:
-        term = s.terms + s.order[done]
-        rest, done = rest - term.most, done + 1
-        count = look_up(s, norms, term, count, num_rows, least - rest - s.slack)
-    least = max(least, candidate_threshold(s, norms, count))
-    for done in range(count):
-        if reaches(s, norms, s.places[done], <f32>max(least - s.slack, 0.0)):
-            keep(s, norms, s.places[done], first, num_rows)
+    keep_best(s, norms, first, num_rows, done, count, rest, least)
 
 
 cdef inline void leave_best(Best *s) noexcept nogil:

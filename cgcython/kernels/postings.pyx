@@ -2,8 +2,9 @@
 from libc.string cimport memcpy
 from cgcython.kernels._door cimport agree, check_buffers, check_offsets
 from cgcython.kernels._posting_best cimport (
-    MOST, Best, find_terms, lay_out, leave_best, search_block, sort_by_worth,
+    MOST, find_terms, leave_best, search_block, sort_by_worth,
 )
+from cgcython.kernels._posting_candidates cimport Best, lay_out
 from cgcython.kernels._posting_lists cimport (
     BLOCK, Lists, Span, find_list, find_row, score_block, u16, weight_at,
 )
