@@ -11,7 +11,8 @@ from cgcython.kernels._code_bytes cimport PAYS, measure_token, score_of_codes
 from cgcython.kernels._document_door cimport check_documents
 from cgcython.kernels._door cimport agree, check_buffers
 from cgcython.kernels._integer_query cimport WIDEST
-from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
+from cgcython.kernels._integer_tiles cimport groups_of, i8
+from cgcython.kernels._plane_door cimport check_plane
 from cgcython.kernels._types cimport f32, i64, u8
 
 
@@ -76,12 +77,7 @@ def score(
     """
     cdef Py_ssize_t dim = codes.shape[1]
     check_buffers(1, sums, packed, codes, norms, starts, counts)
-    if dim > WIDEST:
-        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
-    agree("a block of packed", packed.shape[1], "its lines", groups_of(dim) + 2)
-    agree("a line of packed", packed.shape[2], "the lanes", LINE)
-    if not 0 <= num_query <= packed.shape[0] * LANES:
-        raise ValueError(f"query has {num_query} tokens, packed holds {packed.shape[0] * LANES}")
+    check_plane(&packed.shape[0], num_query, dim)
     check_documents(starts, counts, sums, codes.shape[0], 1)
     agree("norms", norms.shape[0], "codes", codes.shape[0])
     with nogil:

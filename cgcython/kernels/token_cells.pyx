@@ -10,11 +10,11 @@ the query's tokens, of the gain of the best cell that it shares with the token.
 from libc.math cimport INFINITY
 from libc.string cimport memset
 from cgcython.kernels._door cimport agree, check_buffers, check_offsets
-from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._integer_tiles cimport (
     LANES, LINE, Codes, CodesTile, Query, add_blocks, add_bytes, begin_tile, codes_height, earlier,
     groups_of, i8, read_query,
 )
+from cgcython.kernels._plane_door cimport check_plane
 from cgcython.kernels._types cimport f32, f64, i32, i64, u8, u32, u64
 
 cdef extern from "_cells.h" nogil:
@@ -162,12 +162,7 @@ def nearest(
     """
     cdef Py_ssize_t dim = codes.shape[1]
     check_buffers(2, cells, cosines, packed, codes, norms)
-    if dim > WIDEST:
-        raise ValueError(f"a centroid holds {dim}, expected up to {WIDEST}")
-    agree("a block of packed", packed.shape[1], "its lines", groups_of(dim) + 2)
-    agree("a line of packed", packed.shape[2], "the lanes", LINE)
-    if not 0 <= num_tokens <= packed.shape[0] * LANES:
-        raise ValueError(f"{num_tokens} tokens, packed holds {packed.shape[0] * LANES}")
+    check_plane(&packed.shape[0], num_tokens, dim)
     agree("norms", norms.shape[0], "codes", codes.shape[0])
     agree("cells", cells.shape[0], "packed", num_tokens)
     agree("cosines", cosines.shape[0], "packed", num_tokens)

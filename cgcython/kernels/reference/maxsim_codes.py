@@ -5,7 +5,7 @@ import numpy as np
 from cgcython.kernels.reference import maxsim_integers
 from cgcython.kernels.reference.documents import check_documents
 from cgcython.kernels.reference.door import agree, writes
-from cgcython.kernels.reference.integers import F32, LANES, LINE, WIDEST, groups_of
+from cgcython.kernels.reference.integers import F32, WIDEST, check_plane
 
 SIZES = np.arange(128)
 UNITS = np.where(SIZES < 8, SIZES, (8 + SIZES % 8) << np.maximum(SIZES // 8 - 1, 0))  # of 2**-9
@@ -51,13 +51,7 @@ def score(packed, num_query, codes, norms, starts, counts, sums):
 
     `packed` is one plane of maxsim_integers.pack_query, `norms` is what measure wrote.
     """
-    dim = codes.shape[1]
-    if dim > WIDEST:
-        raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
-    agree("a block of packed", packed.shape[1], "its lines", groups_of(dim) + 2)
-    agree("a line of packed", packed.shape[2], "the lanes", LINE)
-    if not 0 <= num_query <= len(packed) * LANES:
-        raise ValueError(f"query has {num_query} tokens, packed holds {len(packed) * LANES}")
+    check_plane(packed, num_query, codes.shape[1])
     check_documents(starts, counts, sums, len(codes))
     agree("norms", len(norms), "codes", len(codes))
     numbers = BYTES[codes].view(np.uint8)

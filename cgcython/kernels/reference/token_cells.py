@@ -3,7 +3,7 @@
 import numpy as np
 
 from cgcython.kernels.reference.door import agree, check_offsets, writes
-from cgcython.kernels.reference.integers import F32, LANES, LINE, WIDEST, groups_of, unpacked
+from cgcython.kernels.reference.integers import F32, check_plane, groups_of, unpacked
 
 
 @writes("cells", "cosines")
@@ -30,13 +30,7 @@ def nearest(packed, num_tokens, codes, norms, cells, cosines):
 
 
 def _check_nearest(packed, num_tokens, codes, norms, cells, cosines):
-    dim = codes.shape[1]
-    if dim > WIDEST:
-        raise ValueError(f"a centroid holds {dim}, expected up to {WIDEST}")
-    agree("a block of packed", packed.shape[1], "its lines", groups_of(dim) + 2)
-    agree("a line of packed", packed.shape[2], "the lanes", LINE)
-    if not 0 <= num_tokens <= len(packed) * LANES:
-        raise ValueError(f"{num_tokens} tokens, packed holds {len(packed) * LANES}")
+    check_plane(packed, num_tokens, codes.shape[1])
     agree("norms", len(norms), "codes", len(codes))
     agree("cells", len(cells), "packed", num_tokens)
     agree("cosines", len(cosines), "packed", num_tokens)
