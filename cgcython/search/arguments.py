@@ -135,10 +135,14 @@ def _least_proposed(approximate: Approximate) -> int:
     """Return how many records an embedder has to propose at least, 0 where all are scored."""
     if isinstance(approximate, (bool, np.bool_)):
         return int(approximate)
-    if isinstance(approximate, str):
-        require_choice(approximate, "approximate", ("graph",))
+    if isinstance(approximate, str) and approximate == "graph":
         return 1
-    return require_whole(approximate, "approximate", 1)
+    try:
+        return require_whole(approximate, "approximate", 1)
+    except InvalidInput as error:
+        expected = 'True, False, "graph" or a number of records, 1 or more'
+        shown = f"{approximate!r:.60}"
+        raise InvalidInput(what="approximate", expected=expected, actual=shown) from error
 
 
 def _weights_of(

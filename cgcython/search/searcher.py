@@ -1,7 +1,7 @@
 """Finds records by what they are like, wherever their columns come from."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -167,7 +167,7 @@ class Searcher:
 
     def _restricted(self, request: Request, where: Where | None) -> Request:
         """Return a request of which only records rank for whose metadata conditions hold."""
-        if where is None or where == {}:
+        if not _has_conditions(where):
             return request
         return request._replace(among=Filter(self._keys_of_both(where, request.among)))
 
@@ -180,7 +180,7 @@ class Searcher:
         self._require_open()
         # What can be gone through only once is taken now.
         ids = among if among is None or isinstance(among, PreparedFilter) else filter_of(among)
-        if where:
+        if _has_conditions(where):
             return PreparedFilter(lambda: self._keys_of_both(where, ids), self._columns.position)
         if ids is None:
             expected = "conditions or ids"
@@ -276,6 +276,11 @@ class Searcher:
 
     def _require_open(self) -> None:
         """Raise where records can no longer be read."""
+
+
+def _has_conditions(where: object) -> TypeGuard[Where]:
+    """Return whether there is anything to check and ask: what is no object will be refused."""
+    return where is not None and not (isinstance(where, Mapping) and not where)
 
 
 def _always() -> int:

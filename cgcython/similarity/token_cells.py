@@ -15,6 +15,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.checks import require_instance, require_real, require_whole
+from cgcython.errors import InvalidInput
 from cgcython.similarity import cell_settings
 from cgcython.similarity.cell_settings import CellSettings
 from cgcython.similarity.centroids import Centroids, trained
@@ -144,6 +145,10 @@ class TokenCells:
         chosen = checked_ids(ids, self.count)
         numbers = np.full(self.count, -1)
         numbers[chosen] = np.arange(len(chosen))
+        again = numbers[chosen] != np.arange(len(chosen))
+        if again.any():
+            actual = f"{chosen[again][0]} twice"
+            raise InvalidInput(what="ids", expected="each of them once", actual=actual)
         taken = numbers[self.members]
         ends = np.concatenate([[0], np.cumsum(taken >= 0)])
         members = taken[taken >= 0].astype(np.uint32)

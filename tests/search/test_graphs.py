@@ -1,5 +1,6 @@
 """A graph proposes what a scan would find; scores are those of the scan."""
 
+import re
 from uuid import UUID
 
 import numpy as np
@@ -61,13 +62,11 @@ def test_a_graph_finds_as_many_as_it_is_asked_to(store, monkeypatch):
     assert [len(found) for found in asked] == [graphs.USUAL.expansion_search, 301, COUNT]
 
 
-@pytest.mark.parametrize(
-    ("number", "expected"),
-    [(0, "1 or more"), (-1, "1 or more"), (1.5, "1 or more"), ("many", "graph")],
-)
-def test_approximate_is_a_whole_number_or_graph(store, number, expected):
-    with pytest.raises(InvalidInput, match=f"approximate: expected {expected}"):
-        store.search(QUERIES[0], approximate=number)
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, None, "many", "5", [1]])
+def test_what_approximate_can_be_is_told(store, wrong):
+    expected = 'approximate: expected True, False, "graph" or a number of records, 1 or more, got '
+    with pytest.raises(InvalidInput, match=re.escape(expected + repr(wrong))):
+        store.search(QUERIES[0], approximate=wrong)
 
 
 def test_hits_of_several_graphs_are_those_of_scans_with_their_scores(store):

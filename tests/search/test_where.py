@@ -59,6 +59,15 @@ def test_without_conditions_all_records_rank(store, memories):
     assert store.search(query, COUNT, where={}) == store.search(query, COUNT)
 
 
+@pytest.mark.parametrize("wrong", [[], 0, "", np.array([1, 2])])
+@pytest.mark.parametrize("method", ["search", "search_many", "prepared"])
+def test_what_is_no_object_is_refused_even_if_it_is_empty(store, memories, method, wrong):
+    query = memories.make(4, ["E9"])
+    given = {"search": query, "search_many": {"E9": [query["E9"]]}, "prepared": [UUID(int=1)]}
+    with pytest.raises(InvalidInput, match="where: expected an object of conditions"):
+        getattr(store, method)(given[method], where=wrong)
+
+
 def test_a_few_records_of_many_are_all_found(memories, tmp_path):
     """A filter that keeps 0.1 % still gives k hits, also where graphs find the others."""
     vectors = np.random.default_rng(1).standard_normal((10_000, 20)).astype(np.float32)

@@ -152,6 +152,8 @@ def test_cells_of_a_selection_have_the_sums_of_its_documents(documents, cells):
     np.testing.assert_array_equal(cells.take(ids).sums(query, 8), cells.sums(query, 8)[ids])
     with pytest.raises(InvalidInput, match="ids: expected 0 to 2399, got 2400"):
         cells.take([2400])
+    with pytest.raises(InvalidInput, match="ids: expected each of them once, got 3 twice"):
+        cells.take([4, 3, 0, 3])
 
 
 def test_given_queries_choose_the_settings(documents):
