@@ -74,7 +74,7 @@ def _made(
     return map(_new_hit, zip(map(id_of, whole_keys(keys)), similarities, scores))
 
 
-# The named constructor, which is Python, takes twice as long.
+# The named constructor is Python, and slower.
 _new_hit = partial(tuple.__new__, Hit)
 
 

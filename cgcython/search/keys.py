@@ -63,7 +63,7 @@ def _keys_of_rows(rows: Array) -> KeyArray:
 
 
 def _each_once(keys: KeyArray) -> KeyArray:
-    """Return keys ascending and each once; `np.unique` takes twice as long for bytes."""
+    """Return keys ascending and each once; `np.unique` is slower for bytes."""
     ascending = np.sort(keys)
     new = np.ones(len(keys), np.bool_)
     new[1:] = ascending[1:] != ascending[:-1]

@@ -37,7 +37,7 @@ class RowScan(Scan):
         return self.with_arrays(arrays)
 
     def take(self, rows: Int64Array) -> Self:
-        # One call of each array's method, which takes half as long as indexing it.
+        # One call of each array's method, which is faster than indexing it.
         return self.with_arrays({name: getattr(self, name).take(rows, 0) for name in self.kept})
 
     def _threads(self, prepared: Any, num_threads: int) -> int:

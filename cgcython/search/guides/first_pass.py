@@ -1,9 +1,9 @@
 """A first pass over one bit per value, from which the rows come whose codes are scored.
 
 Rows of length 1 are centred, turned at random and kept as their signs. The fewer bits of a row
-differ from a query's, the likelier it is near: a neighbour is among the `depth` rows of the least
-differing bits, a depth that was measured with rows of the scan, and what lies between two, as
-queries.
+differ from a query's, the likelier it is near: a neighbour is mostly among the `depth` rows of the
+least differing bits. The depth is measured with queries that are rows of the scan, and with others
+that lie between two of them; see `probing`.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,8 @@ Queries are made of a sample of rows: rows that are left out of what they find, 
 between two rows, which is farther from all of them, as queries of another kind than rows are. The
 best of each by the codes are known from a scan. The gap that reaches the cells of nearly all of
 these is how much lower than that of the nearest cell the cosine of a cell may be. A query far from
-all rows so looks into many cells, where a fixed number of cells would not do.
+all rows so looks into many cells, where a fixed number of cells would not do. `first_pass` measures
+with the same queries how many rows it takes by their bits.
 """
 
 import math
