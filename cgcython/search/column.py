@@ -125,7 +125,7 @@ class Column:
         k: int,
         metric: str,
         found: Sequence[Best],
-        among: Filter | None = None,
+        among: Filter | None,
     ) -> Best:
         """Return the first k of what the parts found best."""
         rows, scores, read = found[0] if len(found) == 1 else self._gathered(found)

@@ -8,12 +8,11 @@ from cgcython.base import EmbedderId
 from cgcython.search.arguments import Request
 from cgcython.search.best import best_rows, ordered
 from cgcython.search.column import Column
+from cgcython.search.column_part import FEW_SCORED
 from cgcython.search.fusion import Ranking
 from cgcython.search.graphs import Graph
 from cgcython.search.scan import Best, Embedding
 from cgcython.types import BoolArray, Float32Array, Int64Array, KeyArray
-
-FEW = 8  # where less than one row in so many is wanted, scoring those alone is faster
 
 
 class QueryColumn:
@@ -115,7 +114,7 @@ class QueryColumn:
         return self.graph.nearest(self.column, self.query, request.depth, self.num_threads)
 
     def _scores_of_some(self, rows: Int64Array) -> Float32Array:
-        if len(rows) * FEW > len(self.column):
+        if len(rows) * FEW_SCORED > len(self.column):
             return self.column.scores(self.query, self.metric, self.num_threads)[rows]
         return self.column.scores_of(rows, self.query, self.metric)
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from cgcython import kernels
-from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken
+from cgcython.search.guides.signs import EACH, TURNS, Signs, require_signs, taken
 from cgcython.search.scan import DIM, Forms, Scan
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Float32Array, Int64Array, UInt32Array, UInt64Array
@@ -41,12 +41,7 @@ class CellSigns:
             return None
         if arrays.keys() != FORMS.keys():
             raise Malformed(f"of its signs it has {', '.join(arrays)} alone")
-        (blocks, words, _), size = arrays["blocks"].shape, arrays["flips"].shape[1]
-        dim = len(arrays["centre"])
-        if blocks != -(-places // EACH) or words * WORD != size or words != -(-dim // WORD):
-            raise Malformed(f"its {blocks} blocks of {words} words are not of {places} rows")
-        if not np.all(np.abs(arrays["centre"]) <= 1):
-            raise Malformed("its centre is no mean of vectors of length 1")
+        require_signs(**arrays, rows=places)
         return cls(places, arrays["blocks"], Signs(arrays["centre"], arrays["flips"]))
 
     def arrays(self) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from cgcython.search.guides.cell_signs import FORMS, CellSigns
 from cgcython.search.guides.centroids import Centroids, nearest
 from cgcython.search.guides.directions import direction, directions
 from cgcython.search.guides.first_pass import FirstPass
-from cgcython.search.guides.guide import Guide, Near
+from cgcython.search.guides.guide import MOST_GROWTH, Guide, Near
 from cgcython.search.guides.probing import (
     COUNTS,
     MEASURES,
@@ -24,12 +24,12 @@ from cgcython.search.guides.probing import (
     within,
 )
 from cgcython.search.scan import DIM, ROWS, Embedding, Forms, Scan
-from cgcython.tensors import ArrayForm, Malformed, require_whole
+from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt32Array
 
 SEED, SAMPLE = 384, 1 << 16
 CHUNK = 1 << 15  # rows that are decoded at a time
-MOST_GROWTH, MOST_UNEVENNESS = 1.5, 2.0
+MOST_UNEVENNESS = 2.0  # so many times less even than they were, cells are made anew
 KEPT = 0.995  # of the neighbours in the cells differ in so few bits that they are scored
 WORTH = 1_500  # rows whose codes are not scored make up for turning the query into signs
 
@@ -174,10 +174,6 @@ class CellGuide(Guide):
             "measures": np.array(self.measured),
         }
         return own if self._signs is None else own | self._signs.arrays()
-
-    def require_whole(self) -> None:
-        for one in self.arrays().values():
-            require_whole(one)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -13,14 +13,13 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.parallel import split_rows
-from cgcython.search.guides.guide import Guide, Near
+from cgcython.search.guides.guide import MOST_GROWTH, Guide, Near
 from cgcython.search.guides.probing import COUNTS, RECALL, Trials, within
-from cgcython.search.guides.signs import EACH, TURNS, WORD, Signs, taken
+from cgcython.search.guides.signs import EACH, TURNS, Signs, require_signs, taken
 from cgcython.search.scan import DIM, Embedding, Forms, Scan, has_direction
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Float32Array, Int64Array, Progress, UInt64Array
 
-GROWTH = 1.5  # a guide of so many times its rows is made anew
 SCAN = 64  # rows more than are found, for which the kernel takes room
 FEW = 8  # where more than one row in so many would be scored, all are
 PART = 1 << 18  # rows that one thread scans sooner than another one starts
@@ -75,7 +74,7 @@ class FirstPass(Guide):
         )
 
     def extended(self, scan: Scan) -> Self | None:
-        if len(scan) > GROWTH * int(self.made_of[0]):
+        if len(scan) > MOST_GROWTH * int(self.made_of[0]):
             return None
         full = len(self) // EACH  # blocks
         added = self._signs.blocks(scan, np.arange(full * EACH, len(scan)))
@@ -84,7 +83,7 @@ class FirstPass(Guide):
 
     def subset(self, rows: Int64Array) -> Self | None:
         made_of = int(np.searchsorted(rows, self.made_of[0]))
-        if made_of * GROWTH < self.made_of[0]:
+        if made_of * MOST_GROWTH < self.made_of[0]:
             return None
         words = taken(self.blocks, rows)
         centre, flips, depths = self.centre, self.flips, self.depths
@@ -92,12 +91,8 @@ class FirstPass(Guide):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], scan: Scan) -> Self:
-        rows, (blocks, words, _) = len(scan), arrays["blocks"].shape
-        size, dim = arrays["flips"].shape[1], len(arrays["centre"])
-        if blocks != -(-rows // EACH) or words * WORD != size or words != -(-dim // WORD):
-            raise Malformed(f"its {blocks} blocks of {words} words are not of {rows} rows")
-        if not np.all(np.abs(arrays["centre"]) <= 1):
-            raise Malformed("its centre is no mean of vectors of length 1")
+        rows = len(scan)
+        require_signs(arrays["blocks"], arrays["centre"], arrays["flips"], rows)
         if not 0 < arrays["made_of"][0] <= rows:
             raise Malformed(f"it was made of {arrays['made_of'][0]} of {rows} rows")
         return cls(rows, **arrays)

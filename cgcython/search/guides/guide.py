@@ -14,6 +14,8 @@ from cgcython.search.scan import Embedding, Forms, Scan
 from cgcython.tensors import mapped_among
 from cgcython.types import Array, Int64Array, Progress
 
+MOST_GROWTH = 1.5  # a guide of so many times its rows, or so many times fewer, is made anew
+
 
 class Near(NamedTuple):
     """Rows that may be near a query, each once and in any order.

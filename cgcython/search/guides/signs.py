@@ -12,6 +12,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.parallel import split_rows
 from cgcython.search.scan import Scan
+from cgcython.tensors import Malformed
 from cgcython.types import Float32Array, Int64Array, Progress, UInt8Array, UInt64Array
 
 SEED = 15
@@ -75,6 +76,15 @@ class Signs:
 
         split_rows(pack, len(rows), num_threads)
         return _blocked(signs)
+
+
+def require_signs(blocks: UInt64Array, centre: Float32Array, flips: UInt8Array, rows: int) -> None:
+    """Raise Malformed unless these are blocks of so many rows, and what they were turned by."""
+    (count, words, _), size, dim = blocks.shape, flips.shape[1], len(centre)
+    if count != -(-rows // EACH) or words * WORD != size or words != -(-dim // WORD):
+        raise Malformed(f"its {count} blocks of {words} words are not of {rows} rows")
+    if not np.all(np.abs(centre) <= 1):
+        raise Malformed("its centre is no mean of vectors of length 1")
 
 
 def taken(blocks: UInt64Array, rows: Int64Array) -> UInt64Array:

@@ -7,15 +7,13 @@ import numpy as np
 
 from cgcython.arrays import as_tokens
 from cgcython.search.document_scan import DocumentScan
-from cgcython.search.guides.guide import Guide, Near
+from cgcython.search.guides.guide import MOST_GROWTH, Guide, Near
 from cgcython.search.scan import DIM, Embedding, Forms, Scan
 from cgcython.similarity import PreparedQuery, TokenCells
 from cgcython.similarity.cell_settings import CellSettings
 from cgcython.similarity.token_cells import LEAST_DOCUMENTS, MOST_VALUES
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import Array, Int64Array, Progress
-
-MOST_GROWTH = 1.5  # a guide of so many times its rows, or so many times fewer, is made anew
 
 
 class TokenCellGuide(Guide):
