@@ -92,7 +92,7 @@ class Guide(ABC):
     @cached_property
     def mapped(self) -> list[Array]:
         """An array of each file in which arrays of this guide are mapped."""
-        return mapped_among(vars(self).values())
+        return mapped_among(self.arrays().values())
 
     @property
     def nbytes(self) -> int:

@@ -170,6 +170,19 @@ def test_arrays_give_the_guide_back(case, guide):
     )
 
 
+def test_a_mapped_guide_and_what_is_left_of_it_tell_of_their_files(case, guide, tmp_path):
+    arrays = {}
+    for name, array in guide.arrays().items():
+        np.save(tmp_path / f"{name}.npy", array)
+        arrays[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    mapped = case.kind.from_arrays(arrays, case.part(PART))
+    fewer = mapped.subset(np.arange(10, PART))
+    for one in (mapped, fewer):
+        still = [array for array in one.arrays().values() if isinstance(array, np.memmap)]
+        assert len(one.mapped) == len(still)
+    assert mapped.mapped
+
+
 def test_arrays_of_another_scan_are_malformed(case, guide):
     for rows in (PART - 8, PART + 8):
         with pytest.raises(Malformed):
