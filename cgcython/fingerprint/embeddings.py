@@ -89,6 +89,9 @@ def _value(value: Any, model_id: EmbedderId) -> Any:
     try:
         if type(value) is not np.ndarray and is_sparse(value):
             return row_of(value)
+        if isinstance(value, Mapping):
+            expected = "SparseVector(indices, weights, dimension), which says its dimension"
+            raise InvalidInput(what="embedding", expected=expected, actual=type(value).__name__)
         array = as_float32(getattr(value, "embeddings", value))
         if kernels.dense.first_nonfinite(array.reshape(-1)) >= 0:
             require_finite(array)

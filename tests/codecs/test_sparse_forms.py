@@ -64,3 +64,12 @@ def test_other_shapes_are_refused():
         router.quantize_batch("E6", CSR[:, :50])
     with pytest.raises(InvalidInput, match=r"scipy\.sparse\.csr_array"):
         encoder.quantize("E6", np.zeros(DIM))
+
+
+@pytest.mark.parametrize("form", [{3: 1.0}, ([3, 9], [1.0, 2.0])])
+def test_a_fingerprint_that_cannot_know_a_dimension_asks_for_what_says_it(form):
+    router = QuantizationRouter()
+    with pytest.raises(InvalidInput, match=r"expected SparseVector\(indices, weights, "):
+        router.quantize_fingerprint(Fingerprint({"E6": form}))
+    vector = SparseVector([3, 9], [1.0, 2.0], DIM)
+    assert router.quantize_fingerprint(Fingerprint({"E6": vector}))
