@@ -70,7 +70,8 @@ class PreparedFilter:
         return len(self.now().keys)
 
     def __repr__(self) -> str:
-        return f"PreparedFilter({len(self)} ids)"
+        found, _ = self._last  # as last asked: a closed store answers no more
+        return f"PreparedFilter({len(found.keys)} ids)"
 
     def now(self) -> Filter:
         """Return the Filter of the store as it is."""

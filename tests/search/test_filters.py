@@ -5,7 +5,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, StoreUnavailable
 from cgcython.search import FingerprintStore, merging
 from cgcython.search.filters import Filter
 from cgcython.search.keys import keys_of
@@ -88,3 +88,12 @@ def test_ids_may_be_rows_of_bytes(store, memories):
 def test_a_filter_of_nothing_is_refused(store, wrong):
     with pytest.raises(InvalidInput):
         store.prepared(**wrong)
+
+
+def test_a_filter_can_be_shown_when_its_store_is_closed(tmp_path, memories):
+    with FingerprintStore.open(tmp_path / "s", profile=memories.profile, codebooks={}) as store:
+        store.store_many([(1, memories.make(1, ["E9"]), {"n": 1})])
+        prepared = store.prepared(where={"n": 1})
+    assert repr(prepared) == "PreparedFilter(1 ids)"
+    with pytest.raises(StoreUnavailable, match="it is closed"):
+        len(prepared)
