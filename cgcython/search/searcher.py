@@ -175,7 +175,8 @@ class Searcher:
         """Return a filter that `among=` takes, for many searches that find the same records alone.
 
         What is known of it is kept from one search to the next, and stays right when the store
-        changes. `among` and `where` as in `search`, one of them at least. Raises InvalidInput.
+        changes. `among` and `where` as in `search`, one of them at least. Conditions are always
+        asked of this store, wherever the filter is used. Raises InvalidInput.
         """
         self._require_open()
         # What can be gone through only once is taken now.
