@@ -247,8 +247,11 @@ class Searcher:
         self, request: Request, model_id: EmbedderId, query: Embedding, stored: Embedding
     ) -> QueryColumn:
         """Return an embedder's column with the query, and the graph where one is to be used."""
-        graph, guided, metric = None, False, request.metrics[model_id]
-        if request.uses_guides and metric == "cosine":
+        graph, metric = None, request.metrics[model_id]
+        guided = False
+        if not request.approximate:
+            column = self._columns.get(model_id)
+        elif request.uses_guides and metric == "cosine":
             column = self._columns.guided(model_id, request.num_threads)
             guided = len(column.guides) > 0
         elif request.uses_graphs and metric == "cosine" and has_direction(query):
