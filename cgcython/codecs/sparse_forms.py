@@ -94,7 +94,7 @@ def as_vector(one: Any, dimension: int) -> SparseVector:
         indices, weights = one
         return SparseVector(indices, weights, dimension)
     expected = (
-        f"SparseVector(indices, weights, {dimension}), (indices, weights) or {{index: weight}}, "
+        f"SparseVector(indices, weights, {dimension}), or (indices, weights) or {{index: weight}}, "
         "which a Fingerprint cannot hold, or a sparse row, as scipy.sparse.csr_array(rows) has"
     )
     raise InvalidInput(what="vector", expected=expected, actual=type(one).__name__)

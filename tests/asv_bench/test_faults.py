@@ -39,7 +39,7 @@ def test_damage_is_named_or_refused(damaged, file, damage):
 
 def test_a_copy_as_text_is_refused(damaged):
     found = damaged("log", "copied as text")
-    assert (found["refused"], found["tries"]) == (3, 3)
+    assert (found["refused"], found["tries"]) == (3, 3), found
 
 
 def test_damage_of_bytes_is_what_it_says():
