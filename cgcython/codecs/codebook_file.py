@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,11 +19,31 @@ from cgcython.tensors import ArrayForm, Malformed, open_regular, require_arrays,
 from cgcython.types import BytesLike, Float32Array, StrPath
 
 FORMAT, VERSION = "cgcython-pq8", "1"
-TENSORS = {
-    "centroids": ArrayForm("F32", ("M", NUM_CENTROIDS, "dsub")),
-    "mean": ArrayForm("F32", ("dim",), optional=True),
-    "rotation": ArrayForm("F32", ("dim", "width"), optional=True),
-}
+
+
+class Kind(NamedTuple):
+    """A kind of codebook: what its files call it, and the forms of their arrays."""
+
+    format: str
+    forms: Mapping[str, ArrayForm]
+
+
+PQ8 = Kind(
+    FORMAT,
+    {
+        "centroids": ArrayForm("F32", ("M", NUM_CENTROIDS, "dsub")),
+        "mean": ArrayForm("F32", ("dim",), optional=True),
+        "rotation": ArrayForm("F32", ("dim", "width"), optional=True),
+    },
+)
+RQ8 = Kind(
+    "cgcython-rq8",
+    {
+        "centroids": ArrayForm("F32", ("M", NUM_CENTROIDS, "width")),
+        "mean": ArrayForm("F32", ("dim",)),
+        "rotation": ArrayForm("F32", ("dim", "width")),
+    },
+)
 TEXTS = ("format", "model", "sha256", "training", "version")  # the rest of the metadata is JSON
 OWN = ("format", "version", "sha256")  # what a file says of itself, not of its codebook
 COSTS = ("recall10_drop", "held_out_loss")  # what a codebook costs: the first that was measured
@@ -81,12 +101,12 @@ def checked_facts(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(facts)
 
 
-def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a codebook file.
+def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any], kind: Kind) -> bytes:
+    """Return the bytes of the file of a kind of codebook.
 
     Raises InvalidInput for facts that JSON does not have.
     """
-    facts = {"format": FORMAT, "version": VERSION, **facts, "sha256": contents_hash(arrays)}
+    facts = {"format": kind.format, "version": VERSION, **facts, "sha256": contents_hash(arrays)}
     try:
         texts = {key: v if key in TEXTS else strict_json.to_text(v) for key, v in facts.items()}
     except (TypeError, ValueError) as error:
@@ -96,17 +116,17 @@ def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any]) -> by
 
 
 def from_bytes(
-    data: BytesLike, where: str = "bytes"
+    data: BytesLike, where: str = "bytes", kind: Kind = PQ8
 ) -> tuple[dict[str, Float32Array], dict[str, Any]]:
-    """Return the arrays and the facts of the bytes of a codebook file.
+    """Return the arrays and the facts of the bytes of the file of a kind of codebook.
 
     Raises CodebookCorrupt unless they are what `to_bytes` wrote, UnsupportedVersion for those of
     another release.
     """
     with told_as_damage(where, CodebookCorrupt):
         arrays, texts = tensors.from_bytes(data)
-        _require_own(texts, where)
-        arrays = require_arrays(arrays, TENSORS)
+        _require_own(texts, where, kind)
+        arrays = require_arrays(arrays, kind.forms)
         if ("mean" in arrays) != ("rotation" in arrays):
             raise Malformed("it holds a mean or a rotation without the other")
         if texts.get("sha256") != contents_hash(arrays):
@@ -132,9 +152,9 @@ def read(path: StrPath) -> bytes:
         raise CodebookCorrupt(where=str(path), reason=error.strerror) from None
 
 
-def _require_own(texts: Mapping[str, str], where: str) -> None:
-    if texts.get("format") != FORMAT:
-        raise Malformed(f"its format is {texts.get('format')!r:.40}, not {FORMAT!r}")
+def _require_own(texts: Mapping[str, str], where: str, kind: Kind) -> None:
+    if texts.get("format") != kind.format:
+        raise Malformed(f"its format is {texts.get('format')!r:.40}, not {kind.format!r}")
     if texts.get("version") != VERSION:
         reason = f"its version is {texts.get('version')!r:.40}, this release reads {VERSION!r}"
         raise UnsupportedVersion(where=f"codebook {where}", reason=reason)
