@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from cgcython import methods
 from cgcython.arrays import as_float32, as_integers, require_finite
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_mapping, require_whole
@@ -42,6 +43,7 @@ class Codebook(ABC):
     method: ClassVar[QuantizationMethod]
     file_kind: ClassVar[codebook_file.Kind]
     num_centroids: ClassVar = NUM_CENTROIDS
+    _kinds: ClassVar[dict[str, Any]] = {}  # by the format of their files
 
     @abstractmethod
     def __init__(
@@ -51,6 +53,10 @@ class Codebook(ABC):
         mean: ArrayLike,
         metadata: Mapping[str, Any] | None = None,
     ) -> None: ...
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Codebook._kinds[cls.file_kind.format] = cls
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Codebook):
@@ -67,6 +73,40 @@ class Codebook(ABC):
     @abstractmethod
     def embedding_dim(self) -> int:
         """The number of values of an embedding."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The number of values after the rotation, which are what is coded."""
+
+    @abstractmethod
+    def quantize(self, values: ArrayLike) -> bytes:
+        """Return the codes of one embedding; errors as in `encode`."""
+
+    @abstractmethod
+    def dequantize(self, codes: BytesLike) -> Float32Array:
+        """Return the embedding that codes stand for.
+
+        Raises InvalidQuantizedData for any other number of bytes.
+        """
+
+    @abstractmethod
+    def encode(
+        self, rows: ArrayLike, *, num_threads: int = 1, out: UInt8Array | None = None
+    ) -> UInt8Array:
+        """Return the codes [n, M] of embeddings [n, dim], in `out` where it is given.
+
+        Raises DimensionMismatch, NonFiniteValue or InvalidInput.
+        """
+
+    @abstractmethod
+    def decode(
+        self, codes: ArrayLike, *, num_threads: int = 1, out: Float32Array | None = None
+    ) -> Float32Array:
+        """Return the embeddings [n, dim] of codes [n, M], in `out` where it is given.
+
+        Raises InvalidInput for codes of another length or type than uint8.
+        """
 
     @property
     def code_size(self) -> int:
@@ -122,7 +162,7 @@ class Codebook(ABC):
 
     @classmethod
     def load(cls, path: StrPath, embedding_dim: int | None = None) -> Self:
-        """Return the codebook of a file that `save` wrote.
+        """Return the codebook of a file that `save` wrote: `Codebook` of any kind, others theirs.
 
         Raises CodebookMissing, CodebookCorrupt, or DimensionMismatch where it is for embeddings
         of another dimension.
@@ -139,10 +179,12 @@ class Codebook(ABC):
         cls, data: BytesLike, embedding_dim: int | None = None, *, where: str = "bytes"
     ) -> Self:
         """Return the codebook of the bytes of a file; errors as in `load`."""
-        arrays, facts = codebook_file.from_bytes(data, where, cls.file_kind)
+        kinds = cls.kinds()
+        files = [one.file_kind for one in kinds.values()]
+        kind, arrays, facts = codebook_file.from_bytes(data, where, files)
         claims = facts.pop("dim", None), facts.pop("id", None)
         with told_as_damage(where, CodebookCorrupt):
-            book = cls(**arrays, metadata=facts)
+            book: Self = kinds[kind.format](**arrays, metadata=facts)
             if claims != (book.embedding_dim, book.codebook_id):
                 raise Malformed("its metadata are of another codebook")
         if embedding_dim is not None and (
@@ -152,6 +194,12 @@ class Codebook(ABC):
                 expected=embedding_dim, actual=book.embedding_dim, what="values in the codebook"
             )
         return book
+
+    @classmethod
+    def kinds(cls) -> dict[str, type[Self]]:
+        """Return the kinds of codebooks that are of this class, by the format of their files."""
+        methods.import_own()
+        return {name: one for name, one in Codebook._kinds.items() if issubclass(one, cls)}
 
     def _arrays(self) -> dict[str, Float32Array]:
         named = {"centroids": self.centroids, "rotation": self.rotation, "mean": self.mean}

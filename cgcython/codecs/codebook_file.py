@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from cgcython.kernels.pq_layout import NUM_CENTROIDS
 from cgcython.tensors import ArrayForm, Malformed, open_regular, require_arrays, told_as_damage
 from cgcython.types import BytesLike, Float32Array, StrPath
 
-FORMAT, VERSION = "cgcython-pq8", "1"
+VERSION = "1"
 
 
 class Kind(NamedTuple):
@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 
 
 PQ8 = Kind(
-    FORMAT,
+    "cgcython-pq8",
     {
         "centroids": ArrayForm("F32", ("M", NUM_CENTROIDS, "dsub")),
         "mean": ArrayForm("F32", ("dim",), optional=True),
@@ -116,16 +116,16 @@ def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any], kind:
 
 
 def from_bytes(
-    data: BytesLike, where: str = "bytes", kind: Kind = PQ8
-) -> tuple[dict[str, Float32Array], dict[str, Any]]:
-    """Return the arrays and the facts of the bytes of the file of a kind of codebook.
+    data: BytesLike, where: str, kinds: Sequence[Kind]
+) -> tuple[Kind, dict[str, Float32Array], dict[str, Any]]:
+    """Return the kind, the arrays and the facts of the bytes of a codebook file of some kinds.
 
     Raises CodebookCorrupt unless they are what `to_bytes` wrote, UnsupportedVersion for those of
     another release.
     """
     with told_as_damage(where, CodebookCorrupt):
         arrays, texts = tensors.from_bytes(data)
-        _require_own(texts, where, kind)
+        kind = _kind_of(texts, where, kinds)
         arrays = require_arrays(arrays, kind.forms)
         if ("mean" in arrays) != ("rotation" in arrays):
             raise Malformed("it holds a mean or a rotation without the other")
@@ -133,7 +133,7 @@ def from_bytes(
             raise Malformed("its sha256 does not match")
         facts = {key: text for key, text in texts.items() if key not in OWN}
         parsed = {k: v if k in TEXTS else strict_json.parse(v) for k, v in facts.items()}
-    return arrays, parsed
+    return kind, arrays, parsed
 
 
 def read(path: StrPath) -> bytes:
@@ -152,9 +152,12 @@ def read(path: StrPath) -> bytes:
         raise CodebookCorrupt(where=str(path), reason=error.strerror) from None
 
 
-def _require_own(texts: Mapping[str, str], where: str, kind: Kind) -> None:
-    if texts.get("format") != kind.format:
-        raise Malformed(f"its format is {texts.get('format')!r:.40}, not {kind.format!r}")
+def _kind_of(texts: Mapping[str, str], where: str, kinds: Sequence[Kind]) -> Kind:
+    found = next((kind for kind in kinds if texts.get("format") == kind.format), None)
+    if found is None:
+        known = " or ".join(repr(kind.format) for kind in kinds)
+        raise Malformed(f"its format is {texts.get('format')!r:.40}, not {known}")
     if texts.get("version") != VERSION:
         reason = f"its version is {texts.get('version')!r:.40}, this release reads {VERSION!r}"
         raise UnsupportedVersion(where=f"codebook {where}", reason=reason)
+    return found

@@ -128,7 +128,7 @@ def sizes_of(dim: int) -> list[int]:
     """Return the numbers of subvectors that divide a dimension, ascending.
 
     >>> sizes_of(384)
-    [8, 16, 24, 32, 48, 64, 96, 128]
+    [8, 16, 24, 32, 48, 64, 96, 128, 192]
     """
     found = [size for size in SUBVECTORS if dim % size == 0]
     if not found:

@@ -14,7 +14,7 @@ from cgcython.kernels.pq_layout import NUM_CENTROIDS
 from cgcython.parallel import require_threads
 from cgcython.types import ArrayLike, TrainingProgress
 
-SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128)
+SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128, 192)
 MIN_SAMPLES = NUM_CENTROIDS
 ENOUGH_SAMPLES = 39 * NUM_CENTROIDS  # below this k-means learns its rows, not their kind
 MAX_SAMPLES = 256 * NUM_CENTROIDS

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from cgcython.base import EmbedderId, QuantizationMethod
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import FOLDER
-from cgcython.codecs.codebook_file import FORMAT as CODEBOOK
 from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import QuantizedFingerprint
@@ -109,7 +108,7 @@ def _safetensors(path: Path) -> Description:
         form = read_tensors(path).texts.get("format", "")
     except Malformed as error:
         raise InvalidInput(what=str(path), expected="a .safetensors file", actual=error) from None
-    if form == CODEBOOK:
+    if form in Codebook.kinds():
         return Description("codebook", _codebook(path), [])
     shard = shards.read_shard(path)
     facts = {**shard.facts, "memories": len(shard.ids)}
@@ -117,12 +116,13 @@ def _safetensors(path: Path) -> Description:
 
 
 def _codebook(path: Path) -> Facts:
-    book = PQ8Codebook.load(path)
+    book = Codebook.load(path)
     own = {
         "path": str(path),
         "codebook_id": f"{book.codebook_id:#010x}",
         "dimension": book.embedding_dim,
-        "bytes": book.num_subvectors,
+        "method": book.method.value,
+        "bytes": book.code_size,
         "width": book.width,
     }
     return own | {key: value for key, value in book.metadata.items() if key not in ("dim", "id")}
