@@ -39,7 +39,7 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding
 class QuantizationRouter:
     """The encoders of all embedders of a profile; no embedder ever falls back to float32.
 
-    `codebooks` is a mapping `embedder -> PQ8Codebook` or the folder that holds `pq8_codebooks/`.
+    `codebooks` is a mapping `embedder -> codebook` or the folder that holds `pq8_codebooks/`.
     `pruning_ratio` is the part of tokens kept where the profile's rows leave it open. One of
     `sample_every` encoded embeddings is decoded again to measure its loss (0: none); warns
     DriftWarning once per embedder that loses more than its codebook's training measured.

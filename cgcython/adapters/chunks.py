@@ -12,7 +12,7 @@ import numpy as np
 
 from cgcython.arrays import as_float32
 from cgcython.codecs.base import Codec
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import DimensionMismatch, InvalidInput, InvalidQuantizedData
 from cgcython.records import QuantizedBatch
 from cgcython.types import Array, ArrayLike, BytesLike, Float32Array
@@ -74,9 +74,10 @@ def row_bytes(codec: Codec) -> int:
 
 
 @lru_cache(maxsize=16)
-def codebook_of(path: str) -> PQ8Codebook:
-    """Return the codebook of a file; raises CodebookMissing and CodebookCorrupt."""
-    return PQ8Codebook.load(path)
+def codec_of(kind: type[Codec], path: str) -> Codec:
+    """Return the codec of the codebook in a file; raises CodebookMissing and CodebookCorrupt."""
+    codebook = Codebook.load(path)
+    return kind.for_dimension(codebook.embedding_dim, codebook)
 
 
 def require_floats(dtype: np.dtype[Any]) -> None:

@@ -83,4 +83,4 @@ class PQ8(RowCodec):
         return {"id": self.codec_id, "codebook": self.codebook, "dtype": self.dtype}
 
     def _codec_of(self, dim: int) -> Codec:
-        return PQ8Codec(chunks.codebook_of(self.codebook))
+        return chunks.codec_of(PQ8Codec, self.codebook)

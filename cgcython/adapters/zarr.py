@@ -94,4 +94,4 @@ class PQ8(RowSerializer):
     name: ClassVar[str] = "cgcython.pq8"
 
     def _codec_of(self, dim: int) -> Codec:
-        return PQ8Codec(chunks.codebook_of(self.codebook))
+        return chunks.codec_of(PQ8Codec, self.codebook)

@@ -217,7 +217,7 @@ def _train(args: argparse.Namespace, source: LegacySource, model_id: EmbedderId)
         error.add_note(f"(cgcython train {model_id.short} --force keeps a codebook all the same)")
         raise error.about(model_id) from None
     rows = codebook.metadata["samples"]
-    say(f"cgcython: trained {path}, {codebook.num_subvectors} bytes, on {rows} embeddings")
+    say(f"cgcython: trained {path}, {codebook.code_size} bytes, on {rows} embeddings")
 
 
 def _delete_legacy(args: argparse.Namespace, place: InPlace) -> None:

@@ -26,7 +26,7 @@ from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.prometheus import exposition
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.shard_records import copy_shards
 from cgcython.store import RecordStore
@@ -217,7 +217,7 @@ def _backup(store: RecordStore, args: argparse.Namespace) -> Facts:
 
 def _reencode(store: RecordStore, args: argparse.Namespace) -> Facts:
     path = codebook_path(args.models, args.embedder.title)
-    codebook = PQ8Codebook.load(path, store.profile[args.embedder].dimension)
+    codebook = Codebook.load(path, store.profile[args.embedder].dimension)
     with progress(store.statistics().records, "record", "reencode") as bar:
         done = store.reencode(args.embedder, codebook, progress=bar.advance)
     found: Facts = {

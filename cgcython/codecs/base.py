@@ -18,7 +18,7 @@ from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike
 
 if TYPE_CHECKING:
-    from cgcython.codecs.codebook import PQ8Codebook
+    from cgcython.codecs.codebook_base import Codebook
 
 _MUST_DECLARE = ("layouts", "inputs", "columns", "ratio", "max_loss")
 
@@ -53,8 +53,9 @@ class Codec(ABC):
     `shared`: the names of the metadata that all rows of a batch have in common.
     `ratio` and `max_loss`: how many times smaller it makes float32 values, nominally, and the loss
     it may cost, as a fraction.
-    `needs_codebook`: whether its codes need a trained PQ8Codebook, whose id is `codebook_id` in the
-    metadata and in what a batch shares; `untrained_bytes` of an embedding are expected before.
+    `needs_codebook`: whether its codes need a trained Codebook, whose id is `codebook_id` in the
+    metadata and in what a batch shares; one of `codebook_kind`, the method that trains it.
+    `untrained_bytes` of an embedding are expected before.
     `settings`: the arguments of its constructor, besides the dimension, that a caller may choose.
     `row_settings`: what a profile's row may say besides, by each spelling of its name.
     """
@@ -68,6 +69,7 @@ class Codec(ABC):
     max_loss: ClassVar[float]
     ragged: ClassVar[bool] = False
     needs_codebook: ClassVar[bool] = False
+    codebook_kind: ClassVar[str] = "pq8"
     untrained_bytes: ClassVar[int] = 0
     settings: ClassVar[tuple[str, ...]] = ()
     row_settings: ClassVar[Mapping[str, methods.RowSetting]] = {}
@@ -100,15 +102,13 @@ class Codec(ABC):
         return {one.name: getattr(self, one.name) for one in fields(self) if one.init}  # type: ignore[arg-type]  # a dataclass
 
     @classmethod
-    def for_dimension(
-        cls, dim: int, codebook: "PQ8Codebook | None" = None, **settings: Any
-    ) -> Self:
+    def for_dimension(cls, dim: int, codebook: "Codebook | None" = None, **settings: Any) -> Self:
         """Return the codec of embeddings of `dim` values; `codebook` where it needs one."""
         make: Any = cls
         return make(dim, **settings)  # type: ignore[no-any-return]
 
     @classmethod
-    def for_row(cls, row: Embedder, codebook: "PQ8Codebook | None" = None, **settings: Any) -> Self:
+    def for_row(cls, row: Embedder, codebook: "Codebook | None" = None, **settings: Any) -> Self:
         """Return the codec of a profile's row; settings are those that the row leaves open."""
         own = cls._arguments_of(row, "argument")
         return cls.for_dimension(row.dimension, codebook, **(settings | own))

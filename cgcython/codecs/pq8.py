@@ -22,6 +22,7 @@ from cgcython.codecs.checks import (
     require_rows,
 )
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.framing import Payloads, of_codes
 from cgcython.codecs.row_settings import BYTES, METRIC
 from cgcython.codecs.rows import embeddings_of, payloads
@@ -66,7 +67,7 @@ class PQ8Codec(Codec):
 
     @classmethod
     def for_dimension(
-        cls, dim: int, codebook: PQ8Codebook | None = None, **settings: Any
+        cls, dim: int, codebook: Codebook | None = None, **settings: Any
     ) -> "PQ8Codec":
         """Return the codec of a codebook, which knows its own dimension."""
         return cls(require_instance(codebook, PQ8Codebook, "codebook"))

@@ -6,7 +6,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sizes import train_smallest
 from cgcython.corpus.legacy_source import LegacySource
@@ -31,7 +31,7 @@ def train_codebook(
     model_id: EmbedderId,
     num_threads: int = 1,
     progress: TrainingProgress | None = None,
-) -> PQ8Codebook:
+) -> Codebook:
     """Return a codebook of the smallest size that keeps the limit, trained on up to 20,000 rows."""
     vectors = (one for one in source.values(model_id) if isinstance(one, np.ndarray))
     codebook, _ = train_smallest(

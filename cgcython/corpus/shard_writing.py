@@ -14,7 +14,7 @@ from cgcython.base import EmbedderId, Profile, ProfileName
 from cgcython.checks import require_whole
 from cgcython.checksums import crc32
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.memory_ids import FIRST_ROWS, MemoryIds
@@ -139,7 +139,7 @@ class ShardWriter(CorpusWriter):
             )
 
     def _missing_files(
-        self, profile: Profile, books: Mapping[EmbedderId, PQ8Codebook]
+        self, profile: Profile, books: Mapping[EmbedderId, Codebook]
     ) -> dict[Path, bytes]:
         """Return the files beside the shards that are to be written, with their content.
 
@@ -242,6 +242,6 @@ def _profile_of(folder: Path) -> Profile | None:
 
 def _codebook_id_of(path: Path) -> int | None:
     try:
-        return PQ8Codebook.load(path).codebook_id
+        return Codebook.load(path).codebook_id
     except (CodebookMissing, StorageCorruption):
         return None

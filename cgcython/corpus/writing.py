@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
 from cgcython.base import EmbedderId, EmbedderName, Profile, ProfileName
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.memory_ids import Known, MemoryIds
@@ -25,7 +25,7 @@ from cgcython.store.opening import has_database
 from cgcython.store.places import as_place, place_of
 from cgcython.types import Progress, StrPath
 
-CodebookSource: TypeAlias = Mapping[EmbedderName, PQ8Codebook] | StrPath
+CodebookSource: TypeAlias = Mapping[EmbedderName, Codebook] | StrPath
 
 
 class CorpusWriter(ABC):
@@ -237,5 +237,5 @@ def _remove_if_empty(store: RecordStore, place: StrPath) -> None:
         place_of(place).remove()
 
 
-def _all_of(codebooks: Codebooks) -> dict[EmbedderId, PQ8Codebook]:
+def _all_of(codebooks: Codebooks) -> dict[EmbedderId, Codebook]:
     return {model_id: codebooks[model_id] for model_id in codebooks}

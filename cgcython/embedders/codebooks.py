@@ -14,9 +14,9 @@ from cgcython.base import (
     ProfileName,
     parse_embedder,
 )
-from cgcython.checks import iterated, require_instance, require_whole
+from cgcython.checks import iterated, require_whole
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path, train_command
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput
 from cgcython.types import StrPath
@@ -25,28 +25,28 @@ from cgcython.types import StrPath
 class Codebooks:
     """The codebooks of the embedders whose method needs one, loaded when first asked for.
 
-    They come from a mapping `embedder -> PQ8Codebook` or from the folder that holds
+    They come from a mapping `embedder -> codebook` or from the folder that holds
     `pq8_codebooks/`.
     """
 
     def __init__(
         self,
-        source: Mapping[Any, PQ8Codebook] | StrPath | None = None,
+        source: Mapping[Any, Codebook] | StrPath | None = None,
         profile: ProfileName | None = None,
     ) -> None:
         self._profile = Profile.named(profile)
         self._reads_files = isinstance(source, (str, os.PathLike))
         self.folder = Path(source) if isinstance(source, (str, os.PathLike)) else Path("models")
         given = {} if self._reads_files or source is None else by_embedder(source)
-        self._loaded: dict[EmbedderId, PQ8Codebook] = {}
-        self._by_id: dict[int, PQ8Codebook] = {}
+        self._loaded: dict[EmbedderId, Codebook] = {}
+        self._by_id: dict[int, Codebook] = {}
         for model_id, codebook in given.items():
             if profile is not None:
                 require_fit(self._profile[model_id], codebook)
             self._loaded[model_id] = codebook
             self.add(codebook)
 
-    def __getitem__(self, model_id: EmbedderName) -> PQ8Codebook:
+    def __getitem__(self, model_id: EmbedderName) -> Codebook:
         embedder = parse_embedder(model_id)
         codebook = self._loaded.get(embedder)
         if codebook is None:
@@ -58,7 +58,7 @@ class Codebooks:
         """Iterate over the embedders that have a codebook."""
         return (one for one in self._embedders() if one in self._loaded or self._has_file(one))
 
-    def by_id(self, codebook_id: int) -> PQ8Codebook:
+    def by_id(self, codebook_id: int) -> Codebook:
         """Return the codebook that made codes. Raises CodebookMissing where none has the id."""
         if require_whole(codebook_id, "codebook_id") not in self._by_id:
             self.require(self)
@@ -67,9 +67,9 @@ class Codebooks:
         except KeyError:
             raise CodebookMissing(codebook_id=codebook_id) from None
 
-    def add(self, codebook: PQ8Codebook) -> None:
+    def add(self, codebook: Codebook) -> None:
         """Make a codebook known to `by_id`, so that codes of an earlier training decode."""
-        codebook = require_instance(codebook, PQ8Codebook, "codebook")
+        require_codebook(codebook)
         self._by_id[codebook.codebook_id] = codebook
 
     def require(self, model_ids: Iterable[EmbedderName] | None = None) -> None:
@@ -88,7 +88,7 @@ class Codebooks:
     def _has_file(self, model_id: EmbedderId) -> bool:
         return self._reads_files and self.path(model_id).is_file()
 
-    def _load(self, model_id: EmbedderId) -> PQ8Codebook:
+    def _load(self, model_id: EmbedderId) -> Codebook:
         path = self.path(model_id)
         if not self._has_file(model_id):
             raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
@@ -96,11 +96,11 @@ class Codebooks:
 
 
 # By embedder, in any spelling (the keys of a Mapping are invariant), or the folder of files.
-CodebookSource: TypeAlias = Codebooks | Mapping[Any, PQ8Codebook] | StrPath
+CodebookSource: TypeAlias = Codebooks | Mapping[Any, Codebook] | StrPath
 
 
-def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
-    """Return a mapping of codebooks as `{embedder: PQ8Codebook}`, each its embedder's own.
+def by_embedder(codebooks: object) -> dict[EmbedderId, Codebook]:
+    """Return a mapping of codebooks as `{embedder: codebook}`, each its embedder's own.
 
     Raises InvalidInput.
     """
@@ -108,44 +108,62 @@ def by_embedder(codebooks: object) -> dict[EmbedderId, PQ8Codebook]:
         actual = type(codebooks).__name__
         raise InvalidInput(what="codebooks", expected="a mapping or a folder", actual=actual)
     for codebook in codebooks.values():
-        if not isinstance(codebook, PQ8Codebook):
-            actual = type(codebook).__name__
-            raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
+        require_codebook(codebook)
     named = {parse_embedder(name): codebook for name, codebook in codebooks.items()}
     return {model_id: require_own(codebook, model_id) for model_id, codebook in named.items()}
 
 
-def load_for(row: Embedder, path: Path) -> PQ8Codebook:
+def require_codebook(codebook: object) -> None:
+    """Raise InvalidInput unless something is a codebook."""
+    if not isinstance(codebook, Codebook):
+        expected, actual = "a PQ8Codebook or RQ8Codebook", type(codebook).__name__
+        raise InvalidInput(what="codebook", expected=expected, actual=actual)
+
+
+def load_for(row: Embedder, path: Path) -> Codebook:
     """Return the codebook in a file, which must be one for a profile's row.
 
     Raises CodebookMissing, CodebookCorrupt, DimensionMismatch and InvalidInput.
     """
-    codebook = require_own(PQ8Codebook.load(path, row.dimension), row.model_id)
+    codebook = require_own(Codebook.load(path, row.dimension), row.model_id)
     return require_fit(row, codebook, path)
 
 
-def require_fit(row: Embedder, codebook: PQ8Codebook, path: Path | None = None) -> PQ8Codebook:
-    """Return a codebook of the dimension and the size that a profile's row says.
+def require_fit(row: Embedder, codebook: Codebook, path: Path | None = None) -> Codebook:
+    """Return a codebook of the dimension, the method and the size that a profile's row says.
 
     Raises DimensionMismatch and InvalidInput.
     """
     expected, actual, size = row.dimension, codebook.embedding_dim, row.setting("bytes")
+    kind, command = codec_class(row.method).codebook_kind, _command(row, path)
     if expected != actual:
         raise DimensionMismatch(
             model_id=row.model_id, expected=expected, actual=actual, what="values per vector"
         )
-    if size not in (None, codebook.num_subvectors):
-        command = train_command(path or codebook_path("models", row.model_id.title))
+    if codebook.method.value != kind:
+        raise InvalidInput(
+            what=f"codebook of {row.model_id.label}",
+            expected=f"one of {kind}, as the profile says; train it with: {command}",
+            actual=f"one of {codebook.method}",
+        )
+    if size not in (None, codebook.code_size):
         raise InvalidInput(
             what=f"codebook of {row.model_id.label}",
             expected=f"one of {size} bytes, as the profile says; train it with: {command} "
             f"--bytes {size}",
-            actual=f"{codebook.num_subvectors} bytes",
+            actual=f"{codebook.code_size} bytes",
         )
     return codebook
 
 
-def require_own(codebook: PQ8Codebook, model_id: EmbedderId) -> PQ8Codebook:
+def _command(row: Embedder, path: Path | None) -> str:
+    """Return the command that trains the codebook of a row."""
+    command = train_command(path or codebook_path("models", row.model_id.title))
+    kind = codec_class(row.method).codebook_kind
+    return f"{command}" if kind == "pq8" else f"{command} --method {kind}"
+
+
+def require_own(codebook: Codebook, model_id: EmbedderId) -> Codebook:
     """Return a codebook that may serve an embedder.
 
     Raises InvalidInput for one whose `model` names another embedder. Any other text in `model`,

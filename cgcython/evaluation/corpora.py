@@ -8,8 +8,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import InputKind, codec_class
-from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus
 from cgcython.errors import UsageError
 from cgcython.evaluation.comparison import Contender, Judged, compare
@@ -76,7 +75,7 @@ def codebook_judge(
     queries: Sequence[Mapping[EmbedderId, Embedding]],
     relevant: Sequence[Judged],
     num_threads: int = 1,
-) -> Callable[[PQ8Codebook], dict[str, Any]]:
+) -> Callable[[Codebook], dict[str, Any]]:
     """Return a function from a codebook to its facts: what retrieval loses on judged queries.
 
     It raises UsageError where no query is judged.
@@ -84,8 +83,9 @@ def codebook_judge(
     column = corpus[model_id]
     memories = column.memories(0, len(column.embeddings))
 
-    def facts(codebook: PQ8Codebook) -> dict[str, Any]:
-        coded = Codes(PQ8Codec(codebook))
+    def facts(codebook: Codebook) -> dict[str, Any]:
+        method = codebook.method.value
+        coded = Codes(codec_class(method).for_dimension(codebook.embedding_dim, codebook))
         one = Contender(model_id, column.embeddings, memories, coded)
         (row,) = compare([one], queries, relevant, num_threads)
         if row.recall10 is None or row.ndcg10 is None:

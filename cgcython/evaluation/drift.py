@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.measures import cosine_losses, mean_interval, neighbours_kept
 from cgcython.codecs.samples import as_source, some_rows
 from cgcython.embedders.route import DRIFT_TOLERANCE
@@ -34,7 +34,7 @@ class Drift(NamedTuple):
 
 
 def drift(
-    codebook: PQ8Codebook,
+    codebook: Codebook,
     rows: ArrayLike,
     tolerance: float = DRIFT_TOLERANCE,
     num_threads: int = 1,

@@ -12,7 +12,7 @@ import numpy as np
 
 from cgcython.arrays import as_matrix
 from cgcython.codecs.base import Codec, InputKind
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
@@ -132,9 +132,9 @@ class Codes(Exact):
             frozenset(name for name in names if name is not None),
         )
 
-    def _find_codebook(self, codebook_id: int) -> PQ8Codebook:
+    def _find_codebook(self, codebook_id: int) -> Codebook:
         codec: Any = self.codec
-        codebook: PQ8Codebook = codec.codebook  # which codecs of methods that need one have
+        codebook: Codebook = codec.codebook  # which codecs of methods that need one have
         return codebook
 
     def _decode(self, quantized: QuantizedEmbedding) -> Any:
@@ -168,7 +168,7 @@ class Stored(Codes):
         count = len(documents[0]) - 1 if self.inputs is InputKind.SPARSE else len(documents)
         return self._block(documents, self.fetch(first, count))
 
-    def _find_codebook(self, codebook_id: int) -> PQ8Codebook:
+    def _find_codebook(self, codebook_id: int) -> Codebook:
         return self.router.codebooks.by_id(codebook_id)
 
     def _decode(self, quantized: QuantizedEmbedding) -> Any:

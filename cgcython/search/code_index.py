@@ -9,7 +9,7 @@ import numpy as np
 from cgcython.arrays import as_float32, as_matrix, as_vector
 from cgcython.checks import require_items, require_whole
 from cgcython.codecs.base import Codec
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.errors import InvalidInput
 from cgcython.parallel import require_threads
@@ -34,7 +34,7 @@ from cgcython.types import Array, ArrayLike, Float32Array, StrPath, UInt8Array
 class CodeIndex:
     """The codes of one codec, and nothing else but `ids` where given.
 
-    `codec` is a PQ8Codebook or PQ8Codec, a Float8Codec or a BinaryCodec; codes are a QuantizedBatch
+    `codec` is a codebook or its codec, a Float8Codec or a BinaryCodec; codes are a QuantizedBatch
     of it, or plain codes [n, bytes] u8 where they need no scale. Hits come by ascending distance
     from a float32 query, by `metric`: `l2`, squared Euclidean (the default of PQ and float8),
     `cosine` (1 - cosine), for bits `hamming` (how many differ) or `jaccard` (1 - similarity).
@@ -51,7 +51,7 @@ class CodeIndex:
 
     def __init__(
         self,
-        codec: PQ8Codebook | Codec,
+        codec: Codebook | Codec,
         codes: QuantizedBatch | ArrayLike = (),
         ids: Ids | None = None,
         metric: str | None = None,
@@ -89,7 +89,7 @@ class CodeIndex:
         return self._space.metric
 
     @property
-    def codebook(self) -> PQ8Codebook | None:
+    def codebook(self) -> Codebook | None:
         """The codebook of product-quantization codes."""
         return self.codec.codebook if isinstance(self.codec, PQ8Codec) else None
 
@@ -131,7 +131,7 @@ class CodeIndex:
 
     @classmethod
     def load(
-        cls, path: StrPath, codec: PQ8Codebook | Codec | None = None, *, verify: bool = False
+        cls, path: StrPath, codec: Codebook | Codec | None = None, *, verify: bool = False
     ) -> Self:
         """Return the index of a file that `save` wrote, mapped into memory and not read yet.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_choice
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
 from cgcython.parallel import each_alone, split_rows
@@ -29,7 +29,7 @@ ROWS, DIM = "rows", "dim"  # axes of kept arrays whose lengths are known
 
 Embedding: TypeAlias = Any  # a vector, SparseVector or token matrix: `_prepare` checks which
 Forms: TypeAlias = Mapping[str, ArrayForm]
-FindCodebook: TypeAlias = Callable[[int], PQ8Codebook]  # by id; raises CodebookMissing
+FindCodebook: TypeAlias = Callable[[int], Codebook]  # by id; raises CodebookMissing
 
 
 class ScanKey(NamedTuple):

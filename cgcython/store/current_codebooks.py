@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from cgcython.base import EmbedderId, Profile
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.embedders.codebooks import Codebooks
 
 
@@ -12,12 +12,12 @@ class CurrentCodebooks(Codebooks):
 
     def __init__(
         self,
-        source: Mapping[EmbedderId, PQ8Codebook],
+        source: Mapping[EmbedderId, Codebook],
         profile: Profile,
-        newest: Callable[[EmbedderId], PQ8Codebook | None],
+        newest: Callable[[EmbedderId], Codebook | None],
     ) -> None:
         super().__init__(source, profile)
         self._newest = newest
 
-    def _load(self, model_id: EmbedderId) -> PQ8Codebook:
+    def _load(self, model_id: EmbedderId) -> Codebook:
         return self._newest(model_id) or super()._load(model_id)

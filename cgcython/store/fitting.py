@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from cgcython.base import EmbedderId, Profile, QuantizationMethod
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import DimensionMismatch, MethodMismatch, QuantizationError
 from cgcython.fingerprint import Form
 from cgcython.metadata import codebook_id_of
@@ -51,7 +51,7 @@ def require_fit(profile: Profile, forms: Mapping[EmbedderId, Form]) -> None:
 class Decoding:
     """Says what keeps embeddings that are whole from being decoded."""
 
-    def __init__(self, profile: Profile, codebooks: Iterable[PQ8Codebook]) -> None:
+    def __init__(self, profile: Profile, codebooks: Iterable[Codebook]) -> None:
         self.profile, self._router = profile, QuantizationRouter({}, profile)
         self._codebooks = {one.codebook_id: one for one in codebooks}
         self.waiting = Counter[int]()  # how many embeddings need a codebook that is not given
@@ -83,7 +83,7 @@ class Decoding:
         codebook = self._codebooks.get(codebook_id)
         if codebook is None:
             return None
-        codes, dim = codebook.num_subvectors, codebook.embedding_dim
+        codes, dim = codebook.code_size, codebook.embedding_dim
         if (len(quantized.data), quantized.original_dim) == (codes, dim):
             return None
         return f"not of its codebook, which is for {dim} values in {codes} codes"

@@ -8,7 +8,7 @@ from cgcython import frames
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest, section_crc
@@ -50,7 +50,7 @@ class GenerationWriter(RecordDeleter):
     def reencode(
         self,
         model_id: EmbedderName,
-        codebook: PQ8Codebook,
+        codebook: Codebook,
         *,
         batch_size: int = BATCH,
         progress: Progress | None = None,
@@ -103,9 +103,7 @@ class GenerationWriter(RecordDeleter):
             if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
                 yield key, quantized
 
-    def _move(
-        self, model_id: EmbedderId, codebook: PQ8Codebook, batch: list[_Encoded]
-    ) -> list[float]:
+    def _move(self, model_id: EmbedderId, codebook: Codebook, batch: list[_Encoded]) -> list[float]:
         """Write a batch with a codebook; return the loss of each record that was still there.
 
         None is, where another thread has the embedder use another codebook meanwhile.
@@ -134,7 +132,7 @@ class GenerationWriter(RecordDeleter):
         return losses
 
     def _recoded(
-        self, model_id: EmbedderId, codebook: PQ8Codebook, quantized: QuantizedEmbedding
+        self, model_id: EmbedderId, codebook: Codebook, quantized: QuantizedEmbedding
     ) -> tuple[bytes, float]:
         """Return the section of an embedding in a codebook, and what that loses."""
         earlier = self._shelf.codebook(quantized.metadata.codebook_id)

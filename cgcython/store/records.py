@@ -59,7 +59,7 @@ class RecordStore(GenerationWriter):
         the death of the process, and with `durability="sync"`, which waits for the disk, the loss
         of power too; docs/STORE.md says what other places promise.
 
-        Codebooks (`{ModelId: PQ8Codebook}` or the folder of `pq8_codebooks/`) are copied into the
+        Codebooks (`{ModelId: codebook}` or the folder of `pq8_codebooks/`) are copied into the
         store, which then encodes with them; without, it uses those it has. The profile is kept from
         the store's making on; embedders that it lacks are added. Raises StoreUnavailable,
         StorageCorruption and the codebook errors.

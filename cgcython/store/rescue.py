@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cgcython.base import EmbedderId, Profile, ProfileName
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion
 from cgcython.fingerprint import QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, section_crc
@@ -237,11 +237,11 @@ def _kept(key: bytes, head: bytes, sections: Mapping[EmbedderId, bytes]) -> Chan
     return Change(key, head, sections, None, sections.keys())
 
 
-def _codebooks(meta: Mapping[bytes, bytes]) -> Iterator[PQ8Codebook]:
+def _codebooks(meta: Mapping[bytes, bytes]) -> Iterator[Codebook]:
     """Yield the codebooks among the rows of `meta` that are whole."""
     for key in codebook_keys(meta):
         with suppress(StorageCorruption):
-            yield PQ8Codebook.from_bytes(meta.get(key, b""), where="of the store")
+            yield Codebook.from_bytes(meta.get(key, b""), where="of the store")
 
 
 def _rows(source: Salvaged) -> Iterator[tuple[bytes, _Found]]:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.embedders.codebooks import Codebooks as EmbedderCodebooks
 from cgcython.embedders.codebooks import by_embedder, load_for
@@ -26,7 +26,7 @@ from cgcython.store.current_codebooks import CurrentCodebooks
 from cgcython.store.keeper import Keeper, Note, Outdated
 from cgcython.types import StrPath
 
-Codebooks: TypeAlias = Mapping[Any, PQ8Codebook] | StrPath  # by embedder, or a folder
+Codebooks: TypeAlias = Mapping[Any, Codebook] | StrPath  # by embedder, or a folder
 _Notes: TypeAlias = dict[bytes, bytes | None]
 
 _ID = struct.Struct(">I")
@@ -47,7 +47,7 @@ class CodebookShelf:
 
     def __init__(self, keeper: Keeper, profile: Profile) -> None:
         self._keeper, self._profile = keeper, profile
-        self._loaded: dict[int, PQ8Codebook] = {}
+        self._loaded: dict[int, Codebook] = {}
         self._generations: dict[EmbedderId, list[int]] = {}
         self._warned: set[int] = set()
         self.unreadable: list[EmbedderId] = []  # whose newest codebook cannot be read
@@ -61,7 +61,7 @@ class CodebookShelf:
         self._generations.update(_generations(self._keeper, self._profile))
 
     def add(self, codebooks: Codebooks | None) -> None:
-        """Keep codebooks, a `{embedder: PQ8Codebook}` or the folder of `pq8_codebooks/`.
+        """Keep codebooks, a `{embedder: codebook}` or the folder of `pq8_codebooks/`.
 
         One that is there and damaged is mended. A read-only database is left alone: they serve
         until it is closed.
@@ -76,7 +76,7 @@ class CodebookShelf:
             except Outdated:  # another process added some
                 self.reload()
 
-    def _added(self, given: Mapping[EmbedderId, PQ8Codebook]) -> tuple[_Notes, _Notes]:
+    def _added(self, given: Mapping[EmbedderId, Codebook]) -> tuple[_Notes, _Notes]:
         """Take codebooks up; return the notes that keep them, and what these notes were."""
         notes: _Notes = {}
         expected: _Notes = {}
@@ -94,7 +94,7 @@ class CodebookShelf:
             notes[name] = _packed(ids)
         return notes, expected
 
-    def _is_kept(self, codebook: PQ8Codebook) -> bool:
+    def _is_kept(self, codebook: Codebook) -> bool:
         """Return whether a codebook needs no writing; one of a later release is left alone.
 
         Raises InvalidInput where another one has the same 32-bit id.
@@ -110,7 +110,7 @@ class CodebookShelf:
             raise InvalidInput(what="codebook", expected=expected, actual=str(codebook))
         return True
 
-    def _given(self, codebooks: Codebooks | None) -> dict[EmbedderId, PQ8Codebook]:
+    def _given(self, codebooks: Codebooks | None) -> dict[EmbedderId, Codebook]:
         if codebooks is None:
             return {}
         if not isinstance(codebooks, (str, os.PathLike)):
@@ -169,7 +169,7 @@ class CodebookShelf:
             reason = "another process added codebooks at the same time; try again"
             raise StoreUnavailable(path=self._keeper.place, reason=reason) from None
 
-    def codebook(self, codebook_id: int) -> PQ8Codebook:
+    def codebook(self, codebook_id: int) -> Codebook:
         """Return the codebook of an id.
 
         Raises CodebookMissing, CodebookCorrupt and UnsupportedVersion.
@@ -179,7 +179,7 @@ class CodebookShelf:
             found = self._loaded[codebook_id] = _codebook(self._keeper, codebook_id)
         return found
 
-    def newest(self, model_id: EmbedderId) -> PQ8Codebook | None:
+    def newest(self, model_id: EmbedderId) -> Codebook | None:
         """Return the codebook that encodes an embedder, None where it has none; errors as above.
 
         Raises CodebookCorrupt for one that is of another dimension than the embedder, too.
@@ -191,6 +191,9 @@ class CodebookShelf:
         if row is None or row.dimension != codebook.embedding_dim:
             reason = f"it is for {codebook.embedding_dim} values, which {model_id.short} has not"
             raise CodebookCorrupt(where=_name(self._keeper.place, ids[-1]), reason=reason)
+        if codec_class(row.method).codebook_kind != codebook.method.value:
+            reason = f"it is of {codebook.method}, {model_id.short} is kept as {row.method}"
+            raise CodebookCorrupt(where=_name(self._keeper.place, ids[-1]), reason=reason)
         return codebook
 
     def current(self) -> EmbedderCodebooks:
@@ -199,7 +202,7 @@ class CodebookShelf:
         One that is missing, damaged or of a later release is told in a warning, and raised where it
         is needed.
         """
-        found: dict[EmbedderId, PQ8Codebook] = {}
+        found: dict[EmbedderId, Codebook] = {}
         self.unreadable = []
         for model_id, ids in self._generations.items():
             try:
@@ -224,7 +227,7 @@ class CodebookShelf:
             notes.append(codebook_note(self._keeper.place, CODEBOOK + _ID.pack(codebook_id)))
         return notes
 
-    def read_all(self) -> tuple[list[PQ8Codebook], dict[int, str]]:
+    def read_all(self) -> tuple[list[Codebook], dict[int, str]]:
         """Return the codebooks that are whole, read anew, and why others cannot be read, by id."""
         sound, wrong = [], {}
         for codebook_id in sorted({one for ids in self._generations.values() for one in ids}):
@@ -272,8 +275,8 @@ def codebook_note(place: object, name: bytes) -> Note:
     (codebook_id,) = _ID.unpack(name[len(CODEBOOK) :])
     where = _name(place, codebook_id)
 
-    def parse(value: bytes) -> PQ8Codebook:
-        codebook = PQ8Codebook.from_bytes(value, where=where)
+    def parse(value: bytes) -> Codebook:
+        codebook = Codebook.from_bytes(value, where=where)
         if codebook.codebook_id != codebook_id:
             reason = f"it is another one, {codebook.codebook_id:#010x}"
             raise CodebookCorrupt(where=where, reason=reason)
@@ -282,10 +285,10 @@ def codebook_note(place: object, name: bytes) -> Note:
     return Note(name, f"codebook {where}", parse)
 
 
-def _codebook(keeper: Keeper, codebook_id: int) -> PQ8Codebook:
+def _codebook(keeper: Keeper, codebook_id: int) -> Codebook:
     note = codebook_note(keeper.place, CODEBOOK + _ID.pack(codebook_id))
     try:
-        found: PQ8Codebook | None = keeper.note(note.name, note.parse, note.title)
+        found: Codebook | None = keeper.note(note.name, note.parse, note.title)
     except UnsupportedVersion:
         raise
     except StorageCorruption as error:
