@@ -1,6 +1,7 @@
 """Trains product-quantization codebooks on samples drawn from what is given."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,13 @@ import numpy as np
 from cgcython.checks import require_whole
 from cgcython.codecs.samples import Samples, as_source, draw
 from cgcython.codecs.scaling import power_beyond
-from cgcython.codecs.training_run import Trained, Training
+from cgcython.codecs.training_base import Found, Run, Trained
+from cgcython.codecs.training_run import Training
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.narrow_floats import Rows
 from cgcython.parallel import require_threads
-from cgcython.types import ArrayLike, TrainingProgress
+from cgcython.types import ArrayLike, Float32Array, TrainingProgress
 
 SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128, 192)
 MIN_SAMPLES = NUM_CENTROIDS
@@ -44,23 +47,47 @@ def train(
     CodebookWarning below 39 samples per centroid, and when Ctrl-C ended the training.
     """
     source, most = as_source(samples), require_sample(sample)
-    _check(source.shape, num_subvectors, rotation, width, most)
+    _check(source.shape, num_subvectors, rotation, width)
+
+    def start(rows: Float32Array, held_out: Float32Array, seed: int, threads: int) -> Training:
+        settings = num_subvectors, seed, threads, progress, rotation, width
+        return Training(rows, held_out, *settings)
+
+    found, facts = fitted(source, most, seed, num_threads, start)
+    return found, {**facts, "training": rotation or "plain"}
+
+
+def fitted(
+    source: Rows, most: int, seed: int, num_threads: int, start: Callable[..., Run[Found]]
+) -> tuple[Found, dict[str, Any]]:
+    """Return what `start(rows, held_out, seed, threads)` finds for samples, and facts of the run.
+
+    Errors and warnings as in `train`.
+    """
+    require_enough(min(source.shape[0], most))
     seed, threads = require_whole(seed, "seed"), require_threads(num_threads)
     drawn = draw(source, most, lambda count: min(MAX_HELD_OUT, int(count * HELD_OUT)), seed)
     power = _power_of(drawn)
     rows, held_out = (np.ldexp(one, -power) if power else one for one in drawn[:2])
-    training = Training(rows, held_out, num_subvectors, seed, threads, progress)
-    found = training.run(rotation, width)
+    run = start(rows, held_out, seed, threads)
+    found = run.run()
     facts = {
         "samples": len(drawn.rows) + len(drawn.held_out),
         "samples_given": drawn.given,
         "seed": seed,
-        "training": rotation or "plain",
-        **training.measured(found),
+        **run.measured(found),
     }
-    if training.interrupted:
-        facts |= _interruption(training)
+    if run.interrupted:
+        facts |= _interruption(run)
     return _scaled(found, power), facts
+
+
+def require_enough(count: int) -> None:
+    """Raise InvalidInput for too few samples; warn where they are few."""
+    if count < MIN_SAMPLES:
+        raise InvalidInput(what="samples", expected=f"{MIN_SAMPLES} or more", actual=count)
+    if count < ENOUGH_SAMPLES:
+        _warn(f"{count} samples are few; {ENOUGH_SAMPLES} or more give a codebook worth trusting")
 
 
 def require_sample(sample: int | None = None) -> int:
@@ -80,7 +107,7 @@ def _power_of(drawn: Samples) -> int:
     return power_beyond(peak)
 
 
-def _scaled(found: Trained, power: int) -> Trained:
+def _scaled(found: Found, power: int) -> Found:
     """Return a codebook's arrays times a power of two."""
     if not power:
         return found
@@ -88,8 +115,8 @@ def _scaled(found: Trained, power: int) -> Trained:
     return found._replace(centroids=np.ldexp(found.centroids, power), mean=mean)
 
 
-def _interruption(training: Training) -> dict[str, Any]:
-    done, planned = training.step, training.steps
+def _interruption(run: Run[Found]) -> dict[str, Any]:
+    done, planned = run.step, run.steps
     _warn(f"interrupted after step {done} of {planned}: the codebook is the best so far")
     return {"interrupted": True, "steps": done, "steps_planned": planned}
 
@@ -99,9 +126,8 @@ def _check(
     num_subvectors: int,
     rotation: str | None,
     width: int | None,
-    most: int,
 ) -> None:
-    count, dim = min(shape[0], most), shape[1]
+    dim = shape[1]
     M = require_whole(num_subvectors, "num_subvectors")
     if M not in SUBVECTORS or dim == 0 or dim % M:
         expected = f"a divisor of {dim} among {', '.join(map(str, SUBVECTORS))}"
@@ -109,10 +135,6 @@ def _check(
     require_rotation(rotation)
     if width is not None:
         _require_width(width, M, dim)
-    if count < MIN_SAMPLES:
-        raise InvalidInput(what="samples", expected=f"{MIN_SAMPLES} or more", actual=count)
-    if count < ENOUGH_SAMPLES:
-        _warn(f"{count} samples are few; {ENOUGH_SAMPLES} or more give a codebook worth trusting")
 
 
 def _require_width(width: int, M: int, dim: int) -> None:
@@ -122,4 +144,4 @@ def _require_width(width: int, M: int, dim: int) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, CodebookWarning, stacklevel=5)
+    warnings.warn(message, CodebookWarning, stacklevel=6)

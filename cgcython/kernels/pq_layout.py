@@ -71,8 +71,8 @@ def prepare(
         column_norm=float(_rounded_up(columns)[0]),
         mean=mean,
         rotation=rotation,
-        forward_strips=_strips(rotation),
-        back_strips=_strips(rotation.T),
+        forward_strips=strips(rotation),
+        back_strips=strips(rotation.T),
     )
 
 
@@ -154,7 +154,7 @@ def _paired(codes: Int8Array) -> Int8Array:
     return aligned_copy(pairs.transpose(0, 1, 3, 2, 4))
 
 
-def _strips(matrix: Float32Array) -> Float32Array:
+def strips(matrix: Float32Array) -> Float32Array:
     """Return [ceil(columns / 64), rows, 64] of a matrix [rows, columns], zeros at the end."""
     rows, columns = matrix.shape
     strips = -(-columns // STRIP)

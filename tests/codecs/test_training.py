@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cgcython import kernels
-from cgcython.codecs import training_run
+from cgcython.codecs import training_base, training_run
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.kmeans import lloyd_step, seed_centroids
 from cgcython.codecs.rotation import balanced, best_rotation, principal_axes
@@ -176,7 +176,7 @@ def test_ctrl_c_before_the_first_step_and_once_more_passes_on(monkeypatch):
 
 def test_telling_the_loss_takes_little_of_the_time():
     told, now = [], iter(np.arange(0, 1000, 0.5))
-    watch = training_run.Watch(lambda found: told.append(found) or 0.25, lambda *_: None)
+    watch = training_base.Watch(lambda found: told.append(found) or 0.25, lambda *_: None)
     watch.clock = lambda: next(now)  # half a second passes between any two looks
     for step in range(1, 101):
         watch.tell(step, step, 100)

@@ -1,0 +1,73 @@
+"""A residual codebook keeps its word: identity, its file, tables that equal decoding."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.residual_codebook import RQ8Codebook
+from cgcython.errors import CodebookCorrupt, InvalidInput, InvalidQuantizedData
+
+RNG = np.random.default_rng(31)
+STAGES = np.geomspace(2, 0.3, 8)[:, None, None]
+CENTROIDS = (RNG.standard_normal((8, 256, 40)) * STAGES).astype(np.float32)
+MEAN = RNG.standard_normal(64, dtype=np.float32)
+ROTATION = np.linalg.qr(RNG.standard_normal((64, 40)))[0].astype(np.float32)
+BOOK = RQ8Codebook(CENTROIDS, ROTATION, MEAN, {"held_out_loss": 0.04, "model": "Semantic"})
+ROWS = RNG.standard_normal((20, 64), dtype=np.float32)
+
+
+def test_a_codebook_tells_its_shape():
+    assert (BOOK.embedding_dim, BOOK.width, BOOK.code_size) == (64, 40, 8)
+
+
+def test_a_codebook_survives_pickling_and_its_file(tmp_path):
+    BOOK.save(tmp_path / "book")
+    for copy in (pickle.loads(pickle.dumps(BOOK)), RQ8Codebook.load(tmp_path / "book", 64)):
+        assert (copy, copy.metadata) == (BOOK, BOOK.metadata)
+
+
+def test_a_file_of_one_kind_is_none_of_the_other():
+    with pytest.raises(CodebookCorrupt, match="its format is 'cgcython-rq8', not 'cgcython-pq8'"):
+        PQ8Codebook.from_bytes(BOOK.to_bytes())
+
+
+def test_one_embedding_and_many_give_the_same_codes_and_values():
+    codes = BOOK.encode(ROWS, num_threads=2)
+    assert [BOOK.quantize(row) for row in ROWS] == [code.tobytes() for code in codes]
+    decoded = BOOK.decode(codes)
+    expected = MEAN + CENTROIDS[np.arange(8), codes].sum(axis=1) @ ROTATION.T
+    np.testing.assert_allclose(decoded, expected, atol=1e-5)
+    np.testing.assert_array_equal([BOOK.dequantize(code.tobytes()) for code in codes], decoded)
+
+
+def test_tables_and_norms_are_those_of_decoded_embeddings():
+    codes = RNG.integers(0, 256, (300, 8), np.uint8)
+    decoded = BOOK.decode(codes).astype(np.float64)
+    tables, offset = BOOK.dot_tables(ROWS[0])
+    found = offset + tables[np.arange(8), codes].sum(axis=1)
+    np.testing.assert_allclose(found, decoded @ ROWS[0], atol=2e-5)
+    np.testing.assert_allclose(BOOK.norms(codes), np.linalg.norm(decoded, axis=1), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        (CENTROIDS[:, :255], ROTATION, MEAN),
+        (CENTROIDS[0], ROTATION, MEAN),
+        (CENTROIDS[:0], ROTATION, MEAN),
+        (CENTROIDS, ROTATION[:, :39], MEAN),
+        (CENTROIDS, ROTATION, MEAN[:63]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays):
+    with pytest.raises(InvalidInput, match="codebook"):
+        RQ8Codebook(*arrays)
+
+
+def test_wrong_inputs_are_named():
+    with pytest.raises(InvalidQuantizedData, match="expected 8 bytes, got 7"):
+        BOOK.dequantize(bytes(7))
+    with pytest.raises(InvalidInput, match="codes"):
+        BOOK.decode(np.zeros((3, 8), np.int64))
