@@ -55,7 +55,8 @@ class SparseMetadata(NamedTuple):
 class TokenPruningMetadata(NamedTuple):
     """`threshold` is the part of tokens kept.
 
-    `layout`: canonical, compact_e4m3, compact_f32, compact_int4 or compact_int2.
+    `layout`: canonical, compact_e4m3, compact_f32, compact_int4, compact_int2, compact_int4_f16 or
+    compact_int2_f16.
     """
 
     original_tokens: int

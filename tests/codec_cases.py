@@ -67,8 +67,8 @@ CASES = [
     *(sparse(layout) for layout in ("canonical", "compact_f16", "compact_f32")),
     sparse("compact_u8", most_loss=1e-4),
     *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),
-    tokens("compact_int4", most_loss=0.01),
-    tokens("compact_int2", most_loss=0.15),
+    *(tokens(layout, most_loss=0.01) for layout in ("compact_int4", "compact_int4_f16")),
+    *(tokens(layout, most_loss=0.15) for layout in ("compact_int2", "compact_int2_f16")),
 ]
 
 

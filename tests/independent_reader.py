@@ -218,14 +218,16 @@ def coded_tokens(data, kept, dimension):
     ]
 
 
-def turned_tokens(bits):
+def turned_tokens(bits, kind="f"):
+    each = struct.calcsize(kind)
+
     def decode(data, kept, dimension):
         width, per_byte, top = whole_bytes(dimension * bits), 8 // bits, (1 << bits) - 1
-        assert len(data) == kept * (4 + width)
-        scales, tokens = floats(data[: 4 * kept]), []
+        assert len(data) == kept * (each + width)
+        scales, tokens = floats(data[: each * kept], kind), []
         for i, scale in enumerate(scales):
             assert 0 <= scale < float("inf")
-            row = data[4 * kept + i * width : 4 * kept + (i + 1) * width]
+            row = data[each * kept + i * width : each * kept + (i + 1) * width]
             require_padding(row, dimension * bits)
             codes = [row[k // per_byte] >> bits * (k % per_byte) & top for k in range(dimension)]
             tokens.append(turned_back([float32((2 * code - top) * scale) for code in codes]))
@@ -265,9 +267,17 @@ LAYOUTS = {
     10: read_compact_tokens(turned_tokens(4)),
     11: read_compact_tokens(turned_tokens(2)),
     12: read_compact_sparse("B"),
+    13: read_compact_tokens(turned_tokens(4, "e")),
+    14: read_compact_tokens(turned_tokens(2, "e")),
 }
 SPARSE = (4, 5, 6, 12)  # in the order of a shard's column `layouts`
-TOKEN_CODES = {"compact_e4m3": (8, 8), "compact_int4": (10, 4), "compact_int2": (11, 2)}
+TOKEN_CODES = {  # by layout: its number, the bits of a value, the bytes of a scale
+    "compact_e4m3": (8, 8, 4),
+    "compact_int4": (10, 4, 4),
+    "compact_int2": (11, 2, 4),
+    "compact_int4_f16": (13, 4, 2),
+    "compact_int2_f16": (14, 2, 2),
+}
 
 
 def read_safetensors(data):
@@ -338,10 +348,12 @@ def read_columns(columns, about):
             LAYOUTS[SPARSE[layout]]((struct.pack("<I", nnz) if layout else b"") + row, dimension)
             for nnz, layout, row in zip(floats(columns["nnz"][2], "I"), columns["layouts"][2], rows)
         ]
-    number, bits = TOKEN_CODES[shared["layout"]]
-    tokens = []
+    layout, tokens = shared["layout"], []
     for original, row in zip(floats(columns["original_tokens"][2], "I"), rows):
-        kept = (len(row) - whole_bytes(original)) // (4 + whole_bytes(dimension * bits))
+        number, bits, scale = TOKEN_CODES[layout]
+        kept = sum(byte.bit_count() for byte in row[: whole_bytes(original)])
+        if len(row) != whole_bytes(original) + kept * (scale + whole_bytes(dimension * bits)):
+            number = TOKEN_CODES[layout.removesuffix("_f16")][0]
         tokens.append(LAYOUTS[number](TOKENS.pack(original, kept, 0) + row, dimension)["tokens"])
     return tokens
 

@@ -301,18 +301,21 @@ _each("tokens.prune_documents", range(3), lambda method: lambda m, n, d: (
     m.f32(n, d), (p := parted(n))[0], method, out(F32, n), out(U32, p[1][-1]), p[1],
     out(F32, p[1][-1], d),
 ))  # fmt: skip
-_each("token_records.encode", range(5), lambda layout: lambda m, n, d: (
+_each("token_records.encode", range(7), lambda layout: lambda m, n, d: (
     m.f32(n, d), k := kept(m, n), m.f32(len(k)), layout,
 ))  # fmt: skip
-_each("token_records.encode_rows", range(5), lambda layout: lambda m, n, d: (
+_each("token_records.encode_rows", range(7), lambda layout: lambda m, n, d: (
     unwritten(m, n, d, layout)
 ))  # fmt: skip
-_each("token_records.decode", range(5), lambda layout: lambda m, n, d: (
+_each("token_records.decode", range(7), lambda layout: lambda m, n, d: (
     np.frombuffer((r := record(m, n, d, layout))[0], U8).copy(), n, r[1], d, layout,
     out(F32, r[1], d),
 ))  # fmt: skip
-_each("token_records.decode_rows", range(5), lambda layout: lambda m, n, d: (
+_each("token_records.decode_rows", range(7), lambda layout: lambda m, n, d: (
     records(m, n, d, layout)
+))  # fmt: skip
+_each("token_records.count_kept", range(1, 7), lambda layout: lambda m, n, d: (
+    *records(m, n, d, layout)[:3], out(I64, 2),
 ))  # fmt: skip
 _each("maxsim_integers.pack_query", [1, 2], lambda planes: lambda m, n, d: (
     m.f32(n, d), out(I8, -(-n // 32), kernels.maxsim_integers.lines(d, planes), 128),

@@ -14,8 +14,8 @@ from cgcython.store.shards import Shard, write_shard
 
 HERE = Path(__file__).parent
 READER = HERE / "independent_reader.py"
-V1, V2 = (HERE / "golden" / name for name in ("v1", "v2"))
-FILES = V1 / "expected.json", V2 / "records.json"
+V1, V2, V4 = (HERE / "golden" / name for name in ("v1", "v2", "v4"))
+FILES = V1 / "expected.json", V2 / "records.json", V4 / "records.json"
 VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
 EXPECTED = VALUES[V1]
 RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
@@ -54,7 +54,7 @@ def test_it_decodes_a_record_to_the_same_values(path, codebooks):
         assert found == expected["decoded"]
 
 
-@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [V1, V2], ids=lambda folder: folder.name)
 def test_it_reads_the_parts_of_a_fingerprint(folder, codebooks):
     sections = reader.read_fingerprint_record((folder / "fingerprint.cgfp").read_bytes())
     parts = VALUES[folder]["fingerprint"]
@@ -102,7 +102,7 @@ def test_it_finds_the_checksum_of_headers(tmp_path):
             reader.read_safetensors(data.replace(b"cgcython-", b"cgcythen-"))
 
 
-@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [V1, V2], ids=lambda folder: folder.name)
 def test_it_finds_every_flipped_byte(folder):
     record = (folder / "fingerprint.cgfp").read_bytes()
     for at in range(len(record)):

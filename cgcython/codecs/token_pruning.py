@@ -2,7 +2,8 @@
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
 bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
-or the 4 or 2 bits of a TokenArray), or f32 vectors.
+or the 4 or 2 bits of a TokenArray), or f32 vectors. Layouts of 4 and 2 bits may have f16 scales; a
+text with a scale that f16 rounds coarsely, or not at all, is kept with f32 scales instead.
 """
 
 from collections.abc import Sequence
@@ -23,11 +24,9 @@ from cgcython.codecs.checks import (
     invalid,
     not_quantized,
     output,
-    require_columns,
     require_dim,
     require_kind,
     require_row,
-    require_rows,
     require_size,
     shared_float,
 )
@@ -40,7 +39,8 @@ from cgcython.codecs.token_layouts import (
     NAMES,
     NUMBERS,
     WIDEST_TURNED,
-    kept_in,
+    WITH_F32_SCALES,
+    damage,
     names_for,
     size_of,
     wrong_bitmap,
@@ -52,14 +52,14 @@ from cgcython.codecs.token_selection import (
     require_method,
     require_part,
 )
-from cgcython.errors import InvalidInput, InvalidQuantizedData
+from cgcython.errors import InvalidInput
 from cgcython.metadata import TokenPruningMetadata, to_float32
-from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.similarity import max_sim
 from cgcython.token_array import TokenArray
-from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike, UInt8Array, UInt32Array
+from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike
 
+_SECTION_NUMBERS = np.array([one.number for one in LAYOUTS], np.uint8)
 _LADDER = "compact_e4m3", "compact_e4m3", "compact_int4", "compact_int2"
 
 
@@ -112,11 +112,9 @@ class TokenPruningCodec(Codec):
     ) -> QuantizedEmbedding:
         """Return the quantized embedding of one text's tokens, a matrix [n, dim]."""
         matrix = self.as_tokens(tokens)
-        data, kept = self._write(matrix, attention_weights)
+        data, kept, layout = self._write(matrix, attention_weights)
         # The named constructor, which is Python, takes twice as long.
-        metadata = tuple.__new__(
-            TokenPruningMetadata, (len(matrix), kept, self._threshold, self.layout)
-        )
+        metadata = tuple.__new__(TokenPruningMetadata, (len(matrix), kept, self._threshold, layout))
         return QuantizedEmbedding(self.method, self.dim, data, metadata)
 
     def decode(
@@ -131,7 +129,7 @@ class TokenPruningCodec(Codec):
             output(out, (kept, self.dim))
             raise
         if values is None:
-            raise self._damage(np.frombuffer(data, np.uint8), original, kept, layout)
+            raise damage(self, np.frombuffer(data, np.uint8), original, kept, layout)
         return values
 
     def positions(self, quantized: QuantizedEmbedding) -> Int64Array:
@@ -167,47 +165,37 @@ class TokenPruningCodec(Codec):
         self, batch: QuantizedBatch, num_threads: int = 1, out: Float32Array | None = None
     ) -> TokenArray:
         """Return the kept tokens of a batch as a TokenArray; `out` is [all kept tokens, dim]."""
-        data, offsets, originals, kept, layout = self._columns(batch)
-        edges = np.concatenate([[0], np.cumsum(kept)])
-        values = output(out, (int(edges[-1]), self.dim))
-
-        def decode(start: int, stop: int) -> int:
-            rows, some = slice(start, stop), slice(start, stop + 1)
-            bad = kernels.token_records.decode_rows(
-                data, offsets[some], originals[rows], edges[some], NUMBERS[layout], values
-            )
-            return start + bad if bad >= 0 else len(batch)
-
-        bad = min(split_rows(decode, len(batch), num_threads))
-        if bad < len(batch):
-            payload = data[offsets[bad] : offsets[bad + 1]]
-            raise self._damage(payload, int(originals[bad]), int(kept[bad]), layout)
-        return TokenArray(values, edges)
+        return token_batches.decode(self, batch, num_threads, out)
 
     def row(self, batch: QuantizedBatch, i: int) -> QuantizedEmbedding:
         """Return row i of a batch as a quantized embedding."""
         i = require_row(batch, self, i)
-        data, offsets, originals, kept, layout = self._columns(batch)
+        data, offsets, originals, kept, numbers = token_batches.checked_columns(self, batch)
         part = data[offsets[i] : offsets[i + 1]].tobytes()
-        threshold = shared_float(batch, self, "threshold")
+        threshold, layout = shared_float(batch, self, "threshold"), NAMES[numbers[i]]
         metadata = TokenPruningMetadata(int(originals[i]), int(kept[i]), threshold, layout)
         return QuantizedEmbedding(self.method, self.dim, part, metadata)
 
     def rows(self, batch: QuantizedBatch) -> list[QuantizedEmbedding]:
         """Return all rows of a batch as quantized embeddings."""
-        data, offsets, originals, kept, layout = self._columns(batch)
-        shared = repeat(shared_float(batch, self, "threshold")), repeat(layout)
-        metadata = tuples_of(TokenPruningMetadata, originals.tolist(), kept.tolist(), *shared)
+        data, offsets, originals, kept, numbers = token_batches.checked_columns(self, batch)
+        threshold = repeat(shared_float(batch, self, "threshold"))
+        counts, names = (
+            (originals.tolist(), kept.tolist()),
+            map(NAMES.__getitem__, numbers.tolist()),
+        )
+        metadata = tuples_of(TokenPruningMetadata, *counts, threshold, names)
         return embeddings_of(self, payloads_at(data, offsets), metadata)
 
     def payloads(self, batch: QuantizedBatch) -> Payloads | None:
         """Return what sections hold of a batch; None of the canonical layout."""
-        data, offsets, originals, kept, layout = self._columns(batch)
-        threshold = shared_float(batch, self, "threshold")
+        data, offsets, originals, kept, numbers = token_batches.checked_columns(self, batch)
+        threshold, layout = shared_float(batch, self, "threshold"), batch.shared["layout"]
         if layout == "canonical" or not isfinite(threshold):  # which counts its tokens too
             return None
         fields = {"original_tokens": originals, "kept_tokens": kept, "threshold": threshold}
-        return Payloads(self.layouts[NUMBERS[layout]], self.dim, fields, data, offsets)
+        own, numbers = self.layouts[NUMBERS[layout]], _SECTION_NUMBERS[numbers]
+        return Payloads(own, self.dim, fields, data, offsets, numbers)
 
     def expected_size(self, count: int | None = None) -> int:
         """Return the bytes of one text of `count` tokens, 32 unless told."""
@@ -236,31 +224,17 @@ class TokenPruningCodec(Codec):
 
     def _write(
         self, tokens: Float32Array, attention_weights: ArrayLike | None = None
-    ) -> tuple[bytes, int]:
-        """Return the bytes of a text and how many of its tokens they keep."""
+    ) -> tuple[bytes, int, str]:
+        """Return the bytes of a text, how many of its tokens they keep, and their layout."""
         count = count_kept(len(tokens), self.pruning_ratio)
         kept, importance = choose_tokens(tokens, count, self.scoring_method, attention_weights)
-        number = NUMBERS[self.layout]
-        data = kernels.token_records.encode(tokens, kept, importance, number)
-        assert data is not None  # as it is for tokens that are not finite
-        return data, count
-
-    def _damage(
-        self, data: UInt8Array, original: int, kept: int, layout: str
-    ) -> InvalidQuantizedData:
-        """Return the error that says why a kernel refused these bytes."""
-        try:
-            require_size(self, data, size_of(layout, self.dim, original, kept))
-        except InvalidQuantizedData as error:
-            return error
-        bitmap = data[: (original + 7) // 8]
-        if layout != "canonical" and (wrong := wrong_bitmap(bitmap, original, kept)):
-            return invalid(self, wrong)
-        count = int.from_bytes(data[:4].tobytes(), "little")
-        if layout == "canonical" and count != kept:
-            return invalid(self, f"the bytes count {count} tokens, the metadata {kept}")
-        # A NaN code, a scale out of range and padding that is not zero come to light here too.
-        return invalid(self, "a value is not finite, or not as an encoder writes it")
+        encode, layout = kernels.token_records.encode, self.layout
+        data = encode(tokens, kept, importance, NUMBERS[layout])
+        if data is None:  # tokens are finite, so a scale is none of f16
+            layout = WITH_F32_SCALES[layout]
+            data = encode(tokens, kept, importance, NUMBERS[layout])
+            assert data is not None
+        return data, count, layout
 
     def _header(self, quantized: QuantizedEmbedding) -> tuple[int, int, str]:
         try:
@@ -280,21 +254,3 @@ class TokenPruningCodec(Codec):
         if layout not in self._names:
             raise invalid(self, f"layout {layout!r}")
         return int(original), int(kept), layout
-
-    def _columns(
-        self, batch: QuantizedBatch
-    ) -> tuple[UInt8Array, Int64Array, UInt32Array, Int64Array, str]:
-        """Return data, offsets, original and kept tokens and layout, checked against each other."""
-        n, layout = require_rows(batch, self), batch.shared.get("layout")
-        offsets, originals = require_columns(
-            batch, self, offsets=((n + 1,), np.int64), original_tokens=((n,), np.uint32)
-        )
-        if layout not in self._names:
-            raise invalid(self, f"layout {layout!r}")
-        (data,) = require_columns(batch, self, data=((int(offsets[-1]),), np.uint8))
-        sizes, wide = np.diff(offsets), originals.astype(np.int64)
-        kept = kept_in(layout, self.dim, sizes, wide)
-        sound = (kept >= 0) & (kept <= wide) & (sizes == size_of(layout, self.dim, wide, kept))
-        if offsets[0] != 0 or not sound.all():
-            raise invalid(self, "offsets do not fit the token counts")
-        return data, offsets, originals, kept, layout

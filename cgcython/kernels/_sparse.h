@@ -104,13 +104,13 @@ CG_INLINE uint64_t cg_pack_bits(const uint8_t *p) {
 
 /* Float16, a vector of CG_LANES at a time. Only weights below 65520 are rounded, only finite
    halves are widened. */
-typedef uint16_t cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
+typedef uint16_t cg_half_words __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
 
 CG_INLINE cg_vu cg_load_halves(const uint8_t *p) {
-    cg_vh h; memcpy(&h, p, sizeof h); return __builtin_convertvector(h, cg_vu);
+    cg_half_words h; memcpy(&h, p, sizeof h); return __builtin_convertvector(h, cg_vu);
 }
 CG_INLINE void cg_store_halves(uint8_t *p, cg_vu v) {
-    cg_vh h = __builtin_convertvector(v, cg_vh); memcpy(p, &h, sizeof h);
+    cg_half_words h = __builtin_convertvector(v, cg_half_words); memcpy(p, &h, sizeof h);
 }
 
 #if defined(__AVX512F__)

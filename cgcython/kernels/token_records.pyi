@@ -7,6 +7,8 @@ COMPACT_E4M3: int
 COMPACT_F32: int
 COMPACT_INT4: int
 COMPACT_INT2: int
+COMPACT_INT4_F16: int
+COMPACT_INT2_F16: int
 WIDEST_TURNED: int
 
 def is_sound(values: object, dim: int) -> bool: ...
@@ -39,3 +41,6 @@ def decode_rows(
     layout: int,
     values: Float32Array,
 ) -> int: ...
+def count_kept(
+    data: UInt8Array, offsets: Int64Array, originals: UInt32Array, kept: Int64Array
+) -> None: ...

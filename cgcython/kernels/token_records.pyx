@@ -1,8 +1,9 @@
-"""The kept tokens of a text as bytes, in five layouts.
+"""The kept tokens of a text as bytes, in seven layouts.
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
 bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
-or 4 or 2 bits of the turned tokens), or f32 vectors.
+or 4 or 2 bits of the turned tokens), or f32 vectors. Layouts with f16 scales hold codes of 4 and 2
+bits; a text with a scale that f16 rounds coarsely, or not at all, belongs in those with f32 scales.
 """
 from cpython.bytes cimport (
     PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
@@ -12,58 +13,26 @@ cimport numpy as np
 from cgcython.kernels._door cimport agree, check_buffers, in_bytes, plain_matrix, require_apart
 from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
 from cgcython.kernels._finite cimport first_nonfinite
+from cgcython.kernels._halves cimport fit_half, halves_are_finite, read_halves, write_halves
 from cgcython.kernels._integer_query cimport WIDEST
 from cgcython.kernels._sparse_rows cimport is_plain, require_rows
-from cgcython.kernels._token_codes cimport code_bytes, decode_turned, encode_turned
+from cgcython.kernels._token_codes cimport decode_turned, encode_turned
+from cgcython.kernels._token_layout cimport (
+    CANONICAL_LAYOUT, E4M3_LAYOUT, F32_LAYOUT, INT2_F16_LAYOUT, INT2_LAYOUT, INT4_F16_LAYOUT,
+    INT4_LAYOUT, bits_of, each_of, has_halves, head_of, is_length, is_narrow, layout_filling,
+    names, ones_in, scale_bytes,
+)
 from cgcython.kernels._types cimport f32, i64, u8, u32
-
-cdef extern from *:
-    int popcount "__builtin_popcount"(unsigned int bits) nogil
 
 np.import_array()
 
 cdef enum:
-    CANONICAL_LAYOUT = 0
-    E4M3_LAYOUT = 1
-    F32_LAYOUT = 2
-    INT4_LAYOUT = 3
-    INT2_LAYOUT = 4
+    HALVES = 16  # scales that are widened at a time
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32 = CANONICAL_LAYOUT, E4M3_LAYOUT, F32_LAYOUT
 COMPACT_INT4, COMPACT_INT2 = INT4_LAYOUT, INT2_LAYOUT
+COMPACT_INT4_F16, COMPACT_INT2_F16 = INT4_F16_LAYOUT, INT2_F16_LAYOUT
 WIDEST_TURNED = WIDEST
-
-
-cdef inline int bits_of(int layout) noexcept nogil:
-    """The bits of a code of a turned token; 0 for layouts that have none."""
-    if layout == INT4_LAYOUT:
-        return 4
-    return 2 if layout == INT2_LAYOUT else 0
-
-
-cdef inline Py_ssize_t head_of(Py_ssize_t n, int layout) noexcept nogil:
-    """The bytes before the tokens, of a text of n."""
-    return 4 if layout == CANONICAL_LAYOUT else in_bytes(n)
-
-
-cdef inline Py_ssize_t each_of(Py_ssize_t dim, int layout) noexcept nogil:
-    """The bytes of one kept token."""
-    if layout == E4M3_LAYOUT:
-        return 4 + dim
-    if bits_of(layout):
-        return 4 + code_bytes(dim, bits_of(layout))
-    return 4 * dim if layout == F32_LAYOUT else 4 + 4 * dim
-
-
-cdef inline bint is_length(
-    Py_ssize_t length, Py_ssize_t n, Py_ssize_t count, Py_ssize_t dim, int layout
-) noexcept nogil:
-    """Whether so many bytes hold such a record; a product could overflow here."""
-    cdef Py_ssize_t each = each_of(dim, layout)
-    length -= head_of(n, layout)
-    if count <= 0 or each == 0:
-        return length == 0 and count >= 0
-    return length > 0 and length % count == 0 and length // count == each
 
 
 cdef void token_record_pairs(
@@ -83,19 +52,22 @@ cdef void token_record_pairs(
 cdef bint token_record_codes(
     const f32 *values, Py_ssize_t dim, const u32 *kept, Py_ssize_t count, int layout, u8 *data
 ) noexcept nogil:
-    """Whether all kept tokens are finite; codes after the first that is not are not written."""
+    """Whether all scales fit the layout; codes after the first that does not are not written."""
     cdef:
-        Py_ssize_t i, width = each_of(dim, layout) - 4
+        Py_ssize_t i, scales = scale_bytes(layout), width = each_of(dim, layout) - scales
         int bits = bits_of(layout)
         const f32 *token
         u8 *codes
         f32 scale
     for i in range(count):
-        token, codes = values + kept[i] * dim, data + 4 * count + i * width
+        token, codes = values + kept[i] * dim, data + scales * count + i * width
         scale = encode_turned(token, dim, bits, codes) if bits else encode_scaled(token, codes, dim)
-        if scale != scale:
+        if scale != scale or (has_halves(layout) and not fit_half(&scale, 1)):
             return False
-        memcpy(data + 4 * i, &scale, 4)
+        if has_halves(layout):
+            write_halves(&scale, 1, data + 2 * i)
+        else:
+            memcpy(data + 4 * i, &scale, 4)
     return True
 
 
@@ -117,12 +89,15 @@ cdef bint token_record_write(
     return True
 
 
-cdef bint names(const u8 *bitmap, Py_ssize_t n, Py_ssize_t count) noexcept nogil:
-    """Whether a bitmap of n positions names so many."""
-    cdef Py_ssize_t i, named = 0
-    for i in range((n + 7) >> 3):
-        named += popcount(bitmap[i])
-    return named == count and (n & 7 == 0 or bitmap[n >> 3] & (0xFF >> (n & 7)) == 0)
+cdef inline bint read_scales(
+    const u8 *data, Py_ssize_t count, int layout, f32 *scales
+) noexcept nogil:
+    """Whether scales of f16 are finite, as those that can be widened are."""
+    if not has_halves(layout):
+        memcpy(scales, data, 4 * count)
+        return True
+    read_halves(data, count, scales)
+    return halves_are_finite(data, count)
 
 
 cdef bint token_record_decode(
@@ -130,15 +105,20 @@ cdef bint token_record_decode(
 ) noexcept nogil:
     """Whether scales and codes, which lie behind them, are ones that an encoder writes."""
     cdef:
-        Py_ssize_t i, width = each_of(dim, layout) - 4
+        Py_ssize_t i, each = scale_bytes(layout), width = each_of(dim, layout) - each
         int bits = bits_of(layout)
-        const u8 *codes = scales + 4 * count
-        f32 scale
+        const u8 *codes = scales + each * count
+        f32[HALVES] some
+        f32 *scale
     for i in range(count):
-        memcpy(&scale, scales + 4 * i, 4)
+        scale = some + i % HALVES
+        if i % HALVES == 0 and not read_scales(
+            scales + each * i, min(count - i, <Py_ssize_t>HALVES), layout, some
+        ):
+            return False
         if bits == 0:
-            decode_times(codes + i * width, scale, 0, values + i * dim, dim)
-        elif not decode_turned(codes + i * width, scale, dim, bits, values + i * dim):
+            decode_times(codes + i * width, scale[0], 0, values + i * dim, dim)
+        elif not decode_turned(codes + i * width, scale[0], dim, bits, values + i * dim):
             return False
     return True
 
@@ -191,18 +171,13 @@ cdef int require_text(
     for i in range(count):
         if kept[i] >= n:
             raise ValueError(f"kept names row {kept[i]} of {n}")
-    if not is_length(room, n, count, dim, layout):
+    if layout_filling(room, n, count, dim, layout) < 0:
         raise ValueError(f"{count} of {n} tokens do not fill {room} bytes")
     return 0
 
 
-cdef inline bint is_narrow(Py_ssize_t dim, int layout) noexcept nogil:
-    """Whether a layout has tokens of so many values."""
-    return bits_of(layout) == 0 or dim <= WIDEST
-
-
 cdef int require_layout(int layout) except -1:
-    if not 0 <= layout <= INT2_LAYOUT:
+    if not 0 <= layout <= INT2_F16_LAYOUT:
         raise ValueError(f"no layout {layout}")
     return 0
 
@@ -223,7 +198,8 @@ def is_sound(object values, Py_ssize_t dim):
 def encode(object values, object kept, object importance, int layout):
     """Return the bytes of the kept rows of a matrix.
 
-    Only canonical ones hold the importance. Returns None where a scale of a kept row is not finite.
+    Only canonical ones hold the importance. Returns None where a scale of a kept row is not finite,
+    or none of f16 in a layout of those.
     """
     cdef Py_ssize_t n, dim, count
     cdef const f32 *rows = plain_matrix(values, &n, &dim)
@@ -254,11 +230,11 @@ def encode_rows(
     u8[::1] data,               # OUT
     const i64[::1] places,      # IN
 ):
-    """Write the bytes of many texts; return the first with a scale that is not finite, or -1.
+    """Write the bytes of many texts; return the first with a scale that does not fit, or -1.
 
     The tokens of text i are values[offsets[i]:offsets[i + 1]], the positions that it keeps and
     their importance lie between edges[i] and edges[i + 1], its bytes between places[i] and
-    places[i + 1].
+    places[i + 1]. A text for which the places leave room for f32 scales has these.
     """
     cdef Py_ssize_t i, bad = -1, dim = values.shape[1], n = offsets.shape[0] - 1
     check_buffers(1, data, values, offsets, kept, importance, edges, places)
@@ -277,7 +253,11 @@ def encode_rows(
         for i in range(n):
             if not token_record_write(
                 &values[0, 0] + offsets[i] * dim, offsets[i + 1] - offsets[i], dim,
-                &kept[0] + edges[i], &importance[0] + edges[i], edges[i + 1] - edges[i], layout,
+                &kept[0] + edges[i], &importance[0] + edges[i], edges[i + 1] - edges[i],
+                layout_filling(
+                    places[i + 1] - places[i], offsets[i + 1] - offsets[i],
+                    edges[i + 1] - edges[i], dim, layout,
+                ),
                 &data[0] + places[i],
             ):
                 bad = i
@@ -341,6 +321,7 @@ def decode_rows(
     are values[edges[i]:edges[i + 1]].
     """
     cdef Py_ssize_t i, count, dim = values.shape[1], texts = originals.shape[0], bad = -1
+    cdef int found
     check_buffers(1, values, data, offsets, originals, edges)
     require_layout(layout)
     require_narrow(dim, layout)
@@ -349,12 +330,32 @@ def decode_rows(
     with nogil:
         for i in range(texts):
             count = edges[i + 1] - edges[i]
-            if not is_length(
-                offsets[i + 1] - offsets[i], originals[i], count, dim, layout
-            ) or not token_record_read(
-                &data[0] + offsets[i], originals[i], count, dim, layout,
+            found = layout_filling(offsets[i + 1] - offsets[i], originals[i], count, dim, layout)
+            if found < 0 or not token_record_read(
+                &data[0] + offsets[i], originals[i], count, dim, found,
                 &values[0, 0] + edges[i] * dim,
             ):
                 bad = i
                 break
     return bad
+
+
+def count_kept(
+    const u8[::1] data,         # IN
+    const i64[::1] offsets,     # IN
+    const u32[::1] originals,   # IN
+    i64[::1] kept,              # OUT
+):
+    """Write how many positions the bitmap of each record names; -1 where there is no whole bitmap.
+
+    The record of text i of originals[i] tokens is data[offsets[i]:offsets[i + 1]], not canonical.
+    """
+    cdef Py_ssize_t i, texts = originals.shape[0]
+    check_buffers(1, kept, data, offsets, originals)
+    require_rows(offsets, data.shape[0], texts)
+    agree("kept", kept.shape[0], "originals", texts)
+    with nogil:
+        for i in range(texts):
+            kept[i] = -1
+            if in_bytes(originals[i]) <= offsets[i + 1] - offsets[i]:
+                kept[i] = ones_in(&data[0] + offsets[i], originals[i])

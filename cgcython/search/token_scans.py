@@ -9,6 +9,7 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
+from cgcython.codecs.token_layouts import BITS, scale_bytes
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.chained import concatenated
@@ -28,7 +29,6 @@ from cgcython.types import (
 )
 
 WIDEST = 4096  # values of a token that is read as bytes
-BITS = {"compact_int4": 4, "compact_int2": 2}
 
 
 class E4M3TokenScan(DocumentScan):
@@ -127,9 +127,8 @@ class IntegerTokenScan(DocumentScan):
     @classmethod
     def of(cls, quantized: Sequence[QuantizedEmbedding], find_codebook: FindCodebook) -> Self:
         (dim, bits), counts = cls.shared_by(quantized[0]), _token_counts(quantized)[1]
-        payloads = [_scales_and_codes(one, dim) for one in quantized]
-        parts = [np.split(one, [4 * count]) for one, count in zip(payloads, counts)]
-        scales = np.concatenate([scale for scale, _ in parts]).view(np.float32)
+        parts = [_scales_and_codes(one, dim) for one in quantized]
+        scales = np.concatenate([scale for scale, _ in parts])
         codes = np.concatenate([code for _, code in parts]).reshape(-1, (dim * bits + 7) // 8)
         used = dim * bits % 8
         if not np.all((scales >= 0) & np.isfinite(scales)) or (
@@ -234,10 +233,14 @@ class Float32TokenScan(DocumentScan):
         kernels.maxsim.score(packed, query.count, values, self.norms, starts, counts, sums)
 
 
-def _scales_and_codes(quantized: QuantizedEmbedding, dim: int) -> UInt8Array:
-    """Return the bytes behind the bitmap of kept positions, which is checked."""
+def _scales_and_codes(quantized: QuantizedEmbedding, dim: int) -> tuple[Float32Array, UInt8Array]:
+    """Return what lies behind the bitmap of kept positions, which is checked."""
     TokenPruningCodec(dim).positions(quantized)
-    return np.frombuffer(quantized.data, np.uint8)[(quantized.metadata.original_tokens + 7) // 8 :]
+    original, kept, _, layout = quantized.metadata
+    each, head = scale_bytes(layout), (original + 7) // 8
+    kind = np.float16 if each == 2 else np.float32
+    scales = np.frombuffer(quantized.data, kind, kept, head).astype(np.float32)
+    return scales, np.frombuffer(quantized.data, np.uint8, offset=head + each * kept)
 
 
 def _unit(tokens: Float32Array) -> Float64Array:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from looping import looped
 
 from cgcython import ImportanceScoringMethod, TokenArray, TokenPruningCodec, max_sim
-from cgcython.codecs.token_layouts import NAMES
+from cgcython.codecs import framing
+from cgcython.codecs.token_layouts import BITS, NAMES, WITH_F32_SCALES
 from cgcython.errors import InvalidInput, InvalidQuantizedData, QuantizationError
+from cgcython.frames import write_section
 from cgcython.metadata import TokenPruningMetadata
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
@@ -58,10 +60,11 @@ def test_kept_tokens_come_back(level, layout, method, count):
     assert decoded.shape == (kept, 16)
     if layout in COMPACT:
         original = tokens(count)[codec.positions(quantized)]
-        if layout in ("compact_int4", "compact_int2"):
+        if layout in BITS:
             # A TokenArray of that precision has the same codes.
-            array = TokenArray(original, [0, kept]).quantize(layout.removeprefix("compact_"))
-            np.testing.assert_array_equal(decoded, array.dequantize().values)
+            array = TokenArray(original, [0, kept]).quantize(f"int{BITS[layout]}").dequantize()
+            off = 2**-11 if layout in WITH_F32_SCALES else 0
+            np.testing.assert_allclose(decoded, array.values, rtol=off, atol=off / 100)
             return
         tolerance = 0.0625 if layout == "compact_e4m3" else 0
         np.testing.assert_allclose(decoded, original, rtol=tolerance, atol=tolerance / 10)
@@ -175,6 +178,12 @@ HOSTILE = {
     "another NaN scale": record(
         b"\x80" + struct.pack("<f", np.nan) + b"\x07", 2, 1, "compact_int2"
     ),
+    **{
+        f"an f16 scale {scale}": record(
+            b"\x80" + struct.pack("<e", scale) + b"\x07", 2, 1, "compact_int2_f16"
+        )
+        for scale in (np.nan, np.inf, -1)
+    },
     "padding codes": record(b"\x80" + struct.pack("<f", 1) + b"\x17", 2, 1, "compact_int2"),
     "a huge scale of 4 bits": record(
         b"\x80" + struct.pack("<f", 3e38) + b"\x0f", 2, 1, "compact_int4"
@@ -248,3 +257,55 @@ def test_layouts_and_methods_have_names():
         TokenPruningCodec(2, layout="zip")
     with pytest.raises(InvalidInput, match="scoring_method"):
         TokenPruningCodec(2, scoring_method="coverage")
+
+
+def with_odd_scales():
+    """Texts of which two have a token whose scale is no normal f16."""
+    texts = [tokens(count, seed=count) for count in (9, 0, 40, 5, 1)]
+    texts[2][3] *= 1e-6
+    texts[4] *= 1e7
+    return texts
+
+
+@pytest.mark.parametrize("layout", WITH_F32_SCALES)
+def test_scales_beyond_f16_are_kept_in_f32(level, layout):
+    codec = TokenPruningCodec(16, 1.0, layout=layout)
+    wider = TokenPruningCodec(16, 1.0, layout=WITH_F32_SCALES[layout])
+    for i, text in enumerate(with_odd_scales()):
+        found = codec.encode(text)
+        assert found.metadata.layout == (layout, layout, wider.layout, layout, wider.layout)[i]
+        assert found.size_bytes <= wider.encode(text).size_bytes
+        np.testing.assert_allclose(
+            codec.decode(found), wider.decode(wider.encode(text)), 1e-3, 1e-3
+        )
+
+
+@pytest.mark.parametrize("layout", WITH_F32_SCALES)
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_rows_of_a_batch_may_have_f32_scales(level, layout, num_threads):
+    codec = TokenPruningCodec(16, 0.5, ImportanceScoringMethod.EMBEDDING_MAGNITUDE, layout)
+    texts = [tokens(7)] * 70 + with_odd_scales()
+    expected = [codec.encode(text) for text in texts]
+    batch = codec.encode_batch(texts, num_threads)
+    assert codec.rows(batch) == [codec.row(batch, i) for i in range(len(batch))] == expected
+    assert codec.rows(batch[[-1, 3, -3]]) == [expected[i] for i in (-1, 3, -3)]
+    for one, record in zip(codec.decode_batch(batch, num_threads), expected):
+        np.testing.assert_array_equal(one, codec.decode(record))
+    sections = [write_section(one, None) for one in expected]
+    assert framing.framed(codec.payloads(batch), None).rows == sections
+    again = codec.encode_batch(texts, out=batch)
+    assert again.columns["data"] is batch.columns["data"]
+    with pytest.raises(InvalidInput, match="out"):
+        codec.encode_batch(texts[1:], out=batch)
+
+
+@pytest.mark.parametrize("layout", WITH_F32_SCALES)
+def test_batches_whose_bitmaps_contradict_their_sizes_are_refused(layout):
+    codec = TokenPruningCodec(16, layout=layout)
+    batch = codec.encode_batch(with_odd_scales())
+    for row in (0, 2):
+        data = batch.columns["data"].copy()
+        data[batch.columns["offsets"][row]] ^= 0x80
+        broken = QuantizedBatch(batch.method, 16, {**batch.columns, "data": data}, batch.shared)
+        with pytest.raises(InvalidQuantizedData, match="do not fit the token counts"):
+            codec.decode_batch(broken)

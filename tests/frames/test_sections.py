@@ -55,6 +55,8 @@ EXAMPLES = [
     (10, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int4", bytes(1 + 2 * 4 + 2))),
     (11, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int2", bytes(1 + 2 * 4 + 2))),
     (12, struct.pack("<I", 1), sparse("compact_u8", b"???")),
+    (13, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int4_f16", bytes(1 + 2 * 2 + 2))),
+    (14, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int2_f16", bytes(1 + 2 * 2 + 2))),
 ]  # fmt: skip
 RECORDS = [record for *_, record in EXAMPLES]
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda one: str(one.metadata))
@@ -125,7 +127,7 @@ def test_says_when_a_later_release_wrote_a_record():
         QuantizedEmbedding.from_bytes(b"CGQE\x02" + RECORDS[0].to_bytes()[5:])
 
 
-@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (13, 0xFF), (1, 13), (1, 31)])
+@pytest.mark.parametrize(("number", "embedder"), [(0, 0xFF), (127, 0xFF), (1, 13), (1, 31)])
 def test_refuses_layouts_and_embedders_it_does_not_know(number, embedder):
     with pytest.raises(StorageCorruption, match=f"layout {number} of embedder {embedder}"):
         QuantizedEmbedding.from_bytes(framed(bytes(11), number, 3, embedder))

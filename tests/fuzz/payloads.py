@@ -20,6 +20,7 @@ LAYOUTS = (
     *(("sparse", one) for one in ("canonical", "compact_f16", "compact_f32", "compact_u8")),
     *(("tokens", f"compact_{one}") for one in ("e4m3", "f32", "int4", "int2")),
     ("tokens", "canonical"),
+    *(("tokens", f"compact_{one}") for one in ("int4_f16", "int2_f16")),
 )
 
 

@@ -22,8 +22,8 @@ from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.store.shards import read_shard
 
-V1, V2 = (Path(__file__).with_name(name) for name in ("v1", "v2"))
-FILES = V1 / "expected.json", V2 / "records.json"
+V1, V2, V4 = (Path(__file__).with_name(name) for name in ("v1", "v2", "v4"))
+FILES = V1 / "expected.json", V2 / "records.json", V4 / "records.json"
 VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
 EXPECTED = VALUES[V1]
 RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
@@ -84,7 +84,7 @@ def test_compact_tokens_keep_their_positions(path):
     assert positions.tolist() == expected_of(path)["positions"]
 
 
-@pytest.mark.parametrize("folder", VALUES, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [V1, V2], ids=lambda folder: folder.name)
 def test_a_fingerprint_keeps_its_parts(folder):
     data = (folder / "fingerprint.cgfp").read_bytes()
     found = QuantizedFingerprint.from_bytes(data)

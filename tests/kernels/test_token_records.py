@@ -9,8 +9,9 @@ from looping import looped
 from cgcython.kernels import dispatch
 
 F32, U8, U32 = np.float32, np.uint8, np.uint32
-CANONICAL, E4M3, PLAIN, INT4, INT2 = LAYOUTS = range(5)
-TURNED = {INT4: 4, INT2: 2}
+CANONICAL, E4M3, PLAIN, INT4, INT2, INT4_F16, INT2_F16 = LAYOUTS = range(7)
+TURNED = {INT4: 4, INT2: 2, INT4_F16: 4, INT2_F16: 2}
+WITH_F32_SCALES = {INT4_F16: INT4, INT2_F16: INT2}
 SHAPES = [(1, 1, 1), (8, 8, 3), (9, 4, 128), (33, 17, 70), (5, 0, 16), (0, 0, 4), (200, 100, 128)]
 
 
@@ -33,7 +34,8 @@ def by_hand(kernel, values, kept, importance, layout):
     if layout == PLAIN:
         return head(values, kept) + rows.tobytes()
     codes, scales = coded(kernel, rows, layout)
-    return head(values, kept) + scales.tobytes() + codes.tobytes()
+    kind = np.float16 if layout in WITH_F32_SCALES else F32
+    return head(values, kept) + scales.astype(kind).tobytes() + codes.tobytes()
 
 
 def coded(kernel, rows, layout):
@@ -45,6 +47,8 @@ def coded(kernel, rows, layout):
         turned = np.empty_like(rows)
         kernel("dense").turn_rows(rows, turned)
         kernel("maxsim_integers").encode_rows(turned, bits, codes, scales)
+    if layout in WITH_F32_SCALES:
+        scales = scales.astype(np.float16).astype(F32)
     return codes, scales
 
 
@@ -89,7 +93,7 @@ def test_many_texts_are_written_as_one_by_one(kernel, layout):
     assert arguments[-2].tobytes() == b"".join(expected)
 
 
-@pytest.mark.parametrize("layout", [E4M3, INT4, INT2])
+@pytest.mark.parametrize("layout", [E4M3, INT4, INT2, INT4_F16, INT2_F16])
 def test_the_first_text_that_is_not_finite_is_named(kernel, layout):
     texts = [case(9, 4, 16) for _ in range(3)]
     size = len(kernel("token_records").encode(*texts[0], layout))
@@ -163,12 +167,14 @@ def test_many_decode_as_one_does(kernel, layout):
 
 
 @looped(("place", "byte"), [(0, 0xFF), (0, 0x00), (1, 0x01), (2 + 3, 0x7F), (-1, 0xFF)])
-@looped("layout", [E4M3, INT4, INT2])
+@looped("layout", [E4M3, INT4, INT2, INT4_F16, INT2_F16])
 def test_damaged_codes_are_seen(kernel, place, byte, layout):
     kept = np.array([0, 8], U32)
     data = bytearray(kernel("token_records").encode(np.ones((9, 3), F32), kept, None, layout))
+    if layout in WITH_F32_SCALES and place == 5:
+        place = 3  # the sign and exponent of the first scale
     data[place] = byte
-    data[5] |= 0x80 * (place == 5)
+    data[place] |= 0x80 * (byte == 0x7F)
     assert kernel("token_records").decode(bytes(data), 9, 2, 3, layout) is None
 
 
@@ -176,12 +182,15 @@ def test_damaged_codes_are_seen(kernel, place, byte, layout):
 @looped("scale", [-1e-3, -0.0, np.nan, np.inf, -np.inf, 3e38])
 def test_scales_no_encoder_writes_are_seen(kernel, scale, layout):
     data = kernel("token_records").encode(*case(8, 1, 16), layout)
-    damaged = data[:1] + struct.pack("<f", scale) + data[5:]
+    packed = struct.pack("<f", scale)
+    if layout in WITH_F32_SCALES:
+        packed = np.array(np.inf if scale > 65504 else scale, "<f2").tobytes()
+    damaged = data[:1] + packed + data[1 + len(packed) :]
     found = kernel("token_records").decode(damaged, 8, 1, 16, layout)
     assert found is None or (scale == 0 and not found.any())
 
 
-@looped("layout", TURNED)
+@looped("layout", WITH_F32_SCALES.values())
 @looped("size", [3e38, 1e30, 1e-19, 1e-37, 1e-44])
 def test_tokens_of_any_size_keep_their_direction(kernel, size, layout):
     rng = np.random.default_rng(3)
@@ -267,7 +276,7 @@ def test_only_plain_finite_matrices_are_sound(kernel):
         (np.ones((3, 4)), np.array([2], U32), None, E4M3, "matrix"),
         (np.ones((3, 4), F32), np.array([2], U32), None, CANONICAL, "importance"),
         (np.ones((3, 4), F32), np.array([2], U32), np.ones(2, F32), CANONICAL, "importance holds"),
-        (np.ones((3, 4), F32), np.array([2], U32), None, 5, "no layout 5"),
+        (np.ones((3, 4), F32), np.array([2], U32), None, 7, "no layout 7"),
     ],
 )
 def test_the_door_refuses_what_does_not_fit(kernel, values, kept, importance, layout, message):
@@ -281,3 +290,55 @@ def test_the_door_refuses_what_does_not_fit(kernel, values, kept, importance, la
 def test_the_door_refuses_an_out_of_another_shape(kernel, out):
     with pytest.raises(ValueError, match="out is no writable float32 matrix of 1 rows of 4"):
         kernel("token_records").decode(bytes(1 + 16), 3, 1, 4, PLAIN, out)
+
+
+def with_scales(kernel, *scales, bits=4):
+    """Tokens of 3 values that are encoded with about such scales."""
+    codes = np.full((len(scales), (3 * bits + 7) // 8), 0x1B, U8)
+    rows = np.empty((len(scales), 3), F32)
+    kernel("maxsim_integers").decode_rows(codes, bits, np.array(scales, F32), rows)
+    return rows
+
+
+@looped("layout", WITH_F32_SCALES)
+@looped(("scale", "fits"), [(0, True), (2e-5, False), (1e-4, True), (5e4, True), (9e4, False)])
+def test_scales_that_f16_would_spoil_are_told(kernel, scale, fits, layout):
+    values = with_scales(kernel, 1, scale, 1, bits=TURNED[layout])
+    given = values, np.array([0, 1], U32), None
+    data = kernel("token_records").encode(*given, layout)
+    assert (data is not None) == fits
+    if fits:
+        found = kernel("token_records").decode(data, 3, 2, 3, layout)
+        wider = kernel("token_records").encode(*given, WITH_F32_SCALES[layout])
+        expected = kernel("token_records").decode(wider, 3, 2, 3, WITH_F32_SCALES[layout])
+        np.testing.assert_allclose(found, expected, rtol=2**-11)
+    assert kernel("token_records").encode(values, np.array([0, 2], U32), None, layout)
+
+
+@looped("layout", WITH_F32_SCALES)
+def test_rooms_tell_which_texts_have_f32_scales(kernel, layout):
+    texts = [case(9, 4, 16), case(5, 0, 16), case(33, 17, 16)]
+    texts[2][0][:] *= 1e-6
+    records, layouts = kernel("token_records"), [layout, layout, WITH_F32_SCALES[layout]]
+    expected = [records.encode(*text, one) for text, one in zip(texts, layouts)]
+    sizes = list(map(len, expected))
+    arguments = together(texts, layout, [*sizes[:2], sizes[2] - 2 * 17])
+    assert records.encode_rows(*arguments) == 2
+    *_, edges, _, data, places = arguments = together(texts, layout, sizes)
+    assert records.encode_rows(*arguments) == -1
+    assert data.tobytes() == b"".join(expected)
+    originals, values = np.array([9, 5, 33], U32), np.empty((21, 16), F32)
+    assert records.decode_rows(data, places, originals, edges, layout, values) == -1
+    last = records.decode(expected[2], 33, 17, 16, layouts[2])
+    np.testing.assert_array_equal(values[4:], last)
+    kept = np.empty(3, np.int64)
+    records.count_kept(data, places, originals, kept)
+    assert kept.tolist() == [4, 0, 17]
+
+
+def test_a_record_without_its_bitmap_keeps_no_count(kernel):
+    data, kept = np.full(3, 255, U8), np.empty(2, np.int64)
+    kernel("token_records").count_kept(data, edges_of([2, 1]), np.array([16, 9], U32), kept)
+    assert kept.tolist() == [16, -1]
+    with pytest.raises(ValueError, match="kept holds 2, originals holds 1"):
+        kernel("token_records").count_kept(data, edges_of([3]), np.array([16], U32), kept)

@@ -10,6 +10,7 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sparse import SparseCodec
+from cgcython.codecs.token_layouts import BITS, WITH_F32_SCALES, scale_bytes
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.errors import DimensionMismatch, InvalidInput, InvalidQuantizedData
 from cgcython.metadata import BinaryMetadata, Float8Metadata
@@ -135,7 +136,7 @@ def test_token_scores_are_max_sim_of_the_kept_tokens(layout):
     assert not scan_of(records).scores(ROWS[:0]).any()
 
 
-TURNED = "compact_int4", "compact_int2"
+TURNED = tuple(BITS)
 
 
 @pytest.mark.parametrize("layout", TURNED)
@@ -172,7 +173,9 @@ def test_a_record_of_small_token_codes_is_like_itself(layout):
 def test_small_token_codes_no_encoder_wrote_are_refused(layout, damage):
     good = TokenPruningCodec(9, layout=layout).encode(ROWS[:8, :9])
     data = bytearray(good.data)
-    at, byte = {"scale": (4, 0xFF), "padding": (-1, 0xFF), "bitmap": (0, 0)}[damage]
+    at, byte = {"scale": (scale_bytes(layout), 0xFF), "padding": (-1, 0xFF), "bitmap": (0, 0)}[
+        damage
+    ]
     data[at] = byte
     with pytest.raises(InvalidQuantizedData):
         scan_of([QuantizedEmbedding(good.method, 9, bytes(data), good.metadata)])
@@ -204,6 +207,16 @@ def test_records_that_one_query_cannot_meet_have_keys_of_their_own():
         TokenPruningCodec(24, layout="compact_int2").encode(ROWS),
     ]
     assert len({scan_key(one) for one in records}) == len(records)
+
+
+@pytest.mark.parametrize("layout", WITH_F32_SCALES)
+def test_tokens_with_scales_of_both_widths_are_scanned_together(layout):
+    codecs = [TokenPruningCodec(24, layout=one) for one in (layout, WITH_F32_SCALES[layout])]
+    records = [codec.encode(ROWS[i : i + 7]) for i, codec in enumerate(codecs * 2)]
+    assert len({scan_key(one) for one in records}) == 1
+    expected = [max_sim(ROWS[:5], codecs[i % 2].decode(one)) for i, one in enumerate(records)]
+    found = scan_of(records).scores(ROWS[:5])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=24**0.5 / 65024)
 
 
 def test_codes_no_encoder_wrote_are_refused():

@@ -48,7 +48,7 @@ def encode(indices, weights, dimension, layout, data):
         raise ValueError(f"{len(indices)} indices, {len(weights)} weights, {len(data)} bytes")
     if not _is_sound(indices, weights, dimension):
         return False
-    if layout == COMPACT_F16 and not _fits_half(weights):
+    if layout == COMPACT_F16 and not fits_in_half(weights):
         return False
     if layout == CANONICAL:
         data[:4] = np.array([len(indices)], "<u4").view(np.uint8)
@@ -101,7 +101,7 @@ def fits_half(indptr, weights, fits):
     """Write 1 for each row whose weights fit in f16, else 0."""
     check_rows(indptr, len(weights), fits)
     for row, part in enumerate(rows_of(indptr)):
-        fits[row] = _fits_half(weights[part])
+        fits[row] = fits_in_half(weights[part])
 
 
 @writes("offsets")
@@ -134,7 +134,7 @@ def fits_half_vectors(weights, fits):
     agree("fits", len(fits), "weights", len(weights))
     if not all(is_plain(one, np.float32) for one in weights):
         return False
-    fits[:] = list(map(_fits_half, weights))
+    fits[:] = list(map(fits_in_half, weights))
     return True
 
 
@@ -184,7 +184,7 @@ def _damage(indices, weights, dimension):
     return SOUND if np.isfinite(weights).all() else BAD_WEIGHT
 
 
-def _fits_half(weights):
+def fits_in_half(weights):
     peak = np.abs(weights).max(initial=0)
     return bool(peak == 0 or _F16_SMALLEST <= peak < _F16_TOO_LARGE)
 

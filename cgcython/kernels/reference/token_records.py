@@ -1,19 +1,28 @@
-"""The kept tokens of a text as bytes, in five layouts.
+"""The kept tokens of a text as bytes, in seven layouts.
 
 Canonical bytes are u32 count, then f32 importance and the f32 vector of each kept token. Compact
 bytes are a bitmap of kept positions, most significant bit first, then f32 scales and codes (E4M3,
-or 4 or 2 bits of the turned tokens), or f32 vectors.
+or 4 or 2 bits of the turned tokens), or f32 vectors. Layouts with f16 scales hold codes of 4 and 2
+bits; a text with a scale that f16 rounds coarsely, or not at all, belongs in those with f32 scales.
 """
 
 import numpy as np
 
-from cgcython.kernels.reference import dense, e4m3, maxsim_integers
+from cgcython.kernels.reference import dense, e4m3, maxsim_integers, sparse
 from cgcython.kernels.reference.door import agree, is_unmasked, require_apart, writes
 from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32, COMPACT_INT4, COMPACT_INT2 = range(5)
+COMPACT_INT4_F16, COMPACT_INT2_F16 = 5, 6
 WIDEST_TURNED = maxsim_integers.WIDEST
-_BITS = {COMPACT_E4M3: 8, COMPACT_INT4: 4, COMPACT_INT2: 2}
+_BITS = {
+    COMPACT_E4M3: 8,
+    COMPACT_INT4: 4,
+    COMPACT_INT2: 2,
+    COMPACT_INT4_F16: 4,
+    COMPACT_INT2_F16: 2,
+}
+_WITH_F32_SCALES = {COMPACT_INT4_F16: COMPACT_INT4, COMPACT_INT2_F16: COMPACT_INT2}
 
 
 def is_sound(values, dim):
@@ -24,7 +33,8 @@ def is_sound(values, dim):
 def encode(values, kept, importance, layout):
     """Return the bytes of the kept rows of a matrix.
 
-    Only canonical ones hold the importance. Returns None where a scale of a kept row is not finite.
+    Only canonical ones hold the importance. Returns None where a scale of a kept row is not finite,
+    or none of f16 in a layout of those.
     """
     if not _is_matrix(values):
         raise ValueError("values are a contiguous float32 matrix")
@@ -45,16 +55,20 @@ def encode(values, kept, importance, layout):
     encode_rows = e4m3.encode_rows if layout == COMPACT_E4M3 else _turned(_BITS[layout])
     if encode_rows(rows, codes, scales) >= 0:
         return None
+    if layout in _WITH_F32_SCALES:
+        if not all(sparse.fits_in_half(scales[i : i + 1]) for i in range(len(scales))):
+            return None
+        scales = scales.astype("<f2")
     return bitmap + scales.tobytes() + codes.tobytes()
 
 
 @writes("data")
 def encode_rows(values, offsets, kept, importance, edges, layout, data, places):
-    """Write the bytes of many texts; return the first with a scale that is not finite, or -1.
+    """Write the bytes of many texts; return the first with a scale that does not fit, or -1.
 
     The tokens of text i are values[offsets[i]:offsets[i + 1]], the positions that it keeps and
     their importance lie between edges[i] and edges[i + 1], its bytes between places[i] and
-    places[i + 1].
+    places[i + 1]. A text for which the places leave room for f32 scales has these.
     """
     _require_layout(layout)
     dim = values.shape[1]
@@ -67,10 +81,12 @@ def encode_rows(values, offsets, kept, importance, edges, layout, data, places):
     for tokens, some, room in zip(*rows):
         n, count = tokens.stop - tokens.start, some.stop - some.start
         _require_kept(kept[some], n, importance[some], layout)
-        if room.stop - room.start != _size(n, count, dim, layout):
+        if _filling(room.stop - room.start, n, count, dim, layout) is None:
             raise ValueError(f"{count} of {n} tokens do not fill {room.stop - room.start} bytes")
     for i, (tokens, some, room) in enumerate(zip(*rows)):
-        found = encode(values[tokens], kept[some], importance[some], layout)
+        n, count = tokens.stop - tokens.start, some.stop - some.start
+        own = _filling(room.stop - room.start, n, count, dim, layout)
+        found = encode(values[tokens], kept[some], importance[some], own)
         if found is None:
             return i
         data[room] = np.frombuffer(found, np.uint8)
@@ -114,10 +130,25 @@ def decode_rows(data, offsets, originals, edges, layout, values):
     check_rows(offsets, len(data), originals)
     check_rows(edges, len(values), originals)
     for i, (some, rows) in enumerate(zip(rows_of(offsets), rows_of(edges))):
-        out = values[rows]
-        if decode(data[some], int(originals[i]), *out.shape, layout, out) is None:
+        out, n = values[rows], int(originals[i])
+        own = _filling(some.stop - some.start, n, *out.shape, layout)
+        if own is None or decode(data[some], n, *out.shape, own, out) is None:
             return i
     return -1
+
+
+@writes("kept")
+def count_kept(data, offsets, originals, kept):
+    """Write how many positions the bitmap of each record names; -1 where there is no whole bitmap.
+
+    The record of text i of originals[i] tokens is data[offsets[i]:offsets[i + 1]], not canonical.
+    """
+    check_rows(offsets, len(data), originals)
+    agree("kept", len(kept), "originals", len(originals))
+    for i, some in enumerate(rows_of(offsets)):
+        bitmap = data[some][: (int(originals[i]) + 7) // 8]
+        is_whole = 8 * len(bitmap) >= originals[i]
+        kept[i] = np.unpackbits(bitmap).sum() if is_whole else -1
 
 
 def _head(n, layout):
@@ -126,8 +157,21 @@ def _head(n, layout):
 
 def _size(n, count, dim, layout):
     coded = layout in _BITS
-    each = 4 + _code_bytes(dim, layout) if coded else 4 * dim + 4 * (layout == CANONICAL)
+    plain = 4 * dim + 4 * (layout == CANONICAL)
+    each = _scale_type(layout).itemsize + _code_bytes(dim, layout) if coded else plain
     return _head(n, layout) + count * each
+
+
+def _filling(length, n, count, dim, layout):
+    """Return the layout whose record is so long: that one, that with f32 scales, or None."""
+    for one in (layout, _WITH_F32_SCALES.get(layout, layout)):
+        if count >= 0 and length == _size(n, count, dim, one):
+            return one
+    return None
+
+
+def _scale_type(layout):
+    return np.dtype("<f2" if layout in _WITH_F32_SCALES else "<f4")
 
 
 def _code_bytes(dim, layout):
@@ -150,8 +194,10 @@ def _read(tokens, layout, out):
         width = dim + (layout == CANONICAL)  # the importance stands before each vector
         out[:] = np.frombuffer(tokens, np.float32).reshape(count, width)[:, width - dim :]
         return True
-    scales = np.frombuffer(tokens[: 4 * count], np.float32)
-    codes = np.frombuffer(tokens[4 * count :], np.uint8).reshape(count, _code_bytes(dim, layout))
+    kind = _scale_type(layout)
+    split = kind.itemsize * count
+    scales = np.frombuffer(tokens[:split], kind).astype(np.float32)
+    codes = np.frombuffer(tokens[split:], np.uint8).reshape(count, _code_bytes(dim, layout))
     if layout == COMPACT_E4M3:
         e4m3.decode_rows(codes, scales, out)
         return True
@@ -208,11 +254,11 @@ def _require_kept(kept, n, importance, layout):
 
 
 def _is_narrow(dim, layout):
-    return layout not in (COMPACT_INT4, COMPACT_INT2) or dim <= WIDEST_TURNED
+    return _BITS.get(layout, 8) == 8 or dim <= WIDEST_TURNED
 
 
 def _require_layout(layout):
-    if not 0 <= layout <= COMPACT_INT2:
+    if not 0 <= layout <= COMPACT_INT2_F16:
         raise ValueError(f"no layout {layout}")
 
 
