@@ -16,7 +16,9 @@ _MODULES = {
         "SparseTooDense StorageCorruption StoreUnavailable UnknownMethod UnsupportedVersion"
     ),
     "manifest": "RecordInfo",
-    "metadata": "BinaryMetadata Float8Metadata PQ8Metadata SparseMetadata TokenPruningMetadata",
+    "metadata": (
+        "BinaryMetadata Float8Metadata PQ8Metadata RQ8Metadata SparseMetadata TokenPruningMetadata"
+    ),
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
     "token_array": "TokenArray",
     "similarity": (
@@ -28,6 +30,8 @@ _MODULES = {
     "codecs.float8": "Float8Codec",
     "codecs.jaccard": "jaccard_similarities jaccard_similarity",
     "codecs.pq8": "PQ8Codec",
+    "codecs.residual_codebook": "RQ8Codebook",
+    "codecs.rq8": "RQ8Codec",
     "codecs.sparse": "SparseCodec",
     "codecs.training": "CodebookWarning",
     "codecs.token_pruning": "TokenPruningCodec",

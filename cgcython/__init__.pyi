@@ -12,6 +12,8 @@ from cgcython.codecs.float8 import Float8Codec as Float8Codec
 from cgcython.codecs.jaccard import jaccard_similarities as jaccard_similarities
 from cgcython.codecs.jaccard import jaccard_similarity as jaccard_similarity
 from cgcython.codecs.pq8 import PQ8Codec as PQ8Codec
+from cgcython.codecs.residual_codebook import RQ8Codebook as RQ8Codebook
+from cgcython.codecs.rq8 import RQ8Codec as RQ8Codec
 from cgcython.codecs.sparse import SparseCodec as SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec as TokenPruningCodec
 from cgcython.codecs.token_selection import ImportanceScoringMethod as ImportanceScoringMethod
@@ -52,6 +54,7 @@ from cgcython.manifest import RecordInfo as RecordInfo
 from cgcython.metadata import BinaryMetadata as BinaryMetadata
 from cgcython.metadata import Float8Metadata as Float8Metadata
 from cgcython.metadata import PQ8Metadata as PQ8Metadata
+from cgcython.metadata import RQ8Metadata as RQ8Metadata
 from cgcython.metadata import SparseMetadata as SparseMetadata
 from cgcython.metadata import TokenPruningMetadata as TokenPruningMetadata
 from cgcython.records import QuantizedBatch as QuantizedBatch

@@ -44,6 +44,13 @@ class PQ8Metadata(NamedTuple):
     num_subvectors: int = 8
 
 
+class RQ8Metadata(NamedTuple):
+    """The codebook that made the codes, and their bytes per embedding."""
+
+    codebook_id: int
+    code_size: int = 8
+
+
 class SparseMetadata(NamedTuple):
     """`layout`: canonical, compact_f16, compact_f32 or compact_u8."""
 

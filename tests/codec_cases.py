@@ -8,6 +8,8 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.codecs.residual_codebook import RQ8Codebook
+from cgcython.codecs.rq8 import RQ8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import SparseVector
@@ -16,6 +18,7 @@ RNG = np.random.default_rng(12)
 DENSE = RNG.standard_normal((9, 36), dtype=np.float32)
 TOKENS = [RNG.standard_normal((n, 12), dtype=np.float32) for n in (5, 1, 8, 3, 2, 6, 7, 4, 9)]
 CENTROIDS = RNG.standard_normal((4, 256, 8), dtype=np.float32)
+STAGES = RNG.standard_normal((3, 256, 32)) / np.arange(1, 4)[:, None, None]
 ROTATION, MEAN = np.linalg.qr(RNG.standard_normal((36, 32)))[0], RNG.standard_normal(36)
 
 
@@ -64,6 +67,7 @@ CASES = [
     dense(BinaryCodec(36, 0.25)),
     dense(PQ8Codec(PQ8Codebook(RNG.standard_normal((4, 256, 9))))),
     dense(PQ8Codec(PQ8Codebook(CENTROIDS, ROTATION, MEAN))),
+    dense(RQ8Codec(RQ8Codebook(STAGES, ROTATION, MEAN))),
     *(sparse(layout) for layout in ("canonical", "compact_f16", "compact_f32")),
     sparse("compact_u8", most_loss=1e-4),
     *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),

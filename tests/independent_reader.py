@@ -132,6 +132,10 @@ def read_pq8(payload, dimension):
     return {"codebook_id": codebook_id, "codes": list(payload[5:])}
 
 
+def read_rq8(payload, dimension):
+    return read_pq8(payload, dimension)  # a byte for each stage, in place of each subvector
+
+
 def read_canonical_sparse(payload, dimension):
     (count,) = struct.unpack_from("<I", payload)
     pairs = list(struct.iter_unpack("<If", payload[4:]))
@@ -269,6 +273,7 @@ LAYOUTS = {
     12: read_compact_sparse("B"),
     13: read_compact_tokens(turned_tokens(4, "e")),
     14: read_compact_tokens(turned_tokens(2, "e")),
+    20: read_rq8,
 }
 SPARSE = (4, 5, 6, 12)  # in the order of a shard's column `layouts`
 TOKEN_CODES = {  # by layout: its number, the bits of a value, the bytes of a scale
@@ -361,7 +366,8 @@ def read_columns(columns, about):
 def read_codebook(data):
     """Return `decode(codes) -> values` and the id of a codebook file."""
     tensors, metadata = read_safetensors(data)
-    assert (metadata["format"], metadata["version"]) == ("cgcython-pq8", "1")
+    assert metadata["format"] in ("cgcython-pq8", "cgcython-rq8")
+    assert metadata["version"] == "1"
     digest = hashlib.sha256()
     for name in sorted(tensors):
         dtype, shape, values = tensors[name]
@@ -370,27 +376,47 @@ def read_codebook(data):
     assert digest.hexdigest() == metadata["sha256"]
     numbers = {name: floats(values) for name, (_, _, values) in tensors.items()}
     shapes = {name: shape for name, (_, shape, _) in tensors.items()}
-    return decoder(numbers, shapes), int(digest.hexdigest()[:8], 16) or 1
+    made = decoder if metadata["format"] == "cgcython-pq8" else residual_decoder
+    return made(numbers, shapes), int(digest.hexdigest()[:8], 16) or 1
+
+
+def residual_decoder(numbers, shapes):
+    _, count, width = shapes["centroids"]
+    turned_back = back(numbers, shapes)
+
+    def decode(codes):
+        starts = [(m * count + code) * width for m, code in enumerate(codes)]
+        stages = [numbers["centroids"][start : start + width] for start in starts]
+        return turned_back([sum(values) for values in zip(*stages)])
+
+    return decode
 
 
 def decoder(numbers, shapes):
     _, count, width = shapes["centroids"]
+    turned_back = back(numbers, shapes) if "rotation" in shapes else None
 
     def decode(codes):
         parts = []
         for m, code in enumerate(codes):
             start = (m * count + code) * width
             parts += numbers["centroids"][start : start + width]
-        if "rotation" not in numbers:
-            return parts
-        columns = shapes["rotation"][1]
-        rows = [
-            numbers["rotation"][i : i + columns]
-            for i in range(0, len(numbers["rotation"]), columns)
-        ]
+        return parts if turned_back is None else turned_back(parts)
+
+    return decode
+
+
+def back(numbers, shapes):
+    """Return what turns coded values back: mean + rotation @ values."""
+    columns = shapes["rotation"][1]
+    rows = [
+        numbers["rotation"][i : i + columns] for i in range(0, len(numbers["rotation"]), columns)
+    ]
+
+    def turned_back(values):
         return [
-            mean + sum(r * v for r, v in zip(row, parts))
+            mean + sum(r * v for r, v in zip(row, values))
             for mean, row in zip(numbers["mean"], rows)
         ]
 
-    return decode
+    return turned_back

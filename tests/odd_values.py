@@ -44,10 +44,13 @@ class World:
 
     def _codecs(self):
         profile = self.memories.profile
+        stages = np.random.default_rng(8).standard_normal((3, 256, 4))
+        residual = cgcython.RQ8Codebook(stages, np.eye(12, 4), np.zeros(12))
         return {
             "float8_codec": cgcython.Float8Codec(12),
             "binary_codec": cgcython.BinaryCodec(20),
             "pq8_codec": cgcython.PQ8Codec(self.book),
+            "rq8_codec": cgcython.RQ8Codec(residual),
             "sparse_codec": cgcython.SparseCodec(400),
             "compact_sparse_codec": cgcython.SparseCodec(400, "compact_f16"),
             "token_codec": cgcython.TokenPruningCodec(8),

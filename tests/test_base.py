@@ -14,9 +14,9 @@ from cgcython.base import (
 )
 from cgcython.errors import InvalidInput
 
-PQ8, FLOAT8, BINARY, SPARSE, TOKENS = (
+PQ8, FLOAT8, BINARY, SPARSE, TOKENS, RQ8 = (
     QuantizationMethod(value)
-    for value in "pq8 float8_e4m3 binary sparse_native token_pruning".split()
+    for value in "pq8 float8_e4m3 binary sparse_native token_pruning rq8".split()
 )
 TABLE = (
     ("E1", "SEMANTIC", 1024, PQ8),
@@ -64,8 +64,8 @@ def test_refuses_what_names_no_embedder(name):
 def test_methods_have_the_nominal_ratios_and_limits():
     ratios = {method: method.compression_ratio() for method in QuantizationMethod}
     limits = {method: method.max_recall_loss() for method in QuantizationMethod}
-    assert ratios == {PQ8: 32, FLOAT8: 4, BINARY: 32, SPARSE: 1, TOKENS: 2}
-    assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02}
+    assert ratios == {PQ8: 32, FLOAT8: 4, BINARY: 32, SPARSE: 1, TOKENS: 2, RQ8: 32}
+    assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02, RQ8: 0.05}
 
 
 def test_a_method_is_found_by_any_name_of_its_embedder():

@@ -14,12 +14,12 @@ from cgcython.store.shards import Shard, write_shard
 
 HERE = Path(__file__).parent
 READER = HERE / "independent_reader.py"
-V1, V2, V4 = (HERE / "golden" / name for name in ("v1", "v2", "v4"))
-FILES = V1 / "expected.json", V2 / "records.json", V4 / "records.json"
+V1, V2, V4, V4_RQ8 = FOLDERS = [HERE / "golden" / name for name in ("v1", "v2", "v4", "v4_rq8")]
+FILES = V1 / "expected.json", *(folder / "records.json" for folder in FOLDERS[1:])
 VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
 EXPECTED = VALUES[V1]
 RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
-CODEBOOKS = sorted(V1.glob("codebook_*.safetensors"))
+CODEBOOKS = [*sorted(V1.glob("codebook_*")), *V4_RQ8.glob("codebook_*")]
 reader = SimpleNamespace(**runpy.run_path(str(READER)))
 
 

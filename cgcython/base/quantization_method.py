@@ -28,6 +28,7 @@ class QuantizationMethod(Enum):
     BINARY = "binary"
     SPARSE_NATIVE = "sparse_native"
     TOKEN_PRUNING = "token_pruning"
+    RQ8 = "rq8"
 
     # Members are singletons; Enum would hash their names, in Python, at every look-up.
     __hash__ = object.__hash__

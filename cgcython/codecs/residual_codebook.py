@@ -44,7 +44,7 @@ class RQ8Codebook(Codebook):
     rotation: Float32Array
     mean: Float32Array
 
-    method: ClassVar = QuantizationMethod.add("rq8")
+    method: ClassVar = QuantizationMethod.RQ8
     file_kind: ClassVar = codebook_file.RQ8
 
     def __init__(

@@ -12,6 +12,7 @@ from cgcython.methods import RowSetting
 
 AUTO, HALF = "auto", 0.5  # part of the tokens that is kept
 METRICS = ("cosine", "dot")
+ADDITIVE_SIZES = (8, 16, 24)  # bytes of residual codes
 MOST_SUBVECTORS = 255  # a byte of the metadata counts them
 
 
@@ -53,6 +54,9 @@ _PRUNING = RowSetting("pruning_ratio", _part, default=AUTO, before=HALF, argumen
 _BYTES = RowSetting("bytes", lambda value, what: require_whole(value, what, 1, MOST_SUBVECTORS))
 BYTES = {"bytes": _BYTES, "num_subvectors": _BYTES}
 
+_ADDITIVE = RowSetting("bytes", lambda value, what: _one_of(value, what, ADDITIVE_SIZES))
+ADDITIVE_BYTES = {"bytes": _ADDITIVE}
+
 
 def layout_of(names: tuple[str, ...]) -> dict[str, RowSetting]:
     """Return the setting of the layout that fingerprints keep, instead of the budget's choice."""
@@ -62,6 +66,12 @@ def layout_of(names: tuple[str, ...]) -> dict[str, RowSetting]:
 
 TOKENS = {"pruning_ratio": _PRUNING, "scoring": _SCORING, **layout_of(TOKEN_LAYOUTS)}
 SPARSE = {**METRIC, **layout_of(SPARSE_LAYOUTS)}
+
+
+def _one_of(value: Any, what: str, choices: tuple[int, ...]) -> int:
+    if require_whole(value, what) not in choices:
+        raise InvalidInput(what=what, expected=" or ".join(map(str, choices)), actual=value)
+    return int(value)
 
 
 def _finite(value: Any, what: str) -> float:

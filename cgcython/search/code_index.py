@@ -10,7 +10,6 @@ from cgcython.arrays import as_float32, as_matrix, as_vector
 from cgcython.checks import require_items, require_whole
 from cgcython.codecs.base import Codec
 from cgcython.codecs.codebook_base import Codebook
-from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.errors import InvalidInput
 from cgcython.parallel import require_threads
 from cgcython.records import QuantizedBatch
@@ -90,8 +89,8 @@ class CodeIndex:
 
     @property
     def codebook(self) -> Codebook | None:
-        """The codebook of product-quantization codes."""
-        return self.codec.codebook if isinstance(self.codec, PQ8Codec) else None
+        """The codebook of codes that have one."""
+        return getattr(self.codec, "codebook", None)
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -135,7 +134,7 @@ class CodeIndex:
     ) -> Self:
         """Return the index of a file that `save` wrote, mapped into memory and not read yet.
 
-        Codes of product quantization need their codebook, others may go without `codec`. `verify`
+        Codes of a codebook need it, others may go without `codec`. `verify`
         reads all and compares checksums. Raises CodebookMissing where another codebook made the
         codes, StorageCorruption, UnsupportedVersion or FileUnavailable.
         """

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cgcython.base import QuantizationMethod
 from cgcython.codecs.base import codec_class
 from cgcython.errors import CodebookMissing, InvalidInput
 from cgcython.files import as_path
@@ -58,9 +57,10 @@ def _ids_of(arrays: dict[str, Array]) -> Array | None:
 
 def _told(about: About) -> Any:
     """Return the codec that a file names; that of a codebook must be given."""
-    if about.method is QuantizationMethod.PQ8:
-        raise CodebookMissing(codebook_id=about.shared["codebook_id"])
-    codec: Any = codec_class(about.method).for_dimension(about.dimension or 0, **about.shared)
+    kind = codec_class(about.method)
+    if kind.needs_codebook:
+        raise CodebookMissing(codebook_id=about.shared.get("codebook_id"))
+    codec: Any = kind.for_dimension(about.dimension or 0, **about.shared)
     return space_of(codec, None).codec
 
 

@@ -9,16 +9,17 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.checks import require_choice
-from cgcython.codecs.base import Codec
+from cgcython.codecs.base import Codec, codec_class
 from cgcython.codecs.binary import BinaryCodec
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.pq_tables import TableMaker
+from cgcython.codecs.rq8 import RQ8Codec
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput, MethodMismatch
 from cgcython.records import QuantizedBatch
 from cgcython.search import code_scorers as scorers
-from cgcython.search import float8_best
+from cgcython.search import float8_best, rq_scorers
 from cgcython.search.code_file import BLOCK
 from cgcython.search.nearest_codes import codes_of
 from cgcython.tensors import ArrayForm
@@ -101,7 +102,8 @@ class PQSpace(CodeSpace):
 
     @property
     def shared(self) -> dict[str, Any]:
-        return self.codec.metadata._asdict()
+        shared: dict[str, Any] = self.codec.metadata._asdict()
+        return shared
 
     def scorer(self, query: Float32Array) -> scorers.Scorer:
         if self.metric == "cosine":
@@ -132,8 +134,43 @@ class PQSpace(CodeSpace):
         return {"codes": self.codec.codebook.checked_codes(codes)}
 
     def _require_shared(self, shared: Mapping[str, Any]) -> None:
-        if dict(shared) != self.shared:
-            raise CodebookMissing(codebook_id=shared.get("codebook_id"))
+        _require_codebook(shared, self.shared)
+
+
+class RQSpace(CodeSpace):
+    """Residual codes of one codebook, with the length of what each decodes to."""
+
+    metrics = ("l2", "cosine")
+    codec: RQ8Codec
+    forms: ClassVar = {**RQ8Codec.columns, "norms": ArrayForm("F32", ("rows",))}
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        shared: dict[str, Any] = self.codec.metadata._asdict()
+        return shared
+
+    def scorer(self, query: Float32Array) -> scorers.Scorer:
+        kind = rq_scorers.RQCosine if self.metric == "cosine" else rq_scorers.RQDistance
+        return kind(self.codec.codebook, query)
+
+    def empty(self) -> Arrays:
+        return {**super().empty(), "norms": np.empty(0, np.float32)}
+
+    def taken(self, arrays: Mapping[str, Array], rows: Int64Array) -> Arrays:
+        return {name: arrays[name][rows] for name in self.codec.columns}
+
+    def appended(self, arrays: Mapping[str, Array], count: int, added: Arrays) -> Arrays:
+        norms = self.codec.codebook.norms(added["codes"])
+        return super().appended(arrays, count, {**added, "norms": norms})
+
+    def axes(self, count: int) -> dict[str, int]:
+        return {"code_size": self.codec.codebook.code_size}
+
+    def _plain(self, codes: ArrayLike) -> Arrays:
+        return {"codes": self.codec.codebook.checked_codes(codes)}
+
+    def _require_shared(self, shared: Mapping[str, Any]) -> None:
+        _require_codebook(shared, self.shared)
 
 
 class Float8Space(CodeSpace):
@@ -193,18 +230,26 @@ class BitSpace(CodeSpace):
         return {"codes": found}
 
 
+def _require_codebook(shared: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    if dict(shared) != own:
+        raise CodebookMissing(codebook_id=shared.get("codebook_id"))
+
+
 _SPACES: dict[type[Codec], type[CodeSpace]] = {
     BinaryCodec: BitSpace,
     Float8Codec: Float8Space,
     PQ8Codec: PQSpace,
+    RQ8Codec: RQSpace,
 }
 
 
 def space_of(codec: object, metric: str | None) -> CodeSpace:
     """Return the space of a codec or codebook; raises InvalidInput for what has none."""
-    found = PQ8Codec(codec) if isinstance(codec, PQ8Codebook) else codec
+    found = codec
+    if isinstance(codec, Codebook):
+        found = codec_class(codec.method).for_dimension(codec.embedding_dim, codec)
     for kind, space in _SPACES.items():
         if isinstance(found, kind):
             return space(found, metric)
-    expected = "a PQ8Codebook, PQ8Codec, Float8Codec or BinaryCodec"
+    expected = "a codebook, PQ8Codec, RQ8Codec, Float8Codec or BinaryCodec"
     raise InvalidInput(what="codec", expected=expected, actual=type(codec).__name__)

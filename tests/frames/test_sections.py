@@ -21,6 +21,7 @@ from cgcython.metadata import (
     BinaryMetadata,
     Float8Metadata,
     PQ8Metadata,
+    RQ8Metadata,
     SparseMetadata,
     TokenPruningMetadata,
 )
@@ -57,6 +58,7 @@ EXAMPLES = [
     (12, struct.pack("<I", 1), sparse("compact_u8", b"???")),
     (13, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int4_f16", bytes(1 + 2 * 2 + 2))),
     (14, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int2_f16", bytes(1 + 2 * 2 + 2))),
+    (20, struct.pack("<IB", 77, 8), example("rq8", 16, b"12345678", RQ8Metadata(77, 8))),
 ]  # fmt: skip
 RECORDS = [record for *_, record in EXAMPLES]
 each_record = pytest.mark.parametrize("record", RECORDS, ids=lambda one: str(one.metadata))

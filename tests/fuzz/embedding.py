@@ -1,7 +1,8 @@
 """QuantizedEmbedding.from_bytes, and decoding what it lets through."""
 
+import numpy as np
 from fuzz.mutations import change_bytes, with_own_checksum
-from fuzz.world import codebook, records
+from fuzz.world import codebook, records, residual_codebook
 
 from cgcython import (
     BinaryCodec,
@@ -10,6 +11,7 @@ from cgcython import (
     QuantizationError,
     QuantizationMethod,
     QuantizedEmbedding,
+    RQ8Codec,
     SparseCodec,
     TokenPruningCodec,
 )
@@ -18,7 +20,9 @@ LARGEST = 1 << 20  # values that decoding may make of one embedding here
 
 
 def seeds():
-    return [one.to_bytes() for record in records() for one in record.values()]
+    residual = RQ8Codec(residual_codebook()).encode(np.arange(6))
+    known = [one for record in records() for one in record.values()]
+    return [one.to_bytes() for one in (*known, residual)]
 
 
 def mutate(data, rng):
@@ -46,6 +50,8 @@ def decode(found):
             codec = BinaryCodec(dimension)
         case QuantizationMethod.PQ8:
             codec = PQ8Codec(codebook())
+        case QuantizationMethod.RQ8:
+            codec = RQ8Codec(residual_codebook())
         case QuantizationMethod.SPARSE_NATIVE:
             codec = SparseCodec(dimension)
         case QuantizationMethod.TOKEN_PRUNING:

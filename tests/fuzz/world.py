@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from memories import make_memories
 
+from cgcython import RQ8Codebook
+
 MEMORY = next((one for one in (Path("/dev/shm"),) if os.access(one, os.W_OK)), None)
 
 
@@ -33,6 +35,12 @@ def records(count=3):
 def codebook():
     """Return the codebook of E1."""
     return next(iter(memories().codebooks.values()))
+
+
+def residual_codebook():
+    """Return a small codebook of sums of three centroids."""
+    stages = rng().standard_normal((3, 256, 4))
+    return RQ8Codebook(stages, np.eye(6, 4), np.zeros(6))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pytest
 from cgcython import frames
 from cgcython.base import ModelId
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.manifest import Manifest
@@ -22,8 +23,10 @@ from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.store.shards import read_shard
 
-V1, V2, V4 = (Path(__file__).with_name(name) for name in ("v1", "v2", "v4"))
-FILES = V1 / "expected.json", V2 / "records.json", V4 / "records.json"
+V1, V2, V4, V4_RQ8 = FOLDERS = [
+    Path(__file__).with_name(name) for name in ("v1", "v2", "v4", "v4_rq8")
+]
+FILES = V1 / "expected.json", *(folder / "records.json" for folder in FOLDERS[1:])
 VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}
 EXPECTED = VALUES[V1]
 RECORDS = [path for folder in VALUES for path in sorted(folder.glob("*.cgqe"))]
@@ -37,6 +40,7 @@ each_record = pytest.mark.parametrize(
 def router():
     books = {
         "E1": PQ8Codebook.load(V1 / "codebook_plain.safetensors", 16),
+        "E5": RQ8Codebook.load(V4_RQ8 / "codebook_residual.safetensors", 6),
         "E10": PQ8Codebook.load(V1 / "codebook_rotated.safetensors", 24),
     }
     return QuantizationRouter(books)
@@ -67,7 +71,7 @@ def test_a_record_keeps_its_meaning(path, router):
     assert quantized.method.value == expected["method"]
     assert quantized.original_dim == expected["dimension"]
     assert quantized.metadata._asdict() == expected["metadata"]
-    if quantized.method.value == "pq8":
+    if quantized.method.value in ("pq8", "rq8"):
         np.testing.assert_allclose(router.dequantize(quantized), expected["decoded"], rtol=1e-5)
     else:
         assert plain(router.dequantize(quantized)) == expected["decoded"]

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from cgcython import BinaryCodec, CodebookMissing, CodeIndex, Float8Codec, PQ8Codebook, PQ8Codec
+from cgcython import (
+    BinaryCodec,
+    CodebookMissing,
+    CodeIndex,
+    Float8Codec,
+    PQ8Codebook,
+    PQ8Codec,
+    RQ8Codebook,
+    RQ8Codec,
+)
 from cgcython.errors import InvalidInput, MethodMismatch, StorageCorruption, UnsupportedVersion
 from cgcython.search import code_file
 
@@ -18,6 +27,9 @@ ROWS = RNG.standard_normal((700, DIM)).astype(np.float32)
 QUERIES = RNG.standard_normal((4, DIM)).astype(np.float32)
 IDS = RNG.permutation(700) * 5 - 900
 BOOK = PQ8Codebook(RNG.standard_normal((4, 256, 9)))
+STAGES = RNG.standard_normal((5, 256, 20)) * np.geomspace(2, 0.2, 5)[:, None, None]
+RESIDUAL = RQ8Codebook(STAGES, np.linalg.qr(RNG.standard_normal((DIM, 20)))[0], ROWS.mean(axis=0))
+RQ = RQ8Codec(RESIDUAL)
 FLOAT8, BITS, PQ = Float8Codec(DIM), BinaryCodec(DIM, 0.1), PQ8Codec(BOOK)
 KINDS = [
     (FLOAT8, "l2"),
@@ -26,6 +38,8 @@ KINDS = [
     (BITS, "jaccard"),
     (PQ, "l2"),
     (PQ, "cosine"),
+    (RQ, "l2"),
+    (RQ, "cosine"),
 ]
 every_kind = pytest.mark.parametrize(("codec", "metric"), KINDS)
 

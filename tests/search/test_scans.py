@@ -9,6 +9,8 @@ from cgcython.base import QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.codecs.residual_codebook import RQ8Codebook
+from cgcython.codecs.rq8 import RQ8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_layouts import BITS, WITH_F32_SCALES, scale_bytes
 from cgcython.codecs.token_pruning import TokenPruningCodec
@@ -41,10 +43,13 @@ def scan_of(records, codebook=None):
     return make_scan(records, {codebook and codebook.codebook_id: codebook}.__getitem__)
 
 
-@pytest.fixture(params=["float8", "float8 with bias", "pq8"])
+@pytest.fixture(params=["float8", "float8 with bias", "pq8", "rq8"])
 def dense(request, memories):
     """Return a scan of vectors and what its rows decode to."""
     codec = Float8Codec(24)
+    if request.param == "rq8":
+        stages = np.random.default_rng(3).standard_normal((5, 256, 12))
+        codec = RQ8Codec(RQ8Codebook(stages, np.eye(16, 12), np.full(16, 0.1)))
     if request.param == "pq8":
         codec = PQ8Codec(next(iter(memories.codebooks.values())))
     records = [codec.encode(row[: codec.dim]) for row in ROWS]
