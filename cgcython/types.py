@@ -15,6 +15,7 @@ UInt16Array: TypeAlias = NDArray[np.uint16]
 UInt32Array: TypeAlias = NDArray[np.uint32]
 UInt64Array: TypeAlias = NDArray[np.uint64]
 Int8Array: TypeAlias = NDArray[np.int8]
+Int16Array: TypeAlias = NDArray[np.int16]
 Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -71,6 +72,7 @@ __all__ = [
     "Float64Array",
     "HasEmbeddings",
     "Int8Array",
+    "Int16Array",
     "Int32Array",
     "Int64Array",
     "KeyArray",

@@ -232,6 +232,14 @@ CALLS = {
     "dense.rows_above": lambda m, n, d: (m.f32(n), 0.5, out(I64, min(n, KEPT))),
     "dense.project": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(d, n), out(F32, n, n)),
     "dense.back_project": lambda m, n, d: (m.f32(n, d), m.f32(d, n), m.f32(n), out(F32, n, n)),
+    "residual.product": lambda m, n, d: (
+        m.f32(n, d), m.f32(2, d, 64), out(F32, n, 128),
+    ),
+    "residual.search": lambda m, n, d: (
+        m.f32(n, 512), m.f32(512), m.u8(1, 256, 512).view(np.int16), 64.0, 0, m.u8(n, 4, 2),
+        out(I32, n, 4),
+    ),
+    "residual.sums": lambda m, n, d: (m.u8(n, 8), m.f32(8, 256, d), out(F32, n, d)),
     "sign_blocks.pack": lambda m, n, d: (
         m.f32(n, d), m.f32(n), m.f32(d), m.u8(2, -(-d // 64) * 64), out(F32, -(-d // 64) * 128),
         out(np.uint64, n, -(-d // 64)),

@@ -20,7 +20,6 @@ from cgcython.codecs.codebook_base import Codebook, frozen
 from cgcython.codecs.residual_search import MOST_STAGES, Encoder
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
-from cgcython.kernels.reference import residual
 from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, BytesLike, Float32Array, TrainingProgress, UInt8Array
 
@@ -197,7 +196,7 @@ class RQ8Codebook(Codebook):
 
     def _decode_block(self, codes: UInt8Array, rows: Float32Array) -> None:
         sums = np.empty((len(codes), self.width), np.float32)
-        residual.sums(codes, self.centroids, sums)
+        kernels.residual.sums(codes, self.centroids, sums)
         kernels.dense.back_project(sums, self._back, self.mean, rows)
 
 

@@ -4,17 +4,14 @@ What two centroids add to a squared distance is kept as a whole number for each 
 beam extends by adding up rows of tables; a row of values is multiplied only once.
 """
 
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cgcython import kernels
 from cgcython.codecs.scaling import power_beyond
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, STRIP, strips
-from cgcython.kernels.reference import residual as kernel
-from cgcython.types import Float32Array, UInt8Array
-
-Int16Array: TypeAlias = NDArray[np.int16]
+from cgcython.types import Float32Array, Int16Array, UInt8Array
 
 MOST_STAGES: Final = 32
 LARGEST: Final = 32767  # of a whole number in a table
@@ -65,7 +62,7 @@ def unit_of(squares: Float32Array) -> float:
 def cross_of(earlier: Float32Array, columns: Float32Array, unit: float) -> Int16Array:
     """Return twice the products [m, 256, 256] of m earlier stages with one, in whole units."""
     products = np.empty((len(earlier) * NUM_CENTROIDS, NUM_CENTROIDS), np.float32)
-    kernel.product(padded(earlier.reshape(-1, earlier.shape[2])), columns, products)
+    kernels.residual.product(padded(earlier.reshape(-1, earlier.shape[2])), columns, products)
     whole: Int16Array = np.rint(products * np.float32(2 * unit)).clip(-LARGEST, LARGEST)
     return whole.astype(np.int16).reshape(-1, NUM_CENTROIDS, NUM_CENTROIDS)
 
@@ -78,7 +75,7 @@ def padded(rows: Float32Array) -> Float32Array:
 def multiplied(values: Float32Array, columns: Float32Array) -> Float32Array:
     """Return the products [n, c] of values [n, d] with the columns of strips."""
     out = np.empty((len(values), len(columns) * STRIP), np.float32)
-    kernel.product(values, columns, out)
+    kernels.residual.product(values, columns, out)
     return out
 
 
@@ -87,7 +84,7 @@ def best_codes(products: Float32Array, stages: Stages, beam: int) -> UInt8Array:
     shape = len(products), beam
     codes = np.zeros((*shape, len(stages.norms) // NUM_CENTROIDS), np.uint8)
     scores = np.zeros(shape, np.int32)
-    kernel.search(products, *stages[1:], 0, codes, scores)
+    kernels.residual.search(products, *stages[1:], 0, codes, scores)
     return np.ascontiguousarray(codes[:, 0])
 
 

@@ -19,7 +19,6 @@ from cgcython.codecs.samples import as_source
 from cgcython.codecs.training_base import Run, TrainedStages
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
-from cgcython.kernels.reference import residual as kernel
 from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, Float32Array, Float64Array, TrainingProgress, UInt8Array
 
@@ -104,7 +103,7 @@ class ResidualTraining(Run[TrainedStages]):
         codes = np.empty((len(self.held_out), self.code_size), np.uint8)
         Encoder(found.centroids, found.rotation, found.mean).encode(self.held_out, codes)
         sums = np.empty((len(codes), self.width), np.float32)
-        kernel.sums(codes, found.centroids, sums)
+        kernels.residual.sums(codes, found.centroids, sums)
         decoded = np.empty_like(self.held_out)
         back = np.ascontiguousarray(found.rotation.T)
         kernels.dense.back_project(sums, back, found.mean, decoded)
@@ -125,7 +124,7 @@ class ResidualTraining(Run[TrainedStages]):
 
     def _sums(self, rows: Float32Array, centroids: Float32Array) -> Float32Array:
         sums = np.empty_like(rows)
-        kernel.sums(self._codes(rows, centroids), centroids, sums)
+        kernels.residual.sums(self._codes(rows, centroids), centroids, sums)
         return sums
 
 

@@ -17,6 +17,7 @@ from cgcython.kernels import maxsim_pq as maxsim_pq
 from cgcython.kernels import maxsim_screen as maxsim_screen
 from cgcython.kernels import postings as postings
 from cgcython.kernels import pq as pq
+from cgcython.kernels import residual as residual
 from cgcython.kernels import sections as sections
 from cgcython.kernels import sign_blocks as sign_blocks
 from cgcython.kernels import sparse as sparse

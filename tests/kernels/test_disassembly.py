@@ -31,6 +31,8 @@ HOT = [
     ("pq", "cg_pq_multiply", 50),
     ("adc", "adc_topk", 40),
     ("kmeans", "accumulate", 10),
+    ("residual", "cg_residual_product", 50),
+    ("residual", "residual_search", 20),
     ("sparse", "sparse_read", 25),
     ("coverage", "coverage_coverage_cover", 40),
     ("coverage", "cg_cosines", 50),

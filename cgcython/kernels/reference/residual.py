@@ -19,7 +19,7 @@ def product(values, strips, out):
     shape, expected = strips.shape, (out.shape[1] // STRIP, values.shape[1], STRIP)
     if shape != expected or out.shape[1] % STRIP or len(out) != len(values):
         raise ValueError(f"values are {values.shape}, strips {shape}, out {out.shape}")
-    matrix = strips.transpose(1, 0, 2).reshape(values.shape[1], -1)
+    matrix = strips.transpose(1, 0, 2).reshape(values.shape[1], out.shape[1])
     out[:] = 0
     with np.errstate(all="ignore"):
         for k, row in enumerate(matrix):
@@ -44,7 +44,7 @@ def search(products, norms, cross, unit, first, codes, scores):
             total = total + scores[:, :, None]
         for i in range(stage):
             total += cross[stage * (stage - 1) // 2 + i][codes[:, :, i]]
-        _keep_best(total.reshape(len(codes), -1), stage, codes, scores)
+        _keep_best(total.reshape(len(codes), total.shape[1] * KSUB), stage, codes, scores)
 
 
 def _terms(products, norms, unit):

@@ -1,0 +1,221 @@
+"""Residual codes: a beam of partial codes that grows by one centroid a stage.
+
+Products are rounded before they are added, in order, and the search adds whole numbers, so that
+every level and every machine finds the same codes.
+"""
+from libc.stdint cimport uint16_t as u16
+from libc.string cimport memcpy, memmove, memset
+from cgcython.kernels._door cimport agree, check_buffers
+from cgcython.kernels._types cimport f32, i16, i32, u8, u64
+
+cdef extern from "_residual.h" nogil:
+    enum:
+        STRIP "CG_STRIP"
+        KSUB "CG_KSUB"
+        TILE "CG_TILE"
+    void multiply "cg_residual_product"(
+        int rows, const f32 *x, const f32 *strip, Py_ssize_t n, f32 *out, Py_ssize_t step
+    )
+    void write_terms "cg_residual_terms"(
+        const f32 *products, const f32 *norms, f32 unit, i32 *terms
+    )
+    void add_tables "cg_residual_totals"(
+        const i32 *terms, i32 score, const i16 *tables, const u8 *codes, Py_ssize_t stages,
+        i32 *total
+    )
+    void find_below "cg_residual_below"(const i32 *total, i32 limit, u8 *flags)
+    void add_row "cg_residual_add"(const f32 *row, f32 *sums, Py_ssize_t n)
+
+cdef extern from *:
+    int lowest_bit "__builtin_ctzll"(u64 bits) nogil
+
+cdef enum:
+    MOST_STAGES = 32  # sums of so many bounded terms fit into 32 bits
+    ROWS = 48         # of a block: their products with a strip are found while it is in the cache
+
+ctypedef struct Beam:
+    Py_ssize_t size, found
+    i32[KSUB] scores   # ascending; of equal ones the first found first
+    u16[KSUB] parents  # 256 times the parent, plus the code
+
+
+cdef void residual_product(
+    const f32 *values, Py_ssize_t n, Py_ssize_t d, const f32 *strips, Py_ssize_t columns, f32 *out
+) noexcept nogil:
+    cdef Py_ssize_t start = 0, stop, i, c
+    while start < n:
+        stop = min(n, start + ROWS)
+        c = 0
+        while c < columns:
+            i = start
+            while i < stop:
+                multiply(
+                    <int>min(<Py_ssize_t>TILE, stop - i), values + i * d, strips + c * d, d,
+                    out + i * columns + c, columns,
+                )
+                i += TILE
+            c += STRIP
+        start = stop
+
+
+cdef inline void insert(Beam *beam, i32 score, u16 parent) noexcept nogil:
+    """Put a candidate behind those that are not worse; the last one leaves a full beam."""
+    cdef Py_ssize_t at = beam.found, kept
+    while at > 0 and beam.scores[at - 1] > score:
+        at -= 1
+    kept = min(beam.found, beam.size - 1) - at
+    memmove(beam.scores + at + 1, beam.scores + at, kept * sizeof(i32))
+    memmove(beam.parents + at + 1, beam.parents + at, kept * sizeof(u16))
+    beam.scores[at], beam.parents[at] = score, parent
+    beam.found = min(beam.found + 1, beam.size)
+
+
+cdef inline void offer(Beam *beam, const i32 *total, Py_ssize_t parent) noexcept nogil:
+    """Offer the 256 candidates of a parent, in order."""
+    cdef:
+        Py_ssize_t j = 0, word, at
+        u8[KSUB] flags
+        u64 eight
+    while beam.found < beam.size and j < KSUB:
+        insert(beam, total[j], <u16>(parent * KSUB + j))
+        j += 1
+    if beam.found < beam.size:
+        return
+    find_below(total, beam.scores[beam.size - 1], flags)
+    for word in range(j // 8, KSUB // 8):
+        memcpy(&eight, flags + 8 * word, sizeof(eight))
+        while eight:
+            at = 8 * word + lowest_bit(eight) // 8
+            eight &= eight - 1
+            if at >= j and total[at] < beam.scores[beam.size - 1]:
+                insert(beam, total[at], <u16>(parent * KSUB + at))
+
+
+cdef inline void grow(
+    Beam *beam, const i32 *terms, const i16 *cross, Py_ssize_t stage, Py_ssize_t M,
+    u8 *codes, i32 *scores
+) noexcept nogil:
+    """Extend the beam of one row by a stage: the best of 256 extensions of each entry stay."""
+    cdef:
+        Py_ssize_t b
+        i32[KSUB] total
+        u8[KSUB * MOST_STAGES] before
+    beam.found = 0
+    for b in range(beam.size if stage else 1):
+        add_tables(
+            terms, scores[b] if stage else 0, cross + stage * (stage - 1) // 2 * KSUB * KSUB,
+            codes + b * M, stage, total,
+        )
+        offer(beam, total, b)
+    for b in range(beam.size):
+        memcpy(before + b * MOST_STAGES, codes + b * M, stage)
+    for b in range(beam.size):
+        memcpy(codes + b * M, before + beam.parents[b] // KSUB * MOST_STAGES, stage)
+        codes[b * M + stage] = <u8>(beam.parents[b] % KSUB)
+        scores[b] = beam.scores[b]
+
+
+cdef void residual_search(
+    const f32 *products, const f32 *norms, const i16 *cross, f32 unit, Py_ssize_t n,
+    Py_ssize_t first, Py_ssize_t stages, Py_ssize_t beam, Py_ssize_t M, u8 *codes, i32 *scores
+) noexcept nogil:
+    cdef:
+        Py_ssize_t i, s
+        i32[KSUB] terms
+        Beam best
+    best.size = beam
+    for i in range(n):
+        for s in range(stages):
+            write_terms(products + (i * stages + s) * KSUB, norms + s * KSUB, unit, terms)
+            grow(&best, terms, cross, first + s, M, codes + i * beam * M, scores + i * beam)
+
+
+cdef void residual_sums(
+    const u8 *codes, Py_ssize_t n, Py_ssize_t M, const f32 *centroids, Py_ssize_t width, f32 *out
+) noexcept nogil:
+    cdef Py_ssize_t i, m
+    memset(out, 0, n * width * sizeof(f32))
+    for i in range(n):
+        for m in range(M):
+            add_row(
+                centroids + (m * KSUB + codes[i * M + m]) * width, out + i * width, width
+            )
+
+
+def product(
+    const f32[:, ::1] values,     # IN
+    const f32[:, :, ::1] strips,  # IN
+    f32[:, ::1] out,              # OUT
+):
+    """Write values [n, d] @ matrix [d, c], whose columns lie in strips [c / 64, d, 64]."""
+    cdef Py_ssize_t n = values.shape[0], d = values.shape[1], columns = out.shape[1]
+    check_buffers(1, out, values, strips)
+    agree("out", out.shape[0], "values", n)
+    agree("a strip", strips.shape[1], "a row of values", d)
+    agree("a row of a strip", strips.shape[2], "a strip's columns", STRIP)
+    if columns % STRIP or columns // STRIP != strips.shape[0]:
+        raise ValueError(f"a row of out holds {columns}, for {strips.shape[0]} strips of {STRIP}")
+    if n and columns:
+        with nogil:
+            residual_product(&values[0, 0], n, d, &strips[0, 0, 0], columns, &out[0, 0])
+
+
+def search(
+    const f32[:, ::1] products,   # IN
+    const f32[::1] norms,         # IN
+    const i16[:, :, ::1] cross,   # IN
+    f32 unit,
+    Py_ssize_t first,
+    u8[:, :, ::1] codes,          # INOUT
+    i32[:, ::1] scores,           # INOUT
+):
+    """Extend beams of codes [n, beam, M] by some stages, from stage `first` on; best first.
+
+    `products` are those of rows with the stages' centroids, whose squares are `norms`
+    f32 [stages * 256]. `cross` i16 [pairs, 256, 256] holds twice the products of two centroids,
+    in units of 1 / unit, stage m's with an earlier stage i's at m * (m - 1) / 2 + i. `scores`
+    i32 [n, beam] are squared distances less those of the rows, in the same units. Of equal
+    candidates the first stay.
+    """
+    cdef:
+        Py_ssize_t n = codes.shape[0], beam = codes.shape[1], M = codes.shape[2]
+        Py_ssize_t stages = norms.shape[0] // KSUB, last
+    check_buffers(2, codes, scores, products, norms, cross)
+    agree("products", products.shape[0], "codes", n)
+    agree("a row of products", products.shape[1], "norms", norms.shape[0])
+    agree("norms", norms.shape[0], "whole stages", stages * KSUB)
+    agree("scores", scores.shape[0], "codes", n)
+    agree("a row of scores", scores.shape[1], "a row of codes", beam)
+    if not 1 <= beam <= KSUB:
+        raise ValueError(f"a beam of {beam}, expected 1 to {KSUB}")
+    if not 0 <= first <= min(M, <Py_ssize_t>MOST_STAGES) - stages:
+        raise ValueError(
+            f"{stages} stages from {first} on do not fit into {min(M, <Py_ssize_t>MOST_STAGES)}"
+        )
+    last = first + stages
+    if cross.shape[1] != KSUB or cross.shape[2] != KSUB or cross.shape[0] < last * (last - 1) // 2:
+        shape = cross.shape[0], cross.shape[1], cross.shape[2]
+        raise ValueError(f"cross is {shape}, too small for {last} stages")
+    if n and stages:
+        with nogil:
+            residual_search(
+                &products[0, 0], &norms[0], &cross[0, 0, 0], unit, n, first, stages, beam, M,
+                &codes[0, 0, 0], &scores[0, 0],
+            )
+
+
+def sums(
+    const u8[:, ::1] codes,          # IN
+    const f32[:, :, ::1] centroids,  # IN
+    f32[:, ::1] out,                 # OUT
+):
+    """Write the sum [n, width] of the centroids [M, 256, width] that each row of codes names."""
+    cdef Py_ssize_t n = codes.shape[0], M = codes.shape[1], width = out.shape[1]
+    check_buffers(1, out, codes, centroids)
+    agree("out", out.shape[0], "codes", n)
+    agree("centroids", centroids.shape[0], "a row of codes", M)
+    agree("a stage of centroids", centroids.shape[1], "a byte's values", KSUB)
+    agree("a centroid", centroids.shape[2], "a row of out", width)
+    if n and width:
+        with nogil:
+            residual_sums(&codes[0, 0], n, M, &centroids[0, 0, 0], width, &out[0, 0])
