@@ -6,7 +6,7 @@ or the 4 or 2 bits of a TokenArray), or f32 vectors. Layouts of 4 and 2 bits may
 text with a scale that f16 rounds coarsely, or not at all, is kept with f32 scales instead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from math import isfinite
@@ -180,11 +180,11 @@ class TokenPruningCodec(Codec):
         """Return all rows of a batch as quantized embeddings."""
         data, offsets, originals, kept, numbers = token_batches.checked_columns(self, batch)
         threshold = repeat(shared_float(batch, self, "threshold"))
-        counts, names = (
-            (originals.tolist(), kept.tolist()),
-            map(NAMES.__getitem__, numbers.tolist()),
-        )
-        metadata = tuples_of(TokenPruningMetadata, *counts, threshold, names)
+        names: Iterable[str] = repeat(batch.shared["layout"])
+        if batch.shared["layout"] in WITH_F32_SCALES:
+            names = map(NAMES.__getitem__, numbers.tolist())
+        columns = originals.tolist(), kept.tolist(), threshold, names
+        metadata = tuples_of(TokenPruningMetadata, *columns)
         return embeddings_of(self, payloads_at(data, offsets), metadata)
 
     def payloads(self, batch: QuantizedBatch) -> Payloads | None:

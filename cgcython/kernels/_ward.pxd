@@ -8,67 +8,88 @@ from libc.stdint cimport int32_t
 from cgcython.kernels._coverage cimport Cover, fill_cosines, lay_out, place, round_tokens
 from cgcython.kernels._types cimport f32, f64, u8, u32
 
+cdef extern from "_ward.h" nogil:
+    ctypedef struct Clusters "cg_clusters":
+        f64 *within         # the sum of cosines of each cluster with itself, in units of 2**-15
+        f64 *lengths        # within / sizes: the squared length of the sum of n tokens is n times it
+        f64 *sizes          # of each cluster, at its lowest token; 0 where it went into another
+        f64 *costs          # of merging each with its cheapest partner of a higher position
+        f64 *partners       # -1 where it must be found; the cost is a lower bound then
+    ctypedef struct Least "cg_least":
+        f64 cost
+        f64 at
+    Least partner_of "cg_partner"(
+        const Clusters *c, const f64 *products, Py_ssize_t i, Py_ssize_t n
+    )
+    Least cheapest_of "cg_cheapest"(const Clusters *c, Py_ssize_t n)
+    void notice "cg_notice"(
+        Clusters *c, const f64 *products, Py_ssize_t i, Py_ssize_t j, f64 margin
+    )
+
+cdef enum:
+    SPARE = 8       # numbers behind the last, so that all are in whole vectors
+    LINE = 8        # numbers of a cache line
+
+# Costs are sums of three numbers below 2**31, each rounded to 53 bits.
+cdef extern from *:
+    """
+    #define CG_MARGIN 0x1p-16
+    """
+    const f64 MARGIN "CG_MARGIN"
+
 
 cdef struct Ward:
     Py_ssize_t n
-    f64 *products       # [n, n], the sum of cosines between two clusters, in units of 2**-15
-    f64 *within         # of each cluster with itself
-    f64 *lengths        # within / sizes: the squared length of the sum of n tokens is n times it
-    f64 *sizes          # of each cluster, at its lowest token; 0 where it went into another
-    f64 *costs          # of merging each with its cheapest partner of a higher position
-    f64 *row
-    int32_t *partners
+    Py_ssize_t stride
+    f64 *products       # [n, stride], the sum of cosines between two clusters, in units of 2**-15
+    Clusters clusters
     int32_t *owners     # the cluster each token went into, or its own position
 
 
 cdef inline Py_ssize_t lay_out_ward(Ward *w, Py_ssize_t n, u8 *memory) noexcept nogil:
     """Place the arrays in aligned memory, one behind the other, and return the bytes they take."""
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = (n + SPARE) * sizeof(f64)
     w.n = n
-    at = place(<void **>&w.products, memory, 0, n * n * sizeof(f64))
-    at = place(<void **>&w.within, memory, at, n * sizeof(f64))
-    at = place(<void **>&w.lengths, memory, at, n * sizeof(f64))
-    at = place(<void **>&w.sizes, memory, at, n * sizeof(f64))
-    at = place(<void **>&w.costs, memory, at, n * sizeof(f64))
-    at = place(<void **>&w.row, memory, at, n * sizeof(f64))
-    at = place(<void **>&w.partners, memory, at, n * sizeof(int32_t))
+    # An odd number of cache lines, so that the numbers of a column lie in different sets.
+    w.stride = ((n + 2 * LINE - 1) // LINE | 1) * LINE
+    at = place(<void **>&w.products, memory, 0, n * w.stride * sizeof(f64))
+    at = place(<void **>&w.clusters.within, memory, at, size)
+    at = place(<void **>&w.clusters.lengths, memory, at, size)
+    at = place(<void **>&w.clusters.sizes, memory, at, size)
+    at = place(<void **>&w.clusters.costs, memory, at, size)
+    at = place(<void **>&w.clusters.partners, memory, at, size)
     return place(<void **>&w.owners, memory, at, n * sizeof(int32_t))
-
-
-cdef inline f64 cost_of(const Ward *w, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Return by how much the squared distances to the centres grow when two are merged."""
-    cdef f64 merged = w.within[i] + w.within[j] + 2 * w.products[i * w.n + j]
-    return w.lengths[i] + w.lengths[j] - merged / (w.sizes[i] + w.sizes[j])
 
 
 cdef inline void find_partner(Ward *w, Py_ssize_t i) noexcept nogil:
     """Find the cheapest partner of a higher position, the lowest of equals."""
-    cdef:
-        Py_ssize_t j
-        f64 least = INFINITY
-    for j in range(i + 1, w.n):
-        w.row[j] = cost_of(w, i, j)
-    w.partners[i] = -1
-    for j in range(i + 1, w.n):
-        if w.row[j] < least:
-            least, w.partners[i] = w.row[j], <int32_t>j
-    w.costs[i] = least
+    cdef Least found = partner_of(&w.clusters, w.products + i * w.stride, i, w.n)
+    w.clusters.costs[i], w.clusters.partners[i] = found.cost, found.at
 
 
 cdef inline void begin_ward(Ward *w, const Cover *c) noexcept nogil:
     """Make every token a cluster; a zero token has cosine 0 with all."""
     cdef:
         Py_ssize_t i, j
-        bint is_zero
+        Clusters *all = &w.clusters
+        f64 *products
+        f64 is_token
+    for i in range(w.n + SPARE):
+        all.within[i], all.lengths[i], all.sizes[i] = 0, INFINITY, 0
+        all.costs[i], all.partners[i] = INFINITY, -1
     for i in range(w.n):
-        is_zero = c.cosines[i * c.stride + i] == 0
+        all.sizes[i] = c.cosines[i * c.stride + i] != 0
+    for i in range(w.n):
+        products, is_token = w.products + i * w.stride, all.sizes[i]
         for j in range(w.n):
-            w.products[i * w.n + j] = (
-                0 if is_zero or c.cosines[j * c.stride + j] == 0
-                else <int32_t>c.cosines[i * c.stride + j] - 32768
+            products[j] = (
+                <f64>(<int32_t>c.cosines[i * c.stride + j] - 32768) * is_token * all.sizes[j]
             )
-        w.within[i] = w.products[i * w.n + i]
-        w.lengths[i], w.sizes[i], w.owners[i] = w.within[i], 1, <int32_t>i
+        for j in range(w.n, w.stride):
+            products[j] = 0
+    for i in range(w.n):
+        all.within[i] = all.lengths[i] = w.products[i * w.stride + i]
+        all.sizes[i], w.owners[i] = 1, <int32_t>i
     for i in range(w.n):
         find_partner(w, i)
 
@@ -77,33 +98,28 @@ cdef inline void merge(Ward *w, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     """Put cluster j into cluster i, which stands before it."""
     cdef:
         Py_ssize_t k
-        f64 cost
-    w.within[i] = w.within[i] + w.within[j] + 2 * w.products[i * w.n + j]
-    w.sizes[i] += w.sizes[j]
-    w.lengths[i] = w.within[i] / w.sizes[i]
-    w.sizes[j], w.lengths[j], w.owners[j] = 0, INFINITY, <int32_t>i
-    w.costs[j] = INFINITY
+        Clusters *all = &w.clusters
+        f64 *row = w.products + i * w.stride
+        f64 *other = w.products + j * w.stride
+    all.within[i] = all.within[i] + all.within[j] + 2 * row[j]
+    all.sizes[i] += all.sizes[j]
+    all.lengths[i] = all.within[i] / all.sizes[i]
+    all.sizes[j], all.lengths[j], all.costs[j] = 0, INFINITY, INFINITY
+    w.owners[j] = <int32_t>i
     for k in range(w.n):
-        w.products[i * w.n + k] += w.products[j * w.n + k]
+        row[k] += other[k]
     for k in range(w.n):
-        w.products[k * w.n + i] = w.products[i * w.n + k]
+        w.products[k * w.stride + i] = row[k]
+    notice(all, row, i, j, MARGIN)
     find_partner(w, i)
-    for k in range(j):
-        if w.sizes[k] == 0 or k == i:
-            continue
-        if w.partners[k] == i or w.partners[k] == j:
-            find_partner(w, k)
-        elif k < i:
-            cost = cost_of(w, k, i)
-            if cost < w.costs[k] or (cost == w.costs[k] and i < w.partners[k]):
-                w.costs[k], w.partners[k] = cost, <int32_t>i
 
 
-cdef inline Py_ssize_t cheapest(const Ward *w) noexcept nogil:
-    cdef Py_ssize_t i, found = 0
-    for i in range(1, w.n):
-        if w.costs[i] < w.costs[found]:
-            found = i
+cdef inline Py_ssize_t cheapest(Ward *w) noexcept nogil:
+    """Return the lowest of the clusters whose merging with their partner costs least."""
+    cdef Py_ssize_t found = <Py_ssize_t>cheapest_of(&w.clusters, w.n).at
+    while w.clusters.partners[found] < 0:
+        find_partner(w, found)
+        found = <Py_ssize_t>cheapest_of(&w.clusters, w.n).at
     return found
 
 
@@ -119,7 +135,7 @@ cdef inline void cluster_tokens(
     begin_ward(w, c)
     for _ in range(w.n - num_clusters):
         i = cheapest(w)
-        merge(w, i, w.partners[i])
+        merge(w, i, <Py_ssize_t>w.clusters.partners[i])
     for i in range(w.n):
         if w.owners[i] == i:
             labels[i] = found
