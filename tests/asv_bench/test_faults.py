@@ -39,7 +39,10 @@ def test_damage_is_named_or_refused(damaged, file, damage):
 
 def test_a_copy_as_text_is_refused(damaged):
     found = damaged("log", "copied as text")
-    assert (found["refused"], found["tries"]) == (3, 3), found
+    # A log whose writes lie in tables, which a killed store may still have, is not read again.
+    assert found["refused"] + found["unhurt"] == found["tries"] == 3, found
+    assert found["refused"] > 0, found
+    assert not found["lost"] + found["wrong"] + found["died"], found
 
 
 def test_damage_of_bytes_is_what_it_says():
