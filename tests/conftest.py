@@ -12,11 +12,13 @@ from pathlib import Path
 # Before NumPy is imported: more threads than cores wait for each other in loops.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 from cgcython import kernels
 from cgcython.codecs import training_run
+from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.kernels import dispatch
 
 settings.register_profile("default", deadline=None)  # others may use the machine, too
@@ -115,6 +117,18 @@ def few_steps(monkeypatch):
     """Train with few steps, where it does not matter how little a codebook loses."""
     for name in ("STEPS", "STEPS_EACH", "ROUNDS", "LAST_STEPS", "WIDTH_STEPS", "WIDTH_ROUNDS"):
         monkeypatch.setattr(training_run, name, 1)
+
+
+@pytest.fixture
+def no_residual_training(monkeypatch):
+    """Make residual codebooks of any rows at once, where it does not matter what they lose."""
+
+    def train(rows, code_size, seed, **_):
+        centroids = np.random.default_rng(seed).standard_normal((code_size, 256, 2))
+        dim = np.shape(rows)[1]
+        return RQ8Codebook(centroids, np.eye(dim, 2), np.zeros(dim))
+
+    monkeypatch.setattr(RQ8Codebook, "train", train)
 
 
 @pytest.fixture(scope="session")

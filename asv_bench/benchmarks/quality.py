@@ -14,7 +14,8 @@ from cgcython import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import CodebookWarning
 from cgcython.evaluation import limits
-from cgcython.evaluation.methods import compare_methods, dense_methods, sparse_methods
+from cgcython.evaluation.choices import dense_methods, sparse_methods
+from cgcython.evaluation.methods import compare_methods
 from cgcython.inputs.columns import DenseColumn, SparseColumn
 
 from .gates import at_least, at_most

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # commands that compare nothing start without it
-    from cgcython.evaluation.comparison import Change, Loss
+    from cgcython.evaluation.comparison import Change, Gain, Loss
 
 
 def percent(part: float | None, decimals: int = 2) -> str | None:
@@ -52,3 +52,11 @@ def change_cells(change: Change | None) -> list[str | None]:
         f"{100 * change.drop:.2f}",
         f"{100 * low:.1f}..{100 * high:.1f}",
     ]
+
+
+def gain_cells(gain: Gain | None) -> list[str | None]:
+    """Return by how much the part of the top 10 that is found is larger, and the interval."""
+    if gain is None:
+        return [None] * 2
+    low, high = gain.interval
+    return [f"{gain.gain:+.3f}", f"{low:+.3f}..{high:+.3f}"]

@@ -1,7 +1,7 @@
 """Draws the plots of the command line, as PNG or SVG, where matplotlib is installed."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:  # commands that draw nothing start without these
     from cgcython.evaluation.methods import MethodRow
 
 KINDS = (".png", ".svg")
-COLOURS = [f"C{number}" for number in range(10) if number != 7]  # grey is the line of float32
+# Okabe and Ito's colours, which all kinds of eyes tell apart, without yellow; grey is for peers.
+COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "os^vDPX<>*h"
+PEER = "faiss "  # how the names of another library's codes begin
 
 
 def require(option: str, path: str) -> None:
@@ -65,28 +68,29 @@ def draw_sizes(trials: Sequence["Trial"], chosen: int, limit: float, path: str) 
 
 
 def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
-    """Draw what each method keeps at each of its sizes: the top 10 and, where judged, Recall@10."""
+    """Draw what each method keeps at each of its sizes: the top 10 and, where judged, Recall@10.
+
+    Codes of other libraries are dashed and grey with hollow markers. Of two trainings the first
+    is drawn.
+    """
     panels = [("top 10 of float32 kept", _top10)]
     if rows[0].recall10 is not None:
         panels.append(("Recall@10", _recall10))
-    figure = new_figure(6 * len(panels), 5.5)
+    figure = new_figure(6.5 * len(panels), 6.5)
     figure.suptitle("what each method keeps at its sizes")
-    colours: dict[str, str] = {}
+    curves = _curves(rows)
+    styles = _styles(curves)
     for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        for (name, training), group in _grouped(rows).items():
-            heights = [height(row) for row in group]
-            style = "--" if training == "in-domain" else "-"
-            marker = "o" if len(group) > 1 else "D"
-            shown = f"{name}, {training}" if training else name
+        for name, group in curves.items():
             sizes = [row.bytes_each for row in group]
-            colour = colours.setdefault(name, COLOURS[len(colours) % len(COLOURS)])
-            axes.plot(sizes, heights, style, color=colour, marker=marker, ms=5, label=shown)
+            axes.plot(sizes, [height(row) for row in group], ms=5, label=name, **styles[name])
         axes.axhline(height(rows[0]), color="grey", linestyle=":", linewidth=1)
         axes.set_xscale("log", base=2)
-        ticks = sorted({round(row.bytes_each) for row in rows})
-        axes.set_xticks(_apart(ticks), map(str, _apart(ticks)))
+        ticks = _apart(sorted({round(row.bytes_each) for row in rows}))
+        axes.set_xticks(ticks, map(str, ticks))
         axes.set_xlabel("bytes per embedding")
         axes.set_ylabel(label)
+        axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, fontsize="small", loc="outside lower center", ncols=2 * len(panels)
@@ -124,12 +128,27 @@ def _recall10(row: "MethodRow") -> float | None:
     return None if row.recall10 is None else row.recall10.quantized
 
 
-def _grouped(rows: Sequence["MethodRow"]) -> dict[tuple[str, str | None], list["MethodRow"]]:
-    """Return the rows of each method and training, in order of appearance."""
-    groups: dict[tuple[str, str | None], list[MethodRow]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.training), []).append(row)
-    return groups
+def _curves(rows: Sequence["MethodRow"]) -> dict[str, list["MethodRow"]]:
+    """Return the rows of each family, by ascending bytes, of the first training that it has."""
+    found: dict[str, list[MethodRow]] = {}
+    for row in sorted(rows, key=lambda row: row.bytes_each):
+        found.setdefault(row.family, []).append(row)
+    order = dict.fromkeys(row.family for row in rows)
+    first = next((row.training for row in rows if row.training), None)
+    return {name: [row for row in found[name] if row.training in (None, first)] for name in order}
+
+
+def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return how curves are drawn: they differ by marker too, for print and for all eyes."""
+    own, peers = (
+        [name for name in names if name.startswith(PEER) is is_peer] for is_peer in (False, True)
+    )
+    styles: dict[str, dict[str, Any]] = {}
+    for name, colour, marker in zip(own, cycle(COLOURS), cycle(MARKERS)):
+        styles[name] = {"color": colour, "marker": marker, "linestyle": "-"}
+    for name, marker in zip(peers, cycle(MARKERS)):
+        styles[name] = {"color": "0.4", "marker": marker, "linestyle": "--", "mfc": "none"}
+    return styles
 
 
 def _apart(ticks: list[int]) -> list[int]:

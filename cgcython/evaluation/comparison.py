@@ -40,6 +40,20 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """By how much a mean over queries exceeds that of another method, with its 95 % interval."""
+
+    over: str
+    gain: float
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, over: str, base: Array, new: Array) -> Self:
+        """Return the gain of one value per query over those of the method `over`."""
+        return cls(over, float(np.mean(new - base)), metrics.gain_interval(base, new))
+
+
+@dataclass(frozen=True)
 class Loss:
     """1 - cosine of decoded embeddings, as fractions; for tokens 1 - MaxSim."""
 

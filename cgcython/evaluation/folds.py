@@ -1,23 +1,22 @@
-"""Product quantization judged on rows that its codebook has not seen.
+"""Trained codes judged on rows that their codebook has not seen.
 
 Row i of a corpus belongs to fold i % folds and is coded by a codebook trained on the rows of the
 other folds, three times each beside rows of other texts where there are some: what a user does who
 has a general sample and some of the own kind.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from cgcython.codecs.base import InputKind
-from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
 from cgcython.evaluation.representations import Block, timed
-from cgcython.search.pq_scan import PQ8Scan
-from cgcython.types import Array, Float32Array
+from cgcython.search.vector_scan import VectorScan
+from cgcython.types import Array, Float32Array, UInt8Array
 
 COPIES = 3  # of the corpus's rows beside those of other texts
 
@@ -29,13 +28,29 @@ class Rows(Protocol):
     def __getitem__(self, rows: Any, /) -> Any: ...
 
 
+class Coder(Protocol):
+    """What was trained on some rows and codes others: ours of any kind, or another library's."""
+
+    def encode(self, rows: Any, /, *, num_threads: int = 1) -> UInt8Array: ...
+    def decode(self, codes: UInt8Array, /, *, num_threads: int = 1) -> Float32Array: ...
+
+
+Train: TypeAlias = Callable[[Float32Array], Coder]
+MakeScan: TypeAlias = Callable[[UInt8Array, Any], Any]  # of codes and their Coder
+
+
+def decoded_scan(codes: UInt8Array, book: Coder) -> VectorScan:
+    """Return a scan of what codes decode to, for kinds of codebook that have no scan."""
+    return VectorScan(book.decode(codes))
+
+
 class Folded:
     """Codes whose codebook depends on the row; `books` has one for each fold."""
 
     inputs = InputKind.DENSE
 
-    def __init__(self, books: Sequence[PQ8Codebook]) -> None:
-        self.books = books
+    def __init__(self, books: Sequence[Coder], make_scan: MakeScan = decoded_scan) -> None:
+        self.books, self.make_scan = books, make_scan
         self.encode_us: float | None = None
 
     def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
@@ -44,7 +59,7 @@ class Folded:
 
     def block(self, documents: Float32Array, first: int, num_threads: int = 1) -> Block:
         """Return the Block of rows [n, dim] that begin at row `first` of the corpus."""
-        decoded, scans = np.empty_like(documents), []
+        decoded, scans, num_bytes = np.empty_like(documents), [], 0
         for fold, book in enumerate(self.books):
             rows = slice((fold - first) % len(self.books), None, len(self.books))
             mine = np.ascontiguousarray(documents[rows])
@@ -52,27 +67,22 @@ class Folded:
                 self.encode_us, _ = timed(book.encode, mine)
             codes = book.encode(mine, num_threads=num_threads)
             decoded[rows] = book.decode(codes, num_threads=num_threads)
-            scans.append((rows, PQ8Scan(codes, book)))
-        num_bytes = sum(scan.codes.nbytes for _, scan in scans)
+            scans.append((rows, self.make_scan(codes, book)))
+            num_bytes += codes.nbytes
         return Block(scans, num_bytes, cosine_losses(documents, decoded))
 
 
 def train_folds(
-    column: Rows,
-    others: Rows | None,
-    size: int,
-    *,
-    folds: int = 2,
-    seed: int = 0,
-    rotation: str | None = "opq",
-    num_threads: int = 1,
-) -> list[PQ8Codebook]:
-    """Return the codebooks of all folds of a column; `others` are rows of other texts, or None."""
+    column: Rows, others: Rows | None, train: Train, *, folds: int = 2, seed: int = 0
+) -> list[Coder]:
+    """Return what `train(rows)` makes for each fold of a column; `others` are rows of other texts.
+
+    Raises KeyboardInterrupt where a training was interrupted: half of one is not judged.
+    """
     found = []
     for fold in range(folds):
-        rows = samples(column, others, fold, folds, seed)
-        book = PQ8Codebook.train(rows, size, seed, rotation, num_threads=num_threads)
-        if book.metadata.get("interrupted"):  # half a training would be judged as a whole one
+        book = train(samples(column, others, fold, folds, seed))
+        if getattr(book, "metadata", {}).get("interrupted"):
             raise KeyboardInterrupt
         found.append(book)
     return found

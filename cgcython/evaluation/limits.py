@@ -21,6 +21,17 @@ class Drop(Protocol):
     def drop(self) -> float: ...
 
 
+class Excess(Protocol):
+    """By how much the part of the top 10 that is found exceeds that of another method."""
+
+    @property
+    def over(self) -> str: ...
+    @property
+    def gain(self) -> float: ...
+    @property
+    def interval(self) -> tuple[float, float]: ...
+
+
 class Row(Protocol):
     """What a comparison found; None where it could not be measured."""
 
@@ -34,15 +45,22 @@ class Row(Protocol):
 
 @dataclass(frozen=True)
 class Limit:
-    """The most that may be lost, as fractions, and the least part of the top 10 that is found."""
+    """The most that may be lost, as fractions, and the least part of the top 10 that is found.
+
+    `gain10` is the least by which that part exceeds the one of rotated PQ of no more bytes; its
+    interval must lie above 0, too.
+    """
 
     loss: float = inf
     max_loss: float = inf
     ndcg10: float = inf
     recall10: float = inf
     overlap10: float = 0.0
+    gain10: float | None = None
 
-    def missed(self, row: Row, loss: Spread | None = None) -> tuple[str, ...]:
+    def missed(
+        self, row: Row, loss: Spread | None = None, gain: Excess | None = None
+    ) -> tuple[str, ...]:
         """Return a sentence for each part of the limit that a row, or its loss, goes beyond."""
         ndcg10, recall10 = row.ndcg10, row.recall10
         figures = [
@@ -58,13 +76,22 @@ class Limit:
         ]
         if row.overlap10 is not None and row.overlap10 < self.overlap10:
             found.append(f"top10 {row.overlap10:.3f} < {self.overlap10}")
+        if gain is not None and self.gain10 is not None and not _exceeds(gain, self.gain10):
+            low, high = gain.interval
+            told = f"top10 {gain.gain:+.3f} ({low:+.3f}..{high:+.3f}) over {gain.over}"
+            found.append(f"{told} < {self.gain10:+}")
         return tuple(found)
+
+
+def _exceeds(gain: Excess, least: float) -> bool:
+    return gain.gain >= least and gain.interval[0] > 0
 
 
 FLOAT8 = "float8"
 SIGNS, SIGNS_ASKED = "sign bits", "sign bits, float query"
 PROJECTED, PROJECTED_ASKED = "projected bits", "projected bits, float query"
-PLAIN_PQ, ROTATED_PQ = "plain PQ", "rotated PQ"
+PLAIN_PQ, ROTATED_PQ, ROTATED_PQ_L2 = "plain PQ", "rotated PQ", "rotated PQ, l2"
+RQ8 = "rq8"
 
 # By method and, where codes come in several sizes, bytes. PQ is that of `folds.py`: other texts
 # and three times the other half of the corpus, the mean of seeds 0 to 4.
@@ -75,6 +102,7 @@ METHODS: dict[tuple[str, int | None], Limit] = {
     (ROTATED_PQ, 8): Limit(loss=0.223, overlap10=0.50),
     (ROTATED_PQ, 32): Limit(loss=0.091, overlap10=0.78),
     (ROTATED_PQ, 64): Limit(loss=0.036, overlap10=0.87),
+    (RQ8, 8): Limit(gain10=0.06),
     ("canonical", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f32", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f16", None): Limit(ndcg10=0.001, recall10=0.001),

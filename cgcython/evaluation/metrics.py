@@ -105,8 +105,28 @@ def drop_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of the relative drop, by a paired bootstrap over queries."""
     before, after = np.asarray(base, np.float64), np.asarray(new, np.float64)
-    picks = np.random.default_rng(seed).integers(0, len(before), (draws, len(before)))
+    picks = _picks(len(before), draws, seed)
     means = before[picks].mean(1)
-    drops = 1 - after[picks].mean(1)[means > 0] / means[means > 0]
-    low, high = np.percentile(drops, [2.5, 97.5]).tolist()
+    return _middle(1 - after[picks].mean(1)[means > 0] / means[means > 0])
+
+
+def gain_interval(
+    base: ArrayLike, new: ArrayLike, draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95 % interval of mean(new) - mean(base), by a paired bootstrap over queries.
+
+    >>> gain_interval([0.5, 0.25, 0.75], [0.75, 0.5, 1.0])
+    (0.25, 0.25)
+    """
+    gains = np.asarray(new, np.float64) - np.asarray(base, np.float64)
+    return _middle(gains[_picks(len(gains), draws, seed)].mean(1))
+
+
+def _picks(count: int, draws: int, seed: int) -> Int64Array:
+    """Return the queries [draws, count] of each draw of a bootstrap."""
+    return np.random.default_rng(seed).integers(0, count, (draws, count))
+
+
+def _middle(values: Array) -> tuple[float, float]:
+    low, high = np.percentile(values, [2.5, 97.5]).tolist()
     return low, high

@@ -1,11 +1,13 @@
 """`eval methods`: the table of all methods, drawn and as JSON; limits that fail the command."""
 
+import sys
+
 import numpy as np
 import pytest
 
 
 @pytest.fixture
-def evaluate(cli, work, models, few_steps):
+def evaluate(cli, work, models, few_steps, no_residual_training):
     inputs = f"E1={work}/train.npz:E1", "--queries", f"E1={work}/queries.npz:E1"
     quick = "--seeds", 1, "--sizes", 8, *models[-2:]
     return lambda *more: cli("eval", "methods", *inputs, *quick, *more)
@@ -26,8 +28,11 @@ def test_json_says_how_codebooks_were_trained(evaluate, work, tmp_path):
     found = evaluate("--train", f"{work}/train.npz", "--qrels", tmp_path / "qrels.npy", "--json")
     assert found.json["training"] == {"folds": 2, "seeds": 1, "copies": 3}
     row = found.json["rows"][-1]
-    assert (row["method"], row["training"], row["bytes_each"]) == ("rotated PQ", "mixed", 8)
+    assert (row["method"], row["training"], row["bytes_each"]) == ("rq8", "mixed", 8)
     assert set(row["recall10"]) == {"float32", "quantized", "drop", "interval"}
+    assert row["gain10"]["over"] == "rotated PQ of 8 bytes"
+    low, high = row["gain10"]["interval"]
+    assert low < row["gain10"]["gain"] < high
 
 
 def test_a_missed_limit_is_named_and_fails(evaluate, work, monkeypatch):
@@ -36,7 +41,7 @@ def test_a_missed_limit_is_named_and_fails(evaluate, work, monkeypatch):
     monkeypatch.setitem(limits.METHODS, ("float8", None), limits.Limit(loss=1e-9))
     result = evaluate("--limits")
     assert result.code == 1
-    assert "float8, 32 bytes: mean loss" in result.err
+    assert "float8, 36 bytes: mean loss" in result.err
 
 
 def test_sparse_vectors_have_a_row_for_each_layout(cli, work, models):
@@ -55,6 +60,13 @@ def test_rows_of_some_memories_are_judged_by_their_numbers(cli, work, models, tm
     more = "--queries", words, "--qrels", tmp_path / "qrels.npy", "--json"
     found = cli("eval", "methods", words, *more, *models[-2:]).json["rows"][1]
     assert found["ndcg10"]["float32"] == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_peers_without_faiss_are_refused_with_the_remedy(evaluate, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    result = evaluate("--peers")
+    assert result.code == 2
+    assert "pip install faiss-cpu" in result.err
 
 
 @pytest.mark.parametrize("words", [["--folds", 1], ["--sizes", "7"], ["--plot", "x.jpg"]])

@@ -7,13 +7,14 @@ from cgcython import PQ8Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.measures import cosine_losses
 from cgcython.evaluation import limits, metrics
-from cgcython.evaluation.folds import samples
-from cgcython.evaluation.methods import (
-    compare_methods,
+from cgcython.evaluation.choices import (
     dense_methods,
+    own_kinds,
     sparse_methods,
     trained_methods,
 )
+from cgcython.evaluation.folds import samples
+from cgcython.evaluation.methods import compare_methods
 from cgcython.inputs.columns import DenseColumn, SparseColumn
 
 RNG = np.random.default_rng(31)
@@ -79,8 +80,9 @@ def test_one_codebook_keeps_the_other_half(sentences, size):
 @pytest.mark.parametrize("size", [8, 32, 64])
 def test_five_seeds_of_rotated_codebooks_keep_the_limits(sentences, size):
     column, queries, relevant, others = sentences
-    _, rotated = trained_methods(column, others, sizes=[size], num_threads=2)
-    _, row = compare_methods("E8", column, [rotated], queries, relevant, num_threads=2)
+    _, rotated, *_ = own_kinds(384, [size], num_threads=2)
+    found = trained_methods(column, others, [rotated])[:1]
+    _, row = compare_methods("E8", column, found, queries, relevant, num_threads=2)
     assert row.runs == 5
     assert row.missed == ()
 
@@ -88,7 +90,7 @@ def test_five_seeds_of_rotated_codebooks_keep_the_limits(sentences, size):
 @pytest.mark.quality
 def test_a_rotation_loses_less_than_none(sentences):
     column, queries, relevant, others = sentences
-    methods = trained_methods(column, others, sizes=[32], seeds=1, num_threads=2)
-    _, plain, rotated = compare_methods("E8", column, methods, queries, relevant)
+    methods = trained_methods(column, others, own_kinds(384, [32], num_threads=2)[:2], seeds=1)
+    _, plain, rotated, _ = compare_methods("E8", column, methods, queries, relevant)
     assert rotated.loss.mean < 0.6 * plain.loss.mean
     assert rotated.overlap10 > plain.overlap10

@@ -5,15 +5,16 @@ import pytest
 
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.errors import InvalidInput
-from cgcython.evaluation import folds, limits, ranking
-from cgcython.evaluation.folds import Folded, require_enough, samples, train_folds
-from cgcython.evaluation.limits import Limit
-from cgcython.evaluation.methods import (
-    compare_methods,
+from cgcython.evaluation import folds, limits, methods, ranking
+from cgcython.evaluation.choices import (
     dense_methods,
+    own_kinds,
     sparse_methods,
     trained_methods,
 )
+from cgcython.evaluation.folds import Folded, require_enough, samples, train_folds
+from cgcython.evaluation.limits import Limit
+from cgcython.evaluation.methods import MethodRow, compare_methods
 from cgcython.evaluation.ranking import rank
 from cgcython.inputs.columns import DenseColumn, SparseColumn
 
@@ -39,8 +40,8 @@ def overlap(queries, rows, coded_queries, coded_rows):
 
 @pytest.fixture(scope="module")
 def dense():
-    methods, column = dense_methods(32), DenseColumn(DOCUMENTS)
-    return {one.method: one for one in compare_methods("E8", column, methods, QUERIES, RELEVANT)}
+    rows = compare_methods("E8", DenseColumn(DOCUMENTS), dense_methods(32), QUERIES, RELEVANT)
+    return {row.method: row for row in rows}
 
 
 def test_float32_is_the_base_of_all_others(dense):
@@ -101,29 +102,89 @@ def test_a_training_that_is_interrupted_ends_the_comparison(monkeypatch):
     book = PQ8Codebook(np.zeros((8, 256, 4)), metadata={"interrupted": True})
     monkeypatch.setattr(PQ8Codebook, "train", lambda *_, **__: book)
     with pytest.raises(KeyboardInterrupt):
-        train_folds(DenseColumn(DOCUMENTS), None, 8)
+        train_folds(DenseColumn(DOCUMENTS), None, PQ8Codebook.train)
 
 
 def test_too_few_rows_are_refused_before_any_work():
     with pytest.raises(InvalidInput, match="rows to train on"):
         require_enough(DenseColumn(DOCUMENTS[:500]), None, 2)
     with pytest.raises(InvalidInput, match="rows to train on"):
-        trained_methods(DenseColumn(DOCUMENTS[:1]), DOCUMENTS)
+        trained_methods(DenseColumn(DOCUMENTS[:1]), DOCUMENTS, own_kinds(32))
 
 
 @pytest.mark.filterwarnings("ignore:.*samples are few")
-def test_trained_methods_cover_sizes_rotations_and_trainings(few_steps):
-    column, options = DenseColumn(DOCUMENTS), {"sizes": [8], "seeds": 1, "in_domain": True}
-    methods = trained_methods(column, DOCUMENTS + np.float32(0.5), **options)
-    _, *rows = compare_methods("E8", column, methods, QUERIES, RELEVANT)
+def test_trained_methods_cover_sizes_kinds_and_trainings(few_steps, no_residual_training):
+    column, options = DenseColumn(DOCUMENTS), {"seeds": 1, "in_domain": True}
+    found = trained_methods(column, DOCUMENTS + np.float32(0.5), own_kinds(32, [8]), **options)
+    _, *rows = compare_methods("E8", column, found, QUERIES, RELEVANT)
     names = [(row.method, row.training, row.runs) for row in rows]
-    assert names == [
-        (name, training, 1)
-        for training in ("mixed", "in-domain")
-        for name in (limits.PLAIN_PQ, limits.ROTATED_PQ)
+    ours = (limits.PLAIN_PQ, limits.ROTATED_PQ, limits.RQ8)
+    every = (*ours[:2], limits.ROTATED_PQ_L2, *ours[2:])
+    assert names == [(name, "mixed", 1) for name in every] + [
+        (name, "in-domain", 1) for name in ours
     ]
     assert all(0 < row.loss.mean < row.loss.p99 <= row.loss.max for row in rows)
-    assert all(row.bytes_each == 8 and not row.missed for row in rows[2:])
+    assert all(row.bytes_each == 8 for row in rows)
+    assert not any(row.missed for row in rows if row.training == "in-domain")
+
+
+@pytest.mark.filterwarnings("ignore:.*samples are few")
+def test_scans_of_one_size_share_codebooks_and_score_what_these_decode_to(few_steps):
+    column, trained = DenseColumn(DOCUMENTS), []
+    _, rotated, *_ = own_kinds(32, [8])
+
+    def train(rows, size, seed):
+        trained.append(rotated.train(rows, size, seed))
+        return trained[-1]
+
+    found = trained_methods(column, None, [rotated._replace(train=train)], seeds=1)
+    _, _, by_l2 = compare_methods("E8", column, found, QUERIES)
+    assert len(trained) == 2
+    decoded = np.empty_like(DOCUMENTS)
+    for fold, book in enumerate(trained):
+        decoded[fold::2] = book.decode(book.encode(DOCUMENTS[fold::2]))
+    nearest = [np.argsort(((decoded - query) ** 2).sum(1))[:10] for query in QUERIES]
+    wanted = best(np.array(QUERIES), DOCUMENTS)
+    expected = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(wanted, nearest)])
+    assert by_l2.overlap10 == pytest.approx(expected, abs=0.02)
+
+
+def row_of(method, size, num_bytes, overlaps, training="mixed"):
+    return MethodRow(
+        **dict.fromkeys(["encode_us", "loss", "gain10", "ndcg10", "recall10"]),
+        embedder="E8",
+        method=method,
+        family=method,
+        training=training,
+        size=size,
+        bytes_each=num_bytes,
+        runs=1,
+        overlap10=float(np.mean(overlaps)),
+        overlaps=np.array(overlaps),
+    )
+
+
+def test_a_gain_is_over_rotated_pq_of_no_more_bytes():
+    rows = [
+        row_of("float8", None, 36, [0.9, 1.0, 0.8], None),
+        row_of(limits.ROTATED_PQ, 8, 8, [0.5, 0.5, 0.5]),
+        row_of(limits.ROTATED_PQ, 32, 32, [0.8, 0.9, 0.7]),
+        row_of(limits.ROTATED_PQ, 8, 8, [0.1, 0.1, 0.1], "in-domain"),
+        row_of(limits.RQ8, 8, 8, [0.5, 0.6, 0.55]),
+        row_of("coarse", None, 4, [0.1, 0.1, 0.1], None),
+    ]
+    float8, *_, residual, coarse = methods._judged(rows)
+    assert float8.gain10.over == "rotated PQ of 32 bytes"
+    assert float8.gain10.gain == pytest.approx(0.1)
+    assert float8.gain10.interval == pytest.approx((0.1, 0.1))
+    assert residual.gain10.gain == pytest.approx(0.05)
+    assert residual.gain10.interval == pytest.approx((0, 0.1), abs=0.02)
+    assert coarse.gain10 is None
+    assert residual.missed == ("top10 +0.050 (+0.000..+0.100) over rotated PQ of 8 bytes < +0.06",)
+
+
+def test_bytes_count_the_scale_of_an_embedding(dense):
+    assert dense["float8"].bytes_each == 32 + 4
 
 
 def test_sparse_layouts_lose_what_their_weights_do():
