@@ -236,8 +236,8 @@ CALLS = {
         m.f32(n, d), m.f32(2, d, 64), out(F32, n, 128),
     ),
     "residual.search": lambda m, n, d: (
-        m.f32(n, 512), m.f32(512), m.u8(1, 256, 512).view(np.int16), 64.0, 0, m.u8(n, 4, 2),
-        out(I32, n, 4),
+        m.f32(n, 768), m.f32(768), m.u8(3, 256, 512).view(np.int16), m.u8(3, below=5), 64.0, 0,
+        m.u8(n, 4, 3), out(I32, n, 4),
     ),
     "residual.sums": lambda m, n, d: (m.u8(n, 8), m.f32(8, 256, d), out(F32, n, d)),
     "sign_blocks.pack": lambda m, n, d: (

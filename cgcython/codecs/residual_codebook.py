@@ -33,11 +33,11 @@ class RQ8Codebook(Codebook):
     An embedding is mean [dim] + rotation [dim, width] @ the sum of one centroid of each stage.
     Raises InvalidInput or NonFiniteValue for arrays that make no codebook.
 
-    >>> centroids = np.zeros((2, 256, 1))
-    >>> centroids[0, :, 0], centroids[1, :, 0] = np.arange(256), np.arange(256) / 256
-    >>> book = RQ8Codebook(centroids, rotation=np.eye(1), mean=np.zeros(1))
-    >>> book.decode(book.encode([[7.25]]))
-    array([[7.25]], dtype=float32)
+    >>> centroids = np.zeros((2, 256, 2))
+    >>> centroids[0, :, 0], centroids[1, :, 1] = np.arange(256), np.arange(256)
+    >>> book = RQ8Codebook(centroids, rotation=np.eye(2), mean=np.zeros(2))
+    >>> book.decode(book.encode([[7.2, 3.9]]))
+    array([[7., 4.]], dtype=float32)
     """
 
     rotation: Float32Array

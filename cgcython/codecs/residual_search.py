@@ -17,19 +17,20 @@ MOST_STAGES: Final = 32
 LARGEST: Final = 32767  # of a whole number in a table
 BEAM: Final = 16
 BLOCK: Final = 64  # rows whose products stay in the second cache
-REACH: Final = 16.0  # times the largest centroid: beyond, only the direction of a row counts
+REACH: Final = 8.0  # times the largest centroid: beyond, only the direction of a row counts
 
 
 class Stages(NamedTuple):
     """Some stages of a residual quantizer as the kernels want them.
 
     `cross` [pairs, 256, 256] holds twice the products of the centroids of two stages in units of
-    1 / unit, for stage m and an earlier stage i at m * (m - 1) / 2 + i.
+    2**shift / unit, for stage m and an earlier stage i at m * (m - 1) / 2 + i.
     """
 
     columns: Float32Array  # [4 * stages, width, 64]: centroids as columns; width padded to strips
     norms: Float32Array  # [stages * 256]: squares of centroids
     cross: Int16Array
+    shifts: UInt8Array  # [pairs]
     unit: float
 
 
@@ -37,8 +38,12 @@ def lay_stages(centroids: Float32Array) -> Stages:
     """Return the Stages of centroids [M, 256, width]."""
     squares = squared(centroids)
     unit, columns = unit_of(squares), [columns_of(one) for one in centroids]
-    cross = [cross_of(centroids[:m], columns[m], unit) for m in range(len(centroids))]
-    return Stages(np.concatenate(columns), squares.reshape(-1), np.concatenate(cross), unit)
+    pairs = [(m, i) for m in range(len(centroids)) for i in range(m)]
+    cross = np.empty((len(pairs), NUM_CENTROIDS, NUM_CENTROIDS), np.int16)
+    shifts = np.array([shift_of(squares[m], squares[i], unit) for m, i in pairs], np.uint8)
+    for pair, (m, i) in enumerate(pairs):
+        cross[pair] = cross_of(centroids[i], columns[m], unit / (1 << int(shifts[pair])))
+    return Stages(np.concatenate(columns), squares.reshape(-1), cross, shifts, unit)
 
 
 def columns_of(centroids: Float32Array) -> Float32Array:
@@ -55,16 +60,25 @@ def squared(centroids: Float32Array) -> Float32Array:
 
 
 def unit_of(squares: Float32Array) -> float:
-    """Return the power of two by which twice the product of two centroids fits into 16 bits."""
-    return float(np.ldexp(1.0, 14 - int(np.frexp(squares.max())[1])))
+    """Return the power of two by which no distance of a row from a sum exceeds 31 bits.
+
+    Rows lie within REACH of the largest centroid's length, sums within M.
+    """
+    most = (REACH + len(squares)) ** 2
+    return float(np.ldexp(1.0, 31 - int(np.frexp(most)[1]) - int(np.frexp(squares.max())[1])))
+
+
+def shift_of(squares: Float32Array, others: Float32Array, unit: float) -> int:
+    """Return by how many bits twice the products of two stages, in whole units, exceed 16."""
+    most = 2 * unit * np.sqrt(float(squares.max()) * float(others.max()))
+    return max(0, int(np.frexp(most / LARGEST)[1]))
 
 
 def cross_of(earlier: Float32Array, columns: Float32Array, unit: float) -> Int16Array:
-    """Return twice the products [m, 256, 256] of m earlier stages with one, in whole units."""
-    products = np.empty((len(earlier) * NUM_CENTROIDS, NUM_CENTROIDS), np.float32)
-    kernels.residual.product(padded(earlier.reshape(-1, earlier.shape[2])), columns, products)
+    """Return twice the products [256, 256] of an earlier stage with one, in whole units."""
+    products = multiplied(padded(earlier), columns)
     whole: Int16Array = np.rint(products * np.float32(2 * unit)).clip(-LARGEST, LARGEST)
-    return whole.astype(np.int16).reshape(-1, NUM_CENTROIDS, NUM_CENTROIDS)
+    return whole.astype(np.int16)
 
 
 def padded(rows: Float32Array) -> Float32Array:
@@ -93,6 +107,7 @@ class Encoder:
 
     def __init__(self, centroids: Float32Array, rotation: Float32Array, mean: Float32Array) -> None:
         self._mean, self._rotation = mean, strips(rotation)
+        self._origin = np.zeros_like(mean)
         self._power = power_beyond(float(np.abs(centroids).max()))
         scaled = np.ldexp(centroids, -self._power) if self._power else centroids
         self._stages = lay_stages(scaled)
@@ -114,8 +129,10 @@ class Encoder:
         centred = rows - self._mean
         if self._power:
             centred = np.ldexp(centred, -self._power)
-        peaks = np.abs(centred).max(axis=1)
-        if not peaks.max(initial=0) <= self._reach:
-            powers = np.frexp(peaks / np.float32(self._reach))[1].clip(0)
+        squares = np.full(len(rows), np.finfo(np.float32).max, np.float32)
+        kernels.kmeans.shrink_distances(centred, self._origin, squares)
+        if squares.max(initial=0) > self._reach**2:
+            lengths = np.maximum(np.sqrt(squares), np.abs(centred).max(axis=1))
+            powers = np.frexp(lengths / np.float32(self._reach))[1].clip(0)
             centred = np.ldexp(centred, -powers[:, None])
         return centred

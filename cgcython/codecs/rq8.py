@@ -22,14 +22,14 @@ class RQ8Codec(CodebookCodec):
     """The codes of one codebook. Batches have the column `codes` [n, M] u8.
 
     >>> import numpy as np
-    >>> centroids = np.zeros((2, 256, 1))
-    >>> centroids[0, :, 0], centroids[1, :, 0] = np.arange(256), np.arange(256) / 256
-    >>> codec = RQ8Codec(RQ8Codebook(centroids, rotation=np.eye(1), mean=np.zeros(1)))
-    >>> codes = codec.encode([7.25])
+    >>> centroids = np.zeros((2, 256, 2))
+    >>> centroids[0, :, 0], centroids[1, :, 1] = np.arange(256), np.arange(256)
+    >>> codec = RQ8Codec(RQ8Codebook(centroids, rotation=np.eye(2), mean=np.zeros(2)))
+    >>> codes = codec.encode([7.2, 3.9])
     >>> codes.data.hex()
-    '0740'
+    '0704'
     >>> codec.decode(codes)
-    array([7.25], dtype=float32)
+    array([7., 4.], dtype=float32)
     """
 
     codebook: RQ8Codebook

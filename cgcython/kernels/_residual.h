@@ -62,7 +62,7 @@ static void cg_residual_product(int rows, const float *x, const float *strip, pt
 /* What each centroid alone adds to a score: (norm - 2 * product) * unit, bounded, in whole units. */
 CG_INLINE void cg_residual_terms(const float *products, const float *norms, float unit,
                                  int32_t *terms) {
-    const float bound = 1 << 25;
+    const float bound = 1 << 28;
     for (int j = 0; j < CG_KSUB; j++) {
         float exact = (norms[j] - 2 * products[j]) * unit;
         exact = exact < bound ? exact : bound;
@@ -71,9 +71,11 @@ CG_INLINE void cg_residual_terms(const float *products, const float *norms, floa
     }
 }
 
-/* total = terms + score + the rows of tables that earlier codes name; whole numbers wrap. */
+/* total = terms + score + the rows of tables that earlier codes name, times powers of two; whole
+   numbers wrap. */
 CG_INLINE void cg_residual_totals(const int32_t *terms, int32_t score, const int16_t *tables,
-                                  const uint8_t *codes, ptrdiff_t stages, int32_t *total) {
+                                  const uint8_t *shifts, const uint8_t *codes, ptrdiff_t stages,
+                                  int32_t *total) {
     for (int c = 0; c < CG_KSUB; c += CG_STRIP) {
         cg_vu sums[CG_STRIP / CG_LANES];
         CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++)
@@ -83,7 +85,7 @@ CG_INLINE void cg_residual_totals(const int32_t *terms, int32_t score, const int
             CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++) {
                 cg_vs some;
                 memcpy(&some, row + r * CG_LANES, sizeof some);
-                sums[r] += (cg_vu)__builtin_convertvector(some, cg_vi);
+                sums[r] += (cg_vu)__builtin_convertvector(some, cg_vi) << shifts[i];
             }
         }
         CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++)

@@ -7,6 +7,7 @@ def search(
     products: Float32Array,
     norms: Float32Array,
     cross: Int16Array,
+    shifts: UInt8Array,
     unit: float,
     first: int,
     codes: UInt8Array,

@@ -20,8 +20,8 @@ cdef extern from "_residual.h" nogil:
         const f32 *products, const f32 *norms, f32 unit, i32 *terms
     )
     void add_tables "cg_residual_totals"(
-        const i32 *terms, i32 score, const i16 *tables, const u8 *codes, Py_ssize_t stages,
-        i32 *total
+        const i32 *terms, i32 score, const i16 *tables, const u8 *shifts, const u8 *codes,
+        Py_ssize_t stages, i32 *total
     )
     void find_below "cg_residual_below"(const i32 *total, i32 limit, u8 *flags)
     void add_row "cg_residual_add"(const f32 *row, f32 *sums, Py_ssize_t n)
@@ -30,7 +30,8 @@ cdef extern from *:
     int lowest_bit "__builtin_ctzll"(u64 bits) nogil
 
 cdef enum:
-    MOST_STAGES = 32  # sums of so many bounded terms fit into 32 bits
+    MOST_STAGES = 32
+    MOST_SHIFT = 16
     ROWS = 48         # of a block: their products with a strip are found while it is in the cache
 
 ctypedef struct Beam:
@@ -92,18 +93,18 @@ cdef inline void offer(Beam *beam, const i32 *total, Py_ssize_t parent) noexcept
 
 
 cdef inline void grow(
-    Beam *beam, const i32 *terms, const i16 *cross, Py_ssize_t stage, Py_ssize_t M,
-    u8 *codes, i32 *scores
+    Beam *beam, const i32 *terms, const i16 *cross, const u8 *shifts, Py_ssize_t stage,
+    Py_ssize_t M, u8 *codes, i32 *scores
 ) noexcept nogil:
     """Extend the beam of one row by a stage: the best of 256 extensions of each entry stay."""
     cdef:
-        Py_ssize_t b
+        Py_ssize_t b, pair = stage * (stage - 1) // 2
         i32[KSUB] total
         u8[KSUB * MOST_STAGES] before
     beam.found = 0
     for b in range(beam.size if stage else 1):
         add_tables(
-            terms, scores[b] if stage else 0, cross + stage * (stage - 1) // 2 * KSUB * KSUB,
+            terms, scores[b] if stage else 0, cross + pair * KSUB * KSUB, shifts + pair,
             codes + b * M, stage, total,
         )
         offer(beam, total, b)
@@ -116,8 +117,9 @@ cdef inline void grow(
 
 
 cdef void residual_search(
-    const f32 *products, const f32 *norms, const i16 *cross, f32 unit, Py_ssize_t n,
-    Py_ssize_t first, Py_ssize_t stages, Py_ssize_t beam, Py_ssize_t M, u8 *codes, i32 *scores
+    const f32 *products, const f32 *norms, const i16 *cross, const u8 *shifts, f32 unit,
+    Py_ssize_t n, Py_ssize_t first, Py_ssize_t stages, Py_ssize_t beam, Py_ssize_t M, u8 *codes,
+    i32 *scores
 ) noexcept nogil:
     cdef:
         Py_ssize_t i, s
@@ -127,7 +129,10 @@ cdef void residual_search(
     for i in range(n):
         for s in range(stages):
             write_terms(products + (i * stages + s) * KSUB, norms + s * KSUB, unit, terms)
-            grow(&best, terms, cross, first + s, M, codes + i * beam * M, scores + i * beam)
+            grow(
+                &best, terms, cross, shifts, first + s, M, codes + i * beam * M,
+                scores + i * beam,
+            )
 
 
 cdef void residual_sums(
@@ -164,6 +169,7 @@ def search(
     const f32[:, ::1] products,   # IN
     const f32[::1] norms,         # IN
     const i16[:, :, ::1] cross,   # IN
+    const u8[::1] shifts,         # IN
     f32 unit,
     Py_ssize_t first,
     u8[:, :, ::1] codes,          # INOUT
@@ -173,14 +179,14 @@ def search(
 
     `products` are those of rows with the stages' centroids, whose squares are `norms`
     f32 [stages * 256]. `cross` i16 [pairs, 256, 256] holds twice the products of two centroids,
-    in units of 1 / unit, stage m's with an earlier stage i's at m * (m - 1) / 2 + i. `scores`
-    i32 [n, beam] are squared distances less those of the rows, in the same units. Of equal
-    candidates the first stay.
+    stage m's with an earlier stage i's at m * (m - 1) / 2 + i, in units of 2**shift / unit, the
+    shift that of the pair. `scores` i32 [n, beam] are squared distances less those of the rows,
+    in units of 1 / unit. Of equal candidates the first stay.
     """
     cdef:
         Py_ssize_t n = codes.shape[0], beam = codes.shape[1], M = codes.shape[2]
-        Py_ssize_t stages = norms.shape[0] // KSUB, last
-    check_buffers(2, codes, scores, products, norms, cross)
+        Py_ssize_t stages = norms.shape[0] // KSUB, last, pair
+    check_buffers(2, codes, scores, products, norms, cross, shifts)
     agree("products", products.shape[0], "codes", n)
     agree("a row of products", products.shape[1], "norms", norms.shape[0])
     agree("norms", norms.shape[0], "whole stages", stages * KSUB)
@@ -196,11 +202,15 @@ def search(
     if cross.shape[1] != KSUB or cross.shape[2] != KSUB or cross.shape[0] < last * (last - 1) // 2:
         shape = cross.shape[0], cross.shape[1], cross.shape[2]
         raise ValueError(f"cross is {shape}, too small for {last} stages")
+    agree("shifts", shifts.shape[0], "cross", cross.shape[0])
+    for pair in range(shifts.shape[0]):
+        if shifts[pair] > MOST_SHIFT:
+            raise ValueError(f"a shift of {shifts[pair]}, expected 0 to {MOST_SHIFT}")
     if n and stages:
         with nogil:
             residual_search(
-                &products[0, 0], &norms[0], &cross[0, 0, 0], unit, n, first, stages, beam, M,
-                &codes[0, 0, 0], &scores[0, 0],
+                &products[0, 0], &norms[0], &cross[0, 0, 0], &shifts[0], unit, n, first, stages,
+                beam, M, &codes[0, 0, 0], &scores[0, 0],
             )
 
 

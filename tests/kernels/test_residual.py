@@ -24,6 +24,10 @@ def cross(stages):
     return RNG.integers(-32767, 32768, (pairs, 256, 256), np.int16)
 
 
+def shifts(tables):
+    return np.arange(len(tables), dtype=np.uint8) % 7
+
+
 def beams(n, beam, M):
     return np.zeros((n, beam, M), np.uint8), np.zeros((n, beam), np.int32)
 
@@ -48,8 +52,8 @@ def test_beams_are_the_same_on_every_level(kernel, beam, stages):
     products, norms = terms(4, stages)
     tables = cross(stages)
     found, expected = beams(4, beam, stages), beams(4, beam, stages)
-    kernel("residual").search(products, norms, tables, 4096.0, 0, *found)
-    reference().search(products, norms, tables, 4096.0, 0, *expected)
+    kernel("residual").search(products, norms, tables, shifts(tables), 4096.0, 0, *found)
+    reference().search(products, norms, tables, shifts(tables), 4096.0, 0, *expected)
     for one, other in zip(found, expected):
         np.testing.assert_array_equal(one, other)
 
@@ -58,11 +62,11 @@ def test_beams_are_the_same_on_every_level(kernel, beam, stages):
 def test_stages_may_be_searched_one_by_one(kernel, beam):
     products, norms = terms(6, 4)
     tables, whole, single = cross(4), beams(6, beam, 4), beams(6, beam, 4)
-    kernel("residual").search(products, norms, tables, 4096.0, 0, *whole)
+    kernel("residual").search(products, norms, tables, shifts(tables), 4096.0, 0, *whole)
     for stage in range(4):
         some = slice(256 * stage, 256 * (stage + 1))
         own = np.ascontiguousarray(products[:, some])
-        kernel("residual").search(own, norms[some], tables, 4096.0, stage, *single)
+        kernel("residual").search(own, norms[some], tables, shifts(tables), 4096.0, stage, *single)
     for one, other in zip(whole, single):
         np.testing.assert_array_equal(one, other)
 
@@ -72,8 +76,10 @@ def test_odd_products_count_as_bounded_ones(kernel, odd):
     products, norms = terms(3, 2)
     products[:, ::3] = odd
     found, expected = beams(3, 4, 2), beams(3, 4, 2)
-    kernel("residual").search(products, norms, cross(2) * 0, 4096.0, 0, *found)
-    reference().search(products, norms, cross(2) * 0, 4096.0, 0, *expected)
+    kernel("residual").search(
+        products, norms, cross(2) * 0, np.zeros(1, np.uint8), 4096.0, 0, *found
+    )
+    reference().search(products, norms, cross(2) * 0, np.zeros(1, np.uint8), 4096.0, 0, *expected)
     for one, other in zip(found, expected):
         np.testing.assert_array_equal(one, other)
 
@@ -81,7 +87,9 @@ def test_odd_products_count_as_bounded_ones(kernel, odd):
 def test_of_equal_candidates_the_first_stay(kernel):
     products, norms = np.zeros((1, 512), np.float32), np.zeros(512, np.float32)
     codes, scores = beams(1, 3, 2)
-    kernel("residual").search(products, norms, cross(2) * 0, 1.0, 0, codes, scores)
+    kernel("residual").search(
+        products, norms, cross(2) * 0, np.zeros(1, np.uint8), 1.0, 0, codes, scores
+    )
     assert codes.tolist() == [[[0, 0], [0, 1], [0, 2]]]
 
 
@@ -94,7 +102,9 @@ def test_a_wide_beam_finds_the_nearest_sum(kernel):
     products = (values @ centroids.reshape(-1, 64).T).astype(np.float32)
     norms = np.square(centroids).sum(axis=2).reshape(-1)
     codes, scores = beams(20, 256, 2)
-    kernel("residual").search(products, norms, tables, 128.0, 0, codes, scores)
+    kernel("residual").search(
+        products, norms, tables, np.zeros(1, np.uint8), 128.0, 0, codes, scores
+    )
     np.testing.assert_array_equal(codes[:, 0], np.stack(np.divmod(nearest, 256), axis=1))
 
 
@@ -117,13 +127,15 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
     codes, scores = beams(2, 3, 2)
     fine = {
         "products": products, "norms": norms, "cross": cross(2), "unit": 1.0, "first": 0,
-        "codes": codes, "scores": scores,
+        "shifts": np.zeros(1, np.uint8), "codes": codes, "scores": scores,
     }  # fmt: skip
     wrong = [
         {"products": products[:1]},
         {"products": np.zeros((2, 511), np.float32)},
         {"norms": norms[:511]},
         {"cross": fine["cross"][:0]},
+        {"shifts": np.zeros(2, np.uint8)},
+        {"shifts": np.full(1, 17, np.uint8)},
         {"first": 1},
         {"first": -1},
         {"codes": np.zeros((2, 257, 2), np.uint8), "scores": np.zeros((2, 257), np.int32)},
@@ -131,7 +143,7 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
         {"scores": np.zeros((2, 4), np.int32)},
     ]
     for change in wrong:
-        with pytest.raises(ValueError, match=r"hold|beam|stages|cross|are"):
+        with pytest.raises(ValueError, match=r"hold|beam|stages|cross|are|shift"):
             residual.search(**{**fine, **change})
     values, out = np.zeros((2, 3), np.float32), np.zeros((2, 65), np.float32)
     with pytest.raises(ValueError, match=r"strip"):

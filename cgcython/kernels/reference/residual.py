@@ -9,8 +9,9 @@ import numpy as np
 from cgcython.kernels.reference.door import writes
 
 KSUB, STRIP = 256, 64
-MOST_STAGES = 32  # sums of so many bounded terms fit into 32 bits
-BOUND = np.float32(1 << 25)  # of a term
+MOST_STAGES = 32
+MOST_SHIFT = 16
+BOUND = np.float32(1 << 28)  # of a term
 
 
 @writes("out")
@@ -27,23 +28,24 @@ def product(values, strips, out):
 
 
 @writes("codes", "scores")
-def search(products, norms, cross, unit, first, codes, scores):
+def search(products, norms, cross, shifts, unit, first, codes, scores):
     """Extend beams of codes [n, beam, M] by some stages, from stage `first` on; best first.
 
     `products` are those of rows with the stages' centroids, whose squares are `norms`
     f32 [stages * 256]. `cross` i16 [pairs, 256, 256] holds twice the products of two centroids,
-    in units of 1 / unit, stage m's with an earlier stage i's at m * (m - 1) / 2 + i. `scores`
-    i32 [n, beam] are squared distances less those of the rows, in the same units. Of equal
-    candidates the first stay.
+    stage m's with an earlier stage i's at m * (m - 1) / 2 + i, in units of 2**shift / unit, the
+    shift that of the pair. `scores` i32 [n, beam] are squared distances less those of the rows,
+    in units of 1 / unit. Of equal candidates the first stay.
     """
-    stages = _checked(products, norms, cross, first, codes, scores)
+    stages = _checked(products, norms, cross, shifts, first, codes, scores)
     for stage in range(first, first + stages):
         columns = slice((stage - first) * KSUB, (stage - first + 1) * KSUB)
         total = _terms(products[:, columns], norms[columns], unit)[:, None]
         if stage:
             total = total + scores[:, :, None]
         for i in range(stage):
-            total += cross[stage * (stage - 1) // 2 + i][codes[:, :, i]]
+            pair = stage * (stage - 1) // 2 + i
+            total += cross[pair][codes[:, :, i]] * np.int32(1 << shifts[pair])
         _keep_best(total.reshape(len(codes), total.shape[1] * KSUB), stage, codes, scores)
 
 
@@ -63,7 +65,7 @@ def _keep_best(total, stage, codes, scores):
     codes[:, :, stage] = best % KSUB
 
 
-def _checked(products, norms, cross, first, codes, scores):
+def _checked(products, norms, cross, shifts, first, codes, scores):
     n, beam, M = codes.shape
     stages = len(norms) // KSUB
     fits = products.shape == (n, len(norms)) and len(norms) % KSUB == 0
@@ -77,6 +79,8 @@ def _checked(products, norms, cross, first, codes, scores):
         raise ValueError(f"stages {first} to {last} of {M}, of {MOST_STAGES} at most")
     if cross.shape[1:] != (KSUB, KSUB) or len(cross) < last * (last - 1) // 2:
         raise ValueError(f"cross is {cross.shape}, too few for {last} stages")
+    if shifts.shape != cross.shape[:1] or shifts.max(initial=0) > MOST_SHIFT:
+        raise ValueError(f"shifts hold {len(shifts)} up to {shifts.max(initial=0)}")
     return stages
 
 
