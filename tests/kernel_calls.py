@@ -99,6 +99,10 @@ CALLS = {
     "adc.topk_blocks": lambda m, n, d: (
         t := table(m, d), blocks(m.u8(n, len(t))), n, *few(n),
     ),
+    "adc.topk_cosine": lambda m, n, d: (
+        t := table(m, d), np.square(t), 1.0, 2.0, blocks(m.u8(n, len(t))),
+        m.u8(-(-n // 64), 64), np.linspace(0, 9, 257, dtype=F32), n, *few(n),
+    ),
     "kmeans.shrink_distances": lambda m, n, d: (m.f32(n, d), m.f32(d), m.f32(n)),
     "kmeans.accumulate": lambda m, n, d: (
         m.f32(n, d), m.u8(n, below=5), out(F64, 5, d), out(I64, 5),

@@ -45,28 +45,35 @@ CG_INLINE __m512i cg_entries(const __m512i table[4], __m512i codes) {
 #endif
 
 #if CG_SCREENS
-/* passed[b] = the rows of block b whose saturated sums of entries are below limit. */
-static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t M, int limit,
-                      uint64_t *passed) {
-    __m512i sums[CG_SCREEN_BLOCKS], table[4];
+/* sums[b] += the entries of one code of each row; blocks begin `stride` bytes apart. */
+CG_INLINE void cg_add_entries(const uint8_t *entries, const uint8_t *codes, ptrdiff_t stride,
+                              __m512i sums[CG_SCREEN_BLOCKS]) {
+    __m512i table[4];
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
+        table[i] = _mm512_loadu_si512(entries + i * 64);
+    _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++) {
+        __m512i found = cg_entries(table, _mm512_loadu_si512(codes + b * stride));
+        sums[b] = _mm512_adds_epu8(sums[b], found);
+    }
+}
+
+/* passed[b] = the rows of block b whose saturated sums of entries are below limit.
+   Where there are lengths, one code of each row, they have the table behind the others. */
+static void cg_screen(const uint8_t *tables, const uint8_t *blocks, const uint8_t *lengths,
+                      ptrdiff_t M, int limit, uint64_t *passed) {
+    __m512i sums[CG_SCREEN_BLOCKS];
     _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++)
         sums[b] = _mm512_setzero_si512();
-    for (ptrdiff_t m = 0; m < M; m++) {
-        _Pragma("GCC unroll 4") for (int i = 0; i < 4; i++)
-            table[i] = _mm512_loadu_si512(tables + m * 256 + i * 64);
-        _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++) {
-            const uint8_t *codes = blocks + (b * M + m) * CG_BLOCK;
-            __m512i entries = cg_entries(table, _mm512_loadu_si512(codes));
-            sums[b] = _mm512_adds_epu8(sums[b], entries);
-        }
-    }
+    for (ptrdiff_t m = 0; m < M; m++)
+        cg_add_entries(tables + m * 256, blocks + m * CG_BLOCK, M * CG_BLOCK, sums);
+    if (lengths) cg_add_entries(tables + M * 256, lengths, CG_BLOCK, sums);
     _Pragma("GCC unroll 8") for (int b = 0; b < CG_SCREEN_BLOCKS; b++)
         passed[b] = _mm512_cmplt_epu8_mask(sums[b], _mm512_set1_epi8((char)limit));
 }
 #else
-static void cg_screen(const uint8_t *tables, const uint8_t *blocks, ptrdiff_t M, int limit,
-                      uint64_t *passed) {
-    (void)tables, (void)blocks, (void)M, (void)limit;
+static void cg_screen(const uint8_t *tables, const uint8_t *blocks, const uint8_t *lengths,
+                      ptrdiff_t M, int limit, uint64_t *passed) {
+    (void)tables, (void)blocks, (void)lengths, (void)M, (void)limit;
     for (int b = 0; b < CG_SCREEN_BLOCKS; b++) passed[b] = ~(uint64_t)0;
 }
 #endif

@@ -12,7 +12,8 @@ cdef extern from "_adc.h" nogil:
         SCREENS "CG_SCREENS"
         SCREEN_BLOCKS "CG_SCREEN_BLOCKS"
     void screen_rows "cg_screen"(
-        const u8 *tables, const u8 *blocks, Py_ssize_t M, int limit, u64 *passed
+        const u8 *tables, const u8 *blocks, const u8 *lengths, Py_ssize_t M, int limit,
+        u64 *passed
     )
 
 cdef enum:
@@ -23,7 +24,7 @@ cdef enum:
 
 
 cdef struct Screen:
-    u8[MAX_M * KSUB] entries
+    u8[(MAX_M + 1) * KSUB] entries  # the last ones are of lengths, where these are screened
     double[MAX_M] least
     const f32 *table
     Py_ssize_t M
@@ -77,6 +78,8 @@ cdef inline void round_down(Screen *screen) noexcept nogil:
             screen.entries[m * KSUB + i] = <u8><int>min(steps, 255.0)
 
 
-cdef inline void passing(const Screen *screen, const u8 *blocks, u64 *passed) noexcept nogil:
+cdef inline void passing(
+    const Screen *screen, const u8 *blocks, const u8 *lengths, u64 *passed
+) noexcept nogil:
     """Write one bit per row of SCREEN_BLOCKS blocks: whether it passes."""
-    screen_rows(screen.entries, blocks, screen.M, screen.limit, passed)
+    screen_rows(screen.entries, blocks, lengths, screen.M, screen.limit, passed)

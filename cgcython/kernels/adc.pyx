@@ -4,24 +4,17 @@ The tables of a query come from pq.dot_table and pq.distance_table.
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
+from cgcython.kernels._adc_best cimport Best, lane_sum, lowest_bit, offer
+from cgcython.kernels._adc_cosine cimport Cosines, cosine_set_up, offer_cosines
 from cgcython.kernels._adc_screen cimport (
     BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
 from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._types cimport f32, i64, u8, u64
 
-cdef extern from *:
-    int lowest_bit "__builtin_ctzll"(u64 bits) nogil
-
 cdef enum:
     SCAN = 512   # rows whose sums are still in the first cache when they are compared
     HEAD = 4096  # rows that are summed before the screen: they choose its steps
-
-
-cdef struct Best:
-    i64 *ids
-    f32 *sums
-    Py_ssize_t k, held
 
 
 cdef int require_scan(
@@ -146,21 +139,6 @@ cdef void adc_topk(
         start += SCAN
 
 
-cdef inline void offer(Best *found, Py_ssize_t row, f32 total) noexcept nogil:
-    """Keep a row if it is among the best so far; equal sums of earlier rows stay ahead of it."""
-    cdef Py_ssize_t at = found.held
-    if at < found.k:
-        found.held += 1
-    elif total < found.sums[at - 1]:
-        at -= 1
-    else:
-        return
-    while at > 0 and total < found.sums[at - 1]:
-        found.ids[at], found.sums[at] = found.ids[at - 1], found.sums[at - 1]
-        at -= 1
-    found.ids[at], found.sums[at] = row, total
-
-
 def block_codes(
     const u8[:, ::1] codes,  # IN
     u8[:, :, ::1] blocks,    # OUT
@@ -238,7 +216,7 @@ cdef void offer_passing(
         u64[SCREEN_BLOCKS] passed
         Py_ssize_t b
         int lane
-    passing(screen, blocks, passed)
+    passing(screen, blocks, NULL, passed)
     for b in range(SCREEN_BLOCKS):
         while passed[b]:
             lane = lowest_bit(passed[b])
@@ -264,11 +242,51 @@ cdef void offer_block(
             offer(found, start + i, lane_sum(table, block + i, M))
 
 
-cdef inline f32 lane_sum(const f32 *table, const u8 *lane, Py_ssize_t M) noexcept nogil:
-    """Return the sum of a row of a block, in the order of sum_of."""
+def topk_cosine(
+    const f32[:, ::1] dots,      # IN
+    const f32[:, ::1] norms,     # IN
+    double dot_constant,
+    double norm_constant,
+    const u8[:, :, ::1] blocks,  # IN
+    const u8[:, ::1] lengths,    # IN
+    const f32[::1] edges,        # IN
+    Py_ssize_t n,
+    i64[::1] ids,                # OUT
+    f32[::1] best,               # OUT
+):
+    """Write the k rows with the least 1 - cosine, ascending, the lower row first on ties.
+
+    Cosines are those of `cosine`; a NaN counts as infinitely far. A row whose length is c decodes
+    to what is edges[c] to edges[c + 1] long; edges ascend.
+    """
     cdef:
-        f32 total = 0
-        Py_ssize_t m
-    for m in range(M):
-        total += table[m * KSUB + lane[m * BLOCK]]
-    return total
+        Py_ssize_t M = blocks.shape[1], k = ids.shape[0]
+        Cosines found
+    check_buffers(2, ids, best, dots, norms, blocks, lengths, edges)
+    require_scan(dots.shape[0], dots.shape[1], M, n, n)
+    require_scan(norms.shape[0], norms.shape[1], M, n, n)
+    require_blocks(blocks.shape[0], M, blocks.shape[2], n, M)
+    require_lengths(lengths.shape[0], lengths.shape[1], edges.shape[0], n)
+    if best.shape[0] != k or k > n:
+        raise ValueError(f"ids holds {k}, best {best.shape[0]}, codes {n} rows")
+    if k:
+        with nogil:
+            found.dots, found.norms, found.M = &dots[0, 0], &norms[0, 0], M
+            found.dot_constant, found.norm_constant = dot_constant, norm_constant
+            found.edges = &edges[0]
+            found.best.ids, found.best.sums = &ids[0], &best[0]
+            found.best.k, found.best.held = k, 0
+            cosine_set_up(&found)
+            offer_cosines(&found, &blocks[0, 0, 0], &lengths[0, 0], n)
+
+
+cdef int require_lengths(
+    Py_ssize_t blocks, Py_ssize_t rows, Py_ssize_t edges, Py_ssize_t n
+) except -1:
+    cdef Py_ssize_t expected = n // BLOCK + (n % BLOCK != 0)
+    if blocks != expected or rows != BLOCK or edges != KSUB + 1:
+        raise ValueError(
+            f"lengths are {(blocks, rows)}, edges {edges}, "
+            f"expected {(expected, BLOCK)} and {KSUB + 1}"
+        )
+    return 0

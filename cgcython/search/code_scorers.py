@@ -7,21 +7,10 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from cgcython import kernels
-from cgcython.codecs.pq_tables import DistanceTables, SearchTables
 from cgcython.parallel import split_rows
 from cgcython.search import float8_best
-from cgcython.search.code_file import BLOCK, Content
-from cgcython.search.nearest_codes import (
-    GATHERED,
-    Found,
-    Selection,
-    codes_of,
-    distances_of,
-    merged,
-    nearest,
-    nearest_among,
-    reordered,
-)
+from cgcython.search.code_file import Content
+from cgcython.search.nearest_codes import GATHERED, Found, Selection, merged, reordered
 from cgcython.types import Array, Float32Array, Float64Array, Int64Array, UInt8Array
 
 Arrays: TypeAlias = Mapping[str, Array]
@@ -74,42 +63,6 @@ class Scorer(ABC):
             return selection.found()
 
         return merged(split_rows(found, len(rows), num_threads), k)
-
-
-class PQDistance(Scorer):
-    """Squared Euclidean distance to what product-quantization codes decode to (ADC)."""
-
-    def __init__(self, tables: DistanceTables) -> None:
-        self._tables = tables
-        self.in_units = tables.in_units  # type: ignore[method-assign]  # the tables know it
-
-    def distances(self, arrays: Arrays, rows: Int64Array | slice) -> Float32Array:
-        table, constant, _ = self._tables
-        return distances_of(table, _unblocked(arrays, rows)) + constant
-
-    def nearest(self, arrays: Arrays, count: int, k: int, num_threads: int) -> Found:
-        table, constant, _ = self._tables
-        blocks = arrays["blocks"][: -(-count // BLOCK)]
-        rows, distances = nearest(table, blocks, count, k, num_threads)
-        return rows, distances + constant
-
-    def nearest_among(self, arrays: Arrays, rows: Int64Array, k: int, num_threads: int) -> Found:
-        table, constant, _ = self._tables
-        rows, distances = nearest_among(table, arrays["blocks"], rows, k, num_threads)
-        return rows, distances + constant
-
-
-class PQCosine(Scorer):
-    """1 - cosine with what product-quantization codes decode to."""
-
-    def __init__(self, tables: SearchTables) -> None:
-        self._tables = tables
-
-    def distances(self, arrays: Arrays, rows: Int64Array | slice) -> Float32Array:
-        codes = np.ascontiguousarray(_unblocked(arrays, rows))
-        cosines = np.empty(len(codes), np.float32)
-        kernels.adc.cosine(*self._tables, codes, cosines)
-        return np.subtract(1, cosines, out=cosines)
 
 
 class Float8Cosine(Scorer):
@@ -256,12 +209,6 @@ def _differing(query: UInt8Array, codes: UInt8Array) -> Int64Array:
     counts = np.empty(len(codes), np.uint32)
     kernels.bits.hamming_rows(query, np.ascontiguousarray(codes), counts)
     return counts.astype(np.int64)
-
-
-def _unblocked(arrays: Arrays, rows: Int64Array | slice) -> UInt8Array:
-    if isinstance(rows, slice):
-        rows = np.arange(rows.start, rows.stop)
-    return codes_of(arrays["blocks"], rows)
 
 
 def _as_slice(rows: Int64Array) -> Int64Array | slice:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -14,7 +13,6 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
-from cgcython.codecs.pq_tables import TableMaker
 from cgcython.codecs.rq8 import RQ8Codec
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput, MethodMismatch
 from cgcython.records import QuantizedBatch
@@ -22,6 +20,7 @@ from cgcython.search import code_scorers as scorers
 from cgcython.search import float8_best, rq_scorers
 from cgcython.search.code_file import BLOCK
 from cgcython.search.nearest_codes import codes_of
+from cgcython.search.pq_scorers import PQTables
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt8Array
 
@@ -100,15 +99,17 @@ class PQSpace(CodeSpace):
     codec: PQ8Codec
     forms: ClassVar = {"blocks": ArrayForm("U8", ("blocks", "parts", BLOCK))}
 
+    def __init__(self, codec: PQ8Codec, metric: str | None) -> None:
+        super().__init__(codec, metric)
+        self._tables = PQTables(codec.codebook)
+
     @property
     def shared(self) -> dict[str, Any]:
         shared: dict[str, Any] = self.codec.metadata._asdict()
         return shared
 
     def scorer(self, query: Float32Array) -> scorers.Scorer:
-        if self.metric == "cosine":
-            return scorers.PQCosine(self.codec.codebook.search_tables(query))
-        return scorers.PQDistance(self._maker.tables(query))
+        return self._tables.scorer(query, self.metric)
 
     def empty(self) -> Arrays:
         return {"blocks": np.empty((0, self.codec.codebook.num_subvectors, BLOCK), np.uint8)}
@@ -121,14 +122,11 @@ class PQSpace(CodeSpace):
         codes = np.concatenate([codes_of(blocks, np.arange(whole * BLOCK, count)), added["codes"]])
         last = np.empty((-(-len(codes) // BLOCK), codes.shape[1], BLOCK), np.uint8)
         kernels.adc.block_codes(np.ascontiguousarray(codes), last)
+        self._tables.forget_lengths()
         return {"blocks": np.concatenate([blocks[:whole], last])}
 
     def axes(self, count: int) -> dict[str, int]:
         return {"blocks": -(-count // BLOCK), "parts": self.codec.codebook.num_subvectors}
-
-    @cached_property
-    def _maker(self) -> TableMaker:
-        return TableMaker(self.codec.codebook.prepared)
 
     def _plain(self, codes: ArrayLike) -> Arrays:
         return {"codes": self.codec.codebook.checked_codes(codes)}

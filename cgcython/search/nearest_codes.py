@@ -19,14 +19,31 @@ Found: TypeAlias = tuple[Array, Float32Array]  # rows or ids, and distances, asc
 
 def nearest(table: Float32Array, blocks: UInt8Array, count: int, k: int, num_threads: int) -> Found:
     """Return the k nearest of `count` codes in blocks, the lower row first on ties."""
-    one_range = _inserted if k <= MOST_INSERTED else _selected
+
+    def one_range(start: int, stop: int, rows: int) -> Found:
+        some = blocks[start:stop]
+        if k > MOST_INSERTED:
+            return selected(lambda codes: distances_of(table, codes), some, rows, k)
+        ids, best = np.empty(min(k, rows), np.int64), np.empty(min(k, rows), np.float32)
+        kernels.adc.topk_blocks(table, some, rows, ids, best)
+        return ids, best
+
+    return nearest_of_ranges(one_range, count, k, num_threads)
+
+
+def nearest_of_ranges(
+    one_range: Callable[[int, int, int], Found], count: int, k: int, num_threads: int
+) -> Found:
+    """Return the k nearest of `count` rows by what finds those of the blocks start to stop.
+
+    It is called with start, stop and the number of rows, and counts rows from 0.
+    """
 
     def found(start: int, stop: int) -> Found:
-        rows = min(stop * BLOCK, count) - start * BLOCK
-        ids, distances = one_range(table, blocks[start:stop], rows, k)
+        ids, distances = one_range(start, stop, min(stop * BLOCK, count) - start * BLOCK)
         return ids + start * BLOCK, distances
 
-    return merged(split_rows(found, len(blocks), num_threads, FIRST_BLOCKS), k)
+    return merged(split_rows(found, -(-count // BLOCK), num_threads, FIRST_BLOCKS), k)
 
 
 def nearest_among(
@@ -93,21 +110,19 @@ class Selection:
         self._rows, self._distances, self._held = [rows], [distances], len(rows)
 
 
-def _inserted(table: Float32Array, blocks: UInt8Array, rows: int, k: int) -> Found:
-    ids, best = np.empty(min(k, rows), np.int64), np.empty(min(k, rows), np.float32)
-    kernels.adc.topk_blocks(table, blocks, rows, ids, best)
-    return ids, best
-
-
-def _selected(table: Float32Array, blocks: UInt8Array, rows: int, k: int) -> Found:
+def selected(
+    measure: Callable[[UInt8Array], Float32Array], blocks: UInt8Array, rows: int, k: int
+) -> Found:
+    """Return the k nearest of the rows of blocks, by what returns the distances of codes."""
     selection = Selection(k)
-    for start, codes in _unblocked(blocks, rows):
+    for start, codes in unblocked(blocks, rows):
         at = np.arange(start, start + len(codes))
-        selection.add(at, distances_of(table, codes))
+        # A cosine may be NaN: such rows are farthest.
+        selection.add(at, np.fmin(measure(codes), np.float32(np.inf)))
     return selection.found()
 
 
-def _unblocked(blocks: UInt8Array, rows: int) -> Iterator[tuple[int, UInt8Array]]:
+def unblocked(blocks: UInt8Array, rows: int) -> Iterator[tuple[int, UInt8Array]]:
     """Yield the codes of blocks row by row, GATHERED rows at a time, and where they begin."""
     step = max(1, GATHERED // BLOCK)
     for first in range(0, len(blocks), step):

@@ -51,10 +51,34 @@ def block_codes(codes, blocks):
 @writes("ids", "best")
 def topk_blocks(table, blocks, n, ids, best):
     """Write what topk writes for the n codes that block_codes laid out."""
+    topk(table, _unblocked(blocks, n), ids, best)
+
+
+@writes("ids", "best")
+def topk_cosine(dots, norms, dot_constant, norm_constant, blocks, lengths, edges, n, ids, best):
+    """Write the k rows with the least 1 - cosine, ascending, the lower row first on ties.
+
+    Cosines are those of `cosine`; a NaN counts as infinitely far. A row whose length is c decodes
+    to what is edges[c] to edges[c + 1] long; edges ascend.
+    """
+    codes = _unblocked(blocks, n)
+    expected = len(blocks), BLOCK
+    if lengths.shape != expected or len(edges) != 257:
+        found = f"lengths are {lengths.shape}, edges {len(edges)}"
+        raise ValueError(f"{found}, expected {expected} and 257")
+    if len(ids) != len(best) or len(ids) > n:
+        raise ValueError(f"ids holds {len(ids)}, best {len(best)}, codes {n} rows")
+    cosines = np.empty(n, np.float32)
+    cosine(dots, norms, dot_constant, norm_constant, codes, cosines)
+    distances = np.fmin(np.subtract(1, cosines), np.float32(np.inf))
+    order = np.argsort(distances, kind="stable")[: len(ids)]
+    ids[...], best[...] = order, distances[order]
+
+
+def _unblocked(blocks, n):
     _require_blocks(blocks, n, blocks.shape[1])
     rows = len(blocks) * BLOCK, blocks.shape[1]
-    codes = np.ascontiguousarray(blocks.transpose(0, 2, 1)).reshape(rows)
-    topk(table, codes[:n], ids, best)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1)).reshape(rows)[:n]
 
 
 def _require_blocks(blocks, n, M):
