@@ -18,7 +18,7 @@ from cgcython.codecs import codebook_file, training
 from cgcython.codecs.checks import output, require_finite_rows
 from cgcython.codecs.codebook_base import Codebook, frozen
 from cgcython.codecs.pq_decoding import Decoder
-from cgcython.codecs.pq_tables import Norms, SearchTables, cosine_tables, norms_of
+from cgcython.codecs.pq_tables import SearchTables, TableMaker
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import PreparedCodebook, prepare, scratch
 from cgcython.parallel import split_rows
@@ -177,12 +177,13 @@ class PQ8Codebook(Codebook):
         >>> cosines.round(6)
         array([1.], dtype=float32)
         """
-        return cosine_tables(self.prepared, self._norms, as_vector(query, self.embedding_dim))
+        return self.table_maker.search_tables(as_vector(query, self.embedding_dim))
 
     @cached_property
     def _decoder(self) -> Decoder:
         return Decoder(self.prepared)
 
     @cached_property
-    def _norms(self) -> Norms:
-        return norms_of(self.prepared)
+    def table_maker(self) -> TableMaker:
+        """What makes the tables of queries."""
+        return TableMaker(self.prepared)

@@ -1,5 +1,6 @@
 """Tables of a query over the centroids of a codebook, whose sums over codes are its scores."""
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -55,20 +56,8 @@ def norms_of(prepared: PreparedCodebook) -> Norms:
     return Norms(table.astype(np.float32), constant)
 
 
-@np.errstate(all="ignore")  # what is too small for float32 becomes 0
-def cosine_tables(prepared: PreparedCodebook, norms: Norms, query: Float32Array) -> SearchTables:
-    """Return the SearchTables of a query [dim]."""
-    turned, dot_constant = query.astype(np.float64), 0.0
-    turned /= np.linalg.norm(turned) or 1.0
-    if prepared.rotation is not None and prepared.mean is not None:
-        dot_constant, turned = float(turned @ prepared.mean), turned @ prepared.rotation
-    dots = np.empty((len(prepared.centroids), NUM_CENTROIDS), np.float32)
-    kernels.pq.dot_table(turned.astype(np.float32), prepared, dots)
-    return SearchTables(dots, norms.table, dot_constant, norms.constant)
-
-
 class TableMaker:
-    """Makes the DistanceTables of queries for one codebook."""
+    """Makes the tables of queries for one codebook."""
 
     def __init__(self, prepared: PreparedCodebook) -> None:
         rotation = prepared.rotation
@@ -76,8 +65,19 @@ class TableMaker:
         self._rotation = None if rotation is None else rotation.astype(np.float64)
         self._prepared, self._peak = prepared, _peak(prepared.centroids)
 
+    @np.errstate(all="ignore")  # what is too small for float32 becomes 0
+    def search_tables(self, query: Float32Array) -> SearchTables:
+        """Return the SearchTables of a query [dim]."""
+        turned, constant, prepared = query.astype(np.float64), 0.0, self._prepared
+        turned /= np.linalg.norm(turned) or 1.0
+        if prepared.mean is not None and self._rotation is not None:
+            constant, turned = float(turned @ prepared.mean), turned @ self._rotation
+        dots = np.empty((len(prepared.centroids), NUM_CENTROIDS), np.float32)
+        kernels.pq.dot_table(turned.astype(np.float32), prepared, dots)
+        return SearchTables(dots, self._norms.table, constant, self._norms.constant)
+
     @np.errstate(all="ignore")
-    def tables(self, query: Float32Array) -> DistanceTables:
+    def distance_tables(self, query: Float32Array) -> DistanceTables:
         """Return the DistanceTables of a query [dim]."""
         turned, constant, prepared = query.astype(np.float64), 0.0, self._prepared
         if prepared.mean is not None and self._rotation is not None:
@@ -92,6 +92,10 @@ class TableMaker:
         table = np.empty((len(prepared.centroids), NUM_CENTROIDS), np.float32)
         kernels.pq.distance_table(turned.astype(np.float32), prepared, table)
         return DistanceTables(table, np.float32(constant), power)
+
+    @cached_property
+    def _norms(self) -> Norms:
+        return norms_of(self._prepared)
 
 
 def _peak(values: Float32Array | Float64Array) -> float:

@@ -36,9 +36,9 @@ class CodeIndex:
     `codec` is a codebook or its codec, a Float8Codec or a BinaryCodec; codes are a QuantizedBatch
     of it, or plain codes [n, bytes] u8 where they need no scale. Hits come by ascending distance
     from a float32 query, by `metric`: `l2`, squared Euclidean (the default of PQ and float8),
-    `cosine` (1 - cosine), for bits `hamming` (how many differ) or `jaccard` (1 - similarity).
-    Distances are those to the decoded vectors (ADC), `symmetric` ones between both as decoded. The
-    nearest are exact: a screen only skips what its bound excludes (Jégou et al., Product
+    `cosine` (1 - cosine, 1 beside zeros), for bits `hamming` (how many differ) or `jaccard` (1 -
+    similarity). Distances are to the decoded vectors (ADC), `symmetric` ones between both decoded.
+    The nearest are exact: a screen only skips what its bound excludes (Jégou et al., Product
     quantization for nearest neighbor search, 2011). Threads may search while one of them adds.
 
     >>> from cgcython import BinaryCodec
@@ -205,6 +205,7 @@ class CodeIndex:
         query: ArrayLike,
         k: int = 10,
         *,
+        metric: str | None = None,
         symmetric: bool = False,
         among: Iterable[IndexId] | None = None,
         finer: "CodeIndex | None" = None,
@@ -213,30 +214,31 @@ class CodeIndex:
     ) -> Found:
         """Return (ids, distances) of the k nearest, ascending, the lower row first on ties.
 
-        `query` is a vector [dim] or a matrix, whose results are matrices [queries, k]. `among`
-        limits the search to some ids. `finer`, an index of the same rows with longer codes (or this
-        one, after a symmetric search), orders the oversample * k nearest anew by its own distances.
-        Raises InvalidInput, DimensionMismatch or NonFiniteValue.
+        `query` is a vector [dim] or a matrix, whose results are matrices [queries, k]. `metric` is
+        another one for this search. `among` limits it to some ids. `finer`, an index of the same
+        rows with longer codes (or this one, after a symmetric search), orders the oversample * k
+        nearest anew, by its own metric unless one is given. Raises InvalidInput, DimensionMismatch
+        or NonFiniteValue.
         """
-        content = self._whole()
+        content, space = self._whole(), self._space.measuring(metric)
         k, factor = require_whole(k, "k"), require_whole(oversample, "oversample", least=1)
         wanted = k if finer is None else k * factor
         self._require_same_rows(finer, content.num_rows)
         rows = None if among is None else rows_of(among, content)
 
         def search(vector: Float32Array, threads: int) -> Found:
-            scorer = self._scorer(vector, symmetric)
+            scorer = space.scorer(self._asked(vector, symmetric))
             found, distances = scorer.nearest_in(content, wanted, rows, threads)
             if finer is not None:
-                scorer, found, distances = finer._reordered(vector, found, k)
+                scorer, found, distances = finer._reordered(vector, found, k, metric)
             return content.named(found), scorer.in_units(distances)
 
         queries = as_float32(query)
         if queries.ndim != 2:
             return search(as_vector(queries, self.codec.dim), require_threads(num_threads))
         matrix = as_matrix(queries, self.codec.dim)
-        if among is None and finer is None and self._space.reads_together(content.num_rows, k):
-            scorers = [self._scorer(one, symmetric) for one in matrix]
+        if among is None and finer is None and space.reads_together(content.num_rows, k):
+            scorers = [space.scorer(self._asked(one, symmetric)) for one in matrix]
             return nearest_to_all(scorers, content, k, require_threads(num_threads))
         most = content.num_rows if rows is None else len(rows)
         return search_all(search, matrix, min(k, most), num_threads)
@@ -257,12 +259,18 @@ class CodeIndex:
         return self.search(self.codec.decode_batch(batch), k, **how)
 
     def distances(
-        self, query: ArrayLike, rows: ArrayLike | None = None, *, symmetric: bool = False
+        self,
+        query: ArrayLike,
+        rows: ArrayLike | None = None,
+        *,
+        metric: str | None = None,
+        symmetric: bool = False,
     ) -> Float32Array:
         """Return the distance of some rows, by default of all; infinite beyond float32."""
         arrays, _, count = self._whole()
         some = np.arange(count) if rows is None else checked_rows(rows, count)
-        scorer = self._scorer(as_vector(query, self.codec.dim), symmetric)
+        asked = self._asked(as_vector(query, self.codec.dim), symmetric)
+        scorer = self._space.measuring(metric).scorer(asked)
         return scorer.in_units(scorer.distances(arrays, some))
 
     def _whole(self) -> Content:
@@ -272,16 +280,14 @@ class CodeIndex:
             require_whole_file(one)
         return content
 
-    def _scorer(self, query: Float32Array, symmetric: bool) -> Scorer:
-        if symmetric:
-            query = self.codec.decode(self.codec.encode(query))
-        return self._space.scorer(query)
+    def _asked(self, query: Float32Array, symmetric: bool) -> Float32Array:
+        return self.codec.decode(self.codec.encode(query)) if symmetric else query
 
     def _reordered(
-        self, query: Float32Array, rows: Array, k: int
+        self, query: Float32Array, rows: Array, k: int, metric: str | None
     ) -> tuple[Scorer, Array, Float32Array]:
         """Return the k nearest of rows in any order, and what measured them."""
-        scorer = self._scorer(query, False)
+        scorer = self._space.measuring(metric).scorer(query)
         return scorer, *reordered(rows, scorer.distances(self._content.arrays, rows), k)
 
     def _require_same_rows(self, finer: object, count: int) -> None:

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeAlias
+from copy import copy
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from cgcython.search import code_scorers as scorers
 from cgcython.search import float8_best, rq_scorers
 from cgcython.search.code_file import BLOCK
 from cgcython.search.nearest_codes import codes_of
-from cgcython.search.pq_scorers import PQTables
+from cgcython.search.pq_scorers import PQScorers
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt8Array
 
@@ -44,6 +45,14 @@ class CodeSpace(ABC):
     def shared(self) -> dict[str, Any]:
         """What all codes have in common, as a batch says it."""
         return {}
+
+    def measuring(self, metric: str | None) -> Self:
+        """Return this space with another metric, for one search; raises InvalidInput."""
+        if metric is None or metric == self.metric:
+            return self
+        other = copy(self)
+        other.metric = require_choice(metric, "metric", self.metrics)
+        return other
 
     @abstractmethod
     def scorer(self, query: Float32Array) -> scorers.Scorer:
@@ -101,7 +110,7 @@ class PQSpace(CodeSpace):
 
     def __init__(self, codec: PQ8Codec, metric: str | None) -> None:
         super().__init__(codec, metric)
-        self._tables = PQTables(codec.codebook)
+        self._scorers = PQScorers(codec.codebook)
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -109,7 +118,7 @@ class PQSpace(CodeSpace):
         return shared
 
     def scorer(self, query: Float32Array) -> scorers.Scorer:
-        return self._tables.scorer(query, self.metric)
+        return self._scorers.scorer(query, self.metric)
 
     def empty(self) -> Arrays:
         return {"blocks": np.empty((0, self.codec.codebook.num_subvectors, BLOCK), np.uint8)}
@@ -122,7 +131,7 @@ class PQSpace(CodeSpace):
         codes = np.concatenate([codes_of(blocks, np.arange(whole * BLOCK, count)), added["codes"]])
         last = np.empty((-(-len(codes) // BLOCK), codes.shape[1], BLOCK), np.uint8)
         kernels.adc.block_codes(np.ascontiguousarray(codes), last)
-        self._tables.forget_lengths()
+        self._scorers.forget_lengths()
         return {"blocks": np.concatenate([blocks[:whole], last])}
 
     def axes(self, count: int) -> dict[str, int]:

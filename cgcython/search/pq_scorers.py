@@ -1,14 +1,13 @@
 """The distance of one query to codes of product quantization, and its nearest ones."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from cgcython import kernels
 from cgcython.codecs.codebook import PQ8Codebook
-from cgcython.codecs.pq_tables import DistanceTables, SearchTables, TableMaker
+from cgcython.codecs.pq_tables import DistanceTables, SearchTables
 from cgcython.search.code_file import BLOCK
 from cgcython.search.code_scorers import Scorer
 from cgcython.search.nearest_codes import (
@@ -36,11 +35,11 @@ class Lengths(NamedTuple):
     edges: Float32Array  # [NUM_LENGTHS + 1], ascending
 
 
-class PQTables:
-    """What scorers of one codebook share: how tables are made, and the lengths of rows.
+class PQScorers:
+    """Makes the scorers of one index, which share the lengths of its rows.
 
-    Lengths are of one index: they are measured by its first search for cosines, and take a byte a
-    row of memory. Files do not hold them.
+    The first search for cosines measures these. They take a byte a row of memory, and files do not
+    hold them.
     """
 
     def __init__(self, codebook: PQ8Codebook) -> None:
@@ -51,7 +50,7 @@ class PQTables:
         """Return what measures distances to a query [dim]."""
         if metric == "cosine":
             return PQCosine(self.codebook.search_tables(query), self)
-        return PQDistance(self._maker.tables(query))
+        return PQDistance(self.codebook.table_maker.distance_tables(query))
 
     def lengths_of(self, blocks: UInt8Array) -> Lengths | None:
         """Return the lengths of all rows of blocks; None where some are beyond float32."""
@@ -63,10 +62,6 @@ class PQTables:
     def forget_lengths(self) -> None:
         """Forget the lengths of blocks that were replaced."""
         self._measured = None
-
-    @cached_property
-    def _maker(self) -> TableMaker:
-        return TableMaker(self.codebook.prepared)
 
     def _measure(self, blocks: UInt8Array) -> Lengths | None:
         table, constant = self.codebook.search_tables(np.zeros(self.codebook.embedding_dim))[1::2]
@@ -109,7 +104,7 @@ class PQDistance(Scorer):
 class PQCosine(Scorer):
     """1 - cosine with what product-quantization codes decode to; 1 where either is zero."""
 
-    def __init__(self, tables: SearchTables, shared: PQTables) -> None:
+    def __init__(self, tables: SearchTables, shared: PQScorers) -> None:
         self._tables, self._shared = tables, shared
 
     def distances(self, arrays: Arrays, rows: Int64Array | slice) -> Float32Array:

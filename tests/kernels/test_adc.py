@@ -91,6 +91,39 @@ def test_sums_that_fall_along_the_rows_all_pass_the_screen(kernel):
     assert screened[0] == list(range(255 * 64, 256 * 64)) + list(range(254 * 64, 254 * 64 + 36))
 
 
+def lengths_of(norms, constant, blocks):
+    """Return the codes of the lengths of rows in blocks, and their edges."""
+    codes = np.ascontiguousarray(blocks.transpose(0, 2, 1)).reshape(-1, blocks.shape[1])
+    sums = np.empty(len(codes), np.float32)
+    dispatch.load("adc", "reference").scan(norms, codes, sums)
+    lengths = np.sqrt(np.maximum(constant + sums.astype(np.float64), 0))
+    edges = np.linspace(0, np.nextafter(lengths.max(), 9e9), 257)
+    edges = np.nextafter(edges.astype(np.float32), np.float32(np.inf))
+    edges[0] = 0
+    found = np.searchsorted(edges[1:-1], lengths, side="right").astype(np.uint8)
+    return found.reshape(-1, 64), edges
+
+
+@looped(("n", "k"), [(1, 1), (64, 7), (5200, 10), (7999, 200)])
+@looped("M", [1, 8, 64, 70])
+def test_the_nearest_by_cosine_are_those_of_all_cosines(kernel, n, k, M):
+    rng, adc = np.random.default_rng([n, M]), kernel("adc")
+    codes, norms = rng.integers(0, 256, (n, M), np.uint8), rng.exponential(1, (M, 256))
+    blocks, norms = blocked(kernel, codes), (norms * rng.integers(0, 2, (M, 1))).astype(np.float32)
+    for dots in tables(rng, M):
+        for constant, offset in ((0.0, 0.0), (0.5, 40.0)):
+            cosines = np.empty(n, np.float32)
+            adc.cosine(dots, norms, offset, constant, codes, cosines)
+            with np.errstate(all="ignore"):
+                expected = np.fmin(1 - cosines, np.float32(np.inf))
+            ids, best = np.empty(k, np.int64), np.empty(k, np.float32)
+            lengths = lengths_of(norms, constant, blocks)
+            adc.topk_cosine(dots, norms, offset, constant, blocks, *lengths, n, ids, best)
+            order = np.argsort(expected, kind="stable")[:k]
+            np.testing.assert_array_equal(ids, order)
+            np.testing.assert_array_equal(best, expected[order])
+
+
 def test_doors_refuse_arrays_that_do_not_fit(kernel):
     adc, table = kernel("adc"), np.empty((8, 256), np.float32)
     codes = np.empty((2, 8), np.uint8)
@@ -107,3 +140,11 @@ def test_doors_refuse_arrays_that_do_not_fit(kernel):
         adc.topk_blocks(table, blocks, 65, np.empty(1, np.int64), np.empty(1, np.float32))
     with pytest.raises(ValueError, match="ids holds 3"):
         adc.topk_blocks(table, blocks, 2, np.empty(3, np.int64), np.empty(3, np.float32))
+    lengths, edges = np.empty((1, 64), np.uint8), np.empty(257, np.float32)
+    few = np.empty(1, np.int64), np.empty(1, np.float32)
+    for wrong in ((lengths[:0], edges), (lengths[:, :9].copy(), edges), (lengths, edges[:9])):
+        with pytest.raises(ValueError, match="lengths are"):
+            adc.topk_cosine(table, table, 0.0, 0.0, blocks, *wrong, 2, *few)
+    few = np.empty(3, np.int64), np.empty(3, np.float32)
+    with pytest.raises(ValueError, match="ids holds 3"):
+        adc.topk_cosine(table, table, 0.0, 0.0, blocks, lengths, edges, 2, *few)

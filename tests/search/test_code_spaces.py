@@ -335,3 +335,45 @@ def test_float8_rows_that_are_hardly_farther_count_as_equal():
     assert index.search(query, 3)[0].tolist() == [0, 1, 2]
     assert index.search(np.stack([query, query]), 0)[0].shape == (2, 0)
     assert index.search(np.empty((0, 8), np.float32), 3)[0].shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("codec", "own", "other"),
+    [
+        (PQ, "l2", "cosine"),
+        (PQ, "cosine", "l2"),
+        (FLOAT8, "l2", "cosine"),
+        (BITS, "hamming", "jaccard"),
+    ],
+)
+def test_one_search_may_have_another_metric(codec, own, other):
+    index, wanted = filled(codec, own), filled(codec, other)
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            index.search(QUERIES, K, metric=other), wanted.search(QUERIES, K)
+        )
+        np.testing.assert_array_equal(
+            index.search(QUERIES, K, metric=own), filled(codec, own).search(QUERIES, K)
+        )
+    found = index.distances(QUERIES[0], [3, 1], metric=other)
+    np.testing.assert_array_equal(found, wanted.distances(QUERIES[0], [3, 1]))
+    assert index.metric == own
+    with pytest.raises(InvalidInput, match="metric"):
+        index.search(QUERIES, metric="dot")
+
+
+def test_the_metric_of_one_search_orders_finer_codes_too():
+    coarse, finer = filled(PQ, "l2"), filled(FLOAT8, "l2")
+    found = coarse.search(QUERIES[0], K, metric="cosine", finer=finer, oversample=70)
+    np.testing.assert_array_equal(found, filled(FLOAT8, "cosine").search(QUERIES[0], K))
+    with pytest.raises(InvalidInput, match="hamming or jaccard, got cosine"):
+        filled(BITS, None).search(QUERIES[0], K, metric="cosine", finer=finer)
+
+
+@every_kind
+def test_zeros_are_an_ordinary_query(codec, metric):
+    index = filled(codec, metric)
+    ids, distances = index.search(np.zeros(DIM, np.float32), 3)
+    assert np.isfinite(distances).all()
+    if metric == "cosine":
+        assert (ids.tolist(), distances.tolist()) == (IDS[:3].tolist(), [1, 1, 1])

@@ -23,8 +23,9 @@ def cosine(dots, norms, dot_constant, norm_constant, codes, out):
     _require_scan(dots, codes, out)
     _require_scan(norms, codes, out)
     squares = norm_constant + _sums(norms, codes).astype(np.float64)
-    lengths = np.sqrt(np.where(squares > 0, squares, np.inf))
-    out[...] = (dot_constant + _sums(dots, codes)) / lengths
+    with np.errstate(all="ignore"):
+        cosines = (dot_constant + _sums(dots, codes)) / np.sqrt(squares)
+        out[...] = np.where(squares > 0, cosines, 0)
 
 
 @writes("ids", "best")
@@ -87,6 +88,7 @@ def _require_blocks(blocks, n, M):
         raise ValueError(f"blocks are {blocks.shape}, expected {expected}")
 
 
+@np.errstate(all="ignore")
 def _sums(table, codes):
     sums = np.zeros(len(codes), np.float32)
     for m, entries in enumerate(table):
