@@ -214,16 +214,14 @@ class CodeIndex:
     ) -> Found:
         """Return (ids, distances) of the k nearest, ascending, the lower row first on ties.
 
-        `query` is a vector [dim] or a matrix, whose results are matrices [queries, k]. `metric` is
-        another one for this search. `among` limits it to some ids. `finer`, an index of the same
-        rows with longer codes (or this one, after a symmetric search), orders the oversample * k
-        nearest anew, by its own metric unless one is given. Raises InvalidInput, DimensionMismatch
-        or NonFiniteValue.
+        `query` is a vector [dim], or a matrix that gives matrices [queries, k]. `metric` is another
+        one for this search, `among` limits it to some ids. `finer`, an index of the same rows with
+        longer codes (or this one, after a symmetric search), orders the oversample * k nearest anew
+        by its metric or that given. Raises InvalidInput, DimensionMismatch or NonFiniteValue.
         """
         content, space = self._whole(), self._space.measuring(metric)
         k, factor = require_whole(k, "k"), require_whole(oversample, "oversample", least=1)
-        wanted = k if finer is None else k * factor
-        self._require_same_rows(finer, content.num_rows)
+        wanted = k * (factor if self._is_finer(finer, content.num_rows) else 1)
         rows = None if among is None else rows_of(among, content)
 
         def search(vector: Float32Array, threads: int) -> Found:
@@ -290,11 +288,12 @@ class CodeIndex:
         scorer = self._space.measuring(metric).scorer(query)
         return scorer, *reordered(rows, scorer.distances(self._content.arrays, rows), k)
 
-    def _require_same_rows(self, finer: object, count: int) -> None:
-        if finer is None:
-            return
+    @staticmethod
+    def _is_finer(finer: object, count: int) -> bool:
+        """Return whether there is one, which must be an index of so many rows."""
         expected = f"a CodeIndex of the same {count} rows"
-        if not isinstance(finer, CodeIndex):
+        if not (finer is None or isinstance(finer, CodeIndex)):
             raise InvalidInput(what="finer", expected=expected, actual=type(finer).__name__)
-        if finer._whole().num_rows != count:
+        if finer is not None and finer._whole().num_rows != count:
             raise InvalidInput(what="finer", expected=expected, actual=finer.count)
+        return finer is not None
