@@ -1,8 +1,7 @@
 """Sends every embedder to its codec, counts what passes and samples what it costs."""
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -26,12 +25,13 @@ from cgcython.codecs.base import Codec
 from cgcython.codecs.token_selection import require_part
 from cgcython.embedders import Codebooks, Encoder, Encoders, RecallLoss
 from cgcython.embedders.blocks import Listed, Part, embeddings_of, encode_blocks, listed
+from cgcython.embedders.budget import steps_within
 from cgcython.embedders.codebooks import CodebookSource
 from cgcython.embedders.forms import form_of
 from cgcython.embedders.ladder import LADDER, require_step
 from cgcython.embedders.losses import LossTotals
 from cgcython.embedders.route import Measured, Route, by_embedder
-from cgcython.errors import InvalidInput, MethodMismatch, QuantizationError
+from cgcython.errors import InvalidInput, MethodMismatch
 from cgcython.locks import ForkSafeLock
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
@@ -141,30 +141,16 @@ class QuantizationRouter:
 
     def steps_within(
         self, fingerprint: Mapping[EmbedderId, Any], budget_bytes: int | None
-    ) -> range:
-        """Return the range of the steps of LADDER from the finest that fits a budget on.
+    ) -> Iterator[int]:
+        """Return the steps of LADDER for a fingerprint, from the finest that fits a budget on.
 
-        The budget is that of all sections. The first step may miss it, with weights that f16 cannot
-        hold; where none fits, only the last is left.
+        The first step may miss the budget of a record's bytes, with numbers that f16 cannot hold;
+        where none fits, only the last is left. Raises BudgetExceeded where the texts alone do not.
         """
-        steps = range(len(LADDER))
         if budget_bytes is None:
-            return steps
-        budget, given = require_whole(budget_bytes, "budget_bytes", -math.inf), fingerprint
-        for step in steps[:-1]:
-            if self._fits(require_mapping(given, "fingerprint"), step, budget):
-                return steps[step:]
-        return steps[-1:]
-
-    def _fits(self, fingerprint: Mapping[EmbedderId, Any], step: int, budget_bytes: int) -> bool:
-        routes, make = self._compact[step], self._compact_route
-        try:
-            return budget_bytes >= sum(
-                (routes.get(model_id) or make(model_id, step)).section_bytes(embedding)
-                for model_id, embedding in fingerprint.items()
-            )
-        except (QuantizationError, TypeError):
-            return True  # encoding says what is wrong
+            return iter([0])
+        budget = require_whole(budget_bytes, "budget_bytes")
+        return steps_within(require_mapping(fingerprint, "fingerprint"), budget, self._route_of)
 
     def dequantize_fingerprint(
         self, quantized: Mapping[EmbedderId, QuantizedEmbedding]

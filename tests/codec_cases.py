@@ -73,6 +73,10 @@ CASES = [
     *(tokens(layout) for layout in ("canonical", "compact_e4m3", "compact_f32")),
     *(tokens(layout, most_loss=0.01) for layout in ("compact_int4", "compact_int4_f16")),
     *(tokens(layout, most_loss=0.15) for layout in ("compact_int2", "compact_int2_f16")),
+    Case(
+        TokenPruningCodec(12, 0.5, layout="compact_f32", pool=True),
+        *(TOKENS, np.ones((2, 13)), NAN_TOKENS, np.zeros((2, 12))),
+    ),
 ]
 
 

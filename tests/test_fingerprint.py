@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cgcython.base import ModelId, Profile, QuantizationMethod
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.sparse import SparseCodec
-from cgcython.embedders.ladder import LADDER
+from cgcython.embedders.ladder import LADDER, steps_for
 from cgcython.errors import (
     BudgetExceeded,
     InvalidInput,
@@ -129,7 +129,7 @@ def test_a_record_of_nothing_round_trips():
 def test_it_is_encoded_in_compact_layouts(memories):
     quantized = memories.make(1).encode(memories.router)
     assert quantized[ModelId.SPARSE].metadata.layout == "compact_f16"
-    assert quantized[ModelId.LATE_INTERACTION].metadata.layout == "compact_e4m3"
+    assert quantized[ModelId.LATE_INTERACTION].metadata.layout == "compact_int4_f16"
 
 
 def test_weights_too_small_for_f16_are_kept_in_f32(memories):
@@ -148,42 +148,69 @@ def layouts_of(record):
     return tuple(record[one].metadata.layout for one in (ModelId.SPARSE, ModelId.LATE_INTERACTION))
 
 
-STEPS = [
-    ("compact_f16", "compact_e4m3"),
-    ("compact_u8", "compact_e4m3"),
-    ("compact_u8", "compact_int4"),
-    ("compact_u8", "compact_int2"),
+STEPS = [  # weights, tokens, the part of them, and whether it is pooled
+    ("compact_f16", "compact_int4_f16", 1.0, False),
+    ("compact_u8", "compact_int4_f16", 1.0, False),
+    ("compact_u8", "compact_int2_f16", 1.0, False),
+    ("compact_u8", "compact_int4_f16", 0.5, True),
+    ("compact_u8", "compact_int2_f16", 0.5, True),
+    ("compact_u8", "compact_int2_f16", 0.25, True),
 ]
+
+
+def records_by_step(memory, router):
+    """Return the record at each step."""
+    return [QuantizedFingerprint(router.quantize_fingerprint(memory, i)) for i in range(6)]
 
 
 def sizes_by_step(memory, router):
     """Return the size of a record at each step, by hand."""
-    sections = [QuantizedFingerprint(router.quantize_fingerprint(memory, i)) for i in range(4)]
-    return [one.size_bytes for one in sections]
+    return [one.size_bytes for one in records_by_step(memory, router)]
 
 
-def test_the_finest_layouts_that_fit_are_taken(memories):
-    memory = memories.make(1, tokens=40)
-    sizes = sizes_by_step(memory, memories.router)
-    assert sizes == sorted(sizes, reverse=True)
-    for step, size in enumerate(sizes):
-        record = memory.encode(memories.router, budget_bytes=size)
-        assert (record.size_bytes, layouts_of(record)) == (size, STEPS[step])
-        if step:
-            record = memory.encode(memories.router, budget_bytes=sizes[step - 1] - 1)
-            assert (record.size_bytes, layouts_of(record)) == (size, STEPS[step])
+@pytest.mark.parametrize("tokens", [0, 1, 2, 3, 40, 100, 101, 120])
+def test_the_finest_layouts_that_fit_are_taken(memories, tokens):
+    memory, larger = memories.make(1, tokens=tokens), 20_000
+    records = records_by_step(memory, memories.router)
+    for expected in [records[step] for step in steps_for(tokens)]:
+        assert expected.size_bytes <= larger
+        for budget in {expected.size_bytes, larger - 1} if expected.size_bytes < larger else ():
+            assert memory.encode(memories.router, budget) == expected
+            assert encode_all([memory], memories.router, budget) == [expected]
+        larger = expected.size_bytes
 
 
 def test_the_steps_of_the_ladder_are_those(memories):
-    codec, changing = memories.router.codec, (ModelId.SPARSE, ModelId.LATE_INTERACTION)
-    layouts = [tuple(codec(one, step).layout for one in changing) for step in range(len(LADDER))]
-    assert layouts == STEPS
-    assert LADDER[::3] == ("e4m3 tokens, f16 weights", "int2 tokens, u8 weights")
+    found, codec = [], memories.router.codec
+    for step in range(len(LADDER)):
+        weights, tokens = codec(ModelId.SPARSE, step), codec(ModelId.LATE_INTERACTION, step)
+        found.append((weights.layout, tokens.layout, tokens.pruning_ratio, tokens.pool))
+    assert found == STEPS
+    assert LADDER[2] == "all tokens as int2, u8 weights"
+    assert LADDER[3] == "a pooled half of the tokens as int4, u8 weights"
+
+
+def test_a_text_has_the_step_that_keeps_more_of_texts_of_its_length(memories):
+    for tokens, layout, kept in ((100, "compact_int2_f16", 100), (101, "compact_int4_f16", 51)):
+        memory = memories.make(1, ["E12"], tokens=tokens)
+        budget = sizes_by_step(memory, memories.router)[1] - 1
+        found = memory.encode(memories.router, budget)[ModelId.LATE_INTERACTION].metadata
+        assert (found.layout, found.kept_tokens) == (layout, kept)
+
+
+def test_a_part_of_tokens_that_is_said_is_kept_at_all_steps(memories):
+    router = QuantizationRouter(memories.codebooks, memories.profile, pruning_ratio=0.5)
+    codecs = [router.codec("E12", step) for step in range(len(LADDER))]
+    assert {(one.pruning_ratio, one.scoring_method.value, one.pool) for one in codecs} == {
+        (0.5, "coverage", False)
+    }
+    layouts = [one.layout.removeprefix("compact_") for one in codecs]
+    assert layouts == ["e4m3", "e4m3", "int4", "int4", "int2", "int2"]
 
 
 def test_what_no_step_changes_stays_the_same(memories):
     memory = memories.make(1, tokens=40)
-    finest, smallest = sizes_by_step(memory, memories.router)[::3]
+    finest, smallest = sizes_by_step(memory, memories.router)[::5]
     fine, small = (memory.encode(memories.router, size) for size in (finest, smallest))
     for one in set(fine) - {ModelId.SPARSE, ModelId.LATE_INTERACTION}:
         assert fine.sections[one] == small.sections[one]
@@ -191,7 +218,7 @@ def test_what_no_step_changes_stays_the_same(memories):
 
 
 def test_a_record_that_fits_no_layout_is_refused_with_both_sizes(memories):
-    memory = memories.make(1)
+    memory = memories.make(1, tokens=40)
     smallest = sizes_by_step(memory, memories.router)[-1]
     with pytest.raises(BudgetExceeded, match=str(smallest)) as caught:
         memory.encode(memories.router, budget_bytes=smallest - 1)
@@ -234,7 +261,7 @@ def test_wide_tokens_keep_their_layout_and_their_budget():
 
 
 def test_no_budget_takes_any_size(memories):
-    tokens = np.ones((9000, 8), np.float32)
+    tokens = np.ones((20_000, 8), np.float32)
     memory = Fingerprint({"E12": tokens})
     with pytest.raises(BudgetExceeded):
         memory.encode(memories.router)
@@ -319,9 +346,9 @@ def test_all_thirteen_take_the_bytes_the_specification_allows(subvectors, limit)
 
 def test_512_tokens_fit_the_default_budget():
     record = full_memory(tokens=512).encode(full_router(8))
-    assert layouts_of(record) == STEPS[-1]
+    assert layouts_of(record) == ("compact_u8", "compact_int2_f16")
     assert record[ModelId.LATE_INTERACTION].metadata.kept_tokens == 256
-    assert record.size_bytes == 17_561 <= 20_000
+    assert record.size_bytes == 17_049 <= 20_000
 
 
 @pytest.mark.parametrize("budget", [-1, 1.5, "20000", np.zeros(3)])

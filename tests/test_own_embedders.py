@@ -14,6 +14,7 @@ from cgcython import (
     TokenPruningEncoder,
 )
 from cgcython.base import OwnEmbedder
+from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.embedders import Codebooks
 from cgcython.errors import CodebookMissing, InvalidInput, StorageCorruption
 
@@ -141,6 +142,26 @@ def test_a_caller_says_the_part_of_tokens_that_a_row_leaves_open():
     assert router(row, pruning_ratio=0.2).quantize("one", TOKENS).metadata.kept_tokens == 2
     said = router({**row, "pruning_ratio": 0.5}, pruning_ratio=0.2)
     assert said.quantize("one", TOKENS).metadata.kept_tokens == 5
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "layout", "pool"),
+    [
+        ({}, 5, "compact_int4_f16", True),
+        ({"pool": False}, 5, "compact_int4_f16", False),
+        ({"scoring": "max_abs"}, 5, "compact_int4_f16", False),
+        ({"layout": "compact_e4m3"}, 5, "compact_e4m3", True),
+        ({"pruning_ratio": 0.3}, 3, "compact_int4", False),
+        ({"pruning_ratio": 0.3, "pool": True}, 3, "compact_int4", True),
+    ],
+)
+def test_a_row_says_whether_tokens_are_pooled(said, kept, layout, pool):
+    one = router({"dimension": 8, "method": "token_pruning", **said})
+    codec, found = one.codec("one", 3), one.quantize_fingerprint({"one": TOKENS}, step=3)["one"]
+    assert (found.metadata.kept_tokens, found.metadata.layout) == (kept, layout)
+    assert codec.pool is pool
+    merged = pool_tokens(TOKENS.astype(np.float32), kept)[1].tolist()
+    assert (codec.positions(found).tolist() == merged) is pool
 
 
 def test_a_row_says_which_tokens_are_kept_and_how():

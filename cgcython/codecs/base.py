@@ -113,8 +113,11 @@ class Codec(ABC):
         own = cls._arguments_of(row, "argument")
         return cls.for_dimension(row.dimension, codebook, **(settings | own))
 
-    def compact_for(self, row: Embedder, step: int) -> "Codec":
-        """Return `compact` of a step, with what a profile's row says of fingerprints."""
+    def compact_for(self, row: Embedder, step: int, **settings: Any) -> "Codec":
+        """Return `compact` of a step, with what a profile's row says of fingerprints.
+
+        `settings` are those that the row leaves open, as in `for_row`.
+        """
         codec, own = self.compact(step), self._arguments_of(row, "compact_argument")
         return replace(codec, **own) if own else codec  # type: ignore[type-var]  # a dataclass
 

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Any
 
-from cgcython.checks import require_choice, require_real, require_whole
+from cgcython.checks import require_choice, require_instance, require_real, require_whole
 from cgcython.codecs.sparse_layouts import NAMES as SPARSE_LAYOUTS
 from cgcython.codecs.token_layouts import NAMES as TOKEN_LAYOUTS
 from cgcython.codecs.token_selection import ImportanceScoringMethod
@@ -51,6 +51,12 @@ _SCORING = RowSetting(
     value_of=ImportanceScoringMethod,
 )
 _PRUNING = RowSetting("pruning_ratio", _part, default=AUTO, before=HALF, argument="pruning_ratio")
+_POOL = RowSetting(
+    "pool",
+    lambda value, what: require_instance(value, bool, what),
+    argument="pool",
+    compact_argument="pool",
+)
 _BYTES = RowSetting("bytes", lambda value, what: require_whole(value, what, 1, MOST_SUBVECTORS))
 BYTES = {"bytes": _BYTES, "num_subvectors": _BYTES}
 
@@ -64,7 +70,12 @@ def layout_of(names: tuple[str, ...]) -> dict[str, RowSetting]:
     return {"layout": RowSetting("layout", check, compact_argument="layout")}
 
 
-TOKENS = {"pruning_ratio": _PRUNING, "scoring": _SCORING, **layout_of(TOKEN_LAYOUTS)}
+TOKENS = {
+    "pruning_ratio": _PRUNING,
+    "scoring": _SCORING,
+    "pool": _POOL,
+    **layout_of(TOKEN_LAYOUTS),
+}
 SPARSE = {**METRIC, **layout_of(SPARSE_LAYOUTS)}
 
 

@@ -33,7 +33,6 @@ from cgcython.records import QuantizedBatch, QuantizedEmbedding, SparseVector
 from cgcython.types import Float32Array, UInt32Array
 
 MAX_PERCENT = 10
-_LADDER = "compact_f16", "compact_u8", "compact_u8", "compact_u8"
 _SECTION_NUMBERS = np.array([one.number for one in LAYOUTS], np.uint8)  # LAYOUTS are as NAMES
 Pairs: TypeAlias = tuple[Any, Any]  # indices and weights
 Buffers: TypeAlias = tuple[UInt32Array, Float32Array]  # for indices and weights
@@ -72,7 +71,7 @@ class SparseCodec(Codec):
 
     def compact(self, step: int) -> "SparseCodec":
         """Return the codec with weights of f16 at step 0 of the ladder, of u8 at later ones."""
-        return replace(self, layout=_LADDER[step])
+        return replace(self, layout="compact_u8" if step else "compact_f16")
 
     def encode(self, vector: SparseVector | Pairs) -> QuantizedEmbedding:
         """Return the quantized embedding of a SparseVector or of (indices, weights).

@@ -1,7 +1,7 @@
 """Batches of tokens: chosen and written a block of texts at a time, without a call for each."""
 
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from cgcython.codecs.checks import (
     require_rows,
 )
 from cgcython.codecs.rows import numbered
+from cgcython.codecs.token_keeping import keep_many
 from cgcython.codecs.token_layouts import (
     NAMES,
     NUMBERS,
@@ -24,12 +25,7 @@ from cgcython.codecs.token_layouts import (
     names_for,
     size_of,
 )
-from cgcython.codecs.token_selection import (
-    ImportanceScoringMethod,
-    choose_tokens,
-    count_kept,
-    require_few,
-)
+from cgcython.codecs.token_selection import count_kept
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch
 from cgcython.token_array import TokenArray
@@ -166,7 +162,7 @@ def _fill(
             rows = slice(first, min(first + BLOCK, stop))
             tokens, edges = _joined(codec, texts[rows], counts[rows]), _edges(kept[rows])
             offsets, room = _edges(counts[rows]), places[rows.start : rows.stop + 1]
-            chosen = _chosen(codec, tokens, offsets, edges)
+            chosen = keep_many(codec, tokens, offsets, edges)
             number = NUMBERS[codec.layout]
             found = _write(tokens, offsets, *chosen, edges, number, data, room)
             misfits += [first + row for row in found]
@@ -218,24 +214,3 @@ def _joined(codec: "TokenPruningCodec", texts: Any, counts: Int64Array) -> Float
         sound = [codec.as_tokens(one) for one in texts]
         tokens = np.concatenate([tokens[:0], *sound])
     return tokens
-
-
-def _chosen(
-    codec: "TokenPruningCodec", tokens: Float32Array, offsets: Int64Array, edges: Int64Array
-) -> tuple[UInt32Array, Float32Array]:
-    """Return the positions of the tokens that each of some texts keeps, and their importance."""
-    kept, importance = np.empty(edges[-1], np.uint32), np.empty(edges[-1], np.float32)
-    if codec.scoring_method is ImportanceScoringMethod.COVERAGE:
-        longest = int(np.diff(offsets).max(initial=0))
-        require_few(longest)
-        scratch = np.empty(kernels.coverage.cover_scratch(longest, codec.dim), np.uint8)
-        kernels.coverage.cover_documents(tokens, offsets, kept, edges, importance, scratch)
-        return kept, importance
-    for (start, stop), (first, last) in zip(_pairs(offsets), _pairs(edges)):
-        one = choose_tokens(tokens[start:stop], last - first, codec.scoring_method)
-        kept[first:last], importance[first:last] = one
-    return kept, importance
-
-
-def _pairs(edges: Array) -> list[tuple[int, int]]:
-    return list(pairwise(edges.tolist()))

@@ -7,7 +7,7 @@ text with a scale that f16 rounds coarsely, or not at all, is kept with f32 scal
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from math import isfinite
 from typing import Any
@@ -16,8 +16,8 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import as_tokens
-from cgcython.base import QuantizationMethod
-from cgcython.checks import require_choice, require_whole
+from cgcython.base import Embedder, QuantizationMethod
+from cgcython.checks import require_choice, require_instance, require_whole
 from cgcython.codecs import token_batches
 from cgcython.codecs.base import Codec, InputKind
 from cgcython.codecs.checks import (
@@ -31,8 +31,9 @@ from cgcython.codecs.checks import (
     shared_float,
 )
 from cgcython.codecs.framing import Payloads
-from cgcython.codecs.row_settings import TOKENS
+from cgcython.codecs.row_settings import AUTO, TOKENS
 from cgcython.codecs.rows import embeddings_of, payloads_at, tuples_of
+from cgcython.codecs.token_keeping import keep
 from cgcython.codecs.token_layouts import (
     COLUMNS,
     LAYOUTS,
@@ -47,11 +48,11 @@ from cgcython.codecs.token_layouts import (
 )
 from cgcython.codecs.token_selection import (
     ImportanceScoringMethod,
-    choose_tokens,
     count_kept,
     require_method,
     require_part,
 )
+from cgcython.codecs.token_steps import BY_BUDGET, BY_PRECISION, WIDE
 from cgcython.errors import InvalidInput
 from cgcython.metadata import TokenPruningMetadata, to_float32
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
@@ -60,12 +61,13 @@ from cgcython.token_array import TokenArray
 from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike
 
 _SECTION_NUMBERS = np.array([one.number for one in LAYOUTS], np.uint8)
-_LADDER = "compact_e4m3", "compact_e4m3", "compact_int4", "compact_int2"
 
 
 @dataclass(frozen=True)
 class TokenPruningCodec(Codec):
     """Keeps ceil(n * pruning_ratio) tokens of `dim` values each.
+
+    `pool` merges the others into those like them by Ward clustering, instead of dropping them.
 
     Columns of batches: `data` [bytes] u8, `offsets` [n + 1] i64 and `original_tokens` [n] u32.
 
@@ -79,6 +81,7 @@ class TokenPruningCodec(Codec):
     pruning_ratio: float = 0.5
     scoring_method: ImportanceScoringMethod = ImportanceScoringMethod.MAX_ABS
     layout: str = "canonical"
+    pool: bool = False
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _threshold: float = field(init=False, repr=False, compare=False)
 
@@ -87,13 +90,14 @@ class TokenPruningCodec(Codec):
     columns, shared = COLUMNS, ("threshold", "layout")
     ragged = True
     ratio, max_loss = 2.0, 0.02
-    settings = ("pruning_ratio", "scoring_method", "layout")
+    settings = ("pruning_ratio", "scoring_method", "layout", "pool")
     row_settings = TOKENS
 
     def __post_init__(self) -> None:
         require_part("pruning_ratio", self.pruning_ratio, largest=1)
         require_method(self.scoring_method)
         names = names_for(require_dim(self.dim))
+        require_instance(self.pool, bool, "pool")
         require_choice(self.layout, f"layout of tokens of {self.dim} values", names)
         own = {"dim": int(self.dim), "pruning_ratio": float(self.pruning_ratio), "_names": names}
         self.__dict__.update(own, _threshold=to_float32(self.pruning_ratio))
@@ -101,11 +105,27 @@ class TokenPruningCodec(Codec):
     def compact(self, step: int) -> "TokenPruningCodec":
         """Return the codec with tokens as E4M3 at steps 0 and 1 of the ladder, then 4 and 2 bits.
 
-        It keeps the tokens that cover the others best. Very wide tokens stay E4M3.
+        It keeps the tokens that cover the others best, or pools them as this codec does. Very wide
+        tokens stay E4M3.
         """
-        layout = _LADDER[step] if self.dim <= WIDEST_TURNED else _LADDER[0]
+        layout = BY_PRECISION[step] if self.dim <= WIDEST_TURNED else WIDE
         scoring = ImportanceScoringMethod.COVERAGE
-        return TokenPruningCodec(self.dim, self.pruning_ratio, scoring, layout)
+        return TokenPruningCodec(self.dim, self.pruning_ratio, scoring, layout, self.pool)
+
+    def compact_for(self, row: Embedder, step: int, **settings: Any) -> "TokenPruningCodec":
+        """Return `compact` of a step, or where the part to keep is open, what loses least then.
+
+        A row that names a scoring method drops tokens by it, where others would be pooled.
+        """
+        said = self._arguments_of(row, "compact_argument")
+        part = row.setting("pruning_ratio", settings.get("pruning_ratio", AUTO))
+        if part != AUTO:
+            return replace(self.compact(step), **said)
+        form, scoring = BY_BUDGET[step], ImportanceScoringMethod.COVERAGE
+        layout = form.layout if self.dim <= WIDEST_TURNED else WIDE
+        pool = form.pool and "scoring_method" not in said
+        codec = TokenPruningCodec(self.dim, form.part, scoring, layout, pool)
+        return replace(codec, **said)
 
     def encode(
         self, tokens: TokensLike, attention_weights: ArrayLike | None = None
@@ -227,12 +247,12 @@ class TokenPruningCodec(Codec):
     ) -> tuple[bytes, int, str]:
         """Return the bytes of a text, how many of its tokens they keep, and their layout."""
         count = count_kept(len(tokens), self.pruning_ratio)
-        kept, importance = choose_tokens(tokens, count, self.scoring_method, attention_weights)
+        tokens, kept = keep(self, tokens, count, attention_weights)
         encode, layout = kernels.token_records.encode, self.layout
-        data = encode(tokens, kept, importance, NUMBERS[layout])
+        data = encode(tokens, *kept, NUMBERS[layout])
         if data is None:  # tokens are finite, so a scale is none of f16
             layout = WITH_F32_SCALES[layout]
-            data = encode(tokens, kept, importance, NUMBERS[layout])
+            data = encode(tokens, *kept, NUMBERS[layout])
             assert data is not None
         return data, count, layout
 

@@ -19,7 +19,7 @@ from cgcython.codecs.codebook_file import FOLDER, codebook_path
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.memory_ids import FIRST_ROWS, MemoryIds
 from cgcython.corpus.writing import CodebookSource, CorpusWriter
-from cgcython.embedders.ladder import LADDER
+from cgcython.embedders.ladder import steps_for
 from cgcython.embedders.losses import LossWatch, loss_line
 from cgcython.errors import (
     BudgetExceeded,
@@ -184,9 +184,9 @@ class ShardWriter(CorpusWriter):
         self, corpus: Corpus, start: int, stop: int
     ) -> tuple[dict[EmbedderId, shards.ShardPart], Int64Array]:
         """Return a shard's parts in the finest layouts that fit, and the bytes of each memory."""
-        parts: dict[EmbedderId, shards.ShardPart] = {}
-        for step in range(len(LADDER)):
-            parts = self._encode(corpus, start, stop, step, parts)
+        parts, before = self._encode(corpus, start, stop, 0), 0
+        for step in steps_for(_mean_tokens(parts)):
+            parts, before = self._encode(corpus, start, stop, step, before, parts), step
             sizes = _sizes(parts, stop - start)
             largest = int(sizes.max(initial=0))
             if self.budget_bytes is None or largest <= self.budget_bytes:
@@ -201,13 +201,14 @@ class ShardWriter(CorpusWriter):
         start: int,
         stop: int,
         step: int,
-        before: Mapping[EmbedderId, shards.ShardPart],
+        known_step: int = 0,
+        known: Mapping[EmbedderId, shards.ShardPart] | None = None,
     ) -> dict[EmbedderId, shards.ShardPart]:
-        """Return the parts at a step of the ladder; those that keep their form as they are."""
+        """Return the parts at a step of the ladder; `known` has those of another."""
         router, parts = self._router_for(corpus), {}
         for model_id, column in corpus.items():
-            if step and router.codec(model_id, step) == router.codec(model_id, step - 1):
-                parts[model_id] = before[model_id]
+            if known and router.codec(model_id, step) == router.codec(model_id, known_step):
+                parts[model_id] = known[model_id]
                 continue
             first, last = column.within(start, stop)
             try:
@@ -231,6 +232,13 @@ def _sizes(parts: Mapping[EmbedderId, shards.ShardPart], memories: int) -> Int64
     for batch, rows in parts.values():
         sizes[slice(None) if rows is None else rows] += shards.row_bytes(batch)
     return sizes
+
+
+def _mean_tokens(parts: Mapping[EmbedderId, shards.ShardPart]) -> float:
+    """Return how many tokens the texts of a shard have on average, 0 without texts."""
+    columns = [batch.columns.get("original_tokens") for batch, _ in parts.values()]
+    counts = [one for one in columns if one is not None]
+    return float(np.concatenate(counts).mean()) if sum(map(len, counts)) else 0.0
 
 
 def _profile_of(folder: Path) -> Profile | None:

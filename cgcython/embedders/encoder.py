@@ -25,7 +25,7 @@ from cgcython.errors import (
 )
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 
-# The part of the tokens that is kept where neither a profile nor a caller says which.
+# The part of the tokens in canonical layouts, where neither a profile nor a caller says which.
 AUTO_PARTS: dict[EmbedderId, float] = {ModelId.LATE_INTERACTION: 0.5}
 _MOST_DECODERS = 64  # dimensions come with the embeddings, so their number is not ours
 
@@ -129,7 +129,7 @@ class Encoder:
         key = self.profile.embedder(model_id), require_step(step)
         if key not in self._compact:
             row = self._row(model_id)
-            self._compact[key] = self.codec(model_id).compact_for(row, step)
+            self._compact[key] = self.codec(model_id).compact_for(row, step, **self._settings)
         return self._compact[key]
 
     def decoder(self, quantized: QuantizedEmbedding | QuantizedBatch) -> Codec:

@@ -64,7 +64,7 @@ def _parts_within(
         return parts
     steps = [0] * len(heads)
     for i in np.flatnonzero(large).tolist():
-        steps[i] = router.steps_within(fingerprints[i], budget - int(heads[i]))[0]
+        steps[i] = next(router.steps_within(fingerprints[i], budget))
     return router._parts_of(fingerprints, steps)
 
 

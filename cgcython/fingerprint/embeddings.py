@@ -8,12 +8,11 @@ import numpy as np
 from cgcython import kernels
 from cgcython.arrays import as_float32, require_finite
 from cgcython.base import EmbedderId
-from cgcython.checks import require_instance, require_whole
+from cgcython.checks import require_instance
 from cgcython.codecs.sparse_forms import is_sparse, row_of
 from cgcython.errors import InvalidInput, QuantizationError
 from cgcython.fingerprint.parts import Parts
 from cgcython.fingerprint.record import DEFAULT_BUDGET_BYTES, QuantizedFingerprint
-from cgcython.manifest import size_of
 from cgcython.records import SparseVector
 from cgcython.router import QuantizationRouter
 from cgcython.types import Float32Array
@@ -69,18 +68,12 @@ class Fingerprint(Parts[Any]):
         counted. Raises BudgetExceeded when the smallest layouts are larger than the budget.
         """
         router = require_instance(router, QuantizationRouter, "router")
-        for step in _steps(self, router, budget_bytes):
+        for step in router.steps_within(self, budget_bytes):
             record = QuantizedFingerprint._trusted(router.quantize_fingerprint(self, step))
             if record.fits(budget_bytes):
                 break
         record = record.within(budget_bytes)
         return record if metadata is None else record.with_info(metadata=metadata)
-
-
-def _steps(fingerprint: Fingerprint, router: QuantizationRouter, budget_bytes: int | None) -> range:
-    if budget_bytes is not None:
-        budget_bytes = require_whole(budget_bytes, "budget_bytes") - size_of(len(fingerprint))
-    return router.steps_within(fingerprint, budget_bytes)
 
 
 def _value(value: Any, model_id: EmbedderId) -> Any:

@@ -8,6 +8,9 @@ import numpy as np
 
 from cgcython.arrays import as_tokens
 from cgcython.checks import require_choice
+from cgcython.codecs.token_pooling import pool_tokens
+from cgcython.codecs.token_selection import count_kept
+from cgcython.codecs.token_steps import POOLED
 from cgcython.search.chained import gathered
 from cgcython.search.scan import (
     METRICS,
@@ -21,7 +24,7 @@ from cgcython.search.token_passes import Pass, contenders
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.token_array import TokenArray
-from cgcython.types import Array, Float32Array, Int64Array
+from cgcython.types import Array, Float32Array, Float64Array, Int64Array
 
 TOKENS = "tokens"
 SPANS = {"starts": ArrayForm("I64", (ROWS,)), "counts": ArrayForm("I64", (ROWS,))}
@@ -70,6 +73,30 @@ class DocumentScan(Scan):
         outside = (starts < 0) | (starts > total) | (counts < 0)
         if np.any(outside | (counts > (total - starts) // self._unit)):
             raise Malformed("its documents are not those of its tokens")
+
+    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
+        """Return the MaxSim of every row with the query as a record of its form would hold it.
+
+        `stored` has the tokens that are kept of a query, maybe in finer codes. Where all are, a row
+        of half or a quarter as many may be the query, pooled by the ladder.
+        """
+        tokens, kept = as_tokens(query, self.dim), as_tokens(stored, self.dim)
+        if len(kept) < len(tokens):
+            dropped = super().similarities(query, self._coded(_nearest(tokens, kept)))
+            return np.maximum(dropped, super().similarities(query, self._coded(kept)))
+        scores = super().similarities(query, self._coded(tokens))
+        for part in POOLED:
+            count = count_kept(len(tokens), part)
+            rows = (self.counts == count).nonzero()[0]
+            if count < len(tokens) and len(rows):
+                pooled = self._coded(pool_tokens(tokens, count)[0])
+                alike = Scan.similarities(self.take(rows), query, pooled)
+                scores[rows] = np.maximum(scores[rows], alike)
+        return scores
+
+    def _coded(self, tokens: Float32Array) -> Float32Array:
+        """Return tokens as these rows would hold them."""
+        return tokens
 
     @property
     def _unit(self) -> int:
@@ -143,3 +170,15 @@ class DocumentScan(Scan):
         self, query: PreparedQuery, starts: Int64Array, counts: Int64Array, sums: Float32Array
     ) -> None:
         """Write the sum of the query tokens' best cosines with each document to `sums`."""
+
+
+def _nearest(tokens: Float32Array, kept: Float32Array) -> Float32Array:
+    """Return the token that each kept one is the code of, if none is pooled."""
+    nearest: Float32Array = tokens[np.argmax(_unit(kept) @ _unit(tokens).T, axis=1)]
+    return nearest
+
+
+def _unit(tokens: Float32Array) -> Float64Array:
+    values = tokens.astype(np.float64)
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(lengths > 0, lengths, 1)

@@ -22,7 +22,6 @@ from cgcython.token_array import TokenArray
 from cgcython.types import (
     BoolArray,
     Float32Array,
-    Float64Array,
     Int8Array,
     Int64Array,
     UInt8Array,
@@ -47,6 +46,10 @@ class E4M3TokenScan(DocumentScan):
         originals, counts = _token_counts(quantized)
         # The bitmap of kept positions and a scale per token stand before the codes.
         return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim).packed()
+
+    def _coded(self, tokens: Float32Array) -> Float32Array:
+        codec = TokenPruningCodec(self.dim, 1.0, layout="compact_e4m3")
+        return codec.decode(codec.encode(tokens))
 
     def _nonzero(self) -> BoolArray:
         spans = zip(self.starts, self.starts + self.counts * self.dim)
@@ -139,16 +142,9 @@ class IntegerTokenScan(DocumentScan):
         kernels.maxsim_integers.inverse_norms(codes, bits, dim, scales, norms)
         return cls(codes, norms, np.cumsum(counts) - counts, counts, dim, bits)
 
-    def similarities(self, query: Embedding, stored: Embedding) -> Float32Array:
-        """Return the MaxSim of every row with the query as a record of these bits would hold it.
-
-        `stored` has the tokens that are kept of a query, but in finer codes.
-        """
-        tokens, kept = as_tokens(query, self.dim), as_tokens(stored, self.dim)
-        if len(kept) < len(tokens):
-            tokens = tokens[np.argmax(_unit(kept) @ _unit(tokens).T, axis=1)]
+    def _coded(self, tokens: Float32Array) -> Float32Array:
         codec = TokenPruningCodec(self.dim, 1.0, layout=f"compact_int{self.bits}")
-        return super().similarities(query, codec.decode(codec.encode(tokens)))
+        return codec.decode(codec.encode(tokens))
 
     @property
     def tokens(self) -> TokenArray:
@@ -241,11 +237,6 @@ def _scales_and_codes(quantized: QuantizedEmbedding, dim: int) -> tuple[Float32A
     kind = np.float16 if each == 2 else np.float32
     scales = np.frombuffer(quantized.data, kind, kept, head).astype(np.float32)
     return scales, np.frombuffer(quantized.data, np.uint8, offset=head + each * kept)
-
-
-def _unit(tokens: Float32Array) -> Float64Array:
-    norms = np.linalg.norm(tokens.astype(np.float64), axis=1, keepdims=True)
-    return tokens / np.where(norms > 0, norms, 1)
 
 
 def _token_counts(quantized: Sequence[QuantizedEmbedding]) -> Int64Array:

@@ -159,7 +159,7 @@ def test_a_bad_sparse_vector_names_its_memory(encode, tmp_path):
         assert "(memory 1)" in result.err
 
 
-@pytest.mark.parametrize(("ratio", "kept"), [("0.25", 2), ("1", 8), ("auto", 4)])
+@pytest.mark.parametrize(("ratio", "kept"), [("0.25", 2), ("1", 8), ("auto", 8)])
 def test_the_part_of_tokens_to_keep_is_an_option(cli, tmp_path, ratio, kept):
     np.savez(tmp_path / "t.npz", **{"E12.values": np.eye(128)[:8], "E12.offsets": [0, 8]})
     words = "encode", tmp_path / "t.npz", "--store", tmp_path / "s", "--pruning-ratio", ratio

@@ -5,7 +5,7 @@ import pytest
 from cgcython.store import RecordStore, shards
 
 BOOK = "models/pq8_codebooks/Semantic_codebook.safetensors"
-LAYOUTS = {"E1": None, "E6": "compact_f16", "E8": None, "E12": "compact_e4m3"}
+LAYOUTS = {"E1": None, "E6": "compact_f16", "E8": None, "E12": "compact_int4_f16"}
 
 
 @pytest.mark.parametrize("source", ["store", "shards"])
@@ -59,7 +59,7 @@ def test_a_record_file(cli, work, tmp_path):
 
 def test_the_table_shows_the_same(cli, work):
     out = cli("inspect", work / "store").out
-    assert "compact_e4m3" in out
+    assert "compact_int4_f16" in out
     assert "memories: 40" in out
 
 

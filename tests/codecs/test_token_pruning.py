@@ -12,6 +12,7 @@ from looping import looped
 from cgcython import ImportanceScoringMethod, TokenArray, TokenPruningCodec, max_sim
 from cgcython.codecs import framing
 from cgcython.codecs.token_layouts import BITS, NAMES, WITH_F32_SCALES
+from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.errors import InvalidInput, InvalidQuantizedData, QuantizationError
 from cgcython.frames import write_section
 from cgcython.metadata import TokenPruningMetadata
@@ -115,6 +116,38 @@ def test_a_batch_is_its_records(level, layout, num_threads):
         decoded = codec.decode_batch(batch, num_threads=num_threads)
         for one, quantized in zip(decoded, records):
             assert np.array_equal(one, codec.decode(quantized))
+
+
+@looped("layout", NAMES)
+@looped("num_threads", [1, 2, 9])
+def test_a_batch_of_pooled_tokens_is_its_records(level, layout, num_threads):
+    codec = TokenPruningCodec(16, 0.5, layout=layout, pool=True)
+    documents = [tokens(count, seed=count) for count in COUNTS]
+    given = [one.copy() for one in documents]
+    batch = codec.encode_batch(documents, num_threads)
+    assert codec.rows(batch) == [codec.encode(document) for document in documents]
+    for one, before in zip(documents, given):  # tokens are merged in a copy
+        assert np.array_equal(one, before)
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 1.0])
+def test_pooled_tokens_stand_at_their_representatives(ratio):
+    codec, embeddings = TokenPruningCodec(16, ratio, layout="compact_f32", pool=True), tokens(33)
+    quantized = codec.encode(embeddings)
+    pooled, positions = pool_tokens(embeddings, quantized.metadata.kept_tokens)
+    assert np.array_equal(codec.decode(quantized), pooled)
+    assert np.array_equal(codec.positions(quantized), positions)
+
+
+def test_pooled_tokens_in_canonical_bytes_are_worth_their_lengths():
+    codec = TokenPruningCodec(2, 0.5, pool=True)
+    quantized = codec.encode([[2, 0], [0, 1], [4, 0], [0, 1]])
+    assert quantized.data == struct.pack("<I3f3f", 2, 3, 3, 0, 1, 0, 1)
+
+
+def test_pooling_is_asked_for_with_a_truth_value():
+    with pytest.raises(InvalidInput, match="pool: expected a bool, got str"):
+        TokenPruningCodec(2, pool="yes")
 
 
 def test_codes_are_not_encoded_as_values():

@@ -24,7 +24,7 @@ MISSING = object()
 def original(memories, tmp_path_factory):
     """Return a store whose tokens are in two layouts, with all columns in files."""
     path = tmp_path_factory.mktemp("altered") / "s"
-    coarse = TokenPruningCodec(8, 1.0, layout="compact_int4")
+    coarse = TokenPruningCodec(8, 1.0, layout="compact_int2")
     with FingerprintStore.open(path, memories.codebooks, memories.profile) as store:
         for i, one in enumerate(IDS):
             record = dict(memories.router.quantize_fingerprint(memories.make(i)))

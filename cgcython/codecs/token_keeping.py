@@ -1,0 +1,84 @@
+"""What a codec keeps of texts: tokens chosen by a score, merged with those like them, or all."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from cgcython import kernels
+from cgcython.codecs.token_pooling import pool_tokens
+from cgcython.codecs.token_selection import ImportanceScoringMethod, choose_tokens, require_few
+from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt32Array
+
+if TYPE_CHECKING:
+    from cgcython.codecs.token_pruning import TokenPruningCodec
+
+Kept: TypeAlias = tuple[UInt32Array, Float32Array]  # positions, and what each is worth
+
+
+def keep(
+    codec: "TokenPruningCodec",
+    tokens: Float32Array,
+    count: int,
+    attention_weights: ArrayLike | None = None,
+) -> tuple[Float32Array, Kept]:
+    """Return a matrix like a text's, and which `count` of its rows are what a codec keeps.
+
+    Only canonical layouts hold what a token is worth.
+    """
+    if count == len(tokens) and codec.layout != "canonical" and attention_weights is None:
+        return tokens, (np.arange(count, dtype=np.uint32), np.zeros(count, np.float32))
+    if not codec.pool:
+        return tokens, choose_tokens(tokens, count, codec.scoring_method, attention_weights)
+    tokens = tokens.copy()
+    kept = np.empty(count, np.uint32)
+    _pool(tokens, kept)
+    return tokens, (kept, _worth(codec, tokens, kept))
+
+
+def keep_many(
+    codec: "TokenPruningCodec", tokens: Float32Array, offsets: Int64Array, edges: Int64Array
+) -> Kept:
+    """Return which rows of each of some texts a codec keeps; merged tokens take their places.
+
+    Text i is tokens[offsets[i]:offsets[i + 1]], what it keeps lies between edges[i] and
+    edges[i + 1].
+    """
+    starts = np.repeat(offsets[:-1], np.diff(edges))
+    if edges[-1] == offsets[-1] and codec.layout != "canonical":
+        kept = (np.arange(edges[-1]) - starts).astype(np.uint32)
+        return kept, np.zeros(len(kept), np.float32)
+    kept, worth = np.empty(edges[-1], np.uint32), np.empty(edges[-1], np.float32)
+    if codec.pool:
+        for (start, stop), (first, last) in zip(_pairs(offsets), _pairs(edges)):
+            _pool(tokens[start:stop], kept[first:last])
+        worth = _worth(codec, tokens, kept + starts)
+    elif codec.scoring_method is ImportanceScoringMethod.COVERAGE:
+        longest = int(np.diff(offsets).max(initial=0))
+        require_few(longest)
+        scratch = np.empty(kernels.coverage.cover_scratch(longest, codec.dim), np.uint8)
+        kernels.coverage.cover_documents(tokens, offsets, kept, edges, worth, scratch)
+    else:
+        for (start, stop), (first, last) in zip(_pairs(offsets), _pairs(edges)):
+            one = choose_tokens(tokens[start:stop], last - first, codec.scoring_method)
+            kept[first:last], worth[first:last] = one
+    return kept, worth
+
+
+def _pool(tokens: Float32Array, kept: UInt32Array) -> None:
+    """Merge the tokens of a text, each cluster into its representative, whose place is noted."""
+    require_few(len(tokens))
+    pooled, kept[:] = pool_tokens(tokens, len(kept))
+    tokens[kept] = pooled
+
+
+def _worth(codec: "TokenPruningCodec", tokens: Float32Array, rows: Array) -> Float32Array:
+    """Return the lengths of pooled tokens, where a layout holds what they are worth."""
+    worth = np.zeros(len(rows), np.float32)
+    if codec.layout == "canonical":
+        kernels.tokens.magnitude(tokens[rows], worth)
+    return worth
+
+
+def _pairs(edges: Array) -> list[tuple[int, int]]:
+    return list(pairwise(edges.tolist()))
