@@ -25,7 +25,7 @@ from cgcython.evaluation.folds import (
 )
 from cgcython.evaluation.methods import IN_DOMAIN, MIXED, Method
 from cgcython.evaluation.ranking import Representation
-from cgcython.evaluation.representations import Block, Codes, near
+from cgcython.evaluation.representations import Block, Codes, near, scan_time
 from cgcython.search.pq_scan import PQ8Scan
 from cgcython.search.rq_scan import RQ8Scan
 from cgcython.types import Float32Array, UInt8Array
@@ -34,11 +34,13 @@ PROJECTED_BITS, PROJECTIONS = 1024, 10
 
 
 class CodesAndScales(Codes):
-    """Codes that are counted with the scale that each embedding has beside them."""
+    """Codes that are counted with the scale that each embedding has, and whose scan is timed."""
 
     def block(self, documents: Float32Array, first: int, num_threads: int = 1) -> Block:
         """Return the Block of documents; its bytes are those of all columns of a batch."""
         found = super().block(documents, first, num_threads)
+        if self.scan_ns is None:
+            self.scan_ns = scan_time(found.scans[0][1], documents[0])
         one = self.codec.encode_batch(documents[:1])
         each = sum(column.nbytes for column in one.columns.values())
         return found._replace(num_bytes=each * len(documents))
@@ -66,6 +68,11 @@ class Projected:
     def encode_us(self) -> float | None:
         """What encoding takes once projected."""
         return self.projected.encode_us
+
+    @property
+    def scan_ns(self) -> float | None:
+        """What scanning takes for a row."""
+        return self.projected.scan_ns
 
     def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
         """Return the projected queries."""
@@ -107,9 +114,9 @@ def dense_methods(dim: int) -> list[Method]:
 
     return [
         Method(limits.FLOAT8, (partial(CodesAndScales, Float8Codec(dim)),)),
-        Method(limits.SIGNS, (partial(Codes, signs),)),
+        Method(limits.SIGNS, (partial(CodesAndScales, signs),)),
         Method(limits.SIGNS_ASKED, (partial(AskedAsFloat, signs),)),
-        Method(limits.PROJECTED, projected(Codes)),
+        Method(limits.PROJECTED, projected(CodesAndScales)),
         Method(limits.PROJECTED_ASKED, projected(AskedAsFloat)),
     ]
 

@@ -14,7 +14,8 @@ from cgcython.codecs.base import InputKind
 from cgcython.codecs.measures import cosine_losses
 from cgcython.codecs.training import MAX_SAMPLES, MIN_SAMPLES
 from cgcython.errors import InvalidInput
-from cgcython.evaluation.representations import Block, timed
+from cgcython.evaluation.representations import Block, scan_time, timed
+from cgcython.search.scan import Scan
 from cgcython.search.vector_scan import VectorScan
 from cgcython.types import Array, Float32Array, UInt8Array
 
@@ -52,6 +53,7 @@ class Folded:
     def __init__(self, books: Sequence[Coder], make_scan: MakeScan = decoded_scan) -> None:
         self.books, self.make_scan = books, make_scan
         self.encode_us: float | None = None
+        self.scan_ns: float | None = None
 
     def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
         """Return the queries, which the scans take as they are."""
@@ -69,6 +71,8 @@ class Folded:
             decoded[rows] = book.decode(codes, num_threads=num_threads)
             scans.append((rows, self.make_scan(codes, book)))
             num_bytes += codes.nbytes
+        if self.scan_ns is None and isinstance(scan := scans[0][1], Scan) and scan.name:
+            self.scan_ns = scan_time(scan, documents[0])
         return Block(scans, num_bytes, cosine_losses(documents, decoded))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from cgcython.types import Array, Float64Array, Int64Array
 
 FLOAT32 = "float32"
 MIXED, IN_DOMAIN = "mixed", "in-domain"
+Times: TypeAlias = tuple[float | None, float | None]  # µs to encode an embedding, ns to scan a row
+NOT_TIMED: Times = (None, None)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class MethodRow:
     bytes_each: float
     runs: int
     encode_us: float | None
+    scan_ns: float | None
     loss: Loss | None
     overlap10: float | None
     gain10: Gain | None
@@ -96,16 +99,16 @@ def compare_methods(
     hear(done, total, FLOAT32)
     exact = run(Exact(_inputs_of(column)))
     judged = _judge(numbers, exact, exact, relevant)
-    rows = [_row(embedder, Method(FLOAT32, ()), column, None, [(exact, judged)])]
+    rows = [_row(embedder, Method(FLOAT32, ()), column, NOT_TIMED, [(exact, judged)])]
     for method in methods:
-        found, encode_us = [], None
+        found, times = [], NOT_TIMED
         for make in method.runs:
             done += 1
             hear(done, total, str(method))
             documents = make()
-            ranked, encode_us = run(documents), documents.encode_us
+            ranked, times = run(documents), (documents.encode_us, documents.scan_ns)
             found.append((ranked, _judge(numbers, exact, ranked, relevant)))
-        rows.append(_row(embedder, method, column, encode_us, found))
+        rows.append(_row(embedder, method, column, times, found))
     hear(total, total, "done")
     return list(_judged(rows))
 
@@ -128,7 +131,7 @@ def _row(
     embedder: str,
     method: Method,
     column: Column,
-    encode_us: float | None,
+    times: Times,
     runs: Sequence[tuple[Ranked, Judge]],
 ) -> MethodRow:
     """Return the MethodRow of one or more (Ranked, Judge) runs, not yet beside any other."""
@@ -144,7 +147,8 @@ def _row(
         size=method.size,
         bytes_each=runs[0][0].num_bytes / len(column),
         runs=len(runs),
-        encode_us=encode_us,
+        encode_us=times[0],
+        scan_ns=times[1],
         loss=Loss.mean_of(losses) if losses else None,
         overlap10=float(np.mean(overlaps)) if len(overlaps) else None,
         gain10=None,

@@ -41,6 +41,10 @@ class Representation(Protocol):
     def encode_us(self) -> float | None:
         """The µs that encoding one document took; None where nothing is encoded."""
 
+    @property
+    def scan_ns(self) -> float | None:
+        """The ns that a scan of many rows takes for one; None where it was not measured."""
+
     def asked(self, queries: Sequence[Any]) -> Sequence[Any]:
         """Return queries as the scans of a Block take them."""
 

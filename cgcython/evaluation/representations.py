@@ -18,7 +18,8 @@ from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search.inverted import Rows
-from cgcython.search.scans import make_scan, scan_key
+from cgcython.search.scan import Scan
+from cgcython.search.scans import join, make_scan, scan_key
 from cgcython.search.sparse_scans import FloatSparseScan
 from cgcython.search.token_scans import Float32TokenScan
 from cgcython.search.vector_scan import VectorScan
@@ -26,6 +27,7 @@ from cgcython.types import Float32Array, Float64Array
 
 NEAR_BYTES = 1 << 20
 ENOUGH_SECONDS, MOST_REPEATS = 0.2, 5
+SCANNED_ROWS = 1 << 16
 Fetch: TypeAlias = Callable[[int, int], Sequence[QuantizedEmbedding]]  # of (first, count)
 
 
@@ -46,6 +48,7 @@ class Exact:
     """Documents as float32, scored by the scans that score codes once they are decoded."""
 
     encode_us: float | None = None
+    scan_ns: float | None = None
 
     def __init__(self, inputs: InputKind) -> None:
         self.inputs = inputs
@@ -184,3 +187,10 @@ def timed(encode: Callable[[Any], Any], documents: Any) -> tuple[float, Any]:
         seconds = time.perf_counter() - started
         best, spent, repeats = min(best, seconds), spent + seconds, repeats + 1
     return 1e6 * best / max(len(batch), 1), batch
+
+
+def scan_time(scan: Scan, query: Any) -> float:
+    """Return the ns that one thread takes for a row of a scan, repeated to 65,536 rows."""
+    many = join([scan] * -(-SCANNED_ROWS // len(scan)))
+    each, _ = timed(many.scores, query)
+    return 1000 * each

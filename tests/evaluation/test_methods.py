@@ -151,7 +151,7 @@ def test_scans_of_one_size_share_codebooks_and_score_what_these_decode_to(few_st
 
 def row_of(method, size, num_bytes, overlaps, training="mixed"):
     return MethodRow(
-        **dict.fromkeys(["encode_us", "loss", "gain10", "ndcg10", "recall10"]),
+        **dict.fromkeys(["encode_us", "scan_ns", "loss", "gain10", "ndcg10", "recall10"]),
         embedder="E8",
         method=method,
         family=method,
@@ -185,6 +185,11 @@ def test_a_gain_is_over_rotated_pq_of_no_more_bytes():
 
 def test_bytes_count_the_scale_of_an_embedding(dense):
     assert dense["float8"].bytes_each == 32 + 4
+
+
+def test_scans_of_codes_are_timed_and_those_of_decoded_ones_are_not(dense):
+    timed = {name for name, row in dense.items() if row.scan_ns}
+    assert timed == {limits.FLOAT8, limits.SIGNS, limits.PROJECTED}
 
 
 def test_sparse_layouts_lose_what_their_weights_do():
