@@ -212,6 +212,13 @@ def parted(rows):
     return offsets, np.concatenate([[0], np.cumsum(np.diff(offsets) // 2)])
 
 
+def pools(rows, dim):
+    """Return offsets of three documents, and memory for half as many tokens with its edges."""
+    offsets = parted(rows)[0]
+    edges = np.concatenate([[0], np.cumsum((np.diff(offsets) + 1) // 2)])
+    return offsets, out(F32, edges[-1], dim), out(U32, edges[-1]), edges
+
+
 def kept(make, rows):
     return make.ascending(rows // 2, rows)
 

@@ -35,6 +35,7 @@ from kernel_arrays import (
     packed_halves,
     packed_integers,
     parted,
+    pools,
     quantized,
     record,
     records,
@@ -159,6 +160,10 @@ CALLS = {
     "coverage.cluster_scratch": lambda m, n, d: (n, d),
     "coverage.cluster": lambda m, n, d: (
         m.f32(n, d), out(U32, n), (n + 2) // 3, out(U8, kernels.coverage.cluster_scratch(n, d)),
+    ),
+    "coverage.pool_scratch": lambda m, n, d: (n, d),
+    "coverage.pool_documents": lambda m, n, d: (
+        m.f32(n, d), *pools(n, d), out(U8, kernels.coverage.pool_scratch(n, d)),
     ),
     "sections.frame": lambda m, n, d: (
         m.u8(n, 18), m.u8(n * d), np.arange(n + 1) * d, out(U32, n),

@@ -8,13 +8,13 @@ averaging, is as good at half the tokens and clearly worse at a quarter (docs/QU
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import usual_arithmetic
-from cgcython.types import Float32Array, Float64Array, Int64Array, UInt32Array
+from cgcython.parallel import split_weighted
+from cgcython.token_array import TokenArray
+from cgcython.types import Float32Array, Int64Array, UInt32Array
 
-_LARGEST = np.finfo(np.float32).max
+_PER_TOKEN = 200  # the time to pool a token besides its cosines, in cosines
 
 
-@usual_arithmetic
 def pool_tokens(tokens: Float32Array, count: int) -> tuple[Float32Array, UInt32Array]:
     """Return `count` pooled tokens (f32) and the positions (u32) of their representatives.
 
@@ -25,42 +25,48 @@ def pool_tokens(tokens: Float32Array, count: int) -> tuple[Float32Array, UInt32A
     (array([[3., 0.],
            [0., 1.]], dtype=float32), array([0, 1], dtype=uint32))
     """
-    labels = np.empty(len(tokens), np.uint32)
-    scratch = np.empty(kernels.coverage.cluster_scratch(*tokens.shape), np.uint8)
-    kernels.coverage.cluster(tokens, labels, count, scratch)
-    if not count:
-        return np.empty_like(tokens), labels
-    values = tokens.astype(np.float64)
-    lengths = np.sqrt(np.einsum("td,td->t", values, values))
-    units = values / _or_one(lengths)[:, None]
-    means, sizes = _means(units, lengths, labels)
-    chosen = _representatives(units, means, labels)
-    pooled = np.clip(means, -_LARGEST, _LARGEST).astype(np.float32)
-    single = sizes == 1
-    pooled[single] = tokens[chosen[single]]
-    order = np.argsort(chosen)
-    return pooled[order], chosen[order].astype(np.uint32)
+    pooled = np.empty((count, tokens.shape[1]), np.float32)
+    positions = np.empty(count, np.uint32)
+    offsets, edges = np.array([[0, len(tokens)], [0, count]], np.int64)
+    _pool(tokens, offsets, pooled, positions, edges)
+    return pooled, positions
 
 
-def _means(
-    units: Float64Array, lengths: Float64Array, labels: UInt32Array
-) -> tuple[Float64Array, Int64Array]:
-    """Return each cluster's mean direction, with the mean length of its tokens, and its size."""
-    members = np.argsort(labels, kind="stable")
-    starts = np.searchsorted(labels[members], np.arange(labels.max() + 1))
-    sizes = np.diff([*starts, len(labels)])
-    sums = np.add.reduceat(units[members], starts)
-    wanted = np.add.reduceat(lengths[members], starts) / sizes
-    found = np.sqrt(np.einsum("cd,cd->c", sums, sums))
-    return sums * (wanted / _or_one(found))[:, None], sizes
+def pool_documents(
+    documents: TokenArray, counts: Int64Array, num_threads: int = 1
+) -> tuple[TokenArray, UInt32Array]:
+    """Return what `pool_tokens` returns of each document, and counts[i] tokens of document i.
+
+    Positions [all pooled tokens] u32 count from the first token of their document. Documents are
+    float32, of at most 32,767 tokens each.
+
+    >>> documents = TokenArray.from_list([[[2.0, 0.0], [0.0, 1.0], [4.0, 0.0]], [[5.0, 5.0]]])
+    >>> pooled, positions = pool_documents(documents, np.array([2, 1]))
+    >>> pooled.values.tolist(), positions.tolist()
+    ([[3.0, 0.0], [0.0, 1.0], [5.0, 5.0]], [0, 1, 0])
+    """
+    documents.require_values()
+    documents = documents.compact()
+    edges = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    pooled = np.empty((edges[-1], documents.dim), np.float32)
+    positions = np.empty(edges[-1], np.uint32)
+
+    def pool(start: int, stop: int) -> None:
+        some = slice(start, stop + 1)
+        _pool(documents.values, documents.offsets[some], pooled, positions, edges[some])
+
+    lengths = documents.counts
+    split_weighted(pool, lengths * (lengths + _PER_TOKEN), num_threads)
+    return TokenArray(pooled, edges), positions
 
 
-def _representatives(units: Float64Array, means: Float64Array, labels: UInt32Array) -> Int64Array:
-    """Return the position of each cluster's token with the best cosine, the lowest of equals."""
-    cosines = np.einsum("td,td->t", units, means[labels])
-    order = np.lexsort((-cosines, labels))
-    return order[np.searchsorted(labels[order], np.arange(len(means)))]
-
-
-def _or_one(lengths: Float64Array) -> Float64Array:
-    return np.where(lengths > 0, lengths, 1.0)
+def _pool(
+    tokens: Float32Array,
+    offsets: Int64Array,
+    pooled: Float32Array,
+    positions: UInt32Array,
+    edges: Int64Array,
+) -> None:
+    longest = int(np.diff(offsets).max(initial=0))
+    scratch = np.empty(kernels.coverage.pool_scratch(longest, tokens.shape[1]), np.uint8)
+    kernels.coverage.pool_documents(tokens, offsets, pooled, positions, edges, scratch)

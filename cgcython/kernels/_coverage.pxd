@@ -32,23 +32,27 @@ cdef enum:
     MOST_TOKENS = 32767     # so that their cosines add up to 31 bits
 
 
-cdef inline f64 squares_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
-    """The sum of squares in sixteen lanes, then halved; every square is exact in float64."""
+cdef inline f64 dot_of(const f32 *a, const f32 *b, Py_ssize_t dim) noexcept nogil:
+    """The sum of products in sixteen lanes, then halved; every product is exact in float64."""
     cdef:
         f64[16] lanes
         Py_ssize_t k = 0, i, half = 8
     memset(lanes, 0, sizeof(lanes))
     while k + 16 <= dim:
         for i in range(16):
-            lanes[i] += <f64>token[k + i] * token[k + i]
+            lanes[i] += <f64>a[k + i] * b[k + i]
         k += 16
     for i in range(dim - k):
-        lanes[i] += <f64>token[k + i] * token[k + i]
+        lanes[i] += <f64>a[k + i] * b[k + i]
     while half:
         for i in range(half):
             lanes[i] += lanes[i + half]
         half //= 2
     return lanes[0]
+
+
+cdef inline f64 squares_of(const f32 *token, Py_ssize_t dim) noexcept nogil:
+    return dot_of(token, token, dim)
 
 
 cdef struct Cover:

@@ -1,4 +1,4 @@
-"""Types of token selection by facility location and of Ward clustering; OUT arrays are written."""
+"""Types of facility location, Ward clustering and pooling of tokens; OUT arrays are written."""
 
 from cgcython.types import Float32Array, Int64Array, UInt8Array, UInt32Array
 
@@ -17,4 +17,13 @@ def cover_documents(
 def cluster_scratch(tokens: int, dim: int) -> int: ...
 def cluster(
     values: Float32Array, labels: UInt32Array, num_clusters: int, scratch: UInt8Array
+) -> None: ...
+def pool_scratch(tokens: int, dim: int) -> int: ...
+def pool_documents(
+    values: Float32Array,
+    offsets: Int64Array,
+    pooled: Float32Array,
+    positions: UInt32Array,
+    edges: Int64Array,
+    scratch: UInt8Array,
 ) -> None: ...

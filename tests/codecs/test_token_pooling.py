@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from cgcython import ImportanceScoringMethod, TokenPruningConfig, TokenPruningQuantizer
+from cgcython import (
+    ImportanceScoringMethod,
+    InvalidInput,
+    TokenArray,
+    TokenPruningConfig,
+    TokenPruningQuantizer,
+)
+from cgcython.codecs.token_pooling import pool_documents, pool_tokens
 
 F32 = np.float32
 
@@ -71,3 +78,22 @@ def test_a_batch_is_pooled_like_single_texts():
     for one, document in zip(quantizer.prune_batch(documents, None, True, 2), documents):
         assert np.array_equal(one.embeddings, pool(document).embeddings)
         assert np.array_equal(one.retained_indices, pool(document).retained_indices)
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_documents_are_pooled_like_single_texts(level, num_threads):
+    matrices = [tokens(n, seed=n) for n in (33, 0, 1, 20, 9)]
+    counts = np.array([11, 0, 1, 20, 4])
+    documents = TokenArray.from_list(matrices)
+    for given, order in ((documents, slice(None)), (documents[::-1], slice(None, None, -1))):
+        pooled, positions = pool_documents(given, counts[order], num_threads)
+        expected = [pool_tokens(*one) for one in list(zip(matrices, counts.tolist()))[order]]
+        for one, (values, _) in zip(pooled, expected, strict=True):
+            np.testing.assert_array_equal(one, values)
+        np.testing.assert_array_equal(positions, np.concatenate([some for _, some in expected]))
+
+
+def test_codes_are_not_pooled():
+    codes = TokenArray(np.zeros((3, 4), np.uint8), [0, 3])
+    with pytest.raises(InvalidInput, match="expected float32 values"):
+        pool_documents(codes, np.array([1]))

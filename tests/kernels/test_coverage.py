@@ -134,3 +134,60 @@ def test_too_little_scratch_is_refused(level):
     scratch = np.empty(family.cluster_scratch(4, 8) - 1, np.uint8)
     with pytest.raises(ValueError, match="scratch"):
         family.cluster(values(4, 8), np.empty(4, U32), 2, scratch)
+
+
+def pool(kernel, documents, counts):
+    """What a kernel pools of documents, behind a row that belongs to none."""
+    offsets, edges = (np.cumsum([1, *some]) for some in (map(len, documents), counts))
+    dim = documents[0].shape[1]
+    tokens = np.concatenate([np.ones((1, dim), F32), *documents])
+    pooled, positions = np.zeros((edges[-1], dim), F32), np.zeros(edges[-1], U32)
+    scratch = np.empty(kernel("coverage").pool_scratch(max(map(len, documents)), dim), np.uint8)
+    kernel("coverage").pool_documents(tokens, offsets, pooled, positions, edges, scratch)
+    return pooled, positions
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16, 31, 128])
+def test_documents_are_pooled_the_same_on_every_level(kernel, dim):
+    rng = np.random.default_rng(9)
+    documents = [values(n, dim, seed=n) for n in (33, 0, 1, 7, 70)]
+    documents += [rng.integers(-1, 2, (n, dim)).astype(F32) for n in (20, 9)]
+    documents[0][5] = 0
+    documents[4] *= np.exp2(rng.integers(-120, 120, (70, 1))).astype(F32)
+    for part in (1, 0.5, 0.2):
+        counts = [max(int(len(one) * part), min(len(one), 1)) for one in documents]
+        expected = pool(lambda _: reference, documents, counts)
+        for found, wanted in zip(pool(kernel, documents, counts), expected):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_pooled_tokens_have_the_mean_direction_and_length(kernel):
+    tokens = values(40, 16, seed=8)
+    lengths = np.linalg.norm(tokens.astype(float), axis=1)
+    units = tokens / lengths[:, None]
+    labels = np.array(cluster(kernel, tokens, 15))
+    pooled, positions = pool(kernel, [tokens], [15])
+    assert positions[0] == 0  # of the row before the first document
+    for position, found in zip(positions[1:], pooled[1:]):
+        members = np.flatnonzero(labels == labels[position])
+        direction = units[members].sum(axis=0)
+        expected = direction / np.linalg.norm(direction) * lengths[members].mean()
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+        assert units[position] @ direction > (units[members] @ direction).max() - 1e-6
+
+
+def test_pools_that_do_not_fit_are_refused(kernel):
+    family, tokens, two = kernel("coverage"), values(4, 8), np.array([0, 2])
+    scratch = np.empty(family.pool_scratch(4, 8), np.uint8)
+    given = tokens, np.array([0, 4]), np.empty((2, 8), F32), np.empty(2, U32), two, scratch
+    family.pool_documents(*given)
+    for place, wrong, message in (
+        (1, np.array([0, 1]), "num_clusters is 2"),
+        (1, np.array([0, 5]), "offsets leave 4 rows"),
+        (2, np.empty((2, 7), F32), "a row of pooled holds 7, values holds 8"),
+        (3, np.empty(3, U32), "positions holds 3, pooled holds 2"),
+        (4, np.array([0, 0]), "num_clusters is 0"),
+        (4, np.array([0, 1, 2]), "edges holds 3, offsets holds 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            family.pool_documents(*given[:place], wrong, *given[place + 1 :])

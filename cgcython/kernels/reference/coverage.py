@@ -1,9 +1,9 @@
-"""Token selection by facility location, and Ward clustering of tokens, by definition."""
+"""Token selection by facility location, Ward clustering and pooling of tokens, by definition."""
 
 import numpy as np
 
 from cgcython.kernels.reference.door import agree, check_offsets, writes
-from cgcython.kernels.reference.lanes import squares_of
+from cgcython.kernels.reference.lanes import dots_of, squares_of
 
 UNIT = 32767.0  # a unit token's length in whole numbers of 16 bits
 MOST_TOKENS, WIDEST = 32767, 1 << 30  # what the compiled levels take
@@ -81,6 +81,55 @@ def cluster(values, labels, num_clusters, scratch):
         sizes[i], sizes[j] = sizes[i] + sizes[j], 0
         owners[owners == j] = i
     labels[:] = np.unique(owners, return_inverse=True)[1]
+
+
+def pool_scratch(tokens, dim):
+    """Return how many bytes `pool_documents` needs as scratch, of tokens of the longest."""
+    _require_size(tokens, dim)
+    return 0
+
+
+@writes("pooled", "positions", "scratch")
+def pool_documents(values, offsets, pooled, positions, edges, scratch):
+    """Write one token for each of Ward's clusters of documents that lie one after another.
+
+    The rows of document i begin at offsets[i], its pooled tokens and their positions, which ascend,
+    at edges[i]. A pooled token has the sum of its cluster's unit tokens, rounded to float32, for
+    a direction, and the mean length; its position is that of the token with the best cosine to
+    the direction, the lowest of equals. A cluster of one token is that token.
+    """
+    agree("edges", len(edges), "offsets", len(offsets))
+    agree("positions", len(positions), "pooled", len(pooled))
+    agree("a row of pooled", pooled.shape[1], "values", values.shape[1])
+    check_offsets("offsets", offsets, len(values))
+    check_offsets("edges", edges, len(pooled))
+    for i in range(len(offsets) - 1):
+        tokens = values[offsets[i] : offsets[i + 1]]
+        rows = slice(edges[i], edges[i + 1])
+        labels = np.empty(len(tokens), np.uint32)
+        cluster(tokens, labels, len(positions[rows]), scratch)
+        _pool(tokens, labels, pooled[rows], positions[rows])
+
+
+def _pool(tokens, labels, pooled, positions):
+    lengths = np.sqrt(squares_of(tokens))
+    units = tokens / np.where(lengths > 0, lengths, 1)[:, None]
+    found = []
+    for label in range(len(positions)):
+        members = np.flatnonzero(labels == label)
+        total, length = np.zeros(tokens.shape[1]), 0.0
+        for token in members:  # one after the other, as the compiled levels add them
+            total, length = total + units[token], length + lengths[token]
+        direction = total.astype(np.float32)[None]
+        cosines = dots_of(tokens[members], np.repeat(direction, len(members), axis=0))
+        cosines /= np.where(lengths[members] > 0, lengths[members], 1)
+        factor = length / len(members) / (np.sqrt(squares_of(direction)) or 1)
+        most = float(np.finfo(np.float32).max)
+        mean = np.clip(direction[0] * factor, -most, most).astype(np.float32)
+        chosen = members[cosines.argmax()]
+        found.append((chosen, tokens[chosen] if len(members) == 1 else mean))
+    for row, (chosen, token) in enumerate(sorted(found, key=lambda one: one[0])):
+        positions[row], pooled[row] = chosen, token
 
 
 def _require_size(tokens, dim):
