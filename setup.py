@@ -13,7 +13,7 @@ KERNELS = "cgcython/kernels"
 FAMILIES = (
     "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
     "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen maxsim_codes "
-    "token_cells dense sign_blocks residual postings limits"
+    "token_cells dense sign_blocks scalars residual postings limits"
 ).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4N = [*V4, "-mavx512vnni"]

@@ -32,6 +32,7 @@ _MODULES = {
     "codecs.pq8": "PQ8Codec",
     "codecs.residual_codebook": "RQ8Codebook",
     "codecs.rq8": "RQ8Codec",
+    "codecs.scalar": "ScalarCodec",
     "codecs.sparse": "SparseCodec",
     "codecs.training": "CodebookWarning",
     "codecs.token_pruning": "TokenPruningCodec",

@@ -14,6 +14,7 @@ from cgcython.codecs.jaccard import jaccard_similarity as jaccard_similarity
 from cgcython.codecs.pq8 import PQ8Codec as PQ8Codec
 from cgcython.codecs.residual_codebook import RQ8Codebook as RQ8Codebook
 from cgcython.codecs.rq8 import RQ8Codec as RQ8Codec
+from cgcython.codecs.scalar import ScalarCodec as ScalarCodec
 from cgcython.codecs.sparse import SparseCodec as SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec as TokenPruningCodec
 from cgcython.codecs.token_selection import ImportanceScoringMethod as ImportanceScoringMethod

@@ -51,6 +51,14 @@ class RQ8Metadata(NamedTuple):
     code_size: int = 8
 
 
+class ScalarMetadata(NamedTuple):
+    """value = level * scale / 2^bits * 2^power, rotated back; `scale` is an f16 number."""
+
+    bits: int
+    scale: float
+    power: int = 0
+
+
 class SparseMetadata(NamedTuple):
     """`layout`: canonical, compact_f16, compact_f32 or compact_u8."""
 

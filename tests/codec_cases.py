@@ -10,6 +10,7 @@ from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.codecs.rq8 import RQ8Codec
+from cgcython.codecs.scalar import ScalarCodec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import SparseVector
@@ -77,6 +78,7 @@ CASES = [
         TokenPruningCodec(12, 0.5, layout="compact_f32", pool=True),
         *(TOKENS, np.ones((2, 13)), NAN_TOKENS, np.zeros((2, 12))),
     ),
+    *(dense(ScalarCodec(36, b), loss) for b, loss in ((8, 1e-4), (6, 1e-3), (4, 0.02), (2, 0.2))),
 ]
 
 

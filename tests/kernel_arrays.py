@@ -11,8 +11,8 @@ from cgcython.kernels.pq_layout import prepare, scratch
 DIMENSION = 1000  # of sparse vectors
 LAYOUTS = 4  # of sparse vectors
 KEPT = 10  # the most results of a selection
-F32, F64, U8, U16, U32, I8, I32, I64 = (
-    np.float32, np.float64, np.uint8, np.uint16, np.uint32, np.int8, np.int32, np.int64,
+F32, F64, U8, U16, U32, I8, I16, I32, I64 = (
+    np.float32, np.float64, np.uint8, np.uint16, np.uint32, np.int8, np.int16, np.int32, np.int64,
 )  # fmt: skip
 
 
@@ -60,6 +60,14 @@ def packed_codes(count, dim, queries=None, cosine=True):
     if queries is not None:
         kernels.e4m3_best.pack(queries, cosine, *packed)
     return packed
+
+
+def packed_scalars(make, dim, bits):
+    """Return a query as it meets rows of scalar codes, the sum of its numbers, and a factor."""
+    packed = out(I16, kernels.scalars.packed_size(dim, bits))
+    scratch = out(F32, kernels.scalars.scratch(dim))
+    total, _, unit = kernels.scalars.pack_query(make.f32(dim), bits, scratch, packed)
+    return packed, total, unit
 
 
 def documents(rows, size=1):

@@ -10,6 +10,7 @@ from kernel_arrays import (
     F32,
     F64,
     I8,
+    I16,
     I32,
     I64,
     KEPT,
@@ -34,6 +35,7 @@ from kernel_arrays import (
     packed_codes,
     packed_halves,
     packed_integers,
+    packed_scalars,
     parted,
     pools,
     quantized,
@@ -165,6 +167,7 @@ CALLS = {
     "coverage.pool_documents": lambda m, n, d: (
         m.f32(n, d), *pools(n, d), out(U8, kernels.coverage.pool_scratch(n, d)),
     ),
+    "scalars.scratch": lambda m, n, d: (d,),
     "sections.frame": lambda m, n, d: (
         m.u8(n, 18), m.u8(n * d), np.arange(n + 1) * d, out(U32, n),
     ),
@@ -333,6 +336,27 @@ _each("token_records.decode_rows", range(7), lambda layout: lambda m, n, d: (
 ))  # fmt: skip
 _each("token_records.count_kept", range(1, 7), lambda layout: lambda m, n, d: (
     *records(m, n, d, layout)[:3], out(I64, 2),
+))  # fmt: skip
+_each("scalars.encode_rows", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    m.f32(n, d), bits, out(F32, 2 * d + 16), out(U8, n, in_bytes(d * bits)), out(F32, n),
+    out(I8, n),
+))  # fmt: skip
+_each("scalars.decode_rows", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    m.u8(n, in_bytes(d * bits)), bits, m.f32(n), out(I8, n), out(F32, n, d),
+))  # fmt: skip
+_each("scalars.encode_vector", [8, 6, 4, 2], lambda bits: lambda m, n, d: (m.f32(d), d, bits))
+_each("scalars.decode_vector", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    m.u8(in_bytes(d * bits)).tobytes(), d, bits, 0.5, 0, out(F32, d),
+))  # fmt: skip
+_each("scalars.inverse_norms", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    m.u8(n, in_bytes(d * bits)), bits, d, out(F32, n),
+))  # fmt: skip
+_each("scalars.packed_size", [8, 6, 4, 2], lambda bits: lambda m, n, d: (d, bits))
+_each("scalars.pack_query", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    m.f32(d), bits, out(F32, 2 * d + 16), out(I16, kernels.scalars.packed_size(d, bits)),
+))  # fmt: skip
+_each("scalars.score_rows", [8, 6, 4, 2], lambda bits: lambda m, n, d: (
+    *packed_scalars(m, d, bits), m.u8(n, in_bytes(d * bits)), bits, d, m.f32(n), out(F32, n),
 ))  # fmt: skip
 _each("maxsim_integers.pack_query", [1, 2], lambda planes: lambda m, n, d: (
     m.f32(n, d), out(I8, -(-n // 32), kernels.maxsim_integers.lines(d, planes), 128),

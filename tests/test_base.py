@@ -14,9 +14,9 @@ from cgcython.base import (
 )
 from cgcython.errors import InvalidInput
 
-PQ8, FLOAT8, BINARY, SPARSE, TOKENS, RQ8 = (
+PQ8, FLOAT8, BINARY, SPARSE, TOKENS, RQ8, SCALAR = (
     QuantizationMethod(value)
-    for value in "pq8 float8_e4m3 binary sparse_native token_pruning rq8".split()
+    for value in "pq8 float8_e4m3 binary sparse_native token_pruning rq8 scalar".split()
 )
 TABLE = (
     ("E1", "SEMANTIC", 1024, PQ8),
@@ -64,8 +64,10 @@ def test_refuses_what_names_no_embedder(name):
 def test_methods_have_the_nominal_ratios_and_limits():
     ratios = {method: method.compression_ratio() for method in QuantizationMethod}
     limits = {method: method.max_recall_loss() for method in QuantizationMethod}
-    assert ratios == {PQ8: 32, FLOAT8: 4, BINARY: 32, SPARSE: 1, TOKENS: 2, RQ8: 32}
-    assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02, RQ8: 0.05}
+    assert ratios == {PQ8: 32, FLOAT8: 4, BINARY: 32, SPARSE: 1, TOKENS: 2, RQ8: 32, SCALAR: 4}
+    for method, most in {SCALAR: 0.003, RQ8: 0.05}.items():
+        assert limits.pop(method) == most
+    assert limits == {PQ8: 0.05, FLOAT8: 0.003, BINARY: 0.10, SPARSE: 0, TOKENS: 0.02}
 
 
 def test_a_method_is_found_by_any_name_of_its_embedder():

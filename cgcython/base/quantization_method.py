@@ -29,6 +29,7 @@ class QuantizationMethod(Enum):
     SPARSE_NATIVE = "sparse_native"
     TOKEN_PRUNING = "token_pruning"
     RQ8 = "rq8"
+    SCALAR = "scalar"
 
     # Members are singletons; Enum would hash their names, in Python, at every look-up.
     __hash__ = object.__hash__

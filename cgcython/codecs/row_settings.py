@@ -12,6 +12,7 @@ from cgcython.methods import RowSetting
 
 AUTO, HALF = "auto", 0.5  # part of the tokens that is kept
 METRICS = ("cosine", "dot")
+BITS = (8, 6, 4, 2)  # of a value
 ADDITIVE_SIZES = (8, 16, 24)  # bytes of residual codes
 MOST_SUBVECTORS = 255  # a byte of the metadata counts them
 
@@ -35,6 +36,11 @@ def _part(value: Any, what: str) -> float | str:
     if number == 0:
         raise InvalidInput(what=what, expected="above 0, at most 1", actual=value)
     return number
+
+
+def require_bits(value: object, what: str) -> int:
+    """Return the bits of a value; raises InvalidInput for others than BITS."""
+    return _one_of(value, what, BITS)
 
 
 METRIC = {"metric": choice("metric", METRICS)}
@@ -76,6 +82,7 @@ TOKENS = {
     "pool": _POOL,
     **layout_of(TOKEN_LAYOUTS),
 }
+SCALAR = {**METRIC, "bits": RowSetting("bits", require_bits, argument="bits")}
 SPARSE = {**METRIC, **layout_of(SPARSE_LAYOUTS)}
 
 

@@ -17,6 +17,7 @@ from cgcython.kernels.maxsim_pq cimport *
 from cgcython.kernels.maxsim_screen cimport *
 from cgcython.kernels.pq cimport *
 from cgcython.kernels.residual cimport *
+from cgcython.kernels.scalars cimport *
 from cgcython.kernels.sign_blocks cimport *
 from cgcython.kernels.sparse cimport *
 from cgcython.kernels.sparse_products cimport *

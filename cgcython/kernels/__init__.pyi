@@ -18,6 +18,7 @@ from cgcython.kernels import maxsim_screen as maxsim_screen
 from cgcython.kernels import postings as postings
 from cgcython.kernels import pq as pq
 from cgcython.kernels import residual as residual
+from cgcython.kernels import scalars as scalars
 from cgcython.kernels import sections as sections
 from cgcython.kernels import sign_blocks as sign_blocks
 from cgcython.kernels import sparse as sparse

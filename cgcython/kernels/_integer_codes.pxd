@@ -22,6 +22,7 @@ cdef enum:
     FINE = 32767        # the peak of a token in whole numbers
     STEPS = 8
     BLOCK = 128
+    SUMMED = 4096       # numbers whose sums fit 32 bits
 
 
 cdef inline f32 into_range(f32 peak) noexcept nogil:
@@ -105,13 +106,35 @@ cdef inline void pack_levels(
         start += BLOCK
 
 
+cdef inline void sums_of(
+    const i32 *numbers, Py_ssize_t n, const f32 *inverses, int highest, i64 *dots, i64 *squares
+) noexcept nogil:
+    """The sums of level_sums for any number of numbers."""
+    cdef:
+        i32[TRIED] some_dots, some_squares
+        Py_ssize_t start = 0, i
+    for i in range(TRIED):
+        dots[i] = squares[i] = 0
+    while start < n:
+        level_sums(
+            numbers + start, min(<Py_ssize_t>SUMMED, n - start), inverses, highest, some_dots,
+            some_squares,
+        )
+        for i in range(TRIED):
+            dots[i] += some_dots[i]
+            squares[i] += some_squares[i]
+        start += SUMMED
+
+
 cdef inline i32 best_width(
     const i32 *numbers, Py_ssize_t n, int bits, f64 *scale
 ) noexcept nogil:
     """The width whose levels have the largest squared cosine with a token, and their scale."""
     cdef:
-        i32 sizes = 0, best = 1
-        i32[TRIED] widths, dots, squares
+        i64 sizes = 0
+        i32 best = 1
+        i32[TRIED] widths
+        i64[TRIED] dots, squares
         f32[TRIED] inverses
         f64 highest = -1, dot, square
         int step = 0, i
@@ -122,9 +145,9 @@ cdef inline i32 best_width(
         for i in range(TRIED):
             widths[i] = width_of(sizes, n, bits, step + i)
             inverses[i] = 1 / <f32>widths[i]
-        level_sums(numbers, n, inverses, (1 << (bits - 1)) - 1, dots, squares)
+        sums_of(numbers, n, inverses, (1 << (bits - 1)) - 1, dots, squares)
         for i in range(TRIED):  # a level is 2q + 1
-            dot, square = <f64>(2 * <i64>dots[i] + sizes), <f64>(4 * <i64>squares[i] + n)
+            dot, square = <f64>(2 * dots[i] + sizes), <f64>(4 * squares[i] + n)
             if dot * dot / square > highest:
                 highest, best, scale[0] = dot * dot / square, widths[i], dot / square
         step += TRIED

@@ -22,6 +22,7 @@ from cgcython.metadata import (
     Float8Metadata,
     PQ8Metadata,
     RQ8Metadata,
+    ScalarMetadata,
     SparseMetadata,
     TokenPruningMetadata,
 )
@@ -58,6 +59,7 @@ EXAMPLES = [
     (12, struct.pack("<I", 1), sparse("compact_u8", b"???")),
     (13, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int4_f16", bytes(1 + 2 * 2 + 2))),
     (14, struct.pack("<IIf", 3, 2, 0.5), tokens("compact_int2_f16", bytes(1 + 2 * 2 + 2))),
+    (16, struct.pack("<Beb", 6, 0.5, -3), example("scalar", 3, b"abc", ScalarMetadata(6, 0.5, -3))),
     (20, struct.pack("<IB", 77, 8), example("rq8", 16, b"12345678", RQ8Metadata(77, 8))),
 ]  # fmt: skip
 RECORDS = [record for *_, record in EXAMPLES]

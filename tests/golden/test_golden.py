@@ -23,8 +23,8 @@ from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore
 from cgcython.store.shards import read_shard
 
-V1, V2, V4, V4_RQ8 = FOLDERS = [
-    Path(__file__).with_name(name) for name in ("v1", "v2", "v4", "v4_rq8")
+V1, V2, V4, V4_RQ8, V4_SCALAR = FOLDERS = [
+    Path(__file__).with_name(name) for name in ("v1", "v2", "v4", "v4_rq8", "v4_scalar")
 ]
 FILES = V1 / "expected.json", *(folder / "records.json" for folder in FOLDERS[1:])
 VALUES = {path.parent: json.loads(path.read_text()) for path in FILES}

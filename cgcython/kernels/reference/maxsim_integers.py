@@ -99,14 +99,20 @@ def _encode8(token, bits, codes):
 
 
 def _encode_levels(token, bits, codes):
+    levels, scale = levels_of_token(token, bits)
+    pack_levels(levels, bits, codes)
+    return scale
+
+
+def levels_of_token(token, bits):
+    """Return the odd levels of a token, of 4 or 2 bits, and their scale."""
     numbers = _whole_numbers(token, FINE)
     found = [_levels(numbers, width, bits) for width in _widths(numbers, bits)]
     dots = [int(levels @ numbers) for levels in found]
     squares = [int(levels @ levels) for levels in found]
     best = int(np.argmax([float(dot) * float(dot) / float(s) for dot, s in zip(dots, squares)]))
-    _pack_levels(found[best], bits, codes)
     peak = np.abs(token).max()
-    return F32(float(dots[best]) / float(squares[best]) * float(peak) / FINE)
+    return found[best], F32(float(dots[best]) / float(squares[best]) * float(peak) / FINE)
 
 
 def _widths(numbers, bits):
@@ -123,7 +129,8 @@ def _levels(numbers, width, bits):
     return np.where(numbers >= 0, levels, -levels)
 
 
-def _pack_levels(levels, bits, codes):
+def pack_levels(levels, bits, codes):
+    """Write levels as codes that count them from the lowest."""
     per_byte = 8 // bits
     padded = np.zeros(len(codes) * per_byte, np.int64)
     padded[: len(levels)] = (levels + 2**bits - 1) // 2
