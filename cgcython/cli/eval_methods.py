@@ -1,13 +1,17 @@
 """Measure every method that suits the embeddings, at every size, beside float32.
 
 Dense embeddings are coded as float8, sign bits (compared with bits, and with float queries), 1,024
-projected bits (ten seeds) and product quantization of all sizes, plain and rotated; sparse ones in
-every layout. Row i of a corpus is coded by codebooks that have not seen it: trained on the rows of
-the other folds, three times each, beside those of --train (mixed), or on the other folds alone
-(in-domain). Figures are means over seeds. The bytes of a row are its codes and its scale, where it
-has one; the gain is by how much its top10 exceeds that of rotated PQ of the same bytes (or of the
-nearest size with fewer), with its 95 % interval over queries. us is the time of encoding an
-embedding, ns that of a row of a scan of 65,536, both on one thread.
+projected bits (ten seeds), product quantization of all sizes, plain and rotated, residual codes
+(rq8) and signs of centred values; sparse ones in every layout. Row i of a corpus is coded by
+codebooks that have not seen it: trained on the rows of the other folds, three times each, beside
+those of --train (mixed), or on the other folds alone (in-domain). Figures are means over seeds.
+
+  bytes  of the codes, and of the scale that an embedding has beside them
+  us     to encode an embedding on one thread; ns: to score a row of a scan of 65,536
+  top10  the part of float32's top 10 that is found
+  gain   by how much top10 exceeds that of rotated PQ of the same bytes, or of its nearest size with
+         fewer; the interval is a paired bootstrap over queries
+  list   how many of a method's first rows hold 98 % of float32's top 10
 
 example:
   cgcython eval methods E8=docs.npy --queries E8=queries.npy --qrels qrels.npy --train other.npy
@@ -44,7 +48,7 @@ from cgcython.inputs.columns import Column, DenseColumn, SparseColumn
 from cgcython.narrow_floats import Rows
 
 HEADERS = (
-    "method training bytes runs us ns loss% p99% max% top10 gain interval "
+    "method training bytes runs us ns loss% p99% max% top10 gain interval list "
     "nDCG@10 drop% interval Recall@10 drop% interval"
 ).split()
 
@@ -186,6 +190,7 @@ def _cells(row: MethodRow) -> list[object]:
         *loss_cells(row.loss),
         rounded(row.overlap10, 3),
         *gain_cells(row.gain10),
+        row.shortlist,
         *change_cells(row.ndcg10)[1:],
         *change_cells(row.recall10)[1:],
     ]

@@ -14,7 +14,8 @@ from cgcython.codecs.residual_training import SIZES
 from cgcython.codecs.sizes import sizes_of
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.sparse_layouts import NAMES
-from cgcython.evaluation import limits
+from cgcython.evaluation import first_passes, limits
+from cgcython.evaluation.first_passes import FACTOR_BYTES, CentredSigns
 from cgcython.evaluation.folds import (
     Coder,
     Folded,
@@ -147,6 +148,10 @@ def own_kinds(dim: int, sizes: Sequence[int] | None = None, num_threads: int = 1
         Kind(divisors, product(None), {limits.PLAIN_PQ: PQ8Scan}),
         Kind(divisors, product("opq"), rotated),
         Kind(few, residual, {limits.RQ8: RQ8Scan}),
+        *(
+            Kind([-(-dim // 8) + more], CentredSigns.train, first_passes.scans(more > 0))
+            for more in (0, FACTOR_BYTES)
+        ),
     ]
 
 

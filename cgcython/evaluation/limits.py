@@ -92,6 +92,8 @@ SIGNS, SIGNS_ASKED = "sign bits", "sign bits, float query"
 PROJECTED, PROJECTED_ASKED = "projected bits", "projected bits, float query"
 PLAIN_PQ, ROTATED_PQ, ROTATED_PQ_L2 = "plain PQ", "rotated PQ", "rotated PQ, l2"
 RQ8 = "rq8"
+CENTRED, CENTRED_ASKED = "centred bits", "centred bits, float query"
+CENTRED_FACTOR = "centred bits and factor"
 
 # By method and, where codes come in several sizes, bytes. PQ is that of `folds.py`: other texts
 # and three times the other half of the corpus, the mean of seeds 0 to 4.

@@ -1,5 +1,6 @@
 """Every method that suits a kind of embedding, beside float32: the table of all choices."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias
@@ -9,11 +10,13 @@ import numpy as np
 from cgcython.codecs.base import InputKind
 from cgcython.evaluation import limits
 from cgcython.evaluation.comparison import Change, Gain, Judge, Judged, Loss
-from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
+from cgcython.evaluation.metrics import CUTOFF
+from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, Tops, rank
 from cgcython.evaluation.representations import Exact
 from cgcython.types import Array, Float64Array, Int64Array
 
 FLOAT32 = "float32"
+DEPTH, ENOUGH = 512, 0.98  # of a shortlist, and the part of the top 10 that it must hold
 MIXED, IN_DOMAIN = "mixed", "in-domain"
 Times: TypeAlias = tuple[float | None, float | None]  # µs to encode an embedding, ns to scan a row
 NOT_TIMED: Times = (None, None)
@@ -42,7 +45,8 @@ class MethodRow:
 
     `gain10` is by how much `overlap10` exceeds that of rotated PQ of the same bytes, or of its
     nearest size with fewer; None where there is none, and for rotated PQ itself. `overlaps` are of
-    single queries.
+    single queries. `shortlist` is how many rows, the first by this method, hold 98 % of float32's
+    top 10; None where more than 512 would.
     """
 
     embedder: str
@@ -56,6 +60,7 @@ class MethodRow:
     scan_ns: float | None
     loss: Loss | None
     overlap10: float | None
+    shortlist: int | None
     gain10: Gain | None
     ndcg10: Change | None
     recall10: Change | None
@@ -94,12 +99,12 @@ def compare_methods(
     total, done = 1 + sum(len(method.runs) for method in methods), 0
 
     def run(documents: Representation) -> Ranked:
-        return rank(documents, column, queries, metric=metric, num_threads=num_threads)
+        return rank(documents, column, queries, k=DEPTH, metric=metric, num_threads=num_threads)
 
     hear(done, total, FLOAT32)
     exact = run(Exact(_inputs_of(column)))
     judged = _judge(numbers, exact, exact, relevant)
-    rows = [_row(embedder, Method(FLOAT32, ()), column, NOT_TIMED, [(exact, judged)])]
+    rows = [_row(embedder, Method(FLOAT32, ()), column, NOT_TIMED, [(exact, judged)], exact.tops)]
     for method in methods:
         found, times = [], NOT_TIMED
         for make in method.runs:
@@ -108,7 +113,7 @@ def compare_methods(
             documents = make()
             ranked, times = run(documents), (documents.encode_us, documents.scan_ns)
             found.append((ranked, _judge(numbers, exact, ranked, relevant)))
-        rows.append(_row(embedder, method, column, times, found))
+        rows.append(_row(embedder, method, column, times, found, exact.tops))
     hear(total, total, "done")
     return list(_judged(rows))
 
@@ -122,8 +127,8 @@ def _judge(
 ) -> Judge:
     judge = Judge(memories)
     for number in range(len(exact.tops)):
-        one, other = (memories[ranked.tops[number][0]].tolist() for ranked in (exact, coded))
-        judge.see(one, other, relevant[number] if relevant else None)
+        one, other = (memories[ranked.tops[number][0][:CUTOFF]] for ranked in (exact, coded))
+        judge.see(one.tolist(), other.tolist(), relevant[number] if relevant else None)
     return judge
 
 
@@ -133,6 +138,7 @@ def _row(
     column: Column,
     times: Times,
     runs: Sequence[tuple[Ranked, Judge]],
+    exact: Tops,
 ) -> MethodRow:
     """Return the MethodRow of one or more (Ranked, Judge) runs, not yet beside any other."""
     losses = [Loss.of(ranked.losses) for ranked, _ in runs if ranked.losses is not None]
@@ -151,11 +157,26 @@ def _row(
         scan_ns=times[1],
         loss=Loss.mean_of(losses) if losses else None,
         overlap10=float(np.mean(overlaps)) if len(overlaps) else None,
+        shortlist=_shortlist(exact, [ranked.tops for ranked, _ in runs]),
         gain10=None,
         ndcg10=_mean_change(ndcg10),
         recall10=_mean_change(recall10),
         overlaps=overlaps,
     )
+
+
+def _shortlist(exact: Tops, found: Sequence[Tops]) -> int | None:
+    """Return the length of the shortlist that holds enough of float32's top 10."""
+    places = [
+        np.argmax(np.append(tops[query][0], row) == row)
+        for tops in found
+        for query in range(len(exact))
+        for row in exact[query][0][:CUTOFF]
+    ]
+    if not places:
+        return None
+    last = int(np.sort(places)[math.ceil(ENOUGH * len(places)) - 1])
+    return last + 1 if last < DEPTH else None
 
 
 def _mean_change(values: Sequence[Array]) -> Change | None:

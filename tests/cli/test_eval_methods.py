@@ -27,8 +27,8 @@ def test_json_says_how_codebooks_were_trained(evaluate, work, tmp_path):
     np.save(tmp_path / "qrels.npy", [[query, row, 1] for query in range(6) for row in range(600)])
     found = evaluate("--train", f"{work}/train.npz", "--qrels", tmp_path / "qrels.npy", "--json")
     assert found.json["training"] == {"folds": 2, "seeds": 1, "copies": 3}
-    row = found.json["rows"][-1]
-    assert (row["method"], row["training"], row["bytes_each"]) == ("rq8", "mixed", 8)
+    row = next(one for one in found.json["rows"] if one["method"] == "rq8")
+    assert (row["training"], row["bytes_each"]) == ("mixed", 8)
     assert set(row["recall10"]) == {"float32", "quantized", "drop", "interval"}
     assert row["gain10"]["over"] == "rotated PQ of 8 bytes"
     low, high = row["gain10"]["interval"]

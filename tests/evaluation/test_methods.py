@@ -118,13 +118,15 @@ def test_trained_methods_cover_sizes_kinds_and_trainings(few_steps, no_residual_
     found = trained_methods(column, DOCUMENTS + np.float32(0.5), own_kinds(32, [8]), **options)
     _, *rows = compare_methods("E8", column, found, QUERIES, RELEVANT)
     names = [(row.method, row.training, row.runs) for row in rows]
-    ours = (limits.PLAIN_PQ, limits.ROTATED_PQ, limits.RQ8)
-    every = (*ours[:2], limits.ROTATED_PQ_L2, *ours[2:])
+    signs = (limits.CENTRED, limits.CENTRED_ASKED, limits.CENTRED_FACTOR)
+    every = (limits.PLAIN_PQ, limits.ROTATED_PQ, limits.ROTATED_PQ_L2, limits.RQ8, *signs)
+    ours = [name for name in every if name not in (limits.ROTATED_PQ_L2, limits.CENTRED_ASKED)]
     assert names == [(name, "mixed", 1) for name in every] + [
         (name, "in-domain", 1) for name in ours
     ]
     assert all(0 < row.loss.mean < row.loss.p99 <= row.loss.max for row in rows)
-    assert all(row.bytes_each == 8 for row in rows)
+    sizes = {limits.CENTRED: 4, limits.CENTRED_ASKED: 4, limits.CENTRED_FACTOR: 4 + 2}
+    assert all(row.bytes_each == sizes.get(row.method, 8) for row in rows)
     assert not any(row.missed for row in rows if row.training == "in-domain")
 
 
@@ -151,7 +153,9 @@ def test_scans_of_one_size_share_codebooks_and_score_what_these_decode_to(few_st
 
 def row_of(method, size, num_bytes, overlaps, training="mixed"):
     return MethodRow(
-        **dict.fromkeys(["encode_us", "scan_ns", "loss", "gain10", "ndcg10", "recall10"]),
+        **dict.fromkeys(
+            ["encode_us", "scan_ns", "shortlist", "loss", "gain10", "ndcg10", "recall10"]
+        ),
         embedder="E8",
         method=method,
         family=method,
@@ -181,6 +185,20 @@ def test_a_gain_is_over_rotated_pq_of_no_more_bytes():
     assert residual.gain10.interval == pytest.approx((0, 0.1), abs=0.02)
     assert coarse.gain10 is None
     assert residual.missed == ("top10 +0.050 (+0.000..+0.100) over rotated PQ of 8 bytes < +0.06",)
+
+
+def test_a_shortlist_holds_98_percent_of_the_top_10():
+    exact, coded = ranking.Tops(1, 600), ranking.Tops(1, 600)
+    exact.see(0, 0, np.linspace(1, 0, 600, dtype=np.float32))
+    last = np.linspace(1, 0, 600, dtype=np.float32)
+    last[9] = last[40] + 1e-6
+    coded.see(0, 0, last)
+    assert methods._shortlist(exact, [exact]) == 10
+    assert methods._shortlist(exact, [coded]) == 40
+    last[9] = -1
+    far = ranking.Tops(1, 512)
+    far.see(0, 0, last)
+    assert methods._shortlist(exact, [far]) is None
 
 
 def test_bytes_count_the_scale_of_an_embedding(dense):
