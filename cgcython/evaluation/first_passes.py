@@ -46,17 +46,16 @@ class CentredSigns(NamedTuple):
         """Return the rows [n, dim] whose products with a query are the estimates."""
         dim = len(self.mean)
         count = -(-dim // 8)
-        signs = np.unpackbits(codes[:, :count], axis=1, count=dim).astype(np.float32) * 2 - 1
+        signs = 2 * np.unpackbits(codes[:, :count], axis=1, count=dim).astype(np.float32) - 1
+        factors = np.full((len(codes), 1), dim**-0.5, np.float32)
         if self.has_factor:
-            signs *= np.ascontiguousarray(codes[:, count:]).view(np.float16).astype(np.float32)
-        else:
-            signs *= np.float32(dim**-0.5)
-        return np.asarray(self.mean + signs @ self.rotation.T, np.float32)
+            factors[:] = np.ascontiguousarray(codes[:, count:]).view(np.float16)
+        return np.asarray(self.mean + (signs * factors) @ self.rotation.T, np.float32)
 
     def turned(self, rows: Any) -> Float32Array:
         """Return rows, centred and turned."""
-        turned: Float32Array = (np.asarray(rows, np.float32) - self.mean) @ self.rotation
-        return turned
+        centred = np.asarray(rows, np.float32) - self.mean
+        return np.asarray(centred @ self.rotation, np.float32)
 
 
 class HammingScan:
