@@ -1,9 +1,11 @@
 """Measure what pruned, pooled and coded tokens cost beside all tokens as float32.
 
 Keeps half the tokens of each text (or 1 - COMPRESSION of them) by every scoring method, merges
-them into as many (pooled), codes them at smaller precisions, and prints for each: tokens and bytes,
-how much of the top 10 of all tokens is found, and with judgements the relative drop of nDCG@10
-and Recall@10 with its 95 % interval (paired bootstrap over queries).
+them into as many (pooled) or into a quarter, codes them at smaller precisions, and prints for each:
+tokens, bytes of one and of a text, 1 - MaxSim of a text with what is kept of it, how much of the
+top 10 of all tokens is found, by how much that is more than of the half that covers the others as
+E4M3, and with judgements the relative drop of nDCG@10 and Recall@10. Intervals are those of 95 %
+(paired bootstrap over queries).
 
 example:
   cgcython eval tokens E12=docs.npz:values,offsets --queries E12=queries.npz:values,offsets
@@ -15,7 +17,7 @@ import argparse
 import numpy as np
 
 from cgcython.cli import options
-from cgcython.cli.cells import change_cells, rounded
+from cgcython.cli.cells import change_cells, gain_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import named_array, read_judgements
 from cgcython.cli.output import print_json, print_table
@@ -25,12 +27,14 @@ from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError
 from cgcython.evaluation.corpora import tokens_of
-from cgcython.evaluation.tokens import HALF, TokenRow, compare_tokens, plan
+from cgcython.evaluation.limits import FIRST_TOKENS, TOKENS
+from cgcython.evaluation.tokens import HALF, TokenRow, compare_tokens, first_tokens, plan
 from cgcython.token_array import TokenArray
 from cgcython.types import Float32Array
 
 HEADERS = (
-    "tokens precision each bytes top10 nDCG@10 kept drop% interval Recall@10 kept drop% interval"
+    "tokens precision each bytes text loss% top10 gain interval "
+    "nDCG@10 kept drop% interval Recall@10 kept drop% interval"
 ).split()
 
 
@@ -50,7 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compression", type=options.part, default=HALF, metavar="C", help="part removed, def. 0.5"
     )
-    options.add_limits(parser, "(C = 0.5)")
+    parser.add_argument(
+        "--tokens",
+        type=options.positive,
+        metavar="N",
+        help="measure texts that are cut to their first N tokens",
+    )
+    options.add_limits(parser, "(C = 0.5; N = 32 or not said)")
     options.add_profile(parser)
     options.add_threads(parser)
     options.add_json(parser)
@@ -59,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.limits and (args.qrels is None or args.compression != HALF):
         raise UsageError(f"--limits needs --qrels and --compression {HALF}")
+    if args.limits and args.tokens not in (None, *FIRST_TOKENS):
+        known = " or ".join(map(str, FIRST_TOKENS))
+        raise UsageError(f"--limits needs --tokens {known}, or whole texts")
     rows = _compared(args)
     if args.json:
         print_json({"documents": rows[0].documents, "rows": [row.as_dict() for row in rows]})
@@ -76,6 +89,10 @@ def _compared(args: argparse.Namespace) -> list[TokenRow]:
         documents, queries = tokens_of(memories), tokens_of(asked)
     attention, norms = (_per_token(one, documents) for one in (args.attention, args.norms))
     relevant = read_judgements(args.qrels, len(queries), len(documents))
+    limit = FIRST_TOKENS.get(args.tokens, {}) if args.tokens else TOKENS
+    if args.tokens:
+        documents, is_first = first_tokens(documents, args.tokens)
+        attention, norms = (one if one is None else one[is_first] for one in (attention, norms))
     with progress(len(plan(attention)), "row", "eval tokens") as bar:
         return compare_tokens(
             documents,
@@ -84,6 +101,7 @@ def _compared(args: argparse.Namespace) -> list[TokenRow]:
             compression=args.compression,
             attention=attention,
             norms=norms,
+            limit=limit,
             num_threads=args.threads,
             advance=bar.advance,
         )
@@ -107,7 +125,10 @@ def _cells(row: TokenRow) -> list[object]:
         row.precision,
         f"{row.tokens_each:.1f}",
         f"{row.bytes_per_token:.0f}",
+        f"{row.bytes_each:.0f}",
+        f"{100 * row.loss.mean:.2f}",
         rounded(row.overlap10, 3),
+        *gain_cells(row.gain10),
         *change_cells(row.ndcg10),
         *change_cells(row.recall10),
     ]

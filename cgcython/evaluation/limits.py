@@ -112,14 +112,20 @@ METHODS: dict[tuple[str, int | None], Limit] = {
     ("compact_u8", None): Limit(loss=1e-5, ndcg10=0.002, overlap10=0.99),
 }
 
-# By which tokens are kept, half of them, and their precision.
+# By which tokens are kept, half of them unless all are, and their precision.
 TOKENS = {
+    ("all", "int4"): Limit(loss=0.01, overlap10=0.96),
+    ("all", "int2"): Limit(overlap10=0.92),
+    ("pooled", "int4"): Limit(overlap10=0.94),
     ("coverage", "float32"): Limit(ndcg10=0.009, recall10=0.007, overlap10=0.92),
     ("coverage", "e4m3"): Limit(ndcg10=0.005),
     ("coverage", "int2"): Limit(ndcg10=0.012),
     ("pooled", "e4m3"): Limit(ndcg10=0.005),
     ("pooled", "int2"): Limit(ndcg10=0.012),
 }
+
+# The same of texts that are cut to their first tokens, by how many.
+FIRST_TOKENS = {32: {("all", "int4"): Limit(loss=0.01, overlap10=0.96)}}
 
 
 def method_limit(method: str, num_bytes: int | None) -> Limit:

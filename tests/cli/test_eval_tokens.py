@@ -16,7 +16,7 @@ def test_the_table_has_a_row_for_each_way(evaluate):
     result = evaluate()
     lines = result.out.splitlines()
     assert result.code == 0
-    assert lines[0].split()[:5] == ["tokens", "precision", "each", "bytes", "top10"]
+    assert lines[0].split()[:5] == ["tokens", "precision", "each", "bytes", "text"]
     assert [
         line.split()[0] for line in lines[1:6]
     ] == "magnitude entropy max_abs coverage pooled".split()
@@ -29,6 +29,23 @@ def test_json_has_every_figure(evaluate, work, tmp_path):
     row = next(one for one in found["rows"] if one["tokens"] == "all")
     assert row["ndcg10"]["float32"] == pytest.approx(1)
     assert row["overlap10"] > 0.8
+    assert row["gain10"]["over"] == "coverage e4m3"
+
+
+def test_texts_may_be_cut_to_their_first_tokens(evaluate, work, tmp_path):
+    with np.load(work / "corpus.npz") as corpus:
+        counts, total = np.diff(corpus["E12.offsets"]), len(corpus["E12.values"])
+    np.save(tmp_path / "weights.npy", np.ones(total, np.float32))
+    found = evaluate("--tokens", 3, "--attention", tmp_path / "weights.npy", "--json").json
+    row = next(one for one in found["rows"] if one["tokens"] == "all")
+    assert row["tokens_each"] == pytest.approx(np.minimum(counts, 3).sum() / found["documents"])
+
+
+def test_limits_are_those_of_whole_texts_or_of_32_tokens(evaluate, tmp_path):
+    np.save(tmp_path / "qrels.npy", [[row, row, 1] for row in range(0, 40, 2)])
+    result = evaluate("--qrels", tmp_path / "qrels.npy", "--limits", "--tokens", 31)
+    assert result.code == 2
+    assert "--limits needs --tokens 32, or whole texts" in result.err
 
 
 def test_weights_of_tokens_add_the_attention_row(evaluate, tmp_path, work):
@@ -47,7 +64,9 @@ def test_a_missed_limit_is_named_and_fails(evaluate, tmp_path):
     assert "coverage as float32: nDCG@10 drop" in result.err
 
 
-@pytest.mark.parametrize("words", [["--limits"], ["--compression", "1"], ["--compression", "x"]])
+@pytest.mark.parametrize(
+    "words", [["--limits"], ["--compression", "1"], ["--compression", "x"], ["--tokens", "0"]]
+)
 def test_useless_arguments_are_usage_errors(evaluate, words):
     assert evaluate(*words).code == 2
 
@@ -60,10 +79,11 @@ def test_other_embedders_have_no_tokens(cli, work, models):
 
 
 @pytest.mark.real
-def test_the_limits_hold_on_real_tokens(cli, data):
+@pytest.mark.parametrize("cut", [[], ["--tokens", 32]])
+def test_the_limits_hold_on_real_tokens(cli, data, cut):
     tokens = data / "tokens_cranfield.npz"
     words = f"E12={tokens}:doc_tok,doc_off", "--queries", f"E12={tokens}:q_tok,q_off"
-    result = cli("eval", "tokens", *words, "--qrels", f"{tokens}:qrels", "--limits")
+    result = cli("eval", "tokens", *words, "--qrels", f"{tokens}:qrels", "--limits", *cut)
     assert result.code == 0, result.err
 
 
