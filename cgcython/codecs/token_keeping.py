@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from cgcython import kernels
-from cgcython.codecs.token_pooling import pool_tokens
+from cgcython.codecs.token_pooling import pool_documents, pool_tokens
 from cgcython.codecs.token_selection import ImportanceScoringMethod, choose_tokens, require_few
+from cgcython.token_array import TokenArray
 from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt32Array
 
 if TYPE_CHECKING:
@@ -30,10 +31,11 @@ def keep(
         return tokens, (np.arange(count, dtype=np.uint32), np.zeros(count, np.float32))
     if not codec.pool:
         return tokens, choose_tokens(tokens, count, codec.scoring_method, attention_weights)
+    require_few(len(tokens))
+    pooled, kept = pool_tokens(tokens, count)
     tokens = tokens.copy()
-    kept = np.empty(count, np.uint32)
-    _pool(tokens, kept)
-    return tokens, (kept, _worth(codec, tokens, kept))
+    tokens[kept] = pooled
+    return tokens, (kept, _worth(codec, pooled))
 
 
 def keep_many(
@@ -48,13 +50,14 @@ def keep_many(
     if edges[-1] == offsets[-1] and codec.layout != "canonical":
         kept = (np.arange(edges[-1]) - starts).astype(np.uint32)
         return kept, np.zeros(len(kept), np.float32)
-    kept, worth = np.empty(edges[-1], np.uint32), np.empty(edges[-1], np.float32)
+    longest = int(np.diff(offsets).max(initial=0))
     if codec.pool:
-        for (start, stop), (first, last) in zip(_pairs(offsets), _pairs(edges)):
-            _pool(tokens[start:stop], kept[first:last])
-        worth = _worth(codec, tokens, kept + starts)
-    elif codec.scoring_method is ImportanceScoringMethod.COVERAGE:
-        longest = int(np.diff(offsets).max(initial=0))
+        require_few(longest)
+        pooled, kept = pool_documents(TokenArray(tokens, offsets), np.diff(edges))
+        tokens[kept + starts] = pooled.values
+        return kept, _worth(codec, pooled.values)
+    kept, worth = np.empty(edges[-1], np.uint32), np.empty(edges[-1], np.float32)
+    if codec.scoring_method is ImportanceScoringMethod.COVERAGE:
         require_few(longest)
         scratch = np.empty(kernels.coverage.cover_scratch(longest, codec.dim), np.uint8)
         kernels.coverage.cover_documents(tokens, offsets, kept, edges, worth, scratch)
@@ -65,18 +68,11 @@ def keep_many(
     return kept, worth
 
 
-def _pool(tokens: Float32Array, kept: UInt32Array) -> None:
-    """Merge the tokens of a text, each cluster into its representative, whose place is noted."""
-    require_few(len(tokens))
-    pooled, kept[:] = pool_tokens(tokens, len(kept))
-    tokens[kept] = pooled
-
-
-def _worth(codec: "TokenPruningCodec", tokens: Float32Array, rows: Array) -> Float32Array:
+def _worth(codec: "TokenPruningCodec", pooled: Float32Array) -> Float32Array:
     """Return the lengths of pooled tokens, where a layout holds what they are worth."""
-    worth = np.zeros(len(rows), np.float32)
+    worth = np.zeros(len(pooled), np.float32)
     if codec.layout == "canonical":
-        kernels.tokens.magnitude(tokens[rows], worth)
+        kernels.tokens.magnitude(pooled, worth)
     return worth
 
 

@@ -97,21 +97,15 @@ def compare_tokens(
     that the tokens had before they were normalised. `limit` has the Limit of rows where half the
     tokens are kept. `advance` is called after each row.
     """
-
-    def rank(tokens: TokenArray) -> list[list[int]]:
-        scores = max_sim_batch(queries, tokens, "sum", num_threads=num_threads)
-        return [metrics.top(one).tolist() for one in scores]
-
-    exact, kept, rows = rank(documents), {ALL: documents}, []
+    exact, kept, rows = _tops(queries, documents, num_threads), {ALL: documents}, []
     for name, precision in plan(attention) if pairs is None else pairs:
         if name not in kept:
             weights = attention if name == "attention" else None
-            lengths = norms if name in BY_LENGTH else None
-            tokens = documents if lengths is None else _at(documents, lengths)
+            tokens = _at(documents, norms) if name in BY_LENGTH and norms is not None else documents
             kept[name] = select(tokens, name, compression, weights, num_threads)
         coded = kept[name].quantize(precision, num_threads=num_threads)
-        judge = Judge(np.arange(len(documents)))
-        for one, other, gains in zip(exact, rank(coded), relevant or [None] * len(queries)):
+        judge, found = Judge(np.arange(len(documents))), _tops(queries, coded, num_threads)
+        for one, other, gains in zip(exact, found, relevant or [None] * len(queries)):
             judge.see(one, other, gains)
         rows.append(_row(name, documents, coded, judge))
         advance()
@@ -147,6 +141,12 @@ def select(
         weights = [attention[start : start + count] for start, count in spans]
     pruned = quantizer.prune_batch(documents, weights, pools, num_threads)
     return TokenArray.from_list([one.embeddings for one in pruned], documents.dim)
+
+
+def _tops(queries: TokenArray, documents: TokenArray, num_threads: int) -> list[list[int]]:
+    """Return the ten best documents of each query."""
+    scores = max_sim_batch(queries, documents, "sum", num_threads=num_threads)
+    return [metrics.top(one).tolist() for one in scores]
 
 
 def _at(documents: TokenArray, norms: Float32Array) -> TokenArray:
