@@ -21,7 +21,7 @@ from cgcython.types import BoolArray, Float32Array, Float64Array
 
 ALL, POOLED, COVERED = "all", "pooled", ImportanceScoringMethod.COVERAGE.value
 QUARTER = "quarter"  # pooled to a quarter of the tokens, as the last step of the ladder keeps them
-CODED = ("e4m3", "int8", "int4", "int2", "sign")
+CODED = ("e4m3", "int8", "int4", "int2", "hadamard_sign")
 LAYOUTS = {
     "float32": "compact_f32",
     "e4m3": "compact_e4m3",

@@ -21,7 +21,7 @@ class PreparedQuery:
     """Query tokens that are packed when first scored, and once; `PreparedQuery.of(tokens)`.
 
     Documents of bfloat16 and E4M3 meet a query in bfloat16, those of integers (int8, int4,
-    int2, sign) one of 8 bits a value. A `fine` query is float32 for E4M3 and has up to 15 bits for
+    int2, signs) one of 8 bits a value. A `fine` query is float32 for E4M3 and has up to 15 bits for
     integers, at about half the speed.
     """
 
@@ -67,7 +67,7 @@ class PreparedQuery:
 
     @cached_property
     def hadamard_integers(self) -> Int8Array:
-        """The tokens after a Hadamard rotation, as integers: as int4 and int2 codes are made."""
+        """The tokens after a Hadamard rotation, as integers: as int4, int2, hadamard_sign have."""
         return self._as_integers(hadamard(self.tokens))
 
     def _as_integers(self, tokens: Float32Array) -> Int8Array:

@@ -109,9 +109,9 @@ def _e4m3_in_float32(query: PreparedQuery, documents: TokenArray) -> Score:
     )
 
 
-def _integers(bits: int) -> Callable[[PreparedQuery, TokenArray], Score]:
+def _integers(bits: int, transformed: bool = False) -> Callable[[PreparedQuery, TokenArray], Score]:
     def prepare(query: PreparedQuery, documents: TokenArray) -> Score:
-        packed = query.hadamard_integers if bits in (4, 2) else query.integers
+        packed = query.hadamard_integers if transformed else query.integers
         count, norms = query.count, documents.inverse_norms
         codes = documents.values.view(np.uint8)
         return lambda starts, counts, sums: kernels.maxsim_integers.score(
@@ -135,8 +135,9 @@ SCORERS: dict[str, Callable[[PreparedQuery, TokenArray], Score]] = {
     "bfloat16": _bfloat16,
     "e4m3": _e4m3,
     "int8": _integers(8),
-    "int4": _integers(4),
-    "int2": _integers(2),
+    "int4": _integers(4, transformed=True),
+    "int2": _integers(2, transformed=True),
+    "hadamard_sign": _integers(1, transformed=True),
     "sign": _integers(1),
     "pq": _pq,
 }

@@ -12,7 +12,7 @@ from cgcython.errors import InvalidInput
 from cgcython.parallel import require_threads
 from cgcython.tensors import require_whole
 from cgcython.token_array import arrow, building, files, joining, norms, runs
-from cgcython.token_array.precisions import precision_of
+from cgcython.token_array.precisions import precision_made, precision_of
 from cgcython.token_array.screen import Screen
 from cgcython.types import (
     Array,
@@ -142,18 +142,20 @@ class TokenArray:
     ) -> "TokenArray":
         """Return these documents at another precision, coded from float32.
 
+        `sign` makes `hadamard_sign`, the signs after a Hadamard transform, which keep more.
+
         >>> TokenArray.from_list([[[1, -2]], [[0.5, 3]]]).quantize("bfloat16").nbytes
         32
         """
         self.require_values()
-        chosen, threads = precision_of(precision), require_threads(num_threads)
+        chosen, threads = precision_made(precision), require_threads(num_threads)
         building.checked_dim(self.dim, chosen.width(self.dim), chosen, codebook, values=True)
         whole = self.compact()
         if chosen.name == "float32":
             return whole
         codes, scales = chosen.encode(whole.values, codebook, threads)
         return TokenArray(
-            codes, whole.offsets, precision, dim=self.dim, scales=scales, codebook=codebook
+            codes, whole.offsets, chosen.name, dim=self.dim, scales=scales, codebook=codebook
         )
 
     def dequantize(self, num_threads: int = 1) -> "TokenArray":

@@ -243,6 +243,8 @@ class _Int2(_Transformed):
 
 
 class _Sign(_Integers):
+    """Signs of values as they are: of codes made elsewhere or earlier; `quantize` makes others."""
+
     name, dtype, per_item, bits = "sign", np.uint8, 8, 1
 
     def encode_rows(self, values: Float32Array, codes: Array, scales: object) -> int:
@@ -252,7 +254,34 @@ class _Sign(_Integers):
         kernels.bits.unpack_rows(codes, values)
 
 
-_KINDS = (_Float32, _BFloat16, _E4M3, _Int8, _Int4, _Int2, _Sign, _ProductQuantization)
+class _HadamardSign(_Sign):
+    """Signs of transformed tokens, which keep more of a cosine."""
+
+    name = "hadamard_sign"
+
+    def encode_rows(self, values: Float32Array, codes: Array, scales: object) -> int:
+        found = kernels.dense.first_nonfinite(values.reshape(-1))
+        for start in range(0, len(values) if found < 0 else 0, SLAB):
+            rows = slice(start, start + SLAB)
+            super().encode_rows(hadamard(values[rows]), codes[rows], scales)
+        return found
+
+    def decode_rows(self, codes: Array, scales: object, values: Float32Array) -> None:
+        super().decode_rows(codes, scales, values)
+        kernels.dense.turn_rows(values, values, True)
+
+
+_KINDS = (
+    _Float32,
+    _BFloat16,
+    _E4M3,
+    _Int8,
+    _Int4,
+    _Int2,
+    _HadamardSign,
+    _Sign,
+    _ProductQuantization,
+)
 PRECISIONS: dict[str, Precision] = {kind.name: kind() for kind in _KINDS}
 
 
@@ -261,8 +290,17 @@ def precision_of(name: object) -> Precision:
     return PRECISIONS[require_choice(name, "precision", PRECISIONS)]
 
 
+def precision_made(name: object) -> Precision:
+    """Return the Precision that `quantize` makes where it is asked for a name; InvalidInput.
+
+    Asked for signs it makes those of transformed tokens.
+    """
+    chosen = precision_of(name)
+    return PRECISIONS[_HadamardSign.name if chosen.name == _Sign.name else chosen.name]
+
+
 def hadamard(tokens: Float32Array) -> Float32Array:
-    """Return the transformed tokens that codes of int4 and int2 are of.
+    """Return the transformed tokens that codes of int4, int2 and hadamard_sign are of.
 
     A query that meets such codes is transformed too.
     """

@@ -14,6 +14,8 @@ def seeds():
     documents = [rng(n).standard_normal((n, 16)).astype(np.float32) for n in (2, 0, 3)]
     plain = TokenArray.from_list(documents)
     kinds = [plain, *(plain.quantize(one) for one in _PLAIN)]
+    signs = plain.quantize("sign")
+    kinds.append(TokenArray(signs.values, signs.offsets, "sign"))
     kinds.append(plain.quantize("pq", codebook()))
     return [file_of(one.save, "tokens.safetensors") for one in kinds]
 

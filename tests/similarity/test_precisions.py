@@ -12,7 +12,7 @@ from cgcython.similarity.scorers import SCORERS
 F32 = np.float32
 ROUNDING = 1e-6
 # The largest number that a value of the query becomes; float32 where it stays what it is.
-LIMITS = dict.fromkeys(("int8", "int4", "int2", "sign"), (127, 32512))
+LIMITS = dict.fromkeys(("int8", "int4", "int2", "hadamard_sign", "sign"), (127, 32512))
 COUNTS = [0, 1, 5, 12, 13, 0, 40, 3, 65]
 DIMS = [8, 32, 128, 160]
 
@@ -28,7 +28,15 @@ def codebook(dim):
 
 def documents(precision, dim=128, counts=COUNTS):
     values = TokenArray(tokens(sum(counts), dim, seed=1), np.cumsum([0, *counts]))
+    if precision == "sign":
+        return plain_signs(values)
     return values.quantize(precision, codebook(dim) if precision == "pq" else None)
+
+
+def plain_signs(array):
+    """Signs of values as they are, which are read for ever and no longer made."""
+    codes = np.packbits(array.values >= 0, axis=1)
+    return TokenArray(codes, array.offsets, "sign", dim=array.dim)
 
 
 def unit(rows):
@@ -100,7 +108,7 @@ def test_tokens_of_zeros_are_never_matched(level, precision):
     values[2] = 0
     scored = TokenArray(values, [0, 2, 3, 6]).quantize(precision)
     scores = max_sim_batch(query, scored)
-    if precision != "sign":  # whose zeros are bits like any other
+    if "sign" not in precision:  # whose zeros are bits like any other
         assert scores[1] == 0.0
     rest = TokenArray(np.delete(values, 2, axis=0), [0, 2, 5]).quantize(precision)
     assert scores[[0, 2]].tolist() == max_sim_batch(query, rest).tolist()

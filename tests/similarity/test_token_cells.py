@@ -15,7 +15,9 @@ RNG = np.random.default_rng(7)
 DIM, TOPICS = 32, 60
 SLOW = kernels.level == "reference"
 QUERIES = 1 if SLOW else 20
-PRECISIONS = ["int8"] if SLOW else ["float32", "bfloat16", "e4m3", "int8", "int4", "int2", "sign"]
+PRECISIONS = (
+    ["int8"] if SLOW else ["float32", "bfloat16", "e4m3", "int8", "int4", "int2", "hadamard_sign"]
+)
 
 
 def documents_about(topics, rng, tokens=12):

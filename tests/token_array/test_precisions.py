@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from looping import looped
+from scipy.linalg import hadamard
 
 from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, PQ8Codebook, TokenArray
 from cgcython.token_array import PRECISIONS
@@ -18,6 +19,7 @@ LOSS = {
     "int8": 1e-4,
     "int4": 0.01,
     "int2": 0.1,
+    "hadamard_sign": 0.25,
     "sign": 0.25,
     "pq": 1,
 }
@@ -52,7 +54,7 @@ def test_decoding_undoes_encoding_within_the_bound(level, precision):
     assert mean_loss(array, decoded) <= LOSS[precision] + 1e-15
 
 
-@pytest.mark.parametrize("precision", ["int4", "int2"])
+@pytest.mark.parametrize("precision", ["int4", "int2", "hadamard_sign"])
 def test_dimensions_of_very_different_sizes_lose_no_more(level, precision):
     sizes = np.geomspace(1, 1e-3, 64, dtype=F32)
     array = TokenArray(RNG.standard_normal((200, 64), dtype=F32) * sizes, [0, 200])
@@ -75,10 +77,36 @@ def test_nothing_is_quantized_to_nothing(precision):
     assert nothing.dequantize().values.shape == (0, 64)
 
 
-@pytest.mark.parametrize("precision", sorted(PRECISIONS.keys() - {"float32"}))
+@pytest.mark.parametrize("precision", sorted(PRECISIONS.keys() - {"float32", "sign"}))
 def test_codes_are_not_quantized_again(precision):
     with pytest.raises(InvalidInput, match=f"expected float32 values.*got {precision} codes"):
         quantized(tokens(), precision).quantize("e4m3")
+
+
+@looped("dim", [1, 7, 12, 96, 384, 4096])
+def test_signs_are_made_of_transformed_tokens(level, dim):
+    values = RNG.standard_normal((9, dim), dtype=F32)
+    found = TokenArray(values, [0, 9]).quantize("sign")
+    assert found == TokenArray(values, [0, 9]).quantize("hadamard_sign")
+    assert found.precision == "hadamard_sign"
+    size = dim & -dim
+    blocks = values.astype(float).reshape(9, -1, size) @ hadamard(size)
+    clear = np.abs(blocks.reshape(9, dim)) > 1e-5 * size
+    bits = np.unpackbits(found.values, axis=1, count=dim)
+    assert np.array_equal(bits[clear], (blocks.reshape(9, dim) >= 0)[clear])
+    signs = np.where(bits.reshape(9, -1, size), 1.0, -1.0)
+    expected = (signs @ hadamard(size)).reshape(9, dim)
+    assert np.array_equal(found.dequantize().values, expected)
+
+
+def test_signs_of_values_as_they_are_stay_what_they_are(level):
+    array = tokens(24)
+    plain = TokenArray(np.packbits(array.values >= 0, axis=1), array.offsets, "sign")
+    assert plain.precision == "sign"
+    expected = np.where(array.values >= 0, 1, -1)
+    assert np.array_equal(plain.dequantize().values, expected)
+    with pytest.raises(InvalidInput, match="expected sign tokens of 24 values"):
+        TokenArray.concatenate([plain, array.quantize("sign")])
 
 
 def test_bfloat16_is_that_of_an_independent_implementation():
