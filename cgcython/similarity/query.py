@@ -10,7 +10,7 @@ from cgcython import kernels
 from cgcython.arrays import aligned_empty
 from cgcython.similarity.sides import query_tokens
 from cgcython.token_array import lookup
-from cgcython.token_array.precisions import hadamard
+from cgcython.token_array.integers import hadamard
 from cgcython.types import CodebookLike, Float32Array, Int8Array, TokensLike, UInt16Array
 
 LANES = 32  # query tokens side by side in a packed query

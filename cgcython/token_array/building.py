@@ -17,7 +17,8 @@ from cgcython.arrays import (
 from cgcython.checks import iterated, require_whole
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.token_array.lookup import require_codebook
-from cgcython.token_array.precisions import PRECISIONS, Precision, precision_of
+from cgcython.token_array.precision import Precision
+from cgcython.token_array.precisions import PRECISIONS, precision_of
 from cgcython.types import (
     Array,
     ArrayLike,
