@@ -8,7 +8,7 @@ whatever the share. The first bracket is a sum of table entries, which vary less
 products alone: codes of high dot products are mostly those of long vectors. The second hardly
 varies where share = t / 2n, and depends on n alone, of which each row has a code.
 """
-from libc.math cimport INFINITY, ceil, fabs, sqrt
+from libc.math cimport INFINITY, ceil, fabs, fabsf, sqrt
 from cgcython.kernels._adc_best cimport Best, lane_sum, lowest_bit, offer
 from cgcython.kernels._adc_screen cimport (
     BLOCK, FEW, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, STEPS, Screen, passing,
@@ -16,7 +16,7 @@ from cgcython.kernels._adc_screen cimport (
 from cgcython.kernels._types cimport f32, u8, u64
 
 cdef enum:
-    HEAD = 4096  # rows that are measured before the screen: they choose its steps
+    HEAD = 1024  # rows that are measured before the screen: they choose its steps
 
 
 cdef struct Cosines:
@@ -48,17 +48,25 @@ cdef inline void cosine_set_up(Cosines *found) noexcept nogil:
 cdef inline bint widths(const f32 *table, Py_ssize_t M, double *total) noexcept nogil:
     """Write the sum of the largest entries; return whether all are finite."""
     cdef:
-        Py_ssize_t m, i
-        double widest
+        Py_ssize_t m, i, lane
+        f32[16] widest, excess
+        f32 entry
     total[0] = 0
     for m in range(M):
-        widest = 0
-        for i in range(KSUB):
-            if not fabs(table[m * KSUB + i]) < 1e36:
-                return False
-            widest = max(widest, fabs(table[m * KSUB + i]))
-        total[0] += widest
-    return True
+        for lane in range(16):
+            widest[lane] = 0
+            excess[lane] = 0
+        for i in range(m * KSUB, (m + 1) * KSUB, 16):
+            for lane in range(16):
+                entry = fabsf(table[i + lane])
+                widest[lane] = max(widest[lane], entry)
+                excess[lane] += entry - entry  # NaN unless it is finite
+        entry = 0
+        for lane in range(16):
+            entry = max(entry, widest[lane])
+            total[0] += excess[lane]
+        total[0] += entry
+    return total[0] < 1e36
 
 
 cdef inline void offer_cosines(
@@ -85,8 +93,7 @@ cdef inline void tighten_cosine(Cosines *found) noexcept nogil:
     cdef:
         Screen *screen = &found.screen
         double[KSUB] rest
-        double reach, per_step
-        Py_ssize_t i
+        double reach
     if screen.step > 0 and screen.worst == found.best.sums[found.best.k - 1]:
         return
     screen.worst = found.best.sums[found.best.k - 1]
@@ -96,9 +103,7 @@ cdef inline void tighten_cosine(Cosines *found) noexcept nogil:
         reach = reach_of(found, rest)
         screen.step = reach / STEPS
         round_down_cosines(found)
-    per_step = (1 - 1e-12) / screen.step
-    for i in range(KSUB):
-        screen.entries[screen.M * KSUB + i] = <u8><int>min(rest[i] * per_step, 255.0)
+    to_entries(rest, (1 - 1e-12) / screen.step, &screen.entries[screen.M * KSUB])
     screen.limit = <int>ceil(reach / screen.step * (1 + 1e-12))
 
 
@@ -106,19 +111,19 @@ cdef inline double reach_of(const Cosines *found, double *rest) noexcept nogil:
     """Return how far above their least the entries of a row that passes may sum up.
 
     Writes the entries of lengths: the least that the second bracket can be, above their own least.
+    It is at an end of any range of lengths, since the bracket bends down.
     """
     cdef:
         double[KSUB + 1] at_edges
-        double lowest = INFINITY, n
+        double above = found.above, share = found.share, lowest
         Py_ssize_t i
     for i in range(KSUB + 1):
-        n = found.edges[i]
-        at_edges[i] = found.above * n - found.share * n * n
-        lowest = min(lowest, at_edges[i])
+        at_edges[i] = (above - share * found.edges[i]) * found.edges[i]
+    lowest = min(at_edges[0], at_edges[KSUB])
     for i in range(KSUB):
         rest[i] = min(at_edges[i], at_edges[i + 1]) - lowest
     return max(
-        found.dot_constant - found.share * found.norm_constant
+        found.dot_constant - share * found.norm_constant
         + found.screen.margin - found.screen.base - lowest,
         1e-30,
     )
@@ -127,31 +132,36 @@ cdef inline double reach_of(const Cosines *found, double *rest) noexcept nogil:
 cdef inline void choose_share(Cosines *found) noexcept nogil:
     cdef:
         Screen *screen = &found.screen
+        double least, share = found.above / (<double>found.edges[0] + found.edges[KSUB])
         Py_ssize_t m, i
-    found.share = found.above / (<double>found.edges[0] + found.edges[KSUB])
-    screen.base = 0
+    found.share, screen.base = share, 0
     for m in range(screen.M):
-        screen.least[m] = INFINITY
-        for i in range(KSUB):
-            screen.least[m] = min(screen.least[m], entry_of(found, m * KSUB + i))
-        screen.base += screen.least[m]
+        least = INFINITY
+        for i in range(m * KSUB, (m + 1) * KSUB):
+            least = min(least, share * found.norms[i] - found.dots[i])
+        screen.least[m] = least
+        screen.base += least
     # Twice the bound of M float32 additions, and never 0.
-    screen.margin = found.dot_widths + found.share * found.norm_widths
+    screen.margin = found.dot_widths + share * found.norm_widths
     screen.margin = 2 * (screen.M + 1) * 2.0**-24 * screen.margin + 1e-30
 
 
 cdef inline void round_down_cosines(Cosines *found) noexcept nogil:
     cdef:
-        double steps, per_step = (1 - 1e-12) / found.screen.step
+        double per_step = (1 - 1e-12) / found.screen.step, share = found.share, least
+        double[KSUB] steps
         Py_ssize_t m, i
     for m in range(found.screen.M):
-        for i in range(m * KSUB, (m + 1) * KSUB):
-            steps = (entry_of(found, i) - found.screen.least[m]) * per_step
-            found.screen.entries[i] = <u8><int>min(steps, 255.0)
+        least = found.screen.least[m]
+        for i in range(KSUB):
+            steps[i] = share * found.norms[m * KSUB + i] - found.dots[m * KSUB + i] - least
+        to_entries(steps, per_step, &found.screen.entries[m * KSUB])
 
 
-cdef inline double entry_of(const Cosines *found, Py_ssize_t i) noexcept nogil:
-    return found.share * found.norms[i] - found.dots[i]
+cdef inline void to_entries(const double *steps, double per_step, u8 *entries) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(KSUB):
+        entries[i] = <u8><int>min(steps[i] * per_step, 255.0)
 
 
 cdef inline void offer_passing_cosines(
