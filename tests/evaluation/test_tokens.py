@@ -46,7 +46,7 @@ def test_bytes_and_tokens_are_counted():
     for precision, size, head in (
         ("e4m3", 16 + 4, bitmaps),
         ("int4", 8 + 2, bitmaps),
-        ("sign", 2, 0),
+        ("hadamard_sign", 2, 0),
     ):
         row = rows["coverage", precision]
         assert row.tokens_each == kept / 30
