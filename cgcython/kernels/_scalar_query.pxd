@@ -16,6 +16,7 @@ cdef extern from "_scalars.h" nogil:
         CODE_BLOCK "CG_CODE_BLOCK"
         CODE_ROWS "CG_CODE_ROWS"
         WORDS "CG_WORDS"
+    void fetch_codes "cg_fetch_codes"(const u8 *rows, Py_ssize_t bytes)
     void code_dots "cg_code_dots"(
         int n, int bits, const u8 *rows, Py_ssize_t stride, Py_ssize_t bytes, int readable,
         const i16 *query, i32 *dots,
@@ -152,6 +153,7 @@ cdef inline void score_some(
     while i < n:
         some = min(<Py_ssize_t>CODE_ROWS, n - i)
         readable = (n - i - some) * width >= CODE_BLOCK
+        fetch_codes(rows + i * width, some * width)
         dots_of(laid, runs, rows + i * width, some, width, readable, dots)
         for j in range(some):
             out[i + j] = <f32>(<f64>(2 * dots[j] - taken) * factor * factors[i + j])

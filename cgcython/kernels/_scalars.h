@@ -13,6 +13,7 @@
 #define CG_CODE_BLOCK 64 /* bytes of a row that meet a block of the query */
 #define CG_WORDS (CG_CODE_BLOCK / 2)
 #define CG_CODE_ROWS 4 /* that share the reading of a query */
+#define CG_CODES_AHEAD 8192 /* bytes: codes are fetched so far ahead, also behind the last row */
 #define CG_UNROLLED_CODES _Pragma("GCC unroll 16")
 
 typedef uint16_t cg_vw __attribute__((vector_size(CG_VECTOR_BYTES)));
@@ -56,6 +57,12 @@ CG_INLINE void cg_some_dots(const int n, const int bits, const uint8_t *rows, pt
         cg_add_block(n, bits, last, CG_CODE_BLOCK, query, sums);
     }
     CG_UNROLLED_CODES for (int t = 0; t < n; t++) dots[t] = cg_total(sums[t]);
+}
+
+/* Ask for what is so many bytes ahead of rows that are read now. */
+CG_INLINE void cg_fetch_codes(const uint8_t *rows, ptrdiff_t bytes) {
+    for (ptrdiff_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(rows + CG_CODES_AHEAD + at, 0, 2);
 }
 
 /* The same for 1 to CG_CODE_ROWS rows of any number of bits. */

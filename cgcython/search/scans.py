@@ -10,6 +10,7 @@ from cgcython.search import binary_scan as binary_scan
 from cgcython.search import float8_scans as float8_scans
 from cgcython.search import pq_scan as pq_scan
 from cgcython.search import rq_scan as rq_scan
+from cgcython.search import scalar_scan as scalar_scan
 from cgcython.search import sparse_scans as sparse_scans
 from cgcython.search import token_scans as token_scans
 from cgcython.search.scan import FindCodebook, Scan, ScanKey, registered
