@@ -14,10 +14,12 @@ step eval methods "E6=$bm25:d_indptr,d_idx,d_w" --queries "E6=$bm25:q_indptr,q_i
     --qrels "$bm25:qrels" --metric dot --limits
 step eval "E6=$bm25:d_indptr,d_idx,d_w" --queries "E6=$bm25:q_indptr,q_idx,q_w" \
     --qrels "$bm25:qrels" --metric dot --step 1
-for layouts in 0 2 3; do
+for layouts in 0 2 3 4 5; do
     step eval "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
         --qrels "$tokens:qrels" --step "$layouts"
 done
 step eval tokens "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
     --qrels "$tokens:qrels" --attention "$tokens:doc_attn" --norms "$tokens:doc_norm" --limits
+step eval tokens "E12=$tokens:doc_tok,doc_off" --queries "E12=$tokens:q_tok,q_off" \
+    --qrels "$tokens:qrels" --tokens 32 --limits
 exit "$missed"
