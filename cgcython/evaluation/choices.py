@@ -11,6 +11,7 @@ from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.codecs.residual_training import SIZES
+from cgcython.codecs.scalar import ScalarCodec
 from cgcython.codecs.sizes import sizes_of
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.sparse_layouts import NAMES
@@ -119,6 +120,10 @@ def dense_methods(dim: int) -> list[Method]:
         Method(limits.SIGNS_ASKED, (partial(AskedAsFloat, signs),)),
         Method(limits.PROJECTED, projected(CodesAndScales)),
         Method(limits.PROJECTED_ASKED, projected(AskedAsFloat)),
+        *(
+            Method(name, (partial(CodesAndScales, ScalarCodec(dim, bits)),))
+            for bits, name in limits.SCALARS.items()
+        ),
     ]
 
 

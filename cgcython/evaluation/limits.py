@@ -92,6 +92,7 @@ SIGNS, SIGNS_ASKED = "sign bits", "sign bits, float query"
 PROJECTED, PROJECTED_ASKED = "projected bits", "projected bits, float query"
 PLAIN_PQ, ROTATED_PQ, ROTATED_PQ_L2 = "plain PQ", "rotated PQ", "rotated PQ, l2"
 RQ8 = "rq8"
+SCALARS = {bits: f"scalar, {bits} bits" for bits in (8, 6, 4, 2)}
 CENTRED, CENTRED_ASKED = "centred bits", "centred bits, float query"
 CENTRED_FACTOR = "centred bits and factor"
 
@@ -99,6 +100,10 @@ CENTRED_FACTOR = "centred bits and factor"
 # and three times the other half of the corpus, the mean of seeds 0 to 4.
 METHODS: dict[tuple[str, int | None], Limit] = {
     (FLOAT8, None): Limit(loss=0.0004, max_loss=0.0006, overlap10=0.985),
+    (SCALARS[8], None): Limit(loss=0.0001, max_loss=0.0002, overlap10=0.99),
+    (SCALARS[6], None): Limit(loss=0.001, max_loss=0.002, overlap10=0.98),
+    (SCALARS[4], None): Limit(loss=0.008, max_loss=0.02, overlap10=0.935),
+    (SCALARS[2], None): Limit(loss=0.07, max_loss=0.12, overlap10=0.83),
     (PROJECTED, None): Limit(recall10=0.08),
     (PROJECTED_ASKED, None): Limit(recall10=0.055),
     (ROTATED_PQ, 8): Limit(loss=0.223, overlap10=0.50),
