@@ -178,7 +178,9 @@ def test_closing_saves_large_columns_that_have_no_file(path, memories, monkeypat
     assert loads == ["E9", "E9", "E9", "E12", "E12"]
 
 
-@pytest.mark.parametrize("layout", ["compact_e4m3", "compact_int4", "compact_int2", "canonical"])
+@pytest.mark.parametrize(
+    "layout", ["compact_e4m3", "compact_int4", "compact_int2_f16", "canonical"]
+)
 def test_tokens_of_every_layout_have_a_file_without_those_that_are_gone(
     memories, tmp_path, layout, loads
 ):

@@ -35,7 +35,10 @@ RECORDS = {
     "binary": ([BinaryCodec(24).encode(row) for row in ROWS], ROWS[0]),
     "sparse": ([SparseCodec(300, "compact_f16").encode(sparse(r)) for r in range(80)], sparse(19)),
     "floats": ([SparseCodec(300).encode(sparse(r)) for r in range(80)], sparse(19)),
-    **{one: tokens(one) for one in ("compact_e4m3", "compact_int4", "canonical")},
+    **{
+        one: tokens(one)
+        for one in ("compact_e4m3", "compact_int4", "compact_int4_f16", "canonical")
+    },
 }
 
 
