@@ -18,6 +18,7 @@ from cgcython.codecs.base import Codec
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.codecs.rq8 import RQ8Codec
 
 
 class RowCodec(NumCodec):  # type: ignore[misc]  # numcodecs has no types
@@ -84,3 +85,12 @@ class PQ8(RowCodec):
 
     def _codec_of(self, dim: int) -> Codec:
         return chunks.codec_of(PQ8Codec, self.codebook)
+
+
+class RQ8(PQ8):
+    """Residual codes; the array's metadata hold the path of their codebook's file."""
+
+    codec_id: ClassVar[str] = "cgcython.rq8"
+
+    def _codec_of(self, dim: int) -> Codec:
+        return chunks.codec_of(RQ8Codec, self.codebook)

@@ -11,9 +11,9 @@ import numpy as np
 
 from cgcython.arrays import as_float32, as_matrix, unmasked, usual_arithmetic
 from cgcython.checks import require_choice
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.base import codec_of
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.float8 import Float8Codec
-from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
 from cgcython.records import QuantizedBatch
 from cgcython.types import Array, ArrayLike, Float32Array, UInt8Array
@@ -31,7 +31,7 @@ def quantize_embeddings(
     ranges: ArrayLike | None = ...,
     calibration_embeddings: ArrayLike | None = ...,
     *,
-    codebook: PQ8Codebook | None = ...,
+    codebook: Codebook | None = ...,
     num_threads: int = ...,
 ) -> QuantizedBatch: ...
 @overload
@@ -41,7 +41,7 @@ def quantize_embeddings(
     ranges: ArrayLike | None = ...,
     calibration_embeddings: ArrayLike | None = ...,
     *,
-    codebook: PQ8Codebook | None = ...,
+    codebook: Codebook | None = ...,
     num_threads: int = ...,
 ) -> Array: ...
 @overload
@@ -51,7 +51,7 @@ def quantize_embeddings(
     ranges: ArrayLike | None = ...,
     calibration_embeddings: ArrayLike | None = ...,
     *,
-    codebook: PQ8Codebook | None = ...,
+    codebook: Codebook | None = ...,
     num_threads: int = ...,
 ) -> Any: ...
 @usual_arithmetic
@@ -61,7 +61,7 @@ def quantize_embeddings(
     ranges: ArrayLike | None = None,
     calibration_embeddings: ArrayLike | None = None,
     *,
-    codebook: PQ8Codebook | None = None,
+    codebook: Codebook | None = None,
     num_threads: int = 1,
 ) -> Any:
     """Return embeddings [n, dim] at another precision: one of PRECISIONS.
@@ -91,9 +91,9 @@ def quantize_embeddings(
 class _Settings:
     """A precision and what its codec needs."""
 
-    def __init__(self, precision: str, codebook: PQ8Codebook | None, num_threads: int) -> None:
+    def __init__(self, precision: str, codebook: Codebook | None, num_threads: int) -> None:
         self.precision, self.codebook, self.num_threads = precision, codebook, num_threads
-        if precision == "pq" and not isinstance(codebook, PQ8Codebook):
+        if precision == "pq" and not isinstance(codebook, Codebook):
             expected = "a trained one, as codebook=PQ8Codebook.train(samples) makes"
             raise InvalidInput(what="codebook", expected=expected, actual=type(codebook).__name__)
 
@@ -108,7 +108,7 @@ class _Settings:
         if self.precision.endswith("binary"):
             return _signs(values, self.precision)
         matrix = as_matrix(values)
-        codec = PQ8Codec(self.codebook) if self.codebook else Float8Codec(matrix.shape[1])
+        codec = codec_of(self.codebook) if self.codebook else Float8Codec(matrix.shape[1])
         return codec.encode_batch(matrix, self.num_threads)
 
 

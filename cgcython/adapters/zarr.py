@@ -20,6 +20,7 @@ from cgcython.codecs.base import Codec
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
+from cgcython.codecs.rq8 import RQ8Codec
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,14 @@ class PQ8(RowSerializer):
 
     def _codec_of(self, dim: int) -> Codec:
         return chunks.codec_of(PQ8Codec, self.codebook)
+
+
+@dataclass(frozen=True)
+class RQ8(RowSerializer):
+    """Residual codes; the array's metadata hold the path of their codebook's file."""
+
+    codebook: str
+    name: ClassVar[str] = "cgcython.rq8"
+
+    def _codec_of(self, dim: int) -> Codec:
+        return chunks.codec_of(RQ8Codec, self.codebook)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from cgcython.base import Profile
-from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import has_columns, side_by_side
 from cgcython.corpus.opening import open_corpus
@@ -40,8 +39,8 @@ def named_array(text: str) -> Array:
     return arrays[name]
 
 
-def judge_of(args: argparse.Namespace, profile: Profile) -> Callable[[Codebook], dict[str, Any]]:
-    """Return what measures a codebook on --judged, --queries and --qrels."""
+def judge_of(args: argparse.Namespace, profile: Profile) -> Callable[[Any], dict[str, Any]]:
+    """Return what measures a codebook or a codec on --judged, --queries and --qrels."""
     corpus, queries = (open_corpus(specs, profile) for specs in (args.judged, args.queries))
     if list(corpus) != [args.embedder]:
         raise UsageError(f"--judged {' '.join(args.judged)} is not of {args.embedder.short}")

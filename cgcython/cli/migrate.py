@@ -29,6 +29,7 @@ from cgcython.cli.failures import BAD_DATA, OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.legacy_folder import LegacyColumns
 from cgcython.corpus.legacy_source import LegacySource, open_legacy
@@ -202,14 +203,17 @@ def _require_codebooks(
             raise UsageError("--train needs --models, where the codebooks are kept")
         for model_id in lacking:
             if not codebook_path(args.models, model_id.title).exists():
-                _train(args, source, model_id)
+                method = codec_class(profile[model_id].method).codebook_kind
+                _train(args, source, model_id, method)
     if lacking:
         Codebooks(args.models, profile).require(lacking)
 
 
-def _train(args: argparse.Namespace, source: LegacySource, model_id: EmbedderId) -> None:
+def _train(
+    args: argparse.Namespace, source: LegacySource, model_id: EmbedderId, method: str
+) -> None:
     with progress(None, "step", f"train {model_id.short}") as bar:
-        codebook = train_codebook(source, model_id, args.threads, bar.at_loss)
+        codebook = train_codebook(source, model_id, args.threads, bar.at_loss, method)
     path = codebook_path(args.models, model_id.title)
     try:
         codebook.save(path)

@@ -9,6 +9,7 @@ from cgcython.errors import UsageError
 from cgcython.files import require_place, written_whole
 
 if TYPE_CHECKING:  # commands that draw nothing start without these
+    from cgcython.codecs.codebook_base import Codebook
     from cgcython.codecs.sizes import Trial
     from cgcython.evaluation.bench import Timing
     from cgcython.evaluation.methods import MethodRow
@@ -44,26 +45,32 @@ def save(figure: Any, path: str) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def draw_sizes(trials: Sequence["Trial"], chosen: int, limit: float, path: str) -> None:
-    """Draw what each size of a codebook costs, the limit, and the size that was chosen."""
+def draw_sizes(trials: Sequence["Trial"], codebook: "Codebook", limit: float, path: str) -> None:
+    """Draw what each method costs at each size, the limit, and the codebook that was chosen."""
     figure = new_figure(8, 5)
     axes = figure.add_subplot()
-    sizes = [trial.num_subvectors for trial in trials]
-    axes.plot(sizes, [100 * one.held_out_loss for one in trials], "o-", label="loss, held out")
-    axes.plot(
-        sizes, [100 - 100 * one.held_out_recall10 for one in trials], "s--", label="top 10 lost"
-    )
-    drops = [100 * one.recall10_drop for one in trials if one.recall10_drop is not None]
-    if drops:
-        axes.plot(sizes, drops, "^-", label="Recall@10 drop, judged")
+    for colour, method in zip(COLOURS, dict.fromkeys(one.method for one in trials)):
+        own = [one for one in trials if one.method == method]
+        sizes = [one.code_size for one in own]
+        lines: list[tuple[str, str, Sequence[float | None]]] = [
+            ("o-", "loss, held out", [one.held_out_loss for one in own]),
+            ("s--", "top 10 lost", [1 - one.held_out_recall10 for one in own]),
+            ("^:", "Recall@10 drop", [one.recall10_drop for one in own]),
+        ]
+        for style, label, costs in lines:
+            drawn = [100 * cost for cost in costs if cost is not None]
+            if drawn:
+                axes.plot(sizes, drawn, style, color=colour, ms=4, label=f"{method}: {label}")
+    chosen = f"chosen: {codebook.method}, {codebook.code_size} bytes"
     axes.axhline(100 * limit, color="grey", linestyle=":", label=f"limit {limit:.0%}")
-    axes.axvline(chosen, color="tab:red", linewidth=1, label=f"chosen: {chosen} bytes")
+    axes.axvline(codebook.code_size, color="tab:red", linewidth=1, label=chosen)
+    ticks = _apart(sorted({one.code_size for one in trials}))
     axes.set_xscale("log", base=2)
-    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xticks(ticks, [str(size) for size in ticks])
     axes.set_xlabel("bytes per embedding")
     axes.set_ylabel("%")
     axes.set_title("what fewer bytes cost")
-    axes.legend()
+    axes.legend(fontsize="small")
     save(figure, path)
 
 

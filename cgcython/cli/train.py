@@ -1,25 +1,33 @@
-"""Learn the codebook of a PQ embedder from example embeddings.
+"""Learn the codebook of an embedder from example embeddings.
 
 The examples must not be the embeddings that will be encoded, only of their kind; 9,984 or more
 make a codebook worth trusting. More bytes per embedding lose less; `--bytes auto` tries all sizes
 quickly, prints what each costs, and takes the fewest bytes under the limit of 5 %: of cosine on
-examples held out or, with judged queries, of Recall@10. Fewer bytes are refused unless forced.
+examples held out or, with judged queries, of Recall@10. Fewer bytes are refused unless forced. The
+table has all methods that the embedder could be kept by; where another one needs fewer bytes than
+the profile's, the row to write into the profile is printed.
+
+--method rq8 makes additive codes: each byte names a vector, and an embedding is the sum of them.
+At 8 to 24 bytes they keep more neighbours than product quantization (pq8) and decode and search as
+fast; encoding takes several times as long, and so does training. From 32 bytes on take pq8.
 
 Only the rows that are drawn (--sample) are read, so the file may be larger than memory. Ctrl-C ends
 the training with the best codebook so far; pressed again, or before there is one, with none.
 
 example:
   cgcython train E1 --input train.npy --models models
+  cgcython train E1 --input train.npy --models models --method rq8 --bytes 8 --force
   cgcython train E1 --input a.npy --models models --judged E1=b.npy --queries E1=q.npy --qrels r.npy
   cgcython train Code --input E7=code.npz:vectors --models models --profile mine.toml
 """
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from cgcython.base import Embedder, Profile
+from cgcython.base import Embedder, Profile, QuantizationMethod
 from cgcython.cli import options, plots
 from cgcython.cli.cells import percent
 from cgcython.cli.failures import OK
@@ -27,9 +35,9 @@ from cgcython.cli.output import print_filled, print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
-from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path
-from cgcython.codecs.sizes import Trial, train_smallest
+from cgcython.codecs.sizes import METHODS, TRAINED, Trial, sizes_of, train, train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import RecallLossExceeded, UsageError
@@ -37,10 +45,11 @@ from cgcython.files import require_place
 from cgcython.inputs.columns import DenseColumn
 from cgcython.narrow_floats import Rows
 
-Judge: TypeAlias = Callable[[PQ8Codebook], dict[str, Any]]
+Judge: TypeAlias = Callable[[Any], dict[str, Any]]
 
 AUTO = "auto"
-HEADERS = ("bytes", "loss", "top 10 kept", "Recall@10 drop", "chosen")
+HEADERS = ("method", "bytes", "loss", "top 10 kept", "Recall@10 drop", "chosen")
+COSTS = ("held_out_loss", "held_out_recall10", "recall10_drop")
 ROTATIONS = {"opq": "opq", "pca": "pca", "none": None}
 
 
@@ -49,11 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", required=True, metavar="SPEC", help="example embeddings")
     parser.add_argument("--models", required=True, metavar="DIR", help="where codebooks live")
     parser.add_argument(
+        "--method", choices=TRAINED, help="how codes are made; default: as the profile says"
+    )
+    parser.add_argument(
         "--bytes",
         type=_size,
         metavar="N",
-        help=f"per embedding: auto, {', '.join(map(str, SUBVECTORS))}; default: those of the "
-        "profile, auto where it says none",
+        help=f"per embedding: auto, {', '.join(map(str, SUBVECTORS))} (rq8: 8, 16, 24); "
+        "default: those of the profile, auto where it says none",
     )
     options.add_inputs(parser, "--judged", help="with --queries and --qrels: a judged corpus")
     options.add_inputs(parser, "--queries", help="its queries")
@@ -62,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot", metavar="FILE.png|.svg", help="draw what the sizes of --bytes auto cost"
     )
     parser.add_argument(
-        "--rotation", choices=ROTATIONS, default="opq", help="before cutting (default opq)"
+        "--rotation", choices=ROTATIONS, default="opq", help="of pq8, before cutting (default opq)"
     )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same codebook (default 0)")
     parser.add_argument(
@@ -90,10 +102,12 @@ def _size(text: str) -> int | str:
 def run(args: argparse.Namespace) -> int:
     profile = Profile.named(args.profile)
     row = profile.row(args.embedder)
-    args.bytes = _chosen(row, args.bytes)
     if not codec_class(row.method).needs_codebook:
         method = row.method
         raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
+    kept_as = codec_class(row.method).codebook_kind
+    args.method = args.method or kept_as
+    args.bytes = _chosen(row, args.bytes, args.method, kept_as)
     if args.plot:
         _require_plot(args)
     path = codebook_path(args.models, args.embedder.title)
@@ -106,22 +120,46 @@ def run(args: argparse.Namespace) -> int:
         error.model_id = args.embedder
         error.add_note("(with --bytes of a larger size, or --force)")
         raise
-    _report(args, codebook, trials, path)
+    _report(args, codebook, trials, path, _better_row(row, codebook, trials))
     if args.plot:
         limit = codebook.method.max_recall_loss()
-        plots.draw_sizes(trials, codebook.num_subvectors, limit, args.plot)
+        plots.draw_sizes(trials, codebook, limit, args.plot)
     return OK
 
 
-def _chosen(row: Embedder, given: int | str | None) -> int | str:
+def _chosen(row: Embedder, given: int | str | None, method: str, kept_as: str) -> int | str:
     """Return the size to train: the one given, which must be the profile's, or else the profile's.
 
     Raises UsageError.
     """
-    size = row.setting("bytes")
+    size = row.setting("bytes") if method == kept_as else None
     if given is not None and size not in (None, given):
         raise UsageError(f"the profile has {size} bytes for {row.model_id.short}, not {given}")
-    return given or size or AUTO
+    chosen: int | str = given or size or AUTO
+    if method == "rq8" and chosen != AUTO and chosen not in sizes_of(row.dimension, method):
+        known = ", ".join(map(str, sizes_of(row.dimension, method)))
+        raise UsageError(f"--method rq8 has {known} bytes, not {chosen}")
+    return chosen
+
+
+def _better_row(row: Embedder, codebook: Codebook, trials: Sequence[Trial]) -> Embedder | None:
+    """Return the row that fits the codebook or, where it saves bytes, another method's.
+
+    None where the profile's row does.
+    """
+    said = {key: value for key, value in dict(row.settings).items() if key == "metric"}
+    limit = codebook.method.max_recall_loss()
+    fitting = [one for one in trials if one.cost <= limit]
+    best = min(fitting, key=lambda one: (one.code_size, one.cost), default=None)
+    fits = codebook.cost is None or codebook.cost <= limit
+    is_best = fits and (best is None or codebook.code_size <= best.code_size)
+    if best is not None and not is_best and best.method != codebook.method.value:
+        method = QuantizationMethod(best.method)
+        return replace(row, method=method, settings={**said, **best.settings})
+    if codec_class(row.method).codebook_kind == codebook.method.value:
+        return None
+    settings = {**said, "bytes": codebook.code_size}
+    return replace(row, method=codebook.method, settings=settings)
 
 
 def _require_plot(args: argparse.Namespace) -> None:
@@ -153,25 +191,32 @@ def _samples(args: argparse.Namespace, profile: Profile) -> Rows:
 
 def _train(
     args: argparse.Namespace, rows: Rows, judge: Judge | None
-) -> tuple[PQ8Codebook, list[Trial]]:
+) -> tuple[Codebook, list[Trial]]:
     """Return the codebook and the trials of all sizes, none where the size was given."""
     with progress(None, "step", f"train {args.embedder.short}") as bar:
+        rotation = ROTATIONS[args.rotation]
         shared = {
-            "seed": args.seed,
-            "rotation": ROTATIONS[args.rotation],
             "sample": args.sample,
             "num_threads": args.threads,
             "progress": bar.at_loss,
             "model": args.embedder.title,
         }
         if args.bytes == AUTO:
-            return train_smallest(rows, PQ8Codebook.method.max_recall_loss(), judge=judge, **shared)
-        codebook = PQ8Codebook.train(rows, args.bytes, **shared)
+            limit = QuantizationMethod(args.method).max_recall_loss()
+            shared |= {"method": args.method, "compared": METHODS}
+            return train_smallest(
+                rows, limit, judge=judge, seed=args.seed, rotation=rotation, **shared
+            )
+        codebook = train(args.method, rows, args.bytes, args.seed, rotation, **shared)
     return codebook.with_facts(judge(codebook) if judge else {}), []
 
 
 def _report(
-    args: argparse.Namespace, codebook: PQ8Codebook, trials: Sequence[Trial], path: Path
+    args: argparse.Namespace,
+    codebook: Codebook,
+    trials: Sequence[Trial],
+    path: Path,
+    row: Embedder | None,
 ) -> None:
     facts = dict(codebook.metadata)
     loss, limit = facts["held_out_loss"], codebook.method.max_recall_loss()
@@ -182,21 +227,59 @@ def _report(
             f"the limit is {limit:.0%}"
         )
     if args.json:
-        about = {"codebook_id": codebook.codebook_id, "bytes": codebook.num_subvectors}
-        tried = {"trials": [trial._asdict() for trial in trials]} if trials else {}
-        print_json({"path": str(path), **about, "width": codebook.width, **facts, **tried})
+        print_json({"path": str(path), **_as_json(codebook, trials, row)})
         return
     if trials:
-        print_table(HEADERS, [_cells(trial, codebook) for trial in trials])
+        print_table(HEADERS, [_cells(trial, codebook) for trial in trials], keys=2)
     few = facts["samples"] < facts["samples_given"]
     drawn = f" (drawn from {facts['samples_given']})" if few else ""
     print_filled(
-        f"{args.embedder.short}: {codebook.num_subvectors} bytes per embedding "
-        f"({4 * codebook.embedding_dim} as float32), loss {loss:.2%} on "
+        f"{args.embedder.short}: {codebook.code_size} bytes per embedding "
+        f"({4 * codebook.embedding_dim} as float32), {codebook.method}, loss {loss:.2%} on "
         f"{facts['held_out_samples']} held out of {facts['samples']}{drawn}; wrote {path}"
     )
+    if row is not None:
+        _tell_row(row, codebook)
 
 
-def _cells(trial: Trial, codebook: PQ8Codebook) -> list[object]:
-    size, *costs = trial
-    return [size, *map(percent, costs), "yes" if size == codebook.num_subvectors else None]
+def _tell_row(row: Embedder, codebook: Codebook) -> None:
+    """Print the row of a profile: the codebook's, or that of a method that needs fewer bytes."""
+    if row.method is codebook.method:
+        print_filled("The profile keeps it otherwise; write this row into it:")
+    else:
+        needs = codec_class(row.method).needs_codebook
+        then = ", and train again with --method " + row.method.value if needs else ""
+        print_filled(
+            f"{row.method} needs fewer bytes for the same limit. To keep the embedder so, write "
+            f"this row into the profile{then}:"
+        )
+    print(row.to_toml())
+
+
+def _as_json(
+    codebook: Codebook, trials: Sequence[Trial], row: Embedder | None
+) -> dict[str, object]:
+    about: dict[str, object] = {
+        "codebook_id": codebook.codebook_id,
+        "method": codebook.method.value,
+        "bytes": codebook.code_size,
+        "width": codebook.width,
+        **codebook.metadata,
+    }
+    if trials:
+        about["trials"] = [_trial_as_json(trial) for trial in trials]
+    return about if row is None else {**about, "profile_row": row.to_toml()}
+
+
+def _trial_as_json(trial: Trial) -> dict[str, object]:
+    found = {"method": trial.method, "bytes": trial.code_size}
+    if trial.method == "pq8":
+        found["num_subvectors"] = trial.code_size  # as earlier releases call it
+    costs = trial._asdict()
+    return found | {name: costs[name] for name in COSTS}
+
+
+def _cells(trial: Trial, codebook: Codebook) -> list[object]:
+    is_chosen = (trial.method, trial.code_size) == (codebook.method.value, codebook.code_size)
+    costs = trial.held_out_loss, trial.held_out_recall10, trial.recall10_drop
+    return [trial.method, trial.code_size, *map(percent, costs), "yes" if is_chosen else None]

@@ -229,6 +229,11 @@ def codec_class(method: QuantizationMethod | str) -> type[Codec]:
     return found  # type: ignore[no-any-return]
 
 
+def codec_of(codebook: "Codebook") -> Codec:
+    """Return the codec whose codes are those of a codebook."""
+    return codec_class(codebook.method).for_dimension(codebook.embedding_dim, codebook)
+
+
 @usual_arithmetic
 def cosine_loss(original: ArrayLike, decoded: ArrayLike) -> float:
     """Return 1 - cosine of two vectors; 0.0 where both are zero, 1.0 where one is."""

@@ -66,7 +66,7 @@ def fitted(
     """
     require_enough(min(source.shape[0], most))
     seed, threads = require_whole(seed, "seed"), require_threads(num_threads)
-    drawn = draw(source, most, lambda count: min(MAX_HELD_OUT, int(count * HELD_OUT)), seed)
+    drawn = drawn_from(source, most, seed)
     power = _power_of(drawn)
     rows, held_out = (np.ldexp(one, -power) if power else one for one in drawn[:2])
     run = start(rows, held_out, seed, threads)
@@ -80,6 +80,11 @@ def fitted(
     if run.interrupted:
         facts |= _interruption(run)
     return _scaled(found, power), facts
+
+
+def drawn_from(source: Rows, most: int, seed: int) -> Samples:
+    """Return the rows of a source that training reads, up to `most`, and those held out of it."""
+    return draw(source, most, lambda count: min(MAX_HELD_OUT, int(count * HELD_OUT)), seed)
 
 
 def require_enough(count: int) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
-from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.sizes import train_smallest
 from cgcython.corpus.legacy_source import LegacySource
 from cgcython.types import Array, Float32Array, TrainingProgress
@@ -31,12 +30,14 @@ def train_codebook(
     model_id: EmbedderId,
     num_threads: int = 1,
     progress: TrainingProgress | None = None,
+    method: str = "pq8",
 ) -> Codebook:
-    """Return a codebook of the smallest size that keeps the limit, trained on up to 20,000 rows."""
+    """Return a method's smallest codebook that keeps the limit, trained on up to 20,000 rows."""
     vectors = (one for one in source.values(model_id) if isinstance(one, np.ndarray))
     codebook, _ = train_smallest(
         sample(vectors, SAMPLES),
-        PQ8Codec.max_loss,
+        codec_class(method).max_loss,
+        method=method,
         rotation="pca",  # a refined one loses a little less and takes far longer
         num_threads=num_threads,
         progress=progress,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cgcython.base import EmbedderId
-from cgcython.codecs.base import InputKind, codec_class
+from cgcython.codecs.base import Codec, InputKind, codec_class, codec_of
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus
 from cgcython.errors import UsageError
@@ -75,17 +75,16 @@ def codebook_judge(
     queries: Sequence[Mapping[EmbedderId, Embedding]],
     relevant: Sequence[Judged],
     num_threads: int = 1,
-) -> Callable[[Codebook], dict[str, Any]]:
-    """Return a function from a codebook to its facts: what retrieval loses on judged queries.
+) -> Callable[[Codebook | Codec], dict[str, Any]]:
+    """Return a function from a codebook or codec to facts: what retrieval loses on judged queries.
 
     It raises UsageError where no query is judged.
     """
     column = corpus[model_id]
     memories = column.memories(0, len(column.embeddings))
 
-    def facts(codebook: Codebook) -> dict[str, Any]:
-        method = codebook.method.value
-        coded = Codes(codec_class(method).for_dimension(codebook.embedding_dim, codebook))
+    def facts(codebook: Codebook | Codec) -> dict[str, Any]:
+        coded = Codes(codebook if isinstance(codebook, Codec) else codec_of(codebook))
         one = Contender(model_id, column.embeddings, memories, coded)
         (row,) = compare([one], queries, relevant, num_threads)
         if row.recall10 is None or row.ndcg10 is None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.checks import require_choice
-from cgcython.codecs.base import Codec, codec_class
+from cgcython.codecs.base import Codec, codec_of
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.float8 import Float8Codec
@@ -252,9 +252,7 @@ _SPACES: dict[type[Codec], type[CodeSpace]] = {
 
 def space_of(codec: object, metric: str | None) -> CodeSpace:
     """Return the space of a codec or codebook; raises InvalidInput for what has none."""
-    found = codec
-    if isinstance(codec, Codebook):
-        found = codec_class(codec.method).for_dimension(codec.embedding_dim, codec)
+    found = codec_of(codec) if isinstance(codec, Codebook) else codec
     for kind, space in _SPACES.items():
         if isinstance(found, kind):
             return space(found, metric)

@@ -13,7 +13,7 @@ import zarr
 from numcodecs.registry import register_codec as register_numcodec
 from zarr.registry import register_codec as register_zarr
 
-from cgcython import BinaryCodec, Float8Codec, PQ8Codebook, PQ8Codec
+from cgcython import BinaryCodec, Float8Codec, PQ8Codebook, PQ8Codec, RQ8Codebook, RQ8Codec
 from cgcython.adapters import chunks
 from cgcython.adapters import numcodecs as numcodecs_adapter
 from cgcython.adapters import zarr as zarr_adapter
@@ -30,8 +30,14 @@ DIM = 36
 RNG = np.random.default_rng(6)
 ROWS = RNG.standard_normal((70, DIM)).astype(np.float32)
 BOOK = PQ8Codebook(RNG.standard_normal((4, 256, 9)))
-NAMES = ["Float8", "Binary", "PQ8"]
-CODECS = {"Float8": Float8Codec(DIM), "Binary": BinaryCodec(DIM, 0.25), "PQ8": PQ8Codec(BOOK)}
+RESIDUAL = RQ8Codebook(RNG.standard_normal((3, 256, 4)), np.eye(DIM, 4), np.zeros(DIM))
+NAMES = ["Float8", "Binary", "PQ8", "RQ8"]
+CODECS = {
+    "Float8": Float8Codec(DIM),
+    "Binary": BinaryCodec(DIM, 0.25),
+    "PQ8": PQ8Codec(BOOK),
+    "RQ8": RQ8Codec(RESIDUAL),
+}
 every_codec = pytest.mark.parametrize("name", NAMES)
 
 
@@ -47,7 +53,9 @@ def registered():
 def settings(tmp_path):
     BOOK.save(tmp_path / "book.safetensors")
     path = str(tmp_path / "book.safetensors")
-    return {"Float8": {}, "Binary": {"threshold": 0.25}, "PQ8": {"codebook": path}}
+    RESIDUAL.save(tmp_path / "residual.safetensors")
+    own = {"codebook": str(tmp_path / "residual.safetensors")}
+    return {"Float8": {}, "Binary": {"threshold": 0.25}, "PQ8": {"codebook": path}, "RQ8": own}
 
 
 def expected(name, rows=ROWS):
@@ -92,7 +100,7 @@ def test_zarr_refuses_arrays_that_codes_cannot_stand_for(tmp_path):
 
 @every_codec
 def test_numcodecs_gives_the_decoded_values(name, settings):
-    own = settings[name] if name == "PQ8" else {"dim": DIM, **settings[name]}
+    own = settings[name] if name in ("PQ8", "RQ8") else {"dim": DIM, **settings[name]}
     codec = numcodecs.get_codec({"id": f"cgcython.{name.lower()}", **own})
     data = codec.encode(ROWS)
     assert len(data) == 70 * chunks.row_bytes(CODECS[name])
@@ -106,7 +114,7 @@ def test_numcodecs_gives_the_decoded_values(name, settings):
 
 @every_codec
 def test_zarr_2_arrays_take_numcodecs(name, settings, tmp_path):
-    own = settings[name] if name == "PQ8" else {"dim": DIM, **settings[name]}
+    own = settings[name] if name in ("PQ8", "RQ8") else {"dim": DIM, **settings[name]}
     codec = getattr(numcodecs_adapter, name)(**own)
     options = {"chunks": (32, DIM), "zarr_format": 2, "compressors": codec}
     zarr.create_array(tmp_path / "rows.zarr", data=ROWS, **options)
@@ -139,12 +147,12 @@ def test_entry_points_lead_to_the_codecs(tmp_path):
 import sys
 sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]
 import numcodecs, zarr.registry
-for name in ("float8", "binary", "pq8"):
+for name in ("float8", "binary", "pq8", "rq8"):
     print(zarr.registry.get_codec_class("cgcython." + name).__qualname__)
 print(numcodecs.get_codec(dict(id="cgcython.binary", dim=8)))
 """
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
-    assert done.stdout.split("\n")[:3] == ["Float8", "Binary", "PQ8"], done.stderr
+    assert done.stdout.split("\n")[:4] == ["Float8", "Binary", "PQ8", "RQ8"], done.stderr
     assert "Binary(dim=8" in done.stdout
 
 

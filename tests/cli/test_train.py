@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 
 PATH = "pq8_codebooks/Semantic_codebook.safetensors"
 
@@ -96,14 +97,17 @@ def test_auto_takes_the_fewest_bytes_under_the_limit(train, work, tmp_path):
     result = train("--json", "--bytes", "auto", "--rotation", "pca").json
     fitting = [one for one in result["trials"] if one["held_out_loss"] <= 0.05]
     assert result["bytes"] == fitting[0]["num_subvectors"] == 8
-    assert [one["num_subvectors"] for one in result["trials"]] == [8, 16, 32]
+    tried = [one["bytes"] for one in result["trials"] if one["method"] == "pq8"]
+    assert (tried, "profile_row" in result) == ([8, 16, 32], False)
 
 
 def test_auto_prints_what_each_size_costs(train):
     lines = train("--bytes", "auto", "--rotation", "none").out.splitlines()
-    assert lines[0].split()[:2] == ["bytes", "loss"]
+    assert lines[0].split()[:3] == ["method", "bytes", "loss"]
     assert lines[1].endswith("yes")
     assert lines[2].endswith("-")
+    tried = {line.split()[0] for line in lines[1:6]}
+    assert tried == {"pq8", "float8_e4m3", "E1:"}
 
 
 def test_judged_queries_decide_where_they_are_given(train, work):
@@ -112,9 +116,8 @@ def test_judged_queries_decide_where_they_are_given(train, work):
     facts = train("--json", "--bytes", "auto", "--rotation", "none", *judged).json
     assert facts["recall10_drop"] == facts["judged"]["recall10"]["drop"] <= 0.05
     assert all(len(facts["judged"][what]["interval"]) == 2 for what in ("ndcg10", "recall10"))
-    assert facts["bytes"] == min(
-        one["num_subvectors"] for one in facts["trials"] if one["recall10_drop"] <= 0.05
-    )
+    fitting = [one for one in facts["trials"] if one["recall10_drop"] <= 0.05]
+    assert facts["bytes"] == min(one["bytes"] for one in fitting if one["method"] == "pq8")
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
@@ -143,6 +146,27 @@ def test_judgements_of_nothing_are_a_usage_error(train, work, tmp_path):
     docs, queries = (f"E1={work / name}:E1" for name in ("corpus.npz", "queries.npz"))
     result = train("--judged", docs, "--queries", queries, "--qrels", tmp_path / "none.npy")
     assert (result.code, "judge no query" in result.err) == (2, True)
+
+
+def test_another_method_that_needs_fewer_bytes_is_told_as_a_row(cli, tmp_path):
+    rows, profile = tmp_path / "rows.npy", tmp_path / "profile.toml"
+    np.save(rows, np.random.default_rng(0).standard_normal((300, 296)).astype(np.float32))
+    profile.write_text('E1 = { dimension = 296, method = "pq8", metric = "dot" }')
+    place = "--models", tmp_path, "--profile", profile, "--rotation", "none", "--force"
+    result = cli("train", "E1", "--input", rows, "--bytes", "auto", *place)
+    assert "pq8, loss" in result.out
+    assert "float8_e4m3 needs fewer bytes for the same limit" in " ".join(result.out.split())
+    row = 'E1_Semantic = { dimension = 296, method = "float8_e4m3", metric = "dot" }'
+    assert result.out.splitlines()[-1] == row
+
+
+def test_additive_codes_are_trained_and_their_row_is_told(train, tmp_path):
+    result = train("--method", "rq8", "--force")
+    assert result.out.splitlines()[-1].endswith('method = "rq8", bytes = 8 }')
+    book = Codebook.load(tmp_path / PATH)
+    assert (book.method.value, book.code_size) == ("rq8", 8)
+    refused = train("--method", "rq8", "--bytes", "32")
+    assert (refused.code, "rq8 has 8, 16, 24 bytes, not 32" in refused.err) == (2, True)
 
 
 def test_sizes_that_do_not_exist_are_usage_errors(train):

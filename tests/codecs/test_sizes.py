@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 from structured import clustered
 
+from cgcython.adapters.chunks import row_bytes
+from cgcython.codecs import sizes
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.sizes import sizes_of, train_smallest
 from cgcython.errors import InvalidInput, RecallLossExceeded
 
 pytestmark = pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning")
+OF_ALL = "rq8", "scalar", "float8_e4m3"
 NOISE = np.random.default_rng(0).standard_normal((300, 512), dtype=np.float32)
 
 
 def test_clusters_fit_into_the_smallest_size():
     book, trials = train_smallest(clustered(64, 600), 0.05, rotation="pca")
     assert book.num_subvectors == 8
-    assert [trial.num_subvectors for trial in trials] == [8, 16, 32, 64]
+    assert [trial.code_size for trial in trials] == [8, 16, 32, 64]
     assert all(a.held_out_loss > b.held_out_loss for a, b in pairwise(trials))
     assert all(0 <= trial.held_out_recall10 <= 1 for trial in trials)
 
@@ -73,6 +77,29 @@ def test_ctrl_c_keeps_the_best_of_what_was_tried(calls, size):
     assert book.num_subvectors == size
     assert book.metadata.get("interrupted", False) == (calls <= 48)
     assert (book.metadata["samples"], book.metadata["samples_given"]) == (280, 300)
+
+
+def test_other_methods_are_tried_beside_it(monkeypatch):
+    monkeypatch.setattr(sizes, "ENOUGH_SAMPLES", 300)
+    monkeypatch.setattr(sizes, "ADDITIVE_SIZES", (8,))
+    rows = NOISE[:, :16]
+    book, trials = train_smallest(rows, 0.05, compared=OF_ALL, rotation=None, judge=judged)
+    assert (book.method.value, book.code_size) == ("pq8", 16)
+    assert {trial.method for trial in trials} == {"pq8", *OF_ALL}
+    assert [one.settings for one in trials if one.method == "rq8"] == [{"bytes": 8}]
+    assert [one.settings["bits"] for one in trials if one.method == "scalar"] == [2, 4, 6, 8]
+    assert [one.code_size for one in trials] == sorted(one.code_size for one in trials)
+    assert all(trial.recall10_drop == 0.5 / trial.code_size for trial in trials)
+
+
+def judged(book):
+    size = book.code_size if isinstance(book, Codebook) else row_bytes(book)
+    return {"recall10_drop": 0.5 / size}
+
+
+def test_few_rows_teach_no_residual_codes():
+    _, trials = train_smallest(NOISE[:, :16], 0.05, compared=OF_ALL, rotation=None)
+    assert {trial.method for trial in trials} == {"pq8", *OF_ALL[1:]}
 
 
 def test_ctrl_c_before_any_size_was_tried_passes_on():
