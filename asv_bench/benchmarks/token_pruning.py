@@ -1,4 +1,4 @@
-"""Token pruning: records of 32 tokens, and the choice of 256 of 512.
+"""Token pruning: records of 32 tokens, and the choice or pooling of 256 of 512.
 
 The specification allows 200 us to decode any embedder.
 """
@@ -6,13 +6,14 @@ The specification allows 200 us to decode any embedder.
 import numpy as np
 
 from cgcython import ModelId, kernels
+from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.codecs.token_pruning import TokenPruningCodec
 
 from .gates import at_least, budget_us, target_us
 from .inputs import FINGERPRINT, RNG
 from .stopwatch import seconds_per_call, times_as_fast
 
-LAYOUTS = ["canonical", "compact_e4m3", "compact_f32"]
+LAYOUTS = ["canonical", "compact_e4m3", "compact_f32", "compact_int4_f16"]
 TOKENS = FINGERPRINT[ModelId.LATE_INTERACTION]
 CODECS = {layout: TokenPruningCodec(TOKENS.shape[1], layout=layout) for layout in LAYOUTS}
 STORED = {layout: codec.encode(TOKENS) for layout, codec in CODECS.items()}
@@ -33,6 +34,18 @@ class One:
     @target_us(1)
     def time_decode(self, layout):
         CODECS[layout].decode(STORED[layout])
+
+
+class Pooling:
+    """Of tokens that are as unlike as random ones, which merge in the most even order."""
+
+    @budget_us(1500)
+    def time_pool_512_tokens(self):
+        pool_tokens(TEXT, 256)
+
+    @budget_us(100)
+    def time_pool_32_tokens(self):
+        pool_tokens(TEXT[:32], 16)
 
 
 def prune(method):
