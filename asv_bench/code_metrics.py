@@ -41,7 +41,7 @@ def overlaps(index, queries, exact):
 def mixed(rows, count, rng):
     """Return rows like others: each is one of them, half of another, and noise."""
     one, other = rng.integers(0, len(rows), (2, count))
-    noise = rng.standard_normal((count, rows.shape[1]), np.float32) / np.sqrt(rows.shape[1])
+    noise = rng.standard_normal((count, rows.shape[1]), np.float32) / rows.shape[1] ** 0.5
     return rows[one] + (rows[other] + noise) / 2
 
 
