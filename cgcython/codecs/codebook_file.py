@@ -60,7 +60,7 @@ def codebook_path(models: StrPath, title: str) -> Path:
     return Path(models) / FOLDER / f"{title}_codebook.safetensors"
 
 
-def train_command(path: StrPath) -> str | None:
+def train_command(path: StrPath, method: str = "pq8") -> str | None:
     """Return the command that trains the codebook missing at a path, None for a stray path.
 
     >>> train_command("models/pq8_codebooks/Code_codebook.safetensors")
@@ -73,7 +73,8 @@ def train_command(path: StrPath) -> str | None:
         embedder = parse_embedder(path.name.removesuffix("_codebook.safetensors")).short
     except InvalidInput:
         return None
-    return f"cgcython train {embedder} --input {embedder}=train.npy --models {path.parents[1]}"
+    command = f"cgcython train {embedder} --input {embedder}=train.npy --models {path.parents[1]}"
+    return command if method == "pq8" else f"{command} --method {method}"
 
 
 def contents_hash(arrays: Mapping[str, Float32Array]) -> str:

@@ -33,7 +33,7 @@ from cgcython.types import Array, ArrayLike, Float32Array, TrainingProgress
 TRIAL_ROWS = 16_384
 QUICK = {"opq": "pca", "pca": "pca", None: None}  # a refined rotation loses a little less still
 TRAINED = ("pq8", "rq8")  # methods whose codebooks can be trained
-METHODS = (*TRAINED, "float8_e4m3")  # that dense embeddings may be kept by
+METHODS = (*TRAINED, "scalar", "float8_e4m3")  # that dense embeddings may be kept by
 
 
 class Trial(NamedTuple):

@@ -91,7 +91,8 @@ class Codebooks:
     def _load(self, model_id: EmbedderId) -> Codebook:
         path = self.path(model_id)
         if not self._has_file(model_id):
-            raise CodebookMissing(model_id=model_id, path=path, command=train_command(path))
+            command = train_command(path, codec_class(self._profile[model_id].method).codebook_kind)
+            raise CodebookMissing(model_id=model_id, path=path, command=command)
         return load_for(self._profile[model_id], path)
 
 
@@ -135,7 +136,8 @@ def require_fit(row: Embedder, codebook: Codebook, path: Path | None = None) -> 
     Raises DimensionMismatch and InvalidInput.
     """
     expected, actual, size = row.dimension, codebook.embedding_dim, row.setting("bytes")
-    kind, command = codec_class(row.method).codebook_kind, _command(row, path)
+    kind = codec_class(row.method).codebook_kind
+    command = train_command(path or codebook_path("models", row.model_id.title), kind)
     if expected != actual:
         raise DimensionMismatch(
             model_id=row.model_id, expected=expected, actual=actual, what="values per vector"
@@ -154,13 +156,6 @@ def require_fit(row: Embedder, codebook: Codebook, path: Path | None = None) -> 
             actual=f"{codebook.code_size} bytes",
         )
     return codebook
-
-
-def _command(row: Embedder, path: Path | None) -> str:
-    """Return the command that trains the codebook of a row."""
-    command = train_command(path or codebook_path("models", row.model_id.title))
-    kind = codec_class(row.method).codebook_kind
-    return f"{command}" if kind == "pq8" else f"{command} --method {kind}"
 
 
 def require_own(codebook: Codebook, model_id: EmbedderId) -> Codebook:
