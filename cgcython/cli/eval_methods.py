@@ -1,10 +1,11 @@
 """Measure every method that suits the embeddings, at every size, beside float32.
 
-Dense embeddings are coded as float8, sign bits (compared with bits, and with float queries), 1,024
-projected bits (ten seeds), product quantization of all sizes, plain and rotated, residual codes
-(rq8) and signs of centred values; sparse ones in every layout. Row i of a corpus is coded by
-codebooks that have not seen it: trained on the rows of the other folds, three times each, beside
-those of --train (mixed), or on the other folds alone (in-domain). Figures are means over seeds.
+Dense embeddings are coded as float8, scalar codes of 8 to 2 bits, sign bits (compared with bits,
+and with float queries), 1,024 projected bits (ten seeds), product quantization of all sizes, plain
+and rotated, residual codes (rq8) and signs of centred values; sparse ones in every layout. Row i of
+a corpus is coded by codebooks that have not seen it: trained on the rows of the other folds, three
+times each, beside those of --train (mixed), or on the other folds alone (in-domain). Figures are
+means over seeds.
 
   bytes  of the codes, and of the scale that an embedding has beside them
   us     to encode an embedding on one thread; ns: to score a row of a scan of 65,536

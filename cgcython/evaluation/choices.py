@@ -116,14 +116,14 @@ def dense_methods(dim: int) -> list[Method]:
 
     return [
         Method(limits.FLOAT8, (partial(CodesAndScales, Float8Codec(dim)),)),
+        *(
+            Method(name, (partial(CodesAndScales, ScalarCodec(dim, bits)),), family="scalar")
+            for bits, name in limits.SCALARS.items()
+        ),
         Method(limits.SIGNS, (partial(CodesAndScales, signs),)),
         Method(limits.SIGNS_ASKED, (partial(AskedAsFloat, signs),)),
         Method(limits.PROJECTED, projected(CodesAndScales)),
         Method(limits.PROJECTED_ASKED, projected(AskedAsFloat)),
-        *(
-            Method(name, (partial(CodesAndScales, ScalarCodec(dim, bits)),))
-            for bits, name in limits.SCALARS.items()
-        ),
     ]
 
 

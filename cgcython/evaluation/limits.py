@@ -109,6 +109,7 @@ METHODS: dict[tuple[str, int | None], Limit] = {
     (ROTATED_PQ, 8): Limit(loss=0.223, overlap10=0.50),
     (ROTATED_PQ, 32): Limit(loss=0.091, overlap10=0.78),
     (ROTATED_PQ, 64): Limit(loss=0.036, overlap10=0.87),
+    (ROTATED_PQ, 192): Limit(overlap10=0.96),
     (RQ8, 8): Limit(gain10=0.06),
     ("canonical", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),
     ("compact_f32", None): Limit(loss=1e-12, ndcg10=0.0, recall10=0.0),

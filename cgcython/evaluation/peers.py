@@ -41,7 +41,8 @@ class FaissCoder:
 
     def encode(self, rows: Any, /, *, num_threads: int = 1) -> UInt8Array:
         """Return the codes [n, bytes] of rows [n, dim]."""
-        codes: UInt8Array = self.index.sa_encode(np.ascontiguousarray(rows, np.float32))
+        with _threads(num_threads):
+            codes: UInt8Array = self.index.sa_encode(np.ascontiguousarray(rows, np.float32))
         return codes
 
     def decode(self, codes: UInt8Array, /, *, num_threads: int = 1) -> Float32Array:

@@ -18,7 +18,7 @@ def test_every_method_has_a_row_and_the_drawing_is_made(evaluate, tmp_path):
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert lines[0].split()[:4] == ["method", "training", "bytes", "runs"]
-    assert [line.split("  ")[0] for line in lines[1:4]] == ["float32", "float8", "sign bits"]
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["float32", "float8", "scalar, 8 bits"]
     assert "in-domain" in lines[-1]
     assert "rotated PQ" in (tmp_path / "methods.svg").read_text()
 

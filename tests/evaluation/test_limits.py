@@ -77,14 +77,36 @@ def test_one_codebook_keeps_the_other_half(sentences, size):
     assert losses.mean() <= ONE_SEED * limits.method_limit(limits.ROTATED_PQ, size).loss
 
 
+@pytest.mark.real
+def test_one_seed_of_residual_codes_finds_more_than_rotated_pq(sentences):
+    column, queries, relevant, others = sentences
+    _, rotated, residual, *_ = own_kinds(384, [8])
+    found = trained_methods(column, others, [rotated, residual], seeds=1)
+    _, product, _, more = compare_methods("E8", column, found, queries, relevant)
+    assert product.missed == ()
+    assert more.gain10.gain >= limits.method_limit(limits.RQ8, 8).gain10
+    assert more.missed == ()
+
+
 @pytest.mark.quality
-@pytest.mark.parametrize("size", [8, 32, 64])
+@pytest.mark.parametrize("size", [8, 32, 64, 192])
 def test_five_seeds_of_rotated_codebooks_keep_the_limits(sentences, size):
     column, queries, relevant, others = sentences
     _, rotated, *_ = own_kinds(384, [size], num_threads=2)
     found = trained_methods(column, others, [rotated])[:1]
     _, row = compare_methods("E8", column, found, queries, relevant, num_threads=2)
     assert row.runs == 5
+    assert row.missed == ()
+
+
+@pytest.mark.quality
+def test_five_seeds_of_residual_codes_find_more_than_rotated_pq(sentences):
+    column, queries, relevant, others = sentences
+    _, rotated, residual, *_ = own_kinds(384, [8], num_threads=2)
+    found = trained_methods(column, others, [rotated, residual])
+    _, _, _, row = compare_methods("E8", column, found, queries, relevant, num_threads=2)
+    assert row.runs == 5
+    assert row.gain10.gain >= limits.method_limit(limits.RQ8, 8).gain10
     assert row.missed == ()
 
 

@@ -203,6 +203,9 @@ def test_a_shortlist_holds_98_percent_of_the_top_10():
 
 def test_bytes_count_the_scale_of_an_embedding(dense):
     assert dense["float8"].bytes_each == 32 + 4
+    assert [dense[name].bytes_each for name in limits.SCALARS.values()] == [
+        size + 2 + 1 for size in (32, 24, 16, 8)
+    ]
 
 
 def test_scans_of_codes_are_timed_and_those_of_decoded_ones_are_not(dense):
