@@ -85,15 +85,16 @@ def draw_methods(rows: Sequence["MethodRow"], path: str) -> None:
         panels.append(("Recall@10", _recall10))
     figure = new_figure(6.5 * len(panels), 6.5)
     figure.suptitle("what each method keeps at its sizes")
-    curves = _curves(rows)
+    float32, *coded = rows
+    curves = _curves(coded)
     styles = _styles(curves)
     for axes, (label, height) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for name, group in curves.items():
             sizes = [row.bytes_each for row in group]
             axes.plot(sizes, [height(row) for row in group], ms=5, label=name, **styles[name])
-        axes.axhline(height(rows[0]), color="grey", linestyle=":", linewidth=1)
+        axes.axhline(height(float32), color="grey", linestyle=":", label=float32.method)
         axes.set_xscale("log", base=2)
-        ticks = _apart(sorted({round(row.bytes_each) for row in rows}))
+        ticks = _apart(sorted({round(row.bytes_each) for row in coded}))
         axes.set_xticks(ticks, map(str, ticks))
         axes.set_xlabel("bytes per embedding")
         axes.set_ylabel(label)
