@@ -11,7 +11,7 @@ means over seeds.
   us     to encode an embedding on one thread; ns: to score a row of a scan of 65,536
   top10  the part of float32's top 10 that is found
   gain   by how much top10 exceeds that of rotated PQ of the same bytes, or of its nearest size with
-         fewer; the interval is a paired bootstrap over queries
+         fewer (rotated PQ's own: that); the interval is a paired bootstrap over queries
   list   how many of a method's first rows hold 98 % of float32's top 10
 
 example:

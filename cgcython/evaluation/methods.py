@@ -44,9 +44,9 @@ class MethodRow:
     """One line: a method and what it costs, the mean of its runs; the largest loss is of all.
 
     `gain10` is by how much `overlap10` exceeds that of rotated PQ of the same bytes, or of its
-    nearest size with fewer; None where there is none, and for rotated PQ itself. `overlaps` are of
-    single queries. `shortlist` is how many rows, the first by this method, hold 98 % of float32's
-    top 10; None where more than 512 would.
+    nearest size with fewer, which rotated PQ itself is compared with; None where there is none.
+    `overlaps` are of single queries. `shortlist` is how many rows, the first by this method, hold
+    98 % of float32's top 10; None where more than 512 would.
     """
 
     embedder: str
@@ -199,15 +199,17 @@ def _judged(rows: Sequence[MethodRow]) -> Iterator[MethodRow]:
 
 
 def _base_of(row: MethodRow, rows: Sequence[MethodRow]) -> MethodRow | None:
-    """Return the rotated PQ that a row is compared with: the largest of no more bytes.
+    """Return the rotated PQ that a row is compared with: the largest other one of no more bytes.
 
-    Where a row was not trained, or several trainings were tried, it is of the first one.
+    Where a row was not trained, it is of the first training.
     """
     every = [one for one in rows if one.method == limits.ROTATED_PQ]
     training = row.training or (every[0].training if every else None)
     fitting = [
-        one for one in every if one.training == training and one.bytes_each <= row.bytes_each
+        one
+        for one in every
+        if one is not row and one.training == training and one.bytes_each <= row.bytes_each
     ]
-    if row.method in (FLOAT32, limits.ROTATED_PQ) or not fitting:
+    if row.method == FLOAT32:
         return None
-    return max(fitting, key=lambda one: one.bytes_each)
+    return max(fitting, key=lambda one: one.bytes_each, default=None)

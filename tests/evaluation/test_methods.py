@@ -177,13 +177,15 @@ def test_a_gain_is_over_rotated_pq_of_no_more_bytes():
         row_of(limits.RQ8, 8, 8, [0.5, 0.6, 0.55]),
         row_of("coarse", None, 4, [0.1, 0.1, 0.1], None),
     ]
-    float8, *_, residual, coarse = methods._judged(rows)
+    float8, smallest, larger, _, residual, coarse = methods._judged(rows)
     assert float8.gain10.over == "rotated PQ of 32 bytes"
     assert float8.gain10.gain == pytest.approx(0.1)
     assert float8.gain10.interval == pytest.approx((0.1, 0.1))
     assert residual.gain10.gain == pytest.approx(0.05)
     assert residual.gain10.interval == pytest.approx((0, 0.1), abs=0.02)
-    assert coarse.gain10 is None
+    assert (smallest.gain10, coarse.gain10) == (None, None)
+    assert larger.gain10.over == "rotated PQ of 8 bytes"
+    assert larger.gain10.gain == pytest.approx(0.3)
     assert residual.missed == ("top10 +0.050 (+0.000..+0.100) over rotated PQ of 8 bytes < +0.06",)
 
 
