@@ -3,7 +3,7 @@
 import numpy as np
 
 from cgcython import kernels
-from cgcython.arrays import unmasked
+from cgcython.arrays import as_array
 from cgcython.checks import require_whole
 from cgcython.codecs.binary import hamming_distance
 from cgcython.errors import DimensionMismatch, InvalidInput
@@ -75,9 +75,9 @@ def _differing(query: UInt8Array, codes: UInt8Array, num_threads: int) -> Int64A
 def _as_codes(codes: ArrayLike | BytesLike, what: str) -> UInt8Array:
     found: Array
     if isinstance(codes, (bytes, bytearray, memoryview)):
-        found = np.frombuffer(codes, np.uint8)
+        found = np.frombuffer(as_bytes(codes), np.uint8)
     else:
-        found = np.asarray(unmasked(codes, what))
+        found = as_array(codes, what)
     if found.dtype != np.uint8:
         raise InvalidInput(what=what, expected="packed bits, uint8", actual=found.dtype)
     return np.ascontiguousarray(found)

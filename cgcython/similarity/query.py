@@ -8,6 +8,7 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.arrays import aligned_empty
+from cgcython.errors import DimensionMismatch
 from cgcython.similarity.sides import query_tokens
 from cgcython.token_array import lookup
 from cgcython.token_array.integers import hadamard
@@ -80,6 +81,8 @@ class PreparedQuery:
         """Return the dots of the tokens with all centroids, found once for each codebook."""
         known = self._tables
         lookup.require_codebook(codebook)
+        if codebook.embedding_dim != self.dim:
+            raise DimensionMismatch(expected=codebook.embedding_dim, actual=self.dim)
         if codebook.codebook_id not in known:
             known[codebook.codebook_id] = lookup.dots(codebook, self.packed)
         return known[codebook.codebook_id]

@@ -14,7 +14,8 @@ from cgcython.types import Array, CodebookLike, Float32Array, Float64Array
 
 def require_codebook(codebook: object) -> None:
     """Raise InvalidInput unless something is the codebook of a product quantizer."""
-    if not isinstance(getattr(codebook, "codebook_id", None), int):
+    numbers = [getattr(codebook, name, None) for name in ("codebook_id", "num_subvectors")]
+    if not all(isinstance(number, int) for number in numbers):
         actual = type(codebook).__name__
         raise InvalidInput(what="codebook", expected="a PQ8Codebook", actual=actual)
 

@@ -52,5 +52,11 @@ def test_what_are_no_codes_of_one_length_is_refused(level):
         jaccard_similarity("ab", b"ab")
     with pytest.raises(InvalidInput, match="packed bits, uint8, got float64"):
         jaccard_similarities(np.ones(2), CODES)
+    with pytest.raises(InvalidInput, match="codes: expected an array"):
+        jaccard_similarities(CODES[0], [[1.0], [1.0, 2.0]])
+    released = memoryview(b"ab")
+    released.release()
+    with pytest.raises(InvalidInput, match="expected bytes"):
+        jaccard_similarities(released, CODES)
     with pytest.raises(DimensionMismatch, match="expected 17 bytes, got 2"):
         jaccard_similarities(CODES[0, :2], CODES)

@@ -6,7 +6,15 @@ import pytest
 from looping import looped
 from scipy.linalg import hadamard
 
-from cgcython import DimensionMismatch, InvalidInput, NonFiniteValue, PQ8Codebook, TokenArray
+from cgcython import (
+    DimensionMismatch,
+    InvalidInput,
+    NonFiniteValue,
+    PQ8Codebook,
+    PreparedQuery,
+    TokenArray,
+)
+from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.token_array import PRECISIONS
 
 F32 = np.float32
@@ -167,3 +175,15 @@ def test_values_that_are_not_finite_are_named(precision):
     values[5, 3] = np.inf
     with pytest.raises(NonFiniteValue, match="value 83 is inf"):
         TokenArray(values, [0, 9], finite=False).quantize(precision, num_threads=2)
+
+
+def test_codebooks_of_sums_are_none_of_tokens():
+    centroids = RNG.standard_normal((4, 256, 64)).astype(F32)
+    book = RQ8Codebook(centroids, np.eye(64, dtype=F32), np.zeros(64, F32))
+    with pytest.raises(InvalidInput, match="expected a PQ8Codebook, got RQ8Codebook"):
+        tokens().quantize("pq", book)
+
+
+def test_tables_of_a_codebook_of_other_dimensions_are_refused():
+    with pytest.raises(DimensionMismatch, match="expected 128 values, got 64"):
+        PreparedQuery.of(tokens().values[:3]).tables(codebook(128))
