@@ -80,7 +80,7 @@ class ScalarCodec(Codec):
     layouts = (Layout.of(16, method, ScalarMetadata, "<Beb", size=_size, wrong=_wrong),)
     inputs = InputKind.DENSE
     columns: ClassVar = {
-        "codes": ArrayForm("U8", ("rows", "bytes")),
+        "codes": ArrayForm("U8", ("rows", "bytes of codes")),
         "scales": ArrayForm("F16", ("rows",)),
         "powers": ArrayForm("I8", ("rows",)),
     }

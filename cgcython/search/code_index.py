@@ -33,7 +33,7 @@ from cgcython.types import Array, ArrayLike, Float32Array, StrPath, UInt8Array
 class CodeIndex:
     """The codes of one codec, and nothing else but `ids` where given.
 
-    `codec` is a codebook or its codec, a Float8Codec or a BinaryCodec; codes are a QuantizedBatch
+    `codec` is a codebook or its codec, a ScalarCodec, Float8Codec or BinaryCodec; codes are a batch
     of it, or plain codes [n, bytes] u8 where they need no scale. Hits come by ascending distance
     from a float32 query, by `metric`: `l2`, squared Euclidean (the default of PQ and float8),
     `cosine` (1 - cosine, 1 beside zeros), for bits `hamming` (how many differ) or `jaccard` (1 -

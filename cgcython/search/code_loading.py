@@ -8,7 +8,8 @@ from cgcython.files import as_path
 from cgcython.search import code_file
 from cgcython.search.code_file import About, Content
 from cgcython.search.code_ids import names_of_arrays, names_to_arrays
-from cgcython.search.code_spaces import CodeSpace, space_of
+from cgcython.search.code_space import CodeSpace
+from cgcython.search.code_spaces import space_of
 from cgcython.tensors import Malformed, require_arrays, told_as_damage
 from cgcython.types import Array, StrPath
 

@@ -57,7 +57,7 @@ class Scorer(ABC):
         def found(start: int, stop: int) -> Found:
             selection = Selection(k)
             for some in np.array_split(rows[start:stop], -(-(stop - start) // GATHERED) or 1):
-                distances = self.distances(arrays, _as_slice(some))
+                distances = self.distances(arrays, as_slice(some))
                 # A damaged scale may be NaN: such rows are farthest.
                 selection.add(some, np.fmin(distances, np.float32(np.inf)))
             return selection.found()
@@ -121,7 +121,7 @@ class Float8Distance(Scorer):
         self._screen = _Float8Screen(self._wide)
 
     def distances(self, arrays: Arrays, rows: Int64Array | slice) -> Float32Array:
-        return _narrow(self._exact(arrays, rows))
+        return narrow(self._exact(arrays, rows))
 
     def _exact(self, arrays: Arrays, rows: Int64Array | slice) -> Float64Array:
         codes = np.ascontiguousarray(arrays["codes"][rows])
@@ -138,7 +138,7 @@ class Float8Distance(Scorer):
         parts = np.array_split(near, -(-len(near) // PIECE) or 1)
         exact = np.concatenate([self._exact(arrays, one) for one in parts])
         order = np.lexsort((near, exact))[:k]
-        return near[order], _narrow(exact[order])
+        return near[order], narrow(exact[order])
 
 
 class _Float8Screen(Scorer):
@@ -200,7 +200,7 @@ def nearest_to_all(scorers: Sequence[Scorer], content: Content, k: int, num_thre
 
 
 @np.errstate(over="ignore", under="ignore")
-def _narrow(distances: Float64Array) -> Float32Array:
+def narrow(distances: Float64Array) -> Float32Array:
     """Return distances as float32; infinite beyond it."""
     return distances.astype(np.float32)
 
@@ -211,7 +211,7 @@ def _differing(query: UInt8Array, codes: UInt8Array) -> Int64Array:
     return counts.astype(np.int64)
 
 
-def _as_slice(rows: Int64Array) -> Int64Array | slice:
+def as_slice(rows: Int64Array) -> Int64Array | slice:
     """Return rows that follow each other as a slice, whose codes need no copy."""
     if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
         return slice(int(rows[0]), int(rows[-1]) + 1)

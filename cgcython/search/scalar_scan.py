@@ -21,6 +21,7 @@ from cgcython.types import (
     Array,
     BoolArray,
     Float32Array,
+    Float64Array,
     Int8Array,
     Int16Array,
     Int64Array,
@@ -54,11 +55,10 @@ def inverse_norms_of(codes: UInt8Array, scales: Array, dim: int, bits: int) -> F
     return inverse_norms
 
 
-@np.errstate(over="ignore", under="ignore")
-def level_sizes(scales: Array, powers: Int8Array, bits: int) -> Float32Array:
-    """Return what a level of each row is worth, at most the largest float32."""
-    sizes = np.ldexp(scales.astype(np.float64), powers.astype(np.int32) - bits)
-    return np.minimum(sizes, np.finfo(np.float32).max).astype(np.float32)
+def level_sizes(scales: Array, powers: Int8Array, bits: int) -> Float64Array:
+    """Return what a level of each row is worth."""
+    sizes: Float64Array = np.ldexp(scales.astype(np.float64), powers.astype(np.int32) - bits)
+    return sizes
 
 
 class ScalarScan(RowScan):
@@ -162,4 +162,5 @@ class ScalarScan(RowScan):
 
     @cached_property
     def _level_sizes(self) -> Float32Array:
-        return level_sizes(self.scales, self.powers, self.bits)
+        sizes = level_sizes(self.scales, self.powers, self.bits)
+        return np.minimum(sizes, np.finfo(np.float32).max).astype(np.float32)

@@ -17,6 +17,7 @@ from cgcython import (
     PQ8Codec,
     RQ8Codebook,
     RQ8Codec,
+    ScalarCodec,
 )
 from cgcython.errors import InvalidInput, MethodMismatch, StorageCorruption, UnsupportedVersion
 from cgcython.search import code_file
@@ -30,6 +31,7 @@ BOOK = PQ8Codebook(RNG.standard_normal((4, 256, 9)))
 STAGES = RNG.standard_normal((5, 256, 20)) * np.geomspace(2, 0.2, 5)[:, None, None]
 RESIDUAL = RQ8Codebook(STAGES, np.linalg.qr(RNG.standard_normal((DIM, 20)))[0], ROWS.mean(axis=0))
 RQ = RQ8Codec(RESIDUAL)
+SCALAR = ScalarCodec(DIM, 6)
 FLOAT8, BITS, PQ = Float8Codec(DIM), BinaryCodec(DIM, 0.1), PQ8Codec(BOOK)
 KINDS = [
     (FLOAT8, "l2"),
@@ -40,6 +42,8 @@ KINDS = [
     (PQ, "cosine"),
     (RQ, "l2"),
     (RQ, "cosine"),
+    (SCALAR, "l2"),
+    (SCALAR, "cosine"),
 ]
 every_kind = pytest.mark.parametrize(("codec", "metric"), KINDS)
 
