@@ -164,6 +164,16 @@ def test_a_row_says_whether_tokens_are_pooled(said, kept, layout, pool):
     assert (codec.positions(found).tolist() == merged) is pool
 
 
+def test_a_profile_kept_before_there_was_a_choice_goes_on_with_half_the_tokens():
+    text = 'E12 = { dimension = 8, method = "token_pruning" }'
+    before, now = Profile.kept(text), Profile.from_toml(text)
+    for profile, layout, kept in ((before, "compact_e4m3", 5), (now, "compact_int4_f16", 10)):
+        router = QuantizationRouter(profile=profile)
+        (one,) = router.quantize_fingerprint({"E12": TOKENS}).values()
+        assert (one.metadata.layout, one.metadata.kept_tokens) == (layout, kept)
+        assert router.quantize("E12", TOKENS).metadata[:2] == (10, 5)
+
+
 def test_a_row_says_which_tokens_are_kept_and_how():
     row = {"dimension": 8, "method": "token_pruning", "pruning_ratio": 0.5}
     one = router({**row, "scoring": "magnitude", "layout": "compact_int4"})

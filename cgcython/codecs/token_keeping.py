@@ -14,6 +14,8 @@ from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, UInt32Arr
 if TYPE_CHECKING:
     from cgcython.codecs.token_pruning import TokenPruningCodec
 
+_POSITIONS = np.arange(512, dtype=np.uint32)  # of most texts, which are encoded one by one too
+_WORTHLESS = np.zeros(len(_POSITIONS), np.float32)
 Kept: TypeAlias = tuple[UInt32Array, Float32Array]  # positions, and what each is worth
 
 
@@ -28,7 +30,7 @@ def keep(
     Only canonical layouts hold what a token is worth.
     """
     if count == len(tokens) and codec.layout != "canonical" and attention_weights is None:
-        return tokens, (np.arange(count, dtype=np.uint32), np.zeros(count, np.float32))
+        return tokens, _all_of(count)
     if not codec.pool:
         return tokens, choose_tokens(tokens, count, codec.scoring_method, attention_weights)
     require_few(len(tokens))
@@ -66,6 +68,12 @@ def keep_many(
             one = choose_tokens(tokens[start:stop], last - first, codec.scoring_method)
             kept[first:last], worth[first:last] = one
     return kept, worth
+
+
+def _all_of(count: int) -> Kept:
+    if count <= len(_POSITIONS):
+        return _POSITIONS[:count], _WORTHLESS[:count]
+    return np.arange(count, dtype=np.uint32), np.zeros(count, np.float32)
 
 
 def _worth(codec: "TokenPruningCodec", pooled: Float32Array) -> Float32Array:
