@@ -4,13 +4,14 @@ import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID
 
 import numpy as np
 import pytest
 
-from cgcython import CodeIndex, PQ8Codebook, TokenArray
+from cgcython import CodeIndex, ModelId, PQ8Codebook, TokenArray, TokenPruningCodec
 from cgcython.store.key_columns import KeyColumn
-from cgcython.store.shards import Shard, write_shard
+from cgcython.store.shards import Shard, ShardPart, read_shard, write_shard
 
 HERE = Path(__file__).parent
 READER = HERE / "independent_reader.py"
@@ -80,6 +81,21 @@ def test_it_reads_a_shard(codebooks):
     (decode,) = [codebooks[one] for one in codebooks if one == 969529394]
     for codes, values in zip(found["E1"].values(), expected["E1"]):
         np.testing.assert_allclose(decode(codes), values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["compact_int4_f16", "compact_int2_f16"])
+def test_it_reads_rows_with_scales_of_both_widths(tmp_path, layout):
+    texts = [np.random.default_rng(n).standard_normal((n, 8)).astype(np.float32) for n in (9, 4, 2)]
+    texts[1][0] *= 1e-6  # whose scale is no normal f16
+    codec = TokenPruningCodec(8, 1.0, layout=layout)
+    batch, ids = codec.encode_batch(texts), [UUID(int=i).bytes for i in range(3)]
+    assert len({one.metadata.layout for one in codec.rows(batch)}) == 2
+    shard = Shard(KeyColumn.of(ids), {ModelId.LATE_INTERACTION: ShardPart(batch)}, {"memories": 3})
+    write_shard(tmp_path / "shard", shard)
+    found = reader.read_shard((tmp_path / "shard").read_bytes())[1]["E12"]
+    assert list(found.values()) == [one.tolist() for one in codec.decode_batch(batch)]
+    part = read_shard(tmp_path / "shard").parts[ModelId.LATE_INTERACTION]
+    assert codec.rows(part.batch) == codec.rows(batch)
 
 
 def written_now(path):
