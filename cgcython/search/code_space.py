@@ -28,7 +28,8 @@ class CodeSpace(ABC):
 
     def __init__(self, codec: Any, metric: str | None) -> None:
         self.codec = codec
-        self.metric = require_choice(metric or self.metrics[0], "metric", self.metrics)
+        chosen = self.metrics[0] if metric is None else metric
+        self.metric = require_choice(chosen, "metric", self.metrics)
 
     @property
     def shared(self) -> dict[str, Any]:

@@ -60,3 +60,11 @@ def test_what_are_no_codes_of_one_length_is_refused(level):
         jaccard_similarities(released, CODES)
     with pytest.raises(DimensionMismatch, match="expected 17 bytes, got 2"):
         jaccard_similarities(CODES[0, :2], CODES)
+
+
+def test_what_is_no_array_of_codes_is_refused():
+    released = memoryview(b"12")
+    released.release()
+    for codes in ([[1.0], [1.0, 2.0]], released):
+        with pytest.raises(InvalidInput):
+            jaccard_similarities(codes, np.zeros((1, 2), np.uint8))

@@ -81,6 +81,18 @@ def test_the_nearest_are_exact_and_in_order(codec, metric, num_threads, k):
     np.testing.assert_array_equal(ids, IDS[order])
 
 
+@pytest.mark.parametrize("metric", ["l2", "cosine"])
+def test_the_longest_codes_are_searched_as_decoded(metric, level):
+    codec = PQ8Codec(PQ8Codebook(RNG.standard_normal((192, 256, 2))))
+    rows, queries = RNG.standard_normal((2, 130, 384)).astype(np.float32)
+    batch = codec.encode_batch(rows)
+    ids, distances = CodeIndex(codec, batch, metric=metric).search(queries[:3], K)
+    name = {"l2": "sqeuclidean", "cosine": "cosine"}[metric]
+    every = cdist(queries[:3], codec.decode_batch(batch), name)
+    np.testing.assert_array_equal(ids, np.argsort(every, axis=1)[:, :K])
+    np.testing.assert_allclose(distances, np.sort(every, axis=1)[:, :K], rtol=1e-4)
+
+
 @every_kind
 def test_a_filter_leaves_only_its_ids(codec, metric):
     index = filled(codec, metric)
