@@ -7,15 +7,21 @@ import numpy as np
 
 from cgcython import kernels
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, PreparedCodebook, scratch
+from cgcython.parallel import split_rows
 from cgcython.types import Float32Array, UInt8Array
 
 SEEDING_ROWS = 8192
 
 
-def assign(rows: Float32Array, layout: PreparedCodebook) -> UInt8Array:
+def assign(rows: Float32Array, layout: PreparedCodebook, num_threads: int = 1) -> UInt8Array:
     """Return the code [n] of the nearest centroid of each row [n, dsub]."""
     codes = np.empty((len(rows), 1), np.uint8)
-    kernels.pq.encode_rows(rows, layout, codes, scratch(layout))
+
+    def assign_range(start: int, stop: int) -> None:
+        some = slice(start, stop)
+        kernels.pq.encode_rows(rows[some], layout, codes[some], scratch(layout))
+
+    split_rows(assign_range, len(rows), num_threads)
     return codes[:, 0]
 
 
@@ -36,14 +42,16 @@ def seed_centroids(rows: Float32Array, rng: "np.random.Generator") -> Float32Arr
 
 
 @np.errstate(all="ignore")  # squares of small errors vanish
-def lloyd_step(rows: Float32Array, layout: PreparedCodebook, pace: float = 1) -> Float32Array:
+def lloyd_step(
+    rows: Float32Array, layout: PreparedCodebook, pace: float = 1, num_threads: int = 1
+) -> Float32Array:
     """Return the centroids [ksub, dsub] after one step of k-means.
 
     Each goes `pace` times the way to the mean of its rows. One without rows moves to a row that is
     kept worst.
     """
     centroids = layout.centroids[0]
-    codes = assign(rows, layout)
+    codes = assign(rows, layout, num_threads)
     sums, counts = np.zeros(centroids.shape), np.zeros(NUM_CENTROIDS, np.int64)
     kernels.kmeans.accumulate(rows, codes, sums, counts)
     means = sums / np.maximum(counts, 1)[:, None]

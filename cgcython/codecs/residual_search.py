@@ -4,6 +4,7 @@ What two centroids add to a squared distance is kept as a whole number for each 
 beam extends by adding up rows of tables; a row of values is multiplied only once.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,8 +15,10 @@ from cgcython.kernels.pq_layout import NUM_CENTROIDS, STRIP, strips
 from cgcython.types import Float32Array, Int16Array, UInt8Array
 
 MOST_STAGES: Final = 32
+STRIPS: Final = NUM_CENTROIDS // STRIP  # of a stage
 LARGEST: Final = 32767  # of a whole number in a table
-BEAM: Final = 16
+BEAMED: Final = 192  # entries of a beam times stages: about 100 us a row
+MOST_BEAM: Final = 24
 BLOCK: Final = 64  # rows whose products stay in the second cache
 REACH: Final = 8.0  # times the largest centroid: beyond, only the direction of a row counts
 
@@ -36,14 +39,41 @@ class Stages(NamedTuple):
 
 def lay_stages(centroids: Float32Array) -> Stages:
     """Return the Stages of centroids [M, 256, width]."""
-    squares = squared(centroids)
-    unit, columns = unit_of(squares), [columns_of(one) for one in centroids]
-    pairs = [(m, i) for m in range(len(centroids)) for i in range(m)]
-    cross = np.empty((len(pairs), NUM_CENTROIDS, NUM_CENTROIDS), np.int16)
-    shifts = np.array([shift_of(squares[m], squares[i], unit) for m, i in pairs], np.uint8)
-    for pair, (m, i) in enumerate(pairs):
-        cross[pair] = cross_of(centroids[i], columns[m], unit / (1 << int(shifts[pair])))
-    return Stages(np.concatenate(columns), squares.reshape(-1), cross, shifts, unit)
+    M, _, width = centroids.shape
+    stages = empty_stages(M, width, float(squared(centroids).max()))
+    for m in range(M):
+        lay_stage(stages, centroids, m)
+    return stages
+
+
+def empty_stages(M: int, width: int, largest: float) -> Stages:
+    """Return Stages to be laid one after another; `largest` is the square of a centroid."""
+    pairs = M * (M - 1) // 2
+    return Stages(
+        np.empty((M * STRIPS, width + -width % STRIP, STRIP), np.float32),
+        np.empty(M * NUM_CENTROIDS, np.float32),
+        np.empty((pairs, NUM_CENTROIDS, NUM_CENTROIDS), np.int16),
+        np.zeros(pairs, np.uint8),
+        unit_of(largest, M),
+    )
+
+
+def lay_stage(stages: Stages, centroids: Float32Array, m: int) -> None:
+    """Lay stage m of centroids, after those before it."""
+    stages.columns[m * STRIPS : (m + 1) * STRIPS] = columns_of(centroids[m])
+    own, norms = stage_of(stages, m)
+    norms[:] = squared(centroids[m])
+    for i in range(m):
+        pair = m * (m - 1) // 2 + i
+        shift = shift_of(norms.max(), stage_of(stages, i)[1].max(), stages.unit)
+        stages.shifts[pair] = shift
+        stages.cross[pair] = cross_of(centroids[i], own, stages.unit / (1 << shift))
+
+
+def stage_of(stages: Stages, m: int) -> tuple[Float32Array, Float32Array]:
+    """Return the columns [4, width, 64] and the norms [256] of one stage."""
+    columns = stages.columns[m * STRIPS : (m + 1) * STRIPS]
+    return columns, stages.norms[m * NUM_CENTROIDS : (m + 1) * NUM_CENTROIDS]
 
 
 def columns_of(centroids: Float32Array) -> Float32Array:
@@ -59,18 +89,18 @@ def squared(centroids: Float32Array) -> Float32Array:
     return sums.astype(np.float32)
 
 
-def unit_of(squares: Float32Array) -> float:
+def unit_of(largest: float, M: int) -> float:
     """Return the power of two by which no distance of a row from a sum exceeds 31 bits.
 
     Rows lie within REACH of the largest centroid's length, sums within M.
     """
-    most = (REACH + len(squares)) ** 2
-    return float(np.ldexp(1.0, 31 - int(np.frexp(most)[1]) - int(np.frexp(squares.max())[1])))
+    most = (REACH + M) ** 2
+    return float(np.ldexp(1.0, 31 - int(np.frexp(most)[1]) - int(np.frexp(largest)[1])))
 
 
-def shift_of(squares: Float32Array, others: Float32Array, unit: float) -> int:
-    """Return by how many bits twice the products of two stages, in whole units, exceed 16."""
-    most = 2 * unit * np.sqrt(float(squares.max()) * float(others.max()))
+def shift_of(square: np.float32, other: np.float32, unit: float) -> int:
+    """Return by how many bits twice a product of such centroids, in whole units, exceeds 16."""
+    most = 2 * unit * np.sqrt(float(square) * float(other))
     return max(0, int(np.frexp(most / LARGEST)[1]))
 
 
@@ -93,13 +123,19 @@ def multiplied(values: Float32Array, columns: Float32Array) -> Float32Array:
     return out
 
 
-def best_codes(products: Float32Array, stages: Stages, beam: int) -> UInt8Array:
+def blocks(start: int, stop: int) -> Iterator[slice]:
+    """Yield the blocks of a range of rows."""
+    for first in range(start, stop, BLOCK):
+        yield slice(first, min(first + BLOCK, stop))
+
+
+def best_codes(products: Float32Array, stages: Stages) -> UInt8Array:
     """Return the codes [n, M] that a beam finds for rows of products with all centroids."""
-    shape = len(products), beam
-    codes = np.zeros((*shape, len(stages.norms) // NUM_CENTROIDS), np.uint8)
-    scores = np.zeros(shape, np.int32)
+    M = len(stages.norms) // NUM_CENTROIDS
+    shape = len(products), min(MOST_BEAM, BEAMED // M)
+    codes, scores = np.zeros((*shape, M), np.uint8), np.zeros(shape, np.int32)
     kernels.residual.search(products, *stages[1:], 0, codes, scores)
-    return np.ascontiguousarray(codes[:, 0])
+    return codes[:, 0]
 
 
 class Encoder:
@@ -115,10 +151,9 @@ class Encoder:
 
     def encode(self, rows: Float32Array, codes: UInt8Array) -> None:
         """Write the codes [n, M] of finite rows [n, dim]."""
-        for start in range(0, len(rows), BLOCK):
-            some = slice(start, start + BLOCK)
+        for some in blocks(0, len(rows)):
             turned = multiplied(self._within_reach(rows[some]), self._rotation)
-            codes[some] = best_codes(multiplied(turned, self._stages.columns), self._stages, BEAM)
+            codes[some] = best_codes(multiplied(turned, self._stages.columns), self._stages)
 
     @np.errstate(all="ignore")
     def _within_reach(self, rows: Float32Array) -> Float32Array:

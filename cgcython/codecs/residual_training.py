@@ -1,8 +1,9 @@
-"""Trains residual quantizers: stage after stage, then the centroids of all stages together.
+"""Trains residual quantizers, stage after stage.
 
 Each stage is k-means of what the stages before it leave of the rows, in a growing number of their
-widest directions, as faiss's ProgressiveDimClustering does it. Then codes and centroids are fitted
-to each other in turns, the centroids of all stages at once by least squares.
+widest directions, as faiss's ProgressiveDimClustering does it. What is left of a row is that of
+some entries of its beam, drawn at random: a stage that knows the best entries alone fits them too
+well. To fit the centroids of all stages again by least squares gained nothing on rows held out.
 """
 
 from typing import Any, Final
@@ -13,21 +14,32 @@ from cgcython import kernels
 from cgcython.checks import require_whole
 from cgcython.codecs import training
 from cgcython.codecs.kmeans import lloyd_step, seed_centroids
-from cgcython.codecs.residual_search import Encoder, best_codes, lay_stages, multiplied, padded
+from cgcython.codecs.residual_search import (
+    Encoder,
+    blocks,
+    empty_stages,
+    lay_stage,
+    multiplied,
+    padded,
+    squared,
+    stage_of,
+)
 from cgcython.codecs.rotation import principal_axes, turned
 from cgcython.codecs.samples import as_source
 from cgcython.codecs.training_base import Run, TrainedStages
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
 from cgcython.parallel import split_rows
-from cgcython.types import ArrayLike, Float32Array, Float64Array, TrainingProgress, UInt8Array
+from cgcython.types import ArrayLike, Float32Array, TrainingProgress
 
 SIZES: Final = (8, 16, 24)  # bytes of a code
-WIDTH: Final = 128
-FIRST_WIDTH: Final = 4  # of k-means, which doubles up to the whole
-STEPS: Final = 4  # of k-means in each width
-ROUNDS: Final = 3  # of fitting codes and centroids to each other
-BEAM: Final = 4
+WIDTH: Final = 16  # principal axes kept for each byte of a code
+MOST_WIDTH: Final = 256
+FIRST_WIDTH: Final = 2  # of k-means, which doubles up to the whole
+STEPS: Final = 5  # of k-means in each width
+MOST_ROWS: Final = 1 << 16  # of k-means
+PACE: Final = 1.3  # of a step, times the way to the means
+BEAM: Final = 6  # of training; wider ones draw what is left of a row from ever worse entries
 
 
 @np.errstate(all="ignore")
@@ -72,31 +84,41 @@ class ResidualTraining(Run[TrainedStages]):
         width: int | None = None,
     ) -> None:
         super().__init__(rows, held_out, seed, num_threads, progress)
-        self.code_size, self.width = code_size, min(width or WIDTH, rows.shape[1])
-        self.steps = code_size + ROUNDS
+        self.code_size = code_size
+        self.width = min(width or min(WIDTH * code_size, MOST_WIDTH), rows.shape[1])
+        self.steps = code_size
 
     def fit(self) -> TrainedStages:
-        """Return the arrays of a codebook."""
+        """Return the arrays of a codebook; stages that are not trained yet are zeros."""
         axes = principal_axes(self.rows)
         rotation = np.ascontiguousarray(axes.directions[:, : self.width], np.float32)
-        rows = turned(self.rows, rotation, axes.mean)
-        shape = self.code_size, NUM_CENTROIDS, self.width
-        found = TrainedStages(np.zeros(shape, np.float32), axes.mean, rotation)
-        left = rows
+        beams = Beams(turned(self.rows, rotation, axes.mean), self.code_size, self.num_threads)
+        centroids = np.zeros((self.code_size, NUM_CENTROIDS, self.width), np.float32)
         for stage in range(self.code_size):
-            centroids = found.centroids.copy()
             rng = np.random.default_rng([self.seed, stage])
-            centroids[stage] = clustered(left, rng)
-            found = found._replace(centroids=centroids)
-            left = rows - self._sums(rows, centroids[: stage + 1])
+            left = beams.left(centroids[:stage], rng)
+            centroids = centroids.copy()
+            centroids[stage] = self._clustered(left, rng)
+            beams.extend(centroids, stage)
+            found = TrainedStages(centroids, axes.mean, rotation)
             self.tell(found)
-        best = found
-        for _ in range(ROUNDS):
-            self.settled = best = found
-            codes = self._codes(rows, found.centroids)
-            found = found._replace(centroids=fitted(codes, rows, found.centroids))
-            self.tell(found)
-        return min((best, found), key=self.held_out_loss)
+        return found
+
+    def _clustered(self, rows: Float32Array, rng: "np.random.Generator") -> Float32Array:
+        """Return 256 centroids of rows, by k-means in ever more of their widest directions."""
+        axes = principal_axes(rows)
+        directions = axes.directions.astype(np.float32)
+        rows, width = turned(rows, directions, axes.mean), min(FIRST_WIDTH, rows.shape[1])
+        centroids = seed_centroids(np.ascontiguousarray(rows[:, :width]), rng)
+        while True:
+            some = np.ascontiguousarray(rows[:, :width])
+            for _ in range(STEPS):
+                centroids = lloyd_step(some, prepare(centroids[None]), PACE, self.num_threads)
+            if width == rows.shape[1]:
+                return turned(centroids, np.ascontiguousarray(directions.T)) + axes.mean
+            wider = min(2 * width, rows.shape[1])
+            centroids = np.pad(centroids, [(0, 0), (0, wider - width)])
+            width = wider
 
     def decoded(self, found: TrainedStages) -> Float32Array:
         """Return what the codes of the held-out rows decode to."""
@@ -109,58 +131,39 @@ class ResidualTraining(Run[TrainedStages]):
         kernels.dense.back_project(sums, back, found.mean, decoded)
         return decoded
 
-    def _codes(self, rows: Float32Array, centroids: Float32Array) -> UInt8Array:
-        stages = lay_stages(centroids)
-        codes = np.empty((len(rows), len(centroids)), np.uint8)
 
-        def encode_range(start: int, stop: int) -> None:
-            for first in range(start, stop, 64):
-                some = slice(first, min(first + 64, stop))
-                products = multiplied(padded(rows[some]), stages.columns)
-                codes[some] = best_codes(products, stages, BEAM)
+class Beams:
+    """The beams of all training rows [n, width], which grow with the stages."""
 
-        split_rows(encode_range, len(rows), self.num_threads)
-        return codes
+    def __init__(self, rows: Float32Array, M: int, num_threads: int) -> None:
+        self._rows, self._num_threads = rows, num_threads
+        self._codes = np.zeros((len(rows), BEAM, M), np.uint8)
+        self._scores = np.zeros((len(rows), BEAM), np.int32)
 
-    def _sums(self, rows: Float32Array, centroids: Float32Array) -> Float32Array:
-        sums = np.empty_like(rows)
-        kernels.residual.sums(self._codes(rows, centroids), centroids, sums)
-        return sums
+    def left(self, centroids: Float32Array, rng: "np.random.Generator") -> Float32Array:
+        """Return what entries of each row's beam leave of the row: some drawn at random."""
+        stage, n = len(centroids), len(self._rows)
+        if not stage:
+            return self._rows
+        count = min(BEAM, max(1, MOST_ROWS // n))
+        drawn = rng.permuted(np.tile(np.arange(BEAM), (n, 1)), axis=1)[:, :count]
+        codes = np.take_along_axis(self._codes[:, :, :stage], drawn[:, :, None], axis=1)
+        sums = np.empty((n * count, self._rows.shape[1]), np.float32)
+        kernels.residual.sums(codes.reshape(-1, stage), centroids, sums)
+        return np.repeat(self._rows, count, axis=0) - sums
 
+    def extend(self, centroids: Float32Array, stage: int) -> None:
+        """Extend all beams by a stage of centroids [M, 256, width]."""
+        if not stage:
+            M, _, width = centroids.shape
+            self._stages = empty_stages(M, width, float(squared(centroids[0]).max()))
+        lay_stage(self._stages, centroids, stage)
+        columns, norms = stage_of(self._stages, stage)
 
-def clustered(rows: Float32Array, rng: "np.random.Generator") -> Float32Array:
-    """Return 256 centroids of rows, by k-means in a growing number of their widest directions."""
-    axes = principal_axes(rows)
-    directions = axes.directions.astype(np.float32)
-    rows, width = turned(rows, directions, axes.mean), min(FIRST_WIDTH, rows.shape[1])
-    centroids = seed_centroids(np.ascontiguousarray(rows[:, :width]), rng)
-    while True:
-        some = np.ascontiguousarray(rows[:, :width])
-        for _ in range(STEPS):
-            centroids = lloyd_step(some, prepare(centroids[None]))
-        if width == rows.shape[1]:
-            return centroids @ directions.T + axes.mean
-        wider = min(2 * width, rows.shape[1])
-        centroids = np.pad(centroids, [(0, 0), (0, wider - width)])
-        width = wider
+        def extend_range(start: int, stop: int) -> None:
+            for some in blocks(start, stop):
+                products = multiplied(padded(self._rows[some]), columns)
+                beams = self._codes[some], self._scores[some]
+                kernels.residual.search(products, norms, *self._stages[2:], stage, *beams)
 
-
-def fitted(codes: UInt8Array, rows: Float32Array, centroids: Float32Array) -> Float32Array:
-    """Return the centroids of all stages whose sums are nearest to rows with such codes."""
-    M, ksub, width = centroids.shape
-    places = codes + np.arange(M) * ksub
-    counts = np.zeros((M * ksub, M * ksub))
-    targets = np.zeros((M * ksub, width))
-    for m in range(M):
-        np.add.at(targets, places[:, m], rows)
-        for i in range(m + 1):
-            np.add.at(counts, (places[:, m], places[:, i]), 1)
-    counts = np.tril(counts) + np.tril(counts, -1).T
-    return solved(counts, targets, centroids.reshape(-1, width)).reshape(centroids.shape)
-
-
-def solved(counts: Float64Array, targets: Float64Array, start: Float32Array) -> Float32Array:
-    """Return the least squares' solution near a start."""
-    weight = 1.0
-    counts[np.diag_indices_from(counts)] += weight
-    return np.linalg.solve(counts, targets + weight * start).astype(np.float32)
+        split_rows(extend_range, len(self._rows), self._num_threads)
