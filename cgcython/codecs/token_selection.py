@@ -17,15 +17,15 @@ from cgcython import kernels
 from cgcython.arrays import as_tokens, as_vector
 from cgcython.checks import require_items, require_whole
 from cgcython.codecs.rows import numbered
-from cgcython.codecs.token_pooling import pool_tokens
+from cgcython.codecs.token_covering import cover_documents
+from cgcython.codecs.token_pooling import pool_documents, pool_tokens
 from cgcython.errors import InvalidInput
-from cgcython.parallel import split_rows, split_weighted
+from cgcython.parallel import split_rows
 from cgcython.token_array import TokenArray
 from cgcython.types import ArrayLike, Float32Array, Int64Array, TokensLike, UInt32Array
 
 _ROUNDING = 1e-9  # so that 40.000000000000007 tokens are 40
 _LEAST_SPREAD = 1e-3  # of lengths, by which they say more than rounding noise does
-_PER_TOKEN = 200  # the time to cover a token besides its cosines, in cosines
 MOST_TOKENS = 32767  # of a text, so that the table of all cosines can be made
 
 
@@ -118,8 +118,8 @@ class TokenPruningQuantizer:
                 what="attention_weights", expected=len(documents), actual=len(weights)
             )
         covers = self.config.scoring_method is ImportanceScoringMethod.COVERAGE and not pool
-        if covers and isinstance(documents, TokenArray):
-            return self._cover_batch(documents.compact(), num_threads)
+        if (covers or pool) and isinstance(documents, TokenArray):
+            return self._prune_together(documents.compact(), pool, num_threads)
 
         def prune(start: int, stop: int) -> list[tuple[PrunedEmbeddings, str | None]]:
             return [self._prune(documents[i], weights[i], pool) for i in range(start, stop)]
@@ -129,19 +129,19 @@ class TokenPruningQuantizer:
             _warn(notice)
         return [pruned for pruned, _ in found]
 
-    def _cover_batch(self, documents: TokenArray, num_threads: int) -> list[PrunedEmbeddings]:
-        """Return what `prune` returns by COVERAGE for each document of a compact TokenArray."""
+    def _prune_together(
+        self, documents: TokenArray, pool: bool, num_threads: int
+    ) -> list[PrunedEmbeddings]:
+        """Return what `prune` returns of each document of a compact TokenArray, by COVERAGE."""
         part, least = 1 - self.config.target_compression, self.config.min_tokens
         require_few(int(documents.counts.max(initial=0)))
-        ends = np.cumsum([count_kept(count, part, least) for count in documents.counts.tolist()])
-        places = np.concatenate([[0], ends]).astype(np.int64)
-        kept = np.empty(places[-1], np.uint32)
-        out = np.empty((len(kept), documents.dim), np.float32)
-
-        def cover(start: int, stop: int) -> None:
-            _cover(documents[start:stop], places[start : stop + 1], kept, out)
-
-        split_weighted(cover, documents.counts * (documents.counts + _PER_TOKEN), num_threads)
+        few = [count_kept(count, part, least) for count in documents.counts.tolist()]
+        if pool:
+            pooled, kept = pool_documents(documents, np.array(few, np.int64), num_threads)
+            out, places = pooled.values, pooled.offsets
+        else:
+            places = np.concatenate([[0], np.cumsum(few)]).astype(np.int64)
+            out, kept = cover_documents(documents, places, num_threads)
         positions = kept.astype(np.int64)
         return [
             PrunedEmbeddings(out[a:b], positions[a:b], 1 - (b - a) / count if count else 0.0)
@@ -251,21 +251,6 @@ def _select(
 def _gather(tokens: Float32Array, kept: UInt32Array, out: Float32Array | None) -> None:
     if out is not None:
         kernels.tokens.gather(tokens, kept, out)
-
-
-def _cover(documents: TokenArray, places: Int64Array, kept: UInt32Array, out: Float32Array) -> None:
-    """Write the positions and values of the tokens that each of some documents keeps.
-
-    Document i writes rows places[i] to places[i + 1] of `kept` and `out`.
-    """
-    offsets, longest = documents.offsets, int(documents.counts.max(initial=0))
-    scratch = np.empty(kernels.coverage.cover_scratch(longest, documents.dim), np.uint8)
-    gains = np.empty(len(kept), np.float32)
-    values = documents.values
-    kernels.coverage.cover_documents(values, offsets, kept, places, gains, scratch)
-    span = slice(places[0], places[-1])
-    rows = kept[span] + np.repeat(offsets[:-1], np.diff(places))
-    kernels.tokens.gather(values, rows.astype(np.uint32), out[span])
 
 
 def _notice(scores: Float32Array, method: ImportanceScoringMethod, missing: bool) -> str | None:

@@ -75,9 +75,12 @@ def test_a_batch_is_pooled_like_single_texts():
     documents = [tokens(n, seed=n) for n in (5, 0, 40)]
     config = TokenPruningConfig(0.5, 1, ImportanceScoringMethod.COVERAGE)
     quantizer = TokenPruningQuantizer(config)
-    for one, document in zip(quantizer.prune_batch(documents, None, True, 2), documents):
-        assert np.array_equal(one.embeddings, pool(document).embeddings)
-        assert np.array_equal(one.retained_indices, pool(document).retained_indices)
+    for given in (documents, TokenArray.from_list(documents)):
+        for one, document in zip(quantizer.prune_batch(given, None, True, 2), documents):
+            expected = pool(document)
+            assert np.array_equal(one.embeddings, expected.embeddings)
+            assert np.array_equal(one.retained_indices, expected.retained_indices)
+            assert one.compression_ratio == expected.compression_ratio
 
 
 @pytest.mark.parametrize("num_threads", [1, 3])
