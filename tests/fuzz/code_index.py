@@ -4,10 +4,17 @@ import numpy as np
 from fuzz.mutations import change_tensors
 from fuzz.world import as_file, codebook, file_of, rng
 
-from cgcython import BinaryCodec, CodeIndex, Float8Codec, InvalidInput, QuantizationError
+from cgcython import (
+    BinaryCodec,
+    CodeIndex,
+    Float8Codec,
+    InvalidInput,
+    QuantizationError,
+    ScalarCodec,
+)
 
 mutate = change_tensors
-CODECS = Float8Codec(16), BinaryCodec(16, 0.5)
+CODECS = Float8Codec(16), BinaryCodec(16, 0.5), ScalarCodec(16, 6)
 
 
 def seeds():

@@ -12,6 +12,7 @@ from cgcython import (
     QuantizationMethod,
     QuantizedEmbedding,
     RQ8Codec,
+    ScalarCodec,
     SparseCodec,
     TokenPruningCodec,
 )
@@ -22,7 +23,8 @@ LARGEST = 1 << 20  # values that decoding may make of one embedding here
 def seeds():
     residual = RQ8Codec(residual_codebook()).encode(np.arange(6))
     known = [one for record in records() for one in record.values()]
-    return [one.to_bytes() for one in (*known, residual)]
+    scalars = [ScalarCodec(7, bits).encode(np.arange(7)) for bits in (8, 6, 4, 2)]
+    return [one.to_bytes() for one in (*known, residual, *scalars)]
 
 
 def mutate(data, rng):
@@ -52,6 +54,8 @@ def decode(found):
             codec = PQ8Codec(codebook())
         case QuantizationMethod.RQ8:
             codec = RQ8Codec(residual_codebook())
+        case QuantizationMethod.SCALAR:
+            codec = ScalarCodec(dimension)
         case QuantizationMethod.SPARSE_NATIVE:
             codec = SparseCodec(dimension)
         case QuantizationMethod.TOKEN_PRUNING:
