@@ -149,5 +149,5 @@ def test_real_tokens_are_explained(cli, data, tmp_path):
     result = cli("search", tmp_path / "some.npz", *stored, "-k", 1, "--explain", "--json")
     for line in result.out.splitlines():
         (hit,) = json.loads(line)["hits"]
-        same = [i == position for i, position, similarity in hit["tokens"] if similarity > 0.999]
-        assert sum(same) >= len(hit["tokens"]) // 2
+        same = [i == position for i, position, similarity in hit["tokens"] if similarity > 0.98]
+        assert sum(same) > 0.9 * len(hit["tokens"])

@@ -152,7 +152,7 @@ def test_keys_that_are_no_uuids_are_named(moved, values):
 
 
 def test_a_memory_over_the_budget_is_named(moved, values, memories):
-    tokens = np.ones((900, 8), "<f4")
+    tokens = np.ones((2000, 8), "<f4")
     values[ModelId.LATE_INTERACTION, key_of(5)] = tokens.tobytes()
     report = moved(values, budget_bytes=1500)
     assert ids_of(report.failed) == {key_of(5)}
