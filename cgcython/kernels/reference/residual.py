@@ -45,7 +45,7 @@ def search(products, norms, cross, shifts, unit, first, codes, scores):
             total = total + scores[:, :, None]
         for i in range(stage):
             pair = stage * (stage - 1) // 2 + i
-            total += cross[pair][codes[:, :, i]] * np.int32(1 << shifts[pair])
+            total += cross[pair][codes[:, :, i]] * np.int32(1 << int(shifts[pair]))
         _keep_best(total.reshape(len(codes), total.shape[1] * KSUB), stage, codes, scores)
 
 
