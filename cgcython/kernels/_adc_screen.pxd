@@ -18,7 +18,7 @@ cdef extern from "_adc.h" nogil:
 
 cdef enum:
     KSUB = 256
-    MAX_M = 64  # with more, what rounding down loses lets too many rows pass
+    MAX_M = 192  # subvectors: sums of more have no screen
     STEPS = 254     # from the sum of all least entries to the worst of the best rows
     FEW = 192       # below so many steps the tables are rounded anew
 

@@ -74,7 +74,7 @@ def tables(rng, M):
 
 
 @looped(("n", "k"), [(1, 1), (64, 7), (4700, 10), (20000, 10), (9999, 700)])
-@looped("M", [1, 5, 8, 24, 70])
+@looped("M", [1, 5, 8, 24, 70, 200])
 def test_blocks_give_the_rows_and_sums_of_the_plain_codes(kernel, n, k, M):
     rng = np.random.default_rng([n, M])
     codes = rng.integers(0, 256, (n, M), np.uint8)
@@ -105,7 +105,7 @@ def lengths_of(norms, constant, blocks):
 
 
 @looped(("n", "k"), [(1, 1), (64, 7), (5200, 10), (7999, 200)])
-@looped("M", [1, 8, 64, 70])
+@looped("M", [1, 8, 70, 200])
 def test_the_nearest_by_cosine_are_those_of_all_cosines(kernel, n, k, M):
     rng, adc = np.random.default_rng([n, M]), kernel("adc")
     codes, norms = rng.integers(0, 256, (n, M), np.uint8), rng.exponential(1, (M, 256))
