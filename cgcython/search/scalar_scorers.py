@@ -1,5 +1,7 @@
 """The distance of one query to scalar codes, exactly, by a screen in whole numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from cgcython import kernels
@@ -65,22 +67,54 @@ class ScalarScorer(Scorer):
         return middle - off, middle + off
 
     def _selected(self, arrays: Arrays, rows: Int64Array, k: int, num_threads: int) -> Found:
-        def bounds(start: int, stop: int) -> list[Float64Array]:
-            parts = np.array_split(rows[start:stop], -(-(stop - start) // GATHERED) or 1)
-            every = [self._bounds(arrays, as_slice(one)) for one in parts]
-            return [np.concatenate(both) for both in zip(*every)]
+        def near(start: int, stop: int) -> _Near:
+            found = _Near(k)
+            for some in np.array_split(rows[start:stop], -(-(stop - start) // GATHERED) or 1):
+                found.add(some, *self._bounds(arrays, as_slice(some)))
+            return found
 
-        found = split_rows(bounds, len(rows), num_threads)
-        # A damaged scale may be NaN: such rows are farthest.
-        least, most = (np.fmin(np.concatenate(both), np.inf) for both in zip(*found))
-        if k < len(rows):
-            reach = np.partition(most, k - 1)[k - 1] if k else -np.inf
-            rows = rows[least <= reach]
+        rows = _Near.joined(split_rows(near, len(rows), num_threads), k)
         parts = np.array_split(rows, -(-len(rows) // PIECE) or 1)
-        exact = np.fmin(np.concatenate([self._exact(arrays, one) for one in parts]), np.inf)
-        distances = narrow(exact)
+        exact = np.concatenate([self._exact(arrays, one) for one in parts])
+        distances = narrow(np.fmin(exact, np.inf))
         order = np.lexsort((rows, distances))[:k]
         return rows[order], distances[order]
+
+
+class _Near:
+    """Rows that may be among the k nearest, by what their distances are at least and at most."""
+
+    def __init__(self, k: int) -> None:
+        self._k, self._reach = k, np.inf if k else -np.inf
+        self._rows, self._least, self._most = [_NO_ROWS], [_NONE], _NONE
+
+    def add(self, rows: Int64Array, least: Float64Array, most: Float64Array) -> None:
+        """Meet more rows. A damaged scale may be NaN: such rows are farthest."""
+        least, most = np.fmin(least, np.inf), np.fmin(most, np.inf)
+        if self._reach < np.inf:
+            near = np.flatnonzero(least <= self._reach)
+            rows, least, most = rows[near], least[near], most[near]
+        self._rows.append(rows)
+        self._least.append(least)
+        self._most = np.concatenate([self._most, most])
+        if 0 < self._k <= len(self._most):
+            self._most = np.partition(self._most, self._k - 1)[: self._k]
+            self._reach = float(self._most[-1])
+
+    @staticmethod
+    def joined(found: Sequence["_Near"], k: int) -> Int64Array:
+        """Return the rows of several that may be among the k nearest of all."""
+        every = _Near(k)
+        for one in found:
+            every._most = np.concatenate([every._most, one._most])
+        every.add(_NO_ROWS, _NONE, _NONE)
+        rows = np.concatenate([part for one in found for part in one._rows])
+        least = np.concatenate([part for one in found for part in one._least])
+        near: Int64Array = rows[least <= every._reach]
+        return near
+
+
+_NO_ROWS, _NONE = np.empty(0, np.int64), np.empty(0, np.float64)
 
 
 def _squares(rows: Float64Array) -> Float64Array:
