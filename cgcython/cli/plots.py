@@ -1,7 +1,7 @@
 """Draws the plots of the command line, as PNG or SVG, where matplotlib is installed."""
 
 from collections.abc import Iterable, Sequence
-from itertools import cycle, pairwise
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,4 +162,7 @@ def _styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 def _apart(ticks: list[int]) -> list[int]:
     """Return ticks that do not touch on a logarithmic axis."""
     kept = ticks[:1]
-    return kept + [tick for last, tick in pairwise(ticks) if tick >= 1.2 * last]
+    for tick in ticks:
+        if tick >= 1.2 * kept[-1]:
+            kept.append(tick)
+    return kept

@@ -23,3 +23,7 @@ def test_a_curve_has_the_sizes_of_a_family_in_order_and_one_training():
     found = {name: [one.bytes_each for one in group] for name, group in curves.items()}
     assert list(found.items()) == [("scalar", [98, 386]), ("PQ", [8, 64])]
     assert all(one.training == "mixed" for one in curves["PQ"])
+
+
+def test_ticks_that_would_touch_are_left_out():
+    assert plots._apart([48, 50, 56, 64, 96]) == [48, 64, 96]
