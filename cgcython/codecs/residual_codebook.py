@@ -17,9 +17,9 @@ from cgcython.base import QuantizationMethod
 from cgcython.codecs import codebook_file, residual_training
 from cgcython.codecs.checks import output
 from cgcython.codecs.codebook_base import Codebook, frozen
-from cgcython.codecs.residual_search import MOST_STAGES, Encoder
+from cgcython.codecs.residual_search import MOST_STAGES, Encoder, multiplied
 from cgcython.errors import InvalidInput
-from cgcython.kernels.pq_layout import NUM_CENTROIDS
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, strips
 from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, BytesLike, Float32Array, TrainingProgress, UInt8Array
 
@@ -181,14 +181,18 @@ class RQ8Codebook(Codebook):
         (3.0, 3.0)
         """
         values = as_vector(query, self.embedding_dim)
-        turned = (values.astype(np.float64) @ self.rotation).astype(np.float32)
+        turned = multiplied(values[None], self._forward)[0, : self.width]
         tables = np.empty((self.code_size, NUM_CENTROIDS), np.float32)
         kernels.dense.dot_rows(turned, self.centroids.reshape(-1, self.width), tables.reshape(-1))
         return tables, float(values.astype(np.float64) @ self.mean)
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return Encoder(self.centroids, self.rotation, self.mean)
+        return Encoder(self.centroids, self._forward, self.mean)
+
+    @cached_property
+    def _forward(self) -> Float32Array:
+        return strips(self.rotation)
 
     @cached_property
     def _back(self) -> Float32Array:

@@ -17,8 +17,8 @@ from cgcython.types import Float32Array, Int16Array, UInt8Array
 MOST_STAGES: Final = 32
 STRIPS: Final = NUM_CENTROIDS // STRIP  # of a stage
 LARGEST: Final = 32767  # of a whole number in a table
-BEAMED: Final = 192  # entries of a beam times stages: about 100 us a row
-MOST_BEAM: Final = 24
+BEAMED: Final = 160  # entries of a beam times stages, for 60 us a row of 8 bytes, 150 us of 24
+MOST_BEAM: Final = 20
 BLOCK: Final = 64  # rows whose products stay in the second cache
 REACH: Final = 8.0  # times the largest centroid: beyond, only the direction of a row counts
 
@@ -139,10 +139,13 @@ def best_codes(products: Float32Array, stages: Stages) -> UInt8Array:
 
 
 class Encoder:
-    """Encodes rows by one codebook: its arrays laid out, scaled to where squares are safe."""
+    """Encodes rows by one codebook: its arrays laid out, scaled to where squares are safe.
 
-    def __init__(self, centroids: Float32Array, rotation: Float32Array, mean: Float32Array) -> None:
-        self._mean, self._rotation = mean, strips(rotation)
+    `forward` is the rotation in strips.
+    """
+
+    def __init__(self, centroids: Float32Array, forward: Float32Array, mean: Float32Array) -> None:
+        self._mean, self._forward = mean, forward
         self._origin = np.zeros_like(mean)
         self._power = power_beyond(float(np.abs(centroids).max()))
         scaled = np.ldexp(centroids, -self._power) if self._power else centroids
@@ -152,7 +155,7 @@ class Encoder:
     def encode(self, rows: Float32Array, codes: UInt8Array) -> None:
         """Write the codes [n, M] of finite rows [n, dim]."""
         for some in blocks(0, len(rows)):
-            turned = multiplied(self._within_reach(rows[some]), self._rotation)
+            turned = multiplied(self._within_reach(rows[some]), self._forward)
             codes[some] = best_codes(multiplied(turned, self._stages.columns), self._stages)
 
     @np.errstate(all="ignore")

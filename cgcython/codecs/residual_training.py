@@ -28,7 +28,7 @@ from cgcython.codecs.rotation import principal_axes, turned
 from cgcython.codecs.samples import as_source
 from cgcython.codecs.training_base import Run, TrainedStages
 from cgcython.errors import InvalidInput
-from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare
+from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, strips
 from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, Float32Array, TrainingProgress
 
@@ -123,7 +123,7 @@ class ResidualTraining(Run[TrainedStages]):
     def decoded(self, found: TrainedStages) -> Float32Array:
         """Return what the codes of the held-out rows decode to."""
         codes = np.empty((len(self.held_out), self.code_size), np.uint8)
-        Encoder(found.centroids, found.rotation, found.mean).encode(self.held_out, codes)
+        Encoder(found.centroids, strips(found.rotation), found.mean).encode(self.held_out, codes)
         sums = np.empty((len(codes), self.width), np.float32)
         kernels.residual.sums(codes, found.centroids, sums)
         decoded = np.empty_like(self.held_out)

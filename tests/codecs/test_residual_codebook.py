@@ -4,10 +4,23 @@ import pickle
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import mutated
 
+from cgcython import tensors
+from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.residual_codebook import RQ8Codebook
-from cgcython.errors import CodebookCorrupt, InvalidInput, InvalidQuantizedData
+from cgcython.errors import (
+    CodebookCorrupt,
+    DimensionMismatch,
+    InvalidInput,
+    InvalidQuantizedData,
+    NonFiniteValue,
+    RecallLossExceeded,
+    StorageCorruption,
+)
 
 RNG = np.random.default_rng(31)
 STAGES = np.geomspace(2, 0.3, 8)[:, None, None]
@@ -15,6 +28,13 @@ CENTROIDS = (RNG.standard_normal((8, 256, 40)) * STAGES).astype(np.float32)
 MEAN = RNG.standard_normal(64, dtype=np.float32)
 ROTATION = np.linalg.qr(RNG.standard_normal((64, 40)))[0].astype(np.float32)
 BOOK = RQ8Codebook(CENTROIDS, ROTATION, MEAN, {"held_out_loss": 0.04, "model": "Semantic"})
+SMALL_ARRAYS = {
+    "centroids": CENTROIDS[:2, :, :3].copy(),
+    "rotation": ROTATION[:2, :3].copy(),
+    "mean": MEAN[:2].copy(),
+}
+SMALL = RQ8Codebook(**SMALL_ARRAYS, metadata={"model": "Semantic", "seed": 3})
+BYTES = SMALL.to_bytes()
 ROWS = RNG.standard_normal((20, 64), dtype=np.float32)
 
 
@@ -71,3 +91,60 @@ def test_wrong_inputs_are_named():
         BOOK.dequantize(bytes(7))
     with pytest.raises(InvalidInput, match="codes"):
         BOOK.decode(np.zeros((3, 8), np.int64))
+
+
+def test_saving_refuses_a_loss_over_the_limit_unless_forced(tmp_path):
+    book = BOOK.with_facts({"held_out_loss": 0.22})
+    with pytest.raises(RecallLossExceeded, match=r"22\.00%"):
+        book.save(tmp_path / "book")
+    book.save(tmp_path / "book", force=True)
+    assert RQ8Codebook.load(tmp_path / "book") == book
+
+
+def test_rows_that_do_not_fit_are_named():
+    rows = np.array(ROWS)
+    rows[7, 3] = np.nan
+    with pytest.raises(NonFiniteValue) as caught:
+        BOOK.encode(rows, num_threads=2)
+    assert caught.value.index == 7 * 64 + 3
+    with pytest.raises(DimensionMismatch, match="expected 64 values, got 65"):
+        BOOK.quantize(np.ones(65))
+    with pytest.raises(NonFiniteValue):
+        RQ8Codebook(CENTROIDS, ROTATION, np.where(np.arange(64) == 2, np.inf, MEAN))
+
+
+@given(st.data())
+def test_mutated_files_are_told_or_read_as_they_were(data):
+    found = mutated(data, BYTES)
+    try:
+        book = RQ8Codebook.from_bytes(found)
+    except StorageCorruption:
+        return
+    assert (book, book.metadata) == (SMALL, SMALL.metadata)
+
+
+SHAPES = {
+    "255 centroids": {"centroids": SMALL_ARRAYS["centroids"][:, :255]},
+    "no stages": {"centroids": SMALL_ARRAYS["centroids"][:0]},
+    "an infinity": {"mean": np.array([np.inf, 0], np.float32)},
+    "a shorter mean": {"mean": np.zeros(1, np.float32)},
+    "a narrower rotation": {"rotation": np.zeros((2, 2), np.float32)},
+    "another array": {"more": np.zeros(2, np.float32)},
+}
+
+
+@pytest.mark.parametrize("change", SHAPES.values(), ids=SHAPES)
+def test_files_with_sound_checksums_and_odd_arrays_are_refused(change):
+    arrays = {**SMALL_ARRAYS, **change}
+    found = codebook_file.contents_hash(arrays)
+    texts = tensors.from_bytes(BYTES).texts
+    texts = {**texts, "sha256": found, "id": str(int(found[:8], 16))}
+    with pytest.raises(CodebookCorrupt):
+        RQ8Codebook.from_bytes(tensors.to_bytes(arrays, texts))
+
+
+def test_a_file_without_its_mean_is_refused():
+    arrays = {name: one for name, one in SMALL_ARRAYS.items() if name != "mean"}
+    texts = {**tensors.from_bytes(BYTES).texts, "sha256": codebook_file.contents_hash(arrays)}
+    with pytest.raises(CodebookCorrupt, match="no array mean"):
+        RQ8Codebook.from_bytes(tensors.to_bytes(arrays, texts))
