@@ -149,7 +149,7 @@ def is_kept(store, record_id, model_id, value, kept):
             codec = store.router.codec(model_id, step=0)
             positions = codec.positions(store.quantized(record_id, model_id))
             pairs = zip(value[positions], kept, strict=True)
-            return all(cosine_similarity(*pair) > 1 - 2 * 0.003 for pair in pairs)
+            return all(cosine_similarity(*pair) > 1 - method.max_recall_loss() for pair in pairs)
         case _:
             return cosine_similarity(value, kept) > 1 - 2 * method.max_recall_loss()
 
