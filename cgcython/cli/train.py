@@ -9,7 +9,7 @@ the profile's, the row to write into the profile is printed.
 
 --method rq8 makes additive codes: each byte names a vector, and an embedding is the sum of them.
 At 8 to 24 bytes they keep more neighbours than product quantization (pq8) and decode and search as
-fast; encoding takes several times as long, and so does training. From 32 bytes on take pq8.
+fast; encoding takes some twenty times as long, and training several. From 32 bytes on take pq8.
 
 Only the rows that are drawn (--sample) are read, so the file may be larger than memory. Ctrl-C ends
 the training with the best codebook so far; pressed again, or before there is one, with none.
