@@ -91,6 +91,18 @@ def step_kmeans(n=4000, dim=128):
     kernels.kmeans.accumulate(values, codes, np.zeros((256, dim)), np.zeros(256, np.int64))
 
 
+def search_residual_codes(n=48, beam=20, stages=8, width=128):
+    """Multiply rows with all centroids, find their codes by a beam, and add centroids up."""
+    products, scores = np.empty((n, 256 * stages), np.float32), np.zeros((n, beam), np.int32)
+    codes, pairs = np.zeros((n, beam, stages), np.uint8), stages * (stages - 1) // 2
+    cross = RNG.integers(-32767, 32768, (pairs, 256, 256), np.int16)
+    shifts, norms = np.ones(pairs, np.uint8), floats(256 * stages)
+    kernels.residual.product(floats(n, width), floats(4 * stages, width, 64), products)
+    kernels.residual.search(products, norms, cross, shifts, 4096.0, 0, codes, scores)
+    found, centroids = np.ascontiguousarray(codes[:, 0]), floats(stages, 256, width)
+    kernels.residual.sums(found, centroids, np.empty((n, width), np.float32))
+
+
 def sparse_rows(n, nnz, dimension):
     """Return indptr, indices and weights of rows with nnz entries each."""
     rows = [np.sort(RNG.choice(dimension, nnz, replace=False)) for _ in range(n)]
@@ -221,6 +233,7 @@ WORKLOADS = (
     pack_and_scan_bits,
     encode_and_scan_pq,
     step_kmeans,
+    search_residual_codes,
     encode_and_multiply_sparse,
     choose_tokens,
     keep_documents,
