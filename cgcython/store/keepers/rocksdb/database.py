@@ -71,6 +71,7 @@ class Database(LiveTables):
     def _use(self, session: Session) -> None:
         self._session, names = session, [*session.names, COPIES]
         self._handles = {name: session.rdict.get_column_family_handle(name) for name in names}
+        self._dropped: list[object] = []
         self._hold(session.rdict, names)
 
     def _own(self) -> Session:
@@ -158,8 +159,8 @@ class Database(LiveTables):
         self.require_writable()
         with translated(self.path):
             self._families[COPIES].flush()
-            self._families.pop(family).close()
-            del self._handles[family]
+            # RocksDB dies now and then where a dropped family is let go while others are in use.
+            self._dropped.append((self._families.pop(family), self._handles.pop(family)))
             self._rdict.drop_column_family(family)
         self.add_families([family])
         self.write([(family, key, value) for key, value in rows.items()])
@@ -244,6 +245,7 @@ class Database(LiveTables):
                 _give_back(close)  # writes what is in memory to table files
             except Exception as error:
                 failures.append(error)
+        self._dropped.clear()
         if failures:
             reason = "what is in memory could not be written to table files, but is in its log"
             _LOGGER.warning("store %s: %s: %s", self.path, reason, failures[0])
