@@ -106,13 +106,29 @@ cdef inline void pack_levels(
         start += BLOCK
 
 
+cdef inline i64 sizes_of(const i32 *numbers, Py_ssize_t n) noexcept nogil:
+    """The sum of all magnitudes, parts of it in 32 bits."""
+    cdef:
+        i64 total = 0
+        i32 part
+        Py_ssize_t start = 0, k
+    while start < n:
+        part = 0
+        for k in range(start, min(n, start + SUMMED)):
+            part += numbers[k] if numbers[k] >= 0 else -numbers[k]
+        total += part
+        start += SUMMED
+    return total
+
+
 cdef inline void sums_of(
     const i32 *numbers, Py_ssize_t n, const f32 *inverses, int highest, i64 *dots, i64 *squares
 ) noexcept nogil:
     """The sums of level_sums for any number of numbers."""
     cdef:
         i32[TRIED] some_dots, some_squares
-        Py_ssize_t start = 0, i
+        Py_ssize_t start = 0
+        int i
     for i in range(TRIED):
         dots[i] = squares[i] = 0
     while start < n:
@@ -131,16 +147,13 @@ cdef inline i32 best_width(
 ) noexcept nogil:
     """The width whose levels have the largest squared cosine with a token, and their scale."""
     cdef:
-        i64 sizes = 0
+        i64 sizes = sizes_of(numbers, n)
         i32 best = 1
         i32[TRIED] widths
         i64[TRIED] dots, squares
         f32[TRIED] inverses
         f64 highest = -1, dot, square
         int step = 0, i
-        Py_ssize_t k
-    for k in range(n):
-        sizes += numbers[k] if numbers[k] >= 0 else -numbers[k]
     while step < STEPS:
         for i in range(TRIED):
             widths[i] = width_of(sizes, n, bits, step + i)

@@ -4,9 +4,19 @@ import numpy as np
 
 from cgcython.kernels.reference.documents import check_documents
 from cgcython.kernels.reference.door import agree, first_nonfinite, writes
-from cgcython.kernels.reference.integers import F32, LANES, LINE, WIDEST, groups_of, unpacked
+from cgcython.kernels.reference.integers import (
+    F32,
+    LANES,
+    LINE,
+    WIDEST,
+    groups_of,
+    levels_of_token,
+    pack_levels,
+    unpacked,
+    whole_numbers,
+)
 
-NARROW, WIDE, FINE, STEPS = 127, 32512, 32767, 8
+NARROW, WIDE = 127, 32512
 
 
 def lines(dim, planes):
@@ -34,7 +44,7 @@ def pack_query(tokens, packed):
     wide = packed.shape[1] > lines(dim, 1)
     limit = min(WIDE, 0x7FFFFFFF // (128 * max(dim, 1))) if wide else NARROW
     for i, token in enumerate(tokens):
-        _pack_token(_whole_numbers(token, limit), wide, packed[i // LANES], i % LANES)
+        _pack_token(whole_numbers(token, limit), wide, packed[i // LANES], i % LANES)
     return -1
 
 
@@ -54,15 +64,6 @@ def _pack_token(numbers, wide, block, lane):
 
 def _planes(block, groups):
     return block[:-2].reshape(-1, groups, LANES, 4) if groups else block[:0]
-
-
-def _whole_numbers(token, limit):
-    """round(x * limit / peak), in float32 steps."""
-    peak = np.abs(token).max(initial=F32(0))
-    if peak == 0:
-        return np.zeros(len(token), np.int64)
-    lift = F32(2.0**64 if peak < 2.0**-64 else 1)
-    return np.rint(token * lift * (F32(limit) / (peak * lift))).astype(np.int64)
 
 
 @writes("codes", "scales")
@@ -102,40 +103,6 @@ def _encode_levels(token, bits, codes):
     levels, scale = levels_of_token(token, bits)
     pack_levels(levels, bits, codes)
     return scale
-
-
-def levels_of_token(token, bits):
-    """Return the odd levels of a token, of 4 or 2 bits, and their scale."""
-    numbers = _whole_numbers(token, FINE)
-    found = [_levels(numbers, width, bits) for width in _widths(numbers, bits)]
-    dots = [int(levels @ numbers) for levels in found]
-    squares = [int(levels @ levels) for levels in found]
-    best = int(np.argmax([float(dot) * float(dot) / float(s) for dot, s in zip(dots, squares)]))
-    peak = np.abs(token).max()
-    return found[best], F32(float(dots[best]) / float(squares[best]) * float(peak) / FINE)
-
-
-def _widths(numbers, bits):
-    steps = np.arange(STEPS)
-    if bits == 2:
-        sizes = int(np.abs(numbers).sum())
-        return [max(1, sizes * (40 + 6 * int(step)) // (len(numbers) * 48)) for step in steps]
-    return FINE * (256 - 14 * steps) // (256 * 8)
-
-
-def _levels(numbers, width, bits):
-    """Odd levels: the magnitude counts whole widths, two levels apart."""
-    levels = np.minimum(2 * (np.abs(numbers) // width) + 1, 2**bits - 1)
-    return np.where(numbers >= 0, levels, -levels)
-
-
-def pack_levels(levels, bits, codes):
-    """Write levels as codes that count them from the lowest."""
-    per_byte = 8 // bits
-    padded = np.zeros(len(codes) * per_byte, np.int64)
-    padded[: len(levels)] = (levels + 2**bits - 1) // 2
-    shifts = bits * np.arange(per_byte)
-    codes[:] = (padded.reshape(-1, per_byte) << shifts).sum(axis=1)
 
 
 @writes("values")

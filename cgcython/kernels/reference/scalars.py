@@ -9,7 +9,7 @@ from cgcython.kernels.reference.door import (
     vector_out,
     writes,
 )
-from cgcython.kernels.reference.maxsim_integers import levels_of_token, pack_levels
+from cgcython.kernels.reference.integers import levels_of_token, pack_levels
 
 F32 = np.float32
 LARGEST, SECOND, WIDEST, PADDING = np.finfo(F32).max, 1 << 31, 4096, 16

@@ -22,12 +22,11 @@ largest. The step is the widest of which 255 do not pass the highest root.
 import numpy as np
 
 from cgcython.kernels.reference.door import agree, require_apart, writes
-from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
+from cgcython.kernels.reference.sparse_rows import check_rows, fits_in_half, is_plain, rows_of
 
 CANONICAL, COMPACT_F16, COMPACT_F32, COMPACT_U8 = range(4)
 SOUND, BAD_LENGTH, BAD_COUNT, BAD_PADDING, BAD_INDEX, BAD_WEIGHT = range(6)
 _PAIR = np.dtype([("index", "<u4"), ("weight", "<f4")])
-_F16_SMALLEST, _F16_TOO_LARGE = 2.0**-14, 65520.0
 
 
 def size(nnz, dimension, layout):
@@ -182,11 +181,6 @@ def _damage(indices, weights, dimension):
     if np.any(indices[1:] <= indices[:-1]) or np.any(indices >= dimension):
         return BAD_INDEX
     return SOUND if np.isfinite(weights).all() else BAD_WEIGHT
-
-
-def fits_in_half(weights):
-    peak = np.abs(weights).max(initial=0)
-    return bool(peak == 0 or _F16_SMALLEST <= peak < _F16_TOO_LARGE)
 
 
 def _weight_type(layout):

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_F16_SMALLEST, _F16_TOO_LARGE = 2.0**-14, 65520.0
+
 
 def is_plain(array, dtype):
     """Return whether this is a contiguous aligned native vector of a type."""
@@ -26,3 +28,9 @@ def check_rows(indptr, length, *columns):
             raise ValueError(f"{len(indptr)} row edges, {len(column)} rows")
     if indptr[0] < 0 or indptr[-1] > length or np.any(indptr[1:] < indptr[:-1]):
         raise ValueError(f"row edges must ascend from 0 to {length}")
+
+
+def fits_in_half(weights):
+    """Return whether the largest magnitude is zero or a normal f16."""
+    peak = np.abs(weights).max(initial=0)
+    return bool(peak == 0 or _F16_SMALLEST <= peak < _F16_TOO_LARGE)

@@ -8,9 +8,9 @@ bits; a text with a scale that f16 rounds coarsely, or not at all, belongs in th
 
 import numpy as np
 
-from cgcython.kernels.reference import dense, e4m3, maxsim_integers, sparse
+from cgcython.kernels.reference import dense, e4m3, maxsim_integers
 from cgcython.kernels.reference.door import agree, is_unmasked, require_apart, writes
-from cgcython.kernels.reference.sparse_rows import check_rows, is_plain, rows_of
+from cgcython.kernels.reference.sparse_rows import check_rows, fits_in_half, is_plain, rows_of
 
 CANONICAL, COMPACT_E4M3, COMPACT_F32, COMPACT_INT4, COMPACT_INT2 = range(5)
 COMPACT_INT4_F16, COMPACT_INT2_F16 = 5, 6
@@ -56,7 +56,7 @@ def encode(values, kept, importance, layout):
     if encode_rows(rows, codes, scales) >= 0:
         return None
     if layout in _WITH_F32_SCALES:
-        if not all(sparse.fits_in_half(scales[i : i + 1]) for i in range(len(scales))):
+        if not all(fits_in_half(scales[i : i + 1]) for i in range(len(scales))):
             return None
         scales = scales.astype("<f2")
     return bitmap + scales.tobytes() + codes.tobytes()
