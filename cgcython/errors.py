@@ -174,7 +174,7 @@ class RecallLossExceeded(QuantizationError):
     max_loss: float
     sentence = (
         "{method} loses {measured_loss:.2%}, more than the {max_loss:.2%} allowed; "
-        "use more subvectors or more training data, or force it"
+        "use more bytes or more training data, or force it"
     )
 
 

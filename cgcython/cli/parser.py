@@ -15,25 +15,35 @@ from cgcython.cli.streams import say
 
 WIDEST = 100  # columns of help; longer lines are hard to read
 _NUMBER = re.compile(r"-\.?\d")
+_TERM = re.compile(r"  (?!cgcython)\S+ +")  # of a list: `  bytes  of the codes`
 _WORDS = re.compile(r"--\S+ [^-\s]\S*|\S+")  # of an example; an option goes with its value
 
 
 class Help(argparse.HelpFormatter):
-    """Fills paragraphs to the width of the screen, and folds examples so that they still paste."""
+    """Fills paragraphs and terms to the screen's width, and folds examples so that they paste."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=min(shutil.get_terminal_size().columns, WIDEST) - 1)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        blocks = re.findall(r"^ .*$|(?:^\S.*$\n?)+|^$", text, re.MULTILINE)
+        blocks = re.findall(r"^ .*(?:\n {4,}\S.*)*$|(?:^\S.*$\n?)+|^$", text, re.MULTILINE)
         return "\n".join(_filled(block, width) for block in blocks)
 
 
 def _filled(block: str, width: int) -> str:
-    """Return a paragraph at a width, or an example's line folded before its options."""
-    if not block.startswith(" "):
-        # Words of options and paths keep their hyphens together.
-        return textwrap.fill(" ".join(block.split()), width, break_on_hyphens=False)
+    """Return a paragraph at a width, a term and what it is, or an example's folded line."""
+    term = _TERM.match(block)
+    if term is None and block.startswith(" "):
+        return _folded(block, width)
+    start = term[0] if term else ""
+    words, indent = block[len(start) :].split(), " " * len(start)
+    # Words of options and paths keep their hyphens together.
+    lines = textwrap.wrap(" ".join(words), width - len(start), break_on_hyphens=False)
+    return start + f"\n{indent}".join(lines)
+
+
+def _folded(block: str, width: int) -> str:
+    """Return an example's line, folded before its options."""
     first, *words = _WORDS.findall(block)
     lines = [f"  {first}"]
     for word in words:

@@ -104,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
     row = profile.row(args.embedder)
     if not codec_class(row.method).needs_codebook:
         method = row.method
-        raise UsageError(f"{args.embedder.short} is kept as {method}, which needs no codebook")
+        raise UsageError(
+            f"{args.embedder.short} is kept as {method}, which needs no codebook: encode at once"
+        )
     kept_as = codec_class(row.method).codebook_kind
     args.method = args.method or kept_as
     args.bytes = _chosen(row, args.bytes, args.method, kept_as)
@@ -112,15 +114,17 @@ def run(args: argparse.Namespace) -> int:
         _require_plot(args)
     path = codebook_path(args.models, args.embedder.title)
     require_place(path)
-    judge = _judge(args, profile)
-    codebook, trials = _train(args, _samples(args, profile), judge)
+    codebook, trials = _train(args, _samples(args, profile), _judge(args, profile))
+    better = _better_row(row, codebook, trials)
+    if trials and not args.json:
+        print_table(HEADERS, [_cells(trial, codebook) for trial in trials], keys=2)
     try:
         codebook.save(path, force=args.force)
     except RecallLossExceeded as error:
         error.model_id = args.embedder
-        error.add_note("(with --bytes of a larger size, or --force)")
+        error.add_note(f"({_remedy(args, better)}, or --force)")
         raise
-    _report(args, codebook, trials, path, _better_row(row, codebook, trials))
+    _report(args, codebook, trials, path, better)
     if args.plot:
         limit = codebook.method.max_recall_loss()
         plots.draw_sizes(trials, codebook, limit, args.plot)
@@ -134,11 +138,15 @@ def _chosen(row: Embedder, given: int | str | None, method: str, kept_as: str) -
     """
     size = row.setting("bytes") if method == kept_as else None
     if given is not None and size not in (None, given):
-        raise UsageError(f"the profile has {size} bytes for {row.model_id.short}, not {given}")
+        raise UsageError(
+            f"the profile has {size} bytes for {row.model_id.short}, not {given}: change its row"
+        )
     chosen: int | str = given or size or AUTO
     if method == "rq8" and chosen != AUTO and chosen not in sizes_of(row.dimension, method):
         known = ", ".join(map(str, sizes_of(row.dimension, method)))
-        raise UsageError(f"--method rq8 has {known} bytes, not {chosen}")
+        raise UsageError(
+            f"--method rq8 has {known} bytes, not {chosen}; take one of these, or --method pq8"
+        )
     return chosen
 
 
@@ -160,6 +168,15 @@ def _better_row(row: Embedder, codebook: Codebook, trials: Sequence[Trial]) -> E
         return None
     settings = {**said, "bytes": codebook.code_size}
     return replace(row, method=codebook.method, settings=settings)
+
+
+def _remedy(args: argparse.Namespace, better: Embedder | None) -> str:
+    """Return what may be done about a codebook that loses too much, beside forcing it."""
+    if better is not None and better.method.value != args.method:
+        return f"with this row in the profile: {better.to_toml()}"
+    if args.method == "rq8":
+        return "with --method pq8 and more bytes"
+    return "with more of --input" if args.bytes == AUTO else "with --bytes of a larger size"
 
 
 def _require_plot(args: argparse.Namespace) -> None:
@@ -229,10 +246,8 @@ def _report(
     if args.json:
         print_json({"path": str(path), **_as_json(codebook, trials, row)})
         return
-    if trials:
-        print_table(HEADERS, [_cells(trial, codebook) for trial in trials], keys=2)
-    few = facts["samples"] < facts["samples_given"]
-    drawn = f" (drawn from {facts['samples_given']})" if few else ""
+    given = facts["samples_given"]
+    drawn = f" (drawn from {given})" if facts["samples"] < given else ""
     print_filled(
         f"{args.embedder.short}: {codebook.code_size} bytes per embedding "
         f"({4 * codebook.embedding_dim} as float32), {codebook.method}, loss {loss:.2%} on "
@@ -243,7 +258,7 @@ def _report(
 
 
 def _tell_row(row: Embedder, codebook: Codebook) -> None:
-    """Print the row of a profile: the codebook's, or that of a method that needs fewer bytes."""
+    """Print the row of a profile: the codebook's, or that of a method of fewer bytes."""
     if row.method is codebook.method:
         print_filled("The profile keeps it otherwise; write this row into it:")
     else:

@@ -69,6 +69,14 @@ def test_a_mistake_names_the_nearest_spelling(cli, words, meant):
     assert f"; did you mean {meant}?" in result.err
 
 
+def test_terms_of_a_help_hang_and_are_not_folded_as_a_command(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = cli("eval", "methods", "--help").out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("  gain   by how much"))
+    assert lines[at + 1].startswith(9 * " " + "the same bytes")
+    assert not any(line.endswith("\\") for line in lines[at - 5 : at + 5])
+
+
 def test_help_needs_no_numpy():
     script = (
         "import sys; from cgcython.cli import main; main(['--help']); "

@@ -58,6 +58,11 @@ def test_a_codebook_over_its_limit_is_refused_and_not_written(train, noise, tmp_
     assert not (tmp_path / PATH).exists()
 
 
+def test_refused_additive_codes_name_the_method_of_more_bytes(train, noise):
+    result = train("--method", "rq8", source=noise)
+    assert (result.code, "with --method pq8 and more bytes" in result.err) == (1, True)
+
+
 def test_force_keeps_it_and_says_what_is_lost(train, noise, tmp_path):
     result = train("--force", source=noise)
     assert result.code == 0
@@ -152,11 +157,15 @@ def test_another_method_that_needs_fewer_bytes_is_told_as_a_row(cli, tmp_path):
     rows, profile = tmp_path / "rows.npy", tmp_path / "profile.toml"
     np.save(rows, np.random.default_rng(0).standard_normal((300, 296)).astype(np.float32))
     profile.write_text('E1 = { dimension = 296, method = "pq8", metric = "dot" }')
-    place = "--models", tmp_path, "--profile", profile, "--rotation", "none", "--force"
-    result = cli("train", "E1", "--input", rows, "--bytes", "auto", *place)
+    place = "--models", tmp_path, "--profile", profile, "--rotation", "none"
+    words = "train", "E1", "--input", rows, "--bytes", "auto", *place
+    row = 'E1_Semantic = { dimension = 296, method = "scalar", bits = 4, metric = "dot" }'
+    refused = cli(*words)
+    assert (refused.code, "chosen" in refused.out) == (1, True)
+    assert f"(with this row in the profile: {row}, or --force)" in refused.err
+    result = cli(*words, "--force")
     assert "pq8, loss" in result.out
     assert "scalar needs fewer bytes for the same limit" in " ".join(result.out.split())
-    row = 'E1_Semantic = { dimension = 296, method = "scalar", bits = 4, metric = "dot" }'
     assert result.out.splitlines()[-1] == row
 
 
@@ -167,6 +176,7 @@ def test_additive_codes_are_trained_and_their_row_is_told(train, tmp_path):
     assert (book.method.value, book.code_size) == ("rq8", 8)
     refused = train("--method", "rq8", "--bytes", "32")
     assert (refused.code, "rq8 has 8, 16, 24 bytes, not 32" in refused.err) == (2, True)
+    assert "or --method pq8" in refused.err
 
 
 def test_sizes_that_do_not_exist_are_usage_errors(train):
