@@ -17,7 +17,8 @@ _MODULES = {
     ),
     "manifest": "RecordInfo",
     "metadata": (
-        "BinaryMetadata Float8Metadata PQ8Metadata RQ8Metadata SparseMetadata TokenPruningMetadata"
+        "BinaryMetadata Float8Metadata PQ8Metadata RQ8Metadata ScalarMetadata "
+        "SparseMetadata TokenPruningMetadata"
     ),
     "records": "QuantizedBatch QuantizedEmbedding SparseVector TokenEmbeddings",
     "token_array": "TokenArray",

@@ -56,6 +56,7 @@ from cgcython.metadata import BinaryMetadata as BinaryMetadata
 from cgcython.metadata import Float8Metadata as Float8Metadata
 from cgcython.metadata import PQ8Metadata as PQ8Metadata
 from cgcython.metadata import RQ8Metadata as RQ8Metadata
+from cgcython.metadata import ScalarMetadata as ScalarMetadata
 from cgcython.metadata import SparseMetadata as SparseMetadata
 from cgcython.metadata import TokenPruningMetadata as TokenPruningMetadata
 from cgcython.records import QuantizedBatch as QuantizedBatch

@@ -33,6 +33,12 @@ def test_every_exported_name_is_there(name):
     assert name in dir(cgcython)
 
 
+def test_metadata_of_every_method_are_exported():
+    kinds = {name for name in vars(cgcython.metadata) if re.fullmatch(r"[A-Z]\w+Metadata", name)}
+    assert len(kinds) >= 7
+    assert kinds <= set(cgcython.__all__)
+
+
 def test_other_names_are_not():
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         cgcython.nothing  # noqa: B018

@@ -142,7 +142,7 @@ def require_fit(row: Embedder, codebook: Codebook, path: Path | None = None) -> 
         raise DimensionMismatch(
             model_id=row.model_id, expected=expected, actual=actual, what="values per vector"
         )
-    if codebook.method.value != kind:
+    if codec_class(row.method).needs_codebook and codebook.method.value != kind:
         raise InvalidInput(
             what=f"codebook of {row.model_id.label}",
             expected=f"one of {kind}, as the profile says; train it with: {command}",

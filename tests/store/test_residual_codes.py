@@ -88,6 +88,13 @@ def test_a_codebook_of_another_kind_is_refused_with_the_remedy(tmp_path):
             use({"body": plain}, PROFILE)
 
 
+def test_a_codebook_that_a_method_does_not_need_is_left_alone_of_any_kind():
+    profile = Profile({"body": {"dimension": DIM, "method": "float8_e4m3"}})
+    for book in (BOOK, PQ8Codebook(RNG.standard_normal((8, 256, 3)))):
+        made = QuantizationRouter({"body": book}, profile).quantize("body", ROWS[0])
+        assert made.method.value == "float8_e4m3"
+
+
 def test_a_missing_codebook_names_the_command_of_its_method(tmp_path):
     profile = Profile({"E1": {"dimension": DIM, "method": "rq8"}})
     with pytest.raises(CodebookMissing, match=r"cgcython train E1 .* --method rq8"):
