@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import repeat
 from math import isfinite
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -32,6 +32,8 @@ from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.tensors import ArrayForm
 from cgcython.types import Array, ArrayLike, BytesLike, Float32Array, UInt8Array
+
+LARGEST: Final = float(np.finfo(np.float16).max)
 
 
 def scalar_bytes(dim: int, bits: int) -> int:
@@ -113,9 +115,9 @@ class ScalarCodec(Codec):
         require_kind(quantized, self, ScalarMetadata)
         data, (bits, scale, power) = quantized.data, quantized.metadata
         self._require_codes(np.frombuffer(data, np.uint8)[None], bits)
-        if not (_is_number(scale) and scale >= 0 and _is_number(power) and -128 <= power <= 127):
+        if not (_is_scale(scale) and _is_whole(power) and -128 <= power <= 127):
             raise invalid(self, f"scale is {scale} and power {power}")
-        values = kernels.scalars.decode_vector(data, self.dim, bits, scale, int(power), out)
+        values = kernels.scalars.decode_vector(data, self.dim, bits, scale, power, out)
         return output(out, (self.dim,)) if values is None else values
 
     def encode_batch(
@@ -183,7 +185,7 @@ class ScalarCodec(Codec):
 
     def _require_codes(self, codes: UInt8Array, bits: object) -> None:
         """Check codes [n, bytes] of any bits: their size, and that padding is zero."""
-        if bits not in BITS:
+        if not (_is_whole(bits) and bits in BITS):
             raise invalid(self, f"codes of {bits} bits, not 8, 6, 4 or 2")
         size = scalar_bytes(self.dim, bits)
         if codes.shape[1] != size:
@@ -194,7 +196,7 @@ class ScalarCodec(Codec):
     def _columns_of(self, batch: QuantizedBatch) -> tuple[int, Array, Array, Array]:
         """Return the bits of a batch, and its columns."""
         rows, bits = require_rows(batch, self), batch.shared.get("bits")
-        if bits not in BITS:
+        if not (_is_whole(bits) and bits in BITS):
             raise invalid(self, f"a batch with bits {bits}")
         columns = require_columns(batch, self, **self._columns(rows, bits))
         return bits, *columns
@@ -212,5 +214,9 @@ def are_scales(scales: Array) -> bool:
     return bool(np.all(np.isfinite(scales) & (scales >= 0)))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and isfinite(value)
+def _is_scale(value: object) -> bool:
+    return isinstance(value, (int, float, np.floating)) and bool(0 <= value <= LARGEST)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer))

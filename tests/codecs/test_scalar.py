@@ -65,6 +65,11 @@ def test_codes_are_decoded_by_the_bits_they_tell(bits):
         (ScalarMetadata(8, -1.0), bytes(37), "scale is -1.0 and power 0"),
         (ScalarMetadata(8, 1.0, 128), bytes(37), "scale is 1.0 and power 128"),
         (ScalarMetadata(8, "1"), bytes(37), "scale is 1 and power 0"),
+        (ScalarMetadata(8, 1e5), bytes(37), "scale is 100000.0 and power 0"),
+        (ScalarMetadata(8, 10**400), bytes(37), "scale is 1000"),
+        (ScalarMetadata(8, 1.0, 1.5), bytes(37), "scale is 1.0 and power 1.5"),
+        (ScalarMetadata(8.0, 1.0), bytes(37), "codes of 8.0 bits"),
+        (ScalarMetadata(np.array([8, 8]), 1.0), bytes(37), "codes of .* bits"),
     ],
 )
 def test_what_no_encoder_writes_is_refused(metadata, data, message):
@@ -82,6 +87,8 @@ def test_what_no_encoder_writes_is_refused(metadata, data, message):
         ({"codes": np.zeros((40, 36), np.uint8)}, 8, "column codes is uint8"),
         ({}, 5, "a batch with bits 5"),
         ({}, None, "a batch with bits None"),
+        ({}, 8.0, "a batch with bits 8.0"),
+        ({}, np.array([8, 8]), "a batch with bits"),
     ],
 )
 def test_a_batch_that_contradicts_itself_is_refused(change, shared, message):
@@ -89,6 +96,13 @@ def test_a_batch_that_contradicts_itself_is_refused(change, shared, message):
     batch = QuantizedBatch(made.method, 37, {**made.columns, **change}, {"bits": shared})
     with pytest.raises(InvalidQuantizedData, match=message):
         ScalarCodec(37).decode_batch(batch)
+
+
+def test_metadata_may_hold_the_numbers_of_numpy():
+    made = ScalarCodec(37).encode(ROWS[0])
+    metadata = ScalarMetadata(np.int64(8), np.float16(made.metadata.scale), np.int8(0))
+    other = QuantizedEmbedding(made.method, 37, made.data, metadata)
+    np.testing.assert_array_equal(ScalarCodec(37).decode(other), ScalarCodec(37).decode(made))
 
 
 def test_the_bytes_of_an_embedding():
