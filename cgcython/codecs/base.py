@@ -211,12 +211,15 @@ class Codec(ABC):
     def count_rows(cls, columns: Mapping[str, Array]) -> int:
         """Return the number of embeddings in the columns of a batch.
 
-        Raises InvalidQuantizedData where the column that tells is missing.
+        Raises InvalidQuantizedData where the column that tells is missing or has no end.
         """
         name = "offsets" if cls.ragged else next(iter(cls.columns))
         if name not in columns:
             raise InvalidQuantizedData(method=cls.method, reason=f"a batch without column {name}")
-        return len(columns[name]) - cls.ragged
+        count = len(columns[name]) - cls.ragged
+        if count < 0:
+            raise InvalidQuantizedData(method=cls.method, reason=f"column {name} is empty")
+        return count
 
 
 def codec_class(method: QuantizationMethod | str) -> type[Codec]:

@@ -106,7 +106,7 @@ def checked_columns(codec: "TokenPruningCodec", batch: QuantizedBatch) -> TokenC
     offsets, originals = require_columns(
         batch, codec, offsets=((n + 1,), np.int64), original_tokens=((n,), np.uint32)
     )
-    if layout not in names_for(codec.dim):
+    if not (isinstance(layout, str) and layout in names_for(codec.dim)):
         raise invalid(codec, f"layout {layout!r}")
     (data,) = require_columns(batch, codec, data=((int(offsets[-1]),), np.uint8))
     sizes = np.diff(offsets)

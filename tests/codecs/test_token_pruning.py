@@ -264,9 +264,13 @@ def test_batches_that_lie_are_refused():
         {"original_tokens": originals[:1]},
         {"data": batch.columns["data"][1:]},
         {"data": None},
+        {"offsets": offsets[:0]},
     ):
         with pytest.raises(InvalidQuantizedData):
             codec.decode_batch(changed(batch, **lie))
+    with pytest.raises(InvalidQuantizedData, match="layout array"):
+        layout = np.array(["compact_e4m3"] * 2)
+        codec.decode_batch(QuantizedBatch(batch.method, 16, batch.columns, {"layout": layout}))
 
 
 @pytest.mark.parametrize("ratio", [0, -1, 1.01, np.nan, "0.5"])
