@@ -48,6 +48,7 @@ class ScalarScorer(Scorer):
         cosines: Float64Array = np.divide(dots, lengths, out=lengths * 0, where=lengths > 0)
         return 1 - cosines
 
+    @np.errstate(all="ignore")  # a damaged length or scale may be infinite
     def _bounds(self, arrays: Arrays, rows: Int64Array | slice) -> tuple[Float64Array, ...]:
         """Return what each distance is at least and at most."""
         codes = np.ascontiguousarray(arrays["codes"][rows])

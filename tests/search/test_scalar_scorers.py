@@ -44,6 +44,16 @@ def test_rows_of_damaged_scales_are_farthest(metric):
     assert index.search(RNG.standard_normal(24), 5)[0][-1] == 2
 
 
+@pytest.mark.parametrize("name", ["scales", "inverse_norms"])
+def test_rows_of_infinite_scales_or_lengths_are_met_without_a_warning(name):
+    codec, query = ScalarCodec(24, 4), RNG.standard_normal(24)
+    index = CodeIndex(codec, codec.encode_batch(RNG.standard_normal((5, 24))), metric="l2")
+    index.arrays[name][2] = np.inf
+    found, distances = index.search(query, 5)
+    assert sorted(found) == list(range(5))
+    assert not np.isnan(distances).any()
+
+
 @pytest.mark.parametrize("metric", ["l2", "cosine"])
 def test_a_query_of_zeros_has_distances(metric):
     codec = ScalarCodec(24, 6)
