@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -11,10 +11,12 @@ from cgcython.arrays import as_vector
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.frames import SectionMatrix
 from cgcython.records import QuantizedEmbedding
-from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix
+from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import Embedding, FindCodebook, Forms, GraphSpace, invalid
 from cgcython.tensors import Malformed
 from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
+
+SHORTEST: Final = 1e-38  # lengths of which float32 has one over them
 
 
 class DotTables(NamedTuple):
@@ -72,6 +74,9 @@ class CodebookScan(RowScan):
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
         dim, codebook_id = shared
+        if type(codebook_id) is not int or not 0 <= codebook_id < 2**32:
+            raise Malformed(f"its codebook is {codebook_id!r:.40}")
+        require_inverses(arrays["inverse_norms"])
         codebook = find_codebook(codebook_id)
         if not cls._is_of(codebook, dim, arrays["codes"].shape[1]):
             raise Malformed("its codes are not those of its codebook")
@@ -146,5 +151,8 @@ class CodebookScan(RowScan):
 
 
 def inverses(norms: Float32Array) -> Float32Array:
-    """Return one over each length, in place; 0 for a length of 0."""
-    return np.divide(1, norms, out=norms, where=norms > 0)
+    """Return one over each length, in place; 0 for a length of 0, or that float32 cannot invert."""
+    known = norms > SHORTEST
+    np.divide(1, norms, out=norms, where=known)
+    norms[~known] = 0
+    return norms

@@ -13,7 +13,7 @@ from cgcython.frames import SectionMatrix
 from cgcython.parallel import require_threads
 from cgcython.records import QuantizedEmbedding
 from cgcython.search import float8_best
-from cgcython.search.row_scan import ONE_EACH, RowScan, code_matrix
+from cgcython.search.row_scan import ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import (
     DIM,
     METRICS,
@@ -79,6 +79,7 @@ class Float8Scan(RowScan):
     def from_arrays(
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
+        require_inverses(arrays["inverse_norms"])
         return cls(**arrays)
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:

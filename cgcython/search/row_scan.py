@@ -9,8 +9,8 @@ import numpy as np
 from cgcython.parallel import threads_for
 from cgcython.records import QuantizedEmbedding
 from cgcython.search.scan import ROWS, Scan
-from cgcython.tensors import ArrayForm
-from cgcython.types import Array, Int64Array, UInt8Array
+from cgcython.tensors import ArrayForm, Malformed
+from cgcython.types import Array, Float32Array, Int64Array, UInt8Array
 
 CODES = ArrayForm("U8", (ROWS, "bytes of a code"))
 ROW_SECONDS = 1e-7  # at most, to score a row of a thousand bytes or of a code of fewer
@@ -48,3 +48,9 @@ def code_matrix(quantized: Sequence[QuantizedEmbedding], width: int) -> UInt8Arr
     """Return the data of embeddings of `width` bytes each, u8 [n, width]."""
     joined = b"".join(one.data for one in quantized)
     return np.frombuffer(joined, np.uint8).reshape(len(quantized), width)
+
+
+def require_inverses(inverse_norms: Float32Array) -> None:
+    """Raise Malformed unless numbers of a file can be one over lengths, 0 beside rows of zeros."""
+    if not np.all((inverse_norms >= 0) & (inverse_norms < np.inf)):
+        raise Malformed("a length of its rows is none")

@@ -14,7 +14,7 @@ from cgcython.codecs.row_settings import BITS
 from cgcython.codecs.scalar import are_scales, padding_is_zero, scalar_bytes
 from cgcython.frames import SectionMatrix
 from cgcython.records import QuantizedEmbedding
-from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix
+from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, GraphSpace, invalid
 from cgcython.tensors import ArrayForm, Malformed
 from cgcython.types import (
@@ -122,8 +122,9 @@ class ScalarScan(RowScan):
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
         dim, bits = shared
-        if bits not in BITS or arrays["codes"].shape[1] != scalar_bytes(dim, bits):
+        if type(bits) is not int or bits not in BITS or arrays["codes"].shape[1] != scalar_bytes(dim, bits):
             raise Malformed(f"its codes are not those of {dim} values of {bits} bits")
+        require_inverses(arrays["inverse_norms"])
         return cls(**arrays, dim=dim, bits=bits)
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:

@@ -120,7 +120,8 @@ class IntegerTokenScan(DocumentScan):
     def _require_sound(self) -> None:
         super()._require_sound()
         width = (self.dim * self.bits + 7) // 8
-        if self.bits not in BITS.values() or self.values.shape[1] != width:
+        known = type(self.bits) is int and self.bits in BITS.values()
+        if not known or self.values.shape[1] != width:
             raise Malformed(f"its tokens are not those of {self.dim} values of {self.bits} bits")
 
     @classmethod

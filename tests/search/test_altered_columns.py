@@ -142,6 +142,30 @@ def test_more_arrays_than_there_are_are_not_believed(alter, embedder, name):
     assert alter(embedder, lambda arrays, _: arrays.update({name: np.zeros(3, np.uint8)}))
 
 
+@pytest.mark.parametrize("codebook_id", [1.0, "1", None, -1, 2**32])
+def test_what_is_no_id_of_a_codebook_is_not_believed(alter, codebook_id):
+    def change(_, about):
+        about["parts"] = [[name, dim, codebook_id] for name, dim, _ in about["parts"]]
+
+    assert alter("E1", change)
+
+
+def test_what_are_no_bits_of_tokens_are_not_believed(alter):
+    def change(_, about):
+        about["parts"] = [[name, dim, *map(float, bits)] for name, dim, *bits in about["parts"]]
+
+    assert alter("E12", change)
+
+
+@pytest.mark.parametrize("length", [np.nan, np.inf, -1])
+@pytest.mark.parametrize("embedder", ["E1", "E2"])
+def test_what_is_not_one_over_a_length_is_not_believed(alter, embedder, length):
+    def change(arrays, _):
+        arrays["0.inverse_norms"][3] = length
+
+    assert alter(embedder, change)
+
+
 @pytest.mark.parametrize("value", [HUGE, -1, -HUGE])
 @pytest.mark.parametrize(
     ("embedder", "name"),

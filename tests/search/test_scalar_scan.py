@@ -89,6 +89,8 @@ def test_what_does_not_fit_is_refused(some):
         ScalarScan.from_arrays(scan.arrays(), (38, 8), {}.__getitem__)
     with pytest.raises(Malformed, match="values of 7 bits"):
         ScalarScan.from_arrays(scan.arrays(), (DIM, 7), {}.__getitem__)
+    with pytest.raises(Malformed, match=r"values of 8\.0 bits"):
+        ScalarScan.from_arrays(scan.arrays(), (DIM, 8.0), {}.__getitem__)
 
 
 @pytest.mark.parametrize(
