@@ -268,9 +268,9 @@ def test_batches_that_lie_are_refused():
     ):
         with pytest.raises(InvalidQuantizedData):
             codec.decode_batch(changed(batch, **lie))
+    layouts = {"layout": np.array(["compact_e4m3"] * 2)}
     with pytest.raises(InvalidQuantizedData, match="layout array"):
-        layout = np.array(["compact_e4m3"] * 2)
-        codec.decode_batch(QuantizedBatch(batch.method, 16, batch.columns, {"layout": layout}))
+        codec.decode_batch(QuantizedBatch(batch.method, 16, batch.columns, layouts))
 
 
 @pytest.mark.parametrize("ratio", [0, -1, 1.01, np.nan, "0.5"])
