@@ -122,7 +122,8 @@ class ScalarScan(RowScan):
         cls, arrays: Mapping[str, Array], shared: tuple[Any, ...], find_codebook: FindCodebook
     ) -> Self:
         dim, bits = shared
-        if type(bits) is not int or bits not in BITS or arrays["codes"].shape[1] != scalar_bytes(dim, bits):
+        known = type(bits) is int and bits in BITS
+        if not known or arrays["codes"].shape[1] != scalar_bytes(dim, bits):
             raise Malformed(f"its codes are not those of {dim} values of {bits} bits")
         require_inverses(arrays["inverse_norms"])
         return cls(**arrays, dim=dim, bits=bits)
