@@ -167,7 +167,9 @@ class Codebook(ABC):
         Raises CodebookMissing, CodebookCorrupt, or DimensionMismatch where it is for embeddings
         of another dimension.
         """
-        return cls.from_bytes(codebook_file.read(path), embedding_dim, where=str(path))
+        method = getattr(cls, "method", QuantizationMethod.PQ8)  # what reads any kind has none
+        data = codebook_file.read(path, method.value)
+        return cls.from_bytes(data, embedding_dim, where=str(path))
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the codebook's file; equal codebooks and metadata, equal bytes."""

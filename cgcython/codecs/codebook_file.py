@@ -107,7 +107,8 @@ def to_bytes(arrays: Mapping[str, Float32Array], facts: Mapping[str, Any], kind:
 
     Raises InvalidInput for facts that JSON does not have.
     """
-    facts = {"format": kind.format, "version": VERSION, **facts, "sha256": contents_hash(arrays)}
+    given = {key: fact for key, fact in facts.items() if key not in OWN}
+    facts = {"format": kind.format, "version": VERSION, **given, "sha256": contents_hash(arrays)}
     try:
         texts = {key: v if key in TEXTS else strict_json.to_text(v) for key, v in facts.items()}
     except (TypeError, ValueError) as error:
@@ -137,8 +138,11 @@ def from_bytes(
     return kind, arrays, parsed
 
 
-def read(path: StrPath) -> bytes:
-    """Return the bytes of a codebook file. Raises CodebookMissing or CodebookCorrupt."""
+def read(path: StrPath, method: str = "pq8") -> bytes:
+    """Return the bytes of a codebook file, one of a method where it has to be trained.
+
+    Raises CodebookMissing or CodebookCorrupt.
+    """
     path = as_path(path)
     try:
         with open_regular(path) as file:
@@ -148,7 +152,7 @@ def read(path: StrPath) -> bytes:
     except Malformed as error:
         raise CodebookCorrupt(where=str(path), reason=str(error)) from None
     except FileNotFoundError:
-        raise CodebookMissing(path=str(path), command=train_command(path)) from None
+        raise CodebookMissing(path=str(path), command=train_command(path, method)) from None
     except OSError as error:
         raise CodebookCorrupt(where=str(path), reason=error.strerror) from None
 

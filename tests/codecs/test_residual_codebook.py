@@ -11,9 +11,11 @@ from mutations import mutated
 from cgcython import tensors
 from cgcython.codecs import codebook_file
 from cgcython.codecs.codebook import PQ8Codebook
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.errors import (
     CodebookCorrupt,
+    CodebookMissing,
     DimensionMismatch,
     InvalidInput,
     InvalidQuantizedData,
@@ -51,6 +53,21 @@ def test_a_codebook_survives_pickling_and_its_file(tmp_path):
 def test_a_file_of_one_kind_is_none_of_the_other():
     with pytest.raises(CodebookCorrupt, match="its format is 'cgcython-rq8', not 'cgcython-pq8'"):
         PQ8Codebook.from_bytes(BOOK.to_bytes())
+
+
+def test_facts_cannot_say_what_a_file_is(tmp_path):
+    named = SMALL.with_facts({"format": "cgcython-pq8", "version": "9", "sha256": "0"})
+    named.save(tmp_path / "book", force=True)
+    assert RQ8Codebook.load(tmp_path / "book") == SMALL
+
+
+def test_a_missing_file_is_told_with_the_command_that_trains_one_of_its_kind(tmp_path):
+    path = codebook_file.codebook_path(tmp_path, "Semantic")
+    with pytest.raises(CodebookMissing, match=r"train E1 .* --method rq8$"):
+        RQ8Codebook.load(path)
+    for kind in (PQ8Codebook, Codebook):
+        with pytest.raises(CodebookMissing, match=rf"train E1 .* --models {tmp_path}$"):
+            kind.load(path)
 
 
 def test_one_embedding_and_many_give_the_same_codes_and_values():
