@@ -217,7 +217,7 @@ def pq_decode_rows(c):
 def pq_train(c):
     from cgcython.codecs.training import Training
 
-    return lambda: Training(c.X, c.X[:1], c.M, 0, c.threads).run(None).centroids
+    return lambda: Training(c.X, c.X[:1], c.M, 0, c.threads).run().centroids
 
 
 @peer("pq.adc_top10_1M", prec="8x8 bit, f32 LUT", mt=True, **OURS)

@@ -102,7 +102,7 @@ ROWS, TRAINED = correlated(20_480, 128), 1
 
 
 def train():
-    return Training(ROWS, ROWS[:1], TRAINED, 0).run(None).centroids
+    return Training(ROWS, ROWS[:1], TRAINED, 0).run().centroids
 
 
 def train_by_faiss():
