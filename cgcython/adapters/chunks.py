@@ -1,7 +1,8 @@
 """Chunks of arrays as bytes of a dense codec: its columns one after the other, little-endian.
 
 Rows are along the last axis of a chunk. Float8 is codes u8 [rows, dim], then scales f32 [rows];
-bits are u8 [rows, ceil(dim / 8)]; product quantization is codes u8 [rows, M].
+scalar codes are u8 [rows, ceil(dim * bits / 8)], then scales f16 and powers i8; bits are u8
+[rows, ceil(dim / 8)]; product quantization and residual codes are u8 [rows, M].
 """
 
 import math

@@ -19,6 +19,7 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.rq8 import RQ8Codec
+from cgcython.codecs.scalar import ScalarCodec
 
 
 class RowCodec(NumCodec):  # type: ignore[misc]  # numcodecs has no types
@@ -55,6 +56,19 @@ class Float8(RowCodec):
 
     def _codec_of(self, dim: int) -> Codec:
         return Float8Codec(dim)
+
+
+class Scalar(RowCodec):
+    """Codes of 8, 6, 4 or 2 bits of rotated values, and a scale per row."""
+
+    codec_id: ClassVar[str] = "cgcython.scalar"
+
+    def __init__(self, dim: int, bits: int = 8, dtype: str = "<f4") -> None:
+        self.bits = bits
+        super().__init__(dim, dtype)
+
+    def _codec_of(self, dim: int) -> Codec:
+        return ScalarCodec(dim, self.bits)
 
 
 class Binary(RowCodec):

@@ -21,11 +21,12 @@ from cgcython.codecs.binary import BinaryCodec
 from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.codecs.rq8 import RQ8Codec
+from cgcython.codecs.scalar import ScalarCodec
 
 
 @dataclass(frozen=True)
 class RowSerializer(ArrayBytesCodec):
-    """What the three codecs share; zarr calls it."""
+    """What the codecs share; zarr calls it."""
 
     is_fixed_size = True
     name: ClassVar[str]
@@ -74,6 +75,17 @@ class Float8(RowSerializer):
 
     def _codec_of(self, dim: int) -> Codec:
         return Float8Codec(dim)
+
+
+@dataclass(frozen=True)
+class Scalar(RowSerializer):
+    """Codes of 8, 6, 4 or 2 bits of rotated values, and a scale per row."""
+
+    bits: int = 8
+    name: ClassVar[str] = "cgcython.scalar"
+
+    def _codec_of(self, dim: int) -> Codec:
+        return ScalarCodec(dim, self.bits)
 
 
 @dataclass(frozen=True)

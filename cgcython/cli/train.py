@@ -73,9 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", metavar="FILE.png|.svg", help="draw what the sizes of --bytes auto cost"
     )
-    parser.add_argument(
-        "--rotation", choices=ROTATIONS, default="opq", help="of pq8, before cutting (default opq)"
-    )
+    parser.add_argument("--rotation", choices=ROTATIONS, help="of pq8 alone (default opq)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same codebook (default 0)")
     parser.add_argument(
         "--sample",
@@ -109,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         )
     kept_as = codec_class(row.method).codebook_kind
     args.method = args.method or kept_as
+    if args.rotation and args.method != QuantizationMethod.PQ8.value:
+        raise UsageError(f"--rotation is of pq8: leave it out to train {args.method}")
     args.bytes = _chosen(row, args.bytes, args.method, kept_as)
     if args.plot:
         _require_plot(args)
@@ -211,7 +211,7 @@ def _train(
 ) -> tuple[Codebook, list[Trial]]:
     """Return the codebook and the trials of all sizes, none where the size was given."""
     with progress(None, "step", f"train {args.embedder.short}") as bar:
-        rotation = ROTATIONS[args.rotation]
+        rotation = ROTATIONS[args.rotation or "opq"]
         shared = {
             "sample": args.sample,
             "num_threads": args.threads,

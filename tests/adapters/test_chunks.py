@@ -13,7 +13,15 @@ import zarr
 from numcodecs.registry import register_codec as register_numcodec
 from zarr.registry import register_codec as register_zarr
 
-from cgcython import BinaryCodec, Float8Codec, PQ8Codebook, PQ8Codec, RQ8Codebook, RQ8Codec
+from cgcython import (
+    BinaryCodec,
+    Float8Codec,
+    PQ8Codebook,
+    PQ8Codec,
+    RQ8Codebook,
+    RQ8Codec,
+    ScalarCodec,
+)
 from cgcython.adapters import chunks
 from cgcython.adapters import numcodecs as numcodecs_adapter
 from cgcython.adapters import zarr as zarr_adapter
@@ -31,9 +39,10 @@ RNG = np.random.default_rng(6)
 ROWS = RNG.standard_normal((70, DIM)).astype(np.float32)
 BOOK = PQ8Codebook(RNG.standard_normal((4, 256, 9)))
 RESIDUAL = RQ8Codebook(RNG.standard_normal((3, 256, 4)), np.eye(DIM, 4), np.zeros(DIM))
-NAMES = ["Float8", "Binary", "PQ8", "RQ8"]
+NAMES = ["Float8", "Scalar", "Binary", "PQ8", "RQ8"]
 CODECS = {
     "Float8": Float8Codec(DIM),
+    "Scalar": ScalarCodec(DIM, 4),
     "Binary": BinaryCodec(DIM, 0.25),
     "PQ8": PQ8Codec(BOOK),
     "RQ8": RQ8Codec(RESIDUAL),
@@ -54,8 +63,9 @@ def settings(tmp_path):
     BOOK.save(tmp_path / "book.safetensors")
     path = str(tmp_path / "book.safetensors")
     RESIDUAL.save(tmp_path / "residual.safetensors")
-    own = {"codebook": str(tmp_path / "residual.safetensors")}
-    return {"Float8": {}, "Binary": {"threshold": 0.25}, "PQ8": {"codebook": path}, "RQ8": own}
+    residual = str(tmp_path / "residual.safetensors")
+    untrained = {"Float8": {}, "Scalar": {"bits": 4}, "Binary": {"threshold": 0.25}}
+    return untrained | {"PQ8": {"codebook": path}, "RQ8": {"codebook": residual}}
 
 
 def expected(name, rows=ROWS):
@@ -147,12 +157,12 @@ def test_entry_points_lead_to_the_codecs(tmp_path):
 import sys
 sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]
 import numcodecs, zarr.registry
-for name in ("float8", "binary", "pq8", "rq8"):
+for name in {[name.lower() for name in NAMES]}:
     print(zarr.registry.get_codec_class("cgcython." + name).__qualname__)
 print(numcodecs.get_codec(dict(id="cgcython.binary", dim=8)))
 """
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
-    assert done.stdout.split("\n")[:4] == ["Float8", "Binary", "PQ8", "RQ8"], done.stderr
+    assert done.stdout.split("\n")[: len(NAMES)] == NAMES, done.stderr
     assert "Binary(dim=8" in done.stdout
 
 
