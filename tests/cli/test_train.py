@@ -176,9 +176,9 @@ def test_additive_codes_are_trained_and_their_row_is_told(train, tmp_path):
     assert (book.method.value, book.code_size) == ("rq8", 8)
     refused = train("--method", "rq8", "--bytes", "32")
     assert (refused.code, "rq8 has 8, 16, 24 bytes, not 32" in refused.err) == (2, True)
+    assert "or --method pq8" in refused.err
     refused = train("--method", "rq8", "--rotation", "pca")
     assert (refused.code, "leave it out to train rq8" in refused.err) == (2, True)
-    assert "or --method pq8" in refused.err
 
 
 def test_sizes_that_do_not_exist_are_usage_errors(train):
