@@ -95,6 +95,19 @@ def as_tokens(tokens: TokensLike, dim: int | None = None, finite: bool = True) -
     return _checked(rows, ("tokens", "values per token"), (None, dim), finite)
 
 
+def shape_of(value: object) -> tuple[int, ...] | None:
+    """Return the shape of an array of any package, None of what has none.
+
+    >>> shape_of(np.zeros((2, 3))), shape_of([1.0])
+    ((2, 3), None)
+    """
+    try:
+        shape = value.shape  # type: ignore[attr-defined]  # what has none raises
+    except (AttributeError, ValueError):  # a buffer that was released has none either
+        return None
+    return shape if isinstance(shape, tuple) else None
+
+
 def as_float32(values: ArrayLike) -> Float32Array:
     """Return values as an aligned, contiguous float32 array of the same shape.
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 
-from cgcython.arrays import as_float32, as_matrix, unmasked, usual_arithmetic
+from cgcython.arrays import as_float32, as_matrix, shape_of, unmasked, usual_arithmetic
 from cgcython.checks import require_choice
 from cgcython.codecs.base import codec_of
 from cgcython.codecs.codebook_base import Codebook
@@ -165,7 +165,7 @@ def _as_ranges(ranges: ArrayLike, dim: int) -> Float32Array:
 
 
 def _is_matrix(value: Any) -> bool:
-    return len(getattr(value, "shape", ())) == 2
+    return len(shape_of(value) or ()) == 2
 
 
 def _floats(given: Any) -> Array:

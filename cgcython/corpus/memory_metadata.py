@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cgcython import strict_json
+from cgcython.arrays import shape_of
 from cgcython.checks import require_mapping
 from cgcython.corpus.specs import METADATA
 from cgcython.errors import InvalidInput
@@ -32,7 +33,8 @@ def of_arrays(columns: Mapping[str, Any]) -> Described:
         return Described(len(whole), lambda start, stop: whole[start:stop])
     columns = {name: unpacked(one) for name, one in columns.items()}
     for name, one in columns.items():
-        axes = getattr(one, "ndim", 1)
+        shape = shape_of(one)
+        axes = 1 if shape is None else len(shape)
         if axes != 1 or not hasattr(one, "__getitem__"):
             actual = f"{type(one).__name__} of {axes} dimensions"
             raise InvalidInput(what=name, expected="an array [memories]", actual=actual)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cgcython.arrays import shape_of
 from cgcython.base import QuantizationMethod
 from cgcython.records import SparseVector
 
@@ -14,7 +15,7 @@ def form_of(embedding: Any) -> tuple[int | None, QuantizationMethod]:
     """
     if isinstance(embedding, SparseVector):
         return embedding.dimension, QuantizationMethod.SPARSE_NATIVE
-    shape = getattr(embedding, "shape", ())
+    shape = shape_of(embedding) or ()
     is_tokens = len(shape) == 2
     method = QuantizationMethod.TOKEN_PRUNING if is_tokens else QuantizationMethod.FLOAT8_E4M3
     return shape[-1] if shape else None, method

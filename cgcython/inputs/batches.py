@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from cgcython.arrays import shape_of
 from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items, require_mapping
 from cgcython.embedders.blocks import Part
@@ -77,7 +78,7 @@ def _known(name: Any, rows: Any, profile: Profile) -> EmbedderId:
     try:
         return profile.row(name).model_id
     except InvalidInput:
-        shape: tuple[int, ...] = getattr(rows, "shape", ())
+        shape = shape_of(rows) or ()
         raise profile.unknown(name, shape[1] if len(shape) == 2 else None) from None
 
 

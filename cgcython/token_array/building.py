@@ -12,6 +12,7 @@ from cgcython.arrays import (
     as_tokens,
     concatenated,
     require_finite,
+    shape_of,
     unmasked,
 )
 from cgcython.checks import iterated, require_whole
@@ -43,7 +44,7 @@ def joined(
     """
     if dim is not None:
         dim = require_whole(dim, "dim")
-    if getattr(documents, "ndim", None) == 3:
+    if len(shape_of(documents) or ()) == 3:
         return _of_equal_lengths(as_float32(documents), dim)  # type: ignore[arg-type]  # an array
     each = iterated(documents, "documents", "a list of matrices")
     is_kept = isinstance(documents, (list, tuple, np.ndarray))

@@ -233,3 +233,10 @@ def test_a_codebook_is_one(other):
     tokens = TokenArray.from_list([np.eye(8)])
     with pytest.raises(InvalidInput, match="codebook: expected a PQ8Codebook"):
         tokens.quantize("pq", other)
+
+
+def test_a_released_buffer_is_no_list_of_matrices():
+    view = memoryview(bytearray(16))
+    view.release()
+    with pytest.raises(InvalidInput, match="expected a list of matrices"):
+        TokenArray.from_list(view)
