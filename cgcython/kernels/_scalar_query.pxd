@@ -61,7 +61,8 @@ cdef inline Py_ssize_t runs_of(Py_ssize_t dim, int bits, Run *runs) noexcept nog
     return total
 
 
-cdef inline void lay_run(const i32 *numbers, Py_ssize_t dim, const Run *run, i16 *out) noexcept nogil:
+cdef inline void lay_run(
+        const i32 *numbers, Py_ssize_t dim, const Run *run, i16 *out) noexcept nogil:
     """Write the numbers that meet a run, in its order; zeros were there."""
     cdef:
         Py_ssize_t places = 16 // run.bits, k, word, count

@@ -11,7 +11,7 @@ from cgcython.kernels._types cimport f32, f64, u8, u32
 cdef extern from "_ward.h" nogil:
     ctypedef struct Clusters "cg_clusters":
         f64 *within         # the sum of cosines of each cluster with itself, in units of 2**-15
-        f64 *lengths        # within / sizes: the squared length of the sum of n tokens is n times it
+        f64 *lengths        # within / sizes: n times it is the squared length of a sum of n tokens
         f64 *sizes          # of each cluster, at its lowest token; 0 where it went into another
         f64 *costs          # of merging each with its cheapest partner of a higher position
         f64 *partners       # -1 where it must be found; the cost is a lower bound then
