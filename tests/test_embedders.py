@@ -240,6 +240,11 @@ def test_codes_that_name_no_codebook_are_refused():
         PQ8Encoder(BOOKS, SMALL).dequantize(hostile)
 
 
+def test_a_folder_with_too_long_a_name_has_no_codebooks():
+    with pytest.raises(CodebookMissing):
+        PQ8Encoder("x" * 5000, SMALL).quantize(ModelId.SEMANTIC, np.ones(16))
+
+
 def test_codebooks_are_loaded_when_first_asked_for(tmp_path):
     encoder = PQ8Encoder(tmp_path, SMALL)
     with pytest.raises(CodebookMissing) as refusal:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from cgcython import frames, methods
-from cgcython.base import QuantizationMethod
+from cgcython.base import Embedder, QuantizationMethod
 from cgcython.codecs.base import Codec, InputKind, codec_class
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.errors import InvalidInput, UnknownMethod
@@ -55,6 +56,14 @@ def test_an_unknown_method_names_the_known_ones_and_the_remedy(name, installed):
     assert "install the package" in str(refusal.value)
     with pytest.raises(ValueError, match="method"):
         codec_class(name)
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), np.ma.masked_all(2), None, {}])
+def test_a_value_that_cannot_be_compared_names_no_method(value):
+    with pytest.raises(UnknownMethod, match="pq8"):
+        Embedder("E1", 20, value)
+    with pytest.raises(UnknownMethod, match="pq8"):
+        codec_class(value)
 
 
 def test_a_package_that_does_not_import_is_named(installed):

@@ -54,6 +54,17 @@ class QuantizationMethod(Enum):
         raise UnknownMethod(what="method", expected=expected, actual=value)
 
     @classmethod
+    def named(cls, value: object) -> "QuantizationMethod":
+        """Return the method that a text names; raises UnknownMethod for whatever else comes.
+
+        The constructor compares with all values, which arrays do not bear.
+
+        >>> QuantizationMethod.named("binary")
+        <QuantizationMethod.BINARY: 'binary'>
+        """
+        return cls(value) if isinstance(value, (str, cls)) else cls._missing_(value)
+
+    @classmethod
     def add(cls, name: str) -> "QuantizationMethod":
         """Return the method of a name, a new one where there is none.
 

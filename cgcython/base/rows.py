@@ -40,8 +40,7 @@ class Embedder:
         object.__setattr__(self, "model_id", parse_embedder(self.model_id))
         dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
         object.__setattr__(self, "dimension", dimension)
-        if not isinstance(self.method, QuantizationMethod):
-            object.__setattr__(self, "method", QuantizationMethod(self.method))
+        object.__setattr__(self, "method", QuantizationMethod.named(self.method))
         object.__setattr__(self, "settings", _checked_settings(self.method, dict(self.settings)))
 
     def setting(self, name: str, default: Any = None) -> Any:

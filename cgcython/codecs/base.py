@@ -228,7 +228,7 @@ def codec_class(method: QuantizationMethod | str) -> type[Codec]:
     >>> codec_class("binary")
     <class 'cgcython.codecs.binary.BinaryCodec'>
     """
-    found: Any = methods.declaration(QuantizationMethod(method).value)
+    found: Any = methods.declaration(QuantizationMethod.named(method).value)
     return found  # type: ignore[no-any-return]
 
 

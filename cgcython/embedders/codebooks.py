@@ -86,7 +86,7 @@ class Codebooks:
         return [one for one, row in self._profile.items() if codec_class(row.method).needs_codebook]
 
     def _has_file(self, model_id: EmbedderId) -> bool:
-        return self._reads_files and self.path(model_id).is_file()
+        return self._reads_files and os.path.isfile(self.path(model_id))
 
     def _load(self, model_id: EmbedderId) -> Codebook:
         path = self.path(model_id)

@@ -38,11 +38,11 @@ class CodeSpace(ABC):
 
     def measuring(self, metric: str | None) -> Self:
         """Return this space with another metric, for one search; raises InvalidInput."""
-        if metric is None or metric == self.metric:
+        if metric is None:
             return self
         other = copy(self)
         other.metric = require_choice(metric, "metric", self.metrics)
-        return other
+        return self if other.metric == self.metric else other
 
     @abstractmethod
     def scorer(self, query: Float32Array) -> scorers.Scorer:

@@ -9,6 +9,7 @@ from cgcython.errors import CodebookMissing, InvalidInput
 from cgcython.files import as_path
 from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
 from cgcython.tensors.header import NAMES
+from cgcython.token_array.lookup import require_codebook
 from cgcython.token_array.precisions import precision_of
 from cgcython.types import Array, CodebookLike, StrPath
 
@@ -65,6 +66,8 @@ def _forms(precision: Any) -> dict[str, ArrayForm]:
 def _require_codebook(codebook: CodebookLike | None, codebook_id: Any) -> None:
     if codebook_id is not None and codebook is None:
         raise CodebookMissing(codebook_id=codebook_id)
+    if codebook is not None:
+        require_codebook(codebook)
     actual = None if codebook is None else codebook.codebook_id
     if actual != codebook_id:
         raise InvalidInput(what="codebook", expected=codebook_id, actual=actual)

@@ -401,3 +401,10 @@ def test_zeros_are_an_ordinary_query(codec, metric):
     assert np.isfinite(distances).all()
     if metric == "cosine":
         assert (ids.tolist(), distances.tolist()) == (IDS[:3].tolist(), [1, 1, 1])
+
+
+@pytest.mark.parametrize("metric", ["dot", 3, np.zeros(2), np.zeros(2, "V4")])
+def test_a_search_by_what_is_no_metric_is_refused(metric):
+    index = filled(*KINDS[0])
+    with pytest.raises(InvalidInput, match="metric: expected "):
+        index.search(QUERIES[0], metric=metric)

@@ -80,6 +80,8 @@ def test_codes_need_their_codebook(path):
     tokens("pq").save(path)
     with pytest.raises(CodebookMissing, match=f"{BOOK.codebook_id:#010x}"):
         TokenArray.load(path)
+    with pytest.raises(InvalidInput, match="expected a PQ8Codebook, got dict"):
+        TokenArray.load(path, {})
     with pytest.raises(InvalidInput, match="codebook"):
         TokenArray.load(path, PQ8Codebook(np.zeros((8, 256, 2))))
 
