@@ -18,8 +18,8 @@ class Journal:
         self._keeper, self._profile = keeper, profile
 
     def use_profile(self, profile: Profile) -> None:
-        """Find the names of embedders in another profile from now on."""
-        self._profile = profile
+        """Find the names of embedders in another profile from now on; raises InvalidInput."""
+        self._profile = Profile.named(profile)
 
     def position(self) -> int:
         """Return the position of the last write: a number that only grows.

@@ -163,3 +163,9 @@ def test_closing_a_store_ends_its_snapshots(store, memories, tmp_path):
         with pytest.raises(Exception, match="closed"):
             view.retrieve(ONE)
         RecordStore.open(store.path).close()
+
+
+def test_what_is_no_profile_is_refused_when_it_is_given(store):
+    with pytest.raises(InvalidInput, match="profile: expected"):
+        store.journal.use_profile(3)
+    assert store.journal.changes_since(store.journal.position(), "E1") == []
