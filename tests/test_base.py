@@ -236,3 +236,9 @@ def test_the_differences_of_profiles_are_told():
 def test_a_mistaken_method_names_the_nearest():
     with pytest.raises(InvalidInput, match=r"\(did you mean float8_e4m3\?\), got float8"):
         QuantizationMethod("float8")
+
+
+@pytest.mark.parametrize("settings", [3, [1.0, 2.0], "text"])
+def test_settings_of_a_row_are_a_mapping(settings):
+    with pytest.raises(InvalidInput, match="settings: expected a mapping"):
+        Embedder("E1", 20, PQ8, settings)

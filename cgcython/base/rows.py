@@ -41,7 +41,7 @@ class Embedder:
         dimension = require_whole(self.dimension, "dimension", 1, MAX_DIMENSION)
         object.__setattr__(self, "dimension", dimension)
         object.__setattr__(self, "method", QuantizationMethod.named(self.method))
-        object.__setattr__(self, "settings", _checked_settings(self.method, dict(self.settings)))
+        object.__setattr__(self, "settings", _checked_settings(self.method, self.settings))
 
     def setting(self, name: str, default: Any = None) -> Any:
         """Return a setting of the method, or the default where the row leaves it open."""
@@ -113,9 +113,14 @@ class Embedder:
 
 
 def _checked_settings(
-    method: QuantizationMethod, given: dict[str, Any]
+    method: QuantizationMethod, settings: Settings
 ) -> tuple[tuple[str, Any], ...]:
     """Return settings as their method has them; raises InvalidInput for others."""
+    try:
+        given = dict(settings)
+    except (TypeError, ValueError):
+        expected, actual = "a mapping", type(settings).__name__
+        raise InvalidInput(what="settings", expected=expected, actual=actual) from None
     if not given:
         return ()
     known = methods.declaration(method.value).row_settings

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from cgcython import kernels
-from cgcython.checks import require_whole
+from cgcython.checks import require_progress, require_whole
 from cgcython.codecs import training
 from cgcython.codecs.kmeans import lloyd_step, seed_centroids
 from cgcython.codecs.residual_search import (
@@ -54,6 +54,7 @@ def train(
     progress: TrainingProgress | None = None,
 ) -> tuple[TrainedStages, dict[str, Any]]:
     """Return the arrays that suit samples [n, dim], and facts; as `training.train`."""
+    require_progress(progress)
     source, most = as_source(samples), training.require_sample(sample)
     if require_whole(code_size, "code_size") not in SIZES or not source.shape[1]:
         expected = f"one of {', '.join(map(str, SIZES))}"

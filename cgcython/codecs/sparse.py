@@ -213,11 +213,11 @@ class SparseCodec(Codec):
 
     def _header(self, quantized: QuantizedEmbedding) -> tuple[int, int]:
         try:
-            metadata = quantized.metadata
+            metadata, method = quantized.metadata, quantized.method
         except AttributeError:
             raise not_quantized(quantized) from None
         if not (
-            quantized.method is self.method
+            method is self.method
             and type(metadata) is SparseMetadata
             and quantized.original_dim == self.dim
         ):

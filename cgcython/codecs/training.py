@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cgcython.checks import require_whole
+from cgcython.checks import require_progress, require_whole
 from cgcython.codecs.samples import Samples, as_source, draw
 from cgcython.codecs.scaling import power_beyond
 from cgcython.codecs.training_base import Found, Run, Trained
@@ -46,6 +46,7 @@ def train(
     `progress(step, steps, loss)` is called after each step. Raises InvalidInput; warns
     CodebookWarning below 39 samples per centroid, and when Ctrl-C ended the training.
     """
+    require_progress(progress)
     source, most = as_source(samples), require_sample(sample)
     _check(source.shape, num_subvectors, rotation, width)
 

@@ -60,7 +60,8 @@ class Codebooks:
 
     def by_id(self, codebook_id: int) -> Codebook:
         """Return the codebook that made codes. Raises CodebookMissing where none has the id."""
-        if require_whole(codebook_id, "codebook_id") not in self._by_id:
+        codebook_id = require_whole(codebook_id, "codebook_id")
+        if codebook_id not in self._by_id:
             self.require(self)
         try:
             return self._by_id[codebook_id]

@@ -1,5 +1,6 @@
 """Moves records from earlier codebooks to a new one, while both are in use."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -64,7 +65,7 @@ class GenerationWriter(RecordDeleter):
         batch. Raises StorageCorruption naming damaged records, which stay.
         """
         wanted = self.profile.embedder(model_id)
-        size = require_whole(batch_size, "batch_size", least=1)
+        size = require_whole(batch_size, "batch_size", 1, sys.maxsize)
         if not codec_class(self.profile[wanted].method).needs_codebook:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)

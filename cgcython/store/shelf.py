@@ -120,7 +120,9 @@ class CodebookShelf:
             return given
         rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]
         paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
-        return {row.model_id: load_for(row, path) for row, path in paths.items() if path.exists()}
+        return {
+            row.model_id: load_for(row, path) for row, path in paths.items() if os.path.exists(path)
+        }
 
     def require_listed(self, forms: Mapping[EmbedderId, Form]) -> None:
         """Raise CodebookMissing for codes of a codebook that the store does not list.

@@ -55,7 +55,7 @@ def open_regular(path: StrPath) -> Iterator[BinaryIO]:
 
 def from_bytes(data: BytesLike) -> Tensors:
     """Return what the bytes of a safetensors file hold; the arrays lie in these bytes."""
-    whole = bytes(data)
+    whole = bytes(memoryview(data))  # of a number, bytes() makes as many zeros
     length = parse_length(whole[:START], len(whole))
     header = parse(whole[START : START + length], len(whole) - START - length)
     return _tensors(header, np.frombuffer(whole, np.uint8), START + length)

@@ -357,3 +357,9 @@ def test_masked_codes_are_no_codes():
     book = PQ8Codebook(np.arange(8.0 * 256).reshape(8, 256, 1))
     with pytest.raises(InvalidInput, match=r"codes: .*value 1 masked"):
         book.decode(np.ma.masked_array(np.zeros((1, 8), np.uint8), [[0, 1, 0, 0, 0, 0, 0, 0]]))
+
+
+@pytest.mark.parametrize("data", [1 << 40, [1, 2], "text", None])
+def test_what_has_no_bytes_is_no_codebook(data):
+    with pytest.raises(CodebookCorrupt):
+        PQ8Codebook.from_bytes(data)

@@ -203,3 +203,9 @@ def test_rows_far_away_are_coded_by_their_direction(size):
     near = row / np.float32(size) * 100
     decoded_row = trained().dequantize(trained().quantize(row))
     assert decoded_row[5] > 0.9 * trained().dequantize(trained().quantize(near))[5]
+
+
+@pytest.mark.parametrize("kind", [PQ8Codebook, RQ8Codebook])
+def test_a_progress_that_cannot_be_told_is_refused_before_any_work(kind):
+    with pytest.raises(InvalidInput, match="progress: expected a function"):
+        kind.train(SAMPLES[:300, :16], progress="loud")

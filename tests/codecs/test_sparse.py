@@ -1,6 +1,7 @@
 """SparseCodec: exact pairs, compact strings, and the 10 % rule."""
 
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -255,3 +256,9 @@ def test_weights_of_csr_columns_may_be_integers_and_columns_masked_are_not_taken
     masked = np.ma.masked_array([2.0, 1.0, 7.0], [0, 1, 0])
     with pytest.raises(InvalidInput, match="value 1 masked"):
         codec.encode_batch(([0, 2, 3], [5, 9, 3], masked, 100))
+
+
+def test_what_is_no_quantized_embedding_is_refused():
+    for stranger in (SimpleNamespace(metadata={}), 3, None):
+        with pytest.raises(InvalidInput, match="expected a QuantizedEmbedding"):
+            SparseCodec(DIM).decode(stranger)

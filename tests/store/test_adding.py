@@ -172,3 +172,11 @@ def test_row_numbers_go_on_after_the_largest_integer(store):
     store.add([40], {"E8": DENSE[:1]})
     store.add(None, {"E8": DENSE[:2]})
     assert set(store.ids()) == {"text", between, -5, 0, 1, 40, 41, 42}
+
+
+@pytest.mark.parametrize("batch_size", [0, 1 << 63])
+def test_sizes_of_batches_that_cannot_be_are_refused(store, batch_size):
+    with pytest.raises(InvalidInput, match="batch_size: expected 1 to"):
+        store.add(IDS, ARRAYS, batch_size=batch_size)
+    with pytest.raises(InvalidInput, match="batch_size: expected 1 to"):
+        store.store_many([], batch_size=batch_size)
