@@ -119,10 +119,8 @@ class CodebookShelf:
             EmbedderCodebooks(given, self._profile)  # raises what is wrong before anything is kept
             return given
         rows = [row for row in self._profile.values() if codec_class(row.method).needs_codebook]
-        paths = {row: codebook_path(codebooks, row.model_id.title) for row in rows}
-        return {
-            row.model_id: load_for(row, path) for row, path in paths.items() if os.path.exists(path)
-        }
+        paths = [(row, codebook_path(codebooks, row.model_id.title)) for row in rows]
+        return {row.model_id: load_for(row, one) for row, one in paths if os.path.exists(one)}
 
     def require_listed(self, forms: Mapping[EmbedderId, Form]) -> None:
         """Raise CodebookMissing for codes of a codebook that the store does not list.
