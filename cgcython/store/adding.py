@@ -59,7 +59,7 @@ class RecordAdder(RecordWriter):
         a note that names the row.
         """
         self._keeper.require_writable()
-        size = require_whole(batch_size, "batch_size", 1, sys.maxsize)
+        size = min(require_whole(batch_size, "batch_size", least=1), sys.maxsize)
         require_progress(progress)
         batch = take_batch(ids, arrays, metadata, self.profile)
         keys = self._keys(batch)

@@ -65,7 +65,7 @@ class GenerationWriter(RecordDeleter):
         batch. Raises StorageCorruption naming damaged records, which stay.
         """
         wanted = self.profile.embedder(model_id)
-        size = require_whole(batch_size, "batch_size", 1, sys.maxsize)
+        size = min(require_whole(batch_size, "batch_size", least=1), sys.maxsize)
         if not codec_class(self.profile[wanted].method).needs_codebook:
             actual = f"{wanted.short}, kept as {self.profile[wanted].method}"
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)

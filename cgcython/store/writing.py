@@ -88,7 +88,7 @@ class RecordWriter(RecordReader):
         again. Each batch is written all or nothing; `progress` is called with the size of each.
         """
         self._keeper.require_writable()
-        size, count = require_whole(batch_size, "batch_size", 1, sys.maxsize), 0
+        size, count = min(require_whole(batch_size, "batch_size", least=1), sys.maxsize), 0
         is_kept = isinstance(items, Sequence)  # others may refill what they yield
         rows = map(parts_of if is_kept else own_parts, iterated(items, "items"))
         require_progress(progress)
