@@ -11,7 +11,7 @@ import pytest
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store import RecordStore, repair
-from cgcython.store.keepers.rocksdb import creation
+from cgcython.store.keepers.rocksdb import creation, ownership
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "asv_bench"))
 fault_disks = pytest.importorskip("fault_disks")
@@ -69,6 +69,24 @@ def test_a_failed_first_run_leaves_nothing(memories, tmp_path, monkeypatch, give
             RecordStore.open(path, profile=memories.profile)
     left = list(tmp_path.rglob("*"))
     assert left == ([tmp_path / "above", path] if given else [])
+    assert works(path, memories)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_ctrl_c_once_the_folder_is_locked_leaves_nothing(memories, tmp_path, monkeypatch, given):
+    path, take = tmp_path / "s", ownership.Ownership._take
+    if given:
+        path.mkdir()
+
+    def interrupted(self, folder):
+        monkeypatch.setattr(ownership.Ownership, "_take", take)
+        take(self, folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ownership.Ownership, "_take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        RecordStore.open(path, profile=memories.profile)
+    assert list(tmp_path.rglob("*")) == ([path] if given else [])
     assert works(path, memories)
 
 

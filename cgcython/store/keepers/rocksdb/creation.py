@@ -48,6 +48,7 @@ def _made(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException as error:
+        _remove_lock(folder)
         for one in missing:
             with suppress(OSError):  # not there yet, or another process uses it
                 one.rmdir()
@@ -55,6 +56,13 @@ def _made(folder: Path) -> Iterator[None]:
             reason = f"it cannot be created: {error}; choose another folder"
             raise StoreUnavailable(path=folder, reason=reason) from error
         raise
+
+
+def _remove_lock(folder: Path) -> None:
+    """Remove the file of the lock from a folder without a store, unless another one has it."""
+    with suppress(OSError, StoreUnavailable), ownership.Ownership(folder):
+        if not exists(folder) and not (folder / UNFINISHED).exists():
+            (folder / ownership.NAME).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ class Ownership:
     Raises StoreUnavailable where another one has it, and OSError where nothing can be written.
     """
 
+    _identity: _Identity = -1, -1  # of no folder, until it is known
+
     def __init__(self, path: Path) -> None:
         self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)  # no other gets its inode
         try:
@@ -37,8 +39,8 @@ class Ownership:
             about = os.fstat(self._folder)
             self._identity = about.st_dev, about.st_ino
             self._take(path)
-        except BaseException:
-            os.close(self._folder)
+        except BaseException:  # Ctrl-C too, which may come once all is taken
+            self._let_go()
             raise
 
     def _take(self, path: Path) -> None:
@@ -60,9 +62,15 @@ class Ownership:
     def release(self) -> None:
         """Let others write to the folder."""
         with _GUARD:
-            if _OWNED.pop(self._identity, None) is not None:
-                self._lock.release()
-                os.close(self._folder)
+            if _OWNED.get(self._identity) is self:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        if _OWNED.get(self._identity) is self:
+            del _OWNED[self._identity]
+        if hasattr(self, "_lock"):
+            self._lock.release()
+        os.close(self._folder)
 
 
 @contextmanager
