@@ -64,7 +64,7 @@ class Scan:
     @at_least(0.8)
     def track_8_bits_against_float8(self):
         ours, theirs = scan(8), float8_scan()
-        return times_as_fast(lambda: ours.best(VECTOR, K), lambda: theirs.best(VECTOR, K))
+        return times_as_fast(lambda: ours.best(VECTOR, K), lambda: theirs.best(VECTOR, K), 25)
 
     @at_least(0.9)
     def track_4_bits_against_8(self):

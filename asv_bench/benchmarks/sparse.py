@@ -67,7 +67,7 @@ def dots_by_scipy():
 def track_dots_against_scipy_csr():
     dots()
     np.testing.assert_allclose(DOTS, dots_by_scipy(), rtol=1e-5)
-    return times_as_fast(dots, dots_by_scipy)
+    return times_as_fast(dots, dots_by_scipy, 25)
 
 
 def score():

@@ -12,6 +12,20 @@ def times_as_fast(ours, theirs, rounds=9):
     return median(_seconds(theirs, loops[1]) / _seconds(ours, loops[0]) for _ in range(rounds))
 
 
+def gain_beside(limit, call, rounds=15):
+    """Return what two threads gain a call, as a share of what they gain a limit in the same rounds.
+
+    Both are called with a number of threads. How much a second thread is worth is the machine's.
+    """
+    shares = []
+    for _ in range(rounds):
+        one, two, limit_one, limit_two = (
+            _seconds(work, 1, threads) for work in (call, limit) for threads in (1, 2)
+        )
+        shares.append(one / two * limit_two / limit_one)
+    return median(shares)
+
+
 def share_of(limit, call, rounds=12):
     """Return how near a call comes to a limit on the same bytes: the shortest times, taken in turn.
 
