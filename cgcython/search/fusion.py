@@ -6,7 +6,7 @@ little that its rank, which takes a pass over all scores, seldom has to be count
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,27 @@ class Ranking(NamedTuple):
     find: Find | None = None
 
 
+class Top(Protocol):
+    """The best of a ranking, and what ranks it knows."""
+
+    @property
+    def keys(self) -> KeyArray:
+        """The keys of those that may decide, ties of the last among them."""
+
+    @property
+    def floor(self) -> float:
+        """The least score whose rank is known, and so are those of all above."""
+
+    def scores_of(self, keys: KeyArray) -> Array:
+        """Return the score of each key, UNRANKED where it has none."""
+
+    def parts(self, scores: Array) -> Float64Array:
+        """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""
+
+    def part(self, better: Int64Array) -> Float64Array:
+        """Return what the ranking adds to sums where so many scores are better."""
+
+
 def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]:
     """Return the keys of the k best by their sum of weight / (60 + rank) over rankings, best first.
 
@@ -52,36 +73,76 @@ def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]
     rankings = [one for one in rankings if one.weight > 0 and len(one.keys)]
     if not rankings:
         return []
-    depth = deciding_depth([one.weight for one in rankings], k)
-    scored = sum(len(one.scores) for one in rankings)
-    threads = threads_for(scored * TOP_SECONDS, num_threads)
-    tops = each(lambda one: _Top(one, depth), rankings, threads)
-    keys = np.unique(np.concatenate([top.keys for top in tops]))
-    scores = np.array([top.scores_of(keys) for top in tops])
-    parts = np.array([top.parts(row) for top, row in zip(tops, scores)])
-    known = (scores >= np.array([[top.floor] for top in tops])) | (scores == UNRANKED)
-    hopeful = _hopeful(*_between(parts, known), k)
-    keys, scores, parts, known = (one[..., hopeful] for one in (keys, scores, parts, known))
-    missing = ~known & _undecided(*_between(parts, known))
+    tops = _tops(rankings, k, num_threads)
+    fusion = Fusion(tops, k)
 
     def count(i: int) -> None:
-        parts[i, missing[i]] = tops[i].counted_parts(scores[i, missing[i]])
+        fusion.take(i, count_above(rankings[i].scores, fusion.uncounted(i)))
 
-    if missing.any():
-        work = sum(len(top.ranking.scores) for top in tops) * int(missing.sum()) / len(tops)
+    if fusion.missing.any():
+        scored = sum(len(one.scores) for one in rankings)
+        work = scored * int(fusion.missing.sum()) / len(tops)
         each(count, range(len(tops)), threads_for(work * COUNT_SECONDS, num_threads))
-    order = (-parts.sum(axis=0)).argsort(kind="stable")[:k]
-    found: list[Any] = keys[order].tolist()
+    found: list[Any] = fusion.best().tolist()
     return found
 
 
-def deciding_depth(weights: Sequence[float], k: int) -> int:
+def deciding_depth(weights: Sequence[float], k: int, full: Sequence[float] | None = None) -> int:
     """Return how many documents of each ranking decide the k best.
 
     The k best of the heaviest ranking get max(weights) / (60 + k) or more; whatever is below this
-    depth in every ranking gets less.
+    depth in every ranking gets less. `full` are the weights of the rankings that have k documents:
+    of those alone this is true.
     """
-    return int(sum(weights) * (RANK_OFFSET + k) / max(weights)) - RANK_OFFSET + 1
+    heaviest = max(full or weights)
+    return int(sum(weights) * (RANK_OFFSET + k) / heaviest) - RANK_OFFSET + 1
+
+
+def _tops(rankings: Sequence[Ranking], k: int, num_threads: int) -> "list[_Top]":
+    """Return the Top of each ranking, as deep as decides."""
+    weights = [one.weight for one in rankings]
+    threads = threads_for(sum(len(one.scores) for one in rankings) * TOP_SECONDS, num_threads)
+    depth = deciding_depth(weights, k)
+    tops = each(lambda one: _Top(one, depth), rankings, threads)
+    full = [top.ranking.weight for top in tops if len(top.ascending) >= k]
+    deeper = deciding_depth(weights, k, full)
+    return tops if deeper <= depth else [_Top(one, deeper) for one in rankings]
+
+
+class Fusion:
+    """The documents that may be among the k best, and what each ranking adds to their sums.
+
+    Where `missing`, the rank of a document has to be counted before `best` is asked: it is one more
+    than how many scores of its ranking are above its own.
+    """
+
+    def __init__(self, tops: Sequence[Top], k: int) -> None:
+        """`tops` are one or more."""
+        self._tops, self._k = tops, k
+        keys = np.unique(np.concatenate([top.keys for top in tops]))
+        scores = np.array([top.scores_of(keys) for top in tops])
+        parts = np.array([top.parts(row) for top, row in zip(tops, scores)])
+        known = (scores >= np.array([[top.floor] for top in tops])) | (scores == UNRANKED)
+        hopeful = _hopeful(*_between(parts, known), k)
+        self._keys = keys[hopeful]
+        self._scores, self._parts = scores[:, hopeful], parts[:, hopeful]
+        known = known[:, hopeful]
+        self.missing = ~known & _undecided(*_between(self._parts, known))
+
+    def uncounted(self, ranking: int) -> Array:
+        """Return the scores of a ranking whose ranks are missing."""
+        found: Array = self._scores[ranking, self.missing[ranking]]
+        return found
+
+    def take(self, ranking: int, better: Int64Array) -> None:
+        """Take how many scores of a ranking are above each of `uncounted`."""
+        self._parts[ranking, self.missing[ranking]] = self._tops[ranking].part(better)
+
+    def best(self) -> KeyArray:
+        """Return the keys of the k best, best first."""
+        sums = sum(self._parts)  # one by one: equal parts give equal sums, wherever they come from
+        order = np.argsort(-sums, kind="stable")[: self._k]
+        return self._keys[order]
 
 
 def _between(parts: Float64Array, known: BoolArray) -> tuple[Float64Array, Float64Array]:
@@ -137,18 +198,15 @@ class _Top:
     def parts(self, scores: Array) -> Float64Array:
         """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""
         better = len(self.ascending) - self.ascending.searchsorted(scores, side="right")
-        return self._part(better) * (scores > UNRANKED)
+        return self.part(better) * (scores > UNRANKED)
 
-    def counted_parts(self, scores: Array) -> Float64Array:
-        """Return what the ranking adds to sums for each score that ranks."""
-        return self._part(_count_above(self.ranking.scores, scores))
-
-    def _part(self, better: Int64Array) -> Float64Array:
+    def part(self, better: Int64Array) -> Float64Array:
+        """Return what the ranking adds to sums where so many scores are better."""
         parts: Float64Array = self.ranking.weight / (RANK_OFFSET + 1 + better)
         return parts
 
 
-def _count_above(scores: Array, some: Array) -> Int64Array:
+def count_above(scores: Array, some: Array) -> Int64Array:
     """Return how many scores are above each of some."""
     if not len(some):
         return np.empty(0, np.int64)

@@ -117,3 +117,12 @@ def test_short_work_starts_no_threads(monkeypatch):
     with pytest.raises(ValueError, match="concatenate"):  # of the tops, which nobody made
         fuse([one, one], 1, num_threads=8)
     assert asked == [1]
+
+
+def test_the_heaviest_ranking_may_be_too_short_to_decide():
+    # x0 is the 30th of both others: 0.1 / 90 + 0.1 / 90 is more than 0.1 / 61 of their first.
+    heavy = ranking({b"h": 1.0})
+    one = {b"b%03d" % i: -float(i) for i in range(29)} | {b"x%d" % i: -29.0 - i for i in range(9)}
+    two = {b"c%03d" % i: -float(i) for i in range(29)} | {b"x%d" % i: -29.0 - i for i in range(9)}
+    rankings = [heavy, ranking(one, 0.1), ranking(two, 0.1)]
+    assert fuse(rankings, k=10) == by_definition(rankings, 10)
