@@ -41,6 +41,20 @@ class Keys(Protocol):
     def __getitem__(self, rows: Any, /) -> Any: ...
 
 
+class RowSource(Protocol):
+    """A matrix of numbers whose rows are read when they are asked for, wherever they lie.
+
+    Memory maps, datasets of h5py and zarr and remote files are such sources: `source[numbers]`
+    returns the rows of ascending numbers (int64), and `source[start:stop]` those of a range.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, rows: Any, /) -> Any: ...
+
+
 class CodebookLike(Protocol):
     """What tokens know of a product-quantization codebook; `PQ8Codebook` is one."""
 
@@ -78,6 +92,7 @@ __all__ = [
     "KeyArray",
     "Keys",
     "Progress",
+    "RowSource",
     "Scalar",
     "StrPath",
     "TokensLike",

@@ -22,7 +22,7 @@ from cgcython.codecs.pq_tables import SearchTables, TableMaker
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import PreparedCodebook, prepare, scratch
 from cgcython.parallel import split_rows
-from cgcython.types import ArrayLike, BytesLike, Float32Array, UInt8Array
+from cgcython.types import ArrayLike, BytesLike, Float32Array, RowSource, UInt8Array
 from cgcython.types import TrainingProgress as Progress
 
 
@@ -89,7 +89,7 @@ class PQ8Codebook(Codebook):
     @classmethod
     def train(
         cls,
-        samples: ArrayLike,
+        samples: ArrayLike | RowSource,
         num_subvectors: int = 8,
         seed: int = 0,
         rotation: str | None = "opq",
@@ -103,13 +103,14 @@ class PQ8Codebook(Codebook):
         """Return the codebook that suits samples [n, dim].
 
         Of more than `sample` (65,536) some are drawn, by seed; only these are read, so samples may
-        be a memory map of any size. `rotation` is "opq" (principal axes balanced over the
-        subvectors, then refined), "pca" (not refined) or None; `width` the number of values it
-        keeps (chosen on held-out samples unless given). `progress(step, steps, loss)` is called
-        after each step. `model` names the embedder, the only one that the codebook then serves.
-        The metadata holds the loss on held-out samples and how many of their ten nearest neighbours
-        the codes keep, with 95 % intervals. Ctrl-C ends the training with the best codebook so
-        far, `interrupted` in its metadata. Raises InvalidInput below 256 samples; warns below 9984.
+        be a memory map of any size, or what reads rows by number (`types.RowSource`).
+        `rotation` is "opq" (principal axes balanced over the subvectors, then refined), "pca" (not
+        refined) or None; `width` the number of values it keeps (chosen on held-out samples unless
+        given). `progress(step, steps, loss)` is called after each step. `model` names the
+        embedder, the only one that the codebook then serves. The metadata holds the loss on
+        held-out samples and how many of their ten nearest neighbours the codes keep, with 95 %
+        intervals. Ctrl-C ends the training with the best codebook so far, `interrupted` in its
+        metadata. Raises InvalidInput below 256 samples; warns below 9984.
         """
         found, facts = training.train(
             samples,

@@ -21,7 +21,14 @@ from cgcython.codecs.residual_search import MOST_STAGES, Encoder, multiplied
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, strips
 from cgcython.parallel import split_rows
-from cgcython.types import ArrayLike, BytesLike, Float32Array, TrainingProgress, UInt8Array
+from cgcython.types import (
+    ArrayLike,
+    BytesLike,
+    Float32Array,
+    RowSource,
+    TrainingProgress,
+    UInt8Array,
+)
 
 BLOCK: Final = 256  # rows decoded at once
 
@@ -78,7 +85,7 @@ class RQ8Codebook(Codebook):
     @classmethod
     def train(
         cls,
-        samples: ArrayLike,
+        samples: ArrayLike | RowSource,
         code_size: int = 8,
         seed: int = 0,
         *,

@@ -30,7 +30,7 @@ from cgcython.codecs.training_base import Run, TrainedStages
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS, prepare, strips
 from cgcython.parallel import split_rows
-from cgcython.types import ArrayLike, Float32Array, TrainingProgress
+from cgcython.types import ArrayLike, Float32Array, RowSource, TrainingProgress
 
 SIZES: Final = (8, 16, 24)  # bytes of a code
 WIDTH: Final = 16  # principal axes kept for each byte of a code
@@ -44,7 +44,7 @@ BEAM: Final = 6  # of training; wider ones draw what is left of a row from ever 
 
 @np.errstate(all="ignore")
 def train(
-    samples: ArrayLike,
+    samples: ArrayLike | RowSource,
     *,
     code_size: int = 8,
     seed: int = 0,

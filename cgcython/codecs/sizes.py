@@ -28,7 +28,7 @@ from cgcython.codecs.training import (
     require_sample,
 )
 from cgcython.errors import InvalidInput
-from cgcython.types import Array, ArrayLike, Float32Array, TrainingProgress
+from cgcython.types import Array, ArrayLike, Float32Array, RowSource, TrainingProgress
 
 TRIAL_ROWS = 16_384
 QUICK = {"opq": "pca", "pca": "pca", None: None}  # a refined rotation loses a little less still
@@ -60,7 +60,7 @@ Train: TypeAlias = Callable[[str, Array, int, str | None], Codebook]
 
 
 def train_smallest(
-    samples: ArrayLike,
+    samples: ArrayLike | RowSource,
     max_cost: float,
     *,
     method: str = "pq8",
@@ -87,7 +87,7 @@ def train_smallest(
 
     def trained(method: str, rows: Array, size: int, rotation: str | None) -> Codebook:
         book = train(method, rows, size, seed, rotation, **shared)
-        return book.with_facts({"samples_given": len(source), **(judge(book) if judge else {})})
+        return book.with_facts({"samples_given": source.shape[0], **(judge(book) if judge else {})})
 
     limit, rows = require_real(max_cost, "max_cost", 0), some_rows(source, most, seed)
     search = _Search(method, source.shape[1], limit, trained)
@@ -102,7 +102,12 @@ def train_smallest(
 
 
 def train(
-    method: str, samples: ArrayLike, size: int, seed: int, rotation: str | None, **how: Any
+    method: str,
+    samples: ArrayLike | RowSource,
+    size: int,
+    seed: int,
+    rotation: str | None,
+    **how: Any,
 ) -> Codebook:
     """Return the codebook of a method and a size; `rotation` is that of product quantization.
 

@@ -13,9 +13,8 @@ from cgcython.codecs.training_base import Found, Run, Trained
 from cgcython.codecs.training_run import Training
 from cgcython.errors import InvalidInput
 from cgcython.kernels.pq_layout import NUM_CENTROIDS
-from cgcython.narrow_floats import Rows
 from cgcython.parallel import require_threads
-from cgcython.types import ArrayLike, Float32Array, TrainingProgress
+from cgcython.types import ArrayLike, Float32Array, RowSource, TrainingProgress
 
 SUBVECTORS = (8, 16, 24, 32, 48, 64, 96, 128, 192)
 MIN_SAMPLES = NUM_CENTROIDS
@@ -31,7 +30,7 @@ class CodebookWarning(UserWarning):
 
 @np.errstate(all="ignore")
 def train(
-    samples: ArrayLike,
+    samples: ArrayLike | RowSource,
     *,
     num_subvectors: int = 8,
     seed: int = 0,
@@ -59,7 +58,7 @@ def train(
 
 
 def fitted(
-    source: Rows, most: int, seed: int, num_threads: int, start: Callable[..., Run[Found]]
+    source: RowSource, most: int, seed: int, num_threads: int, start: Callable[..., Run[Found]]
 ) -> tuple[Found, dict[str, Any]]:
     """Return what `start(rows, held_out, seed, threads)` finds for samples, and facts of the run.
 
@@ -83,7 +82,7 @@ def fitted(
     return _scaled(found, power), facts
 
 
-def drawn_from(source: Rows, most: int, seed: int) -> Samples:
+def drawn_from(source: RowSource, most: int, seed: int) -> Samples:
     """Return the rows of a source that training reads, up to `most`, and those held out of it."""
     return draw(source, most, lambda count: min(MAX_HELD_OUT, int(count * HELD_OUT)), seed)
 

@@ -53,8 +53,8 @@ def drift(
             actual="one without held_out_loss",
         )
     source = as_source(rows)
-    if len(source) < 2:
-        raise InvalidInput(what="rows", expected="2 or more", actual=len(source))
+    if source.shape[0] < 2:
+        raise InvalidInput(what="rows", expected="2 or more", actual=source.shape[0])
     sample = some_rows(source, MOST_ROWS, seed)
     codes = codebook.encode(sample, num_threads=num_threads)
     decoded = codebook.decode(codes, num_threads=num_threads)

@@ -8,6 +8,7 @@ import pytest
 
 from cgcython import NonFiniteValue, PQ8Codebook
 from cgcython.codecs.samples import as_source, chosen, draw, some_rows
+from cgcython.codecs.sizes import train_smallest
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.tensors import read_tensors, write_tensors
 
@@ -83,6 +84,67 @@ def test_what_is_no_matrix_of_numbers_is_refused():
     for sample in (255, 1e3, "all"):
         with pytest.raises(InvalidInput, match="sample: expected 256 or more"):
             PQ8Codebook.train(ROWS, sample=sample)
+
+
+class Dataset:
+    """Rows that are read by number, as those of h5py and zarr are; it counts what is read."""
+
+    def __init__(self, rows, **claims):
+        self.rows, self.dtype, self.read = rows, rows.dtype, set()
+        self.shape = claims.get("shape", rows.shape)
+        self.taken = claims.get("taken", lambda found: found)
+
+    def __getitem__(self, rows):
+        numbers = np.arange(len(self.rows))[rows]
+        assert (np.diff(numbers) > 0).all()
+        self.read.update(numbers.tolist())
+        return self.taken(self.rows[rows])
+
+
+def test_any_source_of_rows_trains_and_no_other_rows_are_read():
+    many = np.tile(ROWS, (10, 1)).astype(np.float16)
+    source = Dataset(many)
+    trained = PQ8Codebook.train(source, sample=300, rotation="pca")
+    assert trained == PQ8Codebook.train(many, sample=300, rotation="pca")
+    assert source.read == set(chosen(len(many), 300, seed=0).tolist())
+    read = Dataset(many)
+    train_smallest(read, 0.9, sample=300, rotation=None)
+    assert read.read == set(chosen(len(many), 300, seed=0).tolist())
+
+
+def test_arrays_of_zarr_are_sources():
+    zarr = pytest.importorskip("zarr")
+    source = zarr.array(ROWS, chunks=(64, 16))
+    assert PQ8Codebook.train(source, rotation=None) == PQ8Codebook.train(ROWS, rotation=None)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Dataset(ROWS, shape=(6000, 16)),
+        Dataset(ROWS, shape=(600, 17)),
+        Dataset(ROWS, shape=(600.5, 16)),
+        Dataset(ROWS, shape=(-1, 16)),
+        Dataset(ROWS, taken=lambda rows: rows[:-1]),
+        Dataset(ROWS, taken=lambda rows: np.roll(rows, 1, axis=0)),
+        Dataset(ROWS, taken=lambda rows: None),
+        Dataset(ROWS, taken=lambda rows: rows.astype(str)),
+    ],
+    ids=["longer", "wider", "no number", "negative", "a row less", "others", "none", "text"],
+)
+def test_a_source_that_does_not_return_the_rows_it_has_is_refused(source):
+    with pytest.raises(InvalidInput):
+        PQ8Codebook.train(source, sample=300)
+
+
+def test_errors_of_a_source_say_what_was_asked_for():
+    def gone(rows):
+        raise OSError("the disk is gone")
+
+    with pytest.raises(InvalidInput, match=r"300 rows of 16 values.*the disk is gone"):
+        PQ8Codebook.train(Dataset(ROWS, taken=gone), sample=300)
+    with pytest.raises(DimensionMismatch, match="expected 2 dimensions"):
+        as_source(Dataset(ROWS[0]))
 
 
 HUGE = """
