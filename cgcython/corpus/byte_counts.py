@@ -58,6 +58,15 @@ class ByteCounts:
         for size in sizes:
             self._add_memory(int(size))
 
+    def add_counts(self, other: "ByteCounts") -> None:
+        """Count what another ByteCounts did."""
+        for model_id, one in other.embedders.items():
+            mine = self.embedders.setdefault(model_id, EmbedderBytes(one.method))
+            mine.add(one.memories, one.stored_bytes, one.float32_bytes)
+        self.memories += other.memories
+        self.stored_bytes += other.stored_bytes
+        self.largest = max(self.largest, other.largest)
+
     def _embedder(self, model_id: EmbedderId, method: QuantizationMethod) -> EmbedderBytes:
         return self.embedders.setdefault(model_id, EmbedderBytes(method.value))
 

@@ -72,9 +72,14 @@ class MemoryIds:
         """
         if self._given is not None:
             return self
+        earlier = self.as_uuids()
+        return earlier if any(id_of(key) in known for key in earlier[:FIRST_ROWS]) else self
+
+    def as_uuids(self) -> "MemoryIds":
+        """Return the UUIDs that an earlier release gave to memories without ids."""
         earlier = MemoryIds(self._count)
         earlier._made = row_uuid
-        return earlier if any(id_of(key) in known for key in earlier[:FIRST_ROWS]) else self
+        return earlier
 
 
 def id_arrays(keys: Sequence[bytes]) -> dict[str, Array]:

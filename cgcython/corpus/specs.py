@@ -4,6 +4,7 @@ FILE                                        arrays named by embedder, as `E1`, `
 EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS]  arrays of any name, for one embedder
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ HELP = (
     "for example E1=docs.npy or E6=bm25.npz:indptr,indices,weights"
 )
 _END_OF_PATH = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=[:@]|$)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NAMES = re.compile(r"(?::(?P<arrays>[^@]*))?(?:@(?P<rows>.*))?")
 
 
@@ -74,6 +76,18 @@ def split_file(text: str) -> FileSpec:
         return FileSpec(Path(text), (), None)
     arrays = (names["arrays"] or "").split(",")
     return FileSpec(Path(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
+
+
+def absolute(text: str) -> str:
+    """Return an input that means the same in any working directory.
+
+    >>> absolute("E1=/data/docs.npy"), absolute("E1=memory://docs.npy")
+    ('E1=/data/docs.npy', 'E1=memory://docs.npy')
+    """
+    name, equals, rest = text.partition("=")
+    if not equals or Path(text).exists():
+        name, equals, rest = "", "", text
+    return text if _URL.match(rest) else f"{name}{equals}{os.path.join(os.getcwd(), rest)}"
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
 from cgcython.base import EmbedderId, EmbedderName, Profile, ProfileName
+from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
@@ -147,6 +148,40 @@ class StoreWriter(CorpusWriter):
             self._store = RecordStore.open(path, profile=profile)
             self.profile = self._store.profile
 
+    @classmethod
+    def of(
+        cls,
+        store: RecordStore,
+        router: QuantizationRouter,
+        *,
+        budget_bytes: int | None = DEFAULT_BUDGET_BYTES,
+        num_threads: int = 1,
+        resume: bool = False,
+    ) -> Self:
+        """Return a writer into an open store, encoding by a router whose codebooks it keeps."""
+        writer = cls.__new__(cls)
+        CorpusWriter.__init__(writer, None, store.profile, budget_bytes, num_threads)
+        writer.path, writer.resume = store.place, resume
+        writer._store, writer._router, writer._ids = store, router, None
+        return writer
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no store is there yet."""
+        return self._store is None
+
+    def begin(self, corpus: Corpus) -> dict[EmbedderId, int]:
+        """Make the store ready for memories of a corpus: one that is there, with the codebooks.
+
+        Returns the ids of those that encode the corpus, by embedder. Raises CodebookMissing before
+        anything is changed.
+        """
+        router = self._router_for(corpus)
+        needing = [one for one in corpus if codec_class(corpus.profile[one].method).needs_codebook]
+        ids = {one: router.codebooks[one].codebook_id for one in needing}
+        self._ready_store(router)
+        return ids
+
     def close(self) -> None:
         """Close the store."""
         if self._store is not None:
@@ -170,6 +205,14 @@ class StoreWriter(CorpusWriter):
         self._store_records(router, zip(compress(ids, wanted), records))
         self.skipped += wanted.count(False)
         self.counts.add_records(records)
+
+    def know_ids(self, corpus: Corpus, ids: MemoryIds) -> None:
+        """Take some ids for those of a corpus."""
+        self._ids = corpus, ids
+
+    def knows_uuids(self, corpus: Corpus) -> bool:
+        """Return whether the store knows memories without ids as an earlier release did."""
+        return self._ids_for(corpus) is not corpus.ids
 
     def _ids_for(self, corpus: Corpus) -> MemoryIds:
         """Return the ids of a corpus, as the store knows memories that have none of their own."""
@@ -197,7 +240,7 @@ class StoreWriter(CorpusWriter):
             store.note_losses(router)
         except BaseException:
             if is_new:
-                _remove_if_empty(store, self.path)
+                remove_if_empty(store, self.path)
                 self._store = None
             raise
 
@@ -223,13 +266,13 @@ def new_store(
     try:
         yield store
     except BaseException:
-        _remove_if_empty(store, path)
+        remove_if_empty(store, path)
         raise
     finally:
         store.close()
 
 
-def _remove_if_empty(store: RecordStore, place: StrPath) -> None:
+def remove_if_empty(store: RecordStore, place: StrPath) -> None:
     """Close a store, and remove it if it holds no record."""
     is_empty = next(iter(store), None) is None
     store.close()

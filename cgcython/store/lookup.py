@@ -7,6 +7,7 @@ from typing import TypeAlias, overload
 
 from cgcython.base import EmbedderId, EmbedderName, Profile
 from cgcython.checks import require_items
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import CodebookMissing, StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
 from cgcython.manifest import Manifest, RecordInfo, section_crc
@@ -47,6 +48,13 @@ class RecordLookup:
     def place(self) -> str:
         """Where the store is: its folder, or its address without a password."""
         return self._keeper.place
+
+    def codebook(self, codebook_id: int) -> Codebook:
+        """Return a codebook of the store by its id, of whatever generation.
+
+        Raises CodebookMissing and CodebookCorrupt.
+        """
+        return self._shelf.codebook(codebook_id)
 
     def retrieve(self, record_id: RecordId) -> Fingerprint | None:
         """Return the decoded Fingerprint of an id, or None.
