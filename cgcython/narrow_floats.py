@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from cgcython.types import Array, Float32Array
+from cgcython.types import Array, Float32Array, LazyArray
 
 BFLOAT16, E4M3, E5M2 = (
     np.dtype([(name, bits)])
@@ -79,12 +79,12 @@ _E4M3_VALUES = _e4m3_values()
 class WidenedRows:
     """An array of one of NAMED's types whose rows become float32 when they are read.
 
-    It stays where it lies, mapped say, and indexes, slices and converts as NumPy's arrays do.
+    It stays where it lies, mapped or in an object, and indexes, slices and converts as NumPy's arrays do.
     """
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, bits: Array) -> None:
+    def __init__(self, bits: Array | LazyArray) -> None:
         self.bits = bits
 
     @property
@@ -104,8 +104,8 @@ class WidenedRows:
         return widened(self.bits[rows])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        values = widened(self.bits)
+        values = widened(np.asarray(self.bits))
         return values if dtype is None else values.astype(dtype, copy=False)
 
 
-Rows: TypeAlias = Array | WidenedRows
+Rows: TypeAlias = Array | WidenedRows | LazyArray

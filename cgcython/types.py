@@ -55,6 +55,15 @@ class RowSource(Protocol):
     def __getitem__(self, rows: Any, /) -> Any: ...
 
 
+class LazyArray(RowSource, Protocol):
+    """A source of rows of any shape, which becomes an array when NumPy asks for one."""
+
+    @property
+    def ndim(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array: ...
+
+
 class CodebookLike(Protocol):
     """What tokens know of a product-quantization codebook; `PQ8Codebook` is one."""
 
@@ -91,6 +100,7 @@ __all__ = [
     "Int64Array",
     "KeyArray",
     "Keys",
+    "LazyArray",
     "Progress",
     "RowSource",
     "Scalar",

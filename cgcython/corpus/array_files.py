@@ -1,4 +1,4 @@
-"""Opens files as arrays by name, mapped where the format allows it, and tables as columns."""
+"""Opens files and objects as arrays by name: mapped, or read by rows; and tables as columns."""
 
 import lzma
 import tokenize
@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from cgcython.corpus.remote.arrays import RemoteArrays
+from cgcython.corpus.remote.files import npy_of, tensors_of
+from cgcython.corpus.remote.objects import RemoteObject
+from cgcython.corpus.remote.urls import InputPlace, Url, input_place
 from cgcython.corpus.table_files import ARROW, PARQUET, read_table
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, QuantizationError, UsageError
 from cgcython.narrow_floats import NAMED, WidenedRows
 from cgcython.tensors import read_tensors
 from cgcython.types import Array, StrPath
@@ -33,22 +37,34 @@ _DAMAGE = (
 )
 
 
-def open_arrays(path: StrPath) -> Mapping[str, Array]:
-    """Return a mapping from names to the arrays of a file.
+def open_arrays(place: StrPath | Url) -> Mapping[str, Array]:
+    """Return a mapping from names to the arrays of a file, or of an object at a URL.
 
-    Raises InvalidInput when it is not what its suffix says, FileNotFoundError when it is missing.
+    Files are mapped; of objects only headers are read. Raises InvalidInput when it is not what its
+    suffix says, FileNotFoundError when a file is missing, FileUnavailable for an object.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+    place = input_place(place)
+    if not isinstance(place, Url) and not place.is_file():
+        raise FileNotFoundError(f"{place}: no such file")
     try:
-        return _READERS[path.suffix](path)
+        return _of_url(place) if isinstance(place, Url) else _READERS[place.suffix](place)
+    except QuantizationError:
+        raise
     except _DAMAGE as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(place, error) from None
 
 
-def _unreadable(path: Path, error: Exception) -> InvalidInput:
-    return InvalidInput(what=str(path), expected=f"a {path.suffix} file", actual=error)
+def _unreadable(place: InputPlace, error: Exception) -> InvalidInput:
+    return InvalidInput(what=str(place), expected=f"a {place.suffix} file", actual=error)
+
+
+def _of_url(url: Url) -> Mapping[str, Array]:
+    read = _OBJECT_READERS.get(url.suffix)
+    if read is None:
+        known = ", ".join(_OBJECT_READERS)
+        raise UsageError(f"{url}: of URLs {known} are read; download it, or save it as one of them")
+    source = RemoteObject(url)
+    return RemoteArrays(source, read(source))
 
 
 def _npy(path: Path) -> Mapping[str, Array]:
@@ -113,4 +129,8 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
     ".npz": _Archive,
     ".safetensors": _safetensors,
     **dict.fromkeys((PARQUET, *ARROW), _table),
+}
+_OBJECT_READERS: dict[str, Callable[[RemoteObject], Mapping[str, Any]]] = {
+    ".npy": lambda source: {ONLY: npy_of(source)},
+    ".safetensors": tensors_of,
 }

@@ -3,20 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from types import TracebackType
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from cgcython.base import EmbedderId, EmbedderName, Profile, parse_embedder
 from cgcython.checks import require_instance, require_mapping, require_whole
-from cgcython.checksums import of_array
+from cgcython.checksums import crc32, of_array
 from cgcython.corpus.memory_ids import GivenIds, MemoryIds
 from cgcython.corpus.memory_metadata import MemoryMetadata
+from cgcython.corpus.remote.objects import RemoteObject
+from cgcython.corpus.remote.rows import LazyRows
 from cgcython.errors import InvalidInput
 from cgcython.inputs.columns import Column, Embedding
+from cgcython.tensors import give_back
 from cgcython.types import Array, Int64Array
 
-Origin: TypeAlias = Path | Mapping[str, Array]  # a file, or arrays in memory
+Origin: TypeAlias = Path | RemoteObject | Mapping[str, Array]  # a file, an object, or arrays
 Stamp: TypeAlias = list[str | int]
 
 
@@ -28,7 +32,7 @@ class CorpusColumn:
     """
 
     embeddings: Column
-    rows: Int64Array | None = None
+    rows: Int64Array | LazyRows | None = None
 
     @property
     def num_memories(self) -> int:
@@ -41,6 +45,8 @@ class CorpusColumn:
         """Return the range of embeddings that belong to memories start to stop."""
         if self.rows is None:
             return min(start, len(self.embeddings)), min(stop, len(self.embeddings))
+        if isinstance(self.rows, LazyRows):
+            return self.rows.position(start), self.rows.position(stop)
         first, last = np.searchsorted(self.rows, (start, stop)).tolist()
         return first, last
 
@@ -48,11 +54,23 @@ class CorpusColumn:
         """Return the numbers of the memories that embeddings start to stop belong to."""
         return np.arange(start, stop) if self.rows is None else self.rows[start:stop]
 
+    def checksum(self, start: int, stop: int) -> int:
+        """Return the CRC-32 of what memories start to stop have: numbers and embeddings.
+
+        Equal content has an equal checksum, in whatever file or object it lies; the numbers of
+        the memories are counted from `start`.
+        """
+        first, last = self.within(start, stop)
+        crc = self.embeddings.checksum(first, last)
+        if self.rows is None:
+            return crc
+        return crc32((self.memories(first, last) - start).data, crc)
+
 
 class Corpus(Mapping[EmbedderId, CorpusColumn]):
     """`ModelId -> CorpusColumn` over memories 0 to `num_memories`, as `open_corpus` makes one.
 
-    `profile` is the table that its dimensions were checked against, `origins` where its arrays are,
+    It holds files open and mapped until it is closed or, as a context manager, left. `profile` is the table that its dimensions were checked against, `origins` where its arrays are,
     `metadata` an object for each memory.
     """
 
@@ -76,6 +94,29 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         num_memories = max([len(self.metadata), *counts])
         self.ids = MemoryIds(num_memories, ids)
         self._require_whole_columns()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unmap the files and let go of all arrays; the corpus has no memories any more.
+
+        What somebody still holds of an array stays as it is, but its pages leave the memory until
+        they are read again.
+        """
+        parts = [one.rows for one in self.values()]
+        for column in self.values():
+            parts += [getattr(column.embeddings, part) for part in column.embeddings.parts]
+        give_back(getattr(one, "bits", one) for one in parts)
+        self._columns, self.ids, self.metadata = {}, MemoryIds(0), MemoryMetadata()
 
     def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
         return self._columns[parse_embedder(embedder)]
@@ -123,12 +164,13 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         found: list[dict[EmbedderId, Embedding]] = [{} for _ in range(start, stop)]
         for model_id, column in self.items():
             first, last = column.within(start, stop)
-            for own, memory in zip(range(first, last), column.memories(first, last).tolist()):
-                found[memory - start][model_id] = column.embeddings[own]
+            memories = column.memories(first, last).tolist()
+            for memory, one in zip(memories, column.embeddings.some(first, last)):
+                found[memory - start][model_id] = one
         return found
 
     def stamps(self) -> list[Stamp]:
-        """Return a stamp of each input: a file's name, size and time, or the CRC-32 of arrays."""
+        """Return a stamp of each input: name, size and time or ETag, or the CRC-32 of arrays."""
         return [_stamp(one) for one in self.origins]
 
 
@@ -136,6 +178,8 @@ def _stamp(origin: Origin) -> Stamp:
     if isinstance(origin, Path):
         about = origin.stat()
         return [origin.name, about.st_size, about.st_mtime_ns]
+    if isinstance(origin, RemoteObject):
+        return origin.stamp()
     return [
         f"{name} {array.dtype} {list(array.shape)} {of_array(array):#010x}"
         for name, array in origin.items()

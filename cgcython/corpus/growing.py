@@ -90,7 +90,7 @@ def join_columns(columns: Iterable[Column]) -> Column | None:
 
 def _values_of(column: Column) -> list[Array]:
     if isinstance(column, SparseColumn):
-        return [column.indices, np.asarray(column.weights)]
+        return [np.asarray(column.indices), np.asarray(column.weights)]
     return [np.asarray(column.values)]
 
 

@@ -15,8 +15,11 @@ from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embe
 from cgcython.checks import iterated, require_instance, require_items
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
-from cgcython.corpus.corpus import Corpus, CorpusColumn
+from cgcython.corpus.corpus import Corpus, CorpusColumn, Origin
 from cgcython.corpus.memory_ids import given_ids, listed_arrays
+from cgcython.corpus.remote.arrays import RemoteArray, RemoteArrays
+from cgcython.corpus.remote.rows import LazyRows
+from cgcython.corpus.remote.urls import InputPlace, without_secrets
 from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
 from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
@@ -30,6 +33,7 @@ from cgcython.types import Array, Int64Array, StrPath
 
 ROWS = "rows"
 Input: TypeAlias = StrPath | Mapping[str, Any] | Mapping[EmbedderId, Any]  # or a data frame
+_MATRICES = (np.ndarray, WidenedRows, RemoteArray)
 _Parts: TypeAlias = dict[str | int, Any]  # one embedder's arrays by part, or by position
 
 
@@ -44,11 +48,13 @@ def open_corpus(
 
     An input is a file whose arrays are named by embedder (`E1`, `E6.indptr`, `E12.values`,
     `ids`), a mapping of such names to arrays (or all that `store.add` takes), a table, or text such
-    as `E1=docs.npy` or `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. Row i of
-    each array is memory i. Files are mapped, and read while they are encoded. `ids` and `metadata`
-    name columns; of a table, all others are metadata unless some are named.
+    as `E1=docs.npy` or `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. A file may
+    be a URL that fsspec knows. Row i of each array is memory i. Files are mapped, and read while
+    they are encoded; of URLs only headers are read here. `ids` and `metadata` name columns; of a
+    table, all others are metadata unless some are named.
 
-    Raises UsageError, InvalidInput, DimensionMismatch and FileNotFoundError, which name the input.
+    Raises UsageError, InvalidInput, DimensionMismatch, FileNotFoundError and FileUnavailable, which
+    name the input.
 
     >>> open_corpus({"E8": np.zeros((5, 384)), "E9": np.zeros((5, 1024))})
     Corpus(memories=5, embedders=[E8, E9])
@@ -64,10 +70,10 @@ def open_corpus(
     every: Any = [inputs] if is_one else inputs
     for one in iterated(every, "inputs", "an input or several"):
         try:
-            opening.add(*_opened(one))
+            opening.add(*opening.opened(one))
         except QuantizationError as error:
             if isinstance(one, (str, os.PathLike)):
-                error.add_note(f"({one!s:.200})")
+                error.add_note(f"({without_secrets(str(one)):.200})")
             raise
     return opening.corpus()
 
@@ -79,8 +85,19 @@ class _Opening:
         self._profile, self._ids_name, self._metadata = profile, ids, metadata
         self._columns: dict[EmbedderId, CorpusColumn] = {}
         self._ids: Any = None
-        self._origins: list[Path | Mapping[str, Array]] = []
+        self._origins: list[Origin] = []
         self._sources = Sources()
+        self._files: dict[InputPlace, Mapping[str, Any]] = {}  # what is named twice is opened once
+
+    def opened(self, one: Input) -> tuple[Spec, Mapping[str, Any]]:
+        """Return what an input means, and its arrays."""
+        if not isinstance(one, (str, os.PathLike)):
+            return Spec(None, Path()), _given(one)
+        as_path(one, "input")
+        spec = Spec.parse(os.fspath(one))
+        if spec.path not in self._files:
+            self._files[spec.path] = open_arrays(spec.path)
+        return spec, self._files[spec.path]
 
     def add(self, spec: Spec, arrays: Mapping[str, Any]) -> None:
         """Take the columns of an input."""
@@ -98,7 +115,7 @@ class _Opening:
                 if not all(isinstance(one, np.ndarray) for one in parts.values()):
                     del stamped[names[0]]
                     stamped |= _parts_of(target, column.embeddings)
-        self._origins.append(stamped if spec.path == Path() else spec.path)
+        self._origins.append(_origin(spec, arrays, stamped))
         self._sources.add(spec, arrays, used)
 
     def corpus(self) -> Corpus:
@@ -110,18 +127,22 @@ class _Opening:
         return Corpus(self._columns, ids, self._profile, self._origins, metadata)
 
 
-def _opened(one: Input) -> tuple[Spec, Mapping[str, Any]]:
-    """Return what an input means, and its arrays."""
+def _given(one: Any) -> Mapping[str, Any]:
+    """Return the arrays of a table or of a mapping by name."""
     if is_table(one):
-        return Spec(None, Path()), columns_in_memory(one)
-    if isinstance(one, Mapping):
-        found: dict[str, Any] = {}
-        for key, given in one.items():
-            is_listed = _name(key) == IDS and isinstance(given, (list, tuple))
-            found |= listed_arrays(given) if is_listed else {_name(key): _held(given, key)}
-        return Spec(None, Path()), found
-    spec = Spec.parse(os.fspath(as_path(one, "input")))
-    return spec, open_arrays(spec.path)
+        return columns_in_memory(one)
+    found: dict[str, Any] = {}
+    for key, given in one.items():
+        is_listed = _name(key) == IDS and isinstance(given, (list, tuple))
+        found |= listed_arrays(given) if is_listed else {_name(key): _held(given, key)}
+    return found
+
+
+def _origin(spec: Spec, arrays: Mapping[str, Any], stamped: Mapping[str, Array]) -> Origin:
+    """Return where the arrays of an input are."""
+    if isinstance(arrays, RemoteArrays):
+        return arrays.source
+    return spec.path if isinstance(spec.path, Path) and spec.path != Path() else stamped
 
 
 def _held(given: Any, key: str | EmbedderId) -> Any:
@@ -196,11 +217,11 @@ def _array(arrays: Mapping[str, Array], name: str) -> Array:
 
 def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColumn:
     if model_id not in profile:
-        matrices = [one for one in parts.values() if isinstance(one, np.ndarray) and one.ndim == 2]
+        matrices = [one for one in parts.values() if isinstance(one, _MATRICES) and one.ndim == 2]
         raise profile.unknown(model_id, matrices[0].shape[1] if matrices else None)
     embedder = profile[model_id]
     kind = kind_of(embedder.method)
-    is_matrix = kind is DenseColumn and isinstance(parts.get(0), (np.ndarray, WidenedRows))
+    is_matrix = kind is DenseColumn and isinstance(parts.get(0), _MATRICES)
     if set(parts) == {0} and not is_matrix:
         return _taken(parts[0], embedder)
     rows = parts.pop(ROWS, None)
@@ -237,12 +258,14 @@ def _row_of(embedder: Embedder, dimension: int) -> str:
     return line.replace(f"{one.short}_{one.title} ", f"{one.short} ", 1)
 
 
-def _checked_rows(rows: Array, count: int) -> Int64Array:
-    ascending = rows.dtype.kind in "iu" and rows.ndim == 1 and np.all(rows[1:] > rows[:-1])
-    if not ascending or len(rows) != count or (count and rows[0] < 0):
+def _checked_rows(rows: Array | RemoteArray, count: int) -> Int64Array | LazyRows:
+    fits = rows.dtype.kind in "iu" and rows.ndim == 1 and len(rows) == count
+    if fits and isinstance(rows, RemoteArray):
+        return LazyRows(rows)
+    if not fits or not np.all(rows[1:] > rows[:-1]) or (count and rows[0] < 0):
         raise InvalidInput(
             what=ROWS,
             expected=f"{count} memory numbers, strictly ascending",
             actual=f"{rows.dtype} {list(rows.shape)}",
         )
-    return rows.astype(np.int64)
+    return np.asarray(rows).astype(np.int64)

@@ -2,6 +2,8 @@
 
 FILE                                        arrays named by embedder, as `E1`, `E6.indptr`
 EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS]  arrays of any name, for one embedder
+
+FILE may be a URL, as `s3://bucket/docs.npy`.
 """
 
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cgcython.base import EmbedderId, parse_embedder
+from cgcython.corpus.remote.urls import InputPlace, input_place, is_url, without_secrets
 from cgcython.errors import InvalidInput, UsageError
 
 IDS, METADATA = "ids", "metadata"
@@ -21,10 +24,12 @@ HELP = (
     "FILE (.npz, .safetensors) with arrays named E1, E6.indptr, E6.indices, E6.weights, "
     "E12.values, E12.offsets, E12.rows, ids; a table (.parquet, .arrow, .feather, .ipc) with a "
     "column per embedder; or EMBEDDER=FILE[:ARRAY[,ARRAY,ARRAY]][@ROWS], "
-    "for example E1=docs.npy or E6=bm25.npz:indptr,indices,weights"
+    "for example E1=docs.npy or E6=bm25.npz:indptr,indices,weights; FILE may be a URL such as "
+    "s3://bucket/docs.npy (the extra remote)"
 )
-_END_OF_PATH = re.compile(rf"({'|'.join(map(re.escape, SUFFIXES))})(?=[:@]|$)")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_SUFFIX = f"(?:{'|'.join(map(re.escape, SUFFIXES))})"
+_END_OF_PATH = re.compile(rf"{_SUFFIX}(?=[:@]|$)")
+_END_OF_URL = re.compile(rf"{_SUFFIX}(?:\?[^:@]*)?(?=[:@]|$)")  # signatures escape : and @
 _NAMES = re.compile(r"(?::(?P<arrays>[^@]*))?(?:@(?P<rows>.*))?")
 
 
@@ -33,7 +38,7 @@ class Spec:
     """One input: `target` is an embedder, "ids", or None for a file that names its arrays."""
 
     target: EmbedderId | str | None
-    path: Path
+    path: InputPlace
     arrays: tuple[str, ...] = ()
     rows: str | None = None
 
@@ -46,22 +51,22 @@ class Spec:
         ('LATE_INTERACTION', 'tokens.npz', ('values', 'offsets'), 'index')
         """
         name, equals, rest = text.partition("=")
-        if not equals or Path(text).exists():
-            return cls(None, _checked(Path(text), text))
+        if not equals or is_url(text) or Path(text).exists():
+            return cls(None, _checked(input_place(text), text))
         path, arrays, rows = split_file(rest)
         return cls(_target(name, text), _checked(path, text), arrays, rows)
 
 
 class FileSpec(NamedTuple):
-    """A file, the arrays of it that are meant, and the one that has the rows."""
+    """A file or URL, the arrays of it that are meant, and the one that has the rows."""
 
-    path: Path
+    path: InputPlace
     arrays: tuple[str, ...]
     rows: str | None
 
 
 def split_file(text: str) -> FileSpec:
-    """Return the parts of `FILE[:ARRAY,...][@ROWS]`.
+    """Return the parts of `FILE[:ARRAY,...][@ROWS]`, where FILE may be a URL.
 
     A path may hold `:` and `@` too: it ends with a suffix of SUFFIXES, where there are several
     with the one that makes it a file.
@@ -69,13 +74,14 @@ def split_file(text: str) -> FileSpec:
     >>> split_file("me@host/tokens.npz:values,offsets")[1:]
     (('values', 'offsets'), None)
     """
-    ends = [match.end() for match in _END_OF_PATH.finditer(text)] or [len(text)]
+    found = _END_OF_URL if is_url(text) else _END_OF_PATH
+    ends = [match.end() for match in found.finditer(text)] or [len(text)]
     end = next((end for end in reversed(ends) if Path(text[:end]).is_file()), ends[0])
     names = _NAMES.fullmatch(text, end)
     if names is None:
-        return FileSpec(Path(text), (), None)
+        return FileSpec(input_place(text), (), None)
     arrays = (names["arrays"] or "").split(",")
-    return FileSpec(Path(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
+    return FileSpec(input_place(text[:end]), tuple(filter(None, arrays)), names["rows"] or None)
 
 
 def absolute(text: str) -> str:
@@ -85,9 +91,9 @@ def absolute(text: str) -> str:
     ('E1=/data/docs.npy', 'E1=memory://docs.npy')
     """
     name, equals, rest = text.partition("=")
-    if not equals or Path(text).exists():
+    if not equals or is_url(text) or Path(text).exists():
         name, equals, rest = "", "", text
-    return text if _URL.match(rest) else f"{name}{equals}{os.path.join(os.getcwd(), rest)}"
+    return text if is_url(rest) else f"{name}{equals}{os.path.join(os.getcwd(), rest)}"
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -106,10 +112,10 @@ def _target(name: str, text: str) -> EmbedderId | str:
     try:
         return parse_embedder(name)
     except InvalidInput as error:
-        raise UsageError(f"{text!r}: {error}") from None
+        raise UsageError(f"{without_secrets(text)!r}: {error}") from None
 
 
-def _checked(path: Path, text: str) -> Path:
+def _checked(path: InputPlace, text: str) -> InputPlace:
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"{text!r}: expected a file ending in {', '.join(SUFFIXES)}")
+        raise UsageError(f"{without_secrets(text)!r}: expected a file ending in {', '.join(SUFFIXES)}")
     return path

@@ -1,17 +1,22 @@
 """One embedder's inputs as arrays: dense rows, sparse rows or token matrices."""
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 
 from cgcython.arrays import as_float32
 from cgcython.base import QuantizationMethod
+from cgcython.checksums import crc32
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput
 from cgcython.narrow_floats import Rows, conversion, is_real
 from cgcython.records import SparseVector
-from cgcython.types import Array, Float32Array, Int64Array
+from cgcython.types import Array, Float32Array, Int64Array, LazyArray
+
+_CHECKED_BYTES = 1 << 26  # of a checksum at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,17 +41,25 @@ class DenseColumn:
         row: Array = self.values[index]
         return row
 
+    def some(self, start: int, stop: int) -> list[Array]:
+        """Return rows start to stop, read at once."""
+        return list(self.values[start:stop])
+
     def batch(self, start: int, stop: int) -> Float32Array:
         """Return rows start to stop as the batch encoders take them."""
         return as_float32(self.values[start:stop])
+
+    def checksum(self, start: int, stop: int) -> int:
+        """Return the CRC-32 of rows start to stop as they lie."""
+        return rows_crc32(self.values, start, stop)
 
 
 @dataclass(frozen=True, eq=False)
 class SparseColumn:
     """CSR arrays; the vocabulary is the profile's, set by `check_dimension`."""
 
-    indptr: Array
-    indices: Array
+    indptr: Array | LazyArray
+    indices: Array | LazyArray
     weights: Rows
     dimension: int = 0
 
@@ -67,15 +80,31 @@ class SparseColumn:
         object.__setattr__(self, "dimension", dimension)
 
     def __getitem__(self, index: int) -> SparseVector:
-        row = slice(int(self.indptr[index]), int(self.indptr[index + 1]))
-        return SparseVector(self.indices[row], self.weights[row], self.dimension)
+        return self.some(index, index + 1)[0]
+
+    def some(self, start: int, stop: int) -> list[SparseVector]:
+        """Return vectors start to stop, read at once."""
+        bounds, first, last = self._bounds(start, stop)
+        indices, weights = self.indices[first:last], self.weights[first:last]
+        return [
+            SparseVector(indices[low:high], weights[low:high], self.dimension)
+            for low, high in pairwise(bounds.tolist())
+        ]
 
     def batch(self, start: int, stop: int) -> tuple[Int64Array, Array, Float32Array, int]:
         """Return vectors start to stop as the batch encoders take them."""
-        first, last = int(self.indptr[start]), int(self.indptr[stop])
-        indptr = np.asarray(self.indptr[start : stop + 1], np.int64) - first
+        bounds, first, last = self._bounds(start, stop)
         weights = as_float32(self.weights[first:last])
-        return indptr, self.indices[first:last], weights, self.dimension
+        return bounds, self.indices[first:last], weights, self.dimension
+
+    def checksum(self, start: int, stop: int) -> int:
+        """Return the CRC-32 of vectors start to stop as they lie, their bounds counted from 0."""
+        bounds, first, last = self._bounds(start, stop)
+        crc = rows_crc32(self.indices, first, last, crc32(bounds.data))
+        return rows_crc32(self.weights, first, last, crc)
+
+    def _bounds(self, start: int, stop: int) -> tuple[Int64Array, int, int]:
+        return _bounds_within(self.indptr, start, stop, len(self.indices), "indptr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +112,7 @@ class TokenColumn:
     """The tokens of all texts in one matrix, and where each text begins."""
 
     values: Rows
-    offsets: Array
+    offsets: Array | LazyArray
 
     parts = ("values", "offsets")
 
@@ -100,11 +129,27 @@ class TokenColumn:
         _match(dimension, self.values.shape[1], "values per token")
 
     def __getitem__(self, index: int) -> Array:
-        return self.values[int(self.offsets[index]) : int(self.offsets[index + 1])]
+        return self.some(index, index + 1)[0]
+
+    def some(self, start: int, stop: int) -> list[Array]:
+        """Return the token matrices start to stop, read at once."""
+        bounds, first, last = self._bounds(start, stop)
+        values = self.values[first:last]
+        return [values[low:high] for low, high in pairwise(bounds.tolist())]
 
     def batch(self, start: int, stop: int) -> list[Float32Array]:
         """Return the token matrices start to stop as the batch encoders take them."""
-        return [as_float32(self[i]) for i in range(start, stop)]
+        bounds, first, last = self._bounds(start, stop)
+        values = as_float32(self.values[first:last])
+        return [values[low:high] for low, high in pairwise(bounds.tolist())]
+
+    def checksum(self, start: int, stop: int) -> int:
+        """Return the CRC-32 of texts start to stop as they lie, their bounds counted from 0."""
+        bounds, first, last = self._bounds(start, stop)
+        return rows_crc32(self.values, first, last, crc32(bounds.data))
+
+    def _bounds(self, start: int, stop: int) -> tuple[Int64Array, int, int]:
+        return _bounds_within(self.offsets, start, stop, len(self.values), "offsets")
 
 
 Column: TypeAlias = DenseColumn | SparseColumn | TokenColumn
@@ -135,14 +180,50 @@ def _require(array: Rows, name: str, numbers: str, ndim: int) -> None:
     )
 
 
-def _require_offsets(offsets: Array, total: int, name: str) -> None:
+def _require_offsets(offsets: Array | LazyArray, total: int, name: str) -> None:
+    """Raise InvalidInput unless offsets ascend from 0 to a total; lazy ones are checked later."""
+    if not isinstance(offsets, np.ndarray):
+        if not len(offsets):
+            raise _no_offsets(offsets, total, name)
+        return
     ascend = np.all(offsets[1:] >= offsets[:-1])  # differences near 2**63 would wrap around
     if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and ascend):
-        raise InvalidInput(
-            what=name,
-            expected=f"ascending positions from 0 to {total}",
-            actual=f"{len(offsets)} positions that are not",
-        )
+        raise _no_offsets(offsets, total, name)
+
+
+def _no_offsets(offsets: Array | LazyArray, total: int, name: str) -> InvalidInput:
+    return InvalidInput(
+        what=name,
+        expected=f"ascending positions from 0 to {total}",
+        actual=f"{len(offsets)} positions that are not",
+    )
+
+
+def _bounds_within(
+    offsets: Array | LazyArray, start: int, stop: int, total: int, name: str
+) -> tuple[Int64Array, int, int]:
+    """Return the bounds of some rows, counted from 0, and the range of values that they take."""
+    bounds: Array = offsets[start : stop + 1]
+    first, last = (int(bounds[0]), int(bounds[-1])) if len(bounds) else (0, 0)
+    if not isinstance(offsets, np.ndarray):
+        is_whole = (start > 0 or first == 0) and (stop < len(offsets) - 1 or last == total)
+        if not (0 <= first <= last <= total and is_whole and np.all(bounds[1:] >= bounds[:-1])):
+            raise _no_offsets(offsets, total, name)
+    return bounds.astype(np.int64) - first, first, last
+
+
+def rows_crc32(values: Rows, start: int, stop: int, crc: int = 0) -> int:
+    """Return the CRC-32 of rows start to stop as they lie, going on from another.
+
+    What is narrower than float32 is taken as its bits. It is the same for files and objects.
+    """
+    lying = getattr(values, "bits", values)
+    row_bytes = math.prod(lying.shape[1:]) * lying.dtype.itemsize
+    step = max(1, _CHECKED_BYTES // max(1, row_bytes))
+    for first in range(start, stop, step):
+        rows = np.ascontiguousarray(lying[first : min(first + step, stop)])
+        crc = crc32(rows.reshape(-1).view(np.uint8).data, crc) if rows.size else crc
+    return crc
 
 
 def _match(expected: int, actual: int, what: str) -> None:

@@ -10,6 +10,7 @@ from cgcython.tensors.kinds import read_arrays as read_arrays
 from cgcython.tensors.kinds import write_arrays as write_arrays
 from cgcython.tensors.reading import Tensors as Tensors
 from cgcython.tensors.reading import from_bytes as from_bytes
+from cgcython.tensors.reading import give_back as give_back
 from cgcython.tensors.reading import mapped_among as mapped_among
 from cgcython.tensors.reading import open_regular as open_regular
 from cgcython.tensors.reading import read_tensors as read_tensors

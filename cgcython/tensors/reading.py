@@ -72,6 +72,18 @@ def mapped_among(values: Iterable[object]) -> list[Array]:
     return list(found.values())
 
 
+def give_back(arrays: Iterable[object]) -> None:
+    """Take the pages of maps among some arrays out of memory; they come back when they are read.
+
+    The system counts pages of a map that were read as memory of the process.
+    """
+    for one in mapped_among(arrays):
+        owner = _mapped_owner(one)
+        mapped: mmap.mmap | None = getattr(owner, "_mmap", None)
+        if mapped is not None and owner is not None and owner.mode == "r":
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+
 def require_whole(array: Array) -> None:
     """Raise StorageCorruption if the file in which an array is mapped was cut short since.
 
