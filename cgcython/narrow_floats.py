@@ -79,7 +79,8 @@ _E4M3_VALUES = _e4m3_values()
 class WidenedRows:
     """An array of one of NAMED's types whose rows become float32 when they are read.
 
-    It stays where it lies, mapped or in an object, and indexes, slices and converts as NumPy's arrays do.
+    It stays where it lies, mapped or in an object, and indexes, slices and converts as NumPy's
+    arrays do.
     """
 
     dtype = np.dtype(np.float32)

@@ -70,8 +70,9 @@ class CorpusColumn:
 class Corpus(Mapping[EmbedderId, CorpusColumn]):
     """`ModelId -> CorpusColumn` over memories 0 to `num_memories`, as `open_corpus` makes one.
 
-    It holds files open and mapped until it is closed or, as a context manager, left. `profile` is the table that its dimensions were checked against, `origins` where its arrays are,
-    `metadata` an object for each memory.
+    It holds files open and mapped until it is closed or, as a context manager, left. `profile` is
+    the table that its dimensions were checked against, `origins` where its arrays are, `metadata`
+    an object for each memory.
     """
 
     def __init__(

@@ -117,5 +117,7 @@ def _target(name: str, text: str) -> EmbedderId | str:
 
 def _checked(path: InputPlace, text: str) -> InputPlace:
     if path.suffix not in SUFFIXES:
-        raise UsageError(f"{without_secrets(text)!r}: expected a file ending in {', '.join(SUFFIXES)}")
+        raise UsageError(
+            f"{without_secrets(text)!r}: expected a file ending in {', '.join(SUFFIXES)}"
+        )
     return path
