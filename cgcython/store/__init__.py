@@ -1,7 +1,7 @@
 """Keeps records: in stores, and in columnar shards."""
 
 from cgcython.manifest import RecordInfo
-from cgcython.store.generations import Reencoded
+from cgcython.store.moved import Reencoded
 from cgcython.store.records import RecordStore
 from cgcython.store.repair import repair
 from cgcython.store.repair_report import RepairReport

@@ -1,9 +1,10 @@
 """Moves records from earlier codebooks to a new one, while both are in use."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from cgcython import frames
 from cgcython.base import EmbedderId, EmbedderName
@@ -18,24 +19,14 @@ from cgcython.records import QuantizedEmbedding
 from cgcython.similarity import cosine_similarity
 from cgcython.store import trash
 from cgcython.store.deleting import RecordDeleter
-from cgcython.store.ids import name_of
-from cgcython.store.keeper import Change
+from cgcython.store.ids import as_key, name_of
+from cgcython.store.keeper import Change, Stripe
+from cgcython.store.moved import Moved, Reencoded
 from cgcython.store.shelf import ID_BYTES, Codebooks
 from cgcython.store.writing import BATCH
 from cgcython.types import Progress
 
 _Encoded: TypeAlias = tuple[bytes, QuantizedEmbedding]  # a record's key, and one section of it
-
-
-class Reencoded(NamedTuple):
-    """How many records moved to a codebook, and what that cost them.
-
-    A loss is 1 - the cosine of what a record decoded to before and after.
-    """
-
-    records: int
-    mean_loss: float
-    max_loss: float
 
 
 class GenerationWriter(RecordDeleter):
@@ -64,6 +55,17 @@ class GenerationWriter(RecordDeleter):
         thread has the embedder use another codebook. `progress` is called with the size of each
         batch. Raises StorageCorruption naming damaged records, which stay.
         """
+        wanted, size = self.begin_reencode(model_id, codebook, batch_size)
+        made = codebook.codebook_id
+        return self.in_passes(wanted, lambda: [self.move_part(wanted, made, None, size, progress)])
+
+    def begin_reencode(
+        self, model_id: EmbedderName, codebook: Codebook, batch_size: int = BATCH
+    ) -> tuple[EmbedderId, int]:
+        """Encode an embedder with a codebook from now on; return it and the size of batches.
+
+        Raises InvalidInput for an embedder that has no codebook.
+        """
         wanted = self.profile.embedder(model_id)
         size = min(require_whole(batch_size, "batch_size", least=1), sys.maxsize)
         if not codec_class(self.profile[wanted].method).needs_codebook:
@@ -71,23 +73,52 @@ class GenerationWriter(RecordDeleter):
             raise InvalidInput(what="embedder", expected="one that has a codebook", actual=actual)
         self._keeper.require_writable()
         self.use_codebooks({wanted: codebook})
-        losses: list[float] = []
-        before = -1
-        while len(losses) != before:  # a record written meanwhile is moved in the next round
-            before = len(losses)
-            for batch in self._earlier(wanted, codebook.codebook_id, size):
-                found = self._move(wanted, codebook, batch)
-                losses += found
+        return wanted, size
+
+    def in_passes(self, model_id: EmbedderId, one_pass: Callable[[], Iterable[Moved]]) -> Reencoded:
+        """Return what came of passes over all records, repeated until one moves none.
+
+        A record that was written meanwhile is moved in the next one. Raises StorageCorruption
+        naming the damaged records that a pass met.
+        """
+        total = Moved()
+        while True:
+            found = reduce(Moved.plus, one_pass(), Moved())
+            self._require_sound(model_id.short, sorted(found.damaged))
+            if not found.records:
+                return total.reencoded
+            total = total.plus(found)
+
+    def move_part(
+        self,
+        model_id: EmbedderId,
+        codebook_id: int,
+        part: Stripe | None = None,
+        batch_size: int = BATCH,
+        progress: Progress | None = None,
+    ) -> Moved:
+        """Move the records of a part of the keys to a codebook of the store, and return the Moved.
+
+        Those that are damaged stay, and are named in it.
+        """
+        codebook, moved = self.codebook(codebook_id), Moved()
+        try:
+            for batch in self._earlier(model_id, codebook_id, batch_size, part):
+                found = Moved.of(self._move(model_id, codebook, batch))
+                moved = moved.plus(found)
                 if progress is not None:
-                    progress(len(found))
-        mean = sum(losses) / len(losses) if losses else 0.0
-        return Reencoded(len(losses), mean, max(losses, default=0.0))
+                    progress(found.records)
+        except StorageCorruption as error:
+            if not error.ids:
+                raise
+            return moved._replace(damaged=tuple(map(as_key, error.ids)))
+        return moved
 
     def _earlier(
-        self, model_id: EmbedderId, codebook_id: int, batch_size: int
+        self, model_id: EmbedderId, codebook_id: int, batch_size: int, part: Stripe | None
     ) -> Iterator[list[_Encoded]]:
         """Yield batches of what other codebooks made; damage is raised after all sound records."""
-        rows = self._rows_of_others(model_id, codebook_id)
+        rows = self._rows_of_others(model_id, codebook_id, part)
         while True:
             batch: list[_Encoded] = []
             try:
@@ -99,8 +130,10 @@ class GenerationWriter(RecordDeleter):
                 return
             yield batch
 
-    def _rows_of_others(self, model_id: EmbedderId, codebook_id: int) -> Iterator[_Encoded]:
-        for key, quantized in self.scan(model_id):
+    def _rows_of_others(
+        self, model_id: EmbedderId, codebook_id: int, part: Stripe | None
+    ) -> Iterator[_Encoded]:
+        for key, quantized in self.scan(model_id, part):
             if getattr(quantized.metadata, "codebook_id", codebook_id) != codebook_id:
                 yield key, quantized
 

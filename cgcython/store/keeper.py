@@ -29,6 +29,8 @@ from cgcython.types import StrPath
 Numbers: TypeAlias = Collection[int]  # of embedders
 Read: TypeAlias = bytes | StorageCorruption  # what was read, or why it cannot be
 Sections: TypeAlias = Mapping[EmbedderId, bytes | None] | Mapping[int, bytes | None]
+# The number of a stripe; or a part of the keys, from one up to another that is not in it.
+Stripe: TypeAlias = int | tuple[bytes, bytes]
 _Made = TypeVar("_Made")
 
 
@@ -155,12 +157,18 @@ class ReadKeeper(Protocol):
     def stripes(self) -> int:
         """Return the number of stripes: parts of the keys that can be read side by side."""
 
+    def parts(self) -> Sequence[Stripe]:
+        """Return stripes, or parts of them, of about as many records each, as far as is known.
+
+        They have all keys, also those that are written later.
+        """
+
     def scan_heads(
         self, prefix: bytes = b"", stripe: int | None = None
     ) -> Iterator[tuple[bytes, Read]]:
         """Yield (key, head) of the records whose keys have a prefix."""
 
-    def scan_sections(self, number: int, stripe: int | None = None) -> Iterator[Stretch]:
+    def scan_sections(self, number: int, stripe: Stripe | None = None) -> Iterator[Stretch]:
         """Yield stretches of the sections of an embedder, of a thousand or so at a time."""
 
     def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:

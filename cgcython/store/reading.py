@@ -10,7 +10,7 @@ from cgcython.manifest import RecordInfo
 from cgcython.records import QuantizedEmbedding
 from cgcython.store.id_prefixes import IdPrefix
 from cgcython.store.ids import StoredId, id_of, name_of
-from cgcython.store.keeper import Read
+from cgcython.store.keeper import Read, Stripe
 from cgcython.store.lookup import RecordLookup
 from cgcython.store.naming import naming
 from cgcython.types import BytesLike
@@ -38,15 +38,24 @@ class RecordReader(RecordLookup):
                 damaged.append(key)
         self._require_sound("metadata", damaged)
 
-    def scan(self, model_id: EmbedderName) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
-        """Yield (key, QuantizedEmbedding) of one embedder, in the order of keys.
+    def parts(self) -> Sequence[Stripe]:
+        """Return parts of the keys that `scan` takes, of about as many records each.
+
+        Together they have all keys. A folder is one part.
+        """
+        return self._keeper.parts()
+
+    def scan(
+        self, model_id: EmbedderName, part: Stripe | None = None
+    ) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
+        """Yield (key, QuantizedEmbedding) of one embedder, in the order of keys: all, or of a part.
 
         The key of a UUID is its 16 bytes; `id_of` returns the id of any.
         Raises StorageCorruption naming all damaged records, after the last sound one.
         """
         wanted = self.profile.embedder(model_id)
         damaged: list[bytes] = []
-        for key, section in self.sections(wanted, damaged):
+        for key, section in self.sections(wanted, damaged, part=part):
             try:
                 yield key, read_section(section, wanted, f"record {name_of(key)}")
             except StorageCorruption:
@@ -54,7 +63,11 @@ class RecordReader(RecordLookup):
         self._require_sound(wanted.short, damaged)
 
     def sections(
-        self, model_id: EmbedderName, damaged: list[bytes], disowned: list[bytes] | None = None
+        self,
+        model_id: EmbedderName,
+        damaged: list[bytes],
+        disowned: list[bytes] | None = None,
+        part: Stripe | None = None,
     ) -> Iterator[tuple[bytes, bytes]]:
         """Yield (key, section) of one embedder in the order of keys, unchecked.
 
@@ -63,7 +76,7 @@ class RecordReader(RecordLookup):
         that cannot be told.
         """
         wanted, others = self.profile.embedder(model_id), damaged if disowned is None else disowned
-        for keys, found, own in self._keeper.scan_sections(int(wanted)):
+        for keys, found, own in self._keeper.scan_sections(int(wanted), part):
             for key, section, is_own in zip(keys, found, own):
                 self._keeper.require_open()  # a stretch was read before
                 if isinstance(section, StorageCorruption):

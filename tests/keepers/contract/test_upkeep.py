@@ -1,5 +1,6 @@
 """What changed, how much there is and whether it is sound; codebooks and embedders come and go."""
 
+import math
 from uuid import UUID
 
 import numpy as np
@@ -108,6 +109,23 @@ def test_records_move_to_a_new_codebook(filled, memories, open_store):
     assert again.verify().ok
     with pytest.raises(CodebookMissing):
         again.store_quantized([(NEW, memories.make(1).encode(memories.router))])
+
+
+def test_parts_have_all_records_once(filled):
+    keys = [key for part in filled.parts() for key, _ in filled.scan("E1", part)]
+    assert sorted(keys) == sorted(as_key(one) for one in IDS)
+
+
+def test_parts_move_in_any_order_with_the_same_loss(filled, memories):
+    new = memories.other_codebooks[0]
+    before = {one: filled.retrieve(one)["E1"] for one in IDS}
+    wanted, _ = filled.begin_reencode("E1", new)
+    parts = [*reversed(filled.parts())]
+    found = filled.in_passes(
+        wanted, lambda: [filled.move_part(wanted, new.codebook_id, one) for one in parts]
+    )
+    losses = [1 - cosine_similarity(before[one], filled.retrieve(one)["E1"]) for one in IDS]
+    assert found == (30, math.fsum(losses) / 30, max(losses))
 
 
 def test_an_interrupted_move_goes_on_where_it_was(filled, memories, open_store):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store.ids import MOST_KEY_BYTES
-from cgcython.store.keeper import Read, Record, Sizes, Stretch
+from cgcython.store.keeper import Read, Record, Sizes, Stretch, Stripe
 from cgcython.store.keepers.cql.connection import Row
 from cgcython.store.keepers.cql.layout import RECORDS, column
 from cgcython.store.keepers.cql.rows import RowReader, record_of
@@ -28,6 +28,10 @@ class RowScanner(RowReader):
         """Return the number of buckets."""
         return self._buckets
 
+    def parts(self) -> Sequence[Stripe]:
+        """Return the buckets, over which keys are spread by their hashes."""
+        return range(self._buckets)
+
     def scan_heads(
         self, prefix: bytes = b"", stripe: int | None = None
     ) -> Iterator[tuple[bytes, Read]]:
@@ -37,7 +41,7 @@ class RowScanner(RowReader):
                 if head:
                     yield key, head
 
-    def scan_sections(self, number: int, stripe: int | None = None) -> Iterator[Stretch]:
+    def scan_sections(self, number: int, stripe: Stripe | None = None) -> Iterator[Stretch]:
         """Yield stretches of the sections of an embedder."""
         if number not in self._numbers:
             return
@@ -97,10 +101,9 @@ class RowScanner(RowReader):
         return Sizes(records, gone, None)
 
     def _pages(
-        self, columns: Sequence[str], stripe: int | None, prefix: bytes = b""
+        self, columns: Sequence[str], stripe: Stripe | None, prefix: bytes = b""
     ) -> Iterator[list[Row]]:
         """Yield pages of rows of the key and columns, bucket by bucket."""
-        self._require_stripe(stripe)
         statement = (
             f"SELECT id, {', '.join(columns)} FROM {RECORDS} "
             "WHERE tenant = ? AND bucket = ? AND id >= ? AND id < ? LIMIT ?"
@@ -110,7 +113,7 @@ class RowScanner(RowReader):
         def ask(bucket: int, first: bytes, limit: int) -> Callable[[], list[Row]]:
             return self._connection.ask(statement, [self._tenant, bucket, first, end, limit])
 
-        buckets = list(range(self._buckets)) if stripe is None else [stripe]
+        buckets = self._buckets_of(stripe)
         first = prefix or _LOWEST
         pending = ask(buckets[0], first, limit)
         while buckets:
@@ -123,11 +126,14 @@ class RowScanner(RowReader):
             if page:
                 yield page
 
-    def _require_stripe(self, stripe: int | None) -> None:
+    def _buckets_of(self, stripe: Stripe | None) -> list[int]:
         self._connection.require_open()
-        if stripe is not None and not 0 <= stripe < self._buckets:
-            reason = f"expected a stripe below {self._buckets}, got {stripe}"
-            raise StoreUnavailable(path=self._connection.address.place, reason=reason)
+        if stripe is None:
+            return list(range(self._buckets))
+        if isinstance(stripe, int) and 0 <= stripe < self._buckets:
+            return [stripe]
+        reason = f"expected a stripe below {self._buckets}, got {stripe}"
+        raise StoreUnavailable(path=self._connection.address.place, reason=reason)
 
 
 def _end_of(prefix: bytes) -> bytes:

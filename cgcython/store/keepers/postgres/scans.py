@@ -7,10 +7,11 @@ transaction stays open meanwhile, nor is it lost with its connection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from cgcython.errors import StorageCorruption
 from cgcython.store.ids import MOST_KEY_BYTES
-from cgcython.store.keeper import Read, Record, Stretch
+from cgcython.store.keeper import Read, Record, Stretch, Stripe
 from cgcython.store.keepers.postgres.connections import Row
 from cgcython.store.keepers.postgres.layout import column
 from cgcython.store.keepers.postgres.reading import RowReader, record_of
@@ -20,6 +21,12 @@ STRIPES = 16  # of keys by their first four bits
 _HEADS, _SECTIONS, _RECORDS = 4096, 1024, 128  # rows of a page
 _BEHIND_ALL = b"\xff" * (MOST_KEY_BYTES + 1)
 _STEP = 256 // STRIPES
+_PARTS, _SAMPLED_BYTES = 32, 16 << 20
+_BYTES = "SELECT pg_relation_size(%s::regclass)"
+_CUTS = (
+    "SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY id) "
+    "FROM {} TABLESAMPLE SYSTEM (%s)"
+)
 
 
 class RowScanner(RowReader):
@@ -28,6 +35,19 @@ class RowScanner(RowReader):
     def stripes(self) -> int:
         """Return the number of parts of the keys, which differ in their first bits."""
         return STRIPES
+
+    def parts(self) -> Sequence[Stripe]:
+        """Return parts of the keys that hold about as many records each, by a sample of pages.
+
+        Stripes would not do: all integers begin with the same bits.
+        """
+        records = self._tables.records
+        ((size,),) = self._rows(_BYTES, [records])
+        shares = [number / _PARTS for number in range(1, _PARTS)]
+        percent = 100 * min(1.0, _SAMPLED_BYTES / max(1, size))
+        ((found,),) = self._rows(_CUTS.format(records), [shares, percent])
+        cuts = [b"", *sorted({bytes(cut) for cut in found or ()}), _BEHIND_ALL]
+        return list(pairwise(cuts))
 
     def scan_heads(
         self, prefix: bytes = b"", stripe: int | None = None
@@ -38,7 +58,7 @@ class RowScanner(RowReader):
                 self._session.require_open()
                 yield row[0], row[1]
 
-    def scan_sections(self, number: int, stripe: int | None = None) -> Iterator[Stretch]:
+    def scan_sections(self, number: int, stripe: Stripe | None = None) -> Iterator[Stretch]:
         """Yield stretches of the sections of an embedder."""
         if number not in self._numbers:
             return
@@ -69,7 +89,7 @@ class RowScanner(RowReader):
         columns: Sequence[str],
         needed: Sequence[str],
         size: int,
-        stripe: int | None,
+        stripe: Stripe | None,
         prefix: bytes = b"",
     ) -> Iterator[list[Row]]:
         """Yield pages of rows of key and columns, of those that have one of the needed ones."""
@@ -122,14 +142,16 @@ def _row(key: bytes, found: Row | object, width: int) -> Row:
     return found if isinstance(found, tuple) else (key, *[found] * width)
 
 
-def _bounds(prefix: bytes, stripe: int | None) -> tuple[bytes, bytes]:
+def _bounds(prefix: bytes, stripe: Stripe | None) -> tuple[bytes, bytes]:
     """Return the first key of a stripe with a prefix, and the end of them.
 
     >>> _bounds(b"\\x1f", 1), _bounds(b"\\xff", None)[1] == _BEHIND_ALL
     ((b'\\x1f', b' '), True)
     """
     first, end = prefix, _behind(prefix)
-    if stripe is not None:
+    if isinstance(stripe, tuple):
+        first, end = max(first, stripe[0]), min(end, stripe[1])
+    elif stripe is not None:
         first = max(first, bytes([stripe * _STEP]) if stripe else b"")
         end = min(end, _behind(bytes([(stripe + 1) * _STEP - 1])))
     return first, end

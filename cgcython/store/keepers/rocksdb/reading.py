@@ -14,7 +14,7 @@ from cgcython.checksums import SIZE
 from cgcython.errors import StorageCorruption
 from cgcython.manifest import listed_sections
 from cgcython.store.ids import name_of
-from cgcython.store.keeper import Note, Numbers, Promises, Read, Record, Sizes, Stretch
+from cgcython.store.keeper import Note, Numbers, Promises, Read, Record, Sizes, Stretch, Stripe
 from cgcython.store.keepers.rocksdb.beside_manifests import beside_manifests
 from cgcython.store.keepers.rocksdb.copies import damaged_copies, read_row
 from cgcython.store.keepers.rocksdb.journal import Journal
@@ -128,13 +128,17 @@ class TablesKeeper:
         """Return 1: a folder is read as a whole."""
         return 1
 
+    def parts(self) -> Sequence[Stripe]:
+        """Return the one stripe."""
+        return [0]
+
     def scan_heads(
         self, prefix: bytes = b"", stripe: int | None = None
     ) -> Iterator[tuple[bytes, Read]]:
         """Yield (key, head) of the records whose keys have a prefix."""
         return self.files.scan("records", prefix)
 
-    def scan_sections(self, number: int, stripe: int | None = None) -> Iterator[Stretch]:
+    def scan_sections(self, number: int, stripe: Stripe | None = None) -> Iterator[Stretch]:
         """Yield stretches of the sections of an embedder."""
         return beside_manifests(self.files, number)
 
