@@ -9,7 +9,8 @@ from cgcython import kernels
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.binary import BinaryCodec
 from cgcython.frames import SectionMatrix
-from cgcython.records import QuantizedEmbedding
+from cgcython.metadata import to_float32
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.row_scan import CODES, RowScan, code_matrix
 from cgcython.search.scan import Embedding, FindCodebook, Forms, GraphSpace, invalid
 from cgcython.tensors import Malformed
@@ -47,6 +48,13 @@ class BinaryScan(RowScan):
         if not kernels.bits.padding_is_zero(codes, first.original_dim):
             return None
         return cls(codes, BinaryCodec(*cls.shared_by(first)))
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        codec = BinaryCodec(batch.original_dim, to_float32(batch.shared["threshold"]))
+        codes = batch.columns["codes"]
+        is_sound = kernels.bits.padding_is_zero(codes, codec.dim)
+        return cls(codes, codec) if is_sound else None
 
     @classmethod
     def from_arrays(

@@ -10,7 +10,7 @@ from cgcython import kernels
 from cgcython.arrays import as_vector
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.frames import SectionMatrix
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import Embedding, FindCodebook, Forms, GraphSpace, invalid
 from cgcython.tensors import Malformed
@@ -68,6 +68,12 @@ class CodebookScan(RowScan):
         if not cls._fits(codebook, first):
             return None
         return cls(np.ascontiguousarray(sections.data), codebook)
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        codes, codebook = batch.columns["codes"], find_codebook(batch.shared["codebook_id"])
+        fits = cls._is_of(codebook, batch.original_dim, codes.shape[1])
+        return cls(codes, codebook) if fits else None
 
     @classmethod
     def from_arrays(

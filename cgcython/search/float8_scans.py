@@ -11,7 +11,7 @@ from cgcython.base import QuantizationMethod
 from cgcython.checks import require_choice
 from cgcython.frames import SectionMatrix
 from cgcython.parallel import require_threads
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search import float8_best
 from cgcython.search.row_scan import ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import (
@@ -30,6 +30,7 @@ from cgcython.tensors import ArrayForm
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, UInt8Array
 
 MOST_AT = 4096  # dimensions of rows that are scored where they lie
+CHECKED = 1 << 17  # codes that are checked at a time
 
 
 class Float8Scan(RowScan):
@@ -74,6 +75,11 @@ class Float8Scan(RowScan):
         if np.any(sections.fields["bias"]) or not np.isfinite(scales).all() or _has_nan(codes):
             return None
         return cls(codes, scales)
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        codes, scales = batch.columns["codes"], batch.columns["scales"]
+        return None if not np.isfinite(scales).all() or _has_nan(codes) else cls(codes, scales)
 
     @classmethod
     def from_arrays(
@@ -157,4 +163,7 @@ class BiasedFloat8Scan(VectorScan):
 
 
 def _has_nan(codes: UInt8Array) -> bool:
-    return bool(np.any(codes & 0x7F == 0x7F))
+    """Return whether a code is NaN; what is made of some rows at a time stays in the cache."""
+    step = max(1, CHECKED // max(1, codes.shape[1]))
+    parts = (codes[start : start + step] for start in range(0, len(codes), step))
+    return any(bool(np.any(one & 0x7F == 0x7F)) for one in parts)

@@ -13,7 +13,7 @@ from cgcython.base import QuantizationMethod
 from cgcython.codecs.row_settings import BITS
 from cgcython.codecs.scalar import are_scales, padding_is_zero, scalar_bytes
 from cgcython.frames import SectionMatrix
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.row_scan import CODES, ONE_EACH, RowScan, code_matrix, require_inverses
 from cgcython.search.scan import ROWS, Embedding, FindCodebook, Forms, GraphSpace, invalid
 from cgcython.tensors import ArrayForm, Malformed
@@ -116,6 +116,16 @@ class ScalarScan(RowScan):
         if not (padding_is_zero(codes, dim, bits) and are_scales(scales)):
             return None
         return cls(codes, scales, sections.fields["power"].copy(), dim, bits)
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        dim, bits = batch.original_dim, batch.shared["bits"]
+        codes, scales = batch.columns["codes"], batch.columns["scales"]
+        if bits not in BITS or codes.shape[1] != scalar_bytes(dim, bits):
+            return None
+        if not (padding_is_zero(codes, dim, bits) and are_scales(scales)):
+            return None
+        return cls(codes, scales, batch.columns["powers"], dim, bits)
 
     @classmethod
     def from_arrays(

@@ -19,8 +19,9 @@ from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import InvalidQuantizedData
 from cgcython.frames import SectionMatrix
 from cgcython.parallel import each_alone, split_rows
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.best import best_rows
+from cgcython.search.scan_registry import register
 from cgcython.tensors import ArrayForm, mapped_among
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array
 
@@ -73,7 +74,8 @@ class Scan(ABC):
 
     It defines `of`, `joined`, `take`, `shared`, `__len__`, `_prepare` and `_score`; `from_arrays`
     where it has a name. `graph_space`, `vectors` and `vector` let its rows be put in a graph;
-    `appended` and `of_appended` let a column be in memory once while it is loaded.
+    `appended` and `of_appended` let a column be in memory once while it is loaded; `of_batch` lets
+    columns of shards be searched where they lie.
     """
 
     method: ClassVar[QuantizationMethod]
@@ -86,7 +88,7 @@ class Scan(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "method" in vars(cls):
-            _register(cls)
+            register(cls)
 
     @classmethod
     def holds(cls, quantized: QuantizedEmbedding) -> bool:
@@ -116,6 +118,16 @@ class Scan(ABC):
 
         `first` is what the first of them holds. Returns None where one is not as an encoder writes
         it: the sections are then read one by one, so that the error names its record.
+        """
+        return None
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        """Return the scan of the rows of a batch, all of which it holds, in their order.
+
+        Columns are used where they lie, as far as a query can score them there. Returns None where
+        one row is not as an encoder writes it, and by default: rows are then read one by one.
+        Raises InvalidQuantizedData and CodebookMissing.
         """
         return None
 
@@ -273,20 +285,6 @@ class Scan(ABC):
 
 
 _NO_ROWS = np.empty(0, np.int64)
-_REGISTERED: dict[str, type[Scan]] = {}  # by module and class, so that a reload replaces
-
-
-def _register(kind: type[Scan]) -> None:
-    where = f"{kind.__module__}.{kind.__qualname__}"
-    for other, one in _REGISTERED.items():
-        if kind.name is not None and one.name == kind.name and other != where:
-            raise TypeError(f"{where}: its name, {kind.name!r}, is that of {other} already")
-    _REGISTERED[where] = kind
-
-
-def registered() -> tuple[type[Scan], ...]:
-    """Return every scan class that says which method it is for, in the order of definition."""
-    return tuple(_REGISTERED.values())
 
 
 def has_direction(embedding: Embedding) -> bool:

@@ -13,7 +13,8 @@ from cgcython.search import rq_scan as rq_scan
 from cgcython.search import scalar_scan as scalar_scan
 from cgcython.search import sparse_scans as sparse_scans
 from cgcython.search import token_scans as token_scans
-from cgcython.search.scan import FindCodebook, Scan, ScanKey, registered
+from cgcython.search.scan import FindCodebook, Scan, ScanKey
+from cgcython.search.scan_registry import registered
 
 
 def scan_class(quantized: QuantizedEmbedding) -> type[Scan]:

@@ -2,23 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
-
-import numpy as np
+from typing import Self
 
 from cgcython.base import EmbedderId, EmbedderName
+from cgcython.errors import InvalidInput, StoreUnavailable
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
-from cgcython.search.columns import Columns
-from cgcython.search.keys import NO_KEYS, found_among, key_array
+from cgcython.search.keys import key_array, whole_keys
+from cgcython.search.open_shards import OpenShards
 from cgcython.search.searcher import Searcher
+from cgcython.search.shard_columns import ShardColumns
 from cgcython.store import shards
 from cgcython.store.ids import RecordId, as_key
-from cgcython.types import Int64Array, KeyArray, StrPath
+from cgcython.store.shard_file import ShardPart
+from cgcython.types import StrPath
+
+CHUNK = 1 << 10  # memories whose parts are objects at a time
 
 
 class _NothingChanges:
@@ -33,47 +35,66 @@ class _NothingChanges:
         return []
 
 
-class _Places(NamedTuple):
-    """The keys of all memories, ascending, and where each lies."""
-
-    keys: KeyArray
-    shards: Int64Array
-    rows: Int64Array
-
-
 class ShardSearcher(Searcher):
-    """The columns of safetensors shards, read into memory when first searched."""
+    """The columns of safetensors shards, mapped and checked when first searched.
 
-    def __init__(self, folder: StrPath) -> None:
+    Threads may search at the same time, and so may processes that are forked. `close`, or leaving
+    its context, lets the files go.
+    """
+
+    def __init__(
+        self, folder: StrPath, *, partial: bool = False, numbers: Sequence[int] | None = None
+    ) -> None:
+        """`numbers`: only these shards of the folder. `partial`: shards may be missing.
+
+        Raises InvalidInput for a number that is no shard's.
+        """
         self.path = Path(folder)
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
         self.journal = _NothingChanges()
-        self._paths = shards.shard_paths(folder)
-        self._columns = Columns(self, self.router.codebooks.by_id)
+        self._shards = OpenShards(_chosen(self.path, numbers, partial))
+        self._columns = ShardColumns(self, self._shards, self.router)
+        self._is_open = True
 
     def __repr__(self) -> str:
         embedders = ", ".join(one.short for one in self.profile)
-        return f"ShardSearcher({str(self.path)!r}, shards={len(self._paths)}, {embedders})"
+        return f"ShardSearcher({str(self.path)!r}, shards={len(self._shards)}, {embedders})"
+
+    def close(self) -> None:
+        """Let the files go: what is mapped is unmapped when the last search has ended."""
+        self._is_open = False
+        self._shards.release()
+        self._columns = ShardColumns(self, self._shards, self.router)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise StoreUnavailable(path=self.path, reason="its searcher was closed; make another")
 
     @contextmanager
     def view(self) -> Iterator[Self]:
         """Yield this searcher: shards are written once."""
         yield self
 
-    @cached_property
-    def _shards(self) -> list[shards.Shard]:
-        """The shards, mapped and checked."""
-        return [shards.read_shard(path) for path in self._paths]
-
     def scan(self, model_id: EmbedderId) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
         """Yield (key, QuantizedEmbedding) of all memories that have an embedder."""
-        for shard in self._shards:
-            if model_id in shard.parts:
-                batch, rows = shard.parts[model_id]
-                keys = shard.ids.keys()
-                own = keys if rows is None else [keys[row] for row in rows.tolist()]
-                yield from zip(own, self.router.decoder(batch).rows(batch))
+        for number in range(len(self._shards)):
+            part = self._shards.part(number, model_id)
+            if part is None:
+                continue
+            batch, rows = part
+            own = self._shards.keys[number].row_keys
+            own = own if rows is None else own[rows]
+            for start in range(0, len(batch), CHUNK):
+                some = slice(start, start + CHUNK)
+                found = self.router.decoder(batch).rows(batch[some])
+                yield from zip(whole_keys(own[some]), found)
 
     def sections(
         self, model_id: EmbedderId, damaged: list[bytes], disowned: list[bytes]
@@ -84,6 +105,7 @@ class ShardSearcher(Searcher):
 
     def quantized(self, record_id: RecordId, model_id: EmbedderName) -> QuantizedEmbedding | None:
         """Return one embedder's part of a memory, or None where it has none."""
+        self._require_open()
         wanted = self.profile.embedder(model_id)
         return next((one for _, one in self._parts_of_keys([as_key(record_id)], wanted)), None)
 
@@ -91,58 +113,45 @@ class ShardSearcher(Searcher):
         self, keys: Sequence[bytes], model_id: EmbedderId
     ) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
         """Yield (key, QuantizedEmbedding) of those of some memories that have an embedder."""
-        for key in keys:
-            part = self._part_of_key(key, model_id)
+        for number, memories in self._shards.places.find(key_array(keys)).items():
+            part = self._shards.files[number].some(model_id, memories)
             if part is not None:
-                yield key, part
-
-    def _part_of_key(self, key: bytes, model_id: EmbedderId) -> QuantizedEmbedding | None:
-        """Return one embedder's part of the memory of a key, or None where it has none."""
-        place = self._place_of(key)
-        part = None if place is None else self._shards[place[0]].parts.get(model_id)
-        return None if place is None or part is None else self._row(part, place[1])
+                own = whole_keys(self._shards.keys[number].row_keys[part.rows])
+                yield from zip(own, self.router.decoder(part.batch).rows(part.batch))
 
     def parts_of(self, key: bytes) -> tuple[int, QuantizedFingerprint] | None:
         """Return the number of the shard of a key's memory, and its parts; None without one."""
-        place = self._place_of(key)
-        if place is None:
+        for number, (memory,) in self._shards.places.find(key_array([key])).items():
+            file = self._shards.files[number]
+            found = {one: self._row(file.part(one), memory) for one in file.embedders}
+            had = {one: quantized for one, quantized in found.items() if quantized is not None}
+            return number, QuantizedFingerprint(had)
+        return None
+
+    def _row(self, part: ShardPart | None, memory: int) -> QuantizedEmbedding | None:
+        """Return the embedding of a memory of a shard, None where it has none."""
+        row = None if part is None else _row_of(part, memory)
+        if part is None or row is None:
             return None
-        parts = self._shards[place[0]].parts
-        found = {one: self._row(part, place[1]) for one, part in parts.items()}
-        had = {one: quantized for one, quantized in found.items() if quantized is not None}
-        return place[0], QuantizedFingerprint(had)
-
-    def _place_of(self, key: bytes) -> tuple[int, int] | None:
-        """Return the shard and the row of a key's memory, None where there is none."""
-        places = self._places
-        if not len(places.keys):
-            return None
-        ((at,), (known,)) = found_among(places.keys, key_array([key]))
-        return (int(places.shards[at]), int(places.rows[at])) if known else None
-
-    def _row(self, part: shards.ShardPart, memory: int) -> QuantizedEmbedding | None:
-        row = _row_of(part, memory)
-        return None if row is None else self.router.decoder(part.batch).row(part.batch, row)
-
-    @cached_property
-    def _places(self) -> _Places:
-        """Where each memory lies; of those with the same id, the last one is found."""
-        ids = [key_array(shard.ids.keys()) for shard in self._shards]
-        keys = np.concatenate([NO_KEYS, *ids])
-        counts = [len(one) for one in ids]
-        rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, counts)])
-        order = keys.argsort(kind="stable")
-        ascending = keys[order]
-        is_last = np.append(ascending[1:] != ascending[:-1], True)[: len(order)]
-        order = order[is_last]
-        return _Places(
-            ascending[is_last], np.repeat(np.arange(len(ids)), counts)[order], rows[order]
-        )
+        one = part.batch[row : row + 1]
+        return self.router.decoder(one).row(one, 0)
 
 
-def _row_of(part: shards.ShardPart, memory: int) -> int | None:
+def _row_of(part: ShardPart, memory: int) -> int | None:
     """Return the row of a memory of the shard in an embedder's batch, None where it has none."""
     if part.rows is None:
         return memory
     row = int(part.rows.searchsorted(memory))
     return row if row < len(part.rows) and part.rows[row] == memory else None
+
+
+def _chosen(folder: Path, numbers: Sequence[int] | None, partial: bool) -> list[Path]:
+    """Return the files of a folder's shards, or of those of some numbers, in their order."""
+    if numbers is None:
+        return shards.shard_paths(folder)
+    paths = [shards.shard_path(folder, number) for number in sorted(set(numbers))]
+    missing = [one for one in paths if not one.exists()]
+    if missing and not partial:
+        expected = f"shards that are in {folder}, or partial=True"
+        raise InvalidInput(what="numbers", expected=expected, actual=missing[0].name)
+    return [one for one in paths if one not in missing]

@@ -83,8 +83,12 @@ class SparseScan(Scan):
             "nnz": np.array([one.metadata.nnz for one in quantized], np.uint32),
             "layouts": np.array(layouts, np.uint8),
         }
-        batch = QuantizedBatch(codec.method, codec.dim, columns)
-        return cls.of_rows(Rows(*codec.decode_batch(batch)), codec.dim)
+        return cls.of_batch(QuantizedBatch(codec.method, codec.dim, columns), find_codebook)
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self:
+        dim = batch.original_dim
+        return cls.of_rows(Rows(*SparseCodec(dim).decode_batch(batch)), dim)
 
     @classmethod
     def of_rows(cls, rows: Rows, dim: int) -> Self:

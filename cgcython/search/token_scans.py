@@ -11,10 +11,11 @@ from cgcython.arrays import as_tokens
 from cgcython.base import QuantizationMethod
 from cgcython.codecs.token_layouts import BITS, scale_bytes
 from cgcython.codecs.token_pruning import TokenPruningCodec
-from cgcython.records import QuantizedEmbedding
+from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search.chained import concatenated
-from cgcython.search.document_scan import SPANS, TOKENS, DocumentScan
-from cgcython.search.scan import DIM, Embedding, FindCodebook, Forms, invalid
+from cgcython.search.document_scan import SELECTIVE, SPANS, TOKENS, DocumentScan
+from cgcython.search.scan import DIM, Best, Embedding, FindCodebook, Forms, invalid
+from cgcython.search.token_columns import checked_columns, codes_of, first_codes, scales_of
 from cgcython.search.token_passes import CodeBytes, Pass, off_in_8_bits, off_in_bytes
 from cgcython.similarity import PreparedQuery
 from cgcython.tensors import ArrayForm, Malformed
@@ -47,6 +48,13 @@ class E4M3TokenScan(DocumentScan):
         # The bitmap of kept positions and a scale per token stand before the codes.
         return cls(data, offsets[:-1] + (originals + 7) // 8 + 4 * counts, counts, dim).packed()
 
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        found = checked_columns(batch)
+        if found is None:
+            return None
+        return cls(found.data, first_codes(found), found.kept, batch.original_dim)
+
     def _coded(self, tokens: Float32Array) -> Float32Array:
         codec = TokenPruningCodec(self.dim, 1.0, layout="compact_e4m3")
         return codec.decode(codec.encode(tokens))
@@ -62,7 +70,19 @@ class E4M3TokenScan(DocumentScan):
 
     @property
     def tokens(self) -> TokenArray:
-        return self._tokens(self.values.reshape(-1, self.dim), "e4m3", self.starts // self.dim)
+        own = self._lying_together
+        return self._tokens(own.values.reshape(-1, self.dim), "e4m3", own.starts // self.dim)
+
+    @cached_property
+    def _lying_together(self) -> Self:
+        """The scan with nothing but tokens in its values, as shards do not have them."""
+        apart = len(self.values) % self.dim or np.any(self.starts % self.dim)
+        return self.packed() if apart else self
+
+    def best_of(self, rows: Int64Array, query: Embedding, k: int, num_threads: int = 1) -> Best:
+        if k * SELECTIVE > len(rows) or not kernels.maxsim_codes.pays():
+            return super().best_of(rows, query, k, num_threads)
+        return super(E4M3TokenScan, self._lying_together).best_of(rows, query, k, num_threads)
 
     def _require_sound(self) -> None:
         super()._require_sound()
@@ -134,11 +154,30 @@ class IntegerTokenScan(DocumentScan):
         parts = [_scales_and_codes(one, dim) for one in quantized]
         scales = np.concatenate([scale for scale, _ in parts])
         codes = np.concatenate([code for _, code in parts]).reshape(-1, (dim * bits + 7) // 8)
+        found = cls._of_codes(codes, scales, counts, dim, bits)
+        if found is None:
+            raise invalid(quantized, "a scale or padding is not as an encoder writes it")
+        return found
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self | None:
+        columns, dim = checked_columns(batch), batch.original_dim
+        if columns is None:
+            return None
+        bits = BITS[batch.shared["layout"]]
+        codes = codes_of(columns, (dim * bits + 7) // 8)
+        return cls._of_codes(codes, scales_of(columns), columns.kept, dim, bits)
+
+    @classmethod
+    def _of_codes(
+        cls, codes: UInt8Array, scales: Float32Array, counts: Int64Array, dim: int, bits: int
+    ) -> Self | None:
+        """Return the scan of codes; None where one, or a scale, is not as an encoder writes it."""
         used = dim * bits % 8
         if not np.all((scales >= 0) & np.isfinite(scales)) or (
             used and np.any(codes[:, -1] >> used)
         ):
-            raise invalid(quantized, "a scale or padding is not as an encoder writes it")
+            return None
         norms = np.empty(len(codes), np.float32)
         kernels.maxsim_integers.inverse_norms(codes, bits, dim, scales, norms)
         return cls(codes, norms, np.cumsum(counts) - counts, counts, dim, bits)
@@ -211,6 +250,11 @@ class Float32TokenScan(DocumentScan):
         rows = [TokenPruningCodec(dim).decode(one) for one in quantized]
         counts = _token_counts(quantized)[1]
         return cls(np.concatenate(rows), np.cumsum(counts) - counts, counts, dim)
+
+    @classmethod
+    def of_batch(cls, batch: QuantizedBatch, find_codebook: FindCodebook) -> Self:
+        tokens = TokenPruningCodec(batch.original_dim).decode_batch(batch)
+        return cls(tokens.values, tokens.starts, tokens.counts, batch.original_dim)
 
     @property
     def tokens(self) -> TokenArray:

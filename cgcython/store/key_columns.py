@@ -7,13 +7,15 @@ from typing import Self
 
 import numpy as np
 
-from cgcython.store.ids import UUID_BYTES, is_key
+from cgcython.store.ids import MOST_KEY_BYTES, TEXT, UUID_BYTES, is_key
 from cgcython.tensors import ArrayForm, Malformed, require_arrays
 from cgcython.types import Array, Int64Array, UInt8Array
 
 IDS = "ids"
 DATA, OFFSETS = f"{IDS}.data", f"{IDS}.offsets"
 NAMES = (IDS, DATA, OFFSETS)  # of arrays in files
+# Bytes of the keys of UUIDs, of texts of 15 bytes, and of texts that may spell a UUID.
+_OF_OTHERS = UUID_BYTES, UUID_BYTES + 1, len(TEXT) + 36
 _PLAIN = {IDS: ArrayForm("U8", ("rows", UUID_BYTES))}
 _FREE = {DATA: ArrayForm("U8", ("bytes",)), OFFSETS: ArrayForm("I64", ("rows + 1",))}
 
@@ -56,8 +58,24 @@ class KeyColumn:
         ends = len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == len(self.data)
         if not ends or np.any(offsets[1:] < offsets[:-1]):
             raise Malformed("its ids do not lie one after the other")
-        if not self.are_uuids and not all(map(is_key, self.keys())):
+        if not (self.are_uuids or self._are_texts or all(map(is_key, self.keys()))):
             raise Malformed("its ids are none")
+
+    @property
+    def _are_texts(self) -> bool:
+        """Whether all keys are those of texts that cannot be taken for anything else.
+
+        One decoding tells for all: no character begins in a key and ends behind the next one's tag.
+        """
+        sizes = np.diff(self.offsets)
+        fits = (sizes > 1) & (sizes <= MOST_KEY_BYTES) & ~np.isin(sizes, _OF_OTHERS)
+        if not np.all(fits) or np.any(self.data[self.offsets[:-1]] != TEXT[0]):
+            return False
+        try:
+            self.data.tobytes().decode()
+        except UnicodeDecodeError:
+            return False
+        return True
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -71,6 +89,23 @@ class KeyColumn:
         """Return the keys."""
         data, ends = self.data.tobytes(), self.offsets.tolist()
         return [data[start:end] for start, end in pairwise(ends)]
+
+    def padded(self, end: bytes) -> Array:
+        """Return the keys as an `S` array, each with a byte behind it, which NumPy does not strip.
+
+        >>> KeyColumn.of([b"\\x03a", b"\\x03a\\0"]).padded(b"\\1").tolist()
+        [b'\\x03a\\x01', b'\\x03a\\x00\\x01']
+        """
+        starts, sizes = self.offsets[:-1], np.diff(self.offsets)
+        width = int(sizes.max(initial=UUID_BYTES)) + 1
+        found = np.zeros((len(self), width), np.uint8)
+        if self.are_uuids:
+            found[:, :-1] = self.data.reshape(-1, UUID_BYTES)
+        else:
+            begins = np.arange(len(self)) * width - starts
+            found.reshape(-1)[np.arange(len(self.data)) + np.repeat(begins, sizes)] = self.data
+        found[np.arange(len(self)), sizes] = end[0]
+        return found.reshape(-1).view(f"S{width}")
 
     def arrays(self, free: bool) -> Mapping[str, Array]:
         """Return the arrays of a file: of UUIDs one, of any keys (`free`) two."""

@@ -1,10 +1,11 @@
 """Columns of codes in safetensors shards, for batch work: mapped without a copy, no database.
 
 A folder holds `shard-00000.safetensors`, ... in the order of memories, `profile.toml`, and in
-`pq8_codebooks/` the codebooks of its codes. A shard has its ids (of version 1 `ids` [n, 16] u8, of
-version 2 `ids.data` and `ids.offsets`) and, per embedder, the
-columns of its QuantizedBatch as `E1.codes`; `E12.rows` where only some memories have it. Every
-array and text has its CRC-32 in the metadata, because safetensors has none.
+`pq8_codebooks/` the codebooks of its codes. A shard has its ids (`ids` [n, 16] u8 where all are
+UUIDs, otherwise `ids.data` and `ids.offsets`) and, per embedder, the columns of its QuantizedBatch
+as `E1.codes`; `E12.rows` where only some memories have it. Every array and text has its CRC-32 in
+the metadata, because safetensors has none; from version 3 on `blocks` has that of every 64 KB, so
+that some rows are checked without reading all.
 """
 
 from collections.abc import Mapping
@@ -14,29 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cgcython import strict_json
-from cgcython.base import EmbedderId, Profile, parse_embedder
+from cgcython.base import EmbedderId, Profile
 from cgcython.checksums import of_array as _crc  # noqa: F401  # who changes a shard seals it anew
 from cgcython.errors import InvalidInput
 from cgcython.files import as_path
-from cgcython.records import QuantizedBatch, stored_batch
-from cgcython.store.ids import are_free
+from cgcython.records import QuantizedBatch
 from cgcython.store.key_columns import KeyColumn
-from cgcython.tensors import ArrayForm, FileKind, Malformed, require_arrays, told_as_damage
+from cgcython.store.shard_file import CHECKED, ROWS, ShardFile
+from cgcython.store.shard_file import KIND as KIND
+from cgcython.store.shard_file import ShardPart as ShardPart
+from cgcython.tensors import BLOCKS, Malformed, block_checksums, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath
 
-FREE = "2"  # the version in which ids and embedders are free
-KIND = FileKind('"cgcython-shard"', "1", ("embedders", "facts"), (FREE,))  # all texts are JSON
 PATTERN = "shard-*.safetensors"
 PROFILE = "profile.toml"
-ROWS = "rows"
 MOST = 2**63 - 1
-
-
-class ShardPart(NamedTuple):
-    """One embedder's codes and the rows of the shard they belong to; None means all."""
-
-    batch: QuantizedBatch
-    rows: Int64Array | None = None
 
 
 class Shard(NamedTuple):
@@ -73,8 +66,7 @@ def shard_paths(folder: StrPath) -> list[Path]:
 
 def write_shard(path: StrPath, shard: Shard) -> None:
     """Write a shard, whole or not at all."""
-    free = not shard.ids.are_uuids or are_free((), shard.parts)
-    arrays: dict[str, Array] = dict(shard.ids.arrays(free))
+    arrays: dict[str, Array] = dict(shard.ids.arrays(not shard.ids.are_uuids))
     embedders = {}
     for model_id, (batch, rows) in shard.parts.items():
         columns = dict(batch.columns) | ({} if rows is None else {ROWS: rows})
@@ -86,7 +78,7 @@ def write_shard(path: StrPath, shard: Shard) -> None:
         }
     texts = {"embedders": embedders, "facts": dict(shard.facts)}
     spelled = {key: strict_json.to_text(one) for key, one in texts.items()}
-    KIND.write(path, arrays, spelled, FREE if free else None)
+    KIND.write(path, {**arrays, BLOCKS: block_checksums(arrays)}, spelled, CHECKED)
 
 
 def read_facts(path: StrPath) -> dict[str, Any]:
@@ -117,18 +109,9 @@ def read_shard(path: StrPath) -> Shard:
     Raises StorageCorruption naming the file, UnsupportedVersion for one of a later release,
     FileUnavailable for one that cannot be opened.
     """
-    path = as_path(path)
-    with told_as_damage(path):
-        arrays, texts = KIND.read(path)
-        embedders, facts = (strict_json.parse_object(texts[key]) for key in KIND.texts)
-        ids = KeyColumn.taken(arrays)
-        parts = {
-            _embedder(name): _part(arrays, name, about, len(ids))
-            for name, about in embedders.items()
-        }
-        if arrays:
-            raise Malformed(f"it has arrays of no embedder: {', '.join(sorted(arrays)):.60}")
-    return Shard(ids, parts, facts)
+    file = ShardFile(path)
+    parts = {one: file.part(one) for one in file.embedders}
+    return Shard(file.ids, {one: part for one, part in parts.items() if part}, file.facts)
 
 
 def row_bytes(batch: QuantizedBatch) -> Int64Array:
@@ -140,31 +123,3 @@ def row_bytes(batch: QuantizedBatch) -> Int64Array:
         elif name != "data":
             sizes += column[:1].nbytes
     return sizes
-
-
-def _embedder(name: str) -> EmbedderId:
-    found = parse_embedder(name)
-    if found.short != name:
-        raise Malformed(f"it names an embedder {name!r:.40}")
-    return found
-
-
-def _part(arrays: dict[str, Array], name: str, about: Any, memories: int) -> ShardPart:
-    """Take the columns of an embedder out of the arrays of a shard."""
-    names = [key for key in arrays if key.rpartition(".")[0] == name]
-    columns = {key.rpartition(".")[2]: arrays.pop(key) for key in names}
-    rows: Int64Array | None = None
-    if ROWS in columns:
-        rows = _checked_rows(columns.pop(ROWS), memories)
-    try:
-        batch = stored_batch(about, columns, memories if rows is None else len(rows))
-    except Malformed as error:
-        raise Malformed(f"{name}: {error}") from None
-    return ShardPart(batch, rows)
-
-
-def _checked_rows(rows: Array, memories: int) -> Int64Array:
-    found = require_arrays({ROWS: rows}, {ROWS: ArrayForm("I64", ("some",))})[ROWS]
-    if np.any(found[1:] <= found[:-1]) or np.any((found < 0) | (found >= memories)):
-        raise Malformed("rows of an embedder are not rows of the shard")
-    return found

@@ -2,10 +2,14 @@
 
 from cgcython.tensors.arrays import ArrayForm as ArrayForm
 from cgcython.tensors.arrays import require_arrays as require_arrays
+from cgcython.tensors.blocks import BLOCKS as BLOCKS
+from cgcython.tensors.blocks import Blocks as Blocks
+from cgcython.tensors.blocks import block_checksums as block_checksums
 from cgcython.tensors.damage import MALFORMED as MALFORMED
 from cgcython.tensors.damage import Malformed as Malformed
 from cgcython.tensors.damage import told_as_damage as told_as_damage
 from cgcython.tensors.kinds import FileKind as FileKind
+from cgcython.tensors.kinds import Opened as Opened
 from cgcython.tensors.kinds import read_arrays as read_arrays
 from cgcython.tensors.kinds import write_arrays as write_arrays
 from cgcython.tensors.reading import Tensors as Tensors

@@ -1,6 +1,6 @@
 """Files of this package: each says what kind it is, and carries the CRC-32 of all it holds."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from cgcython import checksums, strict_json
@@ -9,6 +9,31 @@ from cgcython.tensors.damage import MALFORMED, Malformed
 from cgcython.tensors.reading import Tensors, read_tensors
 from cgcython.tensors.writing import write_tensors
 from cgcython.types import Array, StrPath
+
+
+class Opened:
+    """A file of this package: its texts were compared with their checksums, its arrays are mapped.
+
+    Whoever reads an array has it compared before; each is compared once.
+    """
+
+    def __init__(
+        self,
+        arrays: dict[str, Array],
+        texts: dict[str, str],
+        version: str,
+        expected: Mapping[str, Any],
+    ) -> None:
+        """`expected` are the checksums that the file has, by name."""
+        self.arrays, self.texts, self.version = arrays, texts, version
+        self._expected, self._compared = expected, set[str]()
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise Malformed at the first of some arrays that is not what was written."""
+        for name in names:
+            if name not in self._compared:
+                require_checksums(self._expected, {name: checksums.of_array(self.arrays[name])})
+                self._compared.add(name)
 
 
 class FileKind(NamedTuple):
@@ -43,17 +68,23 @@ class FileKind(NamedTuple):
         The checksums of texts are compared, and those of `verified` arrays, by default of all.
         Raises Malformed, UnsupportedVersion or OSError.
         """
+        opened = self.open(path)
+        names = opened.arrays if verified is None else opened.arrays.keys() & set(verified)
+        opened.require(names)
+        return Tensors(opened.arrays, opened.texts)
+
+    def open(self, path: StrPath) -> Opened:
+        """Return a file of this kind, of which only texts are compared. Errors as in `read`."""
         arrays, texts = read_tensors(path)
         self._require_own(path, texts)
         missing = set(self.texts) - texts.keys()
         if missing:
             raise Malformed(f"it has no text {', '.join(sorted(missing))}")
         expected = strict_json.parse_object(texts["crc32"])
-        found = {key: checksums.crc32(texts[key].encode()) for key in self.texts}
-        names = arrays if verified is None else arrays.keys() & set(verified)
-        found |= {name: checksums.of_array(arrays[name]) for name in names}
+        own = {key: texts[key] for key in self.texts}
+        found = {key: checksums.crc32(text.encode()) for key, text in own.items()}
         require_checksums(expected, found)
-        return Tensors(arrays, {key: texts[key] for key in self.texts})
+        return Opened(arrays, own, texts["version"], expected)
 
     def _require_own(self, path: StrPath, texts: Mapping[str, str]) -> None:
         if texts.get("format") != self.format:

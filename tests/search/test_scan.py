@@ -11,7 +11,7 @@ from cgcython.codecs.pq8 import PQ8Codec
 from cgcython.errors import InvalidInput
 from cgcython.metadata import Float8Metadata
 from cgcython.records import QuantizedEmbedding
-from cgcython.search import scan
+from cgcython.search import scan_registry
 from cgcython.search.column import Column
 from cgcython.search.column_files import column_path, load_parts, save_parts
 from cgcython.search.float8_scans import BiasedFloat8Scan, Float8Scan
@@ -30,7 +30,7 @@ FOREIGN_BIAS = 7.0
 
 @pytest.fixture(autouse=True)
 def _forget_what_is_defined_here(monkeypatch):
-    monkeypatch.setattr(scan, "_REGISTERED", dict(scan._REGISTERED))
+    monkeypatch.setattr(scan_registry, "_REGISTERED", dict(scan_registry._REGISTERED))
 
 
 def define(**attributes):
@@ -103,11 +103,11 @@ def test_a_column_of_it_is_saved_and_mapped(tmp_path):
 
 
 def test_a_file_is_not_believed_where_its_scan_is_not_defined(tmp_path, monkeypatch):
-    known = dict(scan._REGISTERED)
+    known = dict(scan_registry._REGISTERED)
     define()
     path = column_path(tmp_path, ModelId.GRAPH)
     save_parts(path, ModelId.GRAPH, [Part(KEYS, foreign_scan())], position=3)
-    monkeypatch.setattr(scan, "_REGISTERED", known)
+    monkeypatch.setattr(scan_registry, "_REGISTERED", known)
     assert load_parts(path, ModelId.GRAPH, None) is None
 
 
@@ -134,8 +134,8 @@ def test_defining_a_class_again_replaces_it():
 
 
 def test_a_record_that_no_class_holds_is_refused_with_a_remedy(monkeypatch):
-    tokens = [one for one in scan.registered() if one.method.value == "token_pruning"]
-    monkeypatch.setattr(scan, "_REGISTERED", {one.name: one for one in tokens})
+    tokens = [one for one in scan_registry.registered() if one.method.value == "token_pruning"]
+    monkeypatch.setattr(scan_registry, "_REGISTERED", {one.name: one for one in tokens})
     with pytest.raises(InvalidInput, match="import its package") as caught:
         scan_class(record(ROWS[0]))
     assert caught.value.actual == "float8_e4m3"

@@ -208,8 +208,8 @@ def test_equal_shards_have_equal_bytes(shard, path):
 
 
 def test_a_later_version_is_named(path):
-    rewritten(path, lambda arrays, about: about.__setitem__("version", 3))
-    with pytest.raises(UnsupportedVersion, match="version 3, this release reads 1 and 2"):
+    rewritten(path, lambda arrays, about: about.__setitem__("version", 4))
+    with pytest.raises(UnsupportedVersion, match="version 4, this release reads 1 and 2 and 3"):
         shards.read_shard(path)
 
 

@@ -1,0 +1,136 @@
+"""Columns of shards: the arrays of files, searched where they lie and without an object a row."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from cgcython.base import EmbedderId, Profile
+from cgcython.codecs.base import Codec
+from cgcython.records import QuantizedBatch
+from cgcython.router import QuantizationRouter
+from cgcython.search.column import Column
+from cgcython.search.column_part import ColumnPart
+from cgcython.search.columns import Columns
+from cgcython.search.gathering import Gathering
+from cgcython.search.keys import found_among
+from cgcython.search.loading import ChangingSource, Part
+from cgcython.search.open_shards import OpenShards
+from cgcython.search.scan import FindCodebook, Scan, ScanKey
+from cgcython.search.scans import scan_class
+from cgcython.search.shard_places import SortedKeys
+from cgcython.store.fitting import misfit
+from cgcython.store.shard_file import ShardPart
+from cgcython.types import BoolArray, Int64Array, KeyArray, Progress
+
+MAPPED = 1 << 14  # rows that are searched where they lie; fewer are copied into one scan
+
+
+class ShardColumns(Columns):
+    """The columns of a folder of shards, each loaded when first asked for."""
+
+    def __init__(
+        self, source: ChangingSource, shards: OpenShards, router: QuantizationRouter
+    ) -> None:
+        super().__init__(source, router.codebooks.by_id)
+        self._shards, self._router = shards, router
+
+    def _loaded(self, model_id: EmbedderId) -> tuple[Column, int]:
+        """Return the column of an embedder.
+
+        Where something is not as an encoder writes it, rows are read one by one: what is of no use
+        is left out, and named.
+        """
+        loading = _Loading(self._router.profile, model_id, self._find_codebook)
+        for number in range(len(self._shards)):
+            part = self._shards.part(number, model_id)
+            if part is not None and len(part.batch):
+                codec = self._router.decoder(part.batch)
+                if not loading.take(part, codec, self._shards.keys[number]):
+                    return super()._loaded(model_id)
+        return loading.column(), self._store.journal.position()
+
+    def guided(
+        self, model_id: EmbedderId, num_threads: int = 1, progress: Progress | None = None
+    ) -> Column:
+        """Return the Column of an embedder with guides, each of all rows that share one.
+
+        The first call copies the rows of several shards into one scan.
+        """
+        with self._reading:
+            column = self.get(model_id)
+            if len({one.key for one in column.scans}) < len(column.scans):
+                self._columns[model_id] = Column.of(column.parts()), self._columns[model_id][1]
+            return super().guided(model_id, num_threads, progress)
+
+
+class _Loading:
+    """The parts of a column, taken from one shard after the other."""
+
+    def __init__(self, profile: Profile, model_id: EmbedderId, find_codebook: FindCodebook) -> None:
+        self._profile, self._model_id, self._find_codebook = profile, model_id, find_codebook
+        self._parts: list[ColumnPart] = []
+        self._small: dict[ScanKey, Gathering] = {}
+        self._small_keys: defaultdict[ScanKey, list[KeyArray]] = defaultdict(list)
+
+    def take(self, part: ShardPart, codec: Codec, keys: SortedKeys) -> bool:
+        """Take what a shard has of the embedder; return False if rows have to be read singly."""
+        batch, rows = part
+        if misfit(self._profile, self._model_id, batch.method, batch.original_dim) is not None:
+            return False
+        keys = keys if rows is None else keys.some(rows)
+        for chosen, some in _by_layout(batch):
+            scan = scan_class(codec.row(some, 0)).of_batch(some, self._find_codebook)
+            if scan is None:
+                return False
+            self._add(scan, keys if chosen is None else keys.some(chosen))
+        return True
+
+    def _add(self, scan: Scan, keys: SortedKeys) -> None:
+        if len(scan) >= MAPPED:
+            self._parts.append(ColumnPart(scan, *keys))
+            return
+        self._small_keys[scan.key].append(keys.row_keys)
+        if scan.key in self._small:
+            self._small[scan.key].add(scan)
+        else:
+            self._small[scan.key] = Gathering(scan)
+
+    def column(self) -> Column:
+        """Return the column of all that was taken."""
+        small = [
+            ColumnPart.of(Part(np.concatenate(self._small_keys[key]), one.scan()))
+            for key, one in self._small.items()
+        ]
+        parts = [*self._parts, *small]
+        return ShardColumn(parts) if len(parts) > 1 else Column(parts)
+
+
+class ShardColumn(Column):
+    """A column of several parts that never changes: one look tells where each of some keys is."""
+
+    def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
+        """Return the row of each key, and whether it has one."""
+        own, rows = self._every
+        at, known = found_among(own, keys)
+        return rows[at], known
+
+    @cached_property
+    def _every(self) -> tuple[KeyArray, Int64Array]:
+        """The keys of all rows, ascending, and the row of each."""
+        keys = np.concatenate([part.keys for part in self._parts])
+        rows = np.concatenate([part.rows + at for part, at in zip(self._parts, self.starts)])
+        order = keys.argsort(kind="stable")
+        return keys[order], rows[order]
+
+
+def _by_layout(batch: QuantizedBatch) -> Iterator[tuple[Int64Array | None, QuantizedBatch]]:
+    """Yield the rows of each layout of a batch, None for all, and the batch of these."""
+    layouts = batch.columns.get("layouts")
+    if layouts is None or np.all(layouts == layouts[0]):
+        yield None, batch
+        return
+    for one in np.unique(layouts):
+        rows = np.flatnonzero(layouts == one)
+        yield rows, batch[rows]
