@@ -54,6 +54,12 @@ class CorpusColumn:
         """Return the numbers of the memories that embeddings start to stop belong to."""
         return np.arange(start, stop) if self.rows is None else self.rows[start:stop]
 
+    def piece(self, start: int, stop: int) -> "CorpusColumn":
+        """Return the column of memories start to stop alone, read once, counted from `start`."""
+        first, last = self.within(start, stop)
+        rows = None if self.rows is None else self.memories(first, last) - start
+        return CorpusColumn(self.embeddings.piece(first, last), rows)
+
     def checksum(self, start: int, stop: int) -> int:
         """Return the CRC-32 of what memories start to stop have: numbers and embeddings.
 

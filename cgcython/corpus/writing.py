@@ -101,19 +101,23 @@ class CorpusWriter(ABC):
     def _new_router(self) -> QuantizationRouter:
         return QuantizationRouter(self._codebooks, self.profile)
 
-    def _raise_named(
-        self, corpus: Corpus, start: int, stop: int, error: QuantizationError
-    ) -> NoReturn:
-        """Raise the error of the first memory of a range that cannot be encoded, named."""
-        router = self._router_for(corpus)
-        for memory in range(start, stop):
-            try:
-                (one,) = corpus.fingerprints(memory, memory + 1)
-                Fingerprint(one).encode(router, self.budget_bytes)
-            except QuantizationError as found:
-                found.add_note(f"(memory {memory})")
-                raise found from None
-        raise error
+
+def raise_named(
+    corpus: Corpus,
+    router: QuantizationRouter,
+    budget_bytes: int | None,
+    memories: tuple[int, int],
+    error: QuantizationError,
+) -> NoReturn:
+    """Raise the error of the first memory of a range that cannot be encoded, named."""
+    for memory in range(*memories):
+        try:
+            (one,) = corpus.fingerprints(memory, memory + 1)
+            Fingerprint(one).encode(router, budget_bytes)
+        except QuantizationError as found:
+            found.add_note(f"(memory {memory})")
+            raise found from None
+    raise error
 
 
 class StoreWriter(CorpusWriter):
@@ -198,7 +202,7 @@ class StoreWriter(CorpusWriter):
                 list(map(Fingerprint, memories)), router, self.budget_bytes, self.num_threads
             )
         except QuantizationError as error:
-            self._raise_named(corpus, start, stop, error)
+            raise_named(corpus, router, self.budget_bytes, (start, stop), error)
         if corpus.metadata:
             about = compress(corpus.metadata[start:stop], wanted)
             records = [one.with_info(metadata=told or None) for one, told in zip(records, about)]

@@ -12,7 +12,7 @@ from cgcython.base import QuantizationMethod
 from cgcython.checksums import crc32
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.narrow_floats import Rows, conversion, is_real
+from cgcython.narrow_floats import Rows, WidenedRows, conversion, is_real
 from cgcython.records import SparseVector
 from cgcython.types import Array, Float32Array, Int64Array, LazyArray
 
@@ -44,6 +44,10 @@ class DenseColumn:
     def some(self, start: int, stop: int) -> list[Array]:
         """Return rows start to stop, read at once."""
         return list(self.values[start:stop])
+
+    def piece(self, start: int, stop: int) -> "DenseColumn":
+        """Return the column of rows start to stop alone, read once."""
+        return DenseColumn(_read(self.values, start, stop))
 
     def batch(self, start: int, stop: int) -> Float32Array:
         """Return rows start to stop as the batch encoders take them."""
@@ -91,6 +95,12 @@ class SparseColumn:
             for low, high in pairwise(bounds.tolist())
         ]
 
+    def piece(self, start: int, stop: int) -> "SparseColumn":
+        """Return the column of vectors start to stop alone, read once."""
+        bounds, first, last = self._bounds(start, stop)
+        indices, weights = np.asarray(self.indices[first:last]), _read(self.weights, first, last)
+        return SparseColumn(bounds, indices, weights, self.dimension)
+
     def batch(self, start: int, stop: int) -> tuple[Int64Array, Array, Float32Array, int]:
         """Return vectors start to stop as the batch encoders take them."""
         bounds, first, last = self._bounds(start, stop)
@@ -136,6 +146,11 @@ class TokenColumn:
         bounds, first, last = self._bounds(start, stop)
         values = self.values[first:last]
         return [values[low:high] for low, high in pairwise(bounds.tolist())]
+
+    def piece(self, start: int, stop: int) -> "TokenColumn":
+        """Return the column of texts start to stop alone, read once."""
+        bounds, first, last = self._bounds(start, stop)
+        return TokenColumn(_read(self.values, first, last), bounds)
 
     def batch(self, start: int, stop: int) -> list[Float32Array]:
         """Return the token matrices start to stop as the batch encoders take them."""
@@ -210,6 +225,13 @@ def _bounds_within(
         if not (0 <= first <= last <= total and is_whole and np.all(bounds[1:] >= bounds[:-1])):
             raise _no_offsets(offsets, total, name)
     return bounds.astype(np.int64) - first, first, last
+
+
+def _read(values: Rows, start: int, stop: int) -> Rows:
+    """Return rows start to stop as they lie, read once where they are not in memory."""
+    if isinstance(values, WidenedRows):
+        return WidenedRows(np.asarray(values.bits[start:stop]))
+    return np.asarray(values[start:stop])
 
 
 def rows_crc32(values: Rows, start: int, stop: int, crc: int = 0) -> int:

@@ -8,6 +8,7 @@ the metadata, because safetensors has none; from version 3 on `blocks` has that 
 that some rows are checked without reading all.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from cgcython.tensors import BLOCKS, Malformed, block_checksums, told_as_damage
 from cgcython.types import Array, Int64Array, StrPath
 
 PATTERN = "shard-*.safetensors"
+_NUMBERED = re.compile(r"shard-(\d{5}|[1-9]\d{5,17})\.safetensors", re.ASCII)
 PROFILE = "profile.toml"
 MOST = 2**63 - 1
 
@@ -61,7 +63,13 @@ def read_profile(folder: StrPath) -> Profile:
 
 def shard_paths(folder: StrPath) -> list[Path]:
     """Return the files of a folder's shards in the order of memories."""
-    return sorted(Path(folder).glob(PATTERN))
+    return [shard_path(folder, number) for number in shard_numbers(folder)]
+
+
+def shard_numbers(folder: StrPath) -> list[int]:
+    """Return the numbers of the shards that a folder has, ascending."""
+    found = (_NUMBERED.fullmatch(path.name) for path in Path(folder).glob(PATTERN))
+    return sorted(int(one[1]) for one in found if one)
 
 
 def write_shard(path: StrPath, shard: Shard) -> None:
