@@ -10,6 +10,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.memory_metadata import Described, MemoryMetadata, of_arrays
+from cgcython.corpus.remote.arrays import RemoteArray
 from cgcython.corpus.specs import IDS, METADATA, Spec
 from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import InvalidInput, QuantizationError, UsageError
@@ -80,7 +81,8 @@ def as_ids(column: Any) -> Any:
     """Return ids as an array of numbers or text, or as a list of what Python has."""
     if isinstance(column, TableColumn):
         return column.to_list()
-    return column if isinstance(column, np.ndarray) else packages.as_list(column)
+    is_array = isinstance(column, (np.ndarray, RemoteArray))
+    return column if is_array else packages.as_list(column)
 
 
 class TableInMemory(dict[str, Any]):

@@ -1,20 +1,22 @@
 """The ids of a corpus's memories: those of its arrays, or the numbers of its rows."""
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from cgcython.arrays import unmasked
+from cgcython.corpus.remote.arrays import RemoteArray
 from cgcython.corpus.specs import IDS
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.key_columns import DATA, OFFSETS, KeyColumn
-from cgcython.tensors import Malformed
-from cgcython.types import Array, ArrayLike
+from cgcython.tensors import ArrayForm, Malformed, require_arrays
+from cgcython.types import Array, ArrayLike, LazyArray
 
-GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | KeyColumn
+GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | "Keys" | RemoteArray
 NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
 FIRST_ROWS = (
     1024  # those that tell how a store names rows: an earlier release wrote as many at once
@@ -47,14 +49,19 @@ class Known(Protocol):
 
 
 class MemoryIds:
-    """The keys of memories, given or made from row numbers."""
+    """The keys of memories, given or made from row numbers; read when they are asked for.
 
-    def __init__(self, count: int, given: GivenIds | None = None) -> None:
-        self._given = None if given is None else _keys(given)
+    Unless `unique` is said of them, all are read at once to see that no id comes twice.
+    """
+
+    def __init__(self, count: int, given: GivenIds | None = None, *, unique: bool = False) -> None:
+        self._given = None if given is None else _keys_of(given)
         self._count = count if self._given is None else len(self._given)
         self._made = row_id
         if self._count < count:
             raise InvalidInput(what=IDS, expected=f"{count} ids", actual=self._count)
+        if self._given is not None and not unique:
+            _require_unique(self._given)
 
     def __len__(self) -> int:
         return self._count
@@ -104,24 +111,94 @@ def listed_arrays(given: Sequence[RecordId]) -> dict[str, Array]:
     return dict(KeyColumn.of(_unique(list(map(as_key, given)))).arrays(free=True))
 
 
-def given_ids(parts: Mapping[str | int, Array]) -> KeyColumn:
-    """Return the ids of the arrays `ids.data` and `ids.offsets`, by what follows `ids.`.
+class Keys(Protocol):
+    """The keys of many ids, of which some are read at a time."""
 
-    Raises InvalidInput.
-    """
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> list[bytes]: ...
+
+
+class _ArrayKeys:
+    """The keys of an array of UUIDs, text or integers, wherever it lies."""
+
+    def __init__(self, array: Array | LazyArray) -> None:
+        self.array = array
+        _require_ids(array)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: slice) -> list[bytes]:
+        return array_keys(np.asarray(self.array[rows]))
+
+
+class _ListedKeys:
+    """The keys in the arrays `ids.data` and `ids.offsets`, wherever they lie."""
+
+    def __init__(self, parts: Mapping[str | int, Any]) -> None:
+        self._arrays = {f"{IDS}.{part}": array for part, array in parts.items()}
+        with _told():
+            names = ", ".join(self._arrays)
+            if self._arrays.keys() != {DATA, OFFSETS} or not len(self._arrays[OFFSETS]):
+                raise Malformed(f"arrays {names} of no use")
+            require_arrays({one: array[:1] for one, array in self._arrays.items()}, _FORMS)
+
+    def __len__(self) -> int:
+        return len(self._arrays[OFFSETS]) - 1
+
+    def __getitem__(self, rows: slice) -> list[bytes]:
+        start, stop, _ = rows.indices(len(self))
+        data, offsets = self._arrays[DATA], self._arrays[OFFSETS]
+        bounds = np.asarray(offsets[start : max(start, stop) + 1])
+        first, last = int(bounds[0]), int(bounds[-1])
+        with _told():
+            is_begun, is_ended = start > 0 or first == 0, stop < len(self) or last == len(data)
+            if not (0 <= first <= last <= len(data) and is_begun and is_ended):
+                raise Malformed("its ids do not lie one after the other")
+            values = np.asarray(data[first:last])
+            return KeyColumn.taken({DATA: values, OFFSETS: bounds - first}).keys()
+
+
+_FORMS = {DATA: ArrayForm("U8", ("bytes",)), OFFSETS: ArrayForm("I64", ("offsets",))}
+
+
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        return KeyColumn.taken({f"{IDS}.{part}": array for part, array in parts.items()})
+        yield
     except Malformed as error:
         expected = f"{IDS}, or {DATA} and {OFFSETS} as decode writes them"
         raise InvalidInput(what=IDS, expected=expected, actual=error) from None
 
 
-def _keys(given: GivenIds) -> list[bytes]:
-    if isinstance(given, KeyColumn):
-        return _unique(given.keys())
+def given_ids(parts: Mapping[str | int, Any]) -> Keys:
+    """Return the ids of the arrays `ids.data` and `ids.offsets`, by what follows `ids.`.
+
+    Raises InvalidInput.
+    """
+    return _ListedKeys(parts)
+
+
+def _keys_of(given: GivenIds) -> Keys:
+    if isinstance(given, _ListedKeys):
+        return given
     if isinstance(given, (list, tuple)):
-        return _unique(list(map(as_key, given)))
-    return _unique(array_keys(np.asarray(unmasked(given, IDS))))
+        return list(map(as_key, given))
+    if isinstance(given, RemoteArray):
+        return _ArrayKeys(given)
+    return _ArrayKeys(np.asarray(unmasked(given, IDS)))
+
+
+def _require_unique(keys: Keys) -> None:
+    """Raise InvalidInput where an id comes twice; integers and UUIDs are compared as arrays."""
+    if isinstance(keys, _ArrayKeys) and keys.array.dtype.kind in "iu":
+        array = np.ascontiguousarray(keys.array)
+        plain = array.view("S16").ravel() if array.ndim == 2 else array
+        count = len(np.unique(plain))
+    else:
+        count = len(set(keys[:]))
+    if count < len(keys):
+        raise InvalidInput(what=IDS, expected="no id twice", actual="duplicates")
 
 
 def _unique(keys: list[bytes]) -> list[bytes]:
@@ -132,14 +209,20 @@ def _unique(keys: list[bytes]) -> list[bytes]:
 
 def array_keys(array: Array, what: str = IDS) -> list[bytes]:
     """Return the keys of an array of UUIDs, text or integers. Raises InvalidInput."""
-    if array.dtype == np.uint8 and array.shape[1:] == (16,):
+    _require_ids(array, what)
+    if array.ndim == 2:
         return [row.tobytes() for row in array]
-    if array.ndim != 1 or array.dtype.kind not in "USTOiu":
-        raise InvalidInput(what=what, expected=_ALLOWED, actual=f"{array.dtype} {array.shape}")
     ids = array.tolist()
     if array.dtype.kind == "S":
         ids = [_text(one) for one in ids]
     return [as_key(one) for one in ids]
+
+
+def _require_ids(array: Array | LazyArray, what: str = IDS) -> None:
+    if array.dtype == np.uint8 and array.shape[1:] == (16,):
+        return
+    if array.ndim != 1 or array.dtype.kind not in "USTOiu":
+        raise InvalidInput(what=what, expected=_ALLOWED, actual=f"{array.dtype} {array.shape}")
 
 
 def _text(data: bytes) -> str:

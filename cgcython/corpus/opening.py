@@ -43,6 +43,7 @@ def open_corpus(
     *,
     ids: str | None = None,
     metadata: Sequence[str] | None = None,
+    unique_ids: bool = False,
 ) -> Corpus:
     """Return the corpus that inputs name, its dimensions checked against a profile.
 
@@ -51,7 +52,8 @@ def open_corpus(
     as `E1=docs.npy` or `E6=bm25.npz:indptr,indices,weights`; docs/CLI.md has every form. A file may
     be a URL that fsspec knows. Row i of each array is memory i. Files are mapped, and read while
     they are encoded; of URLs only headers are read here. `ids` and `metadata` name columns; of a
-    table, all others are metadata unless some are named.
+    table, all others are metadata unless some are named. All ids are read to see that none comes
+    twice, unless `unique_ids` says that somebody has seen it.
 
     Raises UsageError, InvalidInput, DimensionMismatch, FileNotFoundError and FileUnavailable, which
     name the input.
@@ -59,13 +61,10 @@ def open_corpus(
     >>> open_corpus({"E8": np.zeros((5, 384)), "E9": np.zeros((5, 1024))})
     Corpus(memories=5, embedders=[E8, E9])
     """
-    columns = None
-    if metadata is not None:
-        names = require_items(metadata, "metadata", "names of columns")
-        columns = [require_instance(name, str, "metadata") for name in names]
+    columns = None if metadata is None else _names(metadata)
     if ids is not None:
         require_instance(ids, str, "ids")
-    opening = _Opening(Profile.named(profile), ids, columns)
+    opening = _Opening(Profile.named(profile), ids, columns, unique_ids)
     is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or is_table(inputs)
     every: Any = [inputs] if is_one else inputs
     for one in iterated(every, "inputs", "an input or several"):
@@ -78,11 +77,23 @@ def open_corpus(
     return opening.corpus()
 
 
+def _names(metadata: object) -> list[str]:
+    names = require_items(metadata, "metadata", "names of columns")
+    return [require_instance(name, str, "metadata") for name in names]
+
+
 class _Opening:
     """Collects the columns of inputs."""
 
-    def __init__(self, profile: Profile, ids: str | None, metadata: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        ids: str | None,
+        metadata: Sequence[str] | None,
+        unique_ids: bool,
+    ) -> None:
         self._profile, self._ids_name, self._metadata = profile, ids, metadata
+        self._unique_ids = unique_ids
         self._columns: dict[EmbedderId, CorpusColumn] = {}
         self._ids: Any = None
         self._origins: list[Origin] = []
@@ -124,7 +135,7 @@ class _Opening:
         if self._ids_name is not None or ids is None:
             ids = self._sources.take_ids(self._ids_name)
         metadata = self._sources.metadata(self._metadata)
-        return Corpus(self._columns, ids, self._profile, self._origins, metadata)
+        return Corpus(self._columns, ids, self._profile, self._origins, metadata, self._unique_ids)
 
 
 def _given(one: Any) -> Mapping[str, Any]:

@@ -7,7 +7,9 @@ import pytest
 from safetensors.numpy import save as save_tensors
 
 from cgcython import InvalidInput, Profile, ShardWriter, open_corpus
+from cgcython.corpus.memory_ids import id_arrays
 from cgcython.errors import FileUnavailable, QuantizationError, UsageError
+from cgcython.store.ids import as_key
 from cgcython.tensors import read_tensors
 
 fsspec = pytest.importorskip("fsspec")
@@ -138,6 +140,26 @@ def test_scattered_rows_are_sorted_and_near_ones_merged(memory, reads):
     np.testing.assert_array_equal(np.asarray(source), values)
     with pytest.raises(IndexError):
         source[np.array([20_000])]
+
+
+@pytest.mark.parametrize("ids", [range(ROWS), [f"doc {i}" for i in range(ROWS)], "uuids"])
+def test_ids_of_some_rows_are_read_alone(memory, reads, ids):
+    uuids = np.random.default_rng(1).integers(0, 256, (ROWS, 16), np.uint8)
+    keys = [row.tobytes() for row in uuids] if ids == "uuids" else list(map(as_key, ids))
+    memory.pipe("/x.safetensors", save_tensors({"E9": arrays_of()["E9"], **id_arrays(keys)}))
+    corpus = open_corpus("memory://x.safetensors", PROFILE, unique_ids=True)
+    reads.clear()
+    assert corpus.ids[100:110] == keys[100:110]
+    assert sum(stop - start for start, stop in reads) < 400
+    assert open_corpus("memory://x.safetensors", PROFILE).ids[:] == keys
+
+
+def test_ids_that_come_twice_are_found_unless_somebody_has_looked(memory):
+    arrays = {"E9": np.zeros((2, 20), np.float32), "ids": np.array([7, 7])}
+    memory.pipe("/x.safetensors", save_tensors(arrays))
+    assert open_corpus("memory://x.safetensors", PROFILE, unique_ids=True).num_memories == 2
+    with pytest.raises(InvalidInput, match="no id twice"):
+        open_corpus("memory://x.safetensors", PROFILE)
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "npy"])
