@@ -26,7 +26,8 @@ from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.embedders.ladder import LADDER
-from cgcython.evaluation.comparison import Contender, Row, compare
+from cgcython.evaluation.comparison import Row, compare
+from cgcython.evaluation.contenders import Contender
 from cgcython.evaluation.corpora import contenders
 from cgcython.router import QuantizationRouter
 from cgcython.search import FingerprintStore

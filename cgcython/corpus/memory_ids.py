@@ -1,7 +1,7 @@
 """The ids of a corpus's memories: those of its arrays, or the numbers of its rows."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
@@ -43,9 +43,9 @@ def row_uuid(row: int) -> bytes:
 
 
 class Known(Protocol):
-    """What tells whether it has an id: a store, or a set."""
+    """What tells which of some ids it has; a store does."""
 
-    def __contains__(self, record_id: StoredId, /) -> bool: ...
+    def existing(self, record_ids: Iterable[StoredId], /) -> Set[StoredId]: ...
 
 
 class MemoryIds:
@@ -72,7 +72,7 @@ class MemoryIds:
             return self._given[rows]
         return [self._made(row) for row in range(self._count)[rows]]
 
-    def as_known(self, known: Known) -> "MemoryIds":
+    def as_known(self, known: Known | Set[StoredId]) -> "MemoryIds":
         """Return these ids; or the UUIDs of row numbers, where one of the first is known.
 
         What an earlier release wrote goes on with them.
@@ -80,7 +80,9 @@ class MemoryIds:
         if self._given is not None:
             return self
         earlier = self.as_uuids()
-        return earlier if any(id_of(key) in known for key in earlier[:FIRST_ROWS]) else self
+        first = set(map(id_of, earlier[:FIRST_ROWS]))
+        found = first & known if isinstance(known, Set) else known.existing(first)
+        return earlier if found else self
 
     def as_uuids(self) -> "MemoryIds":
         """Return the UUIDs that an earlier release gave to memories without ids."""

@@ -32,12 +32,12 @@ RANGE = 8192  # memories of a task, which opens the inputs and the store anew
 class StoreJob:
     """What a worker needs to encode a range of memories into a store, as plain values.
 
-    `place` may hold a password, so no text of a job shows it. `codebooks` are the ids of those
+    Addresses may hold passwords, so no text of a job shows them. `codebooks` are the ids of those
     that encode, by embedder, which the store keeps. `uuid_rows` says that memories without ids are
     known by the UUIDs that an earlier release gave them.
     """
 
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = field(repr=False)
     place: str = field(repr=False)
     codebooks: Mapping[EmbedderId, int] = field(default_factory=dict)
     memories: int = 0
@@ -62,13 +62,14 @@ class StoreJob:
     def corpus(self, store: RecordStore) -> Corpus:
         """Return the corpus of the inputs; raises InvalidInput where they are others by now."""
         corpus = open_corpus(self.inputs, store.profile, ids=self.ids, metadata=self.metadata)
-        if corpus.num_memories != self.memories or corpus.stamps() != self.stamps:
-            raise InvalidInput(
-                what="inputs",
-                expected="those with which the job began",
-                actual="others; leave them as they are until it ends, and run it again",
-            )
-        return corpus
+        if corpus.num_memories == self.memories and corpus.stamps() == self.stamps:
+            return corpus
+        corpus.close()
+        raise InvalidInput(
+            what="inputs",
+            expected="those with which the job began",
+            actual="others; leave them as they are until it ends, and run it again",
+        )
 
 
 class StoreDone(NamedTuple):
@@ -90,8 +91,7 @@ def encode_range(job: StoreJob, number: int) -> StoreDone:
     Raises what encoding and the store raise; then what was stored before stays.
     """
     start, stop = job.bounds(number)
-    with RecordStore.open(job.place, create=False) as store:
-        corpus = job.corpus(store)
+    with RecordStore.open(job.place, create=False) as store, job.corpus(store) as corpus:
         books = {one: store.codebook(made) for one, made in job.codebooks.items()}
         writer = StoreWriter.of(
             store,

@@ -14,7 +14,7 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus
-from cgcython.corpus.memory_ids import Known, MemoryIds
+from cgcython.corpus.memory_ids import MemoryIds
 from cgcython.embedders import Codebooks
 from cgcython.embedders.losses import LossTotals
 from cgcython.errors import InvalidInput, QuantizationError
@@ -195,7 +195,8 @@ class StoreWriter(CorpusWriter):
         """Store memories start to stop, all or nothing."""
         router = self._router_for(corpus)
         ids = list(map(id_of, self._ids_for(corpus)[start:stop]))
-        wanted = [not (self.resume and self._has(one)) for one in ids]
+        known = self._known(ids) if self.resume else ()
+        wanted = [one not in known for one in ids]
         try:
             memories = compress(corpus.fingerprints(start, stop), wanted)
             records = encode_all(
@@ -221,12 +222,12 @@ class StoreWriter(CorpusWriter):
     def _ids_for(self, corpus: Corpus) -> MemoryIds:
         """Return the ids of a corpus, as the store knows memories that have none of their own."""
         if self._ids is None or self._ids[0] is not corpus:
-            known: Known = set[StoredId]() if self._store is None else self._store
+            known = set[StoredId]() if self._store is None else self._store
             self._ids = corpus, corpus.ids.as_known(known)
         return self._ids[1]
 
-    def _has(self, record_id: StoredId) -> bool:
-        return self._store is not None and record_id in self._store
+    def _known(self, ids: list[StoredId]) -> set[StoredId]:
+        return set() if self._store is None else self._store.existing(ids)
 
     def _new_router(self) -> QuantizationRouter:
         if self._store is None:

@@ -1,6 +1,6 @@
 """Every embedder's codes beside float32 on the same queries, alone and fused."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self, TypeAlias
 
@@ -8,8 +8,8 @@ import numpy as np
 
 from cgcython.base import EmbedderId, ModelId
 from cgcython.evaluation import metrics
-from cgcython.evaluation.ranking import Column, Embedding, Ranked, Representation, rank
-from cgcython.evaluation.representations import Codes, Exact
+from cgcython.evaluation.contenders import Contender, Rankings
+from cgcython.evaluation.ranking import Embedding
 from cgcython.manifest import Manifest
 from cgcython.search.fusion import Ranking, fuse
 from cgcython.types import Array, Float32Array, Float64Array, Int64Array, Progress
@@ -133,59 +133,6 @@ class Judge:
         return Change.of(*ndcg.T), Change.of(*recall.T)
 
 
-@dataclass(frozen=True, eq=False)
-class Contender:
-    """One embedder's documents, and the representation that has their codes.
-
-    `column` is what `ranking.rank` takes; `memories` are the numbers of its rows in the corpus,
-    ascending.
-    """
-
-    model_id: EmbedderId
-    column: Column
-    memories: Int64Array
-    coded: Codes
-    metric: str = "cosine"
-
-    def ranked(
-        self,
-        queries: Sequence[Embedding],
-        k: int = metrics.CUTOFF,
-        num_threads: int = 1,
-        advance: Progress = lambda rows: None,
-    ) -> tuple[Ranked, Ranked]:
-        """Return the Ranked documents as float32 and as codes."""
-
-        def ranking(documents: Representation) -> Ranked:
-            return rank(
-                documents,
-                self.column,
-                queries,
-                k=k,
-                metric=self.metric,
-                num_threads=num_threads,
-                advance=advance,
-            )
-
-        return ranking(Exact(self.coded.inputs)), ranking(self.coded)
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """A contender with its rankings by float32 and by codes, and the place of each query."""
-
-    contender: Contender
-    places: dict[int, int]
-    exact: Ranked
-    coded: Ranked
-
-    def rankings(self, number: int) -> Iterator[tuple[Int64Array, Float32Array]]:
-        """Yield one query's (memories, scores), best first, by float32 and then by codes."""
-        for ranked in (self.exact, self.coded):
-            rows, scores = ranked.tops[self.places[number]]
-            yield self.contender.memories[rows], scores
-
-
 def compare(
     contenders: Sequence[Contender],
     queries: Sequence[Mapping[EmbedderId, Embedding]],
@@ -199,53 +146,61 @@ def compare(
     `advance(rows)` hears of documents that were scored, twice of each. Fusion takes the best
     1,000 of each ranking.
     """
-    k = metrics.CUTOFF if len(contenders) == 1 else FUSED_DEPTH
-    relevant = judgements or [None] * len(queries)
-    all_ranked = []
+    k = depth_of(len(contenders))
+    found = []
     for one in contenders:
         numbers = [i for i, query in enumerate(queries) if one.model_id in query]
         mine = [queries[i][one.model_id] for i in numbers]
-        places = {number: place for place, number in enumerate(numbers)}
-        all_ranked.append(_Ranked(one, places, *one.ranked(mine, k, num_threads, advance)))
-    rows = [_row(one, relevant) for one in all_ranked]
-    return rows + ([_fused(all_ranked, relevant)] if len(rows) > 1 else [])
+        found.append(one.rankings(numbers, mine, k, num_threads, advance))
+    return rows_of(found, judgements or [None] * len(queries))
 
 
-def _row(ranked: _Ranked, relevant: Sequence[Judged]) -> Row:
-    one, count = ranked.contender, len(ranked.contender.column)
-    judge = Judge(one.memories)
-    for number in ranked.places:
-        exact, coded = (ids[: metrics.CUTOFF].tolist() for ids, _ in ranked.rankings(number))
+def depth_of(contenders: int) -> int:
+    """Return how many documents of each query's ranking a comparison looks at."""
+    return metrics.CUTOFF if contenders == 1 else FUSED_DEPTH
+
+
+def rows_of(found: Sequence[Rankings], relevant: Sequence[Judged]) -> list[Row]:
+    """Return a Row for each contender's Rankings and, with several, one for their fusion.
+
+    `relevant` has one `{memory: gain}`, or None, for each query.
+    """
+    rows = [_row(one, relevant) for one in found]
+    return rows + ([_fused(found, relevant)] if len(rows) > 1 else [])
+
+
+def _row(one: Rankings, relevant: Sequence[Judged]) -> Row:
+    judge, count = Judge(one.memories), len(one.memories)
+    for number in one.queries:
+        exact, coded = (ids[: metrics.CUTOFF].tolist() for ids, _ in one.of_query(number))
         judge.see(exact, coded, relevant[number])
-    losses = ranked.coded.losses
+    losses = one.coded.losses
     return Row(
         one.model_id.short,
-        one.coded.codec.method.value,
-        ", ".join(sorted(ranked.coded.layouts)) or None,
+        one.method,
+        ", ".join(sorted(one.coded.layouts)) or None,
         count,
         len(judge.overlaps),
-        ranked.coded.num_bytes / count,
-        ranked.exact.num_bytes / count,
-        one.coded.encode_us,
+        one.coded.num_bytes / count,
+        one.exact.num_bytes / count,
+        one.encode_us,
         None if losses is None else Loss.of(losses),
         judge.overlap(),
         *judge.changes(),
     )
 
 
-def _fused(all_ranked: Sequence[_Ranked], relevant: Sequence[Judged]) -> Row:
-    memories, parts = np.unique(
-        np.concatenate([one.contender.memories for one in all_ranked]), return_counts=True
-    )
+def _fused(every: Sequence[Rankings], relevant: Sequence[Judged]) -> Row:
+    memories, parts = np.unique(np.concatenate([one.memories for one in every]), return_counts=True)
     judge = Judge(memories)
     for number, gains in enumerate(relevant):
-        found = [one.rankings(number) for one in all_ranked if number in one.places]
+        found = [one.of_query(number) for one in every if number in one.queries]
         if found:
             exact, coded = (_fuse(rankings) for rankings in zip(*found))
             judge.see(exact, coded, gains)
     framing = sum(map(_manifest_bytes, parts.tolist()))
-    plain = sum(one.exact.num_bytes for one in all_ranked)
-    framed = sum(one.coded.framed_bytes for one in all_ranked)
+    plain = sum(one.exact.num_bytes for one in every)
+    framed = sum(one.coded.framed_bytes for one in every)
     return Row(
         FUSED,
         "rrf",

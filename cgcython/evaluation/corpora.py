@@ -11,9 +11,11 @@ from cgcython.codecs.base import Codec, InputKind, codec_class, codec_of
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus
 from cgcython.errors import UsageError
-from cgcython.evaluation.comparison import Contender, Judged, compare
+from cgcython.evaluation.comparison import Judged, compare
+from cgcython.evaluation.contenders import Contender
 from cgcython.evaluation.ranking import Embedding
 from cgcython.evaluation.representations import Codes, Stored
+from cgcython.metadata import codebook_id_of
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.store import RecordStore
@@ -36,34 +38,51 @@ def contenders(
     Raises UsageError for an embedder without embeddings, and later for a memory that the store
     does not have.
     """
-    found = []
-    for model_id, column in corpus.items():
-        if not len(column.embeddings):
-            raise UsageError(f"{model_id.short} has no embeddings to evaluate")
-        memories = column.memories(0, len(column.embeddings))
-        codec = router.codec(model_id, step)
-        coded = Codes(codec)
-        if store is not None:
-            coded = Stored(codec, router, _fetch(store, corpus, model_id, memories))
-        found.append(Contender(model_id, column.embeddings, memories, coded, metric))
-    return found
+    how: Any = {"step": step, "metric": metric, "store": store}
+    return [contender(corpus, model_id, router, **how) for model_id in corpus]
+
+
+def contender(
+    corpus: Corpus,
+    model_id: EmbedderId,
+    router: QuantizationRouter,
+    *,
+    step: int = 0,
+    metric: str = "cosine",
+    store: RecordStore | None = None,
+) -> Contender:
+    """Return the Contender of one embedder, as `contenders` does."""
+    column = corpus[model_id]
+    if not len(column.embeddings):
+        raise UsageError(f"{model_id.short} has no embeddings to evaluate")
+    memories = column.memories(0, len(column.embeddings))
+    codec = router.codec(model_id, step)
+    coded = Codes(codec)
+    if store is not None:
+        coded = Stored(codec, router, _fetch(store, corpus, model_id, memories))
+    return Contender(model_id, column.embeddings, memories, coded, metric)
 
 
 def _fetch(
     store: RecordStore, corpus: Corpus, model_id: EmbedderId, memories: Int64Array
 ) -> Callable[[int, int], list[QuantizedEmbedding]]:
-    """Return the function that reads a block of an embedder's records; each must be there."""
+    """Return the function that reads a block of an embedder's records; each must be there.
 
+    It makes the codebooks of their codes, of whatever generation, known to the store's router.
+    """
     ids = corpus.ids.as_known(store)
 
     def fetch(first: int, count: int) -> list[QuantizedEmbedding]:
+        wanted = memories[first : first + count].tolist()
+        keys = [key for memory in wanted for key in ids[memory : memory + 1]]
         found = []
-        for memory in memories[first : first + count].tolist():
-            (key,) = ids[memory : memory + 1]
-            record = store.quantized(id_of(key), model_id)
-            if record is None:
-                raise UsageError(f"memory {memory} of the corpus is not in {store.path}")
-            found.append(record)
+        for memory, one in zip(wanted, store.quantized_many(map(id_of, keys), model_id)):
+            if one is None:
+                raise UsageError(f"memory {memory} of the corpus is not in {store.place}")
+            found.append(one)
+        for codebook_id in {codebook_id_of(one.metadata) for one in found}:
+            if codebook_id is not None:
+                store.router.codebooks.add(store.codebook(codebook_id))
         return found
 
     return fetch

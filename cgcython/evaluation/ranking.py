@@ -15,6 +15,7 @@ from cgcython.parallel import split_rows
 from cgcython.records import SparseVector
 from cgcython.types import Array, Float32Array, Int64Array, Progress
 
+Span: TypeAlias = tuple[int, int]  # the first of some rows, and the one behind the last
 Embedding: TypeAlias = Array | SparseVector  # a vector [dim], non-zeros or tokens [n, dim]
 
 BLOCK_BYTES = 1 << 24  # of float32 documents
@@ -72,6 +73,16 @@ class Tops:
         order = np.argsort(-best, kind="stable")[: self.k]
         self._found[query] = ids[order], best[order]
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Tops]") -> "Tops":
+        """Return the k best of what each part has met: of its documents, above those before."""
+        whole = cls(len(parts[0]), parts[0].k)
+        for query in range(len(whole)):
+            ids, scores = (np.concatenate(some) for some in zip(*(one[query] for one in parts)))
+            order = np.argsort(-scores, kind="stable")[: whole.k]
+            whole._found[query] = ids[order], scores[order]
+        return whole
+
     def __getitem__(self, query: int) -> tuple[Int64Array, Float32Array]:
         """Return the documents and the scores of a query."""
         return self._found[query]
@@ -86,6 +97,11 @@ class Ranked(NamedTuple):
     framed_bytes: int
     layouts: frozenset[str]
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Ranked]") -> "Ranked":
+        """Return what ranking all documents came to, of which each part ranked some in order."""
+        return _sum(Tops.joined([one.tops for one in parts]), parts)
+
 
 def rank(
     documents: Representation,
@@ -96,20 +112,22 @@ def rank(
     metric: str = "cosine",
     num_threads: int = 1,
     advance: Progress = lambda rows: None,
+    blocks: Sequence[Span] | None = None,
 ) -> Ranked:
     """Return the Ranked documents of a column, as one of its representations has them.
 
-    `advance(rows)` is called after each block.
+    `advance(rows)` is called after each block. With `blocks`, some of the `ranges` of the column,
+    only their documents are ranked.
     """
-    tops, blocks = Tops(len(queries), k), []
+    tops, seen = Tops(len(queries), k), []
     asked = documents.asked(queries)
-    for start, stop in ranges(column):
+    for start, stop in ranges(column) if blocks is None else blocks:
         block = documents.block(column.batch(start, stop), start, num_threads)
         see = _shown(block, asked, metric, tops, start, stop)
         split_rows(see, len(queries), num_threads)
-        blocks.append(block._replace(scans=[]))
+        seen.append(block._replace(scans=[]))
         advance(stop - start)
-    return _sum(tops, blocks)
+    return _sum(tops, seen)
 
 
 def _shown(
@@ -133,7 +151,7 @@ def _shown(
     return score
 
 
-def _sum(tops: Tops, blocks: list[Block]) -> Ranked:
+def _sum(tops: Tops, blocks: Sequence[Block] | Sequence[Ranked]) -> Ranked:
     losses = [block.losses for block in blocks if block.losses is not None]
     return Ranked(
         tops,
@@ -144,7 +162,7 @@ def _sum(tops: Tops, blocks: list[Block]) -> Ranked:
     )
 
 
-def ranges(column: Column) -> Iterator[tuple[int, int]]:
+def ranges(column: Column) -> Iterator[Span]:
     """Yield the (start, stop) of blocks of about 16 MB of float32."""
     step = max(1, min(MOST_ROWS, int(BLOCK_BYTES / max(1.0, _row_bytes(column)))))
     for start in range(0, len(column), step):

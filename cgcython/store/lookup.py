@@ -15,7 +15,7 @@ from cgcython.metadata import codebook_id_of
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
-from cgcython.store.ids import RecordId, as_key, id_of, name_of
+from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
 from cgcython.store.journal import Journal
 from cgcython.store.keeper import Read, ReadKeeper, Record
 from cgcython.store.naming import naming
@@ -114,6 +114,17 @@ class RecordLookup:
             return self._whole(key)
         wanted = self.profile.embedder(model_id)
         return self._part_of(key, wanted, self._keeper.records([key], [int(wanted)])[0])
+
+    def quantized_many(
+        self, record_ids: Iterable[RecordId], model_id: EmbedderName
+    ) -> list[QuantizedEmbedding | None]:
+        """Return what is stored of one embedder under each id, None for an unknown id or embedder.
+
+        Records are read some hundred at a time.
+        """
+        keys = list(map(as_key, require_items(record_ids, "record_ids", "ids")))
+        found = dict(self._parts_of_keys(keys, self.profile.embedder(model_id)))
+        return [found.get(key) for key in keys]
 
     def _whole(self, key: bytes) -> QuantizedFingerprint | None:
         return self._quantized_of(key, self._keeper.records([key])[0])
@@ -223,6 +234,23 @@ class RecordLookup:
             with naming(key):
                 raise head
         return head is not None
+
+    def existing(self, record_ids: Iterable[RecordId]) -> set[StoredId]:
+        """Return those of some ids that the store has, asked for some hundred at a time.
+
+        Raises StorageCorruption, naming the id, at a damaged record.
+        """
+        keys = list(map(as_key, require_items(record_ids, "record_ids", "ids")))
+        found: set[StoredId] = set()
+        for start in range(0, len(keys), ASKED):
+            some = keys[start : start + ASKED]
+            for key, head in zip(some, self._keeper.heads(some)):
+                if isinstance(head, StorageCorruption):
+                    with naming(key):
+                        raise head
+                if head is not None:
+                    found.add(id_of(key))
+        return found
 
 
 def _present(section: Read | None, model_id: EmbedderId, where: str) -> bytes:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from cgcython.base import ModelId, Profile
-from cgcython.evaluation.comparison import Change, Contender, compare
+from cgcython.evaluation.comparison import Change, compare
+from cgcython.evaluation.contenders import Contender
 from cgcython.evaluation.representations import Codes, Stored
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.inputs.columns import DenseColumn, SparseColumn, TokenColumn

@@ -58,3 +58,15 @@ def test_tokens_stand_at_their_memories(corpus):
     np.testing.assert_array_equal(found[2], ARRAYS["E12.values"][:4].astype(np.float32))
     with pytest.raises(UsageError, match="E12=FILE:values,offsets"):
         tokens_of(open_corpus({"E9": ARRAYS["E9"]}))
+
+
+def test_records_of_an_earlier_codebook_are_read_by_it(memories, tmp_path):
+    rows = np.random.default_rng(1).standard_normal((12, 16), dtype=np.float32)
+    corpus = open_corpus({"E1": rows}, memories.profile)
+    with StoreWriter(tmp_path / "store", memories.codebooks) as writer:
+        writer.write_all(corpus)
+    queries = corpus.fingerprints(0, 3)
+    before = compare(contenders(corpus, memories.router), queries)
+    with RecordStore.open(tmp_path / "store", memories.other_codebooks) as store:
+        (row,) = compare(contenders(corpus, store.router, store=store), queries)
+    assert (row.loss, row.overlap10) == (before[0].loss, before[0].overlap10)

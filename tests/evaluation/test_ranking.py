@@ -11,7 +11,8 @@ from cgcython.codecs.float8 import Float8Codec
 from cgcython.codecs.sparse import SparseCodec
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.evaluation import ranking
-from cgcython.evaluation.comparison import Contender, compare
+from cgcython.evaluation.comparison import compare
+from cgcython.evaluation.contenders import Contender
 from cgcython.evaluation.ranking import Tops, rank
 from cgcython.evaluation.representations import Codes, Exact
 from cgcython.inputs.columns import DenseColumn, SparseColumn, TokenColumn

@@ -172,3 +172,12 @@ def test_arrays_are_stored_row_by_row(store, memories):
     batches = ((["a", "b"], {"E9": arrays["E9"][at : at + 2]}) for at in (0, 2))
     assert store.add_batches(batches) == 4
     assert len(store) == 8
+
+
+def test_many_ids_are_asked_for_at_once(store, memories):
+    store.store_many((one, memories.make(1, ["E2", "E9"])) for one in IDS)
+    store.delete(IDS[3])
+    assert store.existing([*IDS[:5], UUID(int=1)]) == {*IDS[:3], IDS[4]}
+    found = store.quantized_many([IDS[4], IDS[3], IDS[0]], "E9")
+    assert found == [store.quantized(IDS[4], "E9"), None, store.quantized(IDS[0], "E9")]
+    assert store.quantized_many(IDS[:2], "E1") == [None, None]

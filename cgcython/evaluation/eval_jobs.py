@@ -1,0 +1,150 @@
+"""Compares a corpus with its codes by tasks, each of some documents of one embedder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple, TypeAlias
+
+from cgcython.base import EmbedderId, Profile
+from cgcython.corpus.corpus import Corpus
+from cgcython.corpus.naming import naming
+from cgcython.corpus.opening import open_corpus
+from cgcython.errors import QuantizationError
+from cgcython.evaluation.comparison import Judged, Row, depth_of, rows_of
+from cgcython.evaluation.contenders import Contender, Rankings
+from cgcython.evaluation.corpora import contender
+from cgcython.evaluation.ranking import Embedding
+from cgcython.router import QuantizationRouter
+from cgcython.store import RecordStore
+from cgcython.types import Progress
+
+BLOCKS = 16  # of a task, of 16 MB as float32 each
+
+
+@dataclass(frozen=True)
+class EvalJob:
+    """What a worker needs to rank some documents, as plain values; no text of it shows places.
+
+    Inputs and queries are texts as `open_corpus` takes them, absolute. `models` is the folder of
+    the codebooks, `profile` its TOML; with `store` the records there are evaluated, by its own.
+    """
+
+    inputs: tuple[str, ...] = field(repr=False)
+    queries: tuple[str, ...] = field(repr=False)
+    store: str | None = field(default=None, repr=False)
+    models: str | None = None
+    profile: str | None = None
+    step: int = 0
+    metric: str = "cosine"
+    num_threads: int = 1
+    depth: int = 0  # of each query's ranking
+
+
+class Part(NamedTuple):
+    """Some blocks of an embedder's documents, by their numbers, and how many documents they have.
+
+    The order of parts is that of embedders and documents.
+    """
+
+    model_id: EmbedderId
+    first: int
+    last: int
+    rows: int
+
+
+Result: TypeAlias = Rankings | QuantizationError
+Run: TypeAlias = Callable[
+    [Callable[[Part], Rankings], Iterable[Part]], Iterable[tuple[Part, Result]]
+]
+
+
+class _Opened(NamedTuple):
+    """The corpus and the queries of a job, and what makes and reads codes."""
+
+    corpus: Corpus
+    queries: Corpus
+    router: QuantizationRouter
+    store: RecordStore | None
+
+    def contender(self, job: EvalJob, model_id: EmbedderId) -> Contender:
+        """Return the Contender of an embedder."""
+        return contender(
+            self.corpus,
+            model_id,
+            self.router,
+            step=job.step,
+            metric=job.metric,
+            store=self.store,
+        )
+
+
+@contextmanager
+def _opened(job: EvalJob) -> Iterator[_Opened]:
+    with ExitStack() as stack:
+        store = None
+        if job.store is not None:
+            store = stack.enter_context(RecordStore.open(job.store, read_only=True))
+        profile = Profile.kept(job.profile or "") if store is None else store.profile
+        corpus = stack.enter_context(open_corpus(job.inputs, profile))
+        queries = stack.enter_context(open_corpus(job.queries, profile))
+        router = QuantizationRouter(job.models, profile) if store is None else store.router
+        stack.enter_context(naming(memory=corpus, query=queries))
+        yield _Opened(corpus, queries, router, store)
+
+
+def rank_part(job: EvalJob, part: Part) -> Rankings:
+    """Return the Rankings of some documents for all queries that have their embedder."""
+    with _opened(job) as opened:
+        one, column = opened.contender(job, part.model_id), opened.queries.get(part.model_id)
+        numbers: list[int] = []
+        asked: Sequence[Embedding] = []
+        if column is not None:
+            numbers = column.memories(0, len(column.embeddings)).tolist()
+            asked = column.embeddings.some(0, len(column.embeddings))
+        blocks = one.blocks()[part.first : part.last]
+        return one.rankings(numbers, asked, job.depth, job.num_threads, blocks=blocks)
+
+
+def parts_of(job: EvalJob, blocks: int = BLOCKS) -> list[Part]:
+    """Return the parts of all embedders, of some blocks each."""
+    with _opened(job) as opened:
+        parts = []
+        for model_id in opened.corpus:
+            spans = opened.contender(job, model_id).blocks()
+            for first in range(0, len(spans), blocks):
+                some = spans[first : first + blocks]
+                rows = some[-1][1] - some[0][0]
+                parts.append(Part(model_id, first, first + len(some), rows))
+    return parts
+
+
+def compare_by(
+    run: Run,
+    job: EvalJob,
+    parts: Sequence[Part],
+    relevant: Sequence[Judged],
+    progress: Progress | None = None,
+) -> list[Row]:
+    """Return the rows that `comparison.compare` does, with all parts of a job ranked by tasks.
+
+    `run(function, parts)` yields (part, result or error) of each part as it ends. `relevant` has
+    one `{memory: gain}`, or None, for each query. `progress` is called with the documents of each
+    part.
+    """
+    embedders = list(dict.fromkeys(part.model_id for part in parts))
+    job = replace(job, depth=depth_of(len(embedders)))
+    found: dict[Part, Rankings] = {}
+    for part, result in run(partial(rank_part, job), parts):
+        if isinstance(result, QuantizationError):
+            raise result
+        found[part] = result
+        if progress is not None:
+            progress(part.rows)
+    every = [
+        Rankings.joined([found[part] for part in parts if part.model_id == one])
+        for one in embedders
+    ]
+    return rows_of(every, relevant)
