@@ -62,7 +62,7 @@ def _of_url(url: Url) -> Mapping[str, Array]:
     read = _OBJECT_READERS.get(url.suffix)
     if read is None:
         known = ", ".join(_OBJECT_READERS)
-        raise UsageError(f"{url}: of URLs {known} are read; download it, or save it as one of them")
+        raise UsageError(f"{url}: of URLs {known} are read; save it as one, or download it")
     source = RemoteObject(url)
     return RemoteArrays(source, read(source))
 
@@ -133,4 +133,5 @@ _READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
 _OBJECT_READERS: dict[str, Callable[[RemoteObject], Mapping[str, Any]]] = {
     ".npy": lambda source: {ONLY: npy_of(source)},
     ".safetensors": tensors_of,
+    PARQUET: read_table,
 }

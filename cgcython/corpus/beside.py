@@ -78,11 +78,9 @@ class Sources:
 
 
 def as_ids(column: Any) -> Any:
-    """Return ids as an array of numbers or text, or as a list of what Python has."""
-    if isinstance(column, TableColumn):
-        return column.to_list()
-    is_array = isinstance(column, (np.ndarray, RemoteArray))
-    return column if is_array else packages.as_list(column)
+    """Return ids as an array or a column of a file, or as a list of what Python has."""
+    is_read_later = isinstance(column, (np.ndarray, RemoteArray, TableColumn))
+    return column if is_read_later else packages.as_list(column)
 
 
 class TableInMemory(dict[str, Any]):

@@ -41,6 +41,15 @@ class CorpusColumn:
             return len(self.embeddings)
         return int(self.rows[-1]) + 1 if len(self.rows) else 0
 
+    def fits(self, num_memories: int) -> bool:
+        """Return whether each of so many memories has an embedding, or `rows` says which have."""
+        return self.rows is not None or len(self.embeddings) == num_memories
+
+    def arrays(self) -> list[object]:
+        """Return the arrays that are held."""
+        column = self.embeddings
+        return [self.rows, *(getattr(column, part) for part in column.parts)]
+
     def within(self, start: int, stop: int) -> tuple[int, int]:
         """Return the range of embeddings that belong to memories start to stop."""
         if self.rows is None:
@@ -120,10 +129,8 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         What somebody still holds of an array stays as it is, but its pages leave the memory until
         they are read again.
         """
-        parts = [one.rows for one in self.values()]
-        for column in self.values():
-            parts += [getattr(column.embeddings, part) for part in column.embeddings.parts]
-        give_back(getattr(one, "bits", one) for one in parts)
+        arrays = [array for one in self.values() for array in one.arrays()]
+        give_back(getattr(one, "bits", one) for one in arrays)
         self._columns, self.ids, self.metadata = {}, MemoryIds(0), MemoryMetadata()
 
     def __getitem__(self, embedder: EmbedderName) -> CorpusColumn:
@@ -147,7 +154,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
 
     def _require_whole_columns(self) -> None:
         for model_id, column in self.items():
-            if column.rows is None and len(column.embeddings) != self.num_memories:
+            if not column.fits(self.num_memories):
                 raise InvalidInput(
                     what=f"{model_id.short}",
                     expected=f"{self.num_memories} rows, or {model_id.short}.rows (@ROWS)",
@@ -171,10 +178,11 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         stop = require_whole(stop, "stop", start, self.num_memories)
         found: list[dict[EmbedderId, Embedding]] = [{} for _ in range(start, stop)]
         for model_id, column in self.items():
-            first, last = column.within(start, stop)
-            memories = column.memories(first, last).tolist()
-            for memory, one in zip(memories, column.embeddings.some(first, last)):
-                found[memory - start][model_id] = one
+            piece = column.piece(start, stop)
+            count = len(piece.embeddings)
+            rows = piece.memories(0, count).tolist()
+            for row, one in zip(rows, piece.embeddings.some(0, count)):
+                found[row][model_id] = one
         return found
 
     def stamps(self) -> list[Stamp]:

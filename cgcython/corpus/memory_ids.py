@@ -10,13 +10,14 @@ import numpy as np
 from cgcython.arrays import unmasked
 from cgcython.corpus.remote.arrays import RemoteArray
 from cgcython.corpus.specs import IDS
+from cgcython.corpus.table_files import TableColumn
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of
 from cgcython.store.key_columns import DATA, OFFSETS, KeyColumn
 from cgcython.tensors import ArrayForm, Malformed, require_arrays
 from cgcython.types import Array, ArrayLike, LazyArray
 
-GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | "Keys" | RemoteArray
+GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | "Keys" | RemoteArray | TableColumn
 NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
 FIRST_ROWS = (
     1024  # those that tell how a store names rows: an earlier release wrote as many at once
@@ -134,6 +135,19 @@ class _ArrayKeys:
         return array_keys(np.asarray(self.array[rows]))
 
 
+class _ColumnKeys:
+    """The keys of a column of a table in a file."""
+
+    def __init__(self, column: TableColumn) -> None:
+        self._column = column
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, rows: slice) -> list[bytes]:
+        return list(map(as_key, self._column[rows]))
+
+
 class _ListedKeys:
     """The keys in the arrays `ids.data` and `ids.offsets`, wherever they lie."""
 
@@ -186,6 +200,8 @@ def _keys_of(given: GivenIds) -> Keys:
         return given
     if isinstance(given, (list, tuple)):
         return list(map(as_key, given))
+    if isinstance(given, TableColumn):
+        return _ColumnKeys(given)
     if isinstance(given, RemoteArray):
         return _ArrayKeys(given)
     return _ArrayKeys(np.asarray(unmasked(given, IDS)))

@@ -22,6 +22,7 @@ from cgcython.corpus.remote.rows import LazyRows
 from cgcython.corpus.remote.urls import InputPlace, without_secrets
 from cgcython.corpus.specs import IDS, METADATA, Spec, split_name
 from cgcython.corpus.table_files import TableColumn
+from cgcython.corpus.table_rows import TableRows
 from cgcython.errors import DimensionMismatch, InvalidInput, QuantizationError, UsageError
 from cgcython.files import as_path
 from cgcython.inputs.columns import Column, DenseColumn, kind_of
@@ -116,14 +117,15 @@ class _Opening:
         beside = {self._ids_name, *(self._metadata or ())} - {None}
         for target, parts, names in _parts_by_target(spec, arrays, self._profile, beside):
             used.update(names)
-            stamped.update({name: arrays[name] for name in names})
+            if spec.path == Path():
+                stamped.update({name: arrays[name] for name in names})
             if isinstance(target, str):
                 self._ids = as_ids(parts[0]) if 0 in parts else given_ids(parts)
             elif target in self._columns:
                 raise InvalidInput(what=target.short, expected="one input", actual="two")
             else:
                 self._columns[target] = column = _column(target, parts, self._profile)
-                if not all(isinstance(one, np.ndarray) for one in parts.values()):
+                if stamped and not all(isinstance(one, np.ndarray) for one in parts.values()):
                     del stamped[names[0]]
                     stamped |= _parts_of(target, column.embeddings)
         self._origins.append(_origin(spec, arrays, stamped))
@@ -254,7 +256,9 @@ def _column(model_id: EmbedderId, parts: _Parts, profile: Profile) -> CorpusColu
 def _taken(given: Any, embedder: Embedder) -> CorpusColumn:
     """Return the embeddings that one thing holds: a column of a table, a matrix, a list."""
     try:
-        found = given.take(embedder) if isinstance(given, TableColumn) else take(given, embedder)
+        if isinstance(given, TableColumn):
+            return TableRows(given, embedder)
+        found = take(given, embedder)
     except DimensionMismatch as error:
         if error.what == "values":
             row = _row_of(embedder, error.actual)

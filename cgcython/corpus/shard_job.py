@@ -98,8 +98,9 @@ def encode_shard(job: ShardJob, number: int) -> ShardDone:
 
 @contextmanager
 def opened(job: ShardJob) -> Iterator[Corpus]:
-    """Yield the corpus of a job's inputs."""
-    with open_corpus(job.inputs, Profile.kept(job.profile), ids=job.ids) as corpus:
+    """Yield the corpus of a job's inputs, whose ids were seen to be unique when it began."""
+    profile = Profile.kept(job.profile)
+    with open_corpus(job.inputs, profile, ids=job.ids, unique_ids=True) as corpus:
         yield corpus
 
 

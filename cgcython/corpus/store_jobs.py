@@ -61,7 +61,9 @@ class StoreJob:
 
     def corpus(self, store: RecordStore) -> Corpus:
         """Return the corpus of the inputs; raises InvalidInput where they are others by now."""
-        corpus = open_corpus(self.inputs, store.profile, ids=self.ids, metadata=self.metadata)
+        corpus = open_corpus(
+            self.inputs, store.profile, ids=self.ids, metadata=self.metadata, unique_ids=True
+        )
         if corpus.num_memories == self.memories and corpus.stamps() == self.stamps:
             return corpus
         corpus.close()

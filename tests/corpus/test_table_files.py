@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cgcython import Profile, StoreWriter, open_corpus
-from cgcython.corpus import growing
+from cgcython.corpus import growing, table_files
 from cgcython.errors import DimensionMismatch, InvalidInput, UsageError
 from cgcython.search import FingerprintStore
 
@@ -205,3 +205,18 @@ def test_numbers_of_a_table_stand_side_by_side(tmp_path):
         named_array(f"{tmp_path}/q.parquet:gains")
     pq.write_table(TABLE, tmp_path / "t.parquet")
     np.testing.assert_array_equal(named_array(f"{tmp_path}/t.parquet:E8"), DENSE)
+
+
+def test_rows_that_follow_each_other_are_decoded_once(tmp_path, monkeypatch):
+    pq.write_table(pa.table({"E8": np.zeros((9000, 4)).tolist()}), tmp_path / "x.parquet")
+    monkeypatch.setattr(table_files, "ROWS", 100)
+    column = open_corpus(tmp_path / "x.parquet", PROFILE)["E8"]
+    begun, batches = [], table_files.TableFile._batches
+    monkeypatch.setattr(
+        table_files.TableFile, "_batches", lambda *given: begun.append(1) or batches(*given)
+    )
+    counts = [len(column.piece(start, start + 70).embeddings) for start in range(0, 8960, 70)]
+    assert (set(counts), len(begun)) == ({70}, 0)
+    assert len(column.piece(8900, 9000).embeddings) == 100
+    assert len(column.piece(0, 9000).embeddings) == 9000
+    assert len(begun) == 1
