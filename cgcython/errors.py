@@ -117,10 +117,7 @@ class DimensionMismatch(QuantizationError):
 
 
 class StorageCorruption(QuantizationError):
-    """Stored bytes are not what was written.
-
-    `where` names the record or file, `ids` all damaged records.
-    """
+    """Stored bytes are not what was written: in the record or file `where`, in records `ids`."""
 
     code = "EMB-E010"
     facts = ("where", "reason", "ids")
@@ -272,6 +269,12 @@ class StoreUnavailable(QuantizationError):
     path: object
     reason: object
     sentence = "store {path}: {reason}"
+
+
+class WorkersLost(StoreUnavailable):
+    """The workers of a scheduler died, all of them or every one that began a piece of work."""
+
+    sentence = "workers died: {reason}; give them more memory or smaller shards, and run it again"
 
 
 class FileUnavailable(QuantizationError, OSError):

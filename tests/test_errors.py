@@ -31,6 +31,7 @@ EXAMPLES = (
     errors.StoreUnavailable(path="here", reason="it is locked"),
     errors.FileUnavailable(path="a.safetensors", reason="No such file or directory"),
     errors.UsageError("name the embedder, as in E1=docs.npy"),
+    errors.WorkersLost(reason="none is left"),
 )
 CODES = {
     "DimensionMismatch": "EMB-E005",

@@ -1,6 +1,8 @@
 """Imports and cimports point left along the layers, never right."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
     "types narrow_floats checksums strict_json errors checks methods base arrays locks parallel "
-    "files folders tensors metadata frames manifest records kernels token_array similarity codecs "
-    "interchange embedders router fingerprint inputs store search corpus evaluation adapters cli"
+    "runners files folders tensors metadata frames manifest records kernels token_array similarity "
+    "codecs interchange embedders router fingerprint inputs store search corpus evaluation "
+    "adapters cluster cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(
@@ -57,3 +60,20 @@ def test_only_its_own_wing_names_the_database(wing, names):
     others = [path for path in SOURCES if folder not in path.parents]
     named = re.compile(rf"{names}|keepers\.{wing}\.|keepers\.{wing} import \w+ as")
     assert [path.name for path in others if named.search(path.read_text())] == []
+
+
+def test_only_its_own_layer_names_dask():
+    named = re.compile(r"^\s*(?:from|import) (?:dask|distributed)\b", re.M)
+    others = [path for path in SOURCES if layer_of(path) != "cluster"]
+    assert [path.name for path in others if named.search(path.read_text())] == []
+
+
+def test_nothing_of_dask_is_imported_without_a_scheduler():
+    code = "import sys, cgcython; from cgcython.cli import main; from cgcython.cluster.opening \\\n"
+    code += (
+        "    import open_runner\nwith open_runner(None) as runner:\n    list(runner.run(abs, [1]))"
+    )
+    code += "\nmain(['encode', '--help']); main(['search', '--help'])"
+    code += "\nprint(sorted({'dask', 'distributed', 'tornado'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

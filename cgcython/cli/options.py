@@ -6,6 +6,7 @@ from typing import Any
 
 from cgcython import strict_json
 from cgcython.base import EmbedderId, Profile, parse_embedder
+from cgcython.cluster.opening import require_scheduler
 from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import StoredId, parse_id
@@ -225,6 +226,37 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument(
         "--threads", type=positive, default=cores, metavar="N", help=f"default {cores}"
+    )
+
+
+def scheduler(text: str) -> str:
+    """Return the scheduler that an argument names, for argparse."""
+    try:
+        return require_scheduler(text)
+    except InvalidInput as error:
+        raise argparse.ArgumentTypeError(f"expected {error.expected}, got {text!r}") from None
+
+
+def add_scheduler(parser: argparse.ArgumentParser, unit: str = "shard") -> None:
+    """Add --scheduler, --workers and --on-damage, for a command that works unit by unit."""
+    parser.add_argument(
+        "--scheduler",
+        type=scheduler,
+        metavar="threads|processes|tcp://HOST:PORT",
+        help="work on several workers: threads or processes of this machine, or those of a "
+        "scheduler of Dask, which see the same paths (default: one after the other, here)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="threads or processes of --scheduler (default: one for each core)",
+    )
+    parser.add_argument(
+        "--on-damage",
+        choices=("stop", "skip"),
+        default="stop",
+        help=f"at a {unit} that fails, stop (default), or do the others and name it at the end",
     )
 
 

@@ -1,0 +1,90 @@
+"""Opens a cluster of Dask distributed: workers of this machine, or a scheduler that runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cgcython import __version__
+from cgcython.cluster.dask_runner import DaskRunner
+from cgcython.cluster.opening import PROCESSES, is_address
+from cgcython.cluster.tasks import build, require_version
+from cgcython.errors import UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+HOST = "127.0.0.1"  # a scheduler runs what anybody sends who reaches it
+LINK = f"http://{HOST}:{{port}}/status"  # of the dashboard
+WORKER = "cgcython.cluster.worker"  # what workers import first
+ANSWER_SECONDS = 10
+
+
+@contextmanager
+def opened(
+    scheduler: str, num_workers: int | None, threads: int, memory_limit: int | str | None
+) -> Iterator[DaskRunner]:
+    """Yield a runner on a scheduler as `open_runner` names it; workers started here end with it."""
+    import dask
+    from distributed import Client
+
+    if is_address(scheduler):
+        with _client(scheduler) as client:
+            yield DaskRunner(client, scheduler)
+        return
+    workers = num_workers or len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="cgcython-workers-") as folder,
+        dask.config.set({"temporary-directory": folder, "distributed.dashboard.link": LINK}),
+        _local(scheduler, workers, threads, memory_limit) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield DaskRunner(client, scheduler)
+
+
+def _local(
+    scheduler: str, workers: int, threads: int, memory_limit: int | str | None
+) -> LocalCluster:
+    """Start workers: processes, or threads of this process, whose memory nobody limits."""
+    from distributed import LocalCluster
+
+    in_processes = scheduler == PROCESSES
+    return LocalCluster(
+        n_workers=workers if in_processes else 1,
+        threads_per_worker=threads if in_processes else workers * threads,
+        processes=in_processes,
+        memory_limit=memory_limit if in_processes else None,
+        host=HOST if in_processes else None,
+        dashboard_address=f"{HOST}:0",
+        preload=[WORKER] if in_processes else [],
+    )
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    """Yield a client of a scheduler whose workers have this cgcython; raises UsageError if not."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no scheduler at {address}: {error}; start one: dask scheduler") from None
+    with client:
+        _require_workers(client, address)
+        yield client
+
+
+def _require_workers(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=ANSWER_SECONDS)
+    except TimeoutError:
+        told = f"the scheduler at {address} has no workers; start some: dask worker {address}"
+        raise UsageError(told) from None
+    for where, found in client.run(build, on_error="return").items():
+        if isinstance(found, Exception):
+            told = f"worker {where} cannot run cgcython ({found}); install it there"
+            raise UsageError(f"{told}: pip install cgcython=={__version__}")
+        require_version(__version__, found.version, f"worker {where}")

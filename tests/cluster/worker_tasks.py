@@ -1,0 +1,40 @@
+"""Functions that tests send to workers; these import them by name."""
+
+import os
+import signal
+import time
+
+from cgcython.errors import InvalidInput
+
+
+def square(number):
+    return number * number
+
+
+def refuse_odd(number):
+    if number % 2:
+        raise InvalidInput(what="number", expected="an even one", actual=number)
+    return number
+
+
+def fail_at_three(number):
+    return 1 / (3 - number)
+
+
+def process_of(number):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def die_once(folder, number):
+    """Kill this worker at 3, unless that was done before; return the number."""
+    mark = folder / "killed"
+    if number == 3 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def touch(folder, number):
+    time.sleep(0.02)
+    (folder / str(number)).touch()
