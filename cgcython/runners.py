@@ -12,6 +12,14 @@ Item = TypeVar("Item")
 T = TypeVar("T")
 
 
+class Run(Protocol):
+    """Yields each item with what a function returned for it, as `Runner.run` does."""
+
+    def __call__(
+        self, function: Callable[[Item], T], items: Iterable[Item], /
+    ) -> Iterator[tuple[Item, T | QuantizationError]]: ...
+
+
 class Runner(Protocol):
     """Calls a function for many items, some at the same time, perhaps on other machines."""
 
@@ -61,3 +69,6 @@ def result_or_error(function: Callable[[Item], T], item: Item) -> T | Quantizati
         return function(item)
     except QuantizationError as error:
         return error
+
+
+run_here: Run = InProcess().run

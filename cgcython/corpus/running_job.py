@@ -16,7 +16,6 @@ from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.memory_ids import FIRST_ROWS
-from cgcython.corpus.runner import Run, run_here
 from cgcython.corpus.shard_files import FolderChanges, clear_unfinished, missing_files
 from cgcython.corpus.shard_job import (
     OTHERS,
@@ -33,6 +32,7 @@ from cgcython.errors import (
     UnsupportedVersion,
     UsageError,
 )
+from cgcython.runners import Run, run_here
 from cgcython.store import shards
 from cgcython.store.folder_lock import FolderLock
 from cgcython.store.ids import StoredId, id_of

@@ -15,7 +15,6 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.runner import Run, run_here
 from cgcython.corpus.running_job import RunningJob
 from cgcython.corpus.shard_job import (
     ShardDone,
@@ -30,6 +29,7 @@ from cgcython.errors import (
 from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
+from cgcython.runners import Run, run_here
 from cgcython.types import StrPath
 
 SHARD_SIZE = 65536

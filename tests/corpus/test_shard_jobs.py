@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from cgcython import InvalidInput, ModelId, ShardWriter, StoreUnavailable
-from cgcython.corpus.runner import run_here
 from cgcython.corpus.shard_job import encode_shard
 from cgcython.corpus.shard_jobs import shard_job
 from cgcython.errors import UsageError
+from cgcython.runners import run_here
 from cgcython.store.shard_manifest import job_path, manifest_path, read_manifest
 
 
