@@ -72,11 +72,13 @@ def inverted(rows: Rows, norms: Float32Array, dim: int, dtype: DTypeLike) -> Lis
 
 def joined(parts: Sequence[Lists]) -> Lists:
     """Return the lists of the rows of all, block after block."""
+    if len(parts) == 1:
+        return parts[0]
     columns: list[Array] = []
     for name in Lists._fields:
         arrays = [getattr(one, name) for one in parts]
         columns.append(_chained(arrays) if name in _ENDS else np.concatenate(arrays))
-    return parts[0] if len(parts) == 1 else Lists(*columns)
+    return Lists(*columns)
 
 
 def compacted(lists: Lists, norms: Float32Array, dim: int) -> Lists:

@@ -40,6 +40,8 @@ def scales_of(columns: TokenColumns) -> Float32Array:
     found = np.empty(int(columns.kept.sum()), np.float32)
     for width, dtype in ((2, np.float16), (4, np.float32)):
         rows = widths == width
+        if not rows.any():
+            continue
         data = gathered(columns.data, (stops - width * columns.kept)[rows], stops[rows])
         found[np.repeat(rows, columns.kept)] = data.view(dtype)
     return found
