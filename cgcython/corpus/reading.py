@@ -45,7 +45,8 @@ class DecodedChunk(NamedTuple):
 def open_searcher(path: StrPath) -> Iterator[FingerprintStore | ShardSearcher]:
     """Yield what can be searched in a folder: a store, or shards."""
     if not is_address(path) and shards.shard_paths(path):
-        yield ShardSearcher(path)
+        with ShardSearcher(path) as searcher:
+            yield searcher
     else:
         with FingerprintStore.open(path, read_only=True) as store:
             yield store

@@ -14,6 +14,7 @@ from cgcython.store.copy_tally import Tally
 from cgcython.store.copying import copy_records
 from cgcython.store.keeper import Record
 from cgcython.store.opening import notes_of
+from cgcython.store.shard_file import ShardFile
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 from cgcython.types import Progress, StrPath
 
@@ -44,7 +45,7 @@ class ShardRecords:
     def __init__(self, folder: StrPath) -> None:
         self._searcher, self.place = ShardSearcher(folder), str(folder)
         self.profile = self._searcher.profile
-        self._paths = shards.shard_paths(folder)
+        self._paths = self._searcher.paths
 
     def stripes(self) -> int:
         """Return the number of shards."""
@@ -53,7 +54,7 @@ class ShardRecords:
     def scan_records(self, stripe: int | None = None) -> Iterator[tuple[bytes, Record]]:
         """Yield (key, record) in the order of keys, of memories that no later one replaces."""
         for number in range(self.stripes()) if stripe is None else [stripe]:
-            keys = sorted(set(shards.read_shard(self._paths[number]).ids.keys()))
+            keys = sorted(set(ShardFile(self._paths[number]).ids.keys()))
             for key in keys:
                 found = self._searcher.parts_of(key)
                 if found is not None and found[0] == number:

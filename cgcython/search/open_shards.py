@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId
 from cgcython.locks import ForkSafeLock
+from cgcython.search.chosen_shards import ChosenShard
 from cgcython.search.keys import END
 from cgcython.search.shard_places import Places, SortedKeys
 from cgcython.store.shard_file import ShardFile, ShardPart
@@ -15,21 +16,26 @@ from cgcython.store.shard_file import ShardFile, ShardPart
 class OpenShards:
     """Some shards of a folder, mapped. Threads may use them at the same time."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths, self._lock = paths, ForkSafeLock()
+    def __init__(self, chosen: Sequence[ChosenShard]) -> None:
+        self._chosen, self._lock = chosen, ForkSafeLock()
         self._files: list[ShardFile] | None = None
         self._keys: list[SortedKeys] | None = None
         self._places: Places | None = None
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._chosen)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Their files, in the order of memories."""
+        return [one.path for one in self._chosen]
 
     @property
     def files(self) -> list[ShardFile]:
-        """The files, in the order of memories."""
+        """The files, mapped. Raises StorageCorruption and FileUnavailable."""
         with self._lock:
             if self._files is None:
-                self._files = list(map(ShardFile, self._paths))
+                self._files = [one.open() for one in self._chosen]
             return self._files
 
     @property

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Self
 
 from cgcython.base import EmbedderId, EmbedderName
-from cgcython.errors import InvalidInput, StoreUnavailable
+from cgcython.errors import StoreUnavailable
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
+from cgcython.search.chosen_shards import chosen_shards
 from cgcython.search.keys import key_array, whole_keys
 from cgcython.search.open_shards import OpenShards
 from cgcython.search.searcher import Searcher
@@ -47,13 +48,14 @@ class ShardSearcher(Searcher):
     ) -> None:
         """`numbers`: only these shards of the folder. `partial`: shards may be missing.
 
-        Raises InvalidInput for a number that is no shard's.
+        Raises InvalidInput for a number that is no shard's, and where there is no profile;
+        StorageCorruption for a folder of which shards are missing, or whose job is unfinished.
         """
         self.path = Path(folder)
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
         self.journal = _NothingChanges()
-        self._shards = OpenShards(_chosen(self.path, numbers, partial))
+        self._shards = OpenShards(chosen_shards(self.path, numbers, partial))
         self._columns = ShardColumns(self, self._shards, self.router)
         self._is_open = True
 
@@ -76,6 +78,11 @@ class ShardSearcher(Searcher):
     def _require_open(self) -> None:
         if not self._is_open:
             raise StoreUnavailable(path=self.path, reason="its searcher was closed; make another")
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the shards that are searched, in the order of memories."""
+        return self._shards.paths
 
     @contextmanager
     def view(self) -> Iterator[Self]:
@@ -143,15 +150,3 @@ def _row_of(part: ShardPart, memory: int) -> int | None:
         return memory
     row = int(part.rows.searchsorted(memory))
     return row if row < len(part.rows) and part.rows[row] == memory else None
-
-
-def _chosen(folder: Path, numbers: Sequence[int] | None, partial: bool) -> list[Path]:
-    """Return the files of a folder's shards, or of those of some numbers, in their order."""
-    if numbers is None:
-        return shards.shard_paths(folder)
-    paths = [shards.shard_path(folder, number) for number in sorted(set(numbers))]
-    missing = [one for one in paths if not one.exists()]
-    if missing and not partial:
-        expected = f"shards that are in {folder}, or partial=True"
-        raise InvalidInput(what="numbers", expected=expected, actual=missing[0].name)
-    return [one for one in paths if one not in missing]

