@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from cgcython.errors import CodebookCorrupt, StorageCorruption, UsageError
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
 from cgcython.store.key_columns import KeyColumn
+from cgcython.store.shard_checking import file_hash
 from cgcython.store.shard_manifest import (
     JOB_KIND,
     ShardEntry,
@@ -31,10 +31,8 @@ from cgcython.store.shard_manifest import (
     shard_count,
     shard_range,
 )
-from cgcython.tensors import open_regular, told_as_damage
 
 _LOGGER = logging.getLogger(__name__)
-_BLOCK = 1 << 20  # bytes that are hashed at once
 _KEPT_CODEBOOKS = 64  # of a process, over all jobs
 OTHERS = "was made from other inputs or codebooks; choose another folder, or delete the old shards"
 
@@ -168,15 +166,6 @@ def repairable(path: Path) -> Iterator[None]:
     except StorageCorruption as error:
         error.add_note(f"(delete {path} and run the same command again)")
         raise
-
-
-def file_hash(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal; raises FileUnavailable."""
-    digest = hashlib.sha256()
-    with told_as_damage(path), open_regular(path) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def codebook_id_of(sha256: str) -> int:
