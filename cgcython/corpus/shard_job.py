@@ -91,7 +91,7 @@ def encode_shard(job: ShardJob, number: int) -> ShardDone:
         if shards.shard_path(job.folder, number).exists():
             return keep_shard(job, number, corpus)
         _require_current(job)
-        return write_shard(job, number, corpus, _router(job))
+        return write_shard(job, number, corpus, router_of(job))
 
 
 @contextmanager
@@ -112,6 +112,8 @@ def write_shard(
     before = router.loss_totals()
     parts, sizes = encoder.within_budget(job.budget_bytes)
     facts = {**_facts(job, number, ids), "inputs": input_checksums(encoder.pieces)}
+    if job.inputs:  # a corpus in memory has one process, which has the lock
+        _require_current(job)  # encoding takes a while; the job may have been given up
     shards.write_shard(path, shards.Shard(ids, parts, facts))
     counts = ByteCounts()
     counts.add_batches({one: part.batch for one, part in parts.items()}, sizes)
@@ -200,7 +202,7 @@ def _require_current(job: ShardJob) -> None:
         raise UsageError(f"{job.folder} is not made ready for this job; start it with shard_job")
 
 
-def _router(job: ShardJob) -> QuantizationRouter:
+def router_of(job: ShardJob) -> QuantizationRouter:
     """Return a router with the codebooks that lie in the folder; raises CodebookCorrupt."""
     books = {}
     for name, sha256 in job.codebooks.items():
