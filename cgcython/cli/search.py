@@ -15,7 +15,7 @@ example:
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from cgcython.base import EmbedderId
@@ -26,11 +26,11 @@ from cgcython.cli.failures import OK
 from cgcython.cli.heat_map import draw, print_heat_map
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.search_groups import Groups, among, open_groups, tell_missing
+from cgcython.cli.search_groups import add_arguments as add_groups
+from cgcython.cli.search_groups import is_asked as groups_are_asked
 from cgcython.cli.streams import say
-from cgcython.cli.text_files import read_lines
-from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.corpus import Corpus
-from cgcython.corpus.memory_ids import array_keys
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.reading import has_any, open_searcher
@@ -39,7 +39,7 @@ from cgcython.fingerprint import Fingerprint
 from cgcython.search import FingerprintStore
 from cgcython.search.hits import Hit
 from cgcython.search.shards import ShardSearcher
-from cgcython.store.ids import StoredId, id_of, parse_id, spelled
+from cgcython.store.ids import spelled
 from cgcython.store.places import name_of_place
 
 
@@ -68,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_metric(parser, None)
     _add_ways(parser)
     add_explain(parser)
+    add_groups(parser)
     options.add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON line per query")
 
@@ -110,18 +111,36 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    with open_searcher(args.store) as searcher:
-        queries = open_corpus(args.queries, searcher.profile)
-        _require(queries, args)
+    tell_missing(args)
+    if not groups_are_asked(args):
+        with open_searcher(args.store, args.partial) as searcher:
+            _search(args, searcher)
+        return OK
+    with open_groups(args) as groups, open_searcher(args.store, partial=True) as searcher:
+        _search(args, searcher, groups)
+        return groups.tell_left_out()
+
+
+def _search(
+    args: argparse.Namespace,
+    searcher: FingerprintStore | ShardSearcher,
+    groups: Groups | None = None,
+) -> None:
+    """Print the hits of all queries, which a searcher finds, or groups of its shards."""
+    queries = open_corpus(args.queries, searcher.profile)
+    _require(queries, args)
+    if not queries.num_memories:
+        say(f"cgcython: warning: there are no queries in {' '.join(args.queries)}")
+    if groups is None:
         _tell_empty(searcher, queries, args)
-        explainer = Explainer(searcher, args) if args.explain or args.explain_plot else None
-        if explainer and token_embedder(searcher.profile, queries) is None:
-            raise UsageError("--explain is about tokens, which the queries have none of")
-        answers = _answers(searcher, queries, args, explainer)
-        matches = _print_json(answers, args) if args.json else _print(answers, args, queries)
-        if args.explain_plot:
-            draw(matches, args.explain_plot)
-    return OK
+    explainer = Explainer(searcher, args) if args.explain or args.explain_plot else None
+    if explainer and token_embedder(searcher.profile, queries) is None:
+        raise UsageError("--explain is about tokens, which the queries have none of")
+    found = _found(searcher, queries, args) if groups is None else groups.hits(queries, args)
+    answers = _answers(found, queries, explainer)
+    matches = _print_json(answers, args) if args.json else _print(answers, args, queries)
+    if args.explain_plot:
+        draw(matches, args.explain_plot)
 
 
 def _require(queries: Corpus, args: argparse.Namespace) -> None:
@@ -137,9 +156,7 @@ def _require(queries: Corpus, args: argparse.Namespace) -> None:
 def _tell_empty(
     searcher: FingerprintStore | ShardSearcher, queries: Corpus, args: argparse.Namespace
 ) -> None:
-    """Warn where nothing can be found: no queries, no memories, or none with an embedder."""
-    if not queries.num_memories:
-        say(f"cgcython: warning: there are no queries in {' '.join(args.queries)}")
+    """Warn where nothing can be found: no memories, or none with an embedder."""
     wanted = args.embedders or list(queries)
     missing = [one for one in wanted if not has_any(searcher, one)]
     if not missing:
@@ -150,42 +167,38 @@ def _tell_empty(
     say(f"cgcython: warning: {told if have else f'{name_of_place(args.store)} holds no memories'}")
 
 
-def _among(path: str | None) -> list[StoredId] | None:
-    """Return the ids of a file, None without one."""
-    if path is None:
-        return None
-    if not path.endswith(".npy"):
-        return list(map(parse_id, filter(None, map(str.strip, read_lines(path, "an id per line")))))
-    return list(map(id_of, array_keys(open_arrays(path)[ONLY], path)))
-
-
-def _answers(
-    searcher: FingerprintStore | ShardSearcher,
-    queries: Corpus,
-    args: argparse.Namespace,
-    explainer: Explainer | None,
-) -> Iterator[Answer]:
-    """Yield the Answer to every query."""
+def _found(
+    searcher: FingerprintStore | ShardSearcher, queries: Corpus, args: argparse.Namespace
+) -> Iterator[Sequence[Hit]]:
+    """Yield the hits of every query."""
     how = {
         "metric": args.metric,
-        "among": _among(args.among),
+        "among": among(args.among),
         "where": args.where,
         "with_metadata": args.metadata,
         "oversample": args.oversample,
         "approximate": "graph" if args.graph else args.candidates or args.approximate,
         "num_threads": args.threads,
     }
+    for query in queries.fingerprints(0, queries.num_memories):
+        wanted = [one for one in args.embedders or query if one in query]
+        rerank = args.rerank if args.rerank in query else None
+        if not wanted:
+            yield []
+            continue
+        with naming(query=queries):
+            ways = {"rerank": rerank, **how}
+            yield searcher.search(Fingerprint(query), args.k, wanted, args.weights, **ways)
+
+
+def _answers(
+    found: Iterator[Iterable[Hit]], queries: Corpus, explainer: Explainer | None
+) -> Iterator[Answer]:
+    """Yield the Answer to every query."""
+    every = queries.fingerprints(0, queries.num_memories) if explainer else []
     with progress(queries.num_memories, "query", "search") as bar:
-        for row, query in enumerate(queries.fingerprints(0, queries.num_memories)):
-            wanted = [one for one in args.embedders or query if one in query]
-            rerank = args.rerank if args.rerank in query else None
-            hits: list[Hit] = []
-            if wanted:
-                with naming(query=queries):
-                    hits = searcher.search(
-                        Fingerprint(query), args.k, wanted, args.weights, rerank=rerank, **how
-                    )
-            yield Answer(row, hits, explainer.explain(row, query, hits) if explainer else [])
+        for row, hits in enumerate(map(list, found)):
+            yield Answer(row, hits, explainer.explain(row, every[row], hits) if explainer else [])
             bar.advance()
 
 

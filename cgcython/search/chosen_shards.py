@@ -20,6 +20,11 @@ class ChosenShard(NamedTuple):
     path: Path
     entry: ShardEntry | None = None
 
+    @property
+    def number(self) -> int:
+        """The number of the shard."""
+        return int(self.path.stem.rpartition("-")[2])
+
     def open(self) -> ShardFile:
         """Return the file, mapped; raises StorageCorruption where it is not that of its entry."""
         file = ShardFile(self.path)

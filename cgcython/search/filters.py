@@ -29,6 +29,10 @@ class Filter:
         self.keys = keys
         self._members: WeakKeyDictionary[Scan, Members] = WeakKeyDictionary()
 
+    def __reduce__(self) -> tuple[type["Filter"], tuple[KeyArray]]:
+        """Travel as keys alone: scans stay where they are."""
+        return Filter, (self.keys,)
+
     def members(self, scan: Scan, keys: KeyArray, rows: Int64Array) -> Members:
         """Return the Members of a scan, of which some rows have keys, which ascend."""
         found = self._members.get(scan)

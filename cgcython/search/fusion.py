@@ -5,8 +5,10 @@ best two thousand scores are known from sorting those alone. A document that ran
 little that its rank, which takes a pass over all scores, seldom has to be counted.
 """
 
+import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -38,26 +40,48 @@ class Ranking(NamedTuple):
     weight: float = 1.0
     find: Find | None = None
 
+    def scores_of(self, keys: KeyArray) -> Array:
+        """Return the score of each key, UNRANKED where it has none."""
+        if not len(self.keys):
+            return np.full(len(keys), UNRANKED, np.float32)
+        rows, has_one = (self.find or self._find)(keys)
+        scores = self.scores[rows]
+        scores[~has_one] = UNRANKED
+        return scores
 
-class Top(Protocol):
-    """The best of a ranking, and what ranks it knows."""
+    def _find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
+        own = np.asarray(self.keys)
+        rows = np.minimum(own.searchsorted(keys), len(own) - 1)
+        return rows, own[rows] == keys
+
+
+class Top(ABC):
+    """The best of a ranking: its best scores, ascending, and the keys of those that may decide.
+
+    Every score from `floor` on is among `ascending`, so that its rank is known.
+    """
+
+    def __init__(self, weight: float, ascending: Array, floor: float) -> None:
+        self.weight, self.ascending, self.floor = weight, ascending, floor
 
     @property
+    @abstractmethod
     def keys(self) -> KeyArray:
-        """The keys of those that may decide, ties of the last among them."""
+        """The keys of the `depth` best, and ties of the last."""
 
-    @property
-    def floor(self) -> float:
-        """The least score whose rank is known, and so are those of all above."""
-
+    @abstractmethod
     def scores_of(self, keys: KeyArray) -> Array:
         """Return the score of each key, UNRANKED where it has none."""
 
     def parts(self, scores: Array) -> Float64Array:
         """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""
+        better = len(self.ascending) - self.ascending.searchsorted(scores, side="right")
+        return self.part(better) * (scores > UNRANKED)
 
     def part(self, better: Int64Array) -> Float64Array:
         """Return what the ranking adds to sums where so many scores are better."""
+        parts: Float64Array = self.weight / (RANK_OFFSET + 1 + better)
+        return parts
 
 
 def fuse(rankings: Sequence[Ranking], k: int, num_threads: int = 1) -> list[Any]:
@@ -98,15 +122,15 @@ def deciding_depth(weights: Sequence[float], k: int, full: Sequence[float] | Non
     return int(sum(weights) * (RANK_OFFSET + k) / heaviest) - RANK_OFFSET + 1
 
 
-def _tops(rankings: Sequence[Ranking], k: int, num_threads: int) -> "list[_Top]":
+def _tops(rankings: Sequence[Ranking], k: int, num_threads: int) -> "list[RankingTop]":
     """Return the Top of each ranking, as deep as decides."""
     weights = [one.weight for one in rankings]
     threads = threads_for(sum(len(one.scores) for one in rankings) * TOP_SECONDS, num_threads)
     depth = deciding_depth(weights, k)
-    tops = each(lambda one: _Top(one, depth), rankings, threads)
-    full = [top.ranking.weight for top in tops if len(top.ascending) >= k]
+    tops = each(lambda one: RankingTop(one, depth), rankings, threads)
+    full = [top.weight for top in tops if len(top.ascending) >= k]
     deeper = deciding_depth(weights, k, full)
-    return tops if deeper <= depth else [_Top(one, deeper) for one in rankings]
+    return tops if deeper <= depth else [RankingTop(one, deeper) for one in rankings]
 
 
 class Fusion:
@@ -140,8 +164,9 @@ class Fusion:
 
     def best(self) -> KeyArray:
         """Return the keys of the k best, best first."""
-        sums = sum(self._parts)  # one by one: equal parts give equal sums, wherever they come from
-        order = np.argsort(-sums, kind="stable")[: self._k]
+        # One by one: equal parts give equal sums, however the array lies.
+        sums: Float64Array = functools.reduce(np.add, self._parts)
+        order: Int64Array = (-sums).argsort(kind="stable")[: self._k]
         return self._keys[order]
 
 
@@ -168,42 +193,24 @@ def _undecided(least: Float64Array, most: Float64Array) -> BoolArray:
     return found
 
 
-class _Top:
-    """The best scores of a ranking, whose ranks are known, and the keys of its `depth` best.
-
-    Ties of the last are among the best too. Every score from `floor` on is known.
-    """
+class RankingTop(Top):
+    """The best of a ranking whose scores are all at hand: about KNOWN, or twice the `depth`."""
 
     def __init__(self, ranking: Ranking, depth: int) -> None:
         self.ranking = ranking
         rows = about_best(ranking.scores, depth, max(KNOWN, 2 * depth))
         scores = ranking.scores[rows]
-        self.ascending = np.sort(scores)
-        self.floor = self.ascending[0] if len(rows) else np.inf
-        best = rows if depth >= len(rows) else rows[scores >= self.ascending[-depth]]
-        self.keys = ranking.keys[best]
+        ascending = np.sort(scores)
+        super().__init__(ranking.weight, ascending, ascending[0] if len(rows) else np.inf)
+        best = rows if depth >= len(rows) else rows[scores >= ascending[-depth]]
+        self._keys: KeyArray = ranking.keys[best]
+
+    @property
+    def keys(self) -> KeyArray:
+        return self._keys
 
     def scores_of(self, keys: KeyArray) -> Array:
-        """Return the score of each key, UNRANKED where it has none."""
-        rows, has_one = (self.ranking.find or self._find)(keys)
-        scores = self.ranking.scores[rows]
-        scores[~has_one] = UNRANKED
-        return scores
-
-    def _find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
-        own = np.asarray(self.ranking.keys)
-        rows = np.minimum(own.searchsorted(keys), len(own) - 1)
-        return rows, own[rows] == keys
-
-    def parts(self, scores: Array) -> Float64Array:
-        """Return what the ranking adds to sums for each score; of unknown ones, the most it may."""
-        better = len(self.ascending) - self.ascending.searchsorted(scores, side="right")
-        return self.part(better) * (scores > UNRANKED)
-
-    def part(self, better: Int64Array) -> Float64Array:
-        """Return what the ranking adds to sums where so many scores are better."""
-        parts: Float64Array = self.ranking.weight / (RANK_OFFSET + 1 + better)
-        return parts
+        return self.ranking.scores_of(keys)
 
 
 def count_above(scores: Array, some: Array) -> Int64Array:

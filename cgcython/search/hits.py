@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from cgcython.search.keys import whole_keys
 from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Best
 from cgcython.store.ids import StoredId, id_of
-from cgcython.types import KeyArray
+from cgcython.types import BoolArray, Float32Array, KeyArray
 
 
 class _Scored(NamedTuple):
@@ -48,15 +48,35 @@ class Hits(list[Hit]):
         self.rows_read = rows_read
 
 
+class Reporting(Protocol):
+    """What an embedder says of the records that a query found."""
+
+    @property
+    def weight(self) -> float:
+        """The weight of the embedder."""
+
+    @property
+    def read(self) -> int:
+        """How many rows' codes were read to rank."""
+
+    def report(
+        self, keys: KeyArray, scores: Sequence[dict[EmbedderId, float]]
+    ) -> tuple[BoolArray, Float32Array]:
+        """Write scores of keys; return which have one, and how alike they are; see QueryColumn."""
+
+    def ranks_of(self, keys: KeyArray) -> tuple[KeyArray, Float32Array]:
+        """Return those of some keys, which ascend, that have the embedder, and what orders them."""
+
+
 def hits_of_one(column: QueryColumn, best: Best) -> Hits:
     """Return the Hits of the best rows of the only column of a query."""
     alike = np.minimum(np.maximum(column.similarities(best.rows), -1), 1)
     scores = [{column.model_id: score} for score in best.scores.tolist()]
     keys = column.column.row_keys[best.rows]
-    return Hits(_made(keys, alike.tolist(), scores), best.read)
+    return Hits(made(keys, alike.tolist(), scores), best.read)
 
 
-def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> Hits:
+def hits_of(keys: KeyArray, columns: Sequence[Reporting]) -> Hits:
     """Return the Hits of keys, scored by the columns of a query."""
     total, similarity = np.zeros(len(keys)), np.zeros(len(keys))
     scores: list[dict[EmbedderId, float]] = [{} for _ in keys]
@@ -64,13 +84,14 @@ def hits_of(keys: KeyArray, columns: Sequence[QueryColumn]) -> Hits:
         known, alike = column.report(keys, scores)
         total[known] += column.weight
         similarity[known] += column.weight * alike
-    made = _made(keys, (similarity / total).clip(-1, 1).tolist(), scores)
-    return Hits(made, sum(column.read for column in columns))
+    every = made(keys, (similarity / total).clip(-1, 1).tolist(), scores)
+    return Hits(every, sum(column.read for column in columns))
 
 
-def _made(
+def made(
     keys: KeyArray, similarities: Iterable[float], scores: Iterable[dict[EmbedderId, float]]
 ) -> Iterator[Hit]:
+    """Yield the Hit of each key."""
     return map(_new_hit, zip(map(id_of, whole_keys(keys)), similarities, scores))
 
 
@@ -78,7 +99,7 @@ def _made(
 _new_hit = partial(tuple.__new__, Hit)
 
 
-def reordered(keys: KeyArray, column: QueryColumn) -> KeyArray:
+def reordered(keys: KeyArray, column: Reporting) -> KeyArray:
     """Return keys by their scores in a column, those that it has not last."""
     known, ranks = column.ranks_of(np.sort(keys))
     scores = dict(zip(known.tolist(), ranks.tolist()))

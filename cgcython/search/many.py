@@ -36,6 +36,7 @@ class SearchResult:
     similarities: Float32Array
     embedder_scores: Mapping[Any, Float32Array]  # by embedder, or the name of an own one
     metadata: Array | None  # object [queries, k], None unless it was asked for
+    left_out: Mapping[int, str] = field(default_factory=dict)  # why shards were, by number
 
     @property
     def counts(self) -> Int64Array:

@@ -62,8 +62,8 @@ class QueryColumn:
 
     def _best_of(self, rows: Int64Array, k: int) -> Best:
         """Return the Best of some rows."""
-        scores = self._scores_of_some(rows)
-        ranks = self._ranks(rows, scores)
+        scores = self.scores_at(rows)
+        ranks = self.ranks_at(rows, scores)
         best = best_rows(ranks, k)
         best = best[ordered(self.column.row_keys, rows[best], ranks[best])[:k]]
         return Best(rows[best], scores[best], len(rows))
@@ -89,7 +89,7 @@ class QueryColumn:
         rows = self._proposed(request)
         if rows is not None:
             self.read = len(rows)
-            return self._ranking(rows, self._scores_of_some(rows))
+            return self._ranking(rows, self.scores_at(rows))
         column, self.read = self.column, len(self.column)
         self._scores = column.scores(self.query, self.metric, self.num_threads)
         equal = column.equal_rows(self.query)
@@ -98,14 +98,14 @@ class QueryColumn:
         return Ranking(column.row_keys, ranks, self.weight, column.find)
 
     def _ranking(self, rows: Int64Array, scores: Float32Array) -> Ranking:
-        keys, ranks = self.column.row_keys[rows], self._ranks(rows, scores)
+        keys, ranks = self.column.row_keys[rows], self.ranks_at(rows, scores)
         order = keys.argsort()
         return Ranking(keys[order], ranks[order], self.weight)
 
     def ranks_of(self, keys: KeyArray) -> tuple[KeyArray, Float32Array]:
         """Return those of some keys, which ascend, that have the embedder, and what orders them."""
         keys, rows = self.column.chosen(keys)
-        return keys, self._ranks(rows, self._scores_of_some(rows))
+        return keys, self.ranks_at(rows, self.scores_at(rows))
 
     def _proposed(self, request: Request) -> Int64Array | None:
         """Return the rows that a graph finds; None without one, or where it finds too few."""
@@ -113,12 +113,14 @@ class QueryColumn:
             return None
         return self.graph.nearest(self.column, self.query, request.depth, self.num_threads)
 
-    def _scores_of_some(self, rows: Int64Array) -> Float32Array:
+    def scores_at(self, rows: Int64Array) -> Float32Array:
+        """Return the scores of some rows."""
         if len(rows) * FEW_SCORED > len(self.column):
             return self.column.scores(self.query, self.metric, self.num_threads)[rows]
         return self.column.scores_of(rows, self.query, self.metric)
 
-    def _ranks(self, rows: Int64Array, scores: Float32Array) -> Float32Array:
+    def ranks_at(self, rows: Int64Array, scores: Float32Array) -> Float32Array:
+        """Return what orders rows of some scores: rows that equal the stored query come first."""
         equal = self.column.equal_rows(self.query)
         return np.where(np.isin(rows, equal), np.float32(np.inf), scores) if len(equal) else scores
 

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from cgcython.base import EmbedderId
 from cgcython.errors import QuantizationError
+from cgcython.fingerprint import Fingerprint
 from cgcython.router import QuantizationRouter
 from cgcython.search.arguments import Query, Request
 from cgcython.search.many import numbered
@@ -18,6 +19,15 @@ def embeddings_of(request: Request, router: QuantizationRouter) -> Embeddings:
     given = {one: request.query[one] for one in request.embedders}
     stored = router.dequantize_fingerprint(router.quantize_fingerprint(given))
     return {one: (given[one], stored[one]) for one in given}
+
+
+def all_queries(first: Request, rows: Sequence[Query]) -> list[Fingerprint]:
+    """Return each of many queries, of which `first` is the request of the first."""
+    queries = [first.query]
+    for number, row in enumerate(rows[1:], 1):
+        with numbered(number):
+            queries.append(Fingerprint.of(row))
+    return queries
 
 
 def all_embeddings_of(

@@ -8,7 +8,6 @@ import numpy as np
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.checks import require_whole
 from cgcython.errors import InvalidInput
-from cgcython.fingerprint import Fingerprint
 from cgcython.inputs.batches import Arrays
 from cgcython.parallel import each, each_alone
 from cgcython.router import QuantizationRouter
@@ -30,7 +29,12 @@ from cgcython.search.keys import NO_KEYS
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.metadata.rows import common
 from cgcython.search.query_column import QueryColumn
-from cgcython.search.query_embeddings import Embeddings, all_embeddings_of, embeddings_of
+from cgcython.search.query_embeddings import (
+    Embeddings,
+    all_embeddings_of,
+    all_queries,
+    embeddings_of,
+)
 from cgcython.search.scan import Best, Embedding, has_direction
 from cgcython.store.ids import RecordId
 from cgcython.store.where.conditions import Where
@@ -130,10 +134,7 @@ class Searcher:
 
     def _answers(self, first: Request, rows: Sequence[Query]) -> list[Hits]:
         """Return the hits of each of many queries, of which `first` is the request of the first."""
-        queries = [first.query]
-        for number, row in enumerate(rows[1:], 1):
-            with numbered(number):
-                queries.append(Fingerprint.of(row))
+        queries = all_queries(first, rows)
         if first.scans_one:
             return self._answers_of_one(first, queries)
 

@@ -1,0 +1,164 @@
+"""Groups of shards find what one searcher of the folder finds, bit for bit."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgcython.errors import InvalidInput, StorageCorruption
+from cgcython.search.groups import GroupSearcher, group, search_groups, searching, tops
+from cgcython.search.shards import ShardSearcher
+
+EMBEDDERS = ["E2", "E6", "E9", "E12"]
+
+
+def assert_same(found, expected):
+    """Two results have the same bits."""
+    assert found.hits == expected.hits
+    np.testing.assert_array_equal(found.ids, expected.ids)
+    for name in ("scores", "similarities", "rows_read"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.embedder_scores.keys() == expected.embedder_scores.keys()
+    for one, scores in found.embedder_scores.items():
+        np.testing.assert_array_equal(scores, expected.embedder_scores[one])
+
+
+@st.composite
+def searches(draw):
+    """Return the arguments of a search."""
+    embedders = draw(st.lists(st.sampled_from(EMBEDDERS), min_size=1, max_size=4, unique=True))
+    rest = [one for one in EMBEDDERS if one not in embedders]
+    how = {"embedders": embedders, "k": draw(st.integers(1, 12))}
+    if draw(st.booleans()):
+        how["weights"] = {one: draw(st.sampled_from([0.01, 0.5, 1, 3])) for one in embedders}
+    if rest and draw(st.booleans()):
+        how |= {"rerank": draw(st.sampled_from(rest)), "oversample": draw(st.integers(1, 3))}
+    if draw(st.booleans()):
+        how["metric"] = draw(st.sampled_from(["cosine", "dot"]))
+    return how
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 1 << 20),
+    count=st.integers(1, 160),
+    share=st.sampled_from([0.01, 0.3, 1.0]),
+    kinds=st.sampled_from([None, 1, 6]),
+    shard_size=st.sampled_from([7, 16, 200]),
+    groups=st.integers(1, 5),
+    known=st.sampled_from([1, 512]),
+    how=searches(),
+    filtered=st.booleans(),
+)
+def test_any_grouping_finds_what_one_searcher_finds(
+    cases, seed, count, share, kinds, shard_size, groups, known, how, filtered
+):
+    arrays, queries = cases.arrays_of(seed, count, share, kinds), cases.queries_of(seed)
+    if filtered:
+        how = {**how, "among": arrays["ids"][::2]}
+    with tempfile.TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tops, "KNOWN_LEAST", known)
+        folder = cases.write(Path(path) / "shards", arrays, shard_size)
+        with ShardSearcher(folder) as whole:
+            expected = whole.search_many(queries, **how)
+        runner = cases.shuffled(seed)
+        assert_same(
+            search_groups(folder, queries, num_groups=groups, runner=runner, **how), expected
+        )
+
+
+@pytest.fixture(scope="module")
+def folder(cases, tmp_path_factory):
+    """Return a folder of ten shards."""
+    return cases.write(tmp_path_factory.mktemp("groups") / "shards", cases.arrays_of(5, 150), 15)
+
+
+@pytest.fixture
+def queries(cases):
+    return cases.queries_of(8, 7)
+
+
+def test_queries_are_asked_in_batches_that_fit(folder, queries, monkeypatch):
+    expected = search_groups(folder, queries, num_groups=3)
+    monkeypatch.setattr(searching, "BATCH_BYTES", 1)
+    assert_same(search_groups(folder, queries, num_groups=3), expected)
+
+
+def test_a_short_embedder_that_weighs_most_does_not_decide_alone(cases, tmp_path):
+    arrays = cases.arrays_of(3, 120, share=0.01)
+    folder, queries = cases.write(tmp_path / "shards", arrays, 30), cases.queries_of(4)
+    how = {"embedders": ["E9", "E2", "E6"], "weights": {"E9": 1, "E2": 0.02, "E6": 0.02}}
+    expected = ShardSearcher(folder).search_many(queries, **how)
+    assert_same(search_groups(folder, queries, num_groups=4, **how), expected)
+
+
+@pytest.mark.parametrize("embedders", [["E2"], ["E2", "E9"]], ids=len)
+def test_guides_find_the_same_in_groups_that_are_too_small_for_any(folder, queries, embedders):
+    how = {"embedders": embedders, "k": 5}
+    near = search_groups(folder, queries, num_groups=3, approximate=True, **how)
+    assert near.hits == ShardSearcher(folder).search_many(queries, **how).hits
+
+
+def test_no_queries_and_no_embedders_find_nothing(folder, queries):
+    assert len(search_groups(folder, {"E2": np.empty((0, 8), np.float32)})) == 0
+    assert search_groups(folder, queries, embedders=[]).counts.tolist() == [0] * 7
+
+
+@pytest.mark.parametrize(
+    "how", [{"num_groups": 0}, {"on_damage": "ignore"}, {"k": 0}, {"embedders": "E1"}], ids=str
+)
+def test_odd_arguments_are_refused(folder, queries, how):
+    with pytest.raises(InvalidInput):
+        search_groups(folder, queries, **how)
+
+
+def test_its_repr_tells_where_and_what(folder):
+    shown = f"GroupSearcher({str(folder)!r}, shards=10, groups=4)"
+    assert repr(GroupSearcher(folder, num_groups=4)) == shown
+    assert "groups=10)" in repr(GroupSearcher(folder, num_groups=99))
+
+
+def test_a_damaged_shard_is_named_or_left_out(cases, folder, queries, tmp_path):
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    path = copy / "shard-00004.safetensors"
+    path.write_bytes(path.read_bytes()[:-50] + bytes(50))
+    with pytest.raises(StorageCorruption, match="shard-00004"):
+        search_groups(copy, queries, num_groups=3)
+    found = search_groups(copy, queries, 150, num_groups=3, on_damage="skip")
+    assert list(found.left_out) == [4]
+    assert "shard-00004" in found.left_out[4]
+    path.unlink()
+    assert_same(found, search_groups(copy, queries, 150, num_groups=3, partial=True))
+
+
+def test_a_folder_that_changed_is_opened_anew(cases, queries, tmp_path):
+    folder = tmp_path / "shards"
+    for seed in (1, 2):
+        cases.write(folder, cases.arrays_of(seed, 40), 10)
+        expected = ShardSearcher(folder).search_many(queries)
+        assert_same(search_groups(folder, queries, num_groups=2), expected)
+        shutil.rmtree(folder)
+
+
+def test_a_process_keeps_a_bounded_number_of_groups(folder, queries, monkeypatch):
+    monkeypatch.setattr(group, "MOST_OPEN", 2)
+    expected = search_groups(folder, queries, num_groups=5)
+    assert len(group._OPEN) == 2
+    assert_same(search_groups(folder, queries, num_groups=5), expected)
+
+
+def test_folders_of_earlier_releases_may_have_an_id_once_only(cases, queries, tmp_path):
+    arrays = cases.arrays_of(1, 40)
+    folder = cases.write(tmp_path / "shards", arrays, 20)
+    (folder / "manifest.json").unlink()
+    expected = ShardSearcher(folder).search_many(queries)
+    assert_same(search_groups(folder, queries, num_groups=2), expected)
+    shutil.copy(folder / "shard-00000.safetensors", folder / "shard-00002.safetensors")
+    with pytest.raises(InvalidInput, match="20 that a later shard has too"):
+        search_groups(folder, queries, num_groups=2)
+    expected = ShardSearcher(folder).search_many(queries)
+    assert_same(search_groups(folder, queries, num_groups=1), expected)
