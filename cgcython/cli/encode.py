@@ -2,12 +2,14 @@
 
 Row i of every input is memory i. With --store each memory becomes one checked record; storing an
 id again replaces it, and --resume skips the ids that are there. With --out the codes of each
-embedder become columns that map into memory; finished shards are skipped when it runs again.
+embedder become columns that map into memory; finished shards are skipped when it runs again. With
+--scheduler workers make shards, or ranges of a store on servers, side by side: the same bytes.
 
 example:
   cgcython encode E1=docs.npy E6=bm25.npz:indptr,indices,weights --models models --store memories
   cgcython encode corpus.safetensors --models models --out shards --profile mine.toml
   cgcython encode docs.parquet --ids id --metadata lang,year --store memories --profile mine.toml
+  cgcython encode corpus.safetensors --models models --out shards --scheduler processes
 """
 
 import argparse
@@ -16,15 +18,12 @@ from dataclasses import replace
 
 from cgcython.base import Profile
 from cgcython.cli import options
-from cgcython.cli.failures import OK
+from cgcython.cli.encode_jobs import Encoded, into_servers, into_shards, into_store
 from cgcython.cli.output import print_json, print_table
-from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.base import codec_class
 from cgcython.corpus.byte_counts import ByteCounts, EmbedderBytes
-from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.shard_writing import SHARD_SIZE, ShardWriter
-from cgcython.corpus.writing import StoreWriter
+from cgcython.corpus.shard_jobs import SHARD_SIZE
 from cgcython.embedders.losses import told_losses
 from cgcython.errors import UsageError
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
@@ -63,33 +62,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_profile(parser)
     options.add_threads(parser)
+    options.add_scheduler(parser)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
-    if args.metadata and args.out is not None:
-        raise UsageError("--metadata is kept in a store; shards have none: use --store")
-    with _writer(args) as writer:
-        corpus = open_corpus(args.inputs, writer.profile, ids=args.ids, metadata=args.metadata)
-        with progress(corpus.num_memories, "memory", "encode") as bar:
-            counts = writer.write_all(corpus, bar.advance)
+    done = _encoded(args)
     seconds = time.perf_counter() - started
-    losses = {one: found for one, found in writer.losses().items() if found.samples}
+    losses = {one: found for one, found in done.losses.items() if found.samples}
     if args.json:
-        facts = {"skipped": writer.skipped, "seconds": round(seconds, 6), **counts.as_dict()}
+        facts = {"skipped": done.skipped, "seconds": round(seconds, 6), **done.counts.as_dict()}
         print_json({**facts, "sampled_loss": {one.short: f.mean for one, f in losses.items()}})
-        return OK
-    if not corpus.num_memories:
+        return done.code
+    if not done.memories:
         say(f"cgcython: warning: there are no memories in {' '.join(args.inputs)}")
-    _print_bytes(counts)
+    _print_bytes(done.counts)
     say(
-        f"{counts.memories} memories encoded in {seconds:.2f} s "
-        f"({1e6 * seconds / max(1, counts.memories):.0f} us each), {writer.skipped} skipped"
+        f"{done.counts.memories} memories encoded in {seconds:.2f} s "
+        f"({1e6 * seconds / max(1, done.counts.memories):.0f} us each), {done.skipped} skipped"
     )
     if losses:
         say(f"sampled loss: {told_losses(losses)}")
-    return OK
+    return done.code
+
+
+def _encoded(args: argparse.Namespace) -> Encoded:
+    """Encode as the arguments say; raises UsageError for those that do not go together."""
+    profile = _profile(args)
+    if args.out is not None:
+        if args.metadata:
+            raise UsageError("--metadata is kept in a store; shards have none: use --store")
+        return into_shards(args, profile)
+    if args.scheduler is not None:
+        return into_servers(args, profile)
+    if args.on_damage == "skip":
+        raise UsageError("--on-damage skip is for --out and for --scheduler; leave it out")
+    return into_store(args, profile)
 
 
 def _profile(args: argparse.Namespace) -> Profile | None:
@@ -105,27 +114,6 @@ def _profile(args: argparse.Namespace) -> Profile | None:
     return Profile(
         replace(row, settings={**dict(row.settings), **changed}) if row in pruned else row
         for row in rows
-    )
-
-
-def _writer(args: argparse.Namespace) -> StoreWriter | ShardWriter:
-    profile = _profile(args)
-    if args.store is not None:
-        return StoreWriter(
-            args.store,
-            args.models,
-            profile=profile,
-            budget_bytes=args.budget,
-            num_threads=args.threads,
-            resume=args.resume,
-        )
-    return ShardWriter(
-        args.out,
-        args.models,
-        profile=profile,
-        budget_bytes=args.budget,
-        num_threads=args.threads,
-        shard_size=args.shard_size,
     )
 
 

@@ -23,30 +23,20 @@ example:
 import argparse
 from functools import partial
 
-from cgcython.base import EmbedderId, Profile
+from cgcython.base import Profile
 from cgcython.cli import options, plots
 from cgcython.cli.cells import change_cells, gain_cells, loss_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
-from cgcython.cli.judging import named_array, read_judgements
+from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
 from cgcython.codecs.training import SUBVECTORS
-from cgcython.corpus.corpus import Corpus, CorpusColumn
-from cgcython.corpus.naming import naming
-from cgcython.corpus.opening import open_corpus
-from cgcython.errors import DimensionMismatch, UsageError
-from cgcython.evaluation.choices import (
-    dense_methods,
-    own_kinds,
-    sparse_methods,
-    trained_methods,
-)
+from cgcython.corpus.specs import absolute
 from cgcython.evaluation.folds import COPIES
-from cgcython.evaluation.methods import Method, MethodRow, compare_methods
-from cgcython.evaluation.peers import faiss_kinds, require_faiss
-from cgcython.inputs.columns import Column, DenseColumn, SparseColumn
-from cgcython.narrow_floats import Rows
+from cgcython.evaluation.method_jobs import MethodsJob, compare_job
+from cgcython.evaluation.methods import MethodRow
+from cgcython.evaluation.peers import require_faiss
 
 HEADERS = (
     "method training bytes runs us ns loss% p99% max% top10 gain interval list "
@@ -121,63 +111,22 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _compared(args: argparse.Namespace) -> list[MethodRow]:
-    profile = Profile.named(args.profile)
-    corpus, queries = (open_corpus(specs, profile) for specs in (args.input, args.queries))
-    model_id, column = _only(corpus, args.input)
-    if model_id not in queries:
-        raise UsageError(f"--queries {' '.join(args.queries)} are not of {model_id.short}")
-    methods, asked = _methods(args, column.embeddings), queries[model_id]
-    relevant = read_judgements(args.qrels, queries.num_memories, corpus.num_memories)
-    if relevant is not None:
-        numbers = asked.memories(0, len(asked.embeddings)).tolist()
-        relevant = [relevant[query] for query in numbers]
-    with progress(None, "run", "eval methods") as bar, naming(memory=corpus, query=queries):
-        found = compare_methods(
-            model_id.short,
-            column.embeddings,
-            methods,
-            [asked.embeddings[row] for row in range(len(asked.embeddings))],
-            relevant,
-            memories=column.memories(0, len(column.embeddings)),
-            metric=args.metric,
-            num_threads=args.threads,
-            hear=bar.at,
-        )
-        return list(found)
-
-
-def _only(corpus: Corpus, specs: list[str]) -> tuple[EmbedderId, CorpusColumn]:
-    """Return the one embedder of a corpus and its column."""
-    found = [(one, column) for one, column in corpus.items() if len(column.embeddings)]
-    if len(found) != 1 or len(corpus) != 1:
-        names = ", ".join(one.short for one in corpus) or "none"
-        raise UsageError(f"{' '.join(specs)}: expected embeddings of one embedder, got {names}")
-    return found[0]
-
-
-def _methods(args: argparse.Namespace, column: Column) -> list[Method]:
-    """Return the Methods that suit a column."""
-    match column:
-        case SparseColumn(dimension=dimension):
-            return sparse_methods(dimension)
-        case DenseColumn(values=values):
-            return dense_methods(values.shape[1]) + _trained(args, values)
-    raise UsageError("tokens have other methods: cgcython eval tokens")
-
-
-def _trained(args: argparse.Namespace, values: Rows) -> list[Method]:
-    """Return the Methods that are trained, on --train and the folds."""
-    dim = values.shape[1]
-    others = None if args.train is None else named_array(args.train)
-    if others is not None and (others.ndim != 2 or others.shape[1] != dim):
-        actual = others.shape[-1] if others.ndim else 0
-        raise DimensionMismatch(expected=dim, actual=actual, what=f"values per row of {args.train}")
-    if wrong := [size for size in args.sizes or () if dim % size]:
-        raise UsageError(f"--sizes {', '.join(map(str, wrong))}: no divisor of {dim} values")
-    kinds = own_kinds(dim, args.sizes, args.threads)
-    trained = partial(trained_methods, values, others, folds=args.folds, seeds=args.seeds)
-    found = trained(kinds, in_domain=args.in_domain)
-    return found + trained(faiss_kinds(dim, args.sizes, args.threads)) if args.peers else found
+    job = MethodsJob(
+        tuple(map(absolute, args.input)),
+        tuple(map(absolute, args.queries)),
+        Profile.named(args.profile).to_toml(),
+        None if args.train is None else absolute(args.train),
+        args.in_domain,
+        args.folds,
+        args.seeds,
+        None if args.sizes is None else tuple(args.sizes),
+        args.peers,
+        args.metric,
+        args.threads,
+    )
+    relevant = partial(read_judgements, args.qrels)
+    with progress(None, "run", "eval methods") as bar:
+        return compare_job(job, relevant, hear=bar.at)
 
 
 def _cells(row: MethodRow) -> list[object]:

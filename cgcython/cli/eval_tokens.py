@@ -19,10 +19,11 @@ import numpy as np
 from cgcython.cli import options
 from cgcython.cli.cells import change_cells, gain_cells, rounded
 from cgcython.cli.failures import LIMIT, OK
-from cgcython.cli.judging import named_array, read_judgements
+from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.streams import say
+from cgcython.corpus.named_array import named_array
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
 from cgcython.errors import InvalidInput, UsageError

@@ -5,14 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cgcython.base import Profile
-from cgcython.corpus.array_files import ONLY, open_arrays
-from cgcython.corpus.beside import has_columns, side_by_side
+from cgcython.corpus.named_array import named_array
 from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.specs import split_file
 from cgcython.errors import UsageError
 from cgcython.evaluation.corpora import codebook_judge
 from cgcython.evaluation.metrics import judgements
-from cgcython.types import Array
 
 
 def read_judgements(
@@ -22,21 +19,6 @@ def read_judgements(
     if text is None:
         return None
     return judgements(named_array(text), num_queries, num_memories)
-
-
-def named_array(text: str) -> Array:
-    """Return the array that `FILE[:ARRAY]` names, the first one without a name.
-
-    Of a table, columns of numbers are put side by side: those that are named, or the first three.
-    """
-    path, names, _ = split_file(text)
-    arrays = open_arrays(path)
-    if has_columns(arrays):
-        return side_by_side(arrays, names)
-    name = names[0] if names else next(iter(arrays), ONLY)
-    if name not in arrays:
-        raise UsageError(f"{text}: {path} has {', '.join(arrays)}")
-    return arrays[name]
 
 
 def judge_of(args: argparse.Namespace, profile: Profile) -> Callable[[Any], dict[str, Any]]:

@@ -23,6 +23,7 @@ from cgcython.search.hits import Hit
 from cgcython.store import shards
 from cgcython.store.ids import StoredId, id_of, parse_id
 from cgcython.store.places import is_address, name_of_place
+from cgcython.store.shard_folder import has_shards
 from cgcython.store.shard_gaps import gaps_of
 
 BATCH = 1 << 8  # queries, which are read at a time
@@ -103,7 +104,7 @@ def tell_missing(args: argparse.Namespace) -> None:
 
 
 def _require_shards(args: argparse.Namespace, options: str) -> None:
-    if is_address(args.store) or not shards.shard_paths(args.store):
+    if is_address(args.store) or not has_shards(args.store):
         place = name_of_place(args.store)
         raise UsageError(f"{place} is no folder of shards, which alone {options} can search")
 

@@ -1,8 +1,10 @@
-"""Read and check every record of a store, or every array of shards.
+"""Read and check every record of a store, or a folder of shards against its manifest.
 
 Checks frames, checksums, codebooks and that nothing is missing or left over. A damaged store
 exits with 5 and names the records; the others stay readable. --repair writes what is good into a
-new store, which takes the place of the damaged one, and names what was lost.
+new store, which takes the place of the damaged one, and names what was lost. A folder of shards
+that is not whole exits with 5, too, and names the files that are missing, damaged, others or too
+many, each with the remedy.
 
 example:
   cgcython verify memories
@@ -20,10 +22,13 @@ from cgcython.cli.output import print_json
 from cgcython.cli.progress import Silence, progress
 from cgcython.cli.streams import say
 from cgcython.corpus.reading import ShardReader, StoreReader, open_reader
-from cgcython.errors import StorageCorruption, UsageError
-from cgcython.store import RepairReport, repair, shards
+from cgcython.errors import FileUnavailable, StorageCorruption, UsageError
+from cgcython.store import RepairReport, repair
 from cgcython.store.ids import StoredId, spelled
 from cgcython.store.places import is_address
+from cgcython.store.shard_checking import check_shards
+from cgcython.store.shard_folder import has_shards
+from cgcython.store.shard_manifest import read_manifest
 
 Checked: TypeAlias = tuple[dict[str, int], dict[str, str]]  # counts, and what is wrong by name
 
@@ -61,10 +66,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checked(path: str) -> Checked:
+    if not is_address(path) and has_shards(path):
+        return _check_shards(path)
     with open_reader(path) as reader, progress(_count(reader), "memory", "verify") as bar:
-        if isinstance(reader, ShardReader):
-            return _check_shards(reader, bar)
-        return _check_store(reader, bar)
+        if isinstance(reader, StoreReader):
+            return _check_store(reader, bar)
+        raise UsageError(f"{path}: neither a store nor a folder of shards")
 
 
 def _count(reader: StoreReader | ShardReader) -> int | None:
@@ -84,24 +91,24 @@ def _check_store(reader: StoreReader, bar: Silence) -> Checked:
     return counts, {one: ", ".join(reasons) for one, reasons in report.named.items()}
 
 
-def _check_shards(reader: ShardReader, bar: Silence) -> Checked:
-    counts = {"shards": 0, "records": 0, "stored_bytes": 0}
-    problems: dict[str, str] = {}
-    for path in reader.paths:
-        try:
-            shard = shards.read_shard(path)
-        except StorageCorruption as error:
-            problems[str(path)] = str(error.reason)
-            continue
-        bar.advance(len(shard.ids))
-        counts["shards"] += 1
-        counts["records"] += len(shard.ids)
-        counts["stored_bytes"] += sum(part.batch.nbytes for part in shard.parts.values())
-    return counts, problems
+def _check_shards(folder: str) -> Checked:
+    with progress(_told_memories(folder), "memory", "verify") as bar:
+        report = check_shards(folder, bar.advance)
+    names = "shards", "records", "stored_bytes"
+    return {name: getattr(report, name) for name in names}, report.problems
+
+
+def _told_memories(folder: str) -> int | None:
+    """Return how many memories a folder of shards should have, None where it does not tell."""
+    try:
+        manifest = read_manifest(folder)
+    except (StorageCorruption, FileUnavailable):  # the check says where
+        return None
+    return None if manifest is None else manifest.memories
 
 
 def _repair(args: argparse.Namespace) -> int:
-    if not is_address(args.source) and shards.shard_paths(args.source):
+    if not is_address(args.source) and has_shards(args.source):
         raise UsageError("shards cannot be repaired; encode the damaged ones again")
     with progress(None, "memory", "repair") as bar:
         report = repair(

@@ -17,6 +17,7 @@ from cgcython.manifest import MAGIC as FINGERPRINT
 from cgcython.records import QuantizedEmbedding
 from cgcython.store import shards
 from cgcython.store.places import is_address
+from cgcython.store.shard_folder import has_shards
 from cgcython.tensors import Malformed, read_tensors
 from cgcython.types import Progress, StrPath
 
@@ -55,7 +56,7 @@ def _file_or_models(path: Path) -> Description | None:
     """Return the Description of a file or of a folder of codebooks, None for others."""
     if path.is_file():
         return _safetensors(path) if path.suffix == ".safetensors" else _record_file(path)
-    if (path / FOLDER).is_dir() and not shards.shard_paths(path):
+    if (path / FOLDER).is_dir() and not has_shards(path):
         books = sorted((path / FOLDER).glob("*_codebook.safetensors"))
         return Description("models", {"codebooks": len(books)}, [_codebook(one) for one in books])
     return None

@@ -21,6 +21,8 @@ from cgcython.store import shards
 from cgcython.store.ids import as_key
 from cgcython.store.opening import has_database
 from cgcython.store.places import is_address
+from cgcython.store.shard_folder import has_shards, require_whole
+from cgcython.store.shard_manifest import read_manifest
 from cgcython.types import Array, Int64Array, Progress, StrPath
 
 CHUNK = 1024
@@ -46,7 +48,7 @@ def open_searcher(
     path: StrPath, partial: bool = False
 ) -> Iterator[FingerprintStore | ShardSearcher]:
     """Yield what can be searched in a folder: a store, or shards, of which some may be missing."""
-    if not is_address(path) and shards.shard_paths(path):
+    if not is_address(path) and has_shards(path):
         with ShardSearcher(path, partial=partial) as searcher:
             yield searcher
     else:
@@ -65,7 +67,7 @@ def open_reader(path: StrPath) -> Iterator["StoreReader | ShardReader"]:
     if is_address(path):
         with FingerprintStore.open(path, read_only=True) as store:
             yield StoreReader(store)
-    elif shards.shard_paths(path):
+    elif has_shards(path):
         yield ShardReader(path)
     elif Path(path).is_dir() and not has_database(path):
         raise UsageError(f"{path}: neither a store nor a folder of shards")
@@ -115,20 +117,24 @@ class ShardReader:
     """Decodes the columns of a folder of shards."""
 
     def __init__(self, folder: StrPath) -> None:
-        self.paths = shards.shard_paths(folder)
+        self.folder, self.paths = Path(folder), shards.shard_paths(folder)
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
 
     def __len__(self) -> int:
-        return shards.count_memories(self.paths[0])
+        manifest = read_manifest(self.folder)
+        if manifest is not None:
+            return manifest.memories
+        return shards.count_memories(self.paths[0]) if self.paths else 0
 
     def decoded(
         self, embedders: Collection[EmbedderId] | None, num_threads: int
     ) -> Iterator[DecodedChunk]:
         """Yield all memories in chunks, with some embedders or, None, with all.
 
-        Raises StorageCorruption at a damaged shard.
+        Raises StorageCorruption at a damaged shard, and before the first where one is missing.
         """
+        require_whole(self.folder)
         for path in self.paths:
             shard, columns = shards.read_shard(path), []
             for model_id, (batch, rows) in shard.parts.items():

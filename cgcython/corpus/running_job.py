@@ -22,7 +22,6 @@ from cgcython.corpus.shard_job import (
     ShardDone,
     ShardJob,
     codebook_id_of,
-    file_hash,
     repairable,
 )
 from cgcython.embedders.losses import LossTotals
@@ -36,6 +35,7 @@ from cgcython.runners import Run, run_here
 from cgcython.store import shards
 from cgcython.store.folder_lock import FolderLock
 from cgcython.store.ids import StoredId, id_of
+from cgcython.store.shard_checking import OTHER_BYTES, file_hash
 from cgcython.store.shard_manifest import (
     JOB_KIND,
     ShardEntry,
@@ -221,6 +221,5 @@ def _checked(
     if manifest is not None and manifest.entries[done.entry.number] != done.entry:
         path = shards.shard_path(folder, done.entry.number)
         with repairable(path):
-            reason = "its bytes are not those that the manifest tells"
-            raise StorageCorruption(where=str(path), reason=reason)
+            raise StorageCorruption(where=str(path), reason=OTHER_BYTES)
     return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from cgcython.errors import CodebookCorrupt, StorageCorruption, UsageError
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
 from cgcython.store.key_columns import KeyColumn
+from cgcython.store.shard_checking import file_hash
 from cgcython.store.shard_manifest import (
     JOB_KIND,
     ShardEntry,
@@ -31,10 +31,8 @@ from cgcython.store.shard_manifest import (
     shard_count,
     shard_range,
 )
-from cgcython.tensors import open_regular, told_as_damage
 
 _LOGGER = logging.getLogger(__name__)
-_BLOCK = 1 << 20  # bytes that are hashed at once
 _KEPT_CODEBOOKS = 64  # of a process, over all jobs
 OTHERS = "was made from other inputs or codebooks; choose another folder, or delete the old shards"
 
@@ -93,7 +91,7 @@ def encode_shard(job: ShardJob, number: int) -> ShardDone:
         if shards.shard_path(job.folder, number).exists():
             return keep_shard(job, number, corpus)
         _require_current(job)
-        return write_shard(job, number, corpus, _router(job))
+        return write_shard(job, number, corpus, router_of(job))
 
 
 @contextmanager
@@ -114,6 +112,8 @@ def write_shard(
     before = router.loss_totals()
     parts, sizes = encoder.within_budget(job.budget_bytes)
     facts = {**_facts(job, number, ids), "inputs": input_checksums(encoder.pieces)}
+    if job.inputs:  # a corpus in memory has one process, which has the lock
+        _require_current(job)  # encoding takes a while; the job may have been given up
     shards.write_shard(path, shards.Shard(ids, parts, facts))
     counts = ByteCounts()
     counts.add_batches({one: part.batch for one, part in parts.items()}, sizes)
@@ -170,15 +170,6 @@ def repairable(path: Path) -> Iterator[None]:
         raise
 
 
-def file_hash(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hexadecimal; raises FileUnavailable."""
-    digest = hashlib.sha256()
-    with told_as_damage(path), open_regular(path) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def codebook_id_of(sha256: str) -> int:
     """Return the number that codes carry of a codebook with a hash."""
     return int(sha256[:8], 16) or 1
@@ -211,7 +202,7 @@ def _require_current(job: ShardJob) -> None:
         raise UsageError(f"{job.folder} is not made ready for this job; start it with shard_job")
 
 
-def _router(job: ShardJob) -> QuantizationRouter:
+def router_of(job: ShardJob) -> QuantizationRouter:
     """Return a router with the codebooks that lie in the folder; raises CodebookCorrupt."""
     books = {}
     for name, sha256 in job.codebooks.items():

@@ -9,12 +9,12 @@ from cgcython.checks import require_progress
 from cgcython.errors import InvalidInput
 from cgcython.fingerprint import QuantizedFingerprint
 from cgcython.search.shards import ShardSearcher
-from cgcython.store import shards
 from cgcython.store.copy_tally import Tally
 from cgcython.store.copying import copy_records
 from cgcython.store.keeper import Record
 from cgcython.store.opening import notes_of
 from cgcython.store.shard_file import ShardFile
+from cgcython.store.shard_folder import has_shards
 from cgcython.store.shelf import CODEBOOK, GENERATIONS
 from cgcython.types import Progress, StrPath
 
@@ -33,7 +33,7 @@ def copy_shards(
     """
     for one in (progress, verifying):
         require_progress(one)
-    if not shards.shard_paths(folder):
+    if not has_shards(folder):
         raise InvalidInput(what="folder", expected="one with shards", actual=folder)
     source = ShardRecords(folder)
     return copy_records(source, source.profile, target, progress, verifying)

@@ -207,4 +207,4 @@ def _methods_of(
     for size in kind.sizes:
         for name, make_scan in kind.scans.items():
             runs = tuple(partial(folded, size, seed, make_scan) for seed in range(seeds))
-            yield Method(name, runs, training, size)
+            yield Method(name, runs, training, size, books=next(iter(kind.scans)))

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,14 +20,21 @@ FLOAT32 = "float32"
 DEPTH, ENOUGH = 512, 0.98  # of a shortlist, and the part of the top 10 that it must hold
 MIXED, IN_DOMAIN = "mixed", "in-domain"
 Times: TypeAlias = tuple[float | None, float | None]  # µs to encode an embedding, ns to scan a row
-NOT_TIMED: Times = (None, None)
+
+
+class Run(NamedTuple):
+    """What one run of a method came to."""
+
+    ranked: Ranked
+    times: Times
 
 
 @dataclass(frozen=True)
 class Method:
     """A way to code: for each run a function that makes its representation; runs differ by seed.
 
-    Methods of one `family` are the sizes of one curve.
+    Methods of one `family` are the sizes of one curve. Those of equal `books`, training and size
+    share what was trained.
     """
 
     name: str
@@ -34,6 +42,7 @@ class Method:
     training: str | None = None
     size: int | None = None
     family: str = ""
+    books: str = ""
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.name, self.size, self.training) if part)
@@ -98,23 +107,54 @@ def compare_methods(
     numbers = np.arange(len(column)) if memories is None else memories
     total, done = 1 + sum(len(method.runs) for method in methods), 0
 
-    def run(documents: Representation) -> Ranked:
-        return rank(documents, column, queries, k=DEPTH, metric=metric, num_threads=num_threads)
+    def run(make: Callable[[], Representation], what: str) -> Run:
+        nonlocal done
+        hear(done, total, what)
+        done += 1
+        return run_of(make(), column, queries, metric=metric, num_threads=num_threads)
 
-    hear(done, total, FLOAT32)
-    exact = run(Exact(_inputs_of(column)))
-    judged = _judge(numbers, exact, exact, relevant)
-    rows = [_row(embedder, Method(FLOAT32, ()), column, NOT_TIMED, [(exact, judged)], exact.tops)]
-    for method in methods:
-        found, times = [], NOT_TIMED
-        for make in method.runs:
-            done += 1
-            hear(done, total, str(method))
-            documents = make()
-            ranked, times = run(documents), (documents.encode_us, documents.scan_ns)
-            found.append((ranked, _judge(numbers, exact, ranked, relevant)))
-        rows.append(_row(embedder, method, column, times, found, exact.tops))
+    exact = run(partial(exact_of, column), FLOAT32)
+    found = [[run(make, str(method)) for make in method.runs] for method in methods]
     hear(total, total, "done")
+    return rows_of(embedder, methods, numbers, exact, found, relevant)
+
+
+def exact_of(column: Column) -> Representation:
+    """Return what ranks a column as float32."""
+    return Exact(_inputs_of(column))
+
+
+def run_of(
+    documents: Representation,
+    column: Column,
+    queries: Sequence[Embedding],
+    *,
+    metric: str = "cosine",
+    num_threads: int = 1,
+) -> Run:
+    """Return the Run of one representation of a column."""
+    ranked = rank(documents, column, queries, k=DEPTH, metric=metric, num_threads=num_threads)
+    return Run(ranked, (documents.encode_us, documents.scan_ns))
+
+
+def rows_of(
+    embedder: str,
+    methods: Sequence[Method],
+    memories: Int64Array,
+    exact: Run,
+    found: Sequence[Sequence[Run]],
+    relevant: Sequence[Judged] | None = None,
+) -> list[MethodRow]:
+    """Return a MethodRow for the Run of float32 and for the Runs of each method.
+
+    `memories` are the numbers of the rows, ascending.
+    """
+    rows = []
+    for method, runs in zip([Method(FLOAT32, ()), *methods], [[exact], *found]):
+        judged = [
+            (one.ranked, _judge(memories, exact.ranked, one.ranked, relevant)) for one in runs
+        ]
+        rows.append(_row(embedder, method, memories, runs[-1].times, judged, exact.ranked.tops))
     return list(_judged(rows))
 
 
@@ -135,7 +175,7 @@ def _judge(
 def _row(
     embedder: str,
     method: Method,
-    column: Column,
+    memories: Int64Array,
     times: Times,
     runs: Sequence[tuple[Ranked, Judge]],
     exact: Tops,
@@ -151,7 +191,7 @@ def _row(
         family=method.family or method.name,
         training=method.training,
         size=method.size,
-        bytes_each=runs[0][0].num_bytes / len(column),
+        bytes_each=runs[0][0].num_bytes / len(memories),
         runs=len(runs),
         encode_us=times[0],
         scan_ns=times[1],

@@ -80,3 +80,29 @@ def test_repair_of_a_sound_store_does_nothing(cli, work, tmp_path):
 def test_repair_is_for_stores_and_its_options_for_repair(cli, work):
     assert cli("verify", work / "shards", "--repair").code == 2
     assert cli("verify", work / "store", "--dry-run").code == 2
+
+
+def test_a_folder_of_shards_that_is_not_whole_exits_with_5(cli, work, tmp_path):
+    folder = shutil.copytree(work / "shards", tmp_path / "shards")
+    shards.shard_path(folder, 1).unlink()
+    next((folder / "pq8_codebooks").iterdir()).unlink()
+    result = cli("verify", folder)
+    assert result.code == 5
+    assert (
+        "shard-00001.safetensors: it is missing; run the same cgcython encode again" in result.err
+    )
+    assert "Semantic_codebook.safetensors: it is missing; restore it, or run" in result.err
+    told = cli("verify", folder, "--json")
+    assert (told.code, told.json["ok"], told.json["shards"]) == (5, False, 2)
+    assert len(told.json["damaged"]) == 2
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_partial_folder_does_not_decode(cli, work, tmp_path, gone):
+    folder = shutil.copytree(work / "shards", tmp_path / "shards")
+    for path in shards.shard_paths(folder)[0 if gone else 1 :]:
+        path.unlink()
+    result = cli("decode", folder, "--out", tmp_path / "x.npz")
+    assert result.code == 5
+    assert "shard-00001.safetensors" in result.err
+    assert "encode --out" in result.err

@@ -195,7 +195,7 @@ def test_a_table_without_rows_is_an_empty_corpus(tmp_path):
 
 
 def test_numbers_of_a_table_stand_side_by_side(tmp_path):
-    from cgcython.cli.judging import named_array
+    from cgcython.corpus.named_array import named_array
 
     table = pa.table({"query": [0, 1], "memory": [5, 6], "gain": [1, 2], "note": ["a", "b"]})
     pq.write_table(table, tmp_path / "q.parquet")
