@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -142,9 +143,11 @@ class RunningJob:
         manifest = self._manifest() if self._kept else None
         self._refuse_others(manifest)
         missing = missing_files(self.folder, corpus.profile, books)
-        stamps = corpus.stamps()
+        stamps, before = corpus.stamps(), _read_job(self.folder)
         about = {"job": self.job.plan(), "stamps": [list(one) for one in stamps]}
-        believed = _read_job(self.folder) == about
+        if self._kept and self.folder / shards.PROFILE in missing:
+            self._require_profile(manifest, before)
+        believed = before == about
         for _, done in run(keep(self.job, stamps, believed), sorted(self._kept)):
             self.add(_checked(done, manifest, self.folder))
         clear_unfinished(self.folder, books)
@@ -178,6 +181,17 @@ class RunningJob:
                 raise UsageError(f"{path} {OTHERS}")
         if manifest is not None and dict(manifest.codebooks) != own[2]:
             raise UsageError(f"{manifest_path(self.folder)} {OTHERS}")
+
+    def _require_profile(
+        self, manifest: ShardManifest | None, before: Mapping[str, Any] | None
+    ) -> None:
+        """Raise UsageError where the profile that was lost is known to be another one."""
+        own = sha256(self.job.profile.encode()).hexdigest()
+        job = (before or {}).get("job")
+        told = job.get("profile", self.job.profile) if type(job) is dict else self.job.profile
+        if told != self.job.profile or (manifest is not None and manifest.profile_sha256 != own):
+            path = self.folder / shards.PROFILE
+            raise UsageError(f"{path}, which is gone or damaged, was another profile; restore it")
 
     def _finish(self) -> None:
         """Write the manifest, last, unless the one that is there says the same."""
