@@ -125,9 +125,10 @@ def store(folder, tmp_path_factory):
         yield store
 
 
-@pytest.fixture(params=[4, 10**6], ids=["mapped", "copied"])
+@pytest.fixture(params=[0, 1 << 30], ids=["mapped", "copied"])
 def searcher(request, folder, monkeypatch):
-    monkeypatch.setattr(shard_columns, "MAPPED", request.param)
+    for name in ("MAPPED", "COPIED"):
+        monkeypatch.setattr(shard_columns, name, request.param)
     monkeypatch.setattr(ShardSearcher, "sections", None)  # no row is read by itself
     with ShardSearcher(folder) as searcher:
         yield searcher
@@ -201,7 +202,7 @@ def test_scan_yields_each_memory_once(searcher, store):
 
 
 def test_codes_lie_where_the_file_is_mapped(folder, monkeypatch):
-    monkeypatch.setattr(shard_columns, "MAPPED", 4)
+    monkeypatch.setattr(shard_columns, "MAPPED", 0)
     with ShardSearcher(folder) as searcher:
         for name in ("E1", "E8", "E9", "E11"):
             column = searcher._columns.get(PROFILE.embedder(name))
