@@ -24,8 +24,8 @@ from cgcython.store.fitting import misfit
 from cgcython.store.shard_file import ShardPart
 from cgcython.types import BoolArray, Int64Array, KeyArray, Progress
 
-# Bytes of a shard that are a part of their own: where they lie mapped, and where they are copied
-# already. Fewer are put together with those of other shards, because a search takes 0.1 ms for each.
+# A shard with so many bytes of an embedder is a part of its own: where its codes lie mapped, and
+# where they were copied. Others are put together: a part costs each search some 0.1 ms.
 MAPPED, COPIED = 1 << 22, 1 << 26
 
 
