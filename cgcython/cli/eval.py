@@ -4,15 +4,18 @@ Encodes a corpus, asks it the queries as float32 and as codes, and prints per em
 loss (mean, 99th percentile, maximum), how much of float32's top 10 the codes find, and with
 judgements nDCG@10 and Recall@10 of both with the relative drop and its 95 % interval (paired
 bootstrap over queries). Several embedders are also fused by reciprocal rank. With --store the
-records of a store are evaluated instead of codes made on the spot. `cgcython eval methods`
+records of a store are evaluated instead of codes made on the spot. With --scheduler workers rank
+the documents, some of one embedder at a time; the figures are the same. `cgcython eval methods`
 compares all methods and sizes, `cgcython eval tokens` ways to prune and code tokens.
 
 example:
   cgcython eval E1=docs.npy --queries E1=queries.npy --qrels qrels.npy --models models
   cgcython eval corpus.npz --queries queries.npz --qrels judged.npz:qrels --store memories --json
+  cgcython eval corpus.npz --queries queries.npz --models models --scheduler processes
 """
 
 import argparse
+from os.path import abspath
 
 from cgcython.base import Profile
 from cgcython.cli import options
@@ -21,16 +24,21 @@ from cgcython.cli.failures import OK
 from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.scheduling import runner_of
 from cgcython.cli.streams import say
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
+from cgcython.corpus.specs import absolute
 from cgcython.embedders.ladder import LADDER
 from cgcython.evaluation.comparison import Row, compare
 from cgcython.evaluation.contenders import Contender
 from cgcython.evaluation.corpora import contenders
+from cgcython.evaluation.eval_jobs import EvalJob, compare_by, plan_of
 from cgcython.router import QuantizationRouter
+from cgcython.runners import Run
 from cgcython.search import FingerprintStore
+from cgcython.store.places import is_address
 
 HEADERS = (
     "embedder method count queries bytes float32 us loss% p99% max% top10 "
@@ -55,17 +63,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_profile(parser)
     options.add_threads(parser)
+    options.add_scheduler(parser, unit=None)
     options.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    rows = _of_store(args) if args.store else _of_codes(args)
+    with runner_of(args) as runner:
+        rows = _rows(args) if args.scheduler is None else _by_workers(runner.run, args)
     if args.json:
         print_json({"rows": [row.as_dict() for row in rows]})
         return OK
     print_table(HEADERS, [_cells(row) for row in rows])
     say(_summary(rows[-1]))
     return OK
+
+
+def _rows(args: argparse.Namespace) -> list[Row]:
+    return _of_store(args) if args.store else _of_codes(args)
+
+
+def _by_workers(run: Run, args: argparse.Namespace) -> list[Row]:
+    """Return the rows of the same comparison, whose documents workers ranked."""
+    job = EvalJob(
+        tuple(map(absolute, args.inputs)),
+        tuple(map(absolute, args.queries)),
+        args.store if args.store is None or is_address(args.store) else abspath(args.store),
+        None if args.models is None else abspath(args.models),
+        Profile.named(args.profile).to_toml(),
+        args.step,
+        args.metric,
+        args.threads,
+    )
+    plan = plan_of(job)
+    relevant = read_judgements(args.qrels, plan.queries, plan.memories)
+    with progress(sum(part.rows for part in plan.parts), "row", "eval") as bar:
+        return compare_by(run, job, plan, relevant, bar.advance)
 
 
 def _of_store(args: argparse.Namespace) -> list[Row]:

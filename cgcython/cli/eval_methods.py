@@ -5,7 +5,7 @@ and with float queries), 1,024 projected bits (ten seeds), product quantization 
 and rotated, residual codes (rq8) and signs of centred values; sparse ones in every layout. Row i of
 a corpus is coded by codebooks that have not seen it: trained on the rows of the other folds, three
 times each, beside those of --train (mixed), or on the other folds alone (in-domain). Figures are
-means over seeds.
+means over seeds. With --scheduler each run of a method is a task of a worker.
 
   bytes  of the codes, and of the scale that an embedding has beside them
   us     to encode an embedding on one thread; ns: to score a row of a scan of 65,536
@@ -30,6 +30,7 @@ from cgcython.cli.failures import LIMIT, OK
 from cgcython.cli.judging import read_judgements
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
+from cgcython.cli.scheduling import runner_of
 from cgcython.cli.streams import say
 from cgcython.codecs.training import SUBVECTORS
 from cgcython.corpus.specs import absolute
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_limits(parser)
     options.add_profile(parser)
     options.add_threads(parser)
+    options.add_scheduler(parser, unit=None)
     options.add_json(parser)
 
 
@@ -125,8 +127,9 @@ def _compared(args: argparse.Namespace) -> list[MethodRow]:
         args.threads,
     )
     relevant = partial(read_judgements, args.qrels)
-    with progress(None, "run", "eval methods") as bar:
-        return compare_job(job, relevant, hear=bar.at)
+    with runner_of(args) as runner, progress(None, "run", "eval methods") as bar:
+        run = None if args.scheduler is None else runner.run
+        return compare_job(job, relevant, run=run, hear=bar.at)
 
 
 def _cells(row: MethodRow) -> list[object]:

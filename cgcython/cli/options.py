@@ -237,8 +237,11 @@ def scheduler(text: str) -> str:
         raise argparse.ArgumentTypeError(f"expected {error.expected}, got {text!r}") from None
 
 
-def add_scheduler(parser: argparse.ArgumentParser, unit: str = "shard") -> None:
-    """Add --scheduler, --workers and --on-damage, for a command that works unit by unit."""
+def add_scheduler(parser: argparse.ArgumentParser, unit: str | None = "shard") -> None:
+    """Add --scheduler, --workers and --on-damage, for a command that works unit by unit.
+
+    Without a unit there is no --on-damage: nothing can be left out.
+    """
     parser.add_argument(
         "--scheduler",
         type=scheduler,
@@ -252,12 +255,13 @@ def add_scheduler(parser: argparse.ArgumentParser, unit: str = "shard") -> None:
         metavar="N",
         help="threads or processes of --scheduler (default: one for each core)",
     )
-    parser.add_argument(
-        "--on-damage",
-        choices=("stop", "skip"),
-        default="stop",
-        help=f"at a {unit} that fails, stop (default), or do the others and name it at the end",
-    )
+    if unit is not None:
+        parser.add_argument(
+            "--on-damage",
+            choices=("stop", "skip"),
+            default="stop",
+            help=f"at a {unit} that fails, stop (default), or do the others and name it at the end",
+        )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

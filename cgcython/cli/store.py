@@ -3,8 +3,9 @@
 `stats` estimates at once what `--exact` counts. `purge` deletes for good what was deleted softly
 longer ago than `--older-than`, and `compact` then frees its room on the disk. `backup` writes a
 copy of a folder that is a store. `copy` writes one anywhere: to a folder, PostgreSQL or Cassandra.
-`reencode` moves the records of an embedder to the codebook in `--models`. Interrupted, `copy` and
-`reencode` go on where they stopped.
+`reencode` moves the records of an embedder to the codebook in `--models`; with --scheduler, for a
+store in PostgreSQL or Cassandra, on several workers. Interrupted, `copy` and `reencode` go on where
+they stopped.
 
 example:
   cgcython store stats memories --exact
@@ -13,6 +14,7 @@ example:
   cgcython store backup memories /backup/memories
   cgcython store copy memories postgresql://localhost/memories
   cgcython store reencode memories E1 --models models --drop
+  cgcython store reencode postgresql://localhost/memories E1 --models models --scheduler processes
 """
 
 import argparse
@@ -26,13 +28,16 @@ from cgcython.cli.failures import OK
 from cgcython.cli.output import print_json, print_table
 from cgcython.cli.progress import progress
 from cgcython.cli.prometheus import exposition
+from cgcython.cli.scheduling import runner_of
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.shard_records import copy_shards
-from cgcython.store import RecordStore
+from cgcython.runners import Run
+from cgcython.store import RecordStore, Reencoded
 from cgcython.store.copying import copy_store
-from cgcython.store.places import is_address
+from cgcython.store.places import is_address, require_servers
 from cgcython.store.quality import QualitySample
+from cgcython.store.reencode_jobs import reencode_by
 from cgcython.store.shards import count_memories, shard_paths
 
 Facts: TypeAlias = dict[str, Any]  # what an action did, as JSON keeps it
@@ -86,6 +91,7 @@ def _add_reencode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("embedder", type=options.embedder, metavar="EMBEDDER", help="such as E1")
     options.add_models(parser, required=True)
     parser.add_argument("--drop", action="store_true", help="remove codebooks no record needs then")
+    options.add_scheduler(parser, unit=None)
 
 
 _ARGUMENTS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
@@ -110,7 +116,7 @@ def duration(text: str) -> timedelta:
 
 
 def run(args: argparse.Namespace) -> int:
-    found = _copy(args) if args.action == "copy" else _run_opened(args)
+    found = _ALONE.get(args.action, _run_opened)(args)
     if args.json:
         print_json(found)
     elif "exposition" in found:
@@ -215,11 +221,35 @@ def _backup(store: RecordStore, args: argparse.Namespace) -> Facts:
     return {"records_copied": len(store)}
 
 
-def _reencode(store: RecordStore, args: argparse.Namespace) -> Facts:
+def _reencode(args: argparse.Namespace) -> Facts:
+    if args.scheduler is not None:
+        require_servers(args.store, "leave out --scheduler")
+    with runner_of(args) as runner:
+        if args.scheduler is not None:
+            return _reencode_by(runner.run, args)
+        with RecordStore.open(args.store, create=False) as store:
+            codebook, count = _codebook_for(store, args), store.statistics().records
+            with progress(count, "record", "reencode") as bar:
+                done = store.reencode(args.embedder, codebook, progress=bar.advance)
+            return _moved(store, done, args)
+
+
+def _reencode_by(run: Run, args: argparse.Namespace) -> Facts:
+    with RecordStore.open(args.store, read_only=True, create=False) as store:
+        codebook, count = _codebook_for(store, args), store.statistics().records
+    with progress(count, "record", "reencode") as bar:
+        done = reencode_by(run, args.store, args.embedder, codebook, progress=bar.advance)
+    with RecordStore.open(args.store, create=False) as store:
+        return _moved(store, done, args)
+
+
+def _codebook_for(store: RecordStore, args: argparse.Namespace) -> Codebook:
     path = codebook_path(args.models, args.embedder.title)
-    codebook = Codebook.load(path, store.profile[args.embedder].dimension)
-    with progress(store.statistics().records, "record", "reencode") as bar:
-        done = store.reencode(args.embedder, codebook, progress=bar.advance)
+    return Codebook.load(path, store.profile[args.embedder].dimension)
+
+
+def _moved(store: RecordStore, done: Reencoded, args: argparse.Namespace) -> Facts:
+    """Return what a move came to, once codebooks are dropped where that is asked for."""
     found: Facts = {
         "records_moved": done.records,
         "mean_loss": round(done.mean_loss, 6),
@@ -235,5 +265,6 @@ _RUNS: dict[str, Callable[[RecordStore, argparse.Namespace], Facts]] = {
     "compact": _compact,
     "purge": _purge,
     "backup": _backup,
-    "reencode": _reencode,
 }
+# Those that open the store themselves.
+_ALONE: dict[str, Callable[[argparse.Namespace], Facts]] = {"copy": _copy, "reencode": _reencode}

@@ -5,11 +5,11 @@ Storing a record again changes nothing, so the range of a worker that was killed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from cgcython.base import EmbedderId, ProfileName
 from cgcython.corpus.byte_counts import ByteCounts
@@ -18,11 +18,12 @@ from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.specs import absolute
 from cgcython.corpus.writing import CodebookSource, StoreWriter, remove_if_empty
 from cgcython.embedders.losses import LossTotals
-from cgcython.errors import InvalidInput, QuantizationError, StoreUnavailable, UsageError
+from cgcython.errors import InvalidInput, QuantizationError, StoreUnavailable
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
-from cgcython.store import RecordStore
-from cgcython.store.places import is_address, name_of_place
+from cgcython.runners import Run
+from cgcython.store import RecordStore, places
+from cgcython.store.places import name_of_place
 from cgcython.types import Progress
 
 RANGE = 8192  # memories of a task, which opens the inputs and the store anew
@@ -81,10 +82,6 @@ class StoreDone(NamedTuple):
     losses: dict[EmbedderId, LossTotals]
     skipped: int
     failed: Mapping[int, QuantizationError] = {}
-
-
-Result: TypeAlias = StoreDone | QuantizationError
-Run: TypeAlias = Callable[[Callable[[int], StoreDone], Iterable[int]], Iterable[tuple[int, Result]]]
 
 
 def encode_range(job: StoreJob, number: int) -> StoreDone:
@@ -166,12 +163,12 @@ def _begun(
 
 
 def require_servers(place: str) -> None:
-    """Raise UsageError for a folder: one process writes to it."""
-    if not is_address(place):
-        raise UsageError(
-            f"{place} is a folder, to which one process writes: leave out --scheduler, or "
-            f"encode with --out SHARDS on workers, then: cgcython store copy SHARDS {place}"
-        )
+    """Raise UsageError for a folder, with what else to do."""
+    places.require_servers(
+        place,
+        "leave out --scheduler, or encode with --out SHARDS on workers, "
+        f"then: cgcython store copy SHARDS {place}",
+    )
 
 
 def run_store_job(

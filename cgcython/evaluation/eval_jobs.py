@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.corpus import Corpus
@@ -18,6 +18,7 @@ from cgcython.evaluation.contenders import Contender, Rankings
 from cgcython.evaluation.corpora import contender
 from cgcython.evaluation.ranking import Embedding
 from cgcython.router import QuantizationRouter
+from cgcython.runners import Run
 from cgcython.store import RecordStore
 from cgcython.types import Progress
 
@@ -53,12 +54,6 @@ class Part(NamedTuple):
     first: int
     last: int
     rows: int
-
-
-Result: TypeAlias = Rankings | QuantizationError
-Run: TypeAlias = Callable[
-    [Callable[[Part], Rankings], Iterable[Part]], Iterable[tuple[Part, Result]]
-]
 
 
 class _Opened(NamedTuple):
@@ -108,8 +103,16 @@ def rank_part(job: EvalJob, part: Part) -> Rankings:
         return one.rankings(numbers, asked, job.depth, job.num_threads, blocks=blocks)
 
 
-def parts_of(job: EvalJob, blocks: int = BLOCKS) -> list[Part]:
-    """Return the parts of all embedders, of some blocks each."""
+class Plan(NamedTuple):
+    """The parts of a job, and how many queries and memories it has."""
+
+    parts: list[Part]
+    queries: int
+    memories: int
+
+
+def plan_of(job: EvalJob, blocks: int = BLOCKS) -> Plan:
+    """Return the Plan of a job, with parts of some blocks of each embedder."""
     with _opened(job) as opened:
         parts = []
         for model_id in opened.corpus:
@@ -118,14 +121,14 @@ def parts_of(job: EvalJob, blocks: int = BLOCKS) -> list[Part]:
                 some = spans[first : first + blocks]
                 rows = some[-1][1] - some[0][0]
                 parts.append(Part(model_id, first, first + len(some), rows))
-    return parts
+        return Plan(parts, opened.queries.num_memories, opened.corpus.num_memories)
 
 
 def compare_by(
     run: Run,
     job: EvalJob,
-    parts: Sequence[Part],
-    relevant: Sequence[Judged],
+    plan: Plan,
+    relevant: Sequence[Judged] | None = None,
     progress: Progress | None = None,
 ) -> list[Row]:
     """Return the rows that `comparison.compare` does, with all parts of a job ranked by tasks.
@@ -134,17 +137,17 @@ def compare_by(
     one `{memory: gain}`, or None, for each query. `progress` is called with the documents of each
     part.
     """
-    embedders = list(dict.fromkeys(part.model_id for part in parts))
+    embedders = list(dict.fromkeys(part.model_id for part in plan.parts))
     job = replace(job, depth=depth_of(len(embedders)))
     found: dict[Part, Rankings] = {}
-    for part, result in run(partial(rank_part, job), parts):
+    for part, result in run(partial(rank_part, job), plan.parts):
         if isinstance(result, QuantizationError):
             raise result
         found[part] = result
         if progress is not None:
             progress(part.rows)
     every = [
-        Rankings.joined([found[part] for part in parts if part.model_id == one])
+        Rankings.joined([found[part] for part in plan.parts if part.model_id == one])
         for one in embedders
     ]
-    return rows_of(every, relevant)
+    return rows_of(every, relevant or [None] * plan.queries)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
+from cgcython import runners
 from cgcython.base import EmbedderId, Profile
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.named_array import named_array
@@ -64,12 +65,6 @@ class Task(NamedTuple):
     run: int
 
 
-Result: TypeAlias = list[Run] | QuantizationError
-RunTasks: TypeAlias = Callable[
-    [Callable[[Task], list[Run]], Iterable[Task]], Iterable[tuple[Task, Result]]
-]
-
-
 class _Opened(NamedTuple):
     """One embedder of a job's corpus, its queries, and the methods that suit it."""
 
@@ -112,7 +107,7 @@ def compare_job(
     job: MethodsJob,
     judgements: Judgements = lambda queries, memories: None,
     *,
-    run: RunTasks | None = None,
+    run: runners.Run | None = None,
     hear: Hear = lambda done, total, what: None,
 ) -> list[MethodRow]:
     """Return the MethodRows of a job, from tasks where `run` is given, else in this process.
@@ -140,7 +135,7 @@ def compare_job(
 
 
 def _by_tasks(
-    job: MethodsJob, methods: Sequence[Method], run: RunTasks, hear: Hear
+    job: MethodsJob, methods: Sequence[Method], run: runners.Run, hear: Hear
 ) -> tuple[Run, list[list[Run]]]:
     """Return the Run of float32, and those of each method."""
     tasks = tasks_of(methods)

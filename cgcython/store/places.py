@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from cgcython.errors import InvalidInput
+from cgcython.errors import InvalidInput, UsageError
 from cgcython.files import as_path
 from cgcython.store.keeper import Keeper, Numbers
 from cgcython.types import StrPath
@@ -61,6 +61,15 @@ def place_of(place: StrPath) -> Place:
 def is_address(place: StrPath) -> bool:
     """Return whether a place is named by an address, and not by a path."""
     return isinstance(place, str) and _ADDRESS.match(place) is not None
+
+
+def require_servers(place: StrPath, instead: str) -> None:
+    """Raise UsageError for a folder, to which one process writes; `instead` tells what else to do.
+
+    >>> require_servers("cql://localhost/memories", "leave out --scheduler")
+    """
+    if not is_address(place):
+        raise UsageError(f"{place} is a folder, to which one process writes: {instead}")
 
 
 def as_place(place: StrPath) -> str | Path:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
 
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.codecs.codebook_base import Codebook
-from cgcython.errors import QuantizationError, StoreUnavailable, UsageError
+from cgcython.errors import QuantizationError, StoreUnavailable
+from cgcython.runners import Run
 from cgcython.store.keeper import Stripe
 from cgcython.store.moved import Moved, Reencoded
-from cgcython.store.places import is_address, name_of_place
+from cgcython.store.places import name_of_place, require_servers
 from cgcython.store.records import RecordStore
 from cgcython.store.writing import BATCH
 from cgcython.types import Progress
-
-Run: TypeAlias = Callable[
-    [Callable[[Stripe], Moved], Iterable[Stripe]],
-    Iterable[tuple[Stripe, Moved | QuantizationError]],
-]
 
 
 @dataclass(frozen=True)
@@ -56,8 +51,7 @@ def reencode_by(
     `run(function, parts)` yields (part, result or error) of each part as it ends. Raises UsageError
     for a folder, which one process at a time writes.
     """
-    if not is_address(place):
-        raise UsageError(f"{place} is a folder, to which one process writes: leave out --scheduler")
+    require_servers(place, "leave out --scheduler")
     with RecordStore.open(place, create=False) as store:
         wanted, size = store.begin_reencode(model_id, codebook, batch_size)
         job = ReencodeJob(place, wanted, codebook.codebook_id, size)

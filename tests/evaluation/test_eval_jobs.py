@@ -12,7 +12,7 @@ from cgcython.errors import NonFiniteValue, UsageError
 from cgcython.evaluation import ranking
 from cgcython.evaluation.comparison import compare
 from cgcython.evaluation.corpora import contenders
-from cgcython.evaluation.eval_jobs import EvalJob, compare_by, parts_of
+from cgcython.evaluation.eval_jobs import EvalJob, compare_by, plan_of
 
 ROWS, QUERIES = 120, 7
 JUDGED = [{one: 1, one + 5: 2} for one in range(QUERIES)]
@@ -70,7 +70,7 @@ def figures(rows):
 
 
 def compared_by(job, **options):
-    return figures(compare_by(backwards, job, parts_of(job, 2), JUDGED, **options))
+    return figures(compare_by(backwards, job, plan_of(job, 2), JUDGED, **options))
 
 
 def test_parts_give_the_figures_of_one_process(job, files, queries):
@@ -79,7 +79,9 @@ def test_parts_give_the_figures_of_one_process(job, files, queries):
     whole = figures(compare(contenders(corpus, QuantizationRouter()), asked, JUDGED))
     assert compared_by(job, progress=heard.append) == whole
     assert [row.embedder for row in whole] == ["E2", "E9", "E12", "fused"]
-    assert len(parts_of(job, 2)) == len(heard) > 6
+    plan = plan_of(job, 2)
+    assert len(plan.parts) == len(heard) > 6
+    assert plan[1:] == (QUERIES, ROWS)
     assert sum(heard) == ROWS * 2 + ROWS // 2
 
 
@@ -112,7 +114,7 @@ def test_the_error_of_a_part_names_its_memory_and_ends_the_comparison(job, files
                 yield part, error
 
     with pytest.raises(NonFiniteValue) as raised:
-        compare_by(run, job, parts_of(job), JUDGED)
+        compare_by(run, job, plan_of(job), JUDGED)
     assert raised.value.__notes__ == ["(memory 77 of E9)"]
 
 
