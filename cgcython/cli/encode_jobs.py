@@ -68,9 +68,8 @@ def _encoder(args: argparse.Namespace, job: ShardJob) -> Iterator[Callable[[int]
     if args.scheduler is not None:
         yield partial(encode_shard, job)
         return
-    router = router_of(job)
     with opened(job) as corpus:
-        yield lambda number: write_shard(job, number, corpus, router)
+        yield lambda number: write_shard(job, number, corpus, router_of(job))
 
 
 def into_servers(args: argparse.Namespace, profile: Profile | None) -> Encoded:
@@ -94,7 +93,7 @@ def into_servers(args: argparse.Namespace, profile: Profile | None) -> Encoded:
     ):
         skips = args.on_damage == "skip"
         done = run_store_job(job, runner.run, skip_damage=skips, progress=bar.advance)
-    units.failed = {**done.failed}
+    units.failed.update(done.failed)
     return Encoded(job.memories, done.counts, done.losses, done.skipped, units.exit_code())
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cgcython.cli.failures import OK, exit_code
 from cgcython.cli.progress import progress
@@ -36,7 +36,7 @@ class Units:
 
     def __init__(self, unit: str, on_damage: str = "stop") -> None:
         self.unit, self.on_damage = unit, on_damage
-        self.failed: dict[object, QuantizationError] = {}
+        self.failed: dict[Any, QuantizationError] = {}
 
     def results(
         self, runner: Runner, function: Callable[[Item], T], items: Sequence[Item], what: str

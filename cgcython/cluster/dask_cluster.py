@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cgcython import __version__
+from cgcython.cluster import worker
 from cgcython.cluster.dask_runner import DaskRunner
 from cgcython.cluster.opening import PROCESSES, is_address
 from cgcython.cluster.tasks import build, require_version
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"  # a scheduler runs what anybody sends who reaches it
 LINK = f"http://{HOST}:{{port}}/status"  # of the dashboard
-WORKER = "cgcython.cluster.worker"  # what workers import first
 ANSWER_SECONDS = 10
 
 
@@ -51,6 +51,7 @@ def _local(
     """Start workers: processes, or threads of this process, whose memory nobody limits."""
     from distributed import LocalCluster
 
+    worker.silence()
     in_processes = scheduler == PROCESSES
     return LocalCluster(
         n_workers=workers if in_processes else 1,
@@ -59,7 +60,7 @@ def _local(
         memory_limit=memory_limit if in_processes else None,
         host=HOST if in_processes else None,
         dashboard_address=f"{HOST}:0",
-        preload=[WORKER] if in_processes else [],
+        preload=[worker.__name__] if in_processes else [],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,10 @@ class DaskRunner:
     def wait_for_workers(self, number: int, seconds: float) -> None:
         """Return when there are so many workers; raises TimeoutError after some seconds."""
         self._client.wait_for_workers(number, timeout=seconds)
+
+    def pids(self) -> list[int]:
+        """Return the processes of the workers, which may be on other machines."""
+        return list(self._client.run(os.getpid).values())
 
     @property
     def dashboard(self) -> str | None:
