@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from typing import TextIO
 
+from cgcython.corpus.remote.urls import without_secrets
+
 NAMES = ("stdin", "stdout", "stderr")
 _PRINTING = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -57,10 +59,13 @@ def between_bars() -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """Print a message for people, never for programs: to stderr, where that takes it."""
+    """Print a message for people, never for programs: to stderr, where that takes it.
+
+    Of URLs it shows no passwords and signatures.
+    """
     try:
         with between_bars():
-            print(message, file=sys.stderr)
+            print(without_secrets(message), file=sys.stderr)
     except OSError:  # full, or nobody reads it any more
         mute(sys.stderr)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from cgcython.codecs.codebook_file import codebook_path
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.opening import open_corpus
+from cgcython.corpus.remote.urls import without_secrets
 from cgcython.corpus.shard_encoding import RangeEncoder, input_checksums, pieces_of
 from cgcython.embedders.losses import LossTotals, loss_line
 from cgcython.errors import CodebookCorrupt, StorageCorruption, UsageError
@@ -47,7 +48,7 @@ class ShardJob:
     """
 
     folder: str
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] = field(repr=False)  # a URL may have a password
     profile: str  # as TOML
     ids: str | None
     shard_size: int
@@ -68,7 +69,8 @@ class ShardJob:
 
     def plan(self) -> dict[str, Any]:
         """Return what makes its shards those of this job: not where it runs, and on how many."""
-        return {**asdict(self), "inputs": list(self.inputs), "folder": None, "num_threads": None}
+        inputs = list(map(without_secrets, self.inputs))
+        return {**asdict(self), "inputs": inputs, "folder": None, "num_threads": None}
 
 
 class ShardDone(NamedTuple):
