@@ -20,7 +20,6 @@ Embedding: TypeAlias = Array | SparseVector  # a vector [dim], non-zeros or toke
 
 BLOCK_BYTES = 1 << 24  # of float32 documents
 MOST_ROWS = 1 << 14
-SAMPLED = 64
 QUERIES = 64  # whose scores of a block are held at a time
 
 
@@ -29,6 +28,10 @@ class Column(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Embedding: ...
+    @property
+    def mean_bytes(self) -> float:
+        """The bytes of an embedding as float32, on average."""
+
     def batch(self, start: int, stop: int) -> Any:
         """Return documents start to stop as a codec encodes many of them."""
 
@@ -164,16 +167,6 @@ def _sum(tops: Tops, blocks: Sequence[Block] | Sequence[Ranked]) -> Ranked:
 
 def ranges(column: Column) -> Iterator[Span]:
     """Yield the (start, stop) of blocks of about 16 MB of float32."""
-    step = max(1, min(MOST_ROWS, int(BLOCK_BYTES / max(1.0, _row_bytes(column)))))
+    step = max(1, min(MOST_ROWS, int(BLOCK_BYTES / max(1.0, column.mean_bytes))))
     for start in range(0, len(column), step):
         yield start, min(start + step, len(column))
-
-
-def _row_bytes(column: Column) -> float:
-    """Return the float32 bytes of a row, on the average of some."""
-    rows = range(0, len(column), max(1, len(column) // SAMPLED))
-    return float(np.mean([_size(column[row]) for row in rows] or [1]))
-
-
-def _size(row: Embedding) -> int:
-    return 4 * row.size if isinstance(row, np.ndarray) else 8 * row.nnz

@@ -37,6 +37,11 @@ class DenseColumn:
         """Raise DimensionMismatch unless the rows are of this dimension."""
         _match(dimension, self.values.shape[1], "values")
 
+    @property
+    def mean_bytes(self) -> float:
+        """The bytes of an embedding as float32, on average."""
+        return 4.0 * self.values.shape[1]
+
     def __getitem__(self, index: int) -> Array:
         row: Array = self.values[index]
         return row
@@ -82,6 +87,11 @@ class SparseColumn:
     def check_dimension(self, dimension: int) -> None:
         """Take the dimension of the vectors, which their columns do not tell."""
         object.__setattr__(self, "dimension", dimension)
+
+    @property
+    def mean_bytes(self) -> float:
+        """The bytes of an embedding as float32, on average, its indices among them."""
+        return 8.0 * len(self.indices) / max(1, len(self))
 
     def __getitem__(self, index: int) -> SparseVector:
         return self.some(index, index + 1)[0]
@@ -137,6 +147,11 @@ class TokenColumn:
     def check_dimension(self, dimension: int) -> None:
         """Raise DimensionMismatch unless the rows are of this dimension."""
         _match(dimension, self.values.shape[1], "values per token")
+
+    @property
+    def mean_bytes(self) -> float:
+        """The bytes of an embedding as float32, on average."""
+        return 4.0 * math.prod(self.values.shape) / max(1, len(self))
 
     def __getitem__(self, index: int) -> Array:
         return self.some(index, index + 1)[0]
