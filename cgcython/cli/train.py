@@ -40,7 +40,7 @@ from cgcython.codecs.codebook_file import codebook_path
 from cgcython.codecs.sizes import METHODS, TRAINED, Trial, sizes_of, train, train_smallest
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
 from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.remote.urls import is_url
+from cgcython.corpus.specs import spec_of
 from cgcython.errors import RecallLossExceeded, UsageError
 from cgcython.files import require_place
 from cgcython.inputs.columns import DenseColumn
@@ -199,9 +199,7 @@ def _judge(args: argparse.Namespace, profile: Profile) -> Judge | None:
 
 
 def _samples(args: argparse.Namespace, profile: Profile) -> Rows:
-    is_named = "=" in args.input and not is_url(args.input)  # signatures of URLs have = too
-    spec = args.input if is_named else f"{args.embedder.short}={args.input}"
-    corpus = open_corpus(spec, profile)
+    corpus = open_corpus(spec_of(args.embedder.short, args.input), profile)
     column = corpus[args.embedder].embeddings if list(corpus) == [args.embedder] else None
     if not isinstance(column, DenseColumn):
         raise UsageError(f"--input {args.input} is not of {args.embedder.short}")

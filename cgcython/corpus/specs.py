@@ -57,6 +57,15 @@ class Spec:
         return cls(_target(name, text), _checked(path, text), arrays, rows)
 
 
+def spec_of(embedder: str, text: str) -> str:
+    """Return an input with an embedder before it, unless it names one.
+
+    >>> spec_of("E1", "docs.npy"), spec_of("E1", "E2=docs.npy"), spec_of("E1", "s3://b/x.npy?a=5")
+    ('E1=docs.npy', 'E2=docs.npy', 'E1=s3://b/x.npy?a=5')
+    """
+    return text if "=" in text and not is_url(text) else f"{embedder}={text}"
+
+
 class FileSpec(NamedTuple):
     """A file or URL, the arrays of it that are meant, and the one that has the rows."""
 

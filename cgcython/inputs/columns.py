@@ -12,11 +12,10 @@ from cgcython.base import QuantizationMethod
 from cgcython.checksums import crc32
 from cgcython.codecs.base import InputKind, codec_class
 from cgcython.errors import DimensionMismatch, InvalidInput
-from cgcython.narrow_floats import Rows, WidenedRows, conversion, is_real
+from cgcython.inputs.stretches import bounds_within, read_rows, require_offsets, rows_crc32
+from cgcython.narrow_floats import Rows, conversion, is_real
 from cgcython.records import SparseVector
 from cgcython.types import Array, Float32Array, Int64Array, LazyArray
-
-_CHECKED_BYTES = 1 << 26  # of a checksum at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +51,7 @@ class DenseColumn:
 
     def piece(self, start: int, stop: int) -> "DenseColumn":
         """Return the column of rows start to stop alone, read once."""
-        return DenseColumn(_read(self.values, start, stop))
+        return DenseColumn(read_rows(self.values, start, stop))
 
     def batch(self, start: int, stop: int) -> Float32Array:
         """Return rows start to stop as the batch encoders take them."""
@@ -78,7 +77,7 @@ class SparseColumn:
         _require(self.indptr, "indptr", "whole numbers", 1)
         _require(self.indices, "indices", "whole numbers", 1)
         _require(self.weights, "weights", "numbers", 1)
-        _require_offsets(self.indptr, len(self.indices), "indptr")
+        require_offsets(self.indptr, len(self.indices), "indptr")
         _match(len(self.indices), len(self.weights), "weights")
 
     def __len__(self) -> int:
@@ -108,7 +107,10 @@ class SparseColumn:
     def piece(self, start: int, stop: int) -> "SparseColumn":
         """Return the column of vectors start to stop alone, read once."""
         bounds, first, last = self._bounds(start, stop)
-        indices, weights = np.asarray(self.indices[first:last]), _read(self.weights, first, last)
+        indices, weights = (
+            np.asarray(self.indices[first:last]),
+            read_rows(self.weights, first, last),
+        )
         return SparseColumn(bounds, indices, weights, self.dimension)
 
     def batch(self, start: int, stop: int) -> tuple[Int64Array, Array, Float32Array, int]:
@@ -124,7 +126,7 @@ class SparseColumn:
         return rows_crc32(self.weights, first, last, crc)
 
     def _bounds(self, start: int, stop: int) -> tuple[Int64Array, int, int]:
-        return _bounds_within(self.indptr, start, stop, len(self.indices), "indptr")
+        return bounds_within(self.indptr, start, stop, len(self.indices), "indptr")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +141,7 @@ class TokenColumn:
     def __post_init__(self) -> None:
         _require(self.values, "values", "numbers", 2)
         _require(self.offsets, "offsets", "whole numbers", 1)
-        _require_offsets(self.offsets, len(self.values), "offsets")
+        require_offsets(self.offsets, len(self.values), "offsets")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -165,7 +167,7 @@ class TokenColumn:
     def piece(self, start: int, stop: int) -> "TokenColumn":
         """Return the column of texts start to stop alone, read once."""
         bounds, first, last = self._bounds(start, stop)
-        return TokenColumn(_read(self.values, first, last), bounds)
+        return TokenColumn(read_rows(self.values, first, last), bounds)
 
     def batch(self, start: int, stop: int) -> list[Float32Array]:
         """Return the token matrices start to stop as the batch encoders take them."""
@@ -179,7 +181,7 @@ class TokenColumn:
         return rows_crc32(self.values, first, last, crc32(bounds.data))
 
     def _bounds(self, start: int, stop: int) -> tuple[Int64Array, int, int]:
-        return _bounds_within(self.offsets, start, stop, len(self.values), "offsets")
+        return bounds_within(self.offsets, start, stop, len(self.values), "offsets")
 
 
 Column: TypeAlias = DenseColumn | SparseColumn | TokenColumn
@@ -208,59 +210,6 @@ def _require(array: Rows, name: str, numbers: str, ndim: int) -> None:
         expected=f"{numbers} in {ndim} dimension{'s' * (ndim > 1)}",
         actual=f"{array.dtype} {list(array.shape)}{remedy}",
     )
-
-
-def _require_offsets(offsets: Array | LazyArray, total: int, name: str) -> None:
-    """Raise InvalidInput unless offsets ascend from 0 to a total; lazy ones are checked later."""
-    if not isinstance(offsets, np.ndarray):
-        if not len(offsets):
-            raise _no_offsets(offsets, total, name)
-        return
-    ascend = np.all(offsets[1:] >= offsets[:-1])  # differences near 2**63 would wrap around
-    if not (len(offsets) and offsets[0] == 0 and offsets[-1] == total and ascend):
-        raise _no_offsets(offsets, total, name)
-
-
-def _no_offsets(offsets: Array | LazyArray, total: int, name: str) -> InvalidInput:
-    return InvalidInput(
-        what=name,
-        expected=f"ascending positions from 0 to {total}",
-        actual=f"{len(offsets)} positions that are not",
-    )
-
-
-def _bounds_within(
-    offsets: Array | LazyArray, start: int, stop: int, total: int, name: str
-) -> tuple[Int64Array, int, int]:
-    """Return the bounds of some rows, counted from 0, and the range of values that they take."""
-    bounds: Array = offsets[start : stop + 1]
-    first, last = (int(bounds[0]), int(bounds[-1])) if len(bounds) else (0, 0)
-    if not isinstance(offsets, np.ndarray):
-        is_whole = (start > 0 or first == 0) and (stop < len(offsets) - 1 or last == total)
-        if not (0 <= first <= last <= total and is_whole and np.all(bounds[1:] >= bounds[:-1])):
-            raise _no_offsets(offsets, total, name)
-    return bounds.astype(np.int64) - first, first, last
-
-
-def _read(values: Rows, start: int, stop: int) -> Rows:
-    """Return rows start to stop as they lie, read once where they are not in memory."""
-    if isinstance(values, WidenedRows):
-        return WidenedRows(np.asarray(values.bits[start:stop]))
-    return np.asarray(values[start:stop])
-
-
-def rows_crc32(values: Rows, start: int, stop: int, crc: int = 0) -> int:
-    """Return the CRC-32 of rows start to stop as they lie, going on from another.
-
-    What is narrower than float32 is taken as its bits. It is the same for files and objects.
-    """
-    lying = getattr(values, "bits", values)
-    row_bytes = math.prod(lying.shape[1:]) * lying.dtype.itemsize
-    step = max(1, _CHECKED_BYTES // max(1, row_bytes))
-    for first in range(start, stop, step):
-        rows = np.ascontiguousarray(lying[first : min(first + step, stop)])
-        crc = crc32(rows.reshape(-1).view(np.uint8).data, crc) if rows.size else crc
-    return crc
 
 
 def _match(expected: int, actual: int, what: str) -> None:
