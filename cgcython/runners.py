@@ -40,7 +40,8 @@ class Runner(Protocol):
 
         Errors of this package come as values, so that one item costs no other; other errors are
         raised. Items are drawn as workers become free. Closing the iterator drops what has not
-        begun. Function, items and results must survive pickling.
+        begun. Function, items and results must survive pickling. Items that have the same number
+        as `home` go to the same worker where there is one, which may keep what they need.
         """
         ...
 

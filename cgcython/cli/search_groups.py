@@ -23,8 +23,7 @@ from cgcython.search.hits import Hit
 from cgcython.store import shards
 from cgcython.store.ids import StoredId, id_of, parse_id
 from cgcython.store.places import is_address, name_of_place
-from cgcython.store.shard_folder import has_shards
-from cgcython.store.shard_gaps import gaps_of
+from cgcython.store.shard_folder import has_shards, why_partial
 
 BATCH = 1 << 8  # queries, which are read at a time
 
@@ -98,9 +97,9 @@ def tell_missing(args: argparse.Namespace) -> None:
     """Say which shards are missing that a folder is to have; raises UsageError for a store."""
     if args.partial:
         _require_shards(args, "--partial")
-        gaps = gaps_of(args.store)
-        if gaps is not None:
-            say(f"cgcython: warning: {args.store} is searched as it is: {gaps}")
+        reason = why_partial(args.store)
+        if reason is not None:
+            say(f"cgcython: warning: {args.store} is searched as it is: {reason}")
 
 
 def _require_shards(args: argparse.Namespace, options: str) -> None:

@@ -92,7 +92,16 @@ class DaskRunner:
 
     def _submitted(self, function: Callable[[Item], T], item: Item) -> Future:
         key = f"cgcython-{uuid.uuid4().hex}"  # Dask shows keys: they tell nothing
-        return self._client.submit(Task(function, item, __version__), key=key, pure=False)
+        task, ways = Task(function, item, __version__), self._preferred(item)
+        return self._client.submit(task, key=key, pure=False, **ways)
+
+    def _preferred(self, item: object) -> dict[str, Any]:
+        """Return how to send an item with a number `home` to the worker that had it before."""
+        home: int | None = getattr(item, "home", None)
+        workers = [] if home is None else sorted(self._client.nthreads())
+        if not workers:
+            return {}
+        return {"workers": [workers[home % len(workers)]], "allow_other_workers": True}
 
     def _next(self, done: SimpleQueue[Future]) -> Future:
         """Return the next future that is done; raises WorkersLost where no worker is left."""

@@ -50,7 +50,7 @@ def test_a_folder_that_lacks_a_shard_is_searched_when_asked(search, shards):
         assert refused.code == 5
         assert "--partial" in refused.err
         assert found.code == 0
-        assert "it lacks shard-00001.safetensors" in found.err
+        assert "shard-00001.safetensors is missing" in found.err
 
 
 @pytest.mark.parametrize("words", [["--groups", 2], ["--on-damage", "skip"], ["--partial"]])

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from typing import NamedTuple
 
 from cgcython.errors import InvalidInput
 
@@ -38,3 +39,28 @@ def die_once(folder, number):
 def touch(folder, number):
     time.sleep(0.02)
     (folder / str(number)).touch()
+
+
+class AtHome(NamedTuple):
+    """An item that one worker is to have each time."""
+
+    home: int
+
+
+def home_and_process(item):
+    time.sleep(0.05)
+    return os.getpid()
+
+
+class DeadlyNearest:
+    """`ShardGroup.nearest` that kills the worker of the first group that is asked."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __call__(self, group, asked, wanted):
+        try:
+            self.mark.touch(exist_ok=False)
+        except FileExistsError:
+            return group.nearest(asked, wanted)
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -62,6 +62,11 @@ class Task(NamedTuple):
     asked: Asked
     wanted: Any = None
 
+    @property
+    def home(self) -> int:
+        """What tells a runner which worker has the group open."""
+        return self.group
+
 
 def _packed(embeddings: Sequence[Embedding]) -> Sequence[Embedding]:
     """Return vectors as the rows of one array, which travels faster; others as they are."""
