@@ -68,7 +68,7 @@ class RunningJob:
         self.folder = Path(job.folder)
         self.counts, self.losses, self.skipped = ByteCounts(), dict[EmbedderId, LossTotals](), 0
         self._entries: dict[int, ShardEntry] = {}
-        self._changes, self._is_open = FolderChanges(), True
+        self._changes, self._is_open, self._has_stamps = FolderChanges(), True, False
         self._lock = FolderLock(self.folder)
         try:
             self.job = replace(job, earlier_ids=_has_earlier_ids(self.folder, corpus))
@@ -143,11 +143,11 @@ class RunningJob:
         manifest = self._manifest() if self._kept else None
         self._refuse_others(manifest)
         missing = missing_files(self.folder, corpus.profile, books)
-        stamps, before = corpus.stamps(), _read_job(self.folder)
-        about = {"job": self.job.plan(), "stamps": [list(one) for one in stamps]}
+        stamps, before = self._stamps_of(corpus), _read_job(self.folder)
+        about = {"job": self.job.plan(), "stamps": stamps}
         if self._kept and self.folder / shards.PROFILE in missing:
             self._require_profile(manifest, before)
-        believed = before == about
+        believed = bool(stamps) and before == about
         for _, done in run(keep(self.job, stamps, believed), sorted(self._kept)):
             self.add(_checked(done, manifest, self.folder))
         clear_unfinished(self.folder, books)
@@ -156,6 +156,15 @@ class RunningJob:
         if not self.is_whole:
             self._changes.write(job_path(self.folder), JOB_KIND.to_bytes(about))
             self._changes.remove(manifest_path(self.folder))
+
+    def _stamps_of(self, corpus: Corpus) -> list[Stamp]:
+        """Return the stamps of the inputs; of arrays in memory only where old shards tell theirs.
+
+        Those are checksums of all they hold, and the rows of each shard have checksums anyway.
+        """
+        if any(isinstance(one, Mapping) for one in corpus.origins) and not self._has_stamps:
+            return []
+        return [list(one) for one in corpus.stamps()]
 
     def _manifest(self) -> ShardManifest | None:
         """Return the manifest, None where it is missing or damaged: it will be written anew."""
@@ -176,6 +185,7 @@ class RunningJob:
             path = shards.shard_path(self.folder, number)
             with repairable(path):
                 facts = shards.read_facts(path)
+            self._has_stamps |= isinstance(facts.get("inputs"), list)  # an earlier release
             found = tuple(facts.get(name) for name in ("memories", "shard_size", "codebooks"))
             if found != (*own[:2], ids) or number >= self.job.shards:
                 raise UsageError(f"{path} {OTHERS}")
