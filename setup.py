@@ -13,7 +13,7 @@ KERNELS = "cgcython/kernels"
 FAMILIES = (
     "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
     "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen maxsim_codes "
-    "token_cells dense sign_blocks scalars residual postings limits"
+    "token_cells dense sign_blocks scalars residual eigen postings limits"
 ).split()
 V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4N = [*V4, "-mavx512vnni"]
@@ -22,6 +22,7 @@ V2, V3 = ["-march=x86-64-v2"], ["-march=x86-64-v3"]
 LEVELS = {"v2": V2, "v3": V3, "v4": V4, "v4n": V4N, "v4x": V4X}
 # Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
 FLAGS = "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
+UNFUSED = ("kmeans", "eigen")  # whose products are rounded: levels without FMA do the same
 # For sanitizers: flags that come last, and the only levels to build.
 FLAGS += os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
 WANTED = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(LEVELS)).split()
@@ -51,6 +52,8 @@ def at_level(ext, level):
     ext, family = copy(ext), ext.name.rpartition(".")[2]
     ext.name = f"cgcython.kernels.{level}.{family}"
     ext.extra_compile_args = FLAGS + LEVELS[level]
+    if family in UNFUSED:
+        ext.extra_compile_args = [*ext.extra_compile_args, "-ffp-contract=off"]
     return ext
 
 

@@ -91,6 +91,16 @@ def step_kmeans(n=4000, dim=128):
     kernels.kmeans.accumulate(values, codes, np.zeros((256, dim)), np.zeros(256, np.int64))
 
 
+def find_eigenvectors(n=64):
+    """Find the eigenvectors of a symmetric matrix, and multiply it with them."""
+    matrix, columns, out = floats(n, n).astype(np.float64), np.empty((n, n)), np.empty((n, n))
+    matrix = np.ascontiguousarray(matrix + matrix.T)
+    reduced, (factors, diagonal, off) = matrix.copy(), np.zeros((3, n))
+    kernels.eigen.tridiagonal(reduced, factors, diagonal, off, np.zeros((2, n)), 0, n)
+    kernels.eigen.vectors(reduced, factors, diagonal, off, 0, columns)
+    kernels.eigen.product(columns, matrix, out)
+
+
 def search_residual_codes(n=48, beam=20, stages=8, width=128):
     """Multiply rows with all centroids, find their codes by a beam, and add centroids up."""
     products, scores = np.empty((n, 256 * stages), np.float32), np.zeros((n, beam), np.int32)
@@ -233,6 +243,7 @@ WORKLOADS = (
     pack_and_scan_bits,
     encode_and_scan_pq,
     step_kmeans,
+    find_eigenvectors,
     search_residual_codes,
     encode_and_multiply_sparse,
     choose_tokens,

@@ -110,6 +110,16 @@ CALLS = {
     "kmeans.accumulate": lambda m, n, d: (
         m.f32(n, d), m.u8(n, below=5), out(F64, 5, d), out(I64, 5),
     ),
+    "eigen.tridiagonal": lambda m, n, d: (
+        m.f32(d, d).astype(F64), *out(F64, 3, d), out(F64, 2, d), 0, d,
+    ),
+    "eigen.vectors": lambda m, n, d: (
+        m.f32(d, d).astype(F64), np.zeros(d), m.f32(d).astype(F64), out(F64, d), 0,
+        out(F64, d, min(d, 256)),
+    ),
+    "eigen.product": lambda m, n, d: (
+        m.f32(n, d).astype(F64), m.f32(d, 9).astype(F64), out(F64, n, 9),
+    ),
     "sparse.size": lambda m, n, d: (d, DIMENSION, n % LAYOUTS),
     "sparse.fits_half": lambda m, n, d: (
         *sparse_rows(m, n, d)[::2], out(U8, n),

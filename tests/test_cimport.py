@@ -124,7 +124,7 @@ def test_every_family_with_functions_for_c_is_offered():
     )
     assert set(offered) == {path.stem for path in FACES}
     # They measure the machine, make bytes of Python, and serve one search of the package.
-    assert set(dispatch.FAMILIES) - set(offered) == {"limits", "sections", "postings"}
+    assert set(dispatch.FAMILIES) - set(offered) == {"eigen", "limits", "sections", "postings"}
 
 
 @pytest.mark.parametrize("level", COMPILED)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from cgcython import kernels
+from cgcython.kernels.pq_layout import STRIP, strips
 from cgcython.parallel import split_rows
 from cgcython.types import ArrayLike, Float32Array, Float64Array
 
@@ -46,24 +48,30 @@ def neighbours_kept(
     k = min(k, len(originals) - 1)
     if k < 1:
         return np.ones(len(originals))
-    exact, found, kept = _directions(originals), _directions(decoded), []
-    for start in range(0, len(originals), QUERIES_AT_ONCE):
-        nearest = (_nearest(originals, rows, start, k) for rows in (exact, found))
+    queries, kept = np.ascontiguousarray(originals, np.float32), list[float]()
+    exact, found = (strips(_directions(rows).T) for rows in (queries, decoded))
+    for start in range(0, len(queries), QUERIES_AT_ONCE):
+        nearest = (_nearest(queries, columns, start, k) for columns in (exact, found))
         kept += [len(set(a) & set(b)) / k for a, b in zip(*nearest)]
     return np.array(kept)
 
 
-def _directions(rows: Float32Array) -> Float32Array:
-    lengths: Float32Array = np.linalg.norm(rows, axis=1).astype(np.float32, copy=False)
+def _directions(rows: ArrayLike) -> Float32Array:
+    values = np.asarray(rows, np.float32)
+    lengths: Float32Array = np.linalg.norm(values, axis=1)
     lengths[lengths == 0] = 1
-    return rows / lengths[:, None]
+    return values / lengths[:, None]
 
 
-def _nearest(
-    queries: Float32Array, directions: Float32Array, start: int, k: int
-) -> list[list[int]]:
-    """Return the k rows of highest cosine for each of some queries, itself left out."""
-    scores = queries[start : start + QUERIES_AT_ONCE] @ directions.T
+def _nearest(queries: Float32Array, columns: Float32Array, start: int, k: int) -> list[list[int]]:
+    """Return the k rows of highest cosine for each of some queries, itself left out.
+
+    `columns` are the rows' directions in strips; their products round alike on every machine.
+    """
+    some = queries[start : start + QUERIES_AT_ONCE]
+    scores = np.empty((len(some), len(columns) * STRIP), np.float32)
+    kernels.residual.product(some, columns, scores)
+    scores = scores[:, : len(queries)]
     query = np.arange(len(scores))
     scores[query, start + query] = -np.inf
     nearest: list[list[int]] = np.argsort(-scores, axis=1, kind="stable")[:, :k].tolist()

@@ -91,9 +91,10 @@ class ResidualTraining(Run[TrainedStages]):
 
     def fit(self) -> TrainedStages:
         """Return the arrays of a codebook; stages that are not trained yet are zeros."""
-        axes = principal_axes(self.rows)
+        axes = principal_axes(self.rows, self.num_threads)
         rotation = np.ascontiguousarray(axes.directions[:, : self.width], np.float32)
-        beams = Beams(turned(self.rows, rotation, axes.mean), self.code_size, self.num_threads)
+        rows = turned(self.rows, rotation, axes.mean, self.num_threads)
+        beams = Beams(rows, self.code_size, self.num_threads)
         centroids = np.zeros((self.code_size, NUM_CENTROIDS, self.width), np.float32)
         for stage in range(self.code_size):
             rng = np.random.default_rng([self.seed, stage])
@@ -107,16 +108,17 @@ class ResidualTraining(Run[TrainedStages]):
 
     def _clustered(self, rows: Float32Array, rng: "np.random.Generator") -> Float32Array:
         """Return 256 centroids of rows, by k-means in ever more of their widest directions."""
-        axes = principal_axes(rows)
+        axes = principal_axes(rows, self.num_threads)
         directions = axes.directions.astype(np.float32)
-        rows, width = turned(rows, directions, axes.mean), min(FIRST_WIDTH, rows.shape[1])
+        rows = turned(rows, directions, axes.mean, self.num_threads)
+        width = min(FIRST_WIDTH, rows.shape[1])
         centroids = seed_centroids(np.ascontiguousarray(rows[:, :width]), rng)
         while True:
             some = np.ascontiguousarray(rows[:, :width])
             for _ in range(STEPS):
                 centroids = lloyd_step(some, prepare(centroids[None]), PACE, self.num_threads)
             if width == rows.shape[1]:
-                return turned(centroids, np.ascontiguousarray(directions.T)) + axes.mean
+                return turned(centroids, directions.T) + axes.mean
             wider = min(2 * width, rows.shape[1])
             centroids = np.pad(centroids, [(0, 0), (0, wider - width)])
             width = wider
@@ -127,10 +129,7 @@ class ResidualTraining(Run[TrainedStages]):
         Encoder(found.centroids, strips(found.rotation), found.mean).encode(self.held_out, codes)
         sums = np.empty((len(codes), self.width), np.float32)
         kernels.residual.sums(codes, found.centroids, sums)
-        decoded = np.empty_like(self.held_out)
-        back = np.ascontiguousarray(found.rotation.T)
-        kernels.dense.back_project(sums, back, found.mean, decoded)
-        return decoded
+        return turned(sums, found.rotation.T, num_threads=self.num_threads) + found.mean
 
 
 class Beams:

@@ -10,11 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from cgcython import kernels
 from cgcython.codecs.kmeans import assign, lloyd_step, seed_centroids
 from cgcython.codecs.rotation import Axes, balanced, best_rotation, principal_axes, turned
 from cgcython.codecs.training_base import Run, Trained
-from cgcython.kernels.pq_layout import prepare, scratch, subspace
+from cgcython.kernels.pq_layout import prepare, subspace
 from cgcython.parallel import each
 from cgcython.types import Float32Array, TrainingProgress
 
@@ -53,7 +52,7 @@ class Training(Run[Trained]):
         if self.rotation is None:
             subspaces = self._split(self.rows)
             return self._settle(subspaces, Trained(self._seeds(subspaces)), STEPS)
-        axes = principal_axes(self.rows)
+        axes = principal_axes(self.rows, self.num_threads)
         width = self.width or self._chosen_width(axes)
         rows, found = self._in_axes(axes, width, STEPS)
         self.settled = found
@@ -69,7 +68,7 @@ class Training(Run[Trained]):
         """Return the rows in their widest balanced axes, and a codebook of these."""
         order = balanced(axes.variances[:width], self.num_subvectors)
         start = axes.directions[:, order].astype(np.float32)
-        rows = turned(self.rows, start, axes.mean)
+        rows = turned(self.rows, start, axes.mean, self.num_threads)
         subspaces = self._split(rows)
         return rows, self._settle(
             subspaces, Trained(self._seeds(subspaces), axes.mean, start), steps
@@ -79,9 +78,9 @@ class Training(Run[Trained]):
         """Return a codebook whose rotation and centroids are fitted to each other in turns."""
         start, subspaces = found.rotation, self._split(rows)
         for _ in range(rounds):
-            turn = best_rotation(rows, self._decoded(subspaces, found.centroids))
-            subspaces = self._split(turned(rows, turn))
-            rotation = None if start is None else start @ turn
+            turn = best_rotation(rows, self._decoded(subspaces, found.centroids), self.num_threads)
+            subspaces = self._split(turned(rows, turn, num_threads=self.num_threads))
+            rotation = None if start is None else turned(start, turn)
             found = self._settle(subspaces, found._replace(rotation=rotation), STEPS_EACH)
         return self._settle(subspaces, found, last_steps)
 
@@ -95,12 +94,11 @@ class Training(Run[Trained]):
 
     def decoded(self, found: Trained) -> Float32Array:
         """Return what the codes of the held-out rows decode to."""
-        layout = prepare(*found)
-        codes = np.empty((len(self.held_out), self.num_subvectors), np.uint8)
-        decoded = np.empty_like(self.held_out)
-        kernels.pq.encode_rows(self.held_out, layout, codes, scratch(layout))
-        kernels.pq.decode_rows(codes, layout, decoded, scratch(layout))
-        return decoded
+        if found.rotation is None or found.mean is None:
+            return self._decoded(self._split(self.held_out), found.centroids)
+        rows = turned(self.held_out, found.rotation, found.mean, self.num_threads)
+        decoded = self._decoded(self._split(rows), found.centroids)
+        return turned(decoded, found.rotation.T, num_threads=self.num_threads) + found.mean
 
     def _chosen_width(self, axes: Axes) -> int:
         """Return the first width beside which the next gains little held-out loss."""

@@ -7,6 +7,7 @@ from cgcython.kernels import dense as dense
 from cgcython.kernels import dispatch as dispatch
 from cgcython.kernels import e4m3 as e4m3
 from cgcython.kernels import e4m3_best as e4m3_best
+from cgcython.kernels import eigen as eigen
 from cgcython.kernels import kmeans as kmeans
 from cgcython.kernels import limits as limits
 from cgcython.kernels import maxsim as maxsim

@@ -11,7 +11,7 @@ FAMILIES = tuple(
     (
         "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
         "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen maxsim_codes "
-        "token_cells dense sign_blocks scalars residual postings limits"
+        "token_cells dense sign_blocks scalars residual eigen postings limits"
     ).split()
 )
 LEVELS = ("reference", "v2", "v3", "v4", "v4n", "v4x")

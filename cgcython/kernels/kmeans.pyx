@@ -1,25 +1,22 @@
 """The steps of k-means beside assignment (pq.encode_rows with one part).
 
-Sums keep one order on every level, so the same rows and random numbers give the same centroids.
+Sums keep one order on every level, and products are rounded before they are added (see setup.py),
+so the same rows and random numbers give the same centroids.
 """
 from cgcython.kernels._door cimport check_buffers
 from cgcython.kernels._types cimport f32, i64, u8
 
 cdef extern from "_kmeans.h" nogil:
-    f32 square_distance "cg_square_distance"(const f32 *a, const f32 *b, Py_ssize_t n)
+    void shrink "cg_shrink"(
+        const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t count, Py_ssize_t n
+    )
     void add_row "cg_add_row"(const f32 *row, double *sums, Py_ssize_t n)
 
 
 cdef void kmeans_shrink_distances(
     const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t n, Py_ssize_t dim
 ) noexcept nogil:
-    cdef:
-        Py_ssize_t i
-        f32 distance
-    for i in range(n):
-        distance = square_distance(values + i * dim, centre, dim)
-        if distance < distances[i]:
-            distances[i] = distance
+    shrink(values, centre, distances, n, dim)
 
 
 def shrink_distances(

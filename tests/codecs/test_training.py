@@ -1,6 +1,9 @@
 """Training: deterministic, honest about its loss, no worse than what others train."""
 
 import itertools
+import os
+import subprocess
+import sys
 import warnings
 from functools import cache
 
@@ -71,9 +74,37 @@ def test_every_level_trains_the_same_codebook():
     before, found = kernels.level, set()
     for level in dispatch.available():
         dispatch.use(level)
-        found.add(PQ8Codebook.train(SAMPLES[:300, :8], rotation=None))
+        found.add(PQ8Codebook.train(SAMPLES[:300, :16], rotation="pca", width=8).to_bytes())
     dispatch.use(before)
     assert len(found) == 1
+
+
+TRAINED = """
+import hashlib, numpy as np
+from cgcython import PQ8Codebook, RQ8Codebook
+rng = np.random.default_rng(0)
+rows = (rng.standard_normal((400, 24)) * np.geomspace(2, 0.1, 24)).astype(np.float32)
+books = [PQ8Codebook.train(rows), RQ8Codebook.train(rows, num_threads=2, width=16)]
+found = [hashlib.sha256(book.to_bytes()).hexdigest() for book in books]
+"""
+
+
+def test_neither_blas_nor_its_threads_nor_the_processor_change_a_byte_of_a_codebook():
+    here = {}
+    exec(TRAINED, here)
+    for surroundings in (
+        {"OMP_NUM_THREADS": "2", "OPENBLAS_CORETYPE": "Haswell"},
+        {
+            "CGCYTHON_LEVEL": dispatch.available()[1],
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_CORETYPE": "Nehalem",
+            "NPY_DISABLE_CPU_FEATURES": "X86_V3,X86_V4",
+            "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-AVX2",
+        },
+    ):
+        program = [sys.executable, "-W", "ignore", "-c", TRAINED + "print(*found)"]
+        done = subprocess.run(program, env=os.environ | surroundings, capture_output=True)
+        assert done.stdout.decode().split() == here["found"]
 
 
 def test_the_loss_reported_is_that_of_samples_held_out():
@@ -290,5 +321,16 @@ def test_groups_of_axes_have_nearly_equal_products():
 
 def test_the_best_rotation_is_found():
     turn = np.linalg.qr(RNG.standard_normal((64, 64)))[0]
-    rows = SAMPLES.astype(np.float64)
-    np.testing.assert_allclose(best_rotation(rows, rows @ turn), turn, atol=1e-6)
+    rows = RNG.standard_normal((1500, 64))
+    found = best_rotation(rows.astype(np.float32), (rows @ turn).astype(np.float32))
+    np.testing.assert_allclose(found, turn, atol=1e-6)
+
+
+def test_rows_in_few_directions_have_a_best_rotation_too():
+    rows = RNG.standard_normal((500, 64)).astype(np.float32)
+    rows[:, 10:] = 0
+    turn = np.linalg.qr(RNG.standard_normal((64, 64)))[0].astype(np.float32)
+    found = best_rotation(rows, rows @ turn)
+    np.testing.assert_allclose(found.T @ found, np.eye(64), atol=1e-6)
+    np.testing.assert_allclose(rows @ found, rows @ turn, atol=1e-4)
+    np.testing.assert_array_equal(best_rotation(rows, 0 * rows), np.eye(64))

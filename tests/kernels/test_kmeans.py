@@ -21,7 +21,7 @@ def test_distances_shrink_to_the_nearest_centre(kernel, dim, n):
     np.testing.assert_allclose(distances, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("dim", [1, 17, 64, 100])
+@pytest.mark.parametrize("dim", [1, 4, 8, 15, 16, 17, 64, 100])
 def test_distances_are_the_same_bits_on_every_level(kernel, dim):
     values, centre = RNG.standard_normal((50, dim), np.float32), np.ones(dim, np.float32)
     found, expected = np.full((2, 50), np.inf, np.float32)
