@@ -41,10 +41,10 @@ def measure(args, folder):
     encode = samples.encoding(samples.embedders)
     rerank = RERANK if RERANK in found and RERANK not in args.rank else None
     searched = Searched(samples, args.rank, rerank)
-    searched.loading()
+    load = searched.loading()
     fused = *searched.searching(), searched.reranking() if rerank else 0.0
     near = approximate_seconds(samples, args.rank, args.near) if args.near else ()
-    whole = measure_machine(), found, id_bytes, encode, tuple(args.rank)
+    whole = measure_machine(), found, id_bytes, encode, tuple(args.rank), load
     return Rates(*whole, *fused, *near), samples
 
 

@@ -9,7 +9,6 @@ from scale_model import (
     SHARD_SIZE,
     encode_seconds,
     input_bytes,
-    load_seconds,
     query_seconds,
     stored_bytes,
     train_seconds,
@@ -81,7 +80,7 @@ def compare_searches(rates, inputs, out, memories):
 
     first = processor_seconds(partial(search, 0))
     alone = median(processor_seconds(partial(search, row)) for row in range(1, QUERIES))
-    yield Line("load, core-s", load_seconds(rates, memories), first - alone)
+    yield Line("load, core-s", rates.load.at(memories), first - alone)
     yield Line("query, ms", 1e3 * query_seconds(rates, memories), 1e3 * alone)
     rows = {one: [column[row] for row in range(BATCH)] for one, column in columns.items()}
     seconds = processor_seconds(partial(searcher.search_many, rows, 10)) / BATCH

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 ID_BYTES = 24  # of a key in memory
 SAMPLES = 65_536  # that a codebook is trained on, from so many memories on
-SHARD_SIZE = 65_536
+SHARD_SIZE = 1 << 14  # larger ones take more memory, which costs time when all is encoded
 IN_USE = 0.8  # of a machine's memory may hold columns
 HOUR = 3600
 MANY = 1000  # machines: the slowest of so many answers decides
@@ -59,11 +59,6 @@ def train_seconds(rates, memories):
     """Return the seconds of one core to train all codebooks."""
     lines = [one.train for one in rates.embedders.values() if one.train]
     return sum(line.at(min(memories, SAMPLES)) for line in lines)
-
-
-def load_seconds(rates, memories):
-    """Return the seconds of one core until the columns that rank can be scanned."""
-    return sum(rates.embedders[one].load.at(memories) for one in rates.ranking)
 
 
 def scan_seconds(rates, name, rows, cores=1):
@@ -128,7 +123,7 @@ def plan(rates, memories, cluster):
         stored_bytes=stored_bytes(rates, memories),
         train=train_seconds(rates, memories),
         encode=encode_seconds(rates, memories),
-        load=load_seconds(rates, memories),
+        load=rates.load.at(memories),
         read=inputs / cluster.network,
         memory_machines=in_memory,
         exact_machines=exact_machines,

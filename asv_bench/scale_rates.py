@@ -78,6 +78,7 @@ class Rates(NamedTuple):
     id_bytes: float  # of a memory, beside its embeddings
     encode: Line  # all embedders, into one shard
     ranking: tuple[str, ...]
+    load: Line  # until all of `ranking` can be scanned
     fused: Line  # a query that ranks by all of `ranking`
     fused_batch: Line
     reranked: float  # what a query takes longer that E12 reorders; 0 without E12
@@ -96,7 +97,7 @@ def measure_machine():
         return perf_counter() - start
 
     with ThreadPoolExecutor(cores) as pool:
-        rounds = [(seconds(pool, [values]), seconds(pool, parts)) for _ in range(9)]
+        rounds = [(seconds(pool, [values]), seconds(pool, parts)) for _ in range(25)]
     one, both = (READ / min(times) for times in zip(*rounds))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Machine(cores, memory, one, both)

@@ -4,13 +4,13 @@ from functools import partial
 from shutil import copy, copytree, rmtree
 from statistics import median
 
-import numpy as np
 from scale_rates import Line, encode, processor_seconds
 
 from cgcython import open_corpus
 from cgcython.records import QuantizedBatch
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
+from cgcython.store.ids import as_key
 from cgcython.store.key_columns import KeyColumn
 
 REPEATED = 4  # times that the encoded rows are scanned
@@ -111,7 +111,7 @@ def repeated(folder, out, rows):
     copy(folder / shards.PROFILE, out)
     if (folder / "pq8_codebooks").exists():
         copytree(folder / "pq8_codebooks", out / "pq8_codebooks")
-    ids = np.random.default_rng(rows).integers(0, 256, (rows, 16), np.uint8)
-    whole = shards.Shard(KeyColumn.of_uuids(ids), parts, {"memories": rows})
+    ids = KeyColumn.of(list(map(as_key, range(rows))))
+    whole = shards.Shard(ids, parts, {"memories": rows})
     shards.write_shard(shards.shard_path(out, 0), whole)
     return out

@@ -26,7 +26,7 @@ def rates(model):
     line, machine = found.Line, found.Machine(2, 16e9, 20e9, 20e9)
     e8 = found.EmbedderRates(1536, 400, line(0, 1e-6), line(0, 1e-6), None, line(0, 10e-9), None)
     e9 = found.EmbedderRates(4096, 100, line(0, 1e-6), line(0, 1e-6), None, line(0, 10e-9), None)
-    lines = line(1.0, 3e-6), ("E8", "E9"), line(0, 50e-9), line(0, 40e-9)
+    lines = line(0.1, 3e-6), ("E8", "E9"), line(0, 1e-6), line(0, 50e-9), line(0, 40e-9)
     return found.Rates(machine, {"E8": e8, "E9": e9}, 16, *lines, 0.0)
 
 
@@ -43,7 +43,7 @@ def test_a_fused_query_takes_its_scans_and_what_fusing_adds(model, rates):
 def test_bytes_and_seconds_are_those_of_all_embedders(model, rates):
     found = model.plan(rates, 10**6, model.Cluster(**CLUSTER))
     assert (found.input_bytes, found.stored_bytes) == (5632e6, 516e6)
-    assert found.encode == pytest.approx(16 + 3)  # 16 shards of a second, 3 us a memory
+    assert found.encode == pytest.approx(6.2 + 3)  # 62 shards of 0.1 s, 3 us a memory
     assert (found.train, found.memory_machines) == (0, 1)
 
 
@@ -66,7 +66,7 @@ def test_no_number_of_machines_answers_faster_than_they_can_be_asked(model, rate
 
 
 def test_the_bottleneck_moves_with_the_number_of_memories(model, rates):
-    cluster = model.Cluster(**CLUSTER | {"network": 2e8})
+    cluster = model.Cluster(**CLUSTER)
     told = [model.plan(rates, number, cluster).bottleneck for number in (10**6, 10**8, 10**10)]
     assert [one.partition(",")[0] for one in told[:2]] == ["nothing", "exact queries"]
     assert told[2].startswith("reading inputs; exact queries")
