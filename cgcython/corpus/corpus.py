@@ -97,7 +97,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         profile: Profile | None = None,
         origins: Sequence[Origin] = (),
         metadata: MemoryMetadata | None = None,
-        unique_ids: bool = False,
+        checked: bool = False,
     ) -> None:
         named = require_mapping(columns, "columns").items()
         self.profile, self.origins = Profile.named(profile), origins
@@ -109,7 +109,7 @@ class Corpus(Mapping[EmbedderId, CorpusColumn]):
         self.metadata = MemoryMetadata() if metadata is None else metadata
         counts = [one.num_memories for one in self.values()]
         num_memories = max([len(self.metadata), *counts])
-        self.ids = MemoryIds(num_memories, ids, unique=unique_ids)
+        self.ids = MemoryIds(num_memories, ids, unique=checked)
         self._require_whole_columns()
 
     def __enter__(self) -> Self:

@@ -44,7 +44,7 @@ def open_corpus(
     *,
     ids: str | None = None,
     metadata: Sequence[str] | None = None,
-    unique_ids: bool = False,
+    checked: bool = False,
 ) -> Corpus:
     """Return the corpus that inputs name, its dimensions checked against a profile.
 
@@ -54,7 +54,7 @@ def open_corpus(
     be a URL that fsspec knows. Row i of each array is memory i. Files are mapped, and read while
     they are encoded; of URLs only headers are read here. `ids` and `metadata` name columns; of a
     table, all others are metadata unless some are named. All ids are read to see that none comes
-    twice, unless `unique_ids` says that somebody has seen it.
+    twice, and archives to compare their checksums, unless the inputs were `checked` before.
 
     Raises UsageError, InvalidInput, DimensionMismatch, FileNotFoundError and FileUnavailable, which
     name the input.
@@ -65,7 +65,7 @@ def open_corpus(
     columns = None if metadata is None else _names(metadata)
     if ids is not None:
         require_instance(ids, str, "ids")
-    opening = _Opening(Profile.named(profile), ids, columns, unique_ids)
+    opening = _Opening(Profile.named(profile), ids, columns, checked)
     is_one = isinstance(inputs, (str, os.PathLike, Mapping)) or is_table(inputs)
     every: Any = [inputs] if is_one else inputs
     for one in iterated(every, "inputs", "an input or several"):
@@ -91,10 +91,10 @@ class _Opening:
         profile: Profile,
         ids: str | None,
         metadata: Sequence[str] | None,
-        unique_ids: bool,
+        checked: bool,
     ) -> None:
         self._profile, self._ids_name, self._metadata = profile, ids, metadata
-        self._unique_ids = unique_ids
+        self._checked = checked
         self._columns: dict[EmbedderId, CorpusColumn] = {}
         self._ids: Any = None
         self._origins: list[Origin] = []
@@ -108,7 +108,7 @@ class _Opening:
         as_path(one, "input")
         spec = Spec.parse(os.fspath(one))
         if spec.path not in self._files:
-            self._files[spec.path] = open_arrays(spec.path)
+            self._files[spec.path] = open_arrays(spec.path, self._checked)
         return spec, self._files[spec.path]
 
     def add(self, spec: Spec, arrays: Mapping[str, Any]) -> None:
@@ -137,7 +137,7 @@ class _Opening:
         if self._ids_name is not None or ids is None:
             ids = self._sources.take_ids(self._ids_name)
         metadata = self._sources.metadata(self._metadata)
-        return Corpus(self._columns, ids, self._profile, self._origins, metadata, self._unique_ids)
+        return Corpus(self._columns, ids, self._profile, self._origins, metadata, self._checked)
 
 
 def _given(one: Any) -> Mapping[str, Any]:

@@ -100,7 +100,7 @@ def encode_shard(job: ShardJob, number: int) -> ShardDone:
 def opened(job: ShardJob) -> Iterator[Corpus]:
     """Yield the corpus of a job's inputs, whose ids were seen to be unique when it began."""
     profile = Profile.kept(job.profile)
-    with open_corpus(job.inputs, profile, ids=job.ids, unique_ids=True) as corpus:
+    with open_corpus(job.inputs, profile, ids=job.ids, checked=True) as corpus:
         yield corpus
 
 

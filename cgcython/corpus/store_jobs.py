@@ -63,7 +63,7 @@ class StoreJob:
     def corpus(self, store: RecordStore) -> Corpus:
         """Return the corpus of the inputs; raises InvalidInput where they are others by now."""
         corpus = open_corpus(
-            self.inputs, store.profile, ids=self.ids, metadata=self.metadata, unique_ids=True
+            self.inputs, store.profile, ids=self.ids, metadata=self.metadata, checked=True
         )
         if corpus.num_memories == self.memories and corpus.stamps() == self.stamps:
             return corpus

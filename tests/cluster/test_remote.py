@@ -80,11 +80,20 @@ def put_all(memory, arrays, folder):
     return [[one.format(where) for one in names] for where in ("memory:/", folder)]
 
 
-@pytest.mark.parametrize("kind", ["npy", "safetensors"])
+def archive(arrays, save=np.savez):
+    file = io.BytesIO()
+    save(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["npy", "safetensors", "npz"])
 def test_objects_and_files_become_equal_corpora(memory, tmp_path, kind):
     remote, local = put_all(memory, arrays_of(), tmp_path)
-    if kind == "safetensors":
+    if kind != "npy":
         remote, local = "memory://all.safetensors", tmp_path / "all.safetensors"
+    if kind == "npz":
+        memory.pipe("/all.npz", archive(arrays_of()))
+        remote = "memory://all.npz"
     with open_corpus(remote, PROFILE) as one, open_corpus(local, PROFILE) as other:
         assert repr(one) == repr(other)
         for first, last in ((0, ROWS), (37, 90), (101, 102)):
@@ -147,7 +156,7 @@ def test_ids_of_some_rows_are_read_alone(memory, reads, ids):
     uuids = np.random.default_rng(1).integers(0, 256, (ROWS, 16), np.uint8)
     keys = [row.tobytes() for row in uuids] if ids == "uuids" else list(map(as_key, ids))
     memory.pipe("/x.safetensors", save_tensors({"E9": arrays_of()["E9"], **id_arrays(keys)}))
-    corpus = open_corpus("memory://x.safetensors", PROFILE, unique_ids=True)
+    corpus = open_corpus("memory://x.safetensors", PROFILE, checked=True)
     reads.clear()
     assert corpus.ids[100:110] == keys[100:110]
     assert sum(stop - start for start, stop in reads) < 400
@@ -157,7 +166,7 @@ def test_ids_of_some_rows_are_read_alone(memory, reads, ids):
 def test_ids_that_come_twice_are_found_unless_somebody_has_looked(memory):
     arrays = {"E9": np.zeros((2, 20), np.float32), "ids": np.array([7, 7])}
     memory.pipe("/x.safetensors", save_tensors(arrays))
-    assert open_corpus("memory://x.safetensors", PROFILE, unique_ids=True).num_memories == 2
+    assert open_corpus("memory://x.safetensors", PROFILE, checked=True).num_memories == 2
     with pytest.raises(InvalidInput, match="no id twice"):
         open_corpus("memory://x.safetensors", PROFILE)
 
@@ -217,6 +226,21 @@ def test_offsets_that_lie_are_refused_when_they_are_read(memory, bad):
         corpus["E12"].embeddings.batch(0, 4)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (archive({"E9": np.ones((5, 20))}, np.savez_compressed), "save it with numpy.savez"),
+        (archive({"E9": np.ones((5, 20))})[:-30], "not a zip file"),
+        (archive({"E9": np.ones((5, 20))}).replace(b"PK\3\4", b"PKxx", 1), "begins nowhere"),
+        (archive({"E9": np.ones((5, 20))}).replace(b"(5, 20)", b"(9, 99)"), "cut short"),
+    ],
+)
+def test_archives_that_cannot_be_read_by_ranges_are_refused(memory, content, said):
+    memory.pipe("/x.npz", content)
+    with pytest.raises(InvalidInput, match=said):
+        open_corpus("memory://x.npz", PROFILE)
+
+
 def test_rows_that_do_not_ascend_are_refused(memory):
     arrays = {**arrays_of(8), "E12.rows": np.array([0, 4, 2, 6])}
     memory.pipe("/x.safetensors", save_tensors(arrays))
@@ -262,7 +286,7 @@ def test_a_read_that_fails_is_tried_again_a_few_times(memory, monkeypatch, times
         ("E9=gs://bucket/x.npy", "pip install gcsfs"),
         ("E9=nosuch://bucket/x.npy", "Protocol not known"),
         ("E9=memory://x.txt", "expected a file ending in"),
-        ("E9=memory://x.npz", "of URLs .npy, .safetensors"),
+        ("E9=memory://x.ipc", "of URLs .npy, .npz, .safetensors"),
         ("E9=memory://x.npy", "there is no such object"),
     ],
 )

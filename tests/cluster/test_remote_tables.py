@@ -67,7 +67,7 @@ def test_a_table_at_a_url_is_that_of_a_file(reads, tmp_path):
 
 def test_one_embedder_of_a_shard_reads_its_row_groups_alone(reads):
     size = fsspec.filesystem("memory").size("/t.parquet")
-    corpus = open_corpus("memory://t.parquet", PROFILE, unique_ids=True)
+    corpus = open_corpus("memory://t.parquet", PROFILE, checked=True)
     footer = sum(reads)
     reads.clear()
     piece = corpus["E9"].piece(5 * GROUP, 6 * GROUP)

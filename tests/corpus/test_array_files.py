@@ -117,3 +117,14 @@ def test_narrow_floats_of_safetensors_are_read_as_float32(tmp_path, name, dtype)
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(head)) + head + narrow.tobytes())
     found = open_arrays(tmp_path / "x.safetensors")["E1"]
     np.testing.assert_array_equal(found[1:], narrow.astype(np.float32)[1:])
+
+
+def test_what_was_checked_is_mapped_in_an_archive_too(tmp_path):
+    arrays = {"E1": DENSE, "E2": np.asfortranarray(DENSE), "E3": DENSE[:0], "ids": np.arange(3)}
+    np.savez(tmp_path / "x.npz", **arrays)
+    np.savez_compressed(tmp_path / "y.npz", **arrays)
+    for name, mapped in (("x.npz", ["E1", "ids"]), ("y.npz", [])):
+        found = open_arrays(tmp_path / name, checked=True)
+        assert [one for one in found if isinstance(found[one], np.memmap)] == mapped
+        for one, array in arrays.items():
+            np.testing.assert_array_equal(found[one], array)

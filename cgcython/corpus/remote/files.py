@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,14 @@ _HEADERS: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dt
 }
 
 
+class NpyForm(NamedTuple):
+    """Where the values of an array begin, their type, and its shape."""
+
+    start: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
 def npy_of(source: RemoteObject) -> RemoteArray:
     """Return the array of a .npy object. Raises ValueError for others."""
     first = source.read(0, min(_FIRST_BYTES, source.size))
@@ -29,6 +37,14 @@ def npy_of(source: RemoteObject) -> RemoteArray:
 
 def npy_array(source: RemoteObject, first: bytes, start: int, stop: int) -> RemoteArray:
     """Return the array whose .npy form takes bytes start to stop of an object.
+
+    `first` are the bytes from start on. Raises ValueError for what is none, or is cut short.
+    """
+    return RemoteArray(source, *npy_form(first, start, stop))
+
+
+def npy_form(first: bytes, start: int, stop: int) -> NpyForm:
+    """Return the form of the array whose .npy form takes bytes start to stop.
 
     `first` are the bytes from start on. Raises ValueError for what is none, or is cut short.
     """
@@ -42,10 +58,10 @@ def npy_array(source: RemoteObject, first: bytes, start: int, stop: int) -> Remo
     if is_fortran and len(shape) > 1:
         raise ValueError("columns one after the other; save np.ascontiguousarray(array)")
     data = start + text.tell()
-    if data + math.prod(shape) * dtype.itemsize > stop:
+    if data + math.prod(shape) * dtype.itemsize > stop or min(shape, default=0) < 0:
         actual = f"an array of {list(shape)} {dtype} in {stop - data} bytes"
         raise ValueError(f"{actual}: it was cut short")
-    return RemoteArray(source, data, dtype, shape)
+    return NpyForm(data, dtype, shape)
 
 
 def tensors_of(source: RemoteObject) -> dict[str, Any]:
