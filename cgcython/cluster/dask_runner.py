@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 T = TypeVar("T")
 AHEAD = 2  # tasks of each worker that are sent before it asks, so that none waits for work
-RESULT_SECONDS = 10  # a result that takes longer was lost with its worker
+RESULT_SECONDS = 30  # a result that takes longer was lost with its worker
 LOOK_SECONDS = 5  # between two looks whether there are workers at all
 GONE_SECONDS = 60  # without any worker, for one that is started anew
 
@@ -49,6 +49,10 @@ class DaskRunner:
     def pids(self) -> list[int]:
         """Return the processes of the workers, which may be on other machines."""
         return list(self._client.run(os.getpid).values())
+
+    def logs(self) -> str:
+        """Return what the workers have logged."""
+        return str(self._client.get_worker_logs())
 
     @property
     def dashboard(self) -> str | None:
@@ -83,7 +87,7 @@ class DaskRunner:
                 submit(more())
                 try:
                     found = _result(future)
-                except TimeoutError:
+                except _LostError:
                     submit([item])
                 else:
                     yield item, found
@@ -98,8 +102,7 @@ class DaskRunner:
     def _preferred(self, item: object) -> dict[str, Any]:
         """Return how to send an item with a number `home` to the worker that had it before."""
         home: int | None = getattr(item, "home", None)
-        workers = [] if home is None else sorted(self._client.nthreads())
-        if not workers:
+        if home is None or not (workers := sorted(self._client.nthreads())):
             return {}
         return {"workers": [workers[home % len(workers)]], "allow_other_workers": True}
 
@@ -115,11 +118,19 @@ class DaskRunner:
                 raise WorkersLost(reason="none is left")
 
 
+class _LostError(Exception):
+    """A result was lost with the worker that had it."""
+
+
 def _result(future: Future) -> Any:
-    """Return a task's result; raises TimeoutError where it was lost with its worker."""
+    """Return a task's result; raises its own error, or _LostError where no result comes."""
     from distributed.scheduler import KilledWorker
 
     try:
         return future.result(timeout=RESULT_SECONDS)
     except KilledWorker as error:
         return WorkersLost(reason=f"{error.allowed_failures + 1} died of this one")
+    except TimeoutError:
+        if future.status == "error":  # the task's own
+            raise
+        raise _LostError from None

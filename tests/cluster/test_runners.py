@@ -28,9 +28,10 @@ def test_errors_of_this_package_come_back_as_values(runner):
     ]
 
 
-def test_other_errors_are_raised(runner):
-    with pytest.raises(ZeroDivisionError):
-        list(runner.run(tasks.fail_at_three, range(6)))
+@pytest.mark.parametrize("error", [ZeroDivisionError, TimeoutError])
+def test_other_errors_are_raised(runner, error):
+    with pytest.raises(error):
+        list(runner.run(partial(tasks.fail_at_three, error), range(6)))
 
 
 def test_processes_are_two_others(processes):
@@ -72,7 +73,7 @@ def test_a_task_that_kills_every_worker_is_an_error_of_its_own():
 def test_a_result_that_was_lost_with_its_worker_is_made_again(processes, monkeypatch):
     from cgcython.cluster import dask_runner
 
-    results = iter([TimeoutError])
+    results = iter([dask_runner._LostError])
     found = dask_runner._result
 
     def lost_once(future):

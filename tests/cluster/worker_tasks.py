@@ -5,6 +5,8 @@ import signal
 import time
 from typing import NamedTuple
 
+import psutil
+
 from cgcython.errors import InvalidInput
 
 
@@ -18,8 +20,10 @@ def refuse_odd(number):
     return number
 
 
-def fail_at_three(number):
-    return 1 / (3 - number)
+def fail_at_three(error, number):
+    if number == 3:
+        raise error("three")
+    return number
 
 
 def process_of(number):
@@ -64,3 +68,11 @@ class DeadlyNearest:
         except FileExistsError:
             return group.nearest(asked, wanted)
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hold(most):
+    """Hold memory, some bytes in all, long enough for Dask to see them; return what was held."""
+    used = psutil.Process().memory_info().rss
+    held = bytearray(b"1") * (int(most) - used)
+    time.sleep(1)
+    return used, len(held)
