@@ -8,6 +8,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId, Profile
 from cgcython.codecs.base import Codec
+from cgcython.errors import InvalidQuantizedData
 from cgcython.records import QuantizedBatch
 from cgcython.router import QuantizationRouter
 from cgcython.search.column import Column
@@ -49,7 +50,11 @@ class ShardColumns(Columns):
             part = self._shards.part(number, model_id)
             if part is not None and len(part.batch):
                 codec = self._router.decoder(part.batch)
-                if not loading.take(part, codec, self._shards.keys[number]):
+                try:
+                    is_taken = loading.take(part, codec, self._shards.keys[number])
+                except InvalidQuantizedData:
+                    is_taken = False
+                if not is_taken:
                     return super()._loaded(model_id)
         return loading.column(), self._store.journal.position()
 
@@ -77,7 +82,10 @@ class _Loading:
         self._small_keys: defaultdict[ScanKey, list[KeyArray]] = defaultdict(list)
 
     def take(self, part: ShardPart, codec: Codec, keys: SortedKeys) -> bool:
-        """Take what a shard has of the embedder; return False if rows have to be read singly."""
+        """Take what a shard has of the embedder; return False if rows have to be read singly.
+
+        Raises InvalidQuantizedData where some cannot be decoded, and CodebookMissing.
+        """
         batch, rows = part
         if misfit(self._profile, self._model_id, batch.method, batch.original_dim) is not None:
             return False

@@ -1,5 +1,7 @@
 """Columns of mapped shards find what a store of the same records finds, bit for bit."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from cgcython.codecs.sparse_layouts import NAMES as SPARSE_LAYOUTS
 from cgcython.codecs.token_layouts import NAMES as TOKEN_LAYOUTS
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.corpus.shard_records import copy_shards
+from cgcython.errors import InvalidQuantizedData, StorageCorruption
 from cgcython.records import SparseVector
 from cgcython.search import shard_columns
 from cgcython.search.shards import ShardSearcher
@@ -24,6 +27,8 @@ from cgcython.search.store import FingerprintStore
 from cgcython.store import shards
 from cgcython.store.ids import as_key
 from cgcython.store.key_columns import KeyColumn
+from cgcython.store.shard_file import CHECKED, KIND
+from cgcython.tensors import BLOCKS, block_checksums
 
 RNG = np.random.default_rng(17)
 SIZE, DIM = 24, 32  # memories of a shard, and values
@@ -207,3 +212,49 @@ def test_codes_lie_where_the_file_is_mapped(folder, monkeypatch):
         for name in ("E1", "E8", "E9", "E11"):
             column = searcher._columns.get(PROFILE.embedder(name))
             assert len(column._mapped) == 7 - len(searcher._shards.places.replaced) == 4
+
+
+# What no encoder writes, with checksums that fit.
+
+
+def spoil(path, name, at, value):
+    """Change a byte of an array of a shard, and seal it anew."""
+    arrays, texts = KIND.read(path)
+    arrays = {key: np.array(one) for key, one in arrays.items() if key != BLOCKS}
+    arrays[name].reshape(-1).view(np.uint8)[at] = value
+    KIND.write(path, {**arrays, BLOCKS: block_checksums(arrays)}, texts, CHECKED)
+
+
+SPOILT = {
+    "a code that is NaN": ("E8.codes", 40, 0x7F),
+    "a scale that is infinite": ("E8.scales", slice(0, 4), list(b"\0\0\x80\x7f")),
+    "a scale below zero": ("E11.scales", 1, 0xFF),
+    "padding that is set": ("E11.codes", 22, 0xFF),
+    "indices that do not ascend": ("E6.data", slice(60, 80), 0xFF),
+    "another count of non-zeros": ("E6.nnz", 8, 1),
+    "another layout of a vector": ("E6.layouts", 9, 3),
+    "an unknown layout": ("E6.layouts", 9, 77),
+    "a bitmap of more tokens": ("E12.data", slice(0, 12), 0xFF),
+    "another count of tokens": ("E12.original_tokens", 8, 9),
+}
+
+
+@pytest.mark.parametrize("number", [4, 5])
+@pytest.mark.parametrize("change", SPOILT.values(), ids=SPOILT)
+def test_what_no_encoder_writes_is_left_out_as_it_is_row_by_row(
+    folder, tmp_path, monkeypatch, caplog, change, number
+):
+    shutil.copytree(folder, tmp_path / "spoilt")
+    spoil(shards.shard_path(tmp_path / "spoilt", number), *change)
+    name, outcomes = change[0].partition(".")[0], []
+    for loaded in (shard_columns.ShardColumns._loaded, shard_columns.Columns._loaded):
+        monkeypatch.setattr(shard_columns.ShardColumns, "_loaded", loaded)
+        with ShardSearcher(tmp_path / "spoilt") as searcher:
+            try:
+                outcomes.append(searcher.search(QUERY, 999, embedders=[name]))
+            except (StorageCorruption, InvalidQuantizedData) as error:
+                outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) in (0, 2)
+    assert len(set(told)) < 2
