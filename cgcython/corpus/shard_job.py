@@ -201,7 +201,10 @@ def _require_current(job: ShardJob) -> None:
     """
     found = JOB_KIND.read(job_path(job.folder))
     if found is None or found.get("job") != job.plan():
-        raise UsageError(f"{job.folder} is not made ready for this job; start it with shard_job")
+        raise UsageError(
+            f"{job.folder} is not made ready for this job: start it with shard_job, "
+            "and let workers of other machines see the same folder at this path"
+        )
 
 
 def router_of(job: ShardJob) -> QuantizationRouter:

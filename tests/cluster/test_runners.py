@@ -11,7 +11,7 @@ from cluster import worker_tasks as tasks
 import cgcython
 from cgcython.cluster.opening import open_runner
 from cgcython.cluster.tasks import Task
-from cgcython.errors import InvalidInput, UsageError, WorkersLost
+from cgcython.errors import UsageError, WorkersLost
 
 pytestmark = pytest.mark.cluster
 
@@ -123,17 +123,6 @@ def test_where_no_scheduler_answers_the_error_says_how_to_start_one(monkeypatch)
     monkeypatch.setattr("cgcython.cluster.dask_cluster.ANSWER_SECONDS", 0.5)
     with pytest.raises(UsageError, match=r"no scheduler at tcp://127.0.0.1:9: .*dask scheduler"):
         open_runner("tcp://127.0.0.1:9").__enter__()
-
-
-def test_an_address_has_its_own_workers(address):
-    with pytest.raises(UsageError, match="has its own workers"):
-        open_runner(address, num_workers=3).__enter__()
-
-
-@pytest.mark.parametrize("scheduler", ["", "slurm", "localhost:8786", 5])
-def test_other_schedulers_are_refused(scheduler):
-    with pytest.raises(InvalidInput, match="threads, processes or an address"):
-        open_runner(scheduler).__enter__()
 
 
 def test_workers_leave_no_files(tmp_path, monkeypatch):
