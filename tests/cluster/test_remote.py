@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save as save_tensors
 
 from cgcython import InvalidInput, Profile, ShardWriter, open_corpus
+from cgcython.codecs.samples import draw
 from cgcython.corpus.memory_ids import id_arrays
 from cgcython.errors import FileUnavailable, QuantizationError, UsageError
 from cgcython.store.ids import as_key
@@ -302,3 +303,16 @@ def test_no_message_holds_a_password_or_a_signature():
     told = str(caught.value) + repr(caught.value) + "".join(caught.value.__notes__)
     assert "127.0.0.1:9/x.npy" in told
     assert "secret" not in told
+
+
+def test_training_reads_the_drawn_rows_alone(memory, reads, monkeypatch):
+    monkeypatch.setattr("cgcython.corpus.remote.ranges.GAP_BYTES", 0)
+    values = np.random.default_rng(2).standard_normal((20_000, 16), dtype=np.float32)
+    memory.pipe("/x.npy", npy(values))
+    source = open_corpus("E1=memory://x.npy", PROFILE)["E1"].embeddings.values
+    reads.clear()
+    found = draw(source, 600, lambda count: count // 10, seed=3)
+    assert sum(stop - start for start, stop in reads) < 620 * 64
+    expected = draw(values, 600, lambda count: count // 10, seed=3)
+    np.testing.assert_array_equal(found.rows, expected.rows)
+    np.testing.assert_array_equal(found.held_out, expected.held_out)

@@ -23,7 +23,10 @@ _VERSIONS = (
     *("ETag", "etag", "Content-MD5", "generation", "versionId", "mtime", "LastModified"),
     *("last_modified", "Last-Modified", "modified", "updated", "created"),
 )
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_FINAL = (
+    *(FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError),
+    QuantizationError,
+)
 _PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3fs"),
     **dict.fromkeys(("gs", "gcs"), "gcsfs"),
@@ -90,6 +93,11 @@ class RemoteObject:
             paths = [self._path] * len(ranges)
             found: list[bytes] = self._fs.cat_ranges(paths, starts, stops, on_error="raise")
             for (start, stop), data in zip(ranges, found, strict=True):
+                if len(data) == self.size > stop - start:
+                    raise self._unavailable(
+                        "its server sends all of it where a range was asked for; "
+                        "download it, and pass a path"
+                    )
                 if len(data) != stop - start:
                     raise OSError(f"{len(data)} bytes came where {stop - start} were asked for")
             return found
