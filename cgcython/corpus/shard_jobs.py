@@ -109,5 +109,9 @@ def _absolute(inputs: StrPath | Iterable[StrPath]) -> list[str]:
         expected = "files; write arrays in memory with ShardWriter"
         raise InvalidInput(what="inputs", expected=expected, actual="arrays")
     every = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    named = (os.fspath(as_path(one, "input")) for one in iterated(every, "inputs", "inputs"))
-    return list(map(absolute, named))
+    return [_absolute_text(one) for one in iterated(every, "inputs", "inputs")]
+
+
+def _absolute_text(one: StrPath) -> str:
+    as_path(one, "input")
+    return absolute(os.fspath(one))  # a Path of a URL has lost one of its slashes
