@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
 
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue
 from cgcython.narrow_floats import NAMED, conversion, is_real, widened
-from cgcython.types import Array, ArrayLike, Float32Array, Scalar, TokensLike
+from cgcython.types import Array, ArrayLike, Float32Array, Int64Array, Scalar, TokensLike
 
 F32 = np.dtype(np.float32)
 CACHE_LINE = 64
+SHORT, SPARE = 512, 4  # elements of a part, and how many times as many may be copied for it
 
 # What NumPy raises of what is no array, or a range of more numbers than memory holds.
 _NO_ARRAY = (TypeError, ValueError, RuntimeError, OverflowError, MemoryError)
@@ -57,6 +59,31 @@ def concatenated(arrays: Sequence[Array]) -> Array:
     for one, end in zip(arrays, ends):
         whole[end - len(one) : end] = one
     return whole
+
+
+def gathered(column: Array, starts: Int64Array, stops: Int64Array) -> Array:
+    """Return the parts of a column from each start to its stop, one after the other.
+
+    >>> gathered(np.arange(9), np.array([5, 0]), np.array([8, 2])).tolist()
+    [5, 6, 7, 0, 1]
+    """
+    sizes = stops - starts
+    longest, total = int(sizes.max(initial=0)), int(sizes.sum())
+    if column.ndim == 1 and longest <= SHORT and len(sizes) * longest <= SPARE * total:
+        return _gathered_short(column, starts, sizes, longest)
+    spans = zip(starts.tolist(), stops.tolist())
+    return np.concatenate([column[:0], *[column[start:stop] for start, stop in spans]])
+
+
+def _gathered_short(column: Array, starts: Int64Array, sizes: Int64Array, longest: int) -> Array:
+    """Return short parts: as much is copied for each as for the longest, then what is not its."""
+    step = column.strides[0]
+    windows = as_strided(column, (len(column) - longest + 1, longest), (step, step))
+    firsts = np.minimum(starts, len(column) - longest)
+    places, begins = np.arange(longest), (starts - firsts)[:, None]
+    own = (places >= begins) & (places < begins + sizes[:, None])
+    found: Array = windows[firsts][own]
+    return found
 
 
 def as_vector(values: ArrayLike, dim: int | None = None) -> Float32Array:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cgcython import methods, strict_json
-from cgcython.arrays import as_integers, concatenated
+from cgcython.arrays import as_integers, concatenated, gathered
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_instance, require_items
 from cgcython.errors import InvalidInput
@@ -126,10 +126,9 @@ class QuantizedBatch:
         if "offsets" not in self.columns:
             return self._with(rows)
         given, data = self.columns["offsets"], self.columns["data"]
-        sizes = (given[1:] - given[:-1])[rows]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(given.dtype)
-        places = np.arange(offsets[-1]) + np.repeat(given[:-1][rows] - offsets[:-1], sizes)
-        return self._with(rows, data=data[places], offsets=offsets)
+        starts, stops = given[:-1][rows], given[1:][rows]
+        offsets = np.concatenate([[0], np.cumsum(stops - starts)]).astype(given.dtype)
+        return self._with(rows, data=gathered(data, starts, stops), offsets=offsets)
 
     def _with(self, rows: slice | Int64Array, **ragged: Array) -> "QuantizedBatch":
         columns = {

@@ -6,12 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from cgcython.arrays import as_tokens
+from cgcython.arrays import as_tokens, gathered
 from cgcython.checks import require_choice
 from cgcython.codecs.token_pooling import pool_tokens
 from cgcython.codecs.token_selection import count_kept
 from cgcython.codecs.token_steps import POOLED
-from cgcython.search.chained import gathered
 from cgcython.search.scan import (
     METRICS,
     ROWS,

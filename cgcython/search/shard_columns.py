@@ -1,7 +1,7 @@
 """Columns of shards: the arrays of files, searched where they lie and without an object a row."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -45,18 +45,45 @@ class ShardColumns(Columns):
         Where something is not as an encoder writes it, rows are read one by one: what is of no use
         is left out, and named.
         """
+        keys = self._shards.keys
+        parts = (
+            (part, keys[number] if part.rows is None else keys[number].some(part.rows))
+            for number in range(len(self._shards))
+            if (part := self._shards.part(number, model_id)) is not None
+        )
+        column = self._column(model_id, parts)
+        if column is None:
+            return super()._loaded(model_id)
+        return column, self._store.journal.position()
+
+    def some(self, model_id: EmbedderId, keys: KeyArray) -> Column:
+        """Return the Column of an embedder where it is loaded, otherwise one of some memories."""
+        if model_id in self._columns:
+            return self.get(model_id)
+        column = self._column(model_id, self._some_parts(model_id, keys))
+        return super().some(model_id, keys) if column is None else column
+
+    def _some_parts(
+        self, model_id: EmbedderId, keys: KeyArray
+    ) -> Iterator[tuple[ShardPart, SortedKeys]]:
+        """Yield the parts of some memories that have an embedder, and their keys."""
+        for number, memories in self._shards.places.find(keys).items():
+            part = self._shards.files[number].some(model_id, memories)
+            if part is not None:
+                yield part, SortedKeys.of(self._shards.keys[number].row_keys[part.rows])
+
+    def _column(
+        self, model_id: EmbedderId, parts: Iterable[tuple[ShardPart, SortedKeys]]
+    ) -> Column | None:
+        """Return the column of parts and their keys; None where rows have to be read one by one."""
         loading = _Loading(self._router.profile, model_id, self._find_codebook)
-        for number in range(len(self._shards)):
-            part = self._shards.part(number, model_id)
-            if part is not None and len(part.batch):
-                codec = self._router.decoder(part.batch)
-                try:
-                    is_taken = loading.take(part, codec, self._shards.keys[number])
-                except InvalidQuantizedData:
-                    is_taken = False
-                if not is_taken:
-                    return super()._loaded(model_id)
-        return loading.column(), self._store.journal.position()
+        try:
+            for (batch, _), keys in parts:
+                if len(batch) and not loading.take(batch, self._router.decoder(batch), keys):
+                    return None
+        except InvalidQuantizedData:
+            return None
+        return loading.column()
 
     def guided(
         self, model_id: EmbedderId, num_threads: int = 1, progress: Progress | None = None
@@ -81,15 +108,13 @@ class _Loading:
         self._small: dict[ScanKey, Gathering] = {}
         self._small_keys: defaultdict[ScanKey, list[KeyArray]] = defaultdict(list)
 
-    def take(self, part: ShardPart, codec: Codec, keys: SortedKeys) -> bool:
-        """Take what a shard has of the embedder; return False if rows have to be read singly.
+    def take(self, batch: QuantizedBatch, codec: Codec, keys: SortedKeys) -> bool:
+        """Take rows and their keys; return False if they have to be read singly.
 
         Raises InvalidQuantizedData where some cannot be decoded, and CodebookMissing.
         """
-        batch, rows = part
         if misfit(self._profile, self._model_id, batch.method, batch.original_dim) is not None:
             return False
-        keys = keys if rows is None else keys.some(rows)
         for chosen, some in _by_layout(batch):
             scan = scan_class(codec.row(some, 0)).of_batch(some, self._find_codebook)
             if scan is None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from cgcython import kernels
+from cgcython.arrays import gathered
 from cgcython.base import QuantizationMethod
 from cgcython.checks import require_choice
 from cgcython.codecs.sparse import SparseCodec
@@ -15,7 +16,7 @@ from cgcython.errors import DimensionMismatch
 from cgcython.parallel import split_rows
 from cgcython.records import QuantizedBatch, QuantizedEmbedding
 from cgcython.search import inverted
-from cgcython.search.chained import concatenated, gathered
+from cgcython.search.chained import concatenated
 from cgcython.search.inverted import Lists, Rows
 from cgcython.search.scan import (
     METRICS,

@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from cgcython.arrays import gathered
 from cgcython.codecs import token_batches
 from cgcython.codecs.token_batches import TokenColumns
 from cgcython.codecs.token_layouts import NAMES, scale_bytes
 from cgcython.codecs.token_pruning import TokenPruningCodec
 from cgcython.records import QuantizedBatch
-from cgcython.search.chained import gathered
 from cgcython.types import Float32Array, Int64Array, UInt8Array
 
 _BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.int64)
