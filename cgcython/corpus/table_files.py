@@ -63,12 +63,17 @@ class TableFile:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
+        """Tell damage as what it is, and an object that is another when the block ends."""
+        with self.told(), self._object.unchanged() if self._object else nullcontext():
+            yield
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
         """Tell what pyarrow raises at damage as what it is."""
         import pyarrow as pa
 
         try:
-            with self._object.unchanged() if self._object else nullcontext():
-                yield
+            yield
         except (pa.ArrowException, OSError, ValueError) as error:
             if isinstance(error, QuantizationError):
                 raise
@@ -118,7 +123,9 @@ class TableFile:
         """Return rows start to stop as objects, without what is null in them."""
         found: list[dict[str, Any]] = []
         for group, low, high in self._groups(start, stop):
-            found += records_of(self._group_of(group, tuple(names)).slice(low, high - low))
+            table = self._group_of(group, tuple(names))
+            with self.told():
+                found += records_of(table.slice(low, high - low))
         return found
 
     def _group_of(self, i: int, names: tuple[str, ...]) -> Any:
@@ -186,9 +193,9 @@ class TableColumn:
     def __getitem__(self, rows: slice) -> list[Any]:
         """Return the values of some rows as Python has them, None where one is null."""
         start, stop, _ = rows.indices(len(self))
-        return [
-            one for array in self.file.rows(self.name, start, stop) for one in array.to_pylist()
-        ]
+        arrays = self.file.rows(self.name, start, stop)
+        with self.file.told():
+            return [one for array in arrays for one in array.to_pylist()]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Return all values: numbers, or lists of numbers as rows."""

@@ -20,6 +20,7 @@ READERS = (
     "shard",
     "columns",
     "corpora",
+    "objects",
     "profile",
     "wal",
     "journal_entry",

@@ -15,6 +15,7 @@ SLOW = {
     "shard": 40,
     "codebook": 60,
     "corpora": 80,
+    "objects": 80,
 }  # the others take 100
 pytestmark = pytest.mark.filterwarnings("ignore")
 
