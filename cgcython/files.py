@@ -44,12 +44,16 @@ def written_whole(path: StrPath) -> Iterator[Path]:
     path = as_path(path)
     with _named(path), _folders_of(path):
         temporary = _beside(path)
+        name = str(temporary)
         try:
             yield temporary
             _flush(temporary)
             os.replace(temporary, path)
         finally:
-            temporary.unlink(missing_ok=True)
+            try:  # noqa: SIM105  # no function of Python, at which Ctrl-C could fall
+                os.unlink(name)
+            except FileNotFoundError:
+                pass
         _flush(path.parent)
 
 
@@ -106,10 +110,11 @@ def _beside(path: Path) -> Path:
 
 def _create(temporary: Path, path: Path) -> None:
     """Make a new file, with the mode of the one that it will replace."""
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        if path.exists():
-            os.fchmod(handle, stat.S_IMODE(path.stat().st_mode))
+        if mode is not None:
+            os.fchmod(handle, mode)
     finally:
         os.close(handle)
 

@@ -1,5 +1,9 @@
 """Sees to it that one job writes to a folder of shards."""
 
+from __future__ import annotations
+
+import os
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +25,14 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._made = folder / LOCK, [folder, *folder.parents]
-        self._made = [one for one in self._made if not one.exists()]
+        hold = _Hold(folder)
+        self._hold = hold
+        weakref.finalize(self, hold.release)  # where Ctrl-C fell before `release`
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._path)
+            hold.take()
         except BaseException as error:
-            self._remove_made()
+            hold.release()
             if isinstance(error, OSError):
                 reason = error.strerror or str(error)
                 raise FileUnavailable(path=str(folder), reason=reason) from None
@@ -35,29 +40,42 @@ class FolderLock:
 
     def release(self) -> None:
         """Let others write to the folder, which goes where it was made and nothing is in it."""
-        if self._lock.is_locked:
+        self._hold.release()
+
+
+class _Hold:
+    """What is held of a folder: the lock, and those folders that were made for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, str(folder / LOCK)
+        self._lock: FileLock | None = None
+        self._made = [str(one) for one in (folder, *folder.parents) if not one.exists()]
+
+    def take(self) -> None:
+        import filelock
+
+        lock = filelock.FileLock(self._path, thread_local=False)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise StoreUnavailable(path=self._folder, reason=_TAKEN) from None
+        except KeyboardInterrupt:  # the file may be there by now, and who has it removes it
+            with suppress(filelock.Timeout):
+                lock.acquire(blocking=False)
+                self._lock = lock
+            raise
+        self._lock = lock
+
+    def release(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
             # While it is held: who waits for the file that is gone notices, and makes a new one.
-            self._path.unlink(missing_ok=True)
-            self._lock.release()
-            self._remove_made()
-
-    def _remove_made(self) -> None:
-        for one in self._made:
+            try:  # noqa: SIM105  # no function of Python, at which Ctrl-C could fall
+                os.unlink(self._path)
+            except OSError:
+                pass
+            lock.release(force=True)
+        made, self._made = self._made, []
+        for one in made:
             with suppress(OSError):
-                one.rmdir()
-
-
-def _locked(path: Path) -> "FileLock":
-    import filelock
-
-    lock = filelock.FileLock(path, thread_local=False)
-    try:
-        lock.acquire(blocking=False)
-        return lock
-    except filelock.Timeout:
-        raise StoreUnavailable(path=path.parent, reason=_TAKEN) from None
-    except BaseException:  # Ctrl-C, which may come once it is taken
-        if lock.is_locked:
-            path.unlink(missing_ok=True)
-            lock.release()
-        raise
+                os.rmdir(one)

@@ -152,16 +152,19 @@ class _Check:
         Known are the hashes of codebooks or, in earlier releases, their numbers.
         """
         for name, known in expected.items():
-            with told_as_damage(self._folder):
+            with self._noted(self._folder, BOOK_REMEDY), told_as_damage(self._folder):
                 path = codebook_path(self._folder, parse_embedder(name).title)
-            with self._noted(path, BOOK_REMEDY):
-                try:
-                    book = Codebook.load(path)
-                except CodebookMissing:
-                    self._note(path, "it is missing", BOOK_REMEDY)
-                    continue
-                if known not in (book.sha256, book.codebook_id):
-                    self._note(path, "it is not the one that made these codes", BOOK_REMEDY)
+                self._check_codebook(path, known)
+
+    def _check_codebook(self, path: Path, known: object) -> None:
+        with self._noted(path, BOOK_REMEDY):
+            try:
+                book = Codebook.load(path)
+            except CodebookMissing:
+                self._note(path, "it is missing", BOOK_REMEDY)
+                return
+            if known not in (book.sha256, book.codebook_id):
+                self._note(path, "it is not the one that made these codes", BOOK_REMEDY)
 
     def _check_profile(self, manifest: ShardManifest | None) -> None:
         path = self._folder / shards.PROFILE

@@ -18,6 +18,7 @@ READERS = (
     "code_index",
     "token_array",
     "shard",
+    "shard_folder",
     "columns",
     "corpora",
     "objects",

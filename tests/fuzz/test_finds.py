@@ -13,6 +13,7 @@ SLOW = {
     "store": 8,
     "profile": 40,
     "shard": 40,
+    "shard_folder": 8,
     "codebook": 60,
     "corpora": 80,
     "objects": 80,

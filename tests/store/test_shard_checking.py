@@ -174,3 +174,13 @@ def test_many_missing_shards_are_named_in_part(tmp_path):
     assert has_shards(tmp_path)
     assert why_partial(tmp_path).endswith("shard-00002.safetensors and 2997 others are missing")
     assert len(check_shards(tmp_path).problems) == 1001
+
+
+def test_names_that_are_none_are_told(folder):
+    manifest_path(folder).unlink()
+    path = shards.shard_path(folder, 1)
+    shard = shards.read_shard(path)
+    facts = {**shard.facts, "codebooks": {"../../etc/passwd": 5, "E1": [], "": 7}}
+    shards.write_shard(path, shard._replace(facts=facts))
+    found = check_shards(folder).problems
+    assert {one.rpartition("/")[2] for one in found} == {"out", "Semantic_codebook.safetensors"}
