@@ -1,8 +1,10 @@
 """Columns of shards: the arrays of files, searched where they lie and without an object a row."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from cgcython.store.fitting import misfit
 from cgcython.store.shard_file import ShardPart
 from cgcython.types import BoolArray, Int64Array, KeyArray, Progress
 
+_LOGGER = logging.getLogger(__name__)
 # A shard with so many bytes of an embedder is a part of its own: where its codes lie mapped, and
 # where they were copied. Others are put together: a part costs each search some 0.1 ms.
 MAPPED, COPIED = 1 << 22, 1 << 26
@@ -34,9 +37,14 @@ class ShardColumns(Columns):
     """The columns of a folder of shards, each loaded when first asked for."""
 
     def __init__(
-        self, source: ChangingSource, shards: OpenShards, router: QuantizationRouter
+        self,
+        source: ChangingSource,
+        shards: OpenShards,
+        router: QuantizationRouter,
+        cache: Path | None = None,
     ) -> None:
-        super().__init__(source, router.codebooks.by_id)
+        """`cache` is the folder of a `cgcython.search.guide_cache`."""
+        super().__init__(source, router.codebooks.by_id, cache)
         self._shards, self._router = shards, router
 
     def _loaded(self, model_id: EmbedderId) -> tuple[Column, int]:
@@ -90,13 +98,24 @@ class ShardColumns(Columns):
     ) -> Column:
         """Return the Column of an embedder with guides, each of all rows that share one.
 
-        The first call copies the rows of several shards into one scan.
+        The first call copies the rows of several shards into one scan, and keeps the column in the
+        cache; one that cannot be kept is told in a warning.
         """
         with self._reading:
             column = self.get(model_id)
             if len({one.key for one in column.scans}) < len(column.scans):
                 self._columns[model_id] = Column.of(column.parts()), self._columns[model_id][1]
-            return super().guided(model_id, num_threads, progress)
+            found = super().guided(model_id, num_threads, progress)
+            if found.guides and model_id not in self._saved:
+                self._keep(model_id)
+            return found
+
+    def _keep(self, model_id: EmbedderId) -> None:
+        try:
+            self.save([model_id])
+        except OSError as error:
+            self._saved[model_id] = self.position()  # which is not tried again
+            _LOGGER.warning("the guides of %s are not kept: %s", model_id.short, error)
 
 
 class _Loading:

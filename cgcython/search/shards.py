@@ -12,6 +12,7 @@ from cgcython.frames import write_section
 from cgcython.records import QuantizedEmbedding
 from cgcython.router import QuantizationRouter
 from cgcython.search.chosen_shards import chosen_shards
+from cgcython.search.guide_cache import cache_folder
 from cgcython.search.keys import key_array, whole_keys
 from cgcython.search.open_shards import OpenShards
 from cgcython.search.searcher import Searcher
@@ -44,9 +45,17 @@ class ShardSearcher(Searcher):
     """
 
     def __init__(
-        self, folder: StrPath, *, partial: bool = False, numbers: Sequence[int] | None = None
+        self,
+        folder: StrPath,
+        *,
+        partial: bool = False,
+        numbers: Sequence[int] | None = None,
+        cache: StrPath | None = None,
     ) -> None:
         """`numbers`: only these shards of the folder. `partial`: shards may be missing.
+
+        `cache`: a folder in which guides are kept, with copies of the codes, so that later
+        searchers of the same shards map them; without a manifest nothing is kept.
 
         Raises InvalidInput for a number that is no shard's, and where there is no profile;
         StorageCorruption for a folder of which shards are missing, or whose job is unfinished.
@@ -55,8 +64,9 @@ class ShardSearcher(Searcher):
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
         self.journal = _NothingChanges()
-        self._shards = OpenShards(chosen_shards(self.path, numbers, partial))
-        self._columns = ShardColumns(self, self._shards, self.router)
+        chosen = chosen_shards(self.path, numbers, partial)
+        self._shards, self._cache = OpenShards(chosen), cache_folder(cache, chosen)
+        self._columns = self._new_columns()
         self._is_open = True
 
     def __repr__(self) -> str:
@@ -67,7 +77,10 @@ class ShardSearcher(Searcher):
         """Let the files go: what is mapped is unmapped when the last search has ended."""
         self._is_open = False
         self._shards.release()
-        self._columns = ShardColumns(self, self._shards, self.router)
+        self._columns = self._new_columns()
+
+    def _new_columns(self) -> ShardColumns:
+        return ShardColumns(self, self._shards, self.router, self._cache)
 
     def __enter__(self) -> Self:
         return self
