@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"  # a scheduler runs what anybody sends who reaches it
 LINK = f"http://{HOST}:{{port}}/status"  # of the dashboard
+SETTINGS = {
+    "distributed.dashboard.link": LINK,
+    # A busy machine may take half a minute to start a worker in place of one that was killed, which
+    # Dask gives up after 15 seconds.
+    "distributed.deploy.lost-worker-timeout": "10m",
+}
 ANSWER_SECONDS = 10
 
 
@@ -38,7 +44,7 @@ def opened(
     workers = num_workers or len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="cgcython-workers-") as folder,
-        dask.config.set({"temporary-directory": folder, "distributed.dashboard.link": LINK}),
+        dask.config.set({"temporary-directory": folder, **SETTINGS}),
         _local(scheduler, workers, threads, memory_limit) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

@@ -6,6 +6,7 @@ import pytest
 from keepers.postgres_stores import NUMBERS, added, fill, head, key
 
 from cgcython.errors import StorageCorruption, StoreUnavailable
+from cgcython.store.ids import as_key
 from cgcython.store.keeper import Change, Outdated, Record
 from cgcython.store.keepers import postgres as keepers
 from cgcython.store.keepers.postgres import scans
@@ -139,6 +140,20 @@ def test_scans_are_in_order_whatever_the_pages(keeper, monkeypatch):
     assert [one for one, _ in keeper.scan_records()] == keys
     assert dict(keeper.scan_records()) == dict(zip(keys, keeper.records(keys)))
     assert list(keeper.scan_sections(1)) == list(keeper.scan_sections(99)) == []
+
+
+def test_parts_divide_integers_that_are_all_in_one_stripe(keeper, monkeypatch):
+    keys = [as_key(number) for number in range(400)]
+    keeper.write([added(0, key=one) for one in keys])
+    assert [len(list(keeper.scan_sections(0, part))) for part in keeper.parts()] == [1]
+    monkeypatch.setattr(scans, "_LEAST_RECORDS", 20)
+    found = [
+        [key for stretch in keeper.scan_sections(0, part) for key in stretch.keys]
+        for part in keeper.parts()
+    ]
+    assert [key for part in found for key in part] == keys
+    assert len(found) == 16
+    assert max(map(len, found)) < 30
 
 
 def test_stripes_divide_the_keys_in_order(keeper):

@@ -21,10 +21,10 @@ STRIPES = 16  # of keys by their first four bits
 _HEADS, _SECTIONS, _RECORDS = 4096, 1024, 128  # rows of a page
 _BEHIND_ALL = b"\xff" * (MOST_KEY_BYTES + 1)
 _STEP = 256 // STRIPES
-_PARTS, _SAMPLED_BYTES = 32, 16 << 20
+_PARTS, _LEAST_RECORDS, _SAMPLED_BYTES = 32, 1024, 16 << 20  # records of a part
 _BYTES = "SELECT pg_relation_size(%s::regclass)"
 _CUTS = (
-    "SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY id) "
+    "SELECT count(*), percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY id) "
     "FROM {} TABLESAMPLE SYSTEM (%s)"
 )
 
@@ -45,8 +45,11 @@ class RowScanner(RowReader):
         ((size,),) = self._rows(_BYTES, [records])
         shares = [number / _PARTS for number in range(1, _PARTS)]
         percent = 100 * min(1.0, _SAMPLED_BYTES / max(1, size))
-        ((found,),) = self._rows(_CUTS.format(records), [shares, percent])
-        cuts = [b"", *sorted({bytes(cut) for cut in found or ()}), _BEHIND_ALL]
+        ((count, found),) = self._rows(_CUTS.format(records), [shares, percent])
+        records_of_part = count * 100 / percent / _PARTS
+        every = max(1, round(_LEAST_RECORDS / max(1, records_of_part)))
+        some = sorted({bytes(cut) for cut in (found or ())[every - 1 :: every]})
+        cuts = [b"", *some, _BEHIND_ALL]
         return list(pairwise(cuts))
 
     def scan_heads(
