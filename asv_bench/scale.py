@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from scale_check import check
 from scale_model import HOUR, SAMPLES, Cluster, plan, query_seconds, spread_seconds
 from scale_rates import ROWS, EmbedderRates, Rates, Samples, file_bytes, measure_machine
-from scale_searches import Searched, approximate_seconds
+from scale_searches import Searched, approximate_seconds, merging_seconds
 
 from cgcython.base import ModelId
 
@@ -42,7 +42,8 @@ def measure(args, folder):
     rerank = RERANK if RERANK in found and RERANK not in args.rank else None
     searched = Searched(samples, args.rank, rerank)
     load = searched.loading()
-    fused = *searched.searching(), searched.reranking() if rerank else 0.0
+    reranked = searched.reranking() if rerank else 0.0
+    fused = *searched.searching(), merging_seconds(samples, args.rank), reranked
     near = approximate_seconds(samples, args.rank, args.near) if args.near else ()
     whole = measure_machine(), found, id_bytes, encode, tuple(args.rank), load
     return Rates(*whole, *fused, *near), samples
@@ -95,6 +96,7 @@ def print_rates(rates):
         f"{'+'.join(rates.ranking)}, fused: {1e9 * rates.fused.each:.1f} ns a row and "
         f"{1e3 * rates.fused.fixed:.2f} ms; in batches {1e9 * rates.fused_batch.each:.1f} ns a row"
     )
+    print(f"merging the hits of a query: {1e6 * rates.merging.each:.1f} us a group of shards")
     if rates.reranked:
         print(f"reordering the best by {RERANK}: {1e3 * rates.reranked:.2f} ms")
     if rates.near:
@@ -149,7 +151,8 @@ def draw(rates, cluster, path):
     axes = figure.add_subplot()
     machines = [2**power for power in range(15)]
     for memories, colour in zip((10**6, 10**8, 10**10), plots.COLOURS):
-        drawn = [1e3 * spread_seconds(seconds, memories, one, cluster) for one in machines]
+        ways = rates, seconds, memories
+        drawn = [1e3 * spread_seconds(*ways, one, cluster) for one in machines]
         axes.plot(machines, drawn, "o-", ms=4, color=colour, label=f"{memories:,} memories")
     axes.axhline(1e3 * cluster.target, color="grey", linestyle=":", label="target")
     axes.set_xscale("log", base=2)
@@ -192,7 +195,7 @@ def main(arguments=None):
         print_rates(rates)
         machine = rates.machine
         memory = machine.memory if args.memory is None else 1e9 * args.memory
-        cluster = Cluster(args.cores or machine.cores, memory, target=args.target / 1e3)
+        cluster = Cluster(args.cores or machine.cores, memory, args.target / 1e3)
         plans = [plan(rates, int(float(one)), cluster) for one in args.plan.split(",")]
         print_plans(plans, cluster)
         if args.plot:

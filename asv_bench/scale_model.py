@@ -15,10 +15,9 @@ class Cluster(NamedTuple):
 
     cores: int
     memory: float  # bytes of each
+    target: float = 0.1  # seconds that a query may take
     network: float = 1.25e9  # bytes a second that each reads of inputs
     round_trip: float = 1e-3  # seconds to ask a machine and have its answer
-    merging: float = 2e-6  # seconds to merge the hits of one machine into those of the others
-    target: float = 0.1  # seconds
 
 
 class Plan(NamedTuple):
@@ -86,22 +85,20 @@ def resident_bytes(rates, memories):
     return memories * (sum(each) + ID_BYTES * len(each))
 
 
-def spread_seconds(seconds_of_rows, memories, machines, cluster):
+def spread_seconds(rates, seconds_of_rows, memories, machines, cluster):
     """Return the seconds of a query that each machine answers for its part of the memories."""
-    answering = cluster.round_trip + cluster.merging * machines
+    answering = cluster.round_trip + (rates.merging.at(machines) if machines > 1 else 0.0)
     return answering + seconds_of_rows(memories / machines)
 
 
-def machines_in_time(seconds_of_rows, memories, cluster):
+def machines_in_time(rates, seconds_of_rows, memories, cluster):
     """Return the fewest machines that answer within the target; 0 where no number does."""
-    fewest, machines = 0, 1
-    while machines <= memories and not fewest:
-        if spread_seconds(seconds_of_rows, memories, machines, cluster) <= cluster.target:
-            fewest = machines
+    machines = 1
+    while machines <= memories and rates.merging.at(machines) <= cluster.target:
+        if spread_seconds(rates, seconds_of_rows, memories, machines, cluster) <= cluster.target:
+            return machines
         machines = max(machines + 1, int(machines * 1.02))
-        if cluster.merging * machines > cluster.target:
-            break
-    return fewest
+    return 0
 
 
 def plan(rates, memories, cluster):
@@ -116,7 +113,7 @@ def plan(rates, memories, cluster):
     def near(rows):
         return rates.near * rows / cluster.cores
 
-    exact_machines = machines_in_time(exact, memories, cluster)
+    exact_machines = machines_in_time(rates, exact, memories, cluster)
     found = Plan(
         memories=memories,
         input_bytes=inputs,
@@ -127,8 +124,8 @@ def plan(rates, memories, cluster):
         read=inputs / cluster.network,
         memory_machines=in_memory,
         exact_machines=exact_machines,
-        near_machines=machines_in_time(near, memories, cluster) if rates.near else None,
-        latency=spread_seconds(exact, memories, in_memory, cluster),
+        near_machines=machines_in_time(rates, near, memories, cluster) if rates.near else None,
+        latency=spread_seconds(rates, exact, memories, in_memory, cluster),
         queries=cluster.cores / rates.fused_batch.at(memories / in_memory),
         bottleneck="",
     )

@@ -81,6 +81,7 @@ class Rates(NamedTuple):
     load: Line  # until all of `ranking` can be scanned
     fused: Line  # a query that ranks by all of `ranking`
     fused_batch: Line
+    merging: Line  # of a query's hits, by groups of shards
     reranked: float  # what a query takes longer that E12 reorders; 0 without E12
     near: float | None = None  # seconds a row of an approximate query; None if not measured
     guides: float | None = None  # seconds a row to make what that needs

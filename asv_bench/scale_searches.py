@@ -3,11 +3,13 @@
 from functools import partial
 from shutil import copy, copytree, rmtree
 from statistics import median
+from time import process_time
 
 from scale_rates import Line, encode, processor_seconds
 
 from cgcython import open_corpus
 from cgcython.records import QuantizedBatch
+from cgcython.search.groups import GroupSearcher
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
 from cgcython.store.ids import as_key
@@ -98,6 +100,39 @@ def approximate_seconds(samples, names, rows):
     guides = processor_seconds(partial(search, 0))
     times = [processor_seconds(partial(search, row)) for row in range(QUERIES)]
     return median(times) / rows, guides / rows
+
+
+class Apart:
+    """A runner of this process that keeps apart what workers would do."""
+
+    num_workers, dashboard = 1, None
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def run(self, function, items):
+        """Yield each item with what the function returned for it."""
+        for item in items:
+            start = process_time()
+            found = function(item)
+            self.seconds += process_time() - start
+            yield item, found
+
+
+def merging_seconds(samples, names):
+    """Return the Line of merging the hits of groups of shards for one query, by groups."""
+    embedders, groups = [samples.profile.embedder(one) for one in names], (4, 16)
+    folder = samples.encode(embedders, samples.rows // max(groups))
+    queries, points = samples.queries(names, BATCH), []
+    for number in groups:
+        runner, times = Apart(), []
+        searcher = GroupSearcher(folder, num_groups=number, runner=runner)
+        for _ in range(4):
+            runner.seconds = 0.0
+            whole = processor_seconds(partial(searcher.search_many, queries, 10))
+            times.append((whole - runner.seconds) / BATCH)
+        points.append((number, median(times[1:])))
+    return Line.through(*points)
 
 
 def repeated(folder, out, rows):

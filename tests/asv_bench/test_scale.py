@@ -10,7 +10,7 @@ from cgcython import ModelId, Profile, open_corpus
 
 FOLDER = Path(__file__).parents[2] / "asv_bench"
 MACHINES = {"cores": 2, "memory": 16e9, "network": 1e9}
-CLUSTER = {**MACHINES, "round_trip": 0.001, "merging": 0.0, "target": 0.1}
+CLUSTER = {**MACHINES, "round_trip": 0.001, "target": 0.1}
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def rates(model):
     line, machine = found.Line, found.Machine(2, 16e9, 20e9, 20e9)
     e8 = found.EmbedderRates(1536, 400, line(0, 1e-6), line(0, 1e-6), None, line(0, 10e-9), None)
     e9 = found.EmbedderRates(4096, 100, line(0, 1e-6), line(0, 1e-6), None, line(0, 10e-9), None)
-    lines = line(0.1, 3e-6), ("E8", "E9"), line(0, 1e-6), line(0, 50e-9), line(0, 40e-9)
+    lines = line(0.1, 3e-6), ("E8", "E9"), line(0, 1e-6), line(0, 50e-9), line(0, 40e-9), line(0, 0)
     return found.Rates(machine, {"E8": e8, "E9": e9}, 16, *lines, 0.0)
 
 
