@@ -113,7 +113,7 @@ def _add_ways(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     tell_missing(args)
     if not groups_are_asked(args):
-        with open_searcher(args.store, args.partial) as searcher:
+        with open_searcher(args.store, args.partial, args.cache) as searcher:
             _search(args, searcher)
         return OK
     with open_groups(args) as groups, open_searcher(args.store, partial=True) as searcher:

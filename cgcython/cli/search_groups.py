@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--partial", action="store_true", help="search a folder although shards are missing"
     )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        help="keep the guides of shards there, which --approximate makes, for other searches",
+    )
 
 
 def is_asked(args: argparse.Namespace) -> bool:
@@ -89,12 +94,14 @@ def open_groups(args: argparse.Namespace) -> Iterator[Groups]:
     if args.where is not None or args.metadata:
         raise UsageError("shards keep no metadata: leave --where and --metadata out")
     with runner_of(args) as runner:
-        ways = {"partial": args.partial, "on_damage": args.on_damage}
+        ways = {"partial": args.partial, "on_damage": args.on_damage, "cache": args.cache}
         yield Groups(GroupSearcher(args.store, num_groups=args.groups, runner=runner, **ways))
 
 
 def tell_missing(args: argparse.Namespace) -> None:
     """Say which shards are missing that a folder is to have; raises UsageError for a store."""
+    if args.cache is not None:
+        _require_shards(args, "--cache")
     if args.partial:
         _require_shards(args, "--partial")
         reason = why_partial(args.store)

@@ -45,11 +45,14 @@ class DecodedChunk(NamedTuple):
 
 @contextmanager
 def open_searcher(
-    path: StrPath, partial: bool = False
+    path: StrPath, partial: bool = False, cache: StrPath | None = None
 ) -> Iterator[FingerprintStore | ShardSearcher]:
-    """Yield what can be searched in a folder: a store, or shards, of which some may be missing."""
+    """Yield what can be searched in a folder: a store, or shards, of which some may be missing.
+
+    `cache` is that of a ShardSearcher.
+    """
     if not is_address(path) and has_shards(path):
-        with ShardSearcher(path, partial=partial) as searcher:
+        with ShardSearcher(path, partial=partial, cache=cache) as searcher:
             yield searcher
     else:
         with FingerprintStore.open(path, read_only=True) as store:

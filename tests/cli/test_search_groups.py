@@ -53,7 +53,9 @@ def test_a_folder_that_lacks_a_shard_is_searched_when_asked(search, shards):
         assert "shard-00001.safetensors is missing" in found.err
 
 
-@pytest.mark.parametrize("words", [["--groups", 2], ["--on-damage", "skip"], ["--partial"]])
+@pytest.mark.parametrize(
+    "words", [["--groups", 2], ["--on-damage", "skip"], ["--partial"], ["--cache", "x"]]
+)
 def test_what_is_for_shards_is_refused_for_a_store(cli, work, words):
     result = cli("search", work / "queries.npz", "--store", work / "store", *words)
     assert result.code == 2

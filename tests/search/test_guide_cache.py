@@ -1,12 +1,14 @@
 """Guides of shards are kept in a folder beside them, and found by later searchers of the same."""
 
 import shutil
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cgcython import ShardWriter, open_corpus
+from cgcython.search.groups import group, search_groups
 from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.shards import ShardSearcher
 from cgcython.store.shard_manifest import manifest_path
@@ -63,6 +65,17 @@ def test_other_shards_have_other_guides(folder, tmp_path):
     for numbers in (None, [0, 2], [1]):
         near(ShardSearcher(folder, numbers=numbers, cache=tmp_path / "cache"))
     assert len(files_in(tmp_path / "cache")) == 3
+
+
+def test_groups_of_shards_share_a_cache(folder, tmp_path, monkeypatch):
+    queries, how = {"E8": ROWS[:3]}, {"num_groups": 2, "cache": tmp_path / "cache"}
+    expected = search_groups(folder, queries, 5, approximate=True, num_groups=2)
+    kept = search_groups(folder, queries, 5, approximate=True, **how)
+    assert len(files_in(tmp_path / "cache")) == 2
+    monkeypatch.setattr(FirstPass, "of", never_made)
+    monkeypatch.setattr(group, "_OPEN", OrderedDict())
+    found = search_groups(folder, queries, 5, approximate=True, **how)
+    assert found.hits == kept.hits == expected.hits
 
 
 def test_nothing_is_kept_without_a_cache_or_a_manifest(folder, tmp_path):

@@ -44,7 +44,8 @@ class Place(NamedTuple):
     """Some consecutive shards of a folder.
 
     `version` differs where the folder's files do. With `skip`, shards that are damaged are left
-    out; otherwise they raise. Shards of a `partial` folder may be missing.
+    out; otherwise they raise. Shards of a `partial` folder may be missing. `cache` is a folder for
+    guides.
     """
 
     folder: str
@@ -52,6 +53,7 @@ class Place(NamedTuple):
     version: str
     skip: bool = False
     partial: bool = False
+    cache: str | None = None
 
 
 class Task(NamedTuple):

@@ -193,7 +193,9 @@ def opened(place: Place) -> Opened:
 def _open(place: Place) -> Opened:
     left_out = _damaged(place) if place.skip else {}
     numbers = [one for one in place.numbers if one not in left_out]
-    return Opened(ShardGroup(place.folder, numbers=numbers, partial=place.partial), left_out)
+    partial, cache = place.partial, place.cache
+    group = ShardGroup(place.folder, numbers=numbers, partial=partial, cache=cache)
+    return Opened(group, left_out)
 
 
 def _damaged(place: Place) -> dict[int, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from cgcython.base import EmbedderName
 from cgcython.checks import require_choice, require_whole
 from cgcython.errors import FileUnavailable, InvalidInput, StorageCorruption
+from cgcython.files import as_path
 from cgcython.inputs.batches import Arrays
 from cgcython.router import QuantizationRouter
 from cgcython.runners import InProcess, Runner
@@ -54,11 +55,13 @@ class GroupSearcher:
         runner: Runner | None = None,
         partial: bool = False,
         on_damage: str = "stop",
+        cache: StrPath | None = None,
     ) -> None:
         """`num_groups` of consecutive shards, one for each worker of the `runner` unless given.
 
         Shards that are missing are searched without if `partial`; those that are damaged are left
-        out if `on_damage` is "skip". Raises InvalidInput, StorageCorruption.
+        out if `on_damage` is "skip". `cache` is that of a `ShardSearcher`, which workers share.
+        Raises InvalidInput, StorageCorruption.
         """
         self.path, self._runner = Path(folder).absolute(), runner or InProcess()
         self.profile = shards.read_profile(folder)
@@ -71,8 +74,9 @@ class GroupSearcher:
         if groups > 1 and not manifest_path(self.path).exists():
             _require_each_id_once(_readable(chosen) if skip else chosen)
         version = _version(self.path)
+        kept_in = None if cache is None else str(as_path(cache).absolute())
         self._places = [
-            Place(str(self.path), tuple(own.tolist()), version, skip, partial)
+            Place(str(self.path), tuple(own.tolist()), version, skip, partial, kept_in)
             for own in np.array_split(numbers, max(1, groups))
         ]
 
@@ -140,10 +144,16 @@ def search_groups(
     runner: Runner | None = None,
     partial: bool = False,
     on_damage: str = "stop",
+    cache: StrPath | None = None,
 ) -> SearchResult:
     """Return what a `GroupSearcher` of a folder finds for many queries."""
     searcher = GroupSearcher(
-        folder, num_groups=num_groups, runner=runner, partial=partial, on_damage=on_damage
+        folder,
+        num_groups=num_groups,
+        runner=runner,
+        partial=partial,
+        on_damage=on_damage,
+        cache=cache,
     )
     return searcher.search_many(
         queries,
