@@ -77,3 +77,9 @@ def test_nothing_of_dask_is_imported_without_a_scheduler():
     code += "\nprint(sorted({'dask', 'distributed', 'tornado'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_only_remote_inputs_name_fsspec():
+    named = re.compile(r"^\s*(?:from|import) (?:fsspec|s3fs)\b", re.M)
+    others = [path for path in SOURCES if path.parent != PACKAGE / "corpus" / "remote"]
+    assert [path.name for path in others if named.search(path.read_text())] == []

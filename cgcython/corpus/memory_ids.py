@@ -210,13 +210,18 @@ def _keys_of(given: GivenIds) -> Keys:
 def _require_unique(keys: Keys) -> None:
     """Raise InvalidInput where an id comes twice; integers and UUIDs are compared as arrays."""
     if isinstance(keys, _ArrayKeys) and keys.array.dtype.kind in "iu":
-        array = np.ascontiguousarray(keys.array)
-        plain = array.view("S16").ravel() if array.ndim == 2 else array
-        count = len(np.unique(plain))
+        twice = _has_equal_rows(np.ascontiguousarray(keys.array))
     else:
-        count = len(set(keys[:]))
-    if count < len(keys):
+        twice = len(set(keys[:])) < len(keys)
+    if twice:
         raise InvalidInput(what=IDS, expected="no id twice", actual="duplicates")
+
+
+def _has_equal_rows(array: Array) -> bool:
+    """Return whether two integers, or two UUIDs [n, 16], are equal."""
+    words = array.view(np.uint64) if array.ndim == 2 else array[:, None]
+    ascending = words[np.lexsort(words.T)]
+    return bool(np.any(np.all(ascending[1:] == ascending[:-1], axis=1)))
 
 
 def _unique(keys: list[bytes]) -> list[bytes]:

@@ -14,7 +14,7 @@ from cgcython.corpus.remote.objects import Range, RemoteObject
 
 _HEADER_BYTES, _LENGTHS = 30, struct.Struct("<26x2H")  # of a member: its own name, and extras
 FIRST_BYTES = 1 << 12  # of a member, with its header as .npy
-_BUFFER_BYTES = 1 << 16
+_BUFFER_BYTES = 1 << 12
 
 
 def archive_of(source: RemoteObject) -> dict[str, RemoteArray]:

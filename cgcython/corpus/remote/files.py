@@ -14,7 +14,8 @@ from cgcython.corpus.remote.objects import RemoteObject
 from cgcython.narrow_floats import NAMED, WidenedRows
 from cgcython.tensors.header import START, dtype_of, parse, parse_length
 
-_FIRST_BYTES = 1 << 14  # that hold the header of any .npy file, as numpy limits it
+_NPY_BYTES = 1 << 10  # that hold the header of a .npy file: 128 bytes, where it has numbers
+_TENSOR_BYTES = 1 << 12  # that hold most headers of .safetensors files
 _HEADERS: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -31,7 +32,7 @@ class NpyForm(NamedTuple):
 
 def npy_of(source: RemoteObject) -> RemoteArray:
     """Return the array of a .npy object. Raises ValueError for others."""
-    first = source.read(0, min(_FIRST_BYTES, source.size))
+    first = source.read(0, min(_NPY_BYTES, source.size))
     return npy_array(source, first, 0, source.size)
 
 
@@ -66,7 +67,7 @@ def npy_form(first: bytes, start: int, stop: int) -> NpyForm:
 
 def tensors_of(source: RemoteObject) -> dict[str, Any]:
     """Return the arrays of a .safetensors object by name. Raises Malformed for others."""
-    first = source.read(0, min(_FIRST_BYTES, source.size))
+    first = source.read(0, min(_TENSOR_BYTES, source.size))
     length = parse_length(first, source.size)
     text = first[START : START + length]
     text += source.read(START + len(text), START + length)

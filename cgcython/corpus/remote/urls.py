@@ -16,6 +16,7 @@ _URL = re.compile(rf"(?:{_PROTOCOL}::)*{_PROTOCOL}://.*", re.DOTALL)
 # A user and password, and a query, which may be a signature.
 _SECRETS = re.compile(r"(?<=://)[^/?#@\s]*@|(?<=[^\s?])[?][^:@\s]*")
 LOCAL = "file"
+SHORT = 4  # characters that may stand in any sentence, and are no secret
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,10 +60,12 @@ class Url:
 
     def hidden_in(self, reason: str) -> str:
         """Return what another package says of it, without what its text hides."""
+        reason = without_secrets(reason)
         secrets = [one.group() for one in _SECRETS.finditer(self.text)]
-        for one in (*secrets, *map(unquote, secrets)):
-            reason = reason.replace(one, "")
-        return without_secrets(reason)
+        parts = [part for one in secrets for part in re.split("[?&=:@]", one)]
+        for part in (*parts, *map(unquote, parts)):
+            reason = reason.replace(part, "...") if len(part) > SHORT else reason
+        return reason
 
 
 InputPlace: TypeAlias = Path | Url
