@@ -69,8 +69,8 @@ class ShardJob:
 
     def plan(self) -> dict[str, Any]:
         """Return what makes its shards those of this job: not where it runs, and on how many."""
-        inputs = list(map(without_secrets, self.inputs))
-        return {**asdict(self), "inputs": inputs, "folder": None, "num_threads": None}
+        told = {**asdict(self), "inputs": list(map(without_secrets, self.inputs))}
+        return {name: one for name, one in told.items() if name not in ("folder", "num_threads")}
 
 
 class ShardDone(NamedTuple):

@@ -1,4 +1,4 @@
-"""A folder of shards without a manifest, as releases before it wrote, is read for ever."""
+"""Folders of shards, with a manifest and as releases before it wrote them, are read for ever."""
 
 import os
 import shutil
@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from cgcython import ShardWriter, open_corpus
+from cgcython.corpus import shard_job
 from cgcython.corpus.reading import decoded_arrays, open_reader
 from cgcython.errors import UsageError
 from cgcython.search.shards import ShardSearcher
 from cgcython.store import shards
 from cgcython.store.shard_checking import check_shards
-from cgcython.store.shard_manifest import read_manifest
+from cgcython.store.shard_manifest import job_path, manifest_bytes, manifest_path, read_manifest
 
-V4 = Path(__file__).with_name("v4_shards")
+V4, V5 = (Path(__file__).with_name(name) for name in ("v4_shards", "v5_shards"))
 MOMENT = 10**18  # the time of the inputs, in nanoseconds, that the shards tell
 
 
@@ -71,3 +72,45 @@ def test_others_are_refused(folder):
     with pytest.raises(UsageError, match="other inputs"):
         resume(folder, shard_size=3)
     assert {one.name for one in folder.iterdir()} == {one.name for one in (V4 / "shards").iterdir()}
+
+
+@pytest.fixture
+def newer(tmp_path):
+    """Return the corpus of a folder with a manifest, and where it is to be written."""
+    shutil.copy(V5 / "inputs.npz", tmp_path)
+    os.utime(tmp_path / "inputs.npz", ns=(MOMENT, MOMENT))
+    return open_corpus(str(tmp_path / "inputs.npz"), V5 / "profile.toml"), tmp_path / "shards"
+
+
+@pytest.fixture
+def contents():
+    """Return a function from a folder to the bytes of all files below it."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_folder_with_a_manifest_is_written_with_the_same_bytes(newer, contents):
+    corpus, folder = newer
+    assert check_shards(V5 / "shards").problems == {}
+    expected = contents(V5 / "shards")
+    manifest = read_manifest(V5 / "shards")
+    assert manifest_bytes(manifest) == manifest_path(V5 / "shards").read_bytes()
+    ShardWriter(folder, shard_size=2).write_all(corpus)
+    assert contents(folder) == expected
+
+
+def test_an_unfinished_job_goes_on_without_reading_again(newer, contents, monkeypatch):
+    corpus, folder = newer
+    shutil.copytree(V5 / "shards", folder)
+    manifest_path(folder).unlink()
+    shards.shard_path(folder, 1).unlink()
+    shutil.copy(V5 / "job.json", job_path(folder))
+    monkeypatch.setattr(shard_job, "pieces_of", None)
+    with ShardWriter(folder, shard_size=2) as writer:
+        writer.write(corpus, 0, 2)
+        assert job_path(folder).read_bytes() == (V5 / "job.json").read_bytes()
+        writer.write(corpus, 2, 4)
+    assert contents(folder) == contents(V5 / "shards")
