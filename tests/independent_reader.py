@@ -309,6 +309,33 @@ def require_seal(entries, metadata):
     assert seal == f'"crc32:{zlib.crc32(content.encode()):08x}"'
 
 
+def read_sealed(data):
+    """Return what a manifest of shards or a job holds."""
+    about = json.loads(data)
+    blank = data.replace(b'"%b"' % about["crc32"].encode(), b'"00000000"')
+    assert f"{zlib.crc32(blank):08x}" == about["crc32"]
+    assert about["format"] in ("cgcython-shards", "cgcython-shard-job")
+    assert about["version"] == "1"
+    return about
+
+
+def read_folder(path):
+    """Return the manifest of a whole folder of shards, and the facts of each shard."""
+    about = read_sealed((path / "manifest.json").read_bytes())
+    memories, size, facts = about["memories"], about["shard_size"], []
+    assert len(about["entries"]) == max(1, -(-memories // size))
+    for number, entry in enumerate(about["entries"]):
+        first = number * size
+        assert (entry["number"], entry["first"]) == (number, first)
+        assert entry["rows"] == min(size, memories - first)
+        data = (path / f"shard-{number:05}.safetensors").read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+        facts.append(json.loads(read_safetensors(data)[1]["facts"]))
+    profile = (path / "profile.toml").read_bytes()
+    assert hashlib.sha256(profile).hexdigest() == about["profile_sha256"]
+    return about, facts
+
+
 def read_shard(data):
     """Return the ids of a shard, and `{embedder name: {row: values}}`; codes stay codes."""
     tensors, metadata = read_safetensors(data)

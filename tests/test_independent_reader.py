@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import UUID
@@ -14,6 +15,7 @@ from cgcython.store.key_columns import KeyColumn
 from cgcython.store.shards import Shard, ShardPart, read_shard, write_shard
 
 HERE = Path(__file__).parent
+V5 = HERE / "golden" / "v5_shards"
 READER = HERE / "independent_reader.py"
 V1, V2, V4, V4_RQ8 = FOLDERS = [HERE / "golden" / name for name in ("v1", "v2", "v4", "v4_rq8")]
 FILES = V1 / "expected.json", *(folder / "records.json" for folder in FOLDERS[1:])
@@ -69,6 +71,20 @@ def test_it_reads_the_parts_of_a_fingerprint(folder, codebooks):
 def test_it_reads_what_travels_with_a_fingerprint():
     _, info, _ = reader.read_whole_manifest((V2 / "fingerprint.cgfp").read_bytes())
     assert info == VALUES[V2]["info"]
+
+
+def test_it_reads_a_folder_of_shards_and_knows_its_inputs():
+    about, facts = reader.read_folder(V5 / "shards")
+    assert (about["memories"], [one["first"] for one in facts]) == (5, [0, 2, 4])
+    with np.load(V5 / "inputs.npz") as inputs:
+        values, offsets, rows = (inputs[f"E12.{name}"] for name in ("values", "offsets", "rows"))
+        dense = inputs["E8"]
+    first = rows[:1].astype("<i8")  # of the first shard, only memory 0 has tokens
+    ends = int(offsets[1])
+    tokens = np.array([0, ends], "<i8").tobytes() + values[:ends].tobytes() + first.tobytes()
+    assert facts[0]["inputs"]["E12"] == zlib.crc32(tokens)
+    assert facts[0]["inputs"]["E8"] == zlib.crc32(dense[:2].tobytes())
+    assert reader.read_sealed((V5 / "job.json").read_bytes())["job"]["shard_size"] == 2
 
 
 def test_it_reads_a_shard(codebooks):

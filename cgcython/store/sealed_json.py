@@ -13,13 +13,14 @@ from cgcython.tensors import Malformed, open_regular, told_as_damage
 from cgcython.types import StrPath
 
 SEAL = "crc32"
+_BLANK = "0" * 8
 MOST_BYTES = 1 << 28  # of a file that is read
 
 
 class SealedKind(NamedTuple):
     """A kind of JSON file: the texts `format` and `version`, and what else it holds, by key.
 
-    The text `crc32` is the checksum of the file without it.
+    The text `crc32` is that of the file's bytes with eight zeros in its place.
     """
 
     format: str
@@ -27,8 +28,9 @@ class SealedKind(NamedTuple):
 
     def to_bytes(self, about: Mapping[str, Any]) -> bytes:
         """Return the bytes of a file; equal objects give equal bytes."""
-        named = {**about, "format": self.format, "version": self.version}
-        return _spelled({**named, SEAL: _seal(named)})
+        named = {**about, "format": self.format, "version": self.version, SEAL: _BLANK}
+        text = json.dumps(named, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
+        return text.replace(_seal(_BLANK), _seal(f"{crc32(text):08x}"))
 
     def write(self, path: StrPath, about: Mapping[str, Any]) -> None:
         """Write a file, whole or not at all; raises FileUnavailable."""
@@ -45,28 +47,27 @@ class SealedKind(NamedTuple):
             with told_as_damage(path), open_regular(path) as file:
                 if os.fstat(file.fileno()).st_size > MOST_BYTES:
                     raise Malformed(f"it is larger than {MOST_BYTES} bytes")
-                return self._checked(strict_json.parse_object(file.read(MOST_BYTES)), path)
+                return self._checked(file.read(MOST_BYTES), path)
         except OSError:
             if path.exists() or path.is_symlink():
                 raise
             return None
 
-    def _checked(self, found: dict[str, Any], path: StrPath) -> dict[str, Any]:
-        seal, kind = found.pop(SEAL, None), found.get("format")
+    def _checked(self, data: bytes, path: StrPath) -> dict[str, Any]:
+        found = strict_json.parse_object(data)
+        kind, version, seal = (found.pop(name, None) for name in ("format", "version", SEAL))
         if kind != self.format:
             raise Malformed(f"its format is {kind!r:.40}, not {self.format!r}")
-        if found.get("version") != self.version:
-            reason = f"its version is {found.get('version')!r:.40}, not {self.version!r}"
+        if version != self.version:
+            reason = f"its version is {version!r:.40}, not {self.version!r}"
             raise UnsupportedVersion(where=str(path), reason=reason)
-        if seal != _seal(found):
+        sealed = _seal(str(seal))
+        if data.count(sealed) != 1:
+            raise Malformed("it has no checksum")
+        if seal != f"{crc32(data.replace(sealed, _seal(_BLANK))):08x}":
             raise Malformed("its checksum differs")
-        del found["format"], found["version"]
         return found
 
 
-def _spelled(named: Mapping[str, Any]) -> bytes:
-    return json.dumps(named, sort_keys=True, indent=1, allow_nan=False).encode() + b"\n"
-
-
-def _seal(named: Mapping[str, Any]) -> str:
-    return f"{crc32(_spelled(named)):08x}"
+def _seal(checksum: str) -> bytes:
+    return f'"{SEAL}": "{checksum}"'.encode()

@@ -188,3 +188,21 @@ def test_sampled_losses_are_told(cli, work, tmp_path, target, caplog):
     assert len(lines) == 1
     assert "40 records encoded; sampled loss: E1 " in lines[0]
     assert "sampled loss: E1 " in cli(*words, tmp_path / "b").err
+
+
+def test_a_refused_encode_leaves_the_folder_as_it_is(cli, encode, work, tmp_path):
+    def files():
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    out, place = tmp_path / "out", ("--profile", work / "profile.toml")
+    encode(work / "corpus.npz", "--out", out, "--shard-size", 16)
+    rows = np.random.default_rng(8).standard_normal((600, 32)).astype(np.float32)
+    np.savez(tmp_path / "train.npz", E1=rows)
+    other = "--models", tmp_path / "models", *place
+    training = "--input", tmp_path / "train.npz", "--bytes", 8, "--force"
+    assert cli("train", "E1", *training, *other).code == 0
+    before = files()
+    result = cli("encode", work / "corpus.npz", "--out", out, "--shard-size", 16, *other)
+    assert (result.code, files()) == (2, before)
+    assert "other inputs or codebooks; choose another folder" in result.err
+    assert cli("verify", out).code == 0
