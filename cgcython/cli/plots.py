@@ -10,7 +10,7 @@ from cgcython.files import require_place, written_whole
 
 if TYPE_CHECKING:  # commands that draw nothing start without these
     from cgcython.codecs.codebook_base import Codebook
-    from cgcython.codecs.sizes import Trial
+    from cgcython.codecs.size_search import Trial
     from cgcython.evaluation.bench import Timing
     from cgcython.evaluation.methods import MethodRow
 

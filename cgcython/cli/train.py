@@ -1,4 +1,4 @@
-"""Learn the codebook of an embedder from example embeddings.
+"""Learn the codebooks of embedders from example embeddings.
 
 The examples must not be the embeddings that will be encoded, only of their kind; 9,984 or more
 make a codebook worth trusting. More bytes per embedding lose less; `--bytes auto` tries all sizes
@@ -14,49 +14,64 @@ fast; encoding takes some twenty times as long, and training several. From 32 by
 Only the rows that are drawn (--sample) are read, so the file may be larger than memory. Ctrl-C ends
 the training with the best codebook so far; pressed again, or before there is one, with none.
 
+Of several embedders, E1,E4 say, one after the other gets its codebook; one that is refused costs no
+other. With --scheduler all their sizes and methods are tried side by side: the same codebooks.
+
 example:
   cgcython train E1 --input train.npy --models models
   cgcython train E1 --input train.npy --models models --method rq8 --bytes 8 --force
   cgcython train E1 --input a.npy --models models --judged E1=b.npy --queries E1=q.npy --qrels r.npy
+  cgcython train E1,E4 --input train.npz --models models --scheduler processes
   cgcython train Code --input E7=code.npz:vectors --models models --profile mine.toml
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from cgcython.base import Embedder, Profile, QuantizationMethod
+from cgcython.base import Embedder, EmbedderId, Profile, QuantizationMethod
 from cgcython.cli import options, plots
-from cgcython.cli.cells import percent
-from cgcython.cli.failures import OK
-from cgcython.cli.output import print_filled, print_json, print_table
+from cgcython.cli.failures import INTERRUPTED
+from cgcython.cli.output import print_json
 from cgcython.cli.progress import progress
+from cgcython.cli.scheduling import Units, runner_of
 from cgcython.cli.streams import say
+from cgcython.cli.training_report import (
+    Request,
+    as_json,
+    better_row,
+    remedy,
+    report,
+    tell_trials,
+    warn_forced,
+)
+from cgcython.cluster.training import train_all
+from cgcython.cluster.training_tasks import JudgedInputs, TrainingJob, opened, train_here
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.codebook_file import codebook_path
-from cgcython.codecs.sizes import METHODS, TRAINED, Trial, sizes_of, train, train_smallest
+from cgcython.codecs.size_search import Trial
+from cgcython.codecs.sizes import TRAINED, sizes_of
 from cgcython.codecs.training import MAX_SAMPLES, SUBVECTORS
-from cgcython.corpus.opening import open_corpus
-from cgcython.corpus.specs import spec_of
-from cgcython.errors import RecallLossExceeded, UsageError
+from cgcython.corpus.specs import Spec, absolute, spec_of
+from cgcython.errors import QuantizationError, RecallLossExceeded, UsageError
 from cgcython.files import require_place
-from cgcython.inputs.columns import DenseColumn
-from cgcython.narrow_floats import Rows
 
-Judge: TypeAlias = Callable[[Any], dict[str, Any]]
+Found: TypeAlias = tuple[Codebook, list[Trial]]
 
 AUTO = "auto"
-HEADERS = ("method", "bytes", "loss", "top 10 kept", "Recall@10 drop", "chosen")
-COSTS = ("held_out_loss", "held_out_recall10", "recall10_drop")
 ROTATIONS = {"opq": "opq", "pca": "pca", "none": None}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("embedder", metavar="EMBEDDER", type=options.embedder, help="E1, Code, ...")
-    parser.add_argument("--input", required=True, metavar="SPEC", help="example embeddings")
+    parser.add_argument(
+        "embedders",
+        metavar="EMBEDDER[,...]",
+        type=options.embedders,
+        help="E1, Code, ...; of several, each gets a codebook of its own",
+    )
+    options.add_inputs(parser, "--input", required=True, help="example embeddings")
     parser.add_argument("--models", required=True, metavar="DIR", help="where codebooks live")
     parser.add_argument(
         "--method", choices=TRAINED, help="how codes are made; default: as the profile says"
@@ -85,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="keep a codebook over its limit")
     options.add_profile(parser)
     options.add_threads(parser)
+    options.add_scheduler(parser, unit=None)
     options.add_json(parser)
 
 
@@ -100,36 +116,55 @@ def _size(text: str) -> int | str:
 
 def run(args: argparse.Namespace) -> int:
     profile = Profile.named(args.profile)
-    row = profile.row(args.embedder)
+    requests = [_request(args, profile, one) for one in dict.fromkeys(args.embedders)]
+    if args.plot:
+        _require_plot(args, requests)
+    units, told, missing = Units("embedder", "skip"), [], []
+    for request, found in _trained(args, requests):
+        if found is None:
+            missing.append(request.job.embedder)
+            continue
+        try:
+            told.append(_kept(args, request, found))
+        except QuantizationError as error:
+            if len(requests) == 1:
+                raise
+            units.failed[request.job.embedder] = error
+    if args.json and told:
+        print_json(told if len(requests) > 1 else told[0])
+    if missing:
+        say(f"cgcython: interrupted before there was a codebook of {', '.join(missing)}")
+        return INTERRUPTED
+    return units.exit_code()
+
+
+def _request(args: argparse.Namespace, profile: Profile, embedder: EmbedderId) -> Request:
+    """Return what is asked for one embedder; raises UsageError for what cannot be."""
+    row = profile.row(embedder)
     if not codec_class(row.method).needs_codebook:
-        method = row.method
         raise UsageError(
-            f"{args.embedder.short} is kept as {method}, which needs no codebook: encode at once"
+            f"{embedder.short} is kept as {row.method}, which needs no codebook: encode at once"
         )
     kept_as = codec_class(row.method).codebook_kind
-    args.method = args.method or kept_as
-    if args.rotation and args.method != QuantizationMethod.PQ8.value:
-        raise UsageError(f"--rotation is of pq8: leave it out to train {args.method}")
-    args.bytes = _chosen(row, args.bytes, args.method, kept_as)
-    if args.plot:
-        _require_plot(args)
-    path = codebook_path(args.models, args.embedder.title)
+    method = args.method or kept_as
+    if args.rotation and method != QuantizationMethod.PQ8.value:
+        raise UsageError(f"--rotation is of pq8: leave it out to train {method}")
+    size = _chosen(row, args.bytes, method, kept_as)
+    path = codebook_path(args.models, embedder.title)
     require_place(path)
-    codebook, trials = _train(args, _samples(args, profile), _judge(args, profile))
-    better = _better_row(row, codebook, trials)
-    if trials and not args.json:
-        print_table(HEADERS, [_cells(trial, codebook) for trial in trials], keys=2)
-    try:
-        codebook.save(path, force=args.force)
-    except RecallLossExceeded as error:
-        error.model_id = args.embedder
-        error.add_note(f"({_remedy(args, better)}, or --force)")
-        raise
-    _report(args, codebook, trials, path, better)
-    if args.plot:
-        limit = codebook.method.max_recall_loss()
-        plots.draw_sizes(trials, codebook, limit, args.plot)
-    return OK
+    job = TrainingJob(
+        embedder.short,
+        _rows_of(args, embedder),
+        profile.to_toml(),
+        method,
+        None if size == AUTO else int(size),
+        args.seed,
+        ROTATIONS[args.rotation or "opq"],
+        args.sample,
+        args.threads,
+        _judged(args),
+    )
+    return Request(row, job, path)
 
 
 def _chosen(row: Embedder, given: int | str | None, method: str, kept_as: str) -> int | str:
@@ -151,150 +186,108 @@ def _chosen(row: Embedder, given: int | str | None, method: str, kept_as: str) -
     return chosen
 
 
-def _better_row(row: Embedder, codebook: Codebook, trials: Sequence[Trial]) -> Embedder | None:
-    """Return the row that fits the codebook or, where it saves bytes, another method's.
-
-    None where the profile's row does.
-    """
-    said = {key: value for key, value in dict(row.settings).items() if key == "metric"}
-    limit = codebook.method.max_recall_loss()
-    fitting = [one for one in trials if one.cost <= limit]
-    best = min(fitting, key=lambda one: (one.code_size, one.cost), default=None)
-    fits = codebook.cost is None or codebook.cost <= limit
-    is_best = fits and (best is None or codebook.code_size <= best.code_size)
-    if best is not None and not is_best and best.method != codebook.method.value:
-        method = QuantizationMethod(best.method)
-        return replace(row, method=method, settings={**said, **best.settings})
-    if codec_class(row.method).codebook_kind == codebook.method.value:
-        return None
-    settings = {**said, "bytes": codebook.code_size}
-    return replace(row, method=codebook.method, settings=settings)
+def _rows_of(args: argparse.Namespace, embedder: EmbedderId) -> str:
+    """Return the input that has the rows of an embedder."""
+    if len(args.input) == len(args.embedders) == 1:
+        return spec_of(embedder.short, args.input[0])
+    targets = [Spec.parse(text).target for text in args.input]
+    named = [text for text, target in zip(args.input, targets) if target == embedder]
+    found = named or [text for text, target in zip(args.input, targets) if target is None]
+    if len(found) != 1:
+        how = f"name one, such as {embedder.short}=train.npy"
+        raise UsageError(f"--input has {len(found)} files that may be of {embedder.short}: {how}")
+    return spec_of(embedder.short, found[0])
 
 
-def _remedy(args: argparse.Namespace, better: Embedder | None) -> str:
-    """Return what may be done about a codebook that loses too much, beside forcing it."""
-    if better is not None and better.method.value != args.method:
-        return f"with this row in the profile: {better.to_toml()}"
-    if args.method == "rq8":
-        return "with --method pq8 and more bytes"
-    return "with more of --input" if args.bytes == AUTO else "with --bytes of a larger size"
-
-
-def _require_plot(args: argparse.Namespace) -> None:
-    if args.bytes != AUTO:
+def _require_plot(args: argparse.Namespace, requests: Sequence[Request]) -> None:
+    if len(requests) > 1:
+        raise UsageError("--plot draws the sizes of one embedder: train them one by one")
+    if requests[0].job.size is not None:
         raise UsageError("--plot draws the sizes that --bytes auto tries")
     plots.require("--plot", args.plot)
 
 
-def _judge(args: argparse.Namespace, profile: Profile) -> Judge | None:
-    """Return what measures a codebook on judged queries, or None without any."""
+def _judged(args: argparse.Namespace) -> JudgedInputs | None:
+    """Return the judged queries that measure codebooks, or None without any."""
     given = [args.judged, args.queries, args.qrels]
     if not any(given):
         return None
     if not all(given):
         raise UsageError("--judged, --queries and --qrels belong together")
-    from cgcython.cli.judging import judge_of
-
-    return judge_of(args, profile)
-
-
-def _samples(args: argparse.Namespace, profile: Profile) -> Rows:
-    corpus = open_corpus(spec_of(args.embedder.short, args.input), profile)
-    column = corpus[args.embedder].embeddings if list(corpus) == [args.embedder] else None
-    if not isinstance(column, DenseColumn):
-        raise UsageError(f"--input {args.input} is not of {args.embedder.short}")
-    return column.values
+    if len(args.embedders) > 1:
+        raise UsageError("--judged measures one embedder: train them one by one")
+    return JudgedInputs(tuple(args.judged), tuple(args.queries), args.qrels)
 
 
-def _train(
-    args: argparse.Namespace, rows: Rows, judge: Judge | None
-) -> tuple[Codebook, list[Trial]]:
-    """Return the codebook and the trials of all sizes, none where the size was given."""
-    with progress(None, "step", f"train {args.embedder.short}") as bar:
-        rotation = ROTATIONS[args.rotation or "opq"]
-        shared = {
-            "sample": args.sample,
-            "num_threads": args.threads,
-            "progress": bar.at_loss,
-            "model": args.embedder.title,
-        }
-        if args.bytes == AUTO:
-            limit = QuantizationMethod(args.method).max_recall_loss()
-            shared |= {"method": args.method, "compared": METHODS}
-            return train_smallest(
-                rows, limit, judge=judge, seed=args.seed, rotation=rotation, **shared
-            )
-        codebook = train(args.method, rows, args.bytes, args.seed, rotation, **shared)
-    return codebook.with_facts(judge(codebook) if judge else {}), []
+def _trained(
+    args: argparse.Namespace, requests: Sequence[Request]
+) -> Iterator[tuple[Request, Found | QuantizationError | None]]:
+    """Yield each request with its codebook and trials, its error, or None after Ctrl-C."""
+    with runner_of(args) as runner:
+        if args.scheduler is None:
+            yield from _one_by_one(requests)
+            return
+        threads = max(1, args.threads // runner.num_workers)
+        jobs = [_for_workers(request.job, threads) for request in requests]
+        what = f"train {', '.join(job.embedder for job in jobs)}"
+        with progress(None, "codebook", what) as bar:
+            limits = [request.max_cost for request in requests]
+            found = train_all(jobs, limits, runner.run, bar.at)
+    if found == [None]:
+        raise KeyboardInterrupt
+    yield from zip(requests, found)
 
 
-def _report(
-    args: argparse.Namespace,
-    codebook: Codebook,
-    trials: Sequence[Trial],
-    path: Path,
-    row: Embedder | None,
-) -> None:
-    facts = dict(codebook.metadata)
-    loss, limit = facts["held_out_loss"], codebook.method.max_recall_loss()
-    if codebook.cost is not None and codebook.cost > limit:
-        what = "of Recall@10" if "recall10_drop" in facts else "of cosine"
-        say(
-            f"cgcython: warning: forced: embeddings lose {codebook.cost:.2%} {what}, "
-            f"the limit is {limit:.0%}"
-        )
-    if args.json:
-        print_json({"path": str(path), **_as_json(codebook, trials, row)})
-        return
-    given = facts["samples_given"]
-    drawn = f" (drawn from {given})" if facts["samples"] < given else ""
-    print_filled(
-        f"{args.embedder.short}: {codebook.code_size} bytes per embedding "
-        f"({4 * codebook.embedding_dim} as float32), {codebook.method}, loss {loss:.2%} on "
-        f"{facts['held_out_samples']} held out of {facts['samples']}{drawn}; wrote {path}"
-    )
-    if row is not None:
-        _tell_row(row, codebook)
+def _one_by_one(
+    requests: Sequence[Request],
+) -> Iterator[tuple[Request, Found | QuantizationError | None]]:
+    """Train in this process; Ctrl-C ends it with the best codebook of the one at work."""
+    for request in requests[1:]:
+        with opened(request.job):  # what cannot be opened is told before the first is trained
+            pass
+    is_interrupted = False
+    for request in requests:
+        if is_interrupted:
+            yield request, None
+            continue
+        try:
+            with progress(None, "step", f"train {request.job.embedder}") as bar:
+                found = train_here(request.job, request.max_cost, bar.at_loss)
+        except QuantizationError as error:
+            yield request, error
+        else:
+            is_interrupted = bool(found[0].metadata.get("interrupted"))
+            yield request, found
 
 
-def _tell_row(row: Embedder, codebook: Codebook) -> None:
-    """Print the row of a profile: the codebook's, or that of a method of fewer bytes."""
-    if row.method is codebook.method:
-        print_filled("The profile keeps it otherwise; write this row into it:")
-    else:
-        needs = codec_class(row.method).needs_codebook
-        then = ", and train again with --method " + row.method.value if needs else ""
-        print_filled(
-            f"{row.method} needs fewer bytes for the same limit. To keep the embedder so, write "
-            f"this row into the profile{then}:"
-        )
-    print(row.to_toml())
+def _for_workers(job: TrainingJob, threads: int) -> TrainingJob:
+    """Return a job whose inputs mean the same in any working directory."""
+    judged = job.judged
+    if judged is not None:
+        corpus, queries = (tuple(map(absolute, some)) for some in judged[:2])
+        judged = JudgedInputs(corpus, queries, absolute(judged.qrels))
+    return replace(job, rows=absolute(job.rows), judged=judged, num_threads=threads)
 
 
-def _as_json(
-    codebook: Codebook, trials: Sequence[Trial], row: Embedder | None
+def _kept(
+    args: argparse.Namespace, request: Request, found: Found | QuantizationError
 ) -> dict[str, object]:
-    about: dict[str, object] = {
-        "codebook_id": codebook.codebook_id,
-        "method": codebook.method.value,
-        "bytes": codebook.code_size,
-        "width": codebook.width,
-        **codebook.metadata,
-    }
-    if trials:
-        about["trials"] = [_trial_as_json(trial) for trial in trials]
-    return about if row is None else {**about, "profile_row": row.to_toml()}
-
-
-def _trial_as_json(trial: Trial) -> dict[str, object]:
-    found = {"method": trial.method, "bytes": trial.code_size}
-    if trial.method == "pq8":
-        found["num_subvectors"] = trial.code_size  # as earlier releases call it
-    costs = trial._asdict()
-    return found | {name: costs[name] for name in COSTS}
-
-
-def _cells(trial: Trial, codebook: Codebook) -> list[object]:
-    is_chosen = (trial.method, trial.code_size) == (codebook.method.value, codebook.code_size)
-    costs = trial.held_out_loss, trial.held_out_recall10, trial.recall10_drop
-    return [trial.method, trial.code_size, *map(percent, costs), "yes" if is_chosen else None]
+    """Write a codebook and tell what it costs. Raises the error of training, or of its limit."""
+    if isinstance(found, QuantizationError):
+        raise found
+    codebook, trials = found
+    better = better_row(request.row, codebook, trials)
+    if trials and not args.json:
+        tell_trials(trials, codebook)
+    try:
+        codebook.save(request.path, force=args.force)
+    except RecallLossExceeded as error:
+        error.model_id = request.row.model_id
+        error.add_note(f"({remedy(request.job, better)}, or --force)")
+        raise
+    warn_forced(codebook)
+    if not args.json:
+        report(request, codebook, better)
+    if args.plot:
+        plots.draw_sizes(trials, codebook, request.max_cost, args.plot)
+    return as_json(request, codebook, trials, better)

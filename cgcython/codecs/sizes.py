@@ -5,12 +5,10 @@ trained in full. The cost of a size is the loss of samples held out or, where a 
 the drop of Recall@10 against human judgements. Other methods are tried beside it on request.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-from cgcython.checks import require_real
 from cgcython.codecs.base import Codec, codec_class
 from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.codecs.codebook_base import Codebook
@@ -19,6 +17,7 @@ from cgcython.codecs.residual_codebook import RQ8Codebook
 from cgcython.codecs.residual_training import SIZES as ADDITIVE_SIZES
 from cgcython.codecs.row_settings import BITS
 from cgcython.codecs.samples import as_source, some_rows
+from cgcython.codecs.size_search import Search, Trial, Wanted, in_order, trial_of
 from cgcython.codecs.training import (
     ENOUGH_SAMPLES,
     SUBVECTORS,
@@ -36,27 +35,8 @@ TRAINED = ("pq8", "rq8")  # methods whose codebooks can be trained
 METHODS = (*TRAINED, "scalar", "float8_e4m3")  # that dense embeddings may be kept by
 
 
-class Trial(NamedTuple):
-    """What a method costs at one size, tried quickly: the bytes of an embedding, and fractions.
-
-    `settings` are those of a profile's row of this method and size.
-    """
-
-    method: str
-    code_size: int  # a scale of each embedding among them
-    held_out_loss: float
-    held_out_recall10: float
-    recall10_drop: float | None = None
-    settings: Mapping[str, Any] = {}
-
-    @property
-    def cost(self) -> float:
-        """The drop of Recall@10 where it was judged, else the loss."""
-        return self.held_out_loss if self.recall10_drop is None else self.recall10_drop
-
-
 Judge: TypeAlias = Callable[[Any], Mapping[str, Any]]  # of a codebook, or of a codec without one
-Train: TypeAlias = Callable[[str, Array, int, str | None], Codebook]
+Train: TypeAlias = Callable[[Wanted, Array], Codebook]
 
 
 def train_smallest(
@@ -83,22 +63,22 @@ def train_smallest(
     """
     source, most = as_source(samples), require_sample(sample)
     require_rotation(rotation)
-    shared = {"sample": most, "num_threads": num_threads, "progress": progress, "model": model}
+    how = {"sample": most, "num_threads": num_threads, "progress": progress, "model": model}
 
-    def trained(method: str, rows: Array, size: int, rotation: str | None) -> Codebook:
-        book = train(method, rows, size, seed, rotation, **shared)
-        return book.with_facts({"samples_given": source.shape[0], **(judge(book) if judge else {})})
+    def trained(one: Wanted, rows: Array) -> Codebook:
+        return train_wanted(one, rows, source.shape[0], seed, rotation, judge, **how)
 
-    limit, rows = require_real(max_cost, "max_cost", 0), some_rows(source, most, seed)
-    search = _Search(method, source.shape[1], limit, trained)
-    some = some_rows(rows, TRIAL_ROWS, seed)
+    search = Search(method, sizes_of(source.shape[1], method), max_cost)
+    some = quick_rows(rows := some_rows(source, most, seed), seed)
     try:
-        search.run(rows, some, rotation)
+        while wanted := search.wanted():
+            for one in wanted:
+                search.keep(one, trained(one, some if one.quick else rows))
     except KeyboardInterrupt:
-        return _interrupted(search), _in_order(map(_trial, search.tried))
-    others = [one for one in compared if one != method]
-    beside = _others(others, trained, judge, some, seed, QUICK[rotation])
-    return search.found[-1], _in_order([*map(_trial, search.tried), *beside])
+        return interrupted(search), in_order(map(trial_of, search.tried))
+    others = [one for name in compared if name != method for one in tries(name, some.shape)]
+    beside = _tried(others, trained, judge, some, seed)
+    return search.found[-1], in_order([*map(trial_of, search.tried), *beside])
 
 
 def train(
@@ -118,54 +98,32 @@ def train(
     return PQ8Codebook.train(samples, size, seed, rotation, **how)
 
 
-def _interrupted(search: "_Search") -> Codebook:
+def train_wanted(
+    one: Wanted,
+    rows: Array,
+    given: int,
+    seed: int,
+    rotation: str | None,
+    judge: Judge | None = None,
+    **how: Any,
+) -> Codebook:
+    """Return the codebook that a search wants, of rows drawn from as many as were given."""
+    kind = QUICK[rotation] if one.quick else rotation
+    book = train(one.method, rows, one.size, seed, kind, **how)
+    return book.with_facts({"samples_given": given, **(judge(book) if judge else {})})
+
+
+def quick_rows(rows: Float32Array, seed: int) -> Float32Array:
+    """Return those of the drawn rows on which sizes are tried."""
+    return some_rows(rows, TRIAL_ROWS, seed)
+
+
+def interrupted(search: Search) -> Codebook:
     """Return the best codebook of a search that Ctrl-C ended, and warn."""
     book = search.best().with_facts({"interrupted": True})
     message = f"interrupted: {book.code_size} bytes are the best of what was tried so far"
     warnings.warn(message, CodebookWarning, stacklevel=3)
     return book
-
-
-class _Search:
-    """The codebooks tried quickly, and those trained in full."""
-
-    def __init__(self, method: str, dim: int, max_cost: float, trained: Train) -> None:
-        self.method, self.sizes = method, sizes_of(dim, method)
-        self.max_cost, self.trained = max_cost, trained
-        self.tried: list[Codebook] = []
-        self.found: list[Codebook] = []
-
-    def run(self, rows: Float32Array, some: Float32Array, rotation: str | None) -> None:
-        """Try all sizes, then train the smallest that fits; raises KeyboardInterrupt."""
-        for size in self.sizes:
-            self._keep(self.tried, self.trained(self.method, some, size, QUICK[rotation]))
-        fitting = [book.code_size for book in self.tried if self._fits(book)]
-        first = fitting[0] if fitting else self.sizes[-1]
-        for size in self.sizes[self.sizes.index(first) :]:
-            self._keep(self.found, self.trained(self.method, rows, size, rotation))
-            if self._fits(self.found[-1]):
-                break
-
-    def _keep(self, books: list[Codebook], book: Codebook) -> None:
-        books.append(book)
-        if book.metadata.get("interrupted"):
-            raise KeyboardInterrupt
-
-    def _fits(self, book: Codebook) -> bool:
-        return _cost_of(book) <= self.max_cost
-
-    def best(self) -> Codebook:
-        """Return the smallest codebook that fits, or the one that costs least.
-
-        Raises KeyboardInterrupt where there is none.
-        """
-        books = self.found + self.tried
-        if not books:
-            raise KeyboardInterrupt
-        fitting = [book for book in books if self._fits(book)]
-        if fitting:
-            return min(fitting, key=lambda book: (book.code_size, _cost_of(book)))
-        return min(books, key=_cost_of)
 
 
 def sizes_of(dim: int, method: str = "pq8") -> list[int]:
@@ -185,40 +143,55 @@ def sizes_of(dim: int, method: str = "pq8") -> list[int]:
     return found
 
 
-def _others(
-    methods: Iterable[str],
+def _tried(
+    wanted: Iterable[Wanted],
     trained: Train,
     judge: Judge | None,
     some: Float32Array,
     seed: int,
-    rotation: str | None,
 ) -> list[Trial]:
-    """Return the trials of methods at all their sizes, as many as there are when Ctrl-C comes."""
+    """Return the trials of methods beside the one sought, as many as there are at Ctrl-C."""
     found: list[Trial] = []
-    held_out = drawn_from(some, len(some), seed).held_out  # those of the codebooks' training
     try:
-        for method in methods:
-            if method not in TRAINED:
-                found += [_untrained(one, held_out, judge) for one in _codecs(method, some)]
+        for one in wanted:
+            if one.method not in TRAINED:
+                found += untrained(one.method, some, seed, judge)
                 continue
-            for size in _possible_sizes(some, method):
-                book = trained(method, some, size, rotation)
-                if book.metadata.get("interrupted"):
-                    return found
-                found.append(_trial(book))
+            book = trained(one, some)
+            if book.metadata.get("interrupted"):
+                return found
+            found.append(trial_of(book))
     except KeyboardInterrupt:
-        warnings.warn("interrupted: not all methods were tried", CodebookWarning, stacklevel=3)
+        tell_untried()
     return found
 
 
-def _possible_sizes(rows: Float32Array, method: str) -> list[int]:
-    """Return the sizes to try: none of residual codes where so few rows cannot teach them."""
-    if method == "rq8" and len(rows) < ENOUGH_SAMPLES:
+def tell_untried() -> None:
+    """Warn that Ctrl-C came before all methods were tried."""
+    warnings.warn("interrupted: not all methods were tried", CodebookWarning, stacklevel=4)
+
+
+def tries(method: str, shape: tuple[int, ...]) -> list[Wanted]:
+    """Return how a method is tried beside another, on rows of a shape.
+
+    Residual codes are not where so few rows cannot teach them.
+    """
+    if method not in TRAINED:
+        return [Wanted(method, 0, quick=True)]
+    if method == "rq8" and shape[0] < ENOUGH_SAMPLES:
         return []
     try:
-        return sizes_of(rows.shape[1], method)
+        return [Wanted(method, size, quick=True) for size in sizes_of(shape[1], method)]
     except InvalidInput:
         return []
+
+
+def untrained(
+    method: str, some: Float32Array, seed: int, judge: Judge | None = None
+) -> list[Trial]:
+    """Return the trials of a method without codebooks, at each of its sizes."""
+    held_out = drawn_from(some, len(some), seed).held_out  # those of the codebooks' training
+    return [_untrained(codec, held_out, judge) for codec in _codecs(method, some)]
 
 
 def _codecs(method: str, rows: Float32Array) -> Iterator[Codec]:
@@ -237,17 +210,3 @@ def _untrained(codec: Codec, held_out: Float32Array, judge: Judge | None) -> Tri
     drop = None if judge is None else judge(codec).get("recall10_drop")
     settings = {name: getattr(codec, name) for name in codec.settings}
     return Trial(codec.method.value, batch.nbytes // len(batch), loss, kept, drop, settings)
-
-
-def _cost_of(book: Codebook) -> float:
-    return math.inf if book.cost is None else book.cost
-
-
-def _trial(book: Codebook) -> Trial:
-    facts, size = book.metadata, book.code_size
-    costs = facts["held_out_loss"], facts["held_out_recall10"], facts.get("recall10_drop")
-    return Trial(book.method.value, size, *costs, {"bytes": size})
-
-
-def _in_order(trials: Iterable[Trial]) -> list[Trial]:
-    return sorted(trials, key=lambda one: (one.code_size, one.cost))

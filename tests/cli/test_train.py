@@ -184,3 +184,63 @@ def test_additive_codes_are_trained_and_their_row_is_told(train, tmp_path):
 def test_sizes_that_do_not_exist_are_usage_errors(train):
     result = train("--bytes", "9")
     assert (result.code, "expected auto, 8, 16" in result.err) == (2, True)
+
+
+@pytest.fixture
+def several(cli, work, tmp_path):
+    profile = tmp_path / "profile.toml"
+    row = 'dimension = {}, method = "pq8", bytes = 8'
+    rows = 'E1 = { %s }\nE4 = { %s }\nE8 = { dimension = 4, method = "float8_e4m3" }'
+    profile.write_text(rows % (row.format(32), row.format(40)))
+    noise = np.random.default_rng(0).standard_normal((300, 40))
+    np.savez(tmp_path / "both.npz", E1=np.load(work / "train.npz")["E1"], E4=noise)
+    np.save(tmp_path / "noise.npy", noise)
+
+    def run(*words, embedders="E1,E4", inputs=("both.npz",)):
+        found = (one if "=" in one else tmp_path / one for one in inputs)
+        place = "--models", tmp_path, "--profile", profile, "--rotation", "none"
+        return cli("train", embedders, "--input", *found, *place, *words)
+
+    return run
+
+
+def test_several_embedders_get_a_codebook_each(several, train, tmp_path):
+    first, second = several("--json", "--force").json
+    assert (first["path"], second["path"]) == tuple(
+        str(tmp_path / f"pq8_codebooks/{name}_codebook.safetensors")
+        for name in ("Semantic", "TemporalPositional")
+    )
+    assert train("--json", "--rotation", "none").json["codebook_id"] == first["codebook_id"]
+
+
+def test_one_that_is_refused_costs_no_other(several, tmp_path):
+    result = several(embedders="E4,E1")
+    assert (result.code, "embedder E4: [EMB-E012]" in result.err) == (1, True)
+    assert "E1: 8 bytes per embedding" in result.out
+    assert (tmp_path / PATH).exists()
+    noise = f"E4={tmp_path / 'noise.npy'}"
+    assert several("--force", inputs=("both.npz", noise)).code == 0
+
+
+def test_inputs_of_all_embedders_are_opened_before_one_is_trained(several, tmp_path):
+    for name, told in (("gone.npy", "gone.npy"), ("noise.npy", "expected 32 values, got 40")):
+        result = several(embedders="E4,E1", inputs=("both.npz", f"E1={tmp_path / name}"))
+        assert (result.code, result.out, told in result.err) == (3, "", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "embedders", "inputs", "told"),
+    [
+        ((), "E1,E4", ("both.npz", "noise.npy"), "2 files that may be of E1"),
+        ((), "E1,E8", ("both.npz",), "E8 is kept as float8_e4m3"),
+        (("--plot", "a.svg"), "E1,E4", ("both.npz",), "sizes of one embedder"),
+        (("--judged", "a", "--queries", "b", "--qrels", "c"), "E1,E4", ("both.npz",), "--judged"),
+        (("--workers", "2"), "E1,E4", ("both.npz",), "--workers is for --scheduler"),
+    ],
+)
+def test_what_several_embedders_cannot_share_is_a_usage_error(
+    several, words, embedders, inputs, told
+):
+    result = several(*words, embedders=embedders, inputs=inputs)
+    assert (result.code, told in result.err) == (2, True)
+    assert result.out == ""
