@@ -14,7 +14,7 @@ from cgcython.types import StrPath
 _PROTOCOL = r"[a-zA-Z][a-zA-Z0-9+.-]*"
 _URL = re.compile(rf"(?:{_PROTOCOL}::)*{_PROTOCOL}://.*", re.DOTALL)
 # A user and password, and a query, which may be a signature.
-_SECRETS = re.compile(r"(?<=://)[^/?#@\s]*@|(?<=[^\s?])[?][^:@\s]*")
+_SECRETS = re.compile(r"(?<=://)[^/?#@\s]*@|(?<=[^\s?])[?][^:@\s'\"]*")
 LOCAL = "file"
 SHORT = 4  # characters that may stand in any sentence, and are no secret
 
