@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from io import TextIOWrapper
 from typing import TextIO
 
-from cgcython.corpus.remote.urls import without_secrets
-
 NAMES = ("stdin", "stdout", "stderr")
 _PRINTING = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
@@ -63,6 +61,8 @@ def say(message: str) -> None:
 
     Of URLs it shows no passwords and signatures.
     """
+    from cgcython.corpus.remote.urls import without_secrets  # which imports NumPy
+
     try:
         with between_bars():
             print(without_secrets(message), file=sys.stderr)
