@@ -4,11 +4,15 @@ import tempfile
 from functools import cache
 from uuid import UUID
 
+import numpy as np
 from fuzz.mutations import change_tensors
 from fuzz.world import MEMORY, as_folder, files_in, memories
 
 from cgcython import Fingerprint, QuantizationError, ShardWriter, open_corpus
 from cgcython.corpus.reading import decoded_arrays, open_reader, open_searcher
+from cgcython.store.key_columns import KeyColumn
+from cgcython.store.shard_file import FREE, KIND
+from cgcython.tensors import BLOCKS
 
 SHARD = "shard-00000.safetensors"
 mutate = change_tensors
@@ -40,7 +44,18 @@ def _sound(ids=None):
 
 def seeds():
     mixed, uuids = (5, "5", UUID(int=5)), tuple(UUID(int=n) for n in range(3))
-    return [_sound(ids)[SHARD] for ids in (None, mixed, uuids)]
+    written = [_sound(ids)[SHARD] for ids in (None, mixed, uuids)]
+    return [*written, *map(_without_blocks, written)]
+
+
+def _without_blocks(data):
+    """Return a shard as version 2 has it: all bytes of its arrays have one checksum."""
+    with as_folder({SHARD: data}) as folder:
+        arrays, texts = KIND.read(folder / SHARD)
+        keys = KeyColumn.taken(arrays)
+        arrays = {name: np.array(one) for name, one in arrays.items() if name != BLOCKS}
+        KIND.write(folder / SHARD, {**arrays, **keys.arrays(free=True)}, texts, FREE)
+        return (folder / SHARD).read_bytes()
 
 
 def fuzz_one(data):
@@ -53,5 +68,9 @@ def fuzz_one(data):
                 for embedder in ("E1", "E2", "E6", "E9", "E12"):
                     query = memories().make(0, (embedder,), tokens=2)
                     searcher.search(Fingerprint(query), k=2)
+            for embedder in ("E1", "E6", "E9", "E12"):
+                query = Fingerprint(memories().make(0, ("E2", embedder), tokens=2))
+                with open_searcher(folder) as searcher:
+                    searcher.search(query, k=2, embedders=["E2"], rerank=embedder)
         except QuantizationError:
             pass
