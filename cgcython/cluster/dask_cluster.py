@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from cgcython import __version__
 from cgcython.cluster import worker
+from cgcython.cluster.ctrl_c import LaterCtrlC
 from cgcython.cluster.dask_runner import DaskRunner
 from cgcython.cluster.opening import PROCESSES, is_address
 from cgcython.cluster.tasks import build, require_version
 from cgcython.errors import UsageError
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 HOST = "127.0.0.1"  # a scheduler runs what anybody sends who reaches it
-LINK = f"http://{HOST}:{{port}}/status"  # of the dashboard
 SETTINGS = {
-    "distributed.dashboard.link": LINK,
+    "distributed.dashboard.link": f"http://{HOST}:{{port}}/status",
+    # Dask lets glibc give each large array back at once: a quarter of the time went into new pages.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 64 << 20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,
     # A busy machine may take half a minute to start a worker in place of one that was killed, which
     # Dask gives up after 15 seconds.
     "distributed.deploy.lost-worker-timeout": "10m",
@@ -34,40 +37,45 @@ def opened(
     scheduler: str, num_workers: int | None, threads: int, memory_limit: int | str | None
 ) -> Iterator[DaskRunner]:
     """Yield a runner on a scheduler as `open_runner` names it; workers started here end with it."""
-    import dask
-    from distributed import Client
-
     if is_address(scheduler):
         with _client(scheduler) as client:
             yield DaskRunner(client, scheduler)
         return
     workers = num_workers or len(os.sched_getaffinity(0))
     with (
-        tempfile.TemporaryDirectory(prefix="cgcython-workers-") as folder,
-        dask.config.set({"temporary-directory": folder, **SETTINGS}),
-        _local(scheduler, workers, threads, memory_limit) as cluster,
-        Client(cluster, set_as_default=False) as client,
+        LaterCtrlC() as ctrl_c,
+        _local(scheduler, workers, threads, memory_limit) as client,
+        ctrl_c.now(),
     ):
         yield DaskRunner(client, scheduler)
 
 
+@contextmanager
 def _local(
     scheduler: str, workers: int, threads: int, memory_limit: int | str | None
-) -> LocalCluster:
-    """Start workers: processes, or threads of this process, whose memory nobody limits."""
-    from distributed import LocalCluster
+) -> Iterator[Client]:
+    """Yield a client of workers: processes, or threads of this one, whose memory nobody limits."""
+    import dask
+    from distributed import Client, LocalCluster
 
     worker.silence()
     in_processes = scheduler == PROCESSES
-    return LocalCluster(
-        n_workers=workers if in_processes else 1,
-        threads_per_worker=threads if in_processes else workers * threads,
-        processes=in_processes,
-        memory_limit=memory_limit if in_processes else None,
-        host=HOST if in_processes else None,
-        dashboard_address=f"{HOST}:0",
-        preload=[worker.__name__] if in_processes else [],
-    )
+    with (
+        tempfile.TemporaryDirectory(prefix="cgcython-workers-") as folder,
+        dask.config.set({"temporary-directory": folder, **SETTINGS}),
+        LocalCluster(
+            n_workers=workers if in_processes else 1,
+            threads_per_worker=threads if in_processes else workers * threads,
+            processes=in_processes,
+            memory_limit=memory_limit if in_processes else None,
+            host=HOST if in_processes else None,
+            dashboard_address=f"{HOST}:0",
+            preload=[worker.__name__] if in_processes else [],
+            local_directory=folder,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
 
 
 @contextmanager
