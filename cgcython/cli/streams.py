@@ -65,17 +65,9 @@ def say(message: str) -> None:
 
     try:
         with between_bars():
-            print(_without_secrets(message), file=sys.stderr)
+            print(without_secrets(message), file=sys.stderr)
     except OSError:  # full, or nobody reads it any more
         mute(sys.stderr)
-
-
-def _without_secrets(message: str) -> str:
-    if "://" not in message:
-        return message
-    from cgcython.corpus.remote.urls import without_secrets  # NumPy comes with it
-
-    return without_secrets(message)
 
 
 def is_of_stdout(error: OSError) -> bool:

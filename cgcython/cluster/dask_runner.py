@@ -22,7 +22,7 @@ T = TypeVar("T")
 AHEAD = 2  # tasks of each worker that are sent before it asks, so that none waits for work
 RESULT_SECONDS = 30  # a result that takes longer was lost with its worker
 LOOK_SECONDS = 5  # between two looks whether there are workers at all
-GONE_SECONDS = 60  # without any worker, for one that is started anew
+GONE_SECONDS = 120  # without any worker, for one that is started anew
 
 
 class DaskRunner:
