@@ -128,7 +128,7 @@ class Column:
         among: Filter | None,
     ) -> Best:
         """Return the first k of what the parts found best."""
-        rows, scores, read = found[0] if len(found) == 1 else self._gathered(found)
+        rows, scores, read, _ = found[0] if len(found) == 1 else self._gathered(found)
         equal, ranks = self.equal_rows(query), scores
         if among is not None and len(equal):
             equal = equal[among.has(self.row_keys[equal])]
@@ -139,7 +139,7 @@ class Column:
             ranks = scores.copy()
             ranks[: len(equal)] = np.inf
         best = ordered(self.row_keys, rows, ranks)[:k]
-        return Best(rows[best], scores[best], read)
+        return Best(rows[best], scores[best], read, min(len(equal), len(best)))
 
     def _gathered(self, found: Sequence[Best]) -> Best:
         rows = np.concatenate([_NO_ROWS, *(one.rows + at for one, at in zip(found, self.starts))])

@@ -66,7 +66,8 @@ class QueryColumn:
         ranks = self.ranks_at(rows, scores)
         best = best_rows(ranks, k)
         best = best[ordered(self.column.row_keys, rows[best], ranks[best])[:k]]
-        return Best(rows[best], scores[best], len(rows))
+        equal = int(np.count_nonzero(ranks[best] == np.inf))
+        return Best(rows[best], scores[best], len(rows), equal)
 
     def take_best(self, best: Best) -> None:
         """Keep the scores of the best rows, which `report` tells, and how many were read."""

@@ -57,6 +57,7 @@ class Best(NamedTuple):
     rows: Int64Array  # the k best and every row that equals the last of them
     scores: Float32Array  # the same bits as `scores` gives
     read: int  # rows whose codes were read
+    equal: int = 0  # of a column: so many are first as they equal the stored query
 
 
 class Scan(ABC):

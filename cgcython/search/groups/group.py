@@ -20,6 +20,7 @@ from cgcython.search.groups.tops import (
     ScannedTop,
     gathered,
     known_of,
+    ranks_of,
     undominated,
 )
 from cgcython.search.query_column import QueryColumn
@@ -47,8 +48,8 @@ class Told(NamedTuple):
     """What one embedder says of some keys."""
 
     known: BoolArray  # which keys have it; the others are of those keys alone
-    ranks: Float32Array
     scores: Float32Array
+    ranks: Float32Array | None  # what orders them
     alike: Float32Array | None
 
 
@@ -147,7 +148,7 @@ class ShardGroup(ShardSearcher):
 
 
 class Wanted(NamedTuple):
-    """The keys of each query that embedders are asked about, and whether for similarities too."""
+    """The keys of each query that embedders are asked about: for similarities, or what orders."""
 
     keys: Sequence[KeyArray]
     embedders: Sequence[EmbedderId]
@@ -217,7 +218,7 @@ _OPENING = ForkSafeLock()
 
 def _nearest(column: QueryColumn, best: Best, alike: bool) -> Nearest:
     rows, scores = best.rows, best.scores
-    keys, ranks = column.column.row_keys[rows], column.ranks_at(rows, scores)
+    keys, ranks = column.column.row_keys[rows], ranks_of(best)
     return Nearest(keys, ranks, scores, column.similarities(rows) if alike else None, best.read)
 
 
@@ -225,5 +226,6 @@ def _told(column: QueryColumn, keys: KeyArray, alike: bool) -> Told:
     rows, known = column.column.find(keys)
     rows = rows[known]
     scores = column.scores_at(rows)
-    ranks = column.ranks_at(rows, scores)
-    return Told(known, ranks, scores, column.similarities(rows) if alike else None)
+    if alike:
+        return Told(known, scores, None, column.similarities(rows))
+    return Told(known, scores, column.ranks_at(rows, scores), None)

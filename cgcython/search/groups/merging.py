@@ -152,7 +152,9 @@ class ToldColumn:
         """Take what a group told of those of the keys that are its."""
         places = mine.nonzero()[0][told.known]
         self._known[places] = True
-        self._ranks[places], self._scores[places] = told.ranks, told.scores
+        self._scores[places] = told.scores
+        if told.ranks is not None:
+            self._ranks[places] = told.ranks
         if told.alike is not None:
             self._alike[places] = told.alike
 

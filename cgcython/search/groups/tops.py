@@ -14,7 +14,7 @@ from cgcython.search.best import UNRANKED
 from cgcython.search.fusion import RankingTop, Top
 from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Best
-from cgcython.types import Array, BoolArray, Float32Array, KeyArray
+from cgcython.types import Array, BoolArray, Float32Array, Int64Array, KeyArray
 
 KNOWN_LEAST = 1 << 9  # scores of a group and embedder that are told; fewer would often be counted
 PIVOTS = 4  # times k rows that are compared with the others, where many are equal
@@ -23,6 +23,15 @@ PIVOTS = 4  # times k rows that are compared with the others, where many are equ
 def known_of(depth: int) -> int:
     """Return how many scores a group tells where `depth` keys can decide."""
     return max(2 * depth, KNOWN_LEAST)
+
+
+def ranks_of(best: Best) -> Float32Array:
+    """Return what orders the best rows of a column."""
+    if not best.equal:
+        return best.scores
+    ranks = best.scores.copy()
+    ranks[: best.equal] = np.inf
+    return ranks
 
 
 class GroupTops(NamedTuple):
@@ -46,15 +55,15 @@ class ScannedTop(Top):
         self, column: QueryColumn, best: Best, request: Request, depth: int, most: int
     ) -> None:
         """`best` are `most` rows, or fewer where there are no more."""
-        among, self._column = request.among, column
-        own = column.column
+        self._column, self._best, own = column, best, column.column
+        self._knows_equal = best.equal < most
+        among = request.among
         self.read = len(own) if among is None else len(own.chosen(among.keys)[0])
-        ranks = column.ranks_at(best.rows, best.scores)
-        is_cut = len(ranks) >= most
-        self.cut = float(ranks[-1]) if is_cut else UNRANKED
+        ranks = ranks_of(best)
+        self.cut = float(ranks[-1]) if len(ranks) >= most else UNRANKED
         super().__init__(column.weight, ranks[::-1], self.cut)
         least = ranks[depth - 1] if len(ranks) > depth else UNRANKED
-        self._keys: KeyArray = column.column.row_keys[best.rows[ranks >= least]]
+        self._keys: KeyArray = own.row_keys[best.rows[ranks >= least]]
 
     @property
     def keys(self) -> KeyArray:
@@ -63,8 +72,15 @@ class ScannedTop(Top):
     def scores_of(self, keys: KeyArray) -> Array:
         rows, known = self._column.column.find(keys)
         rows, found = rows[known], np.full(len(keys), UNRANKED, np.float32)
-        found[known] = self._column.ranks_at(rows, self._column.scores_at(rows))
+        found[known] = self._ranks(rows, self._column.scores_at(rows))
         return found
+
+    def _ranks(self, rows: Int64Array, scores: Float32Array) -> Float32Array:
+        """Return what orders some rows; looking for those that equal the query takes a while."""
+        if not self._knows_equal:
+            return self._column.ranks_at(rows, scores)
+        equal = self._best.rows[: self._best.equal]
+        return np.where(np.isin(rows, equal), np.float32(np.inf), scores) if len(equal) else scores
 
 
 class NearTop(RankingTop):

@@ -7,17 +7,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cgcython import Profile, ShardWriter, SparseVector, open_corpus
+from cgcython import ModelId, Profile, ShardWriter, SparseVector, open_corpus
+from cgcython.codecs.codebook import PQ8Codebook
 from cgcython.runners import result_or_error
 
 PROFILE = Profile.from_toml(
     """
+    E1 = { dimension = 16, method = "pq8" }
     E2 = { dimension = 8, method = "float8_e4m3" }
     E6 = { dimension = 400, method = "sparse_native" }
     E9 = { dimension = 16, method = "binary" }
     E12 = { dimension = 4, method = "token_pruning" }
     """
 )
+
+CODEBOOK = PQ8Codebook(np.random.default_rng(1).standard_normal((8, 256, 2), dtype=np.float32))
+
+
+def coded(seed, count):
+    """Return vectors for E1: the first queries of a seed are the first memories of it."""
+    return np.random.default_rng([seed, 1]).standard_normal((count, 16), dtype=np.float32)
 
 
 def few_rows(rng, count, share):
@@ -35,10 +44,12 @@ def arrays_of(seed, count, share=1.0, kinds=None):
     dense = rng.standard_normal((kinds or count, 8), dtype=np.float32)
     if kinds:
         dense[0] = 0
+    chosen = np.arange(count) if kinds is None else rng.integers(0, kinds, count)
     rows, with_tokens = few_rows(rng, count, share), few_rows(rng, count, share)
     words = rng.integers(0, 4, count)
     return {
-        "E2": dense[np.arange(count) if kinds is None else rng.integers(0, kinds, count)],
+        "E1": coded(seed, kinds or count)[chosen],
+        "E2": dense[chosen],
         "E6.indptr": np.cumsum([0, *words]),
         "E6.indices": np.concatenate([np.sort(rng.permutation(40)[:n]) for n in words]),
         "E6.weights": rng.integers(1, 3, words.sum()).astype(np.float32),
@@ -60,14 +71,14 @@ def queries_of(seed, count=3):
     sparse = [SparseVector(indices, np.ones(9), 400) for _ in range(count)]
     tokens = list(rng.standard_normal((count, 3, 4), dtype=np.float32))
     binary = rng.standard_normal((count, 16), dtype=np.float32)
-    return {"E2": dense, "E6": sparse, "E9": binary, "E12": tokens}
+    return {"E1": coded(seed, count), "E2": dense, "E6": sparse, "E9": binary, "E12": tokens}
 
 
 def write(folder, arrays, shard_size):
     """Write the shards of arrays, and return the folder."""
-    ShardWriter(folder, profile=PROFILE, shard_size=shard_size).write_all(
-        open_corpus(arrays, PROFILE)
-    )
+    books = {ModelId.SEMANTIC: CODEBOOK}
+    writer = ShardWriter(folder, books, profile=PROFILE, shard_size=shard_size)
+    writer.write_all(open_corpus(arrays, PROFILE))
     return folder
 
 

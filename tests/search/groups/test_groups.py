@@ -13,7 +13,7 @@ from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.search.groups import GroupSearcher, group, search_groups, searching, tops
 from cgcython.search.shards import ShardSearcher
 
-EMBEDDERS = ["E2", "E6", "E9", "E12"]
+EMBEDDERS = ["E1", "E2", "E6", "E9", "E12"]
 
 
 def assert_same(found, expected):
@@ -109,7 +109,7 @@ def test_no_queries_and_no_embedders_find_nothing(folder, queries):
 
 
 @pytest.mark.parametrize(
-    "how", [{"num_groups": 0}, {"on_damage": "ignore"}, {"k": 0}, {"embedders": "E1"}], ids=str
+    "how", [{"num_groups": 0}, {"on_damage": "ignore"}, {"k": 0}, {"embedders": "E3"}], ids=str
 )
 def test_odd_arguments_are_refused(folder, queries, how):
     with pytest.raises(InvalidInput):
