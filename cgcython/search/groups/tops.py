@@ -16,13 +16,14 @@ from cgcython.search.query_column import QueryColumn
 from cgcython.search.scan import Best
 from cgcython.types import Array, BoolArray, Float32Array, Int64Array, KeyArray
 
-KNOWN_LEAST = 1 << 9  # scores of a group and embedder that are told; fewer would often be counted
+# Scores of a group and embedder that are told: fewer, and ranks would often have to be counted.
+KNOWN_TIMES, KNOWN_LEAST = 2, 1 << 9
 PIVOTS = 4  # times k rows that are compared with the others, where many are equal
 
 
 def known_of(depth: int) -> int:
     """Return how many scores a group tells where `depth` keys can decide."""
-    return max(2 * depth, KNOWN_LEAST)
+    return max(KNOWN_TIMES * depth, KNOWN_LEAST)
 
 
 def ranks_of(best: Best) -> Float32Array:
