@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
+
 from cgcython.base import EmbedderId, EmbedderName
 from cgcython.cli import options
 from cgcython.cli.failures import OK, STORE
@@ -16,6 +18,7 @@ from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.memory_ids import array_keys
 from cgcython.corpus.naming import naming
+from cgcython.corpus.remote.urls import input_place
 from cgcython.errors import UsageError
 from cgcython.inputs.columns import Embedding
 from cgcython.search.groups import GroupSearcher
@@ -119,9 +122,9 @@ def among(path: str | None) -> list[StoredId] | None:
     """Return the ids of a file, None without one."""
     if path is None:
         return None
-    if not path.endswith(".npy"):
+    if input_place(path).suffix != ".npy":
         return list(map(parse_id, filter(None, map(str.strip, read_lines(path, "an id per line")))))
-    return list(map(id_of, array_keys(open_arrays(path)[ONLY], path)))
+    return list(map(id_of, array_keys(np.asarray(open_arrays(path)[ONLY]), path)))
 
 
 class _Batch(NamedTuple):

@@ -1,5 +1,7 @@
 """Reads the one array that an argument names."""
 
+import numpy as np
+
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import has_columns, side_by_side
 from cgcython.corpus.specs import split_file
@@ -19,4 +21,4 @@ def named_array(text: str) -> Array:
     name = names[0] if names else next(iter(arrays), ONLY)
     if name not in arrays:
         raise UsageError(f"{text}: {path} has {', '.join(arrays)}")
-    return arrays[name]
+    return np.asarray(arrays[name])  # what lies at a URL is read

@@ -138,6 +138,17 @@ def test_rows_of_a_shard_are_one_read(memory, reads):
     assert [stop - start for start, stop in reads] == [100 * 80]
 
 
+def test_bounds_of_a_shard_are_read_before_its_values(memory, reads):
+    memory.pipe("/x.safetensors", save_tensors(arrays_of(2000)))
+    with open_corpus("memory://x.safetensors", PROFILE) as corpus:
+        reads.clear()
+        corpus["E6"].piece(500, 600)
+        assert (len(reads), reads[0][1] - reads[0][0]) == (3, 101 * 8)
+        reads.clear()
+        corpus["E12"].piece(500, 600)
+        assert len(reads) == 4  # the numbers of the memories: searched once, then read
+
+
 def test_scattered_rows_are_sorted_and_near_ones_merged(memory, reads):
     values = np.arange(400_000, dtype=np.float32).reshape(-1, 20)
     memory.pipe("/big.npy", npy(values))

@@ -98,9 +98,12 @@ def test_codebooks_train_on_rows_in_s3(work):
     assert (work / "other" / book).read_bytes() == (work / "models" / book).read_bytes()
 
 
-def test_queries_and_judged_corpora_may_lie_in_s3(work, capsys):
+def test_queries_and_judged_corpora_may_lie_in_s3(bucket, work, capsys):
     words = ["encode", *inputs(work), "--store", f"{work}/store", "--models", f"{work}/models"]
     assert main([*words, *common(work)]) == 0
+    file = io.BytesIO()
+    np.save(file, np.stack([np.arange(ROWS)] * 2 + [np.ones(ROWS, int)], axis=1))
+    bucket.pipe("bucket/qrels.npy", file.getvalue())
     answers = []
     for where in ("s3://bucket", work):
         capsys.readouterr()
@@ -109,6 +112,7 @@ def test_queries_and_judged_corpora_may_lie_in_s3(work, capsys):
         answers.append(capsys.readouterr().out)
     assert answers[0] == answers[1]
     words = ["eval", *inputs("s3://bucket"), "--queries", *inputs("s3://bucket")]
+    words += ["--qrels", "s3://bucket/qrels.npy"]
     assert main([*words, "--models", f"{work}/models", "--json", *common(work)]) == 0
     assert len(json.loads(capsys.readouterr().out)["rows"]) > 1
 

@@ -16,7 +16,7 @@ SLOW = {
     "shard_folder": 8,
     "codebook": 60,
     "corpora": 80,
-    "objects": 80,
+    "objects": 40,
 }  # the others take 100
 pytestmark = pytest.mark.filterwarnings("ignore")
 
