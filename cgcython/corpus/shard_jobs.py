@@ -15,17 +15,12 @@ from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.opening import open_corpus
+from cgcython.corpus.remote.urls import is_url, without_secrets
 from cgcython.corpus.running_job import RunningJob
-from cgcython.corpus.shard_job import (
-    ShardDone,
-    ShardJob,
-    check_shard,
-)
+from cgcython.corpus.shard_job import ShardDone, ShardJob, check_shard
 from cgcython.corpus.specs import absolute
 from cgcython.corpus.writing import CodebookSource
-from cgcython.errors import (
-    InvalidInput,
-)
+from cgcython.errors import InvalidInput
 from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
@@ -76,9 +71,9 @@ def new_job(
     budget_bytes: int | None,
     num_threads: int,
 ) -> ShardJob:
-    """Return the job of a corpus in memory."""
+    """Return the job of a corpus in memory; raises InvalidInput for a URL to write to."""
     return ShardJob(
-        folder=str(Path(os.path.abspath(as_path(folder, "folder")))),
+        folder=os.path.abspath(local_folder(folder)),
         inputs=(),
         profile=corpus.profile.to_toml(),
         ids=None,
@@ -88,6 +83,15 @@ def new_job(
         codebooks={one.short: book.sha256 for one, book in books.items()},
         num_threads=num_threads,
     )
+
+
+def local_folder(folder: StrPath) -> Path:
+    """Return the folder that shards are written to; raises InvalidInput for a URL."""
+    path = as_path(folder, "folder")
+    if is_url(folder):
+        expected = "a folder, which all workers see; copy it to objects when it is whole"
+        raise InvalidInput(what="folder", expected=expected, actual=without_secrets(str(folder)))
+    return path
 
 
 def codebooks_for(corpus: Corpus, router: QuantizationRouter) -> dict[EmbedderId, Codebook]:

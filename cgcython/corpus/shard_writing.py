@@ -11,10 +11,9 @@ from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.running_job import RunningJob
 from cgcython.corpus.shard_job import ShardDone, ShardJob, keep_shard, write_shard
 from cgcython.corpus.shard_jobs import SHARD_SIZE as SHARD_SIZE
-from cgcython.corpus.shard_jobs import codebooks_for, new_job
+from cgcython.corpus.shard_jobs import codebooks_for, local_folder, new_job
 from cgcython.corpus.writing import CodebookSource, CorpusWriter
 from cgcython.errors import InvalidInput
-from cgcython.files import as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.types import Progress, StrPath
 
@@ -41,7 +40,7 @@ class ShardWriter(CorpusWriter):
         num_threads: int = 1,
     ) -> None:
         super().__init__(codebooks, profile, budget_bytes, num_threads)
-        self.folder = as_path(folder, "folder")
+        self.folder = local_folder(folder)
         self.chunk = require_whole(shard_size, "shard_size", least=1)
         self._running: RunningJob | None = None
         self._corpus: Corpus | None = None  # that of the job

@@ -100,3 +100,12 @@ def test_inputs_in_memory_are_no_job(memories, tmp_path, arrays):
     with pytest.raises(InvalidInput), shard_job(tmp_path / "out", arrays, memories.codebooks):
         pass
     assert not (tmp_path / "out").exists()
+
+
+def test_shards_are_written_to_folders(job, corpus, memories, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = list(tmp_path.iterdir())
+    with pytest.raises(InvalidInput, match="a folder, which all workers see") as refusal:
+        ShardWriter("s3://me:secret@bucket/out", memories.codebooks).write_all(corpus)
+    assert "secret" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == before
