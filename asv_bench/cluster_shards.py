@@ -44,7 +44,9 @@ from cgcython.runners import InProcess
 from cgcython.store import shards
 
 PROFILE = Profile.named()
+EMBEDDERS = list(ModelId)
 SHARDS = 24
+LEVELS = "v2", "v3", "v4", "v4x"
 ROUNDS = 5
 FASTER, CPU = 1.7, 0.05  # what two workers must be, and the part by which CPU seconds may differ
 LIMIT = 400_000_000  # bytes of a worker's memory
@@ -157,7 +159,7 @@ def equal(bench):
     for name, (scheduler, workers) in ways.items():
         with open_runner(scheduler, num_workers=workers) as runner:
             hashes[name] = folder_hash(bench.encode(runner))
-    for level in ("v2", "v3", "v4", "v4x"):
+    for level in LEVELS:
         if level in dispatch.available():
             out = bench.folder / level
             environment = os.environ | {"CGCYTHON_LEVEL": level}
@@ -232,7 +234,7 @@ def main(arguments=None):
     parser.add_argument("--folder", metavar="DIR", help="for temporary files")
     args = parser.parse_args(arguments)
     with TemporaryDirectory(prefix="cgcython-cluster-", dir=args.folder) as folder:
-        bench = Bench(folder, args.rows, list(ModelId))
+        bench = Bench(folder, args.rows, EMBEDDERS)
         met = [SHOWN[name](bench) for name in args.shown or SHOWN]
     return int(not all(met))
 
