@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import NoReturn, Self, TypeAlias
 
 from cgcython.base import EmbedderId, EmbedderName, Profile, ProfileName
+from cgcython.checks import require_instance
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
@@ -163,6 +164,8 @@ class StoreWriter(CorpusWriter):
         resume: bool = False,
     ) -> Self:
         """Return a writer into an open store, encoding by a router whose codebooks it keeps."""
+        require_instance(store, RecordStore, "store")
+        require_instance(router, QuantizationRouter, "router")
         writer = cls.__new__(cls)
         CorpusWriter.__init__(writer, None, store.profile, budget_bytes, num_threads)
         writer.path, writer.resume = store.place, resume

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from cgcython import frames
 from cgcython.base import EmbedderId, EmbedderName
-from cgcython.checks import require_whole
+from cgcython.checks import require_progress, require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import InvalidInput, StorageCorruption
@@ -81,10 +81,12 @@ class GenerationWriter(RecordDeleter):
         A record that was written meanwhile is moved in the next one. Raises StorageCorruption
         naming the damaged records that a pass met.
         """
-        total = Moved()
+        wanted, total = self.profile.embedder(model_id), Moved()
+        if not callable(one_pass):
+            raise InvalidInput(what="one_pass", expected="a function", actual=one_pass)
         while True:
             found = reduce(Moved.plus, one_pass(), Moved())
-            self._require_sound(model_id.short, sorted(found.damaged))
+            self._require_sound(wanted.short, sorted(found.damaged))
             if not found.records:
                 return total.reencoded
             total = total.plus(found)
@@ -101,10 +103,16 @@ class GenerationWriter(RecordDeleter):
 
         Those that are damaged stay, and are named in it.
         """
-        codebook, moved = self.codebook(codebook_id), Moved()
+        require_progress(progress)
+        size = min(require_whole(batch_size, "batch_size", least=1), sys.maxsize)
+        wanted, codebook, moved = (
+            self.profile.embedder(model_id),
+            self.codebook(codebook_id),
+            Moved(),
+        )
         try:
-            for batch in self._earlier(model_id, codebook_id, batch_size, part):
-                found = Moved.of(self._move(model_id, codebook, batch))
+            for batch in self._earlier(wanted, codebook_id, size, part):
+                found = Moved.of(self._move(wanted, codebook, batch))
                 moved = moved.plus(found)
                 if progress is not None:
                     progress(found.records)

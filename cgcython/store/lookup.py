@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias, overload
 
 from cgcython.base import EmbedderId, EmbedderName, Profile
-from cgcython.checks import require_items
+from cgcython.checks import require_items, require_whole
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import CodebookMissing, StorageCorruption
 from cgcython.fingerprint import Fingerprint, QuantizedFingerprint, read_section
@@ -19,7 +19,7 @@ from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
 from cgcython.store.journal import Journal
 from cgcython.store.keeper import Read, ReadKeeper, Record
 from cgcython.store.naming import naming
-from cgcython.store.shelf import CodebookShelf
+from cgcython.store.shelf import ID_BYTES, CodebookShelf
 
 _Found: TypeAlias = Record | StorageCorruption | None  # of a record
 ASKED = 256  # records of one request
@@ -52,9 +52,10 @@ class RecordLookup:
     def codebook(self, codebook_id: int) -> Codebook:
         """Return a codebook of the store by its id, of whatever generation.
 
-        Raises CodebookMissing and CodebookCorrupt.
+        Raises CodebookMissing and CodebookCorrupt; InvalidInput for what is no id.
         """
-        return self._shelf.codebook(codebook_id)
+        most = (1 << 8 * ID_BYTES) - 1
+        return self._shelf.codebook(require_whole(codebook_id, "codebook_id", 0, most))
 
     def retrieve(self, record_id: RecordId) -> Fingerprint | None:
         """Return the decoded Fingerprint of an id, or None.
