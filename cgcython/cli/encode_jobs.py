@@ -1,6 +1,7 @@
 """Encodes a corpus into shards or a store, here or on the workers of --scheduler."""
 
 import argparse
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -10,11 +11,13 @@ from cgcython.base import EmbedderId, Profile
 from cgcython.cli.failures import OK
 from cgcython.cli.progress import progress
 from cgcython.cli.scheduling import Units, runner_of
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.shard_job import (
     ShardDone,
     ShardJob,
+    codebooks_of,
     encode_shard,
     opened,
     router_of,
@@ -24,6 +27,8 @@ from cgcython.corpus.shard_jobs import shard_job
 from cgcython.corpus.store_jobs import require_servers, run_store_job, store_job
 from cgcython.corpus.writing import StoreWriter
 from cgcython.embedders.losses import LossTotals
+from cgcython.embedders.route import DriftWarning, drift_told, trained_loss
+from cgcython.store import RecordStore
 
 
 class Encoded(NamedTuple):
@@ -58,6 +63,7 @@ def into_shards(args: argparse.Namespace, profile: Profile | None) -> Encoded:
             found.update(units.results(runner, encode, running.unfinished, "encode"))
         for number in sorted(found):  # sums of losses depend on the order
             running.add(found[number])
+        _warn_of_drift(running.losses, codebooks_of(running.job) if found else {})
         done = running.job.memories, running.counts, running.losses, running.skipped
     return Encoded(*done, units.exit_code())
 
@@ -93,6 +99,9 @@ def into_servers(args: argparse.Namespace, profile: Profile | None) -> Encoded:
     ):
         skips = args.on_damage == "skip"
         done = run_store_job(job, runner.run, skip_damage=skips, progress=bar.advance)
+    with RecordStore.open(args.store, create=False) as store:
+        books = {one: store.codebook(made) for one, made in job.codebooks.items()}
+        _warn_of_drift(done.losses, books)
     units.failed.update(done.failed)
     return Encoded(job.memories, done.counts, done.losses, done.skipped, units.exit_code())
 
@@ -108,9 +117,20 @@ def into_store(args: argparse.Namespace, profile: Profile | None) -> Encoded:
         resume=args.resume,
     ) as writer:
         corpus = open_corpus(args.inputs, writer.profile, ids=args.ids, metadata=args.metadata)
-        with corpus, progress(corpus.num_memories, "memory", "encode") as bar:
+        memories = corpus.num_memories
+        with corpus, progress(memories, "memory", "encode") as bar:
             counts = writer.write_all(corpus, bar.advance)
-        return Encoded(corpus.num_memories, counts, writer.losses(), writer.skipped)
+        return Encoded(memories, counts, writer.losses(), writer.skipped)
+
+
+def _warn_of_drift(
+    losses: Mapping[EmbedderId, LossTotals], codebooks: Mapping[EmbedderId, Codebook]
+) -> None:
+    """Warn of embedders that lose far more than training measured; one task has few samples."""
+    for model_id, totals in losses.items():
+        trained = trained_loss(codebooks.get(model_id))
+        if told := drift_told(model_id, trained, totals.samples, totals.total):
+            warnings.warn(told, DriftWarning, stacklevel=2)
 
 
 def _threads(args: argparse.Namespace) -> int:

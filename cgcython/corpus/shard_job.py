@@ -209,12 +209,16 @@ def _require_current(job: ShardJob) -> None:
 
 def router_of(job: ShardJob) -> QuantizationRouter:
     """Return a router with the codebooks that lie in the folder; raises CodebookCorrupt."""
+    return QuantizationRouter(codebooks_of(job), Profile.kept(job.profile))
+
+
+def codebooks_of(job: ShardJob) -> dict[EmbedderId, Codebook]:
+    """Return the codebooks of a job, which lie in its folder; raises CodebookCorrupt."""
     books = {}
     for name, sha256 in job.codebooks.items():
         model_id = parse_embedder(name)
-        path = codebook_path(job.folder, model_id.title)
-        books[model_id] = _codebook(str(path), sha256)
-    return QuantizationRouter(books, Profile.kept(job.profile))
+        books[model_id] = _codebook(str(codebook_path(job.folder, model_id.title)), sha256)
+    return books
 
 
 @lru_cache(_KEPT_CODEBOOKS)

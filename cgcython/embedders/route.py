@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from cgcython import frames
 from cgcython.base import EmbedderId
 from cgcython.codecs.base import Codec, InputKind
+from cgcython.codecs.codebook_base import Codebook
 from cgcython.codecs.sparse_forms import is_sparse
 from cgcython.embedders.losses import LossTotals
 from cgcython.errors import QuantizationError
@@ -36,8 +37,7 @@ class Route:
         self.encoded, self.next_sample = 0, 0 if sample_every else -1
         self.samples, self.total_loss, self.maximum_loss = 0, 0.0, 0.0
         self.squared_loss = 0.0
-        codebook = getattr(codec, "codebook", None)
-        self.trained_loss = codebook and codebook.metadata.get("held_out_loss")
+        self.trained_loss = trained_loss(getattr(codec, "codebook", None))
 
     def quantize(self, embedding: Any) -> QuantizedEmbedding:
         """Encode one embedding, count it, and measure its loss where it is a sample."""
@@ -122,26 +122,36 @@ class Route:
             self.total_loss += loss
             self.squared_loss += loss * loss
             self.maximum_loss = max(self.maximum_loss, loss)
-            samples, trained, mean = self.samples, self.trained_loss, self.total_loss / self.samples
-            has_drifted = (
-                trained is not None
-                and samples >= ENOUGH_SAMPLES
-                and mean > trained * (1 + DRIFT_TOLERANCE)
-            )
-            self.trained_loss = None if has_drifted else trained  # to warn once
-        if has_drifted:
-            text = (
-                f"{self.model_id.label}: {samples} sampled embeddings lose {mean:.2%}, "
-                f"training measured {trained:.2%}; train a codebook on the new kind "
-                "(see cgcython drift)"
-            )
-            _LOGGER.warning(text)
-            warnings.warn(text, DriftWarning, stacklevel=stacklevel)
+            told = drift_told(self.model_id, self.trained_loss, self.samples, self.total_loss)
+            self.trained_loss = None if told else self.trained_loss  # to warn once
+        if told:
+            _LOGGER.warning(told)
+            warnings.warn(told, DriftWarning, stacklevel=stacklevel)
 
     def totals(self) -> LossTotals:
         """Return how many embeddings passed, and what the samples lost."""
         with self.counting:
             return LossTotals(self.encoded, self.samples, self.total_loss, self.squared_loss)
+
+
+def drift_told(
+    model_id: EmbedderId, trained: float | None, samples: int, total_loss: float
+) -> str | None:
+    """Return what is to be said where samples lose far more than training measured."""
+    if trained is None or samples < ENOUGH_SAMPLES:
+        return None
+    mean = total_loss / samples
+    if mean <= trained * (1 + DRIFT_TOLERANCE):
+        return None
+    return (
+        f"{model_id.label}: {samples} sampled embeddings lose {mean:.2%}, "
+        f"training measured {trained:.2%}; train a codebook on the new kind (see cgcython drift)"
+    )
+
+
+def trained_loss(codebook: Codebook | None) -> float | None:
+    """Return the loss that a codebook's training measured, None where it measured none."""
+    return None if codebook is None else codebook.metadata.get("held_out_loss")
 
 
 def _count(embedding: Any) -> int:

@@ -21,7 +21,9 @@ def encode(cli, models):
 
 
 def test_counts_bytes_beside_float32(encode, work, tmp_path):
-    counts = encode(work / "corpus.npz", "--store", tmp_path / "s").json
+    done = encode(work / "corpus.npz", "--store", tmp_path / "s")
+    counts = done.json
+    assert "warning" not in done.err
     assert counts["memories"] == 40
     assert counts["embedders"]["E1"]["stored_bytes"] == 40 * 8
     assert counts["embedders"]["E8"]["float32_bytes"] == 40 * 24 * 4
@@ -85,6 +87,15 @@ def test_finished_shards_are_skipped(encode, work, tmp_path):
     counts = encode(*words).json
     assert (counts["skipped"], counts["memories"]) == (24, 16)
     assert first.exists()
+
+
+def test_a_drift_that_no_single_shard_shows_is_told_once(encode, work, tmp_path):
+    noise = np.random.default_rng(1).standard_normal((128, 32), np.float32)
+    np.save(tmp_path / "noise.npy", noise)
+    out = "--out", tmp_path / "out", "--shard-size", 2  # one sample of each
+    done = encode(f"E1={tmp_path}/noise.npy", *out, "--profile", work / "profile.toml")
+    told = [line for line in done.err.splitlines() if "sampled embeddings lose" in line]
+    assert (done.code, len(told)) == (0, 1)
 
 
 def test_shards_of_other_inputs_are_not_mixed(encode, work, tmp_path):
