@@ -9,7 +9,6 @@ FILE may be a URL, as `s3://bucket/docs.npy`.
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from cgcython.base import EmbedderId, parse_embedder
@@ -51,7 +50,7 @@ class Spec:
         ('LATE_INTERACTION', 'tokens.npz', ('values', 'offsets'), 'index')
         """
         name, equals, rest = text.partition("=")
-        if not equals or is_url(text) or Path(text).exists():
+        if not equals or is_url(text) or os.path.exists(text):
             return cls(None, _checked(input_place(text), text))
         path, arrays, rows = split_file(rest)
         return cls(_target(name, text), _checked(path, text), arrays, rows)
@@ -85,7 +84,7 @@ def split_file(text: str) -> FileSpec:
     """
     found = _END_OF_URL if is_url(text) else _END_OF_PATH
     ends = [match.end() for match in found.finditer(text)] or [len(text)]
-    end = next((end for end in reversed(ends) if Path(text[:end]).is_file()), ends[0])
+    end = next((end for end in reversed(ends) if os.path.isfile(text[:end])), ends[0])
     names = _NAMES.fullmatch(text, end)
     if names is None:
         return FileSpec(input_place(text), (), None)
@@ -100,7 +99,7 @@ def absolute(text: str) -> str:
     ('E1=/data/docs.npy', 'E1=memory://docs.npy')
     """
     name, equals, rest = text.partition("=")
-    if not equals or is_url(text) or Path(text).exists():
+    if not equals or is_url(text) or os.path.exists(text):
         name, equals, rest = "", "", text
     return text if is_url(rest) else f"{name}{equals}{os.path.join(os.getcwd(), rest)}"
 

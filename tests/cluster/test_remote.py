@@ -287,6 +287,15 @@ def test_a_read_that_fails_is_tried_again_a_few_times(memory, monkeypatch, times
             corpus["E9"].embeddings.batch(0, 5)
 
 
+def test_errors_that_come_back_as_values_are_raised(memory, monkeypatch):
+    memory.pipe("/x.npy", npy(np.ones((5, 20), np.float32)))
+    corpus = open_corpus("E9=memory://x.npy", PROFILE)
+    error = PermissionError("no right to read it")
+    monkeypatch.setattr(type(memory), "cat_ranges", lambda *given, **more: [error])
+    with pytest.raises(FileUnavailable, match="no right to read it"):
+        corpus["E9"].embeddings.batch(0, 5)
+
+
 @pytest.mark.parametrize(
     ("place", "said"),
     [

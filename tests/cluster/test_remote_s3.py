@@ -83,12 +83,15 @@ def contents_of(folder):
 
 
 def test_a_folder_encoded_from_s3_has_the_bytes_of_a_local_one(work, capsys):
-    for name, where in (("remote", "s3://bucket"), ("local", work)):
-        words = ["encode", *inputs(where), "--out", f"{work}/{name}", "--shard-size", "64"]
+    threads = ["--scheduler", "threads", "--workers", "2"]
+    runs = {"local": (work, []), "remote": ("s3://bucket", []), "workers": ("s3://bucket", threads)}
+    for name, (where, more) in runs.items():
+        words = ["encode", *inputs(where), "--out", f"{work}/{name}", "--shard-size", "64", *more]
         assert main([*words, "--models", f"{work}/models", *common(work)]) == 0, capsys.readouterr()
-    remote, local = (contents_of(work / name) for name in ("remote", "local"))
+    local, remote, workers = (contents_of(work / name) for name in runs)
     assert len([name for name in local if name.startswith("shard-")]) == 5
-    assert remote == local
+    assert "manifest.json" in local
+    assert remote == local == workers
 
 
 def test_codebooks_train_on_rows_in_s3(work):

@@ -18,6 +18,7 @@ PARTS = {
     "s3://bucket/t.npz:values,offsets@rows": ("s3://bucket/t.npz", ("values", "offsets"), "rows"),
     f"{SECRET}:E1@rows": (SECRET, ("E1",), "rows"),
     "https://me:x@host/a.parquet:vector": ("https://me:x@host/a.parquet", ("vector",), None),
+    f"https://host/a.npy?s={'5' * 900}": (f"https://host/a.npy?s={'5' * 900}", (), None),
     "simplecache::s3://b/x.npy": ("simplecache::s3://b/x.npy", (), None),
 }
 

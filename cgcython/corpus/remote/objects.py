@@ -93,6 +93,8 @@ class RemoteObject:
             paths = [self._path] * len(ranges)
             found: list[bytes] = self._fs.cat_ranges(paths, starts, stops, on_error="raise")
             for (start, stop), data in zip(ranges, found, strict=True):
+                if isinstance(data, Exception):  # which some releases of fsspec return
+                    raise data
                 if len(data) == self.size > stop - start:
                     raise self._unavailable(
                         "its server sends all of it where a range was asked for; "
