@@ -20,7 +20,7 @@ from cgcython.evaluation.ranking import Embedding
 from cgcython.router import QuantizationRouter
 from cgcython.runners import Run
 from cgcython.store import RecordStore
-from cgcython.types import Progress
+from cgcython.types import Int64Array, Progress
 
 BLOCKS = 16  # of a task, of 16 MB as float32 each
 
@@ -77,13 +77,14 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(job: EvalJob) -> Iterator[_Opened]:
+def _opened(job: EvalJob, *, is_checked: bool = False) -> Iterator[_Opened]:
+    """Yield the inputs of a job; ids that were checked are not searched for duplicates."""
     with ExitStack() as stack:
         store = None
         if job.store is not None:
             store = stack.enter_context(RecordStore.open(job.store, read_only=True))
         profile = Profile.kept(job.profile or "") if store is None else store.profile
-        corpus = stack.enter_context(open_corpus(job.inputs, profile))
+        corpus = stack.enter_context(open_corpus(job.inputs, profile, checked=is_checked))
         queries = stack.enter_context(open_corpus(job.queries, profile))
         router = QuantizationRouter(job.models, profile) if store is None else store.router
         stack.enter_context(naming(memory=corpus, query=queries))
@@ -91,8 +92,11 @@ def _opened(job: EvalJob) -> Iterator[_Opened]:
 
 
 def rank_part(job: EvalJob, part: Part) -> Rankings:
-    """Return the Rankings of some documents for all queries that have their embedder."""
-    with _opened(job) as opened:
+    """Return the Rankings of some documents for all queries that have their embedder.
+
+    They are without the memories of the column, which who joins parts knows.
+    """
+    with _opened(job, is_checked=True) as opened:
         one, column = opened.contender(job, part.model_id), opened.queries.get(part.model_id)
         numbers: list[int] = []
         asked: Sequence[Embedding] = []
@@ -100,13 +104,15 @@ def rank_part(job: EvalJob, part: Part) -> Rankings:
             numbers = column.memories(0, len(column.embeddings)).tolist()
             asked = column.embeddings.some(0, len(column.embeddings))
         blocks = one.blocks()[part.first : part.last]
-        return one.rankings(numbers, asked, job.depth, job.num_threads, blocks=blocks)
+        found = one.rankings(numbers, asked, job.depth, job.num_threads, blocks=blocks)
+        return found._replace(memories=one.memories[:0])
 
 
 class Plan(NamedTuple):
-    """The parts of a job, and how many queries and memories it has."""
+    """The parts of a job, the memories of each embedder's documents, and the numbers of all."""
 
     parts: list[Part]
+    documents: dict[EmbedderId, Int64Array]
     queries: int
     memories: int
 
@@ -114,14 +120,38 @@ class Plan(NamedTuple):
 def plan_of(job: EvalJob, blocks: int = BLOCKS) -> Plan:
     """Return the Plan of a job, with parts of some blocks of each embedder."""
     with _opened(job) as opened:
-        parts = []
+        parts, documents = [], {}
         for model_id in opened.corpus:
-            spans = opened.contender(job, model_id).blocks()
+            one = opened.contender(job, model_id)
+            documents[model_id], spans = one.memories, one.blocks()
             for first in range(0, len(spans), blocks):
                 some = spans[first : first + blocks]
                 rows = some[-1][1] - some[0][0]
                 parts.append(Part(model_id, first, first + len(some), rows))
-        return Plan(parts, opened.queries.num_memories, opened.corpus.num_memories)
+        counts = opened.queries.num_memories, opened.corpus.num_memories
+        return Plan(parts, documents, *counts)
+
+
+class _Joining:
+    """Joins the Rankings of an embedder's parts as soon as all before them are there."""
+
+    def __init__(self, memories: Int64Array) -> None:
+        self.memories, self._next = memories, 0
+        self._joined: list[Rankings] = []
+        self._waiting: dict[int, tuple[Part, Rankings]] = {}
+
+    def add(self, part: Part, found: Rankings) -> None:
+        """Take the Rankings of a part."""
+        self._waiting[part.first] = part, found
+        while self._next in self._waiting:
+            part, found = self._waiting.pop(self._next)
+            self._joined = [Rankings.joined([*self._joined, found])]
+            self._next = part.last
+
+    @property
+    def whole(self) -> Rankings:
+        """The Rankings of all parts."""
+        return self._joined[0]._replace(memories=self.memories)
 
 
 def compare_by(
@@ -137,17 +167,13 @@ def compare_by(
     one `{memory: gain}`, or None, for each query. `progress` is called with the documents of each
     part.
     """
-    embedders = list(dict.fromkeys(part.model_id for part in plan.parts))
-    job = replace(job, depth=depth_of(len(embedders)))
-    found: dict[Part, Rankings] = {}
+    job = replace(job, depth=depth_of(len(plan.documents)))
+    found = {one: _Joining(memories) for one, memories in plan.documents.items()}
     for part, result in run(partial(rank_part, job), plan.parts):
         if isinstance(result, QuantizationError):
             raise result
-        found[part] = result
+        found[part.model_id].add(part, result)
         if progress is not None:
             progress(part.rows)
-    every = [
-        Rankings.joined([found[part] for part in plan.parts if part.model_id == one])
-        for one in embedders
-    ]
+    every = [one.whole for one in found.values()]
     return rows_of(every, relevant or [None] * plan.queries)

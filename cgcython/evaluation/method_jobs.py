@@ -91,10 +91,10 @@ class _Opened(NamedTuple):
 
 
 @contextmanager
-def _opened(job: MethodsJob) -> Iterator[_Opened]:
+def _opened(job: MethodsJob, *, is_checked: bool = False) -> Iterator[_Opened]:
     profile = Profile.kept(job.profile)
     with ExitStack() as stack:
-        corpus = stack.enter_context(open_corpus(job.inputs, profile))
+        corpus = stack.enter_context(open_corpus(job.inputs, profile, checked=is_checked))
         queries = stack.enter_context(open_corpus(job.queries, profile))
         model_id, column = _only(corpus, job.inputs)
         if model_id not in queries:
@@ -170,7 +170,7 @@ def tasks_of(methods: Sequence[Method]) -> list[Task]:
 
 def run_task(job: MethodsJob, task: Task) -> list[Run]:
     """Return the Run of each method of a task, or that of float32."""
-    with _opened(job) as opened:
+    with _opened(job, is_checked=True) as opened:
         column, asked = opened.column.embeddings, opened.asked
         makes = [opened.methods[number].runs[task.run] for number in task.methods]
         return [

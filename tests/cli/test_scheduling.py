@@ -35,6 +35,12 @@ def test_workers_need_a_scheduler(parser):
         runner_of(parser.parse_args(["--workers", "2"])).__enter__()
 
 
+def test_a_command_that_leaves_nothing_out_has_no_choice_at_damage():
+    parser = ArgumentParser()
+    options.add_scheduler(parser, unit=None)
+    assert vars(parser.parse_args(["--scheduler", "threads"])).keys() == {"scheduler", "workers"}
+
+
 @pytest.mark.parametrize("words", ["--scheduler slurm", "--workers 0", "--on-damage ask"])
 def test_other_values_are_refused(parser, words, capsys):
     with pytest.raises(SystemExit):

@@ -109,6 +109,15 @@ def test_a_missing_codebook_and_a_missing_store_have_their_exit_codes(cli, store
     assert cli("store", "mend", store).code == 2
 
 
+def test_several_workers_do_not_reencode_a_folder(cli, store, tmp_path):
+    words = "E1", "--models", tmp_path / "none", "--scheduler", "processes"
+    refused = cli("store", "reencode", store, *words)
+    assert refused.code == 2
+    assert "is a folder, to which one process writes: leave out --scheduler" in refused.err
+    alone = cli("store", "reencode", store, *words[:3], "--workers", 2)
+    assert (alone.code, "--workers is for --scheduler" in alone.err) == (2, True)
+
+
 def test_copy_writes_the_same_store_elsewhere(cli, store, tmp_path):
     with RecordStore.open(store) as opened:
         opened.delete_many(list(opened)[:10], soft=True)

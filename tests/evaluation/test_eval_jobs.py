@@ -81,7 +81,7 @@ def test_parts_give_the_figures_of_one_process(job, files, queries):
     assert [row.embedder for row in whole] == ["E2", "E9", "E12", "fused"]
     plan = plan_of(job, 2)
     assert len(plan.parts) == len(heard) > 6
-    assert plan[1:] == (QUERIES, ROWS)
+    assert (plan.queries, plan.memories) == (QUERIES, ROWS)
     assert sum(heard) == ROWS * 2 + ROWS // 2
 
 

@@ -13,7 +13,6 @@ from cgcython import RecordStore, StoreUnavailable, StoreWriter, open_corpus
 from cgcython.cli import main
 from cgcython.corpus.store_jobs import run_store_job, store_job
 from cgcython.store.opening import has_database
-from cgcython.store.reencode_jobs import reencode_by
 
 pytestmark = pytest.mark.keepers
 ROWS, WORKERS = 120, 2
@@ -99,9 +98,13 @@ def records(place):
         return {one: dict(store.quantized(one).items()) for one in store}
 
 
+def printed(capsys, *words):
+    assert main([*map(str, words), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
 def rows_of(capsys, *words):
-    assert main(["eval", *map(str, words), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    rows = printed(capsys, "eval", *words)["rows"]
     return [{name: one for name, one in row.items() if name != "encode_us"} for row in rows]
 
 
@@ -113,9 +116,11 @@ def test_workers_write_move_and_judge_as_one_process(
     assert (done.counts.memories, done.skipped) == (ROWS, 0)
     assert records(place) == expected(given)
     (new,) = memories.other_codebooks.values()
-    moved = reencode_by(workers.run, place, "E1", new)
-    with RecordStore.open(alone(given)) as store:
-        assert moved == store.reencode("E1", new)
+    new.save(alone(given).parent / "models/pq8_codebooks/Semantic_codebook.safetensors")
+    move = "E1", "--models", alone(given).parent / "models"
+    moved = printed(capsys, "store", "reencode", place, *move, "--scheduler", workers.address)
+    assert moved == printed(capsys, "store", "reencode", alone(given), *move)
+    assert moved["records_moved"] == ROWS
     assert records(place) == records(alone(given))
     words = given, "--queries", given, "--store"
     here = rows_of(capsys, *words, alone(given))
@@ -123,7 +128,7 @@ def test_workers_write_move_and_judge_as_one_process(
 
 
 def test_a_worker_that_is_killed_costs_its_range_alone(
-    place, workers, encode, expected, write_inputs, tmp_path
+    place, workers, encode, expected, write_inputs, tmp_path, capsys
 ):
     given, mark = write_inputs(1), tmp_path / "killed"
 
@@ -133,7 +138,8 @@ def test_a_worker_that_is_killed_costs_its_range_alone(
     assert encode(given, place, run).counts.memories == ROWS
     assert mark.exists()
     assert records(place) == expected(given)
-    assert encode(given, place, workers.run, resume=True).skipped == ROWS
+    again = given, "--store", place, "--scheduler", workers.address, "--resume"
+    assert printed(capsys, "encode", *again)["skipped"] == ROWS
 
 
 def test_of_two_jobs_at_a_time_each_record_is_of_one(
