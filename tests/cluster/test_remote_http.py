@@ -29,11 +29,15 @@ class Handler(BaseHTTPRequestHandler):
         content = self.server.content
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         self.server.asked.append(self.path)
+        if self.server.failures:
+            self.server.failures -= 1
+            self.close_connection = True
+            return None
         if not (found and self.server.has_ranges):
             return self.send(content, len(content))
         first, last = map(int, found.groups())
         part = content[first : last + 1]
-        return self.send(part, len(part), 206)
+        return self.send(part, len(part), self.server.status)
 
     def send(self, data, length, status=200):
         self.send_response(status)
@@ -52,7 +56,8 @@ def server(tmp_path):
     np.save(tmp_path / "x.npy", VALUES)
     found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     found.content, found.etag = (tmp_path / "x.npy").read_bytes(), '"1"'
-    found.has_ranges, found.asked = True, []
+    found.has_ranges, found.asked, found.failures = True, [], 0
+    found.status = 206
     thread = threading.Thread(target=found.serve_forever)
     thread.start()
     yield found
@@ -78,6 +83,26 @@ def test_another_version_is_told_by_its_etag(server):
         with pytest.raises(FileUnavailable, match="it changed while it was read") as caught:
             corpus["E9"].embeddings.batch(7, 9)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("failures", [1, 99])
+def test_a_line_that_breaks_is_tried_again(server, failures, monkeypatch):
+    monkeypatch.setattr("cgcython.corpus.remote.objects.PAUSE", 0)
+    with open_corpus(place(server), PROFILE) as corpus:
+        server.failures = failures
+        if failures == 1:
+            np.testing.assert_array_equal(corpus["E9"].embeddings.batch(7, 9), VALUES[7:9])
+        else:
+            with pytest.raises(FileUnavailable, match="isconnected"):
+                corpus["E9"].embeddings.batch(7, 9)
+
+
+def test_what_is_forbidden_is_asked_for_once(server):
+    with open_corpus(place(server), PROFILE) as corpus:
+        server.status, server.asked[:] = 403, []
+        with pytest.raises(FileUnavailable, match="403"):
+            corpus["E9"].embeddings.batch(7, 9)
+    assert len(server.asked) == 1
 
 
 def test_a_server_without_ranges_is_refused_with_a_remedy(server):

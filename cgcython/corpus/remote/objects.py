@@ -112,10 +112,8 @@ class RemoteObject:
         for left in reversed(range(TRIES)):
             try:
                 return fetch()
-            except _FINAL:
-                raise
-            except (OSError, TimeoutError):
-                if not left:
+            except Exception as error:
+                if not left or not _may_pass(error):
                     raise
                 time.sleep(PAUSE * 2 ** (TRIES - 1 - left))
         raise AssertionError("the last try returns or raises")
@@ -135,6 +133,14 @@ class RemoteObject:
 
     def _unavailable(self, reason: str) -> FileUnavailable:
         return FileUnavailable(path=str(self.url), reason=reason)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Return whether an error may be gone when the same is asked for again."""
+    if isinstance(error, (OSError, TimeoutError)):
+        return not isinstance(error, _FINAL)
+    is_refused = 400 <= getattr(error, "status", 0) < 500
+    return type(error).__module__.startswith("aiohttp.") and not is_refused
 
 
 def _version(about: dict[str, Any]) -> str:
