@@ -61,6 +61,8 @@ def open_searcher(
 
 def has_any(searcher: FingerprintStore | ShardSearcher, model_id: EmbedderId) -> bool:
     """Return whether any record has an embedding of an embedder that can be read."""
+    if isinstance(searcher, ShardSearcher):
+        return searcher.has_any(model_id)
     return next(iter(searcher.scan(model_id)), None) is not None
 
 

@@ -102,6 +102,10 @@ class ShardSearcher(Searcher):
         """Yield this searcher: shards are written once."""
         yield self
 
+    def has_any(self, model_id: EmbedderId) -> bool:
+        """Return whether any memory has an embedder; nothing of it is read."""
+        return any(file.count(model_id) for file in self._shards.files)
+
     def scan(self, model_id: EmbedderId) -> Iterator[tuple[bytes, QuantizedEmbedding]]:
         """Yield (key, QuantizedEmbedding) of all memories that have an embedder."""
         for number in range(len(self._shards)):

@@ -16,7 +16,9 @@ from cgcython.tensors import (
     Blocks,
     FileKind,
     Malformed,
+    mapped_among,
     require_arrays,
+    require_whole,
     told_as_damage,
 )
 from cgcython.types import Array, Int64Array, StrPath
@@ -72,11 +74,17 @@ class ShardFile:
         """The number of its memories."""
         return len(self.ids)
 
+    def count(self, model_id: EmbedderId) -> int:
+        """Return how many of its memories have an embedder."""
+        part = self._parts.get(model_id)
+        return 0 if part is None else len(part.batch)
+
     def part(self, model_id: EmbedderId) -> ShardPart | None:
         """Return the part of an embedder, all of it compared; None where no memory has it.
 
         Raises StorageCorruption naming the file.
         """
+        self._require_whole()
         part = self._parts.get(model_id)
         if part is not None:
             columns = [*part.batch.columns, *([] if part.rows is None else [ROWS])]
@@ -90,6 +98,7 @@ class ShardFile:
         Blocks of 64 KB that hold their bytes are compared, in a file that has checksums of blocks:
         in others, all is. Raises StorageCorruption naming the file.
         """
+        self._require_whole()
         part = self._parts.get(model_id)
         if part is None or self._blocks is None:
             part = self.part(model_id)
@@ -99,6 +108,11 @@ class ShardFile:
             known, rows = self._rows(model_id, part, memories)
             self._require_rows(model_id, part.batch, rows)
         return ShardPart(part.batch[rows], known) if len(rows) else None
+
+    def _require_whole(self) -> None:
+        """Raise StorageCorruption if the file was cut short: reading it would end the process."""
+        for one in mapped_among(self._file.arrays.values()):
+            require_whole(one)
 
     def _rows(
         self, model_id: EmbedderId, part: ShardPart, memories: Int64Array

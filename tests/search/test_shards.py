@@ -13,9 +13,10 @@ import pytest
 from cgcython.base import ModelId
 from cgcython.cli import main
 from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.search import shard_columns
 from cgcython.search.shards import ShardSearcher
 from cgcython.search.store import FingerprintStore
-from cgcython.store.ids import as_key
+from cgcython.store.ids import as_key, id_of
 from cgcython.store.shard_manifest import job_path, manifest_path
 from cgcython.store.shards import read_shard, shard_path, shard_paths
 
@@ -192,6 +193,19 @@ def test_damage_is_told_by_reranking(folder, query, name):
         damage(shard_path(folder, number), name)
     with pytest.raises(StorageCorruption, match="shard-0000"):
         ShardSearcher(folder).search(query, 20, embedders=["E8"], rerank="E12")
+
+
+def test_a_file_that_is_cut_short_is_told_before_it_is_read(folder, query, monkeypatch):
+    monkeypatch.setattr(shard_columns, "MAPPED", 0)
+    searcher = ShardSearcher(folder)
+    assert searcher.search({"E8": query["E8"]}, 3)
+    memory = id_of(read_shard(shard_path(folder, 1)).ids.keys()[0])
+    os.truncate(shard_path(folder, 1), 100)
+    for asked in ({"embedders": ["E8"]}, {"embedders": ["E9"]}):
+        with pytest.raises(StorageCorruption, match=r"shard-00001.*cut short to 100 of"):
+            searcher.search(query, 3, **asked)
+    with pytest.raises(StorageCorruption, match="cut short"):
+        searcher.quantized(memory, "E12")
 
 
 # Its life.
