@@ -6,9 +6,9 @@ written, nothing stays.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,20 +18,9 @@ from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.memory_ids import FIRST_ROWS
 from cgcython.corpus.shard_files import FolderChanges, clear_unfinished, missing_files
-from cgcython.corpus.shard_job import (
-    OTHERS,
-    ShardDone,
-    ShardJob,
-    codebook_id_of,
-    repairable,
-)
+from cgcython.corpus.shard_job import OTHERS, ShardDone, ShardJob, codebook_id_of, repairable
 from cgcython.embedders.losses import LossTotals
-from cgcython.errors import (
-    QuantizationError,
-    StorageCorruption,
-    UnsupportedVersion,
-    UsageError,
-)
+from cgcython.errors import QuantizationError, StorageCorruption, UnsupportedVersion, UsageError
 from cgcython.runners import Run, run_here
 from cgcython.store import shards
 from cgcython.store.folder_lock import FolderLock
@@ -142,10 +131,12 @@ class RunningJob:
         self._kept = set(shards.shard_numbers(self.folder))
         manifest = self._manifest() if self._kept else None
         self._refuse_others(manifest)
-        missing = missing_files(self.folder, corpus.profile, books)
+        own = hashlib.sha256(self.job.profile.encode()).hexdigest()
+        is_told = manifest is not None and manifest.profile_sha256 == own
+        missing = missing_files(self.folder, corpus.profile, books, is_told)
         stamps, before = self._stamps_of(corpus), _read_job(self.folder)
         about = {"job": self.job.plan(), "stamps": stamps}
-        if self._kept and self.folder / shards.PROFILE in missing:
+        if self._kept and self.folder / shards.PROFILE in missing and not is_told:
             self._require_profile(manifest, before)
         believed = bool(stamps) and before == about
         for _, done in run(keep(self.job, stamps, believed), sorted(self._kept)):
@@ -180,7 +171,7 @@ class RunningJob:
         own = self.job.memories, self.job.shard_size, dict(self.job.codebooks)
         if manifest is not None and (manifest.memories, manifest.shard_size) != own[:2]:
             raise UsageError(f"{manifest_path(self.folder)} {OTHERS}")
-        ids = {one: codebook_id_of(sha256) for one, sha256 in self.job.codebooks.items()}
+        ids = {one: codebook_id_of(book) for one, book in self.job.codebooks.items()}
         for number in sorted(self._kept):
             path = shards.shard_path(self.folder, number)
             with repairable(path):
@@ -196,10 +187,9 @@ class RunningJob:
         self, manifest: ShardManifest | None, before: Mapping[str, Any] | None
     ) -> None:
         """Raise UsageError where the profile that was lost is known to be another one."""
-        own = sha256(self.job.profile.encode()).hexdigest()
         job = (before or {}).get("job")
         told = job.get("profile", self.job.profile) if type(job) is dict else self.job.profile
-        if told != self.job.profile or (manifest is not None and manifest.profile_sha256 != own):
+        if told != self.job.profile or manifest is not None:
             path = self.folder / shards.PROFILE
             raise UsageError(f"{path}, which is gone or damaged, was another profile; restore it")
 

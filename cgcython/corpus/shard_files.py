@@ -58,12 +58,13 @@ class FolderChanges:
 
 
 def missing_files(
-    folder: Path, profile: Profile, books: Mapping[EmbedderId, Codebook]
+    folder: Path, profile: Profile, books: Mapping[EmbedderId, Codebook], is_told: bool = False
 ) -> dict[Path, bytes]:
     """Return the files beside the shards that are to be written, with their content.
 
     Raises UsageError for another codebook, which may be somebody's only copy, and for another
-    profile. Where the folder has shards of the same making, another codebook is a damaged one.
+    profile. Where the folder has shards of the same making, another codebook is a damaged one, and
+    so is another profile where `is_told`, by the manifest, that this one is that of the shards.
     """
     missing, has_shards = {}, bool(shards.shard_numbers(folder))
     for model_id, book in books.items():
@@ -74,7 +75,7 @@ def missing_files(
     path, kept = folder / shards.PROFILE, _profile_of(folder)
     if kept is None or kept.differences(profile):
         missing[path] = profile.to_toml().encode()
-        if kept is not None:
+        if kept is not None and not is_told:
             said = "; ".join(kept.differences(profile))
             raise UsageError(f"{path} is of another profile ({said}); choose another folder")
         others += [path] if path.exists() and not has_shards else []

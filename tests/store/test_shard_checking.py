@@ -1,6 +1,7 @@
 """A folder of shards is whole, or a check names what is wrong with it and the remedy."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,12 +16,18 @@ from cgcython.store.shard_manifest import MANIFEST_KIND, job_path, manifest_path
 
 
 @pytest.fixture(scope="module")
-def whole(memories, tmp_path_factory):
-    """Return a folder of three shards of two embedders."""
-    rng, folder = np.random.default_rng(3), tmp_path_factory.mktemp("whole") / "out"
+def corpus(memories):
+    """Return 20 memories of two embedders."""
+    rng = np.random.default_rng(3)
     arrays = {"E1": rng.standard_normal((20, 16)), "E9": rng.standard_normal((20, 20))}
-    writer = ShardWriter(folder, memories.codebooks, shard_size=8)
-    writer.write_all(open_corpus(arrays, memories.profile))
+    return open_corpus(arrays, memories.profile)
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, memories, tmp_path_factory):
+    """Return a folder of the three shards of the corpus."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    ShardWriter(folder, memories.codebooks, shard_size=8).write_all(corpus)
     return folder
 
 
@@ -138,6 +145,20 @@ def test_what_is_wrong_is_named_with_the_remedy(make_wrong, folder, memories):
         assert expected[path.rpartition("/")[2]] in reason
 
 
+@pytest.mark.parametrize("make_wrong", WRONG)
+def test_the_remedy_makes_the_folder_what_it_was(make_wrong, folder, whole, corpus, memories):
+    make_wrong(folder, memories)
+    for path, reason in check_shards(folder).problems.items():
+        if "; delete it and" in reason:
+            Path(path).unlink()
+        elif "; move it to another folder" in reason:
+            Path(path).rename(folder.parent / "elsewhere")
+    ShardWriter(folder, memories.codebooks, shard_size=8).write_all(corpus)
+    assert check_shards(folder).problems == {}
+    for path in whole.rglob("*.*"):
+        assert (folder / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize("make_wrong", [remove_shard, leave_unfinished])
 def test_a_partial_folder_is_not_taken_for_a_whole_one(make_wrong, folder, memories):
     make_wrong(folder, memories)
@@ -146,10 +167,7 @@ def test_a_partial_folder_is_not_taken_for_a_whole_one(make_wrong, folder, memor
     assert f"cgcython encode --out {folder} again" in refusal.value.__notes__[0]
 
 
-def test_the_count_of_an_unfinished_job_is_told_where_it_is_known(memories, tmp_path, whole):
-    rng = np.random.default_rng(3)
-    arrays = {"E1": rng.standard_normal((20, 16)), "E9": rng.standard_normal((20, 20))}
-    corpus = open_corpus(arrays, memories.profile)
+def test_the_count_of_an_unfinished_job_is_told_where_it_is_known(corpus, memories, tmp_path):
     with ShardWriter(tmp_path, memories.codebooks, shard_size=8) as writer:
         writer.write(corpus, 8, 16)
     assert why_partial(tmp_path) == "its job is unfinished: 1 of 3 shards are there"
