@@ -1,11 +1,14 @@
 """Shards that are opened, and their ids put in order, when they are first asked for."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from cgcython.base import EmbedderId
+from cgcython.errors import FileUnavailable
 from cgcython.locks import ForkSafeLock
 from cgcython.search.chosen_shards import ChosenShard
 from cgcython.search.keys import END
@@ -35,8 +38,19 @@ class OpenShards:
         """The files, mapped. Raises StorageCorruption and FileUnavailable."""
         with self._lock:
             if self._files is None:
-                self._files = [one.open() for one in self._chosen]
+                self._files = self._opened()
             return self._files
+
+    def _opened(self) -> list[ShardFile]:
+        try:
+            return [one.open() for one in self._chosen]
+        except FileUnavailable as error:
+            if error.reason == os.strerror(errno.EMFILE):
+                error.add_note(
+                    f"(each of {len(self)} shards keeps a file open: raise the limit, `ulimit -n`, "
+                    "or search some at a time, `numbers=`)"
+                )
+            raise
 
     @property
     def keys(self) -> list[SortedKeys]:

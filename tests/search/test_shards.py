@@ -1,5 +1,6 @@
 """Shards are searched as the store of the same memories is."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ import pytest
 
 from cgcython.base import ModelId
 from cgcython.cli import main
-from cgcython.errors import InvalidInput, StorageCorruption, StoreUnavailable
+from cgcython.errors import FileUnavailable, InvalidInput, StorageCorruption, StoreUnavailable
 from cgcython.search import shard_columns
+from cgcython.search.chosen_shards import ChosenShard
 from cgcython.search.shards import ShardSearcher
 from cgcython.search.store import FingerprintStore
 from cgcython.store.ids import as_key, id_of
@@ -206,6 +208,19 @@ def test_a_file_that_is_cut_short_is_told_before_it_is_read(folder, query, monke
             searcher.search(query, 3, **asked)
     with pytest.raises(StorageCorruption, match="cut short"):
         searcher.quantized(memory, "E12")
+
+
+def test_more_shards_than_files_may_be_open_are_refused_with_a_remedy(folder, query, monkeypatch):
+    def refused(self):
+        raise FileUnavailable(path=self.path, reason=os.strerror(errno.EMFILE))
+
+    searcher = ShardSearcher(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(ChosenShard, "open", refused)
+        with pytest.raises(FileUnavailable, match="Too many open files") as told:
+            searcher.search({"E9": query["E9"]})
+    assert "4 shards keeps a file open: raise the limit, `ulimit -n`" in told.value.__notes__[0]
+    assert searcher.search({"E9": query["E9"]})
 
 
 # Its life.
