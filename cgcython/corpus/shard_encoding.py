@@ -9,7 +9,7 @@ import numpy as np
 from cgcython.base import EmbedderId
 from cgcython.corpus.corpus import Corpus, CorpusColumn
 from cgcython.corpus.writing import raise_named
-from cgcython.embedders.ladder import steps_for
+from cgcython.embedders.ladder import LADDER, steps_for
 from cgcython.errors import BudgetExceeded, QuantizationError
 from cgcython.router import QuantizationRouter
 from cgcython.store import shards
@@ -18,18 +18,17 @@ from cgcython.types import Int64Array
 Parts = dict[EmbedderId, shards.ShardPart]
 
 
-def pieces_of(corpus: Corpus, start: int, stop: int) -> dict[EmbedderId, CorpusColumn]:
-    """Return the inputs of memories start to stop, each read once."""
-    return {model_id: column.piece(start, stop) for model_id, column in corpus.items()}
-
-
-def input_checksums(pieces: Mapping[EmbedderId, CorpusColumn]) -> dict[str, int]:
+def input_checksums(corpus: Corpus, start: int, stop: int) -> dict[str, int]:
     """Return the CRC-32 of each embedder's inputs, the rows of its memories among them."""
-    return {one.short: piece.checksum(0, piece.num_memories) for one, piece in pieces.items()}
+    return {one.short: column.checksum(start, stop) for one, column in corpus.items()}
 
 
 class RangeEncoder:
-    """Encodes one range of memories, at the finest step of the ladder that fits a budget."""
+    """Encodes one range of memories, at the finest step of the ladder that fits a budget.
+
+    The inputs of one embedder are in memory at a time, and of those with layouts to choose from, so
+    that each is read once. `checksums` has the CRC-32 of the inputs of each embedder.
+    """
 
     def __init__(
         self,
@@ -40,7 +39,8 @@ class RangeEncoder:
     ) -> None:
         self._corpus, self._router, self._memories = corpus, router, memories
         self._num_threads = num_threads
-        self.pieces = pieces_of(corpus, *memories)
+        self.checksums: dict[str, int] = {}
+        self._held: dict[EmbedderId, CorpusColumn] = {}
 
     def within_budget(self, budget_bytes: int | None) -> tuple[Parts, Int64Array]:
         """Return the parts in the finest layouts that fit, and the bytes of each memory.
@@ -68,23 +68,36 @@ class RangeEncoder:
     ) -> Parts:
         """Return the parts at a step of the ladder; `known` has those of another."""
         router, parts = self._router, {}
-        for model_id, piece in self.pieces.items():
+        for model_id in self._corpus:
             if known and router.codec(model_id, step) == router.codec(model_id, known_step):
                 parts[model_id] = known[model_id]
-                continue
-            try:
-                inputs = piece.embeddings.batch(0, len(piece.embeddings))
-                batch = router.quantize_batch(
-                    model_id, inputs, self._num_threads, compact=True, step=step
-                )
-            except QuantizationError as error:
-                raise_named(self._corpus, router, budget_bytes, self._memories, error)
-            parts[model_id] = shards.ShardPart(batch, _rows_of(piece))
+            else:
+                parts[model_id] = self._part(model_id, step, budget_bytes)
         return parts
 
+    def _part(self, model_id: EmbedderId, step: int, budget_bytes: int | None) -> shards.ShardPart:
+        piece, router = self._piece(model_id), self._router
+        try:
+            inputs = piece.embeddings.batch(0, len(piece.embeddings))
+            batch = router.quantize_batch(
+                model_id, inputs, self._num_threads, compact=True, step=step
+            )
+        except QuantizationError as error:
+            raise_named(self._corpus, router, budget_bytes, self._memories, error)
+        return shards.ShardPart(batch, None if piece.rows is None else np.asarray(piece.rows))
 
-def _rows_of(piece: CorpusColumn) -> Int64Array | None:
-    return None if piece.rows is None else np.asarray(piece.rows)
+    def _piece(self, model_id: EmbedderId) -> CorpusColumn:
+        """Return the inputs of an embedder."""
+        if model_id in self._held:
+            return self._held[model_id]
+        piece = self._corpus[model_id].piece(*self._memories)
+        self.checksums[model_id.short] = piece.checksum(0, piece.num_memories)
+        if any(
+            self._router.codec(model_id, step) != self._router.codec(model_id, 0)
+            for step in range(len(LADDER))
+        ):
+            self._held[model_id] = piece
+        return piece
 
 
 def _sizes(parts: Mapping[EmbedderId, shards.ShardPart], memories: int) -> Int64Array:

@@ -18,7 +18,7 @@ from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.opening import open_corpus
 from cgcython.corpus.remote.urls import without_secrets
-from cgcython.corpus.shard_encoding import RangeEncoder, input_checksums, pieces_of
+from cgcython.corpus.shard_encoding import RangeEncoder, input_checksums
 from cgcython.embedders.losses import LossTotals, loss_line
 from cgcython.errors import CodebookCorrupt, StorageCorruption, UsageError
 from cgcython.router import QuantizationRouter
@@ -113,7 +113,7 @@ def write_shard(
     encoder = RangeEncoder(corpus, router, (start, stop), job.num_threads)
     before = router.loss_totals()
     parts, sizes = encoder.within_budget(job.budget_bytes)
-    facts = {**_facts(job, number, ids), "inputs": input_checksums(encoder.pieces)}
+    facts = {**_facts(job, number, ids), "inputs": encoder.checksums}
     if job.inputs:  # a corpus in memory has one process, which has the lock
         _require_current(job)  # encoding takes a while; the job may have been given up
     shards.write_shard(path, shards.Shard(ids, parts, facts))
@@ -149,7 +149,7 @@ def keep_shard(
     elif believed:
         same = isinstance(inputs, dict) and inputs.keys() == embedders
     else:
-        same = inputs == input_checksums(pieces_of(corpus, start, stop))
+        same = inputs == input_checksums(corpus, start, stop)
     if not same or facts != expected or {one.short for one in shard.parts} != embedders:
         raise UsageError(f"{path} {OTHERS}")
     entry = ShardEntry(number, start, stop - start, file_hash(path))

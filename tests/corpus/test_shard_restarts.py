@@ -111,7 +111,7 @@ def test_stamps_of_an_unfinished_job_are_believed(saved, arrays, memories, tmp_p
     with ShardWriter(out, memories.codebooks, shard_size=8) as writer:
         writer.write(corpus, 0, 8)
     with monkeypatch.context() as patch:
-        patch.setattr(work, "pieces_of", None)  # what reads inputs again
+        patch.setattr(work, "input_checksums", None)  # what reads inputs again
         with ShardWriter(out, memories.codebooks, shard_size=8) as writer:
             writer.write(corpus, 8, 16)
     os.utime(tmp_path / "in.npz", ns=(1, 1))

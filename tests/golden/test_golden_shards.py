@@ -108,7 +108,7 @@ def test_an_unfinished_job_goes_on_without_reading_again(newer, contents, monkey
     manifest_path(folder).unlink()
     shards.shard_path(folder, 1).unlink()
     shutil.copy(V5 / "job.json", job_path(folder))
-    monkeypatch.setattr(shard_job, "pieces_of", None)
+    monkeypatch.setattr(shard_job, "input_checksums", None)
     with ShardWriter(folder, shard_size=2) as writer:
         writer.write(corpus, 0, 2)
         assert job_path(folder).read_bytes() == (V5 / "job.json").read_bytes()
