@@ -132,10 +132,10 @@ def run(args: argparse.Namespace) -> int:
             units.failed[request.job.embedder] = error
     if args.json and told:
         print_json(told if len(requests) > 1 else told[0])
+    code = units.exit_code()
     if missing:
         say(f"cgcython: interrupted before there was a codebook of {', '.join(missing)}")
-        return INTERRUPTED
-    return units.exit_code()
+    return INTERRUPTED if missing else code
 
 
 def _request(args: argparse.Namespace, profile: Profile, embedder: EmbedderId) -> Request:

@@ -9,7 +9,7 @@ from cgcython.types import Float64Array
 
 ROWS = 64  # reduced at once: Ctrl-C is answered between them
 COLUMNS = 256  # of eigenvectors made at once, which stay in the second cache
-SHIFT = 1e-7  # of a matrix that is almost singular, times its norm: what float32 rounds
+SHIFTS = (0.0, 1e-7, 1e-5)  # of matrices that are almost singular, times their norms
 STEPS, ENOUGH = 6, 1e-10  # of Newton's iteration, and how orthogonal its result has to be
 
 
@@ -55,7 +55,7 @@ def nearest_rotation(matrix: Float64Array, num_threads: int = 1) -> Float64Array
     same, size = np.eye(len(matrix)), np.sqrt((matrix * matrix).sum())
     if size == 0:
         return same
-    for shift in (0.0, SHIFT):
+    for shift in SHIFTS:
         found = _polar_factor(matrix / size + shift * same, num_threads)
         if found is not None:
             return found
