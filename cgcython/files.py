@@ -26,6 +26,24 @@ def as_path(path: StrPath, what: str = "path") -> Path:
     raise InvalidInput(what=what, expected="a path", actual=path)
 
 
+def absolute_path(path: StrPath) -> str:
+    """Return a path as text that means the same in any working folder, links and dots kept.
+
+    Raises FileUnavailable where a path begins at the working folder, and that is gone.
+
+    >>> absolute_path("/data/../docs.npy")
+    '/data/../docs.npy'
+    """
+    text = os.fspath(path)
+    if os.path.isabs(text):
+        return text
+    try:
+        return os.path.join(os.getcwd(), text)
+    except OSError as error:
+        reason = f"{error.strerror}: the current folder is gone; give a path from the root on"
+        raise FileUnavailable(path=text, reason=reason) from None
+
+
 @contextmanager
 def written_whole(path: StrPath) -> Iterator[Path]:
     """Yield the path of an empty file that takes the place of `path` when the block succeeds.

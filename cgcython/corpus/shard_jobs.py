@@ -21,7 +21,7 @@ from cgcython.corpus.shard_job import ShardDone, ShardJob, check_shard
 from cgcython.corpus.specs import absolute
 from cgcython.corpus.writing import CodebookSource
 from cgcython.errors import InvalidInput
-from cgcython.files import as_path
+from cgcython.files import absolute_path, as_path
 from cgcython.fingerprint import DEFAULT_BUDGET_BYTES
 from cgcython.router import QuantizationRouter
 from cgcython.runners import Run, run_here
@@ -73,7 +73,7 @@ def new_job(
 ) -> ShardJob:
     """Return the job of a corpus in memory; raises InvalidInput for a URL to write to."""
     return ShardJob(
-        folder=os.path.abspath(local_folder(folder)),
+        folder=absolute_path(local_folder(folder)),
         inputs=(),
         profile=corpus.profile.to_toml(),
         ids=None,

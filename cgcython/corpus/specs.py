@@ -14,6 +14,7 @@ from typing import NamedTuple
 from cgcython.base import EmbedderId, parse_embedder
 from cgcython.corpus.remote.urls import InputPlace, input_place, is_url, without_secrets
 from cgcython.errors import InvalidInput, UsageError
+from cgcython.files import absolute_path
 
 IDS, METADATA = "ids", "metadata"
 PARTS = ("indptr", "indices", "weights", "values", "offsets", "rows")  # of arrays
@@ -93,7 +94,7 @@ def split_file(text: str) -> FileSpec:
 
 
 def absolute(text: str) -> str:
-    """Return an input that means the same in any working directory.
+    """Return an input that means the same in any working directory; raises FileUnavailable.
 
     >>> absolute("E1=/data/docs.npy"), absolute("E1=memory://docs.npy")
     ('E1=/data/docs.npy', 'E1=memory://docs.npy')
@@ -101,7 +102,7 @@ def absolute(text: str) -> str:
     name, equals, rest = text.partition("=")
     if not equals or is_url(text) or os.path.exists(text):
         name, equals, rest = "", "", text
-    return text if is_url(rest) else f"{name}{equals}{os.path.join(os.getcwd(), rest)}"
+    return text if is_url(rest) else f"{name}{equals}{absolute_path(rest)}"
 
 
 def split_name(name: str) -> tuple[str, str]:

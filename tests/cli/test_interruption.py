@@ -79,7 +79,7 @@ def test_an_interrupted_command_names_resume_where_it_needs_that(
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cgcython.cli.encode._writer", interrupted)
+    monkeypatch.setattr("cgcython.cli.encode._encoded", interrupted)
     assert main(["encode", "E8=docs.npy", *words]) == INTERRUPTED
     assert capsys.readouterr().err == f"cgcython: interrupted; {remedy}\n"
 

@@ -9,7 +9,7 @@ import pytest
 from cgcython import InvalidInput, ModelId, ShardWriter, StoreUnavailable
 from cgcython.corpus.shard_job import encode_shard
 from cgcython.corpus.shard_jobs import shard_job
-from cgcython.errors import UsageError
+from cgcython.errors import FileUnavailable, UsageError
 from cgcython.runners import run_here
 from cgcython.store.shard_manifest import job_path, manifest_path, read_manifest
 
@@ -109,3 +109,14 @@ def test_shards_are_written_to_folders(job, corpus, memories, tmp_path, monkeypa
         ShardWriter("s3://me:secret@bucket/out", memories.codebooks).write_all(corpus)
     assert "secret" not in str(refusal.value)
     assert list(tmp_path.iterdir()) == before
+
+
+def test_a_folder_below_one_that_is_gone_is_told(corpus, memories, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    writer = ShardWriter("out", memories.codebooks)
+    with pytest.raises(FileUnavailable, match="give a path from the root on"):
+        writer.write_all(corpus)
+    with pytest.raises(FileUnavailable, match=r"corpus.npz: .* give a path from the root on"):
+        shard_job(tmp_path / "out", "corpus.npz").__enter__()
