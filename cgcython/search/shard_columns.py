@@ -2,9 +2,11 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -163,8 +165,20 @@ class _Loading:
         return ShardColumn(parts) if len(parts) > 1 else Column(parts)
 
 
-class ShardColumn(Column):
-    """A column of several parts that never changes: one look tells where each of some keys is."""
+class KeyOrder:
+    """Where each key of some parts is, whose rows count on; put in order when first asked."""
+
+    def __init__(self, parts: Sequence[ColumnPart]) -> None:
+        self._keys, self._rows = [part.keys for part in parts], [part.rows for part in parts]
+
+    @classmethod
+    def of(cls, parts: Sequence[ColumnPart]) -> Self:
+        """Return the order of some parts: the same for columns whose parts have the same arrays."""
+        names = tuple(id(part.keys) for part in parts)  # of arrays that live as long as the order
+        found: Self | None = _ORDERS.get(names)
+        if found is None:
+            found = _ORDERS[names] = cls(parts)
+        return found
 
     def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
         """Return the row of each key, and whether it has one."""
@@ -175,10 +189,26 @@ class ShardColumn(Column):
     @cached_property
     def _every(self) -> tuple[KeyArray, Int64Array]:
         """The keys of all rows, ascending, and the row of each."""
-        keys = np.concatenate([part.keys for part in self._parts])
-        rows = np.concatenate([part.rows + at for part, at in zip(self._parts, self.starts)])
+        starts = np.cumsum([0, *map(len, self._rows)])
+        keys = np.concatenate(self._keys)
+        rows = np.concatenate([one + at for one, at in zip(self._rows, starts)])
         order = keys.argsort(kind="stable")
         return keys[order], rows[order]
+
+
+class ShardColumn(Column):
+    """A column of several parts that never changes: one look tells where each of some keys is."""
+
+    def __init__(self, parts: Sequence[ColumnPart]) -> None:
+        super().__init__(parts)
+        self.order = KeyOrder.of(parts)
+
+    def find(self, keys: KeyArray) -> tuple[Int64Array, BoolArray]:
+        """Return the row of each key, and whether it has one."""
+        return self.order.find(keys)
+
+
+_ORDERS: WeakValueDictionary[tuple[int, ...], Any] = WeakValueDictionary()
 
 
 def _by_layout(batch: QuantizedBatch) -> Iterator[tuple[Int64Array | None, QuantizedBatch]]:

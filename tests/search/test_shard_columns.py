@@ -214,6 +214,17 @@ def test_codes_lie_where_the_file_is_mapped(folder, monkeypatch):
             assert len(column._mapped) == 7 - len(searcher._shards.places.replaced) == 4
 
 
+def test_embedders_of_all_memories_share_the_order_of_keys(folder, monkeypatch):
+    monkeypatch.setattr(shard_columns, "MAPPED", 0)
+    with ShardSearcher(folder, numbers=[1, 2, 4]) as searcher:
+        names = ("E1", "E8", "E9", "E5")
+        first, *others = (searcher._columns.get(PROFILE.embedder(name)) for name in names)
+        assert all(one.order is first.order for one in others)
+    with ShardSearcher(folder, numbers=[1, 2, 3]) as searcher:  # 3 has not all of E9
+        orders = [searcher._columns.get(PROFILE.embedder(name)).order for name in ("E8", "E9")]
+        assert orders[0] is not orders[1]
+
+
 # What no encoder writes, with checksums that fit.
 
 
