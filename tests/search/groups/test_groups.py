@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cgcython import Profile, ShardWriter, open_corpus
 from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.search.groups import GroupSearcher, group, search_groups, searching, tops
+from cgcython.search.guides.first_pass import FirstPass
 from cgcython.search.shards import ShardSearcher
 
 EMBEDDERS = ["E1", "E2", "E6", "E9", "E12"]
@@ -161,6 +163,30 @@ def test_guides_find_the_same_in_groups_that_are_too_small_for_any(folder, queri
     how = {"embedders": embedders, "k": 5}
     near = search_groups(folder, queries, num_groups=3, approximate=True, **how)
     assert near.hits == ShardSearcher(folder).search_many(queries, **how).hits
+
+
+def shared_hits(found, exact):
+    pairs = zip(found.ids.tolist(), exact.ids.tolist())
+    return sum(len(set(own) & set(best)) for own, best in pairs)
+
+
+@pytest.mark.parametrize("embedders", [["E8"], ["E8", "E9"]], ids=len)
+def test_guides_of_groups_find_as_much_as_those_of_the_folder(tmp_path, monkeypatch, embedders):
+    monkeypatch.setattr(FirstPass, "least_rows", 100)
+    rng, folder = np.random.default_rng(1), tmp_path / "shards"
+    dense, bits = rng.standard_normal((2, 3000, 256), dtype=np.float32)
+    text = 'E8 = { dimension = 256, method = "float8_e4m3" }\n'
+    profile = Profile.from_toml(text + 'E9 = { dimension = 256, method = "binary" }')
+    writer = ShardWriter(folder, profile=profile, shard_size=1000)
+    writer.write_all(open_corpus({"E8": dense, "E9": bits}, profile))
+    queries = {"E8": dense[:9] + bits[9:18], "E9": bits[:9] + dense[9:18]}
+    how = {"embedders": embedders, "k": 2}
+    with ShardSearcher(folder) as whole:
+        exact, near = (whole.search_many(queries, **how, approximate=one) for one in (False, True))
+    found = search_groups(folder, queries, num_groups=3, approximate=True, **how)
+    reads = [one.rows_read.sum() for one in (near, found, exact)]
+    assert reads == sorted(reads)
+    assert shared_hits(found, exact) >= shared_hits(near, exact)
 
 
 def test_no_queries_and_no_embedders_find_nothing(folder, queries):
