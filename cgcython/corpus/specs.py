@@ -29,7 +29,7 @@ HELP = (
 )
 _SUFFIX = f"(?:{'|'.join(map(re.escape, SUFFIXES))})"
 _END_OF_PATH = re.compile(rf"{_SUFFIX}(?=[:@]|$)")
-_END_OF_URL = re.compile(rf"{_SUFFIX}(?:\?[^:@]*)?(?=[:@]|$)")  # signatures escape : and @
+_END_OF_URL = re.compile(rf"{_SUFFIX}(?:\?[^:@]*)?(?=:(?!:)|@|$)")  # signatures escape : and @
 _NAMES = re.compile(r"(?::(?P<arrays>[^@]*))?(?:@(?P<rows>.*))?")
 
 

@@ -1,6 +1,7 @@
 """Objects in memory read like files: the same arrays, by ranges, and no more than is needed."""
 
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -104,6 +105,16 @@ def test_objects_and_files_become_equal_corpora(memory, tmp_path, kind):
                     np.testing.assert_equal(value, right[model_id])
             checksums = ([c[e].checksum(first, last) for e in c] for c in (one, other))
             assert next(checksums) == next(checksums)
+
+
+def test_a_file_in_an_archive_is_read_through_a_chain_of_urls(memory):
+    content, file = npy(arrays_of()["E9"]), io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("in/x.npy", content)
+    memory.pipe("/a.zip", file.getvalue())
+    with open_corpus("E9=zip://in/x.npy::memory://a.zip", PROFILE) as corpus:
+        batch = corpus["E9"].embeddings.batch(3, 9)
+    np.testing.assert_array_equal(batch, arrays_of()["E9"][3:9])
 
 
 def test_shards_of_objects_hold_what_those_of_files_hold(memory, tmp_path):

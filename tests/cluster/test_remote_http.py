@@ -97,6 +97,11 @@ def test_a_line_that_breaks_is_tried_again(server, failures, monkeypatch):
                 corpus["E9"].embeddings.batch(7, 9)
 
 
+def test_a_server_that_cannot_be_reached_is_told_from_a_missing_object():
+    with pytest.raises(FileUnavailable, match="Cannot connect to host"):
+        open_corpus("E9=http://127.0.0.1:9/x.npy", PROFILE)
+
+
 def test_what_is_forbidden_is_asked_for_once(server):
     with open_corpus(place(server), PROFILE) as corpus:
         server.status, server.asked[:] = 403, []

@@ -19,6 +19,7 @@ PARTS = {
     f"{SECRET}:E1@rows": (SECRET, ("E1",), "rows"),
     "https://me:x@host/a.parquet:vector": ("https://me:x@host/a.parquet", ("vector",), None),
     f"https://host/a.npy?s={'5' * 900}": (f"https://host/a.npy?s={'5' * 900}", (), None),
+    "zip://x.npy::s3://b/a.zip": ("zip://x.npy::s3://b/a.zip", (), None),
     "simplecache::s3://b/x.npy": ("simplecache::s3://b/x.npy", (), None),
 }
 

@@ -125,11 +125,17 @@ class RemoteObject:
             yield
         except QuantizationError:
             raise
-        except FileNotFoundError:
-            raise self._unavailable("there is no such object") from None
         except Exception as error:  # each protocol has a family of its own
-            reason = self.url.hidden_in(str(error).partition("\n")[0])
-            raise self._unavailable(f"{type(error).__name__}: {reason:.300}") from None
+            raise self._unavailable(self._reason(error)) from None
+
+    def _reason(self, error: BaseException) -> str:
+        cause = error.__cause__
+        if isinstance(error, FileNotFoundError):
+            if cause is None or isinstance(cause, KeyError) or "404" in str(cause):
+                return "there is no such object"
+            error = cause  # of servers that cannot be reached fsspec says that nothing is there
+        reason = self.url.hidden_in(str(error).partition("\n")[0])
+        return f"{type(error).__name__}: {reason:.300}"
 
     def _unavailable(self, reason: str) -> FileUnavailable:
         return FileUnavailable(path=str(self.url), reason=reason)

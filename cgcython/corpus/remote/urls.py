@@ -46,8 +46,9 @@ class Url:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
-        return PurePosixPath(str(self)).name
+        """The last part of the path; of chained URLs that of the first."""
+        first = next(one for one in str(self).split("::") if "://" in one)
+        return PurePosixPath(first).name
 
     @property
     def suffix(self) -> str:
