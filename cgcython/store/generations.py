@@ -1,8 +1,8 @@
 """Moves records from earlier codebooks to a new one, while both are in use."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import reduce
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -21,7 +21,7 @@ from cgcython.store import trash
 from cgcython.store.deleting import RecordDeleter
 from cgcython.store.ids import as_key, name_of
 from cgcython.store.keeper import Change, Stripe
-from cgcython.store.moved import Moved, Reencoded
+from cgcython.store.moved import Moved, Reencoded, in_passes
 from cgcython.store.shelf import ID_BYTES, Codebooks
 from cgcython.store.writing import BATCH
 from cgcython.types import Progress
@@ -57,7 +57,8 @@ class GenerationWriter(RecordDeleter):
         """
         wanted, size = self.begin_reencode(model_id, codebook, batch_size)
         made = codebook.codebook_id
-        return self.in_passes(wanted, lambda: [self.move_part(wanted, made, None, size, progress)])
+        one_pass = partial(self.move_part, wanted, made, None, size, progress)
+        return in_passes(lambda: [one_pass()], wanted.short, self.place)
 
     def begin_reencode(
         self, model_id: EmbedderName, codebook: Codebook, batch_size: int = BATCH
@@ -74,22 +75,6 @@ class GenerationWriter(RecordDeleter):
         self._keeper.require_writable()
         self.use_codebooks({wanted: codebook})
         return wanted, size
-
-    def in_passes(self, model_id: EmbedderId, one_pass: Callable[[], Iterable[Moved]]) -> Reencoded:
-        """Return what came of passes over all records, repeated until one moves none.
-
-        A record that was written meanwhile is moved in the next one. Raises StorageCorruption
-        naming the damaged records that a pass met.
-        """
-        wanted, total = self.profile.embedder(model_id), Moved()
-        if not callable(one_pass):
-            raise InvalidInput(what="one_pass", expected="a function", actual=one_pass)
-        while True:
-            found = reduce(Moved.plus, one_pass(), Moved())
-            self._require_sound(wanted.short, sorted(found.damaged))
-            if not found.records:
-                return total.reencoded
-            total = total.plus(found)
 
     def move_part(
         self,

@@ -18,7 +18,7 @@ from cgcython.router import QuantizationRouter
 from cgcython.store.ids import RecordId, StoredId, as_key, id_of, name_of
 from cgcython.store.journal import Journal
 from cgcython.store.keeper import Read, ReadKeeper, Record
-from cgcython.store.naming import naming
+from cgcython.store.naming import naming, require_sound
 from cgcython.store.shelf import ID_BYTES, CodebookShelf
 
 _Found: TypeAlias = Record | StorageCorruption | None  # of a record
@@ -207,12 +207,7 @@ class RecordLookup:
 
     def _require_sound(self, what: str, damaged: list[bytes]) -> None:
         """Raise StorageCorruption that names the records of some keys, where there are any."""
-        if damaged:
-            raise StorageCorruption(
-                where=f"{what} of {len(damaged)} records in store {self.place}",
-                reason=f"the first is {name_of(damaged[0])}",
-                ids=map(id_of, damaged),
-            )
+        require_sound(what, damaged, self.place)
 
     def get_stored_size(self, record_id: RecordId) -> int | None:
         """Return the bytes of a record, framing included, before the database; None if unknown."""

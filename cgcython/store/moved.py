@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from typing import NamedTuple
+
+from cgcython.store.naming import require_sound
 
 # A cosine is a float32 and a loss 1 - cosine, which is a multiple of this: integers add up exactly.
 _UNIT = 2.0**-53
@@ -54,3 +57,18 @@ class Moved(NamedTuple):
     def reencoded(self) -> Reencoded:
         """The mean loss, 0 where none moved, and the largest one."""
         return Reencoded(self.records, self.total * _UNIT / max(1, self.records), self.largest)
+
+
+def in_passes(one_pass: Callable[[], Iterable[Moved]], what: str, place: str) -> Reencoded:
+    """Return what came of passes over all records of a place, repeated until one moves none.
+
+    A record that was written meanwhile is moved in the next one. Raises StorageCorruption naming
+    the damaged records that a pass met; `what` they are of.
+    """
+    total = Moved()
+    while True:
+        found = reduce(Moved.plus, one_pass(), Moved())
+        require_sound(what, sorted(found.damaged), place)
+        if not found.records:
+            return total.reencoded
+        total = total.plus(found)

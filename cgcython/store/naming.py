@@ -1,10 +1,10 @@
-"""Says which record an error is about."""
+"""Says which records an error is about."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from cgcython.errors import StorageCorruption
-from cgcython.store.ids import id_of
+from cgcython.store.ids import id_of, name_of
 
 
 @contextmanager
@@ -15,3 +15,13 @@ def naming(key: bytes) -> Iterator[None]:
     except StorageCorruption as error:
         error.ids = (id_of(key),)
         raise
+
+
+def require_sound(what: str, damaged: Sequence[bytes], place: str) -> None:
+    """Raise StorageCorruption that names the records of some keys, where there are any."""
+    if damaged:
+        raise StorageCorruption(
+            where=f"{what} of {len(damaged)} records in store {place}",
+            reason=f"the first is {name_of(damaged[0])}",
+            ids=map(id_of, damaged),
+        )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from cgcython.base import EmbedderName
-from cgcython.errors import StorageCorruption
+from cgcython.errors import InvalidInput, StorageCorruption
 from cgcython.fingerprint import read_section
 from cgcython.manifest import RecordInfo
 from cgcython.records import QuantizedEmbedding
@@ -51,9 +51,11 @@ class RecordReader(RecordLookup):
         """Yield (key, QuantizedEmbedding) of one embedder, in the order of keys: all, or of a part.
 
         The key of a UUID is its 16 bytes; `id_of` returns the id of any.
-        Raises StorageCorruption naming all damaged records, after the last sound one.
+        Raises StorageCorruption naming all damaged records, after the last sound one, and
+        InvalidInput for a part that is none.
         """
         wanted = self.profile.embedder(model_id)
+        self._require_part(part)
         damaged: list[bytes] = []
         for key, section in self.sections(wanted, damaged, part=part):
             try:
@@ -61,6 +63,12 @@ class RecordReader(RecordLookup):
             except StorageCorruption:
                 damaged.append(key)
         self._require_sound(wanted.short, damaged)
+
+    def _require_part(self, part: object) -> None:
+        is_stripe = type(part) is int and part in range(self._keeper.stripes())
+        is_range = isinstance(part, tuple) and [*map(type, part)] == [bytes, bytes]
+        if part is not None and not is_stripe and not is_range:
+            raise InvalidInput(what="part", expected="one of store.parts()", actual=part)
 
     def sections(
         self,

@@ -11,7 +11,7 @@ from cgcython.codecs.codebook_base import Codebook
 from cgcython.errors import QuantizationError, StoreUnavailable
 from cgcython.runners import Run
 from cgcython.store.keeper import Stripe
-from cgcython.store.moved import Moved, Reencoded
+from cgcython.store.moved import Moved, Reencoded, in_passes
 from cgcython.store.places import name_of_place, require_servers
 from cgcython.store.records import RecordStore
 from cgcython.store.writing import BATCH
@@ -62,7 +62,7 @@ def reencode_by(
                 if progress is not None and isinstance(result, Moved):
                     progress(result.records)
 
-        return store.in_passes(wanted, one_pass)
+        return in_passes(one_pass, wanted.short, store.place)
 
 
 def _moved(result: Moved | QuantizationError, place: str) -> Moved:

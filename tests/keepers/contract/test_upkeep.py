@@ -11,6 +11,7 @@ from cgcython.base import ModelId
 from cgcython.errors import CodebookMissing, DimensionMismatch, InvalidInput, StoreUnavailable
 from cgcython.similarity import cosine_similarity
 from cgcython.store.ids import as_key, id_of
+from cgcython.store.moved import in_passes
 
 ONE, TWO, THREE = IDS[:3]
 NEW = UUID(int=2**128 - 1)
@@ -116,13 +117,19 @@ def test_parts_have_all_records_once(filled):
     assert sorted(keys) == sorted(as_key(one) for one in IDS)
 
 
+def test_what_is_no_part_is_refused(filled):
+    for odd in (-1, 99, "a", (b"a", 3), (b"a",), True):
+        with pytest.raises(InvalidInput, match=r"one of store\.parts"):
+            next(filled.scan("E1", odd))
+
+
 def test_parts_move_in_any_order_with_the_same_loss(filled, memories):
     new = memories.other_codebooks[0]
     before = {one: filled.retrieve(one)["E1"] for one in IDS}
     wanted, _ = filled.begin_reencode("E1", new)
     parts = [*reversed(filled.parts())]
-    found = filled.in_passes(
-        wanted, lambda: [filled.move_part(wanted, new.codebook_id, one) for one in parts]
+    found = in_passes(
+        lambda: [filled.move_part(wanted, new.codebook_id, one) for one in parts], "E1", "here"
     )
     losses = [1 - cosine_similarity(before[one], filled.retrieve(one)["E1"]) for one in IDS]
     assert found == (30, math.fsum(losses) / 30, max(losses))
