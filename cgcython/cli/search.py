@@ -9,6 +9,7 @@ example:
   cgcython search E1=queries.npy --store memories -k 5
   cgcython search queries.npz --store memories --embedders E1,E6 --weights E1=2,E6=1 --json
   cgcython search queries.npz --store memories --embedders E9 --rerank E12 --oversample 20
+  cgcython search queries.npz --store shards --scheduler processes --json
   cgcython search E1=queries.npy --store memories --where '{"year": {"$gte": 2010}}' --metadata
   cgcython search E12=queries.npz:values,offsets --store memories --explain --explain-plot hits.png
 """

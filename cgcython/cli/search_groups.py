@@ -52,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def is_asked(args: argparse.Namespace) -> bool:
     """Tell whether groups are to be searched."""
-    return args.scheduler is not None or args.groups is not None or args.on_damage != "stop"
+    numbers = args.groups, args.workers
+    return args.scheduler is not None or numbers != (None, None) or args.on_damage != "stop"
 
 
 class Groups:

@@ -62,5 +62,11 @@ def test_what_is_for_shards_is_refused_for_a_store(cli, work, words):
     assert "no folder of shards" in result.err
 
 
+def test_workers_are_those_of_a_scheduler(search):
+    result = search("--workers", 2)
+    assert result.code == 2
+    assert "--scheduler" in result.err
+
+
 def test_shards_keep_no_metadata(search):
     assert search("--groups", 2, "--metadata").code == 2
