@@ -5,6 +5,8 @@
 
 rate     two worker processes beside one, in turns: how many times as fast, CPU seconds beside
 equal    the bytes of the folder in this process, by threads, one and two processes, and levels
+trained  the bytes of a codebook, by all these ways
+found    the hits of queries, by all these ways
 memory   inputs of four times a worker's memory limit: no worker pauses
 killed   a worker ended by SIGKILL at a third of the shards: equal bytes
 job      the whole job ended by SIGKILL at a third: what was finished is kept, equal bytes
@@ -14,6 +16,7 @@ Rates mean something on a quiet machine alone.
 """
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -47,7 +50,9 @@ PROFILE = Profile.named()
 EMBEDDERS = list(ModelId)
 SHARDS = 24
 LEVELS = "v2", "v3", "v4", "v4x"
-ROUNDS = 5
+WITHOUT_FMA = "v2"
+COMMAND = sys.executable, "-m", "cgcython"
+ROUNDS, QUERIES = 5, 32
 FASTER, CPU = 1.7, 0.05  # what two workers must be, and the part by which CPU seconds may differ
 LIMIT = 400_000_000  # bytes of a worker's memory
 SMALL = 8_192  # memories of a shard where memory is limited
@@ -94,16 +99,20 @@ class Bench:
                     watch(len(shards.shard_paths(out)))
         return out
 
+    def queries(self):
+        """Return a folder for the inputs of queries."""
+        (self.folder / "queries").mkdir(exist_ok=True)
+        return self.folder / "queries"
+
     def expected(self):
         """Return the hash of a folder that this process encodes into."""
         return folder_hash(self.encode(InProcess()))
 
-    def command(self, out):
-        """Return the command that encodes into a folder, in one process."""
-        size = str(self.shard_size)
-        command = [sys.executable, "-m", "cgcython", "encode", *self.inputs, "--shard-size", size]
+    def words(self, out):
+        """Return the words of the command that encodes into a folder, in one process."""
         models = ["--models", str(self.models)] if self.models.exists() else []
-        return [*command, *models, "--out", str(out)]
+        size = ["--shard-size", str(self.shard_size)]
+        return ["encode", *self.inputs, *size, *models, "--out", str(out)]
 
 
 def told(what, is_met):
@@ -159,14 +168,64 @@ def equal(bench):
     for name, (scheduler, workers) in ways.items():
         with open_runner(scheduler, num_workers=workers) as runner:
             hashes[name] = folder_hash(bench.encode(runner))
-    for level in LEVELS:
-        if level in dispatch.available():
-            out = bench.folder / level
-            environment = os.environ | {"CGCYTHON_LEVEL": level}
-            subprocess.run(bench.command(out), env=environment, check=True, capture_output=True)
-            hashes[level] = folder_hash(out)
+    for level in levels():
+        out = bench.folder / level
+        run(bench.words(out), {"CGCYTHON_LEVEL": level})
+        hashes[level] = folder_hash(out)
     first = hashes["in process"]
     return told(f"equal bytes ({first[:12]}): {', '.join(hashes)}", set(hashes.values()) == {first})
+
+
+def trained(bench):
+    """Show that all ways make the same codebook."""
+    one = ModelId.SEMANTIC
+    given, hashes = bench.inputs[bench.embedders.index(one)], {}
+    for name, options, environment in command_ways():
+        models = bench.folder / f"models-{name}"
+        words = ["train", one.short, "--input", given, "--models", str(models), "--bytes", "8"]
+        run([*words, "--force", "--sample", "2048", *options], environment)
+        hashes[name] = folder_hash(models)
+    return told(f"equal codebooks: {', '.join(hashes)}", len(set(hashes.values())) == 1)
+
+
+def found(bench):
+    """Show that all ways find the same hits."""
+    out = bench.encode(InProcess())
+    ranked = [one for one in DENSE if one in bench.embedders]
+    queries = write_inputs(bench.queries(), PROFILE, ranked, QUERIES)
+    answers, ids = {}, {}
+    for name, options, environment in command_ways():
+        words = ["search", *queries, "--store", str(out), "--json", *options]
+        answer = run(words, environment)
+        ids[name] = [[hit["id"] for hit in json.loads(one)["hits"]] for one in answer.splitlines()]
+        if name != WITHOUT_FMA:  # whose sums are rounded otherwise
+            answers[name] = answer
+    same = told(f"equal hits: {', '.join(answers)}", len(set(answers.values())) == 1)
+    first, *others = ids.values()
+    return told(f"equal ids: {', '.join(ids)}", all(one == first for one in others)) and same
+
+
+def command_ways():
+    """Yield the name, the options and the environment of each way to run a command."""
+    yield "in process", [], {}
+    yield "threads", ["--scheduler", "threads", "--workers", "2"], {}
+    for number in "12":
+        yield f"{number} processes", ["--scheduler", "processes", "--workers", number], {}
+    for level in levels():
+        yield level, [], {"CGCYTHON_LEVEL": level}
+
+
+def levels():
+    """Return those LEVELS that this machine runs."""
+    return [one for one in LEVELS if one in dispatch.available()]
+
+
+def run(words, environment):
+    """Return what a command prints."""
+    environment = os.environ | environment
+    return subprocess.run(
+        [*COMMAND, *words], env=environment, check=True, capture_output=True
+    ).stdout
 
 
 def memory(bench):
@@ -203,7 +262,7 @@ def job(bench):
     """Show that a job that is killed goes on where it was."""
     out = bench.folder / "killed"
     process = subprocess.Popen(
-        [*bench.command(out), "--scheduler", "processes", "--workers", "2"],
+        [*COMMAND, *bench.words(out), "--scheduler", "processes", "--workers", "2"],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -221,7 +280,7 @@ def job(bench):
     return told(f"{shown}, then equal bytes", is_resumed and folder_hash(out) == bench.expected())
 
 
-SHOWN = {one.__name__: one for one in (rate, equal, memory, killed, job)}
+SHOWN = {one.__name__: one for one in (rate, equal, trained, found, memory, killed, job)}
 
 
 def main(arguments=None):

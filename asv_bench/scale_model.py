@@ -141,6 +141,8 @@ def bottleneck(rates, found, cluster):
         short.append(f"exact queries, {1e9 * row_seconds(rates):.0f} ns a row and core")
     if found.exact_machines > MANY:
         short.append(f"fan-out: each query asks more than {MANY:,} machines")
+    if not found.exact_machines:
+        short.append("fan-out: merging the hits of all machines takes longer than a query may")
     return "; ".join(short) or "nothing"
 
 

@@ -69,6 +69,12 @@ class Machine(NamedTuple):
     read_one: float  # by one thread
     read_all: float  # by one on each core
 
+    def better(self, other):
+        """Return this machine with the higher of two measured speeds."""
+        return self._replace(
+            read_one=max(self.read_one, other.read_one), read_all=max(self.read_all, other.read_all)
+        )
+
 
 class Rates(NamedTuple):
     """The rates of a machine, those of each embedder, and of queries that rank by several."""

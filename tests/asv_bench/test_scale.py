@@ -63,6 +63,15 @@ def test_no_number_of_machines_answers_faster_than_they_can_be_asked(model, rate
     found = model.plan(rates, 10**8, slow)
     assert found.exact_machines == 0
     assert found.bottleneck.startswith("exact queries, 60 ns a row")
+    assert "fan-out: merging" in found.bottleneck
+
+
+def test_what_merging_takes_limits_how_many_machines_help(model, rates):
+    line = type(rates.merging)
+    costly = rates._replace(merging=line(0, 1e-3))  # a hundred machines take all of 100 ms
+    cluster = model.Cluster(**CLUSTER)
+    assert model.plan(costly, 10**7, cluster).exact_machines > 0
+    assert model.plan(costly, 10**9, cluster).exact_machines == 0
 
 
 def test_the_bottleneck_moves_with_the_number_of_memories(model, rates):
