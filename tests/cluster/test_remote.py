@@ -266,10 +266,12 @@ def test_rows_that_do_not_ascend_are_refused(memory):
         open_corpus("memory://x.safetensors", PROFILE).fingerprints(0, 8)
 
 
-def test_an_object_that_changes_between_two_reads_is_named(memory):
+@pytest.mark.parametrize("rows", [5, 2])
+def test_an_object_that_changes_between_two_reads_is_named(memory, monkeypatch, rows):
+    monkeypatch.setattr("cgcython.corpus.remote.objects.PAUSE", 0)
     memory.pipe("/x.npy", npy(np.zeros((5, 20), np.float32)))
     corpus = open_corpus("E9=memory://x.npy", PROFILE)
-    memory.pipe("/x.npy", npy(np.ones((5, 20), np.float32)))
+    memory.pipe("/x.npy", npy(np.ones((rows, 20), np.float32)))
     with pytest.raises(FileUnavailable, match=r"memory://x.npy: it changed while it was read"):
         corpus["E9"].embeddings.batch(0, 5)
     memory.rm("/x.npy")

@@ -68,8 +68,18 @@ class RemoteObject:
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Raise FileUnavailable behind the block if the object is another by then."""
-        yield
+        """Raise FileUnavailable behind the block if the object is another by then.
+
+        That is also told where the block failed to read it.
+        """
+        try:
+            yield
+        except FileUnavailable:
+            self._require_same()
+            raise
+        self._require_same()
+
+    def _require_same(self) -> None:
         self._fs.invalidate_cache(self._path)
         about = self._about()
         if (about.get("size"), _version(about)) != (self.size, self.version):
