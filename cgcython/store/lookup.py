@@ -54,6 +54,7 @@ class RecordLookup:
 
         Raises CodebookMissing and CodebookCorrupt; InvalidInput for what is no id.
         """
+        self._keeper.require_open()
         most = (1 << 8 * ID_BYTES) - 1
         return self._shelf.codebook(require_whole(codebook_id, "codebook_id", 0, most))
 

@@ -43,6 +43,7 @@ class RecordReader(RecordLookup):
 
         Together they have all keys. A folder is one part.
         """
+        self._keeper.require_open()
         return self._keeper.parts()
 
     def scan(
