@@ -7,6 +7,7 @@ import numpy as np
 
 from cgcython.base import EmbedderId
 from cgcython.fingerprint import Fingerprint
+from cgcython.records import SparseVector
 from cgcython.search.arguments import Request
 from cgcython.search.query_embeddings import Embeddings
 from cgcython.search.scan import Embedding
@@ -68,6 +69,17 @@ class Task(NamedTuple):
     def home(self) -> int:
         """What tells a runner which worker has the group open."""
         return self.group
+
+
+def bytes_of(query: Embeddings) -> int:
+    """Return about how many bytes of a query travel."""
+    return sum(_nbytes(one) for pair in query.values() for one in pair)
+
+
+def _nbytes(embedding: Embedding) -> int:
+    if isinstance(embedding, SparseVector):
+        return embedding.indices.nbytes + embedding.weights.nbytes
+    return int(embedding.nbytes)
 
 
 def _packed(embeddings: Sequence[Embedding]) -> Sequence[Embedding]:

@@ -26,18 +26,18 @@ from cgcython.search.arguments import (
 )
 from cgcython.search.chosen_shards import ChosenShard, chosen_shards
 from cgcython.search.fusion import deciding_depth
-from cgcython.search.groups.asked import Asked, Place
+from cgcython.search.groups.asked import Asked, Place, bytes_of
 from cgcython.search.groups.passes import Passes
 from cgcython.search.groups.tops import known_of
 from cgcython.search.hits import Hits
 from cgcython.search.many import MOST_HITS, SearchResult, gathered, numbered, queries_of
 from cgcython.search.open_shards import OpenShards
-from cgcython.search.query_embeddings import all_embeddings_of, all_queries
+from cgcython.search.query_embeddings import Embeddings, all_embeddings_of, all_queries
 from cgcython.store import shards
 from cgcython.store.shard_manifest import manifest_path
 from cgcython.types import StrPath
 
-BATCH_BYTES = 1 << 26  # that all groups tell of the queries of one batch
+BATCH_BYTES = 1 << 26  # of the queries of one batch and what all groups tell of them
 KEY_BYTES = 24  # of a key and a score that travel
 
 
@@ -120,7 +120,7 @@ class GroupSearcher:
         if not request.weights or not self._places:
             return [Hits() for _ in rows]
         depth = deciding_depth([*request.weights.values()], request.shortlist)
-        size = _queries_at_once(request, depth, len(self._places))
+        size = _queries_at_once(request, every, depth, len(self._places))
         found: list[Hits] = []
         for start in range(0, len(rows), size):
             found += passes.hits(Asked.of(request, every[start : start + size]), depth)
@@ -169,14 +169,19 @@ def search_groups(
     )
 
 
-def _queries_at_once(request: Request, depth: int, groups: int) -> int:
-    """Return how many queries one batch has, so that groups tell about BATCH_BYTES of them."""
+def _queries_at_once(
+    request: Request, queries: Sequence[Embeddings], depth: int, groups: int
+) -> int:
+    """Return how many queries one batch has, so that about BATCH_BYTES travel to groups and back.
+
+    The largest query counts for all.
+    """
     embedders = len(request.weights)
     if embedders > 1:
         each = embedders * (4 * known_of(depth) + depth * (KEY_BYTES + 4 * embedders))
     else:
         each = request.shortlist * KEY_BYTES
-    return max(1, BATCH_BYTES // max(1, groups * each))
+    return max(1, BATCH_BYTES // (groups * (each + max(map(bytes_of, queries)))))
 
 
 def _require_each_id_once(chosen: Sequence[ChosenShard]) -> None:
