@@ -60,6 +60,13 @@ def test_a_command_draws_a_bar(work):
     assert len(re.findall(r'(?:^|[\r\n])\{"query": \d, "hits": \[.*\]\}\r\n', printed)) == 6
 
 
+def test_shards_are_counted_with_their_rate_and_the_time_left(work, tmp_path):
+    place = "--models", f"{work}/models", "--profile", f"{work}/profile.toml"
+    words = "encode", f"{work}/corpus.npz", "--out", f"{tmp_path}/out", "--shard-size", "8", *place
+    printed = on_terminal(sys.executable, "-m", "cgcython", *words)
+    assert re.search(r"encode: 100%.* 5\.00/5\.00 \[00:\d\d<00:00, .*shard", printed), printed
+
+
 def test_no_bar_is_drawn_without_a_terminal(cli, work):
     result = cli("search", work / "queries.npz", "--store", work / "store", "--json")
     assert result.err == ""

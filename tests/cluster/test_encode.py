@@ -9,13 +9,13 @@ import time
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
 
 from cgcython import kernels
 from cgcython.cli import main
 from cgcython.kernels import dispatch
 
+psutil = pytest.importorskip("psutil")  # Dask needs it
 pytestmark = pytest.mark.cluster
 PROFILE = """
 E1 = { dimension = 32, method = "pq8" }

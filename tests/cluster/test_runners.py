@@ -119,6 +119,13 @@ def test_dask_sees_neither_function_nor_item():
     assert repr(task) == str(task) == "<a task of cgcython>"
 
 
+def test_what_workers_log_of_an_error_has_no_arguments(processes):
+    with pytest.raises(ValueError, match="an error of its own"):
+        list(processes.run(partial(tasks.fail_with, "secret word"), ["secret item"]))
+    assert "an error of its own" in processes.logs()
+    assert "secret" not in processes.logs()
+
+
 def test_where_no_scheduler_answers_the_error_says_how_to_start_one(monkeypatch):
     monkeypatch.setattr("cgcython.cluster.dask_cluster.ANSWER_SECONDS", 0.5)
     with pytest.raises(UsageError, match=r"no scheduler at tcp://127.0.0.1:9: .*dask scheduler"):

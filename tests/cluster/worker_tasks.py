@@ -5,8 +5,6 @@ import signal
 import time
 from typing import NamedTuple
 
-import psutil
-
 from cgcython.errors import InvalidInput
 
 
@@ -24,6 +22,10 @@ def fail_at_three(error, number):
     if number == 3:
         raise error("three")
     return number
+
+
+def fail_with(secret, item):
+    raise ValueError("an error of its own")
 
 
 def process_of(number):
@@ -72,6 +74,8 @@ class DeadlyNearest:
 
 def hold(most):
     """Hold memory, some bytes in all, long enough for Dask to see them; return what was held."""
+    import psutil  # Dask needs it
+
     used = psutil.Process().memory_info().rss
     held = bytearray(b"1") * (int(most) - used)
     time.sleep(1)
