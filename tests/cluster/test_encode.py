@@ -185,7 +185,8 @@ def test_a_worker_that_is_killed_costs_no_shard(work, tmp_path, address, process
 @pytest.mark.parametrize("words", [("threads",), ("processes", "--workers", 2)])
 def test_after_a_killed_job_only_unfinished_shards_are_made(cli, work, tmp_path, words):
     out = tmp_path / "out"
-    process = command(*encode(work, out, "--scheduler", *words))
+    # Nobody removes the folder of the workers then.
+    process = command(*encode(work, out, "--scheduler", *words), TMPDIR=str(tmp_path))
     wait_for(SHARDS // 3, out, process)
     workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
