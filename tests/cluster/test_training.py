@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from cgcython.cli import main
+from cgcython.cluster.training import train_all
+from cgcython.cluster.training_tasks import TrainingJob, train_here
 
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::cgcython.CodebookWarning"),
+]
 PROFILE = """
 E1 = { dimension = 16, method = "pq8" }
 E4 = { dimension = 48, method = "pq8" }
@@ -77,8 +82,17 @@ def test_an_embedder_that_is_refused_costs_no_other(files, address, capsys):
     assert written == {"Semantic", "Code"}
 
 
-def test_the_training_of_a_worker_that_is_killed_goes_to_another(files, processes, capsys):
-    here = trained(capsys, "here", "--rotation", "none")
-    there = "--scheduler", processes.address
-    os.kill(processes.pids()[0], signal.SIGKILL)
-    assert trained(capsys, "there", "--rotation", "none", *there) == here
+def test_the_training_of_a_worker_that_is_killed_goes_to_another(files, processes):
+    rows = f"E1={Path('train.npz').absolute()}"
+    job = TrainingJob("E1", rows, PROFILE, "pq8", rotation=None)
+    killed = []
+
+    def kill_one(done, total):
+        if done == 1 and not killed:
+            killed.append(processes.pids()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    ((book, trials),) = train_all([job], [0.05], processes.run, kill_one)
+    expected = train_here(job, 0.05)
+    assert (book.to_bytes(), trials) == (expected[0].to_bytes(), expected[1])
+    assert killed
