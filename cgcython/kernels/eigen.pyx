@@ -199,19 +199,19 @@ cdef bint diagonalize(
 ) noexcept nogil:
     """Make a tridiagonal matrix diagonal, rotating n rows of columns; return whether it could."""
     cdef:
-        Py_ssize_t l, m, steps
+        Py_ssize_t first, m, steps
         double least = EPSILON * largest(diagonal, off, n)
     off[n - 1] = 0
-    for l in range(n):
+    for first in range(n):
         for steps in range(MOST_STEPS + 1):
-            m = l
+            m = first
             while m < n - 1 and not fabs(off[m]) <= least:
                 m += 1
-            if m == l:
+            if m == first:
                 break
             if steps == MOST_STEPS:
                 return False
-            ql_step(diagonal, off, l, m, columns, c)
+            ql_step(diagonal, off, first, m, columns, c)
     return True
 
 
@@ -269,7 +269,9 @@ def vectors(
     agree("off", off.shape[0], "matrix", n)
     agree("columns", columns.shape[0], "matrix", n)
     if c > MOST_COLUMNS or not 0 <= first <= n - c:
-        raise ValueError(f"columns {first} to {first + c} are over {MOST_COLUMNS}, or not among {n}")
+        raise ValueError(
+            f"columns {first} to {first + c} are over {MOST_COLUMNS}, or not among {n}"
+        )
     if not n or not c:
         return
     with nogil:
