@@ -31,7 +31,7 @@ from cgcython.types import Array, BoolArray, Float32Array, Int64Array, KeyArray
 MOST_OPEN = 32  # groups of a process whose columns are kept, those that were asked last
 
 T = TypeVar("T")
-Tops: TypeAlias = "list[ScannedTop] | list[NearTop]"
+Tops: TypeAlias = list[ScannedTop] | list[NearTop]
 
 
 class Nearest(NamedTuple):
