@@ -8,11 +8,10 @@ example:
 """
 
 import argparse
-import importlib.util
 import os
 import platform
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,11 @@ EXTRAS = {
     "store": PACKAGE,
     "ann": "usearch",
     "arrow": "pyarrow",
+    "cluster": "distributed",
+    "remote": "fsspec",
+    "postgres": "psycopg",
+    "cql": "scylla-driver",
+    "zarr": "zarr",
     "progress": "tqdm",
     "plot": "matplotlib",
     "completion": "shtab",
@@ -62,7 +66,7 @@ def _about() -> dict[str, Any]:
         },
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "extras": {extra: _extra(module) for extra, module in EXTRAS.items()},
+        "extras": {extra: _extra(package) for extra, package in EXTRAS.items()},
     }
 
 
@@ -75,9 +79,11 @@ def _check(level: str) -> str:
     return "ok" if np.array_equal(expected, actual, equal_nan=True) else "wrong results"
 
 
-def _extra(module: str) -> str | None:
-    found = importlib.util.find_spec(module) is not None
-    return version(module) if found else None
+def _extra(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def processor() -> str:

@@ -35,7 +35,10 @@ from cgcython.store.shard_manifest import (
 
 _LOGGER = logging.getLogger(__name__)
 _KEPT_CODEBOOKS = 64  # of a process, over all jobs
-OTHERS = "was made from other inputs or codebooks; choose another folder, or delete the old shards"
+OTHERS = (
+    "was made from other inputs or codebooks, or with another shard size; "
+    "choose another folder, or delete the old shards"
+)
 
 
 @dataclass(frozen=True)

@@ -215,5 +215,5 @@ def test_a_refused_encode_leaves_the_folder_as_it_is(cli, encode, work, tmp_path
     before = files()
     result = cli("encode", work / "corpus.npz", "--out", out, "--shard-size", 16, *other)
     assert (result.code, files()) == (2, before)
-    assert "other inputs or codebooks; choose another folder" in result.err
+    assert "other inputs or codebooks, or with another shard size; choose" in result.err
     assert cli("verify", out).code == 0

@@ -1,7 +1,12 @@
 """`info`: what runs here."""
 
+import tomllib
+from pathlib import Path
+
 from cgcython import __version__
 from cgcython.kernels import dispatch
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_names_the_level_in_use(cli, level):
@@ -13,6 +18,12 @@ def test_names_the_level_in_use(cli, level):
 
 def test_every_level_decodes_as_defined(cli):
     assert set(cli("info", "--json").json["checks"].values()) == {"ok"}
+
+
+def test_every_extra_of_the_package_is_told(cli):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"]) - {"test", "test-all", "dev"}
+    assert extras <= set(cli("info", "--json").json["extras"])
 
 
 def test_extras_have_versions_or_nothing(cli):
