@@ -29,8 +29,6 @@ EXTRAS = {
     "arrow": "pyarrow",
     "cluster": "distributed",
     "remote": "fsspec",
-    "postgres": "psycopg",
-    "cql": "scylla-driver",
     "zarr": "zarr",
     "progress": "tqdm",
     "plot": "matplotlib",
