@@ -417,6 +417,14 @@ def test_what_is_no_mapping_and_no_encoded_embedding_is_refused(other):
             call()
 
 
+@pytest.mark.parametrize("text", [5, np.zeros(()), None])
+def test_a_text_without_tokens_has_steps_and_encoding_refuses_it(text):
+    router = QuantizationRouter()
+    assert next(iter(router.steps_within({ModelId.LATE_INTERACTION: text}, 20_000))) == 0
+    with pytest.raises((InvalidInput, DimensionMismatch)):
+        router.quantize_fingerprint({ModelId.LATE_INTERACTION: text})
+
+
 def test_there_are_as_many_steps_as_fingerprints():
     one = {ModelId.HDC: [1.0] * 1024}
     with pytest.raises(InvalidInput, match="steps: expected 2, got 1"):

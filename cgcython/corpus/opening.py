@@ -12,7 +12,7 @@ import numpy as np
 
 from cgcython.arrays import as_array
 from cgcython.base import Embedder, EmbedderId, Profile, ProfileName, parse_embedder
-from cgcython.checks import iterated, require_instance, require_items
+from cgcython.checks import iterated, require_instance, require_items, require_mapping
 from cgcython.corpus.array_files import ONLY, open_arrays
 from cgcython.corpus.beside import Sources, as_ids, columns_in_memory, embeddings_of, has_columns
 from cgcython.corpus.corpus import Corpus, CorpusColumn, Origin
@@ -145,7 +145,7 @@ def _given(one: Any) -> Mapping[str, Any]:
     if is_table(one):
         return columns_in_memory(one)
     found: dict[str, Any] = {}
-    for key, given in one.items():
+    for key, given in require_mapping(one, "input").items():
         is_listed = _name(key) == IDS and isinstance(given, (list, tuple))
         found |= listed_arrays(given) if is_listed else {_name(key): _held(given, key)}
     return found

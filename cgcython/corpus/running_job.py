@@ -25,6 +25,7 @@ from cgcython.runners import Run, run_here
 from cgcython.store import shards
 from cgcython.store.folder_lock import FolderLock
 from cgcython.store.ids import StoredId, id_of
+from cgcython.store.keepers.rocksdb import layout
 from cgcython.store.shard_checking import OTHER_BYTES, file_hash
 from cgcython.store.shard_manifest import (
     JOB_KIND,
@@ -167,7 +168,12 @@ class RunningJob:
             return None
 
     def _refuse_others(self, manifest: ShardManifest | None) -> None:
-        """Raise UsageError where the folder is of another job, as far as headers tell."""
+        """Raise UsageError where the folder is of another job, as far as headers tell.
+
+        What reads a folder with shards takes it for one of shards: a store in it would be hidden.
+        """
+        if not self._kept and layout.exists(self.folder):
+            raise UsageError(f"{self.folder} is a store; choose another folder for shards")
         own = self.job.memories, self.job.shard_size, dict(self.job.codebooks)
         if manifest is not None and (manifest.memories, manifest.shard_size) != own[:2]:
             raise UsageError(f"{manifest_path(self.folder)} {OTHERS}")

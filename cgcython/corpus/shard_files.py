@@ -39,7 +39,7 @@ class FolderChanges:
         path.unlink(missing_ok=True)
 
     def _note(self, path: Path) -> None:
-        self._before.setdefault(path, path.read_bytes() if path.exists() else None)
+        self._before.setdefault(path, path.read_bytes() if path.is_file() else None)
         if not path.parent.exists():
             self._made.add(path.parent)
 
@@ -48,7 +48,8 @@ class FolderChanges:
         for path, content in reversed(self._before.items()):
             with suppress(OSError):
                 if content is None:
-                    path.unlink(missing_ok=True)
+                    if path.is_file():  # pipes and folders are refused, and not ours
+                        path.unlink()
                 elif not path.is_file() or path.read_bytes() != content:
                     write_whole(path, content)
         for path in self._made:

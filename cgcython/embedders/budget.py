@@ -28,7 +28,7 @@ def steps_within(fingerprint: Embeddings, budget_bytes: float, route_of: RouteOf
     if not has_fitted and not _fits(texts, _LAST, budget, route_of):
         smallest = _size(fingerprint, _LAST, route_of) + size_of(len(fingerprint))
         raise BudgetExceeded(budget_bytes=budget_bytes, smallest_bytes=smallest)
-    tokens = sum(map(len, texts.values())) / max(1, len(texts))
+    tokens = sum(map(_tokens_of, texts.values())) / max(1, len(texts))
     for step in steps_for(tokens)[1:]:
         has_fitted = has_fitted or step == _LAST or _fits(fingerprint, step, budget, route_of)
         if has_fitted:
@@ -47,6 +47,14 @@ def _size(embeddings: Embeddings, step: int, route_of: RouteOf) -> int:
     try:
         return sum(route_of(key, step).section_bytes(one) for key, one in embeddings.items())
     except (QuantizationError, TypeError):
+        return 0
+
+
+def _tokens_of(text: Any) -> int:
+    """Return how many tokens a text has; none where it is no array of them, as in `_size`."""
+    try:
+        return len(text)
+    except TypeError:
         return 0
 
 

@@ -178,6 +178,12 @@ def test_bad_arrays_are_refused(tmp_path, arrays):
         read(tmp_path / "x.npz")
 
 
+@pytest.mark.parametrize("arrays", [DENSE, 5, [5], [DENSE[0]]])
+def test_arrays_without_names_are_refused(arrays):
+    with pytest.raises(InvalidInput, match="input"):
+        open_corpus(arrays)
+
+
 def test_another_dimension_names_the_input(tmp_path):
     np.save(tmp_path / "x.npy", DENSE[:, :3])
     with pytest.raises(DimensionMismatch) as caught:

@@ -1,5 +1,6 @@
 """What is refused changes nothing: every file of the folder is what it was, leftovers too."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from cgcython import (
     ShardWriter,
     StorageCorruption,
     StoreUnavailable,
+    StoreWriter,
     open_corpus,
 )
 from cgcython.codecs.codebook_file import codebook_path
@@ -242,3 +244,22 @@ def test_codebooks_of_the_folder_itself_are_codebooks(write, tmp_path):
     write()
     shards.shard_path(tmp_path / "out", 1).unlink()
     assert write(codebooks=tmp_path / "out").counts.memories == 8
+
+
+def test_a_store_is_not_hidden_by_shards(write, memories, arrays, tmp_path):
+    with StoreWriter(tmp_path / "out", memories.codebooks) as writer:
+        writer.write_all(open_corpus(arrays, memories.profile))
+    before = {one.name for one in (tmp_path / "out").iterdir()}
+    with pytest.raises(UsageError, match="out is a store; choose another folder for shards"):
+        write()
+    assert {one.name for one in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_pipe_in_the_place_of_a_manifest_is_refused_and_stays(write, tmp_path):
+    write()
+    path = manifest_path(tmp_path / "out")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FileUnavailable, match="no regular file"):
+        write()
+    assert path.is_fifo()
