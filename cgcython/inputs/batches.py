@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from cgcython.arrays import shape_of
-from cgcython.base import EmbedderId, EmbedderName, Profile
+from cgcython.base import EmbedderId, Profile
 from cgcython.checks import require_items, require_mapping
 from cgcython.embedders.blocks import Part
 from cgcython.errors import InvalidInput, QuantizationError
@@ -18,7 +18,7 @@ from cgcython.inputs.columns import Embedding
 from cgcython.inputs.taking import Taken, take
 from cgcython.router import QuantizationRouter
 
-Arrays: TypeAlias = Mapping[EmbedderName, Any]  # or a table, whose columns bear these names
+Arrays: TypeAlias = Mapping[Any, Any]  # by any name of an embedder, or a table with such columns
 Metadata: TypeAlias = Mapping[str, Any]
 
 
