@@ -116,7 +116,9 @@ def tell_missing(args: argparse.Namespace) -> None:
 def _require_shards(args: argparse.Namespace, options: str) -> None:
     if is_address(args.store) or not has_shards(args.store):
         place = name_of_place(args.store)
-        raise UsageError(f"{place} is no folder of shards, which alone {options} can search")
+        raise UsageError(
+            f"{place} is no folder of shards, which alone {options} can search; leave out {options}"
+        )
 
 
 def among(path: str | None) -> list[StoredId] | None:

@@ -60,6 +60,7 @@ def test_what_is_for_shards_is_refused_for_a_store(cli, work, words):
     result = cli("search", work / "queries.npz", "--store", work / "store", *words)
     assert result.code == 2
     assert "no folder of shards" in result.err
+    assert "; leave out --" in result.err
 
 
 def test_workers_are_those_of_a_scheduler(search):
