@@ -63,10 +63,11 @@ class GroupSearcher:
         out if `on_damage` is "skip". `cache` is that of a `ShardSearcher`, which workers share.
         Raises InvalidInput, StorageCorruption.
         """
-        self.path, self._runner = Path(folder).absolute(), runner or InProcess()
+        self.path, self._runner = as_path(folder, "folder").absolute(), runner or InProcess()
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
         skip = require_choice(on_damage, "on_damage", ("stop", "skip")) == "skip"
+        partial = bool(partial)  # a part of a key
         chosen = chosen_shards(self.path, None, partial)
         numbers = np.array([one.number for one in chosen], np.int64)
         wanted = self._runner.num_workers if num_groups is None else num_groups

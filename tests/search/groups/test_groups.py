@@ -258,3 +258,14 @@ def test_dominated_rows_are_those_behind_k_others():
     assert tops.undominated(keys, rising, 3).nonzero()[0].tolist() == [37, 38, 39]
     crossing = np.stack([np.arange(40), -np.arange(40)]).astype(np.float32)
     assert tops.undominated(keys, crossing, 3).all()
+
+
+@pytest.mark.parametrize("folder", [None, 5, b"x", []])
+def test_what_is_no_folder_is_refused(folder):
+    with pytest.raises(InvalidInput, match="folder"):
+        GroupSearcher(folder)
+
+
+def test_partial_is_any_truth(folder, queries):
+    found = GroupSearcher(folder, partial=[]).search_many(queries, 1)
+    assert_same(found, GroupSearcher(folder).search_many(queries, 1))
