@@ -19,7 +19,8 @@ def as_path(path: StrPath, what: str = "path") -> Path:
     cgcython.errors.InvalidInput: [EMB-E018] path: expected a path, got 7
     """
     try:
-        if isinstance(path, (str, os.PathLike)) and b"\0" not in os.fsencode(path):
+        # An empty text comes of a variable that is not set, and is not the working folder.
+        if isinstance(path, (str, os.PathLike)) and path != "" and b"\0" not in os.fsencode(path):
             return Path(path)
     except (TypeError, ValueError):  # a path in bytes, half a surrogate pair
         pass

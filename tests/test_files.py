@@ -68,7 +68,9 @@ def test_two_writers_of_one_file_do_not_share_a_temporary(tmp_path):
     assert (tmp_path / "file").read_bytes() == b"one"
 
 
-@pytest.mark.parametrize("path", [None, 7, b"x", "a\0b", "\ud800", ["a"], np.zeros(2)], ids=ascii)
+@pytest.mark.parametrize(
+    "path", ["", None, 7, b"x", "a\0b", "\ud800", ["a"], np.zeros(2)], ids=ascii
+)
 def test_what_can_be_no_path_is_refused(path):
     for call in (lambda: as_path(path), lambda: write_whole(path, b"")):
         with pytest.raises(InvalidInput, match="path: expected a path"):

@@ -78,10 +78,9 @@ def run(args: argparse.Namespace) -> int:
     if not done.memories:
         say(f"cgcython: warning: there are no memories in {' '.join(args.inputs)}")
     _print_bytes(done.counts)
-    say(
-        f"{done.counts.memories} memories encoded in {seconds:.2f} s "
-        f"({1e6 * seconds / max(1, done.counts.memories):.0f} us each), {done.skipped} skipped"
-    )
+    number = done.counts.memories
+    each = f" ({1e6 * seconds / number:.0f} us each)" if number else ""
+    say(f"{number} memories encoded in {seconds:.2f} s{each}, {done.skipped} skipped")
     if losses:
         say(f"sampled loss: {told_losses(losses)}")
     return done.code

@@ -9,8 +9,10 @@ from cgcython.errors import InvalidInput
 def read_lines(path: str, expected: str) -> list[str]:
     """Return the lines of a file or pipe; raises InvalidInput where it is not what is expected.
 
-    A folder or a device is refused: some devices have no end.
+    A folder or a device is refused: some devices have no end. Raises FileNotFoundError.
     """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: no such file; expected {expected}")
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
         raise InvalidInput(what=path, expected=f"a file: {expected}", actual="a folder or device")

@@ -9,6 +9,7 @@ FILE may be a URL, as `s3://bucket/docs.npy`.
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from cgcython.base import EmbedderId, parse_embedder
@@ -53,7 +54,7 @@ class Spec:
         name, equals, rest = text.partition("=")
         if not equals or is_url(text) or os.path.exists(text):
             return cls(None, _checked(input_place(text), text))
-        path, arrays, rows = split_file(rest)
+        path, arrays, rows = split_file(rest) if rest else FileSpec(Path(), (), None)
         return cls(_target(name, text), _checked(path, text), arrays, rows)
 
 

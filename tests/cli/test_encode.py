@@ -79,6 +79,20 @@ def _codes(folder):
         return {one: store.quantized(one).sections for one in store}
 
 
+@pytest.mark.parametrize("target", ["--store", "--out"])
+def test_an_empty_text_is_not_the_working_folder(encode, work, target):
+    result = encode(work / "corpus.npz", target, "")
+    assert (result.code, "expected a path" in result.err) == (3, True)
+
+
+def test_a_run_that_skips_all_tells_no_time_for_each(cli, work, models, tmp_path):
+    words = "encode", work / "corpus.npz", "--out", tmp_path / "out", *models
+    assert " us each), 0 skipped" in cli(*words).err
+    told = cli(*words).err
+    assert "us each" not in told
+    assert "s, 40 skipped" in told
+
+
 def test_finished_shards_are_skipped(encode, work, tmp_path):
     words = work / "corpus.npz", "--out", tmp_path / "out", "--shard-size", 16
     encode(*words)

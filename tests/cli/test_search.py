@@ -112,6 +112,8 @@ def test_a_filter_that_is_no_file_of_ids_is_refused(search, work, tmp_path):
     (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe")
     for name in ("text.npy", "empty.npy", "bytes.txt", "nothing.txt"):
         assert search(work / "queries.npz", "--among", tmp_path / name).code == 3
+    missing = search(work / "queries.npz", "--among", tmp_path / "nothing.txt").err
+    assert missing.endswith("nothing.txt: no such file; expected an id per line\n")
 
 
 def test_another_embedder_orders_the_shortlist(search, work):
