@@ -86,8 +86,14 @@ def require_items(values: object, what: str, expected: str = "a collection") -> 
 
 def require_progress(progress: Callable[..., object] | None) -> None:
     """Raise InvalidInput unless progress can be told, or is None, before any work is done."""
-    if not (progress is None or callable(progress)):
-        raise InvalidInput(what="progress", expected="a function", actual=_shown(progress))
+    if progress is not None:
+        require_callable(progress, "progress")
+
+
+def require_callable(value: object, what: str) -> None:
+    """Raise InvalidInput unless a value can be called."""
+    if not callable(value):
+        raise InvalidInput(what=what, expected="a function", actual=_shown(value))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from cgcython.base import EmbedderId, ProfileName
-from cgcython.checks import iterated, require_whole
+from cgcython.checks import iterated, require_callable, require_whole
 from cgcython.codecs.base import codec_class
 from cgcython.codecs.codebook_base import Codebook
 from cgcython.corpus.corpus import Corpus, Stamp
@@ -53,6 +53,7 @@ def shard_job(
     ...     for number, done in run_here(partial(encode_shard, running.job), running.unfinished):
     ...         running.add(done)
     """
+    require_callable(run, "run")
     texts = _absolute(inputs)
     with open_corpus(texts, profile, ids=ids) as corpus:
         books = codebooks_for(corpus, QuantizationRouter(codebooks, corpus.profile))

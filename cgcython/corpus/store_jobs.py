@@ -12,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cgcython.base import EmbedderId, ProfileName
+from cgcython.checks import require_callable
 from cgcython.corpus.byte_counts import ByteCounts
 from cgcython.corpus.corpus import Corpus, Stamp
 from cgcython.corpus.opening import open_corpus
@@ -180,6 +181,7 @@ def run_store_job(
     raised, or, with `skip_damage`, kept in `failed`, but for those of the store itself. `progress`
     is called with the number of memories of each range.
     """
+    require_callable(run, "run")
     done: dict[int, StoreDone] = {}
     failed: dict[int, QuantizationError] = {}
     for number, result in run(partial(encode_range, job), range(job.ranges)):

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cgcython.base import EmbedderId, Profile
+from cgcython.checks import require_callable
 from cgcython.corpus.corpus import Corpus
 from cgcython.corpus.naming import naming
 from cgcython.corpus.opening import open_corpus
@@ -167,6 +168,7 @@ def compare_by(
     one `{memory: gain}`, or None, for each query. `progress` is called with the documents of each
     part.
     """
+    require_callable(run, "run")
     job = replace(job, depth=depth_of(len(plan.documents)))
     found = {one: _Joining(memories) for one, memories in plan.documents.items()}
     for part, result in run(partial(rank_part, job), plan.parts):

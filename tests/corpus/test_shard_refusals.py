@@ -263,3 +263,16 @@ def test_a_pipe_in_the_place_of_a_manifest_is_refused_and_stays(write, tmp_path)
     with pytest.raises(FileUnavailable, match="no regular file"):
         write()
     assert path.is_fifo()
+
+
+def test_a_runner_is_not_what_it_runs_by(tmp_path):
+    from cgcython import InvalidInput
+    from cgcython.corpus.shard_jobs import shard_job
+    from cgcython.runners import InProcess
+
+    with (
+        pytest.raises(InvalidInput, match="run: expected a function"),
+        shard_job(tmp_path / "out", "none.npy", run=InProcess()),
+    ):
+        pass
+    assert not (tmp_path / "out").exists()

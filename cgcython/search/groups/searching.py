@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cgcython.base import EmbedderName
-from cgcython.checks import require_choice, require_whole
+from cgcython.checks import require_callable, require_choice, require_whole
 from cgcython.errors import FileUnavailable, InvalidInput, StorageCorruption
 from cgcython.files import as_path
 from cgcython.inputs.batches import Arrays
@@ -64,6 +64,7 @@ class GroupSearcher:
         Raises InvalidInput, StorageCorruption.
         """
         self.path, self._runner = as_path(folder, "folder").absolute(), runner or InProcess()
+        require_callable(getattr(self._runner, "run", None), "runner.run")
         self.profile = shards.read_profile(folder)
         self.router = QuantizationRouter(folder, self.profile)
         skip = require_choice(on_damage, "on_damage", ("stop", "skip")) == "skip"

@@ -269,3 +269,9 @@ def test_what_is_no_folder_is_refused(folder):
 def test_partial_is_any_truth(folder, queries):
     found = GroupSearcher(folder, partial=[]).search_many(queries, 1)
     assert_same(found, GroupSearcher(folder).search_many(queries, 1))
+
+
+@pytest.mark.parametrize("runner", [5, min])
+def test_what_runs_nothing_is_no_runner(folder, runner):
+    with pytest.raises(InvalidInput, match=r"runner\.run: expected a function, got None"):
+        GroupSearcher(folder, runner=runner)
