@@ -90,7 +90,7 @@ def require_progress(progress: Callable[..., object] | None) -> None:
         require_callable(progress, "progress")
 
 
-def require_callable(value: object, what: str) -> None:
+def require_callable(value: Any, what: str) -> None:  # of an object, mypy would invent a class
     """Raise InvalidInput unless a value can be called."""
     if not callable(value):
         raise InvalidInput(what=what, expected="a function", actual=_shown(value))
