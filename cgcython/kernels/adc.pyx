@@ -4,13 +4,13 @@ The tables of a query come from pq.dot_table and pq.distance_table.
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
-from cgcython.kernels._adc_best cimport Best, lane_sum, lowest_bit, offer
-from cgcython.kernels._adc_cosine cimport Cosines, cosine_set_up, offer_cosines
-from cgcython.kernels._adc_screen cimport (
+from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, lowest_bit, offer
+from cgcython.kernels.inner.pq.adc_cosine cimport Cosines, cosine_set_up, offer_cosines
+from cgcython.kernels.inner.pq.adc_screen cimport (
     BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
-from cgcython.kernels._door cimport check_buffers
-from cgcython.kernels._types cimport f32, i64, u8, u64
+from cgcython.kernels.inner.door cimport check_buffers
+from cgcython.kernels.inner.types cimport f32, i64, u8, u64
 
 cdef enum:
     SCAN = 512   # rows whose sums are still in the first cache when they are compared

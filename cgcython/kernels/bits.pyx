@@ -4,15 +4,15 @@ from cpython.bytes cimport (
 )
 from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport (
+from cgcython.kernels.inner.door cimport (
     agree, check_buffers, in_bytes, is_unmasked, plain_out, plain_vector, require_apart, vector_out,
 )
-from cgcython.kernels._finite cimport LARGEST, first_nonfinite
-from cgcython.kernels._heap cimport best_first, rise, sink
-from cgcython.kernels._types cimport f32, i32, i64, u8, u32, u64
-from cgcython.kernels._vector cimport set_all, set_all_u, top_u, vf, vu
+from cgcython.kernels.inner.finite cimport LARGEST, first_nonfinite
+from cgcython.kernels.inner.heap cimport best_first, rise, sink
+from cgcython.kernels.inner.types cimport f32, i32, i64, u8, u32, u64
+from cgcython.kernels.inner.simd.vector cimport set_all, set_all_u, top_u, vf, vu
 
-cdef extern from "_bits.h" nogil:
+cdef extern from "inner/bits.h" nogil:
     u64 turn_bytes "cg_turn_bytes"(u64 bits)
     u64 at_least64 "cg_at_least64"(const f32 *values, vf threshold, vu *peak)
     void signs64 "cg_signs64"(u64 bits, f32 *values)

@@ -2,11 +2,11 @@
 
 Cosines are rounded to whole numbers first, so that every level takes the same decisions.
 """
-from cgcython.kernels._coverage cimport ALIGN, MOST_TOKENS, Cover, cover as cover_best, lay_out
-from cgcython.kernels._door cimport agree, check_buffers, check_offsets
-from cgcython.kernels._pooling cimport Pools, lay_out_pools, pool_clusters
-from cgcython.kernels._types cimport f32, i64, u8, u32
-from cgcython.kernels._ward cimport Ward, cluster_tokens, lay_out_ward
+from cgcython.kernels.inner.tokens.coverage cimport ALIGN, MOST_TOKENS, Cover, cover as cover_best, lay_out
+from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
+from cgcython.kernels.inner.tokens.pooling cimport Pools, lay_out_pools, pool_clusters
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.tokens.ward cimport Ward, cluster_tokens, lay_out_ward
 
 cdef enum:
     WIDEST = 1 << 30  # values, so that no size of scratch overflows

@@ -5,13 +5,13 @@ same bits.
 """
 from libc.math cimport ldexp, sqrt
 from libc.string cimport memcpy, memset
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._finite cimport first_nonfinite as find_nonfinite, power_of
-from cgcython.kernels._heap cimport best_first, rise, sink
-from cgcython.kernels._product cimport product_rows
-from cgcython.kernels._turn cimport turn
-from cgcython.kernels._types cimport f32, f64, i32, i64, u32
-from cgcython.kernels._vector cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.finite cimport first_nonfinite as find_nonfinite, power_of
+from cgcython.kernels.inner.heap cimport best_first, rise, sink
+from cgcython.kernels.inner.product cimport product_rows
+from cgcython.kernels.inner.turn cimport turn
+from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u32
+from cgcython.kernels.inner.simd.vector cimport (
     LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
 )
 

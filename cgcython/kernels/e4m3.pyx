@@ -6,17 +6,17 @@ Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ldexp, sqrt
 cimport numpy as np
-from cgcython.kernels._door cimport (
+from cgcython.kernels.inner.door cimport (
     agree, check_buffers, plain_out, plain_vector, require_apart, shaped, vector_out, writable,
 )
-from cgcython.kernels._e4m3_plain cimport decode_streamed, encode_plain, encode_streamed
-from cgcython.kernels._e4m3_query cimport WIDEST, Query, Rows, lay_query, score_rows
-from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
-from cgcython.kernels._e4m3_scan cimport scale_products, scan_squares, squares_of
-from cgcython.kernels._finite cimport first_nonfinite, power_of
-from cgcython.kernels._stream cimport is_streamed
-from cgcython.kernels._types cimport f32, f64, i64, u8
-from cgcython.kernels._vector cimport SLACK, aligned
+from cgcython.kernels.inner.e4m3.plain cimport decode_streamed, encode_plain, encode_streamed
+from cgcython.kernels.inner.e4m3.query cimport WIDEST, Query, Rows, lay_query, score_rows
+from cgcython.kernels.inner.e4m3.scaled cimport decode_times, encode_scaled
+from cgcython.kernels.inner.e4m3.scan cimport scale_products, scan_squares, squares_of
+from cgcython.kernels.inner.finite cimport first_nonfinite, power_of
+from cgcython.kernels.inner.stream cimport is_streamed
+from cgcython.kernels.inner.types cimport f32, f64, i64, u8
+from cgcython.kernels.inner.simd.vector cimport SLACK, aligned
 
 cdef extern from *:
     void prefetch "__builtin_prefetch"(const void *p) nogil

@@ -1,20 +1,20 @@
 """The best rows of E4M3 codes for one query or many, with the scores that a scan of all gives.
 
 An estimate with a proven bound of its error says which rows cannot be among the best; the others
-are scored (see _e4m3_query.pxd). One query is estimated where the level multiplies bfloat16, and
+are scored (see inner/e4m3/query.pxd). One query is estimated where the level multiplies bfloat16, and
 then reads codes as fast as memory gives them; many queries meet tiles of codes, decoded once.
 """
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memset
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._e4m3_many cimport MEASURES, MOST, Many, begin_many, screen_all
-from cgcython.kernels._e4m3_one cimport ESTIMATES_ROWS, best_of, lay_estimate
-from cgcython.kernels._e4m3_query cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.e4m3.many cimport MEASURES, MOST, Many, begin_many, screen_all
+from cgcython.kernels.inner.e4m3.one cimport ESTIMATES_ROWS, best_of, lay_estimate
+from cgcython.kernels.inner.e4m3.query cimport (
     PLACES, WIDEST, Query, Rows, lay_query, pack_whole, set_rows,
 )
-from cgcython.kernels._found cimport Found, begin_found, drop_worst
-from cgcython.kernels._integer_tiles cimport LANES, LINE, i8
-from cgcython.kernels._types cimport f32, f64, i64, u8
+from cgcython.kernels.inner.found cimport Found, begin_found, drop_worst
+from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, i8
+from cgcython.kernels.inner.types cimport f32, f64, i64, u8
 
 
 cdef Py_ssize_t e4m3_best_best(

@@ -6,7 +6,7 @@ and every machine returns the same bits.
 """
 from libc.math cimport copysign, fabs, sqrt
 from libc.string cimport memset
-from cgcython.kernels._door cimport agree, check_buffers
+from cgcython.kernels.inner.door cimport agree, check_buffers
 
 cdef enum:
     LANES = 8

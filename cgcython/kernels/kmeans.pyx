@@ -3,10 +3,10 @@
 Sums keep one order on every level, and products are rounded before they are added (see setup.py),
 so the same rows and random numbers give the same centroids.
 """
-from cgcython.kernels._door cimport check_buffers
-from cgcython.kernels._types cimport f32, i64, u8
+from cgcython.kernels.inner.door cimport check_buffers
+from cgcython.kernels.inner.types cimport f32, i64, u8
 
-cdef extern from "_kmeans.h" nogil:
+cdef extern from "inner/pq/kmeans.h" nogil:
     void shrink "cg_shrink"(
         const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t count, Py_ssize_t n
     )

@@ -1,7 +1,7 @@
 """The machine's own limits, to hold the other kernels against: FMA rate and memory streams."""
-from cgcython.kernels._door cimport check_buffers
-from cgcython.kernels._types cimport f32
-from cgcython.kernels._vector cimport LANES, load, set_all, store, vf
+from cgcython.kernels.inner.door cimport check_buffers
+from cgcython.kernels.inner.types cimport f32
+from cgcython.kernels.inner.simd.vector cimport LANES, load, set_all, store, vf
 
 
 cdef enum:

@@ -2,17 +2,17 @@
 
 The query is rounded to bfloat16 when it is packed, each value of its unit tokens by at most
 2**-8 of itself, so that a cosine is off by at most 2**-8. All else is as exact as float32 sums.
-Every level with FMA returns the same bits (see _maxsim_bf16.h).
+Every level with FMA returns the same bits (see inner/maxsim/bf16.h).
 """
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport uint16_t as u16
-from cgcython.kernels._document_door cimport check_documents, check_query
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._pair_tiles cimport (
+from cgcython.kernels.inner.maxsim.document_door cimport check_documents, check_query
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.maxsim.pair_tiles cimport (
     LINE, Halves, half, half_norm, half_peak, pair_lines, score_halves, wide,
 )
-from cgcython.kernels._types cimport f32, i64, u8
-from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, lay, measure
+from cgcython.kernels.inner.types cimport f32, i64, u8
+from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, lay, measure
 
 
 cdef Py_ssize_t maxsim_bf16_encode(const f32 *values, Py_ssize_t n, u16 *halves) noexcept nogil:

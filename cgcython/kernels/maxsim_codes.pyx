@@ -7,13 +7,13 @@ cosine among tokens differ. Codes are read where they lie: a first pass costs no
 are exact and the few float steps behind them are the same everywhere: all levels return the same
 bits.
 """
-from cgcython.kernels._code_bytes cimport PAYS, measure_token, score_of_codes
-from cgcython.kernels._document_door cimport check_documents
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._integer_query cimport WIDEST
-from cgcython.kernels._integer_tiles cimport groups_of, i8
-from cgcython.kernels._plane_door cimport check_plane
-from cgcython.kernels._types cimport f32, i64, u8
+from cgcython.kernels.inner.integers.code_bytes cimport PAYS, measure_token, score_of_codes
+from cgcython.kernels.inner.maxsim.document_door cimport check_documents
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.integers.query cimport WIDEST
+from cgcython.kernels.inner.integers.tiles cimport groups_of, i8
+from cgcython.kernels.inner.integers.plane_door cimport check_plane
+from cgcython.kernels.inner.types cimport f32, i64, u8
 
 
 cdef void maxsim_codes_measure(

@@ -16,17 +16,17 @@ at most e. Rounding gives e <= sqrt(dim) * peak / (2 * limit * |q|), limit 127 f
 """
 from libc.math cimport NAN, sqrt
 cimport numpy as np
-from cgcython.kernels._document_door cimport check_documents
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._finite cimport first_nonfinite
-from cgcython.kernels._integer_codes cimport (
+from cgcython.kernels.inner.maxsim.document_door cimport check_documents
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.finite cimport first_nonfinite
+from cgcython.kernels.inner.integers.codes cimport (
     FINE, decode_token, encode8, encode_levels, squares_of, whole_numbers,
 )
-from cgcython.kernels._integer_query cimport WIDEST, pack_block, peak_of
-from cgcython.kernels._integer_tiles cimport (
+from cgcython.kernels.inner.integers.query cimport WIDEST, pack_block, peak_of
+from cgcython.kernels.inner.integers.tiles cimport (
     LANES, LINE, Codes, Query, align_products, groups_of, i8, read_query, sum_products,
 )
-from cgcython.kernels._types cimport f32, f64, i32, i64, u8
+from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u8
 
 np.import_array()
 

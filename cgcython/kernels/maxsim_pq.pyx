@@ -7,15 +7,15 @@ does not depend on a common scale, so all centroids are brought into range by on
 a token whose length is below 2**-100 of the largest centroid value counts as without direction.
 """
 from libc.math cimport INFINITY, NAN, fabs, isfinite, sqrt
-from cgcython.kernels._document_door cimport check_documents, check_query
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._tiles cimport (
+from cgcython.kernels.inner.maxsim.document_door cimport check_documents, check_query
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.maxsim.tiles cimport (
     TILE, Step, add, aim, copy_row, fetch_rows, sum_best, tile_height,
 )
-from cgcython.kernels._types cimport f32, f64, i64, u8
-from cgcython.kernels._unit_tokens cimport DEPTH, QUERY_LANES, power_for
+from cgcython.kernels.inner.types cimport f32, f64, i64, u8
+from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, power_for
 
-cdef extern from "_maxsim_pq.h" nogil:
+cdef extern from "inner/maxsim/tables.h" nogil:
     enum:
         KSUB "CG_KSUB"
     void look_up "cg_look_up"(

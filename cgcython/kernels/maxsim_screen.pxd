@@ -1,5 +1,5 @@
 from libc.stdint cimport int64_t, uint8_t
-from cgcython.kernels._screen_arrays cimport ScreenQuery, ScreenTokens
+from cgcython.kernels.inner.maxsim.screen_arrays cimport ScreenQuery, ScreenTokens
 
 # Up to 4096 dimensions. Returns the lines of a block of numbers, 128 bytes each.
 cdef Py_ssize_t maxsim_screen_lines(Py_ssize_t dim) noexcept nogil

@@ -16,16 +16,16 @@ When too many tokens remain, MaxSim takes the document, and soon the next ones w
 the levels v3 and v4, where whole numbers are no faster, it takes all that are scored.
 """
 from libc.string cimport memset
-from cgcython.kernels._document_door cimport check_documents
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._integer_query cimport WIDEST
-from cgcython.kernels._integer_tiles cimport LANES, LINE, groups_of, i8
-from cgcython.kernels._screen_query cimport EXTRA, block_of, quantise, screen_pack
-from cgcython.kernels._screen_score cimport (
+from cgcython.kernels.inner.maxsim.document_door cimport check_documents
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.integers.query cimport WIDEST
+from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, groups_of, i8
+from cgcython.kernels.inner.maxsim.screen_query cimport EXTRA, block_of, quantise, screen_pack
+from cgcython.kernels.inner.maxsim.screen_score cimport (
     Work, aim, bounds_of, screen_align, screen_end, screen_score,
 )
-from cgcython.kernels._screen_tiles cimport PAYS, Screen, Screened
-from cgcython.kernels._types cimport f32, i64, u8
+from cgcython.kernels.inner.maxsim.screen_tiles cimport PAYS, Screen, Screened
+from cgcython.kernels.inner.types cimport f32, i64, u8
 
 cdef Py_ssize_t maxsim_screen_lines(Py_ssize_t dim) noexcept nogil:
     return groups_of(dim) + EXTRA

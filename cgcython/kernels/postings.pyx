@@ -1,14 +1,14 @@
 """Scores of rows from inverted lists in blocks, and the best rows without all lists."""
 from libc.string cimport memcpy
-from cgcython.kernels._door cimport agree, check_buffers, check_offsets
-from cgcython.kernels._posting_best cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
+from cgcython.kernels.inner.sparse.posting_best cimport (
     MOST, find_terms, leave_best, search_block, sort_by_worth,
 )
-from cgcython.kernels._posting_candidates cimport Best, lay_out
-from cgcython.kernels._posting_lists cimport (
+from cgcython.kernels.inner.sparse.posting_candidates cimport Best, lay_out
+from cgcython.kernels.inner.sparse.posting_lists cimport (
     BLOCK, Lists, Span, find_list, find_row, score_block, u16, weight_at,
 )
-from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 ROWS_OF_BLOCK = BLOCK
 

@@ -1,5 +1,5 @@
 from libc.stdint cimport uint8_t
-from cgcython.kernels._pq_codebook cimport PQCodebook
+from cgcython.kernels.inner.pq.codebook cimport PQCodebook
 
 # Points book into the arrays of a pq_layout.PreparedCodebook, which must outlive it.
 cdef int pq_read(object prepared, PQCodebook *book) except -1

@@ -6,16 +6,16 @@ decides among those that are left, so that every level returns the codes of the 
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
-from cgcython.kernels._codebook cimport KSUB, MAX_D_OUT, padded, read, require_apart_from
-from cgcython.kernels._door cimport check_buffers, plain_vector, shaped
-from cgcython.kernels._pq_decode cimport decode_all, decode_by_table
-from cgcython.kernels._pq_encode cimport encode_all, encode_block, first_nonfinite
-from cgcython.kernels._pq_rotation cimport BLOCK, back_chunk, turn_centroids
-from cgcython.kernels._types cimport f32, u8
+from cgcython.kernels.inner.pq.codebook_layout cimport KSUB, MAX_D_OUT, padded, read, require_apart_from
+from cgcython.kernels.inner.door cimport check_buffers, plain_vector, shaped
+from cgcython.kernels.inner.pq.decode cimport decode_all, decode_by_table
+from cgcython.kernels.inner.pq.encode cimport encode_all, encode_block, first_nonfinite
+from cgcython.kernels.inner.pq.rotation cimport BLOCK, back_chunk, turn_centroids
+from cgcython.kernels.inner.types cimport f32, u8
 
 np.import_array()
 
-cdef extern from "_pq.h" nogil:
+cdef extern from "inner/pq/tile.h" nogil:
     f32 dot_of "cg_pq_dot"(const f32 *x, const f32 *y, Py_ssize_t n)
     f32 distance_of "cg_pq_distance"(const f32 *x, const f32 *y, Py_ssize_t n)
 

@@ -5,10 +5,10 @@ every level and every machine finds the same codes.
 """
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memmove, memset
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._types cimport f32, i16, i32, u8, u64
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.types cimport f32, i16, i32, u8, u64
 
-cdef extern from "_residual.h" nogil:
+cdef extern from "inner/pq/residual.h" nogil:
     enum:
         STRIP "CG_STRIP"
         KSUB "CG_KSUB"

@@ -1,18 +1,18 @@
 """Rows as codes of 8, 6, 4 or 2 bits of their turned values, with a scale each, and their scores.
 
-A row is turned whole (see _whole_turn.pxd), so that no value sticks out; codes are even parts of
-its range (_scalar_codes.pxd). A query meets them as whole numbers (_scalar_query.pxd).
+A row is turned whole (see inner/whole_turn.pxd), so that no value sticks out; codes are even parts of
+its range (inner/integers/scalar_codes.pxd). A query meets them as whole numbers (inner/integers/scalar_query.pxd).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
-from cgcython.kernels._door cimport agree, check_buffers, plain_vector, vector_out
-from cgcython.kernels._finite cimport first_nonfinite
-from cgcython.kernels._integer_query cimport WIDEST
-from cgcython.kernels._scalar_codes cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers, plain_vector, vector_out
+from cgcython.kernels.inner.finite cimport first_nonfinite
+from cgcython.kernels.inner.integers.query cimport WIDEST
+from cgcython.kernels.inner.integers.scalar_codes cimport (
     PADDING, Scale, decode_row, encode_row, level_squares, scalar_bytes,
 )
-from cgcython.kernels._scalar_query cimport RUNS, Run, lay_query, runs_of, score_some
-from cgcython.kernels._types cimport f32, f64, i8, i16, i32, i64, u8
+from cgcython.kernels.inner.integers.scalar_query cimport RUNS, Run, lay_query, runs_of, score_some
+from cgcython.kernels.inner.types cimport f32, f64, i8, i16, i32, i64, u8
 from libc.math cimport sqrt
 from libc.string cimport memset
 

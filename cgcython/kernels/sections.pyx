@@ -9,10 +9,10 @@ from cpython.memoryview cimport PyMemoryView_FromMemory
 from cpython.ref cimport Py_INCREF
 from libc.string cimport memcpy
 cimport numpy as np
-from cgcython.kernels._door cimport (
+from cgcython.kernels.inner.door cimport (
     agree, check_buffers, check_offsets, plain_matrix, plain_vector, require_apart,
 )
-from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 from cgcython import checksums
 

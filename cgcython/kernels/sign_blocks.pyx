@@ -2,12 +2,12 @@
 
 A scan of them adds up no word across a register: each lane counts the bits of one row.
 """
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._turn cimport turn
-from cgcython.kernels._types cimport f32, i64, u8, u32, u64
-from cgcython.kernels._vector cimport set_all, set_all_u, vf, vu
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.turn cimport turn
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32, u64
+from cgcython.kernels.inner.simd.vector cimport set_all, set_all_u, vf, vu
 
-cdef extern from "_sign_blocks.h" nogil:
+cdef extern from "inner/sign_blocks.h" nogil:
     void differing8 "cg_differing8"(
         const u64 *query, const u64 *block, Py_ssize_t words, u32 *out
     )

@@ -5,16 +5,16 @@ Elias-Fano strings whose length follows from nnz and dimension.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 cimport numpy as np
-from cgcython.kernels._door cimport agree, check_buffers, require_apart
-from cgcython.kernels._elias_fano cimport high_bits_of, low_bits_of, low_bytes_of
-from cgcython.kernels._halves cimport fit_half
-from cgcython.kernels._sparse_layout cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers, require_apart
+from cgcython.kernels.inner.sparse.elias_fano cimport high_bits_of, low_bits_of, low_bytes_of
+from cgcython.kernels.inner.sparse.halves cimport fit_half
+from cgcython.kernels.inner.sparse.layout cimport (
     CANONICAL_LAYOUT, COUNT, F16_LAYOUT, F32_LAYOUT, INDEX, LENGTH, OK, PADDING, U8_LAYOUT, WEIGHT,
     check_indices, check_weights, read_compact, read_pairs, weight_bytes, write_compact,
     write_pairs,
 )
-from cgcython.kernels._sparse_rows cimport is_plain, require_rows
-from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.sparse.rows cimport is_plain, require_rows
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 np.import_array()
 

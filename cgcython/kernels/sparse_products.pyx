@@ -1,12 +1,12 @@
 """Dot products of sparse vectors, with a dense query and in pairs; and their rows by index."""
 from libc.math cimport sqrt
 cimport numpy as np
-from cgcython.kernels._door cimport agree, check_buffers
-from cgcython.kernels._postings cimport count_postings, place_postings
-from cgcython.kernels._sparse_dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
-from cgcython.kernels._sparse_pair cimport dot_pair_of
-from cgcython.kernels._sparse_rows cimport is_plain, require_rows
-from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.sparse.postings cimport count_postings, place_postings
+from cgcython.kernels.inner.sparse.dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
+from cgcython.kernels.inner.sparse.pair cimport dot_pair_of
+from cgcython.kernels.inner.sparse.rows cimport is_plain, require_rows
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 np.import_array()
 

@@ -9,15 +9,15 @@ the query's tokens, of the gain of the best cell that it shares with the token.
 """
 from libc.math cimport INFINITY
 from libc.string cimport memset
-from cgcython.kernels._door cimport agree, check_buffers, check_offsets
-from cgcython.kernels._integer_tiles cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
+from cgcython.kernels.inner.integers.tiles cimport (
     LANES, LINE, Codes, CodesTile, Query, add_blocks, add_bytes, begin_tile, codes_height, earlier,
     groups_of, i8, read_query,
 )
-from cgcython.kernels._plane_door cimport check_plane
-from cgcython.kernels._types cimport f32, f64, i32, i64, u8, u32, u64
+from cgcython.kernels.inner.integers.plane_door cimport check_plane
+from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u8, u32, u64
 
-cdef extern from "_cells.h" nogil:
+cdef extern from "inner/tokens/cells.h" nogil:
     u32 products_above "cg_products_above"(
         const i32 *dots, f32 norm, const f32 *least, f32 *products
     )

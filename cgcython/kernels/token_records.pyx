@@ -10,19 +10,19 @@ from cpython.bytes cimport (
 )
 from libc.string cimport memcpy, memset
 cimport numpy as np
-from cgcython.kernels._door cimport agree, check_buffers, in_bytes, plain_matrix, require_apart
-from cgcython.kernels._e4m3_scaled cimport decode_times, encode_scaled
-from cgcython.kernels._finite cimport first_nonfinite
-from cgcython.kernels._halves cimport fit_half, halves_are_finite, read_halves, write_halves
-from cgcython.kernels._integer_query cimport WIDEST
-from cgcython.kernels._sparse_rows cimport is_plain, require_rows
-from cgcython.kernels._token_codes cimport decode_turned, encode_turned
-from cgcython.kernels._token_layout cimport (
+from cgcython.kernels.inner.door cimport agree, check_buffers, in_bytes, plain_matrix, require_apart
+from cgcython.kernels.inner.e4m3.scaled cimport decode_times, encode_scaled
+from cgcython.kernels.inner.finite cimport first_nonfinite
+from cgcython.kernels.inner.sparse.halves cimport fit_half, halves_are_finite, read_halves, write_halves
+from cgcython.kernels.inner.integers.query cimport WIDEST
+from cgcython.kernels.inner.sparse.rows cimport is_plain, require_rows
+from cgcython.kernels.inner.tokens.codes cimport decode_turned, encode_turned
+from cgcython.kernels.inner.tokens.layout cimport (
     CANONICAL_LAYOUT, E4M3_LAYOUT, F32_LAYOUT, INT2_F16_LAYOUT, INT2_LAYOUT, INT4_F16_LAYOUT,
     INT4_LAYOUT, bits_of, each_of, has_halves, head_of, is_length, is_narrow, layout_filling,
     names, ones_in, scale_bytes,
 )
-from cgcython.kernels._types cimport f32, i64, u8, u32
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 np.import_array()
 

@@ -1,13 +1,13 @@
 """Which tokens matter: scores, and selection of the best."""
 from libc.string cimport memcpy
 cimport numpy as np
-from cgcython.kernels._door cimport (
+from cgcython.kernels.inner.door cimport (
     agree, check_buffers, check_offsets, require_apart, shaped, writable,
 )
-from cgcython.kernels._scores cimport SOME, entropies_of, magnitude_of, max_abs_of
-from cgcython.kernels._select cimport keep_best
-from cgcython.kernels._types cimport f32, i64, u32
-from cgcython.kernels._vector cimport LANES, load, store
+from cgcython.kernels.inner.tokens.scores cimport SOME, entropies_of, magnitude_of, max_abs_of
+from cgcython.kernels.inner.select cimport keep_best
+from cgcython.kernels.inner.types cimport f32, i64, u32
+from cgcython.kernels.inner.simd.vector cimport LANES, load, store
 
 cdef enum:
     OF_MAGNITUDE, OF_MAX_ABS, OF_ENTROPY

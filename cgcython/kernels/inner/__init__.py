@@ -1,0 +1,1 @@
+"""What the families of kernels are made of; no names here are public."""

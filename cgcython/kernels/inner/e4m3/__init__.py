@@ -1,0 +1,1 @@
+"""Loops over E4M3 codes."""

@@ -1,0 +1,183 @@
+/* Estimates of products of queries with rows of E4M3 codes, whose error has a proven bound.
+
+   One query meets rows as bfloat16, which holds its codes: the bytes only move into place. Many
+   queries meet rows as whole numbers, decoded once for all of them. */
+#ifndef CGCYTHON_E4M3_BEST_H
+#define CGCYTHON_E4M3_BEST_H
+
+#include "inner/e4m3/scan.h"
+#include "inner/integers/tile.h"
+
+/* One query: rounded to bfloat16 and times 2**96, it meets codes times 2**-120. Codes below 2**-6
+   are denormals then, which the instruction takes for 0. */
+#define CG_HALVES_UP 0x1p96f
+#define CG_ESTIMATE_UP 0x1p24
+#define CG_LOST_BY_HALVES (7 * 0x1p-9)
+#if defined(__AVX512BF16__)
+#define CG_ESTIMATES_ROWS 1
+#define CG_ESTIMATED 4 /* rows at once */
+#define CG_ESTIMATED_AHEAD 8192 /* bytes */
+
+/* Writes x times a factor as 64 codes meet it: 32 even dimensions, then 32 odd ones. Adds the squares
+   of what is written, and of what is lost. */
+CG_INLINE void cg_lay_halves(const float *x, double factor, long n, uint16_t *place,
+                             double *squares, double *lost) {
+    for (long k = 0; k < n + (-n & 63); k++) {
+        double value = k < n ? x[k] * factor : 0;
+        float wide = (float)value * CG_HALVES_UP;
+        uint32_t bits;
+        memcpy(&bits, &wide, sizeof bits);
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+        if ((bits & 0x7F800000) == 0) bits = 0;
+        memcpy(&wide, &bits, sizeof wide);
+        place[(k & -64) + k % 2 * 32 + k % 64 / 2] = bits >> 16;
+        double kept = wide / (double)CG_HALVES_UP;
+        *squares += kept * kept;
+        *lost += (value - kept) * (value - kept);
+    }
+}
+
+CG_INLINE __m512bh cg_code_halves(__m512i codes) { /* in the upper bytes */
+    return (__m512bh)(_mm512_srai_epi16(codes, 4) & _mm512_set1_epi16((short)0x87F0));
+}
+
+CG_INLINE void cg_estimate_codes(const uint16_t *query, __m512i codes, __m512 *even, __m512 *odd) {
+    __asm__("" : CG_INTEGER_REGISTER(codes)); /* else loaded for each of its two uses */
+    *even = _mm512_dpbf16_ps(*even, cg_code_halves(_mm512_slli_epi16(codes, 8)),
+                             (__m512bh)_mm512_loadu_si512(query));
+    *odd = _mm512_dpbf16_ps(*odd, cg_code_halves(codes),
+                            (__m512bh)_mm512_loadu_si512(query + 32));
+}
+
+/* Row by row, and into the second cache: the processor itself foresees one stream best. */
+CG_INLINE __m512 cg_estimate_row(const uint16_t *query, const uint8_t *codes, long dim) {
+    __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
+    long k = 0;
+    for (; k + 64 <= dim; k += 64) {
+        __builtin_prefetch(codes + k + CG_ESTIMATED_AHEAD, 0, 2);
+        cg_estimate_codes(query + k, _mm512_loadu_si512(codes + k), &even, &odd);
+    }
+    if (k < dim) {
+        const __mmask64 some = (1ULL << (dim - k)) - 1;
+        cg_estimate_codes(query + k, _mm512_maskz_loadu_epi8(some, codes + k), &even, &odd);
+    }
+    return _mm512_add_ps(even, odd);
+}
+
+CG_INLINE __m256 cg_halved(__m512 sums) {
+    return _mm256_add_ps(_mm512_castps512_ps256(sums), _mm512_extractf32x8_ps(sums, 1));
+}
+
+/* Writes the sums of a laid-out query with each row, divided by CG_ESTIMATE_UP. */
+CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, long dim, long count,
+                                float *out) {
+    __m512 s[CG_ESTIMATED];
+    long i = 0;
+    for (; i + CG_ESTIMATED <= count; i += CG_ESTIMATED) {
+        for (int j = 0; j < CG_ESTIMATED; j++)
+            s[j] = cg_estimate_row(query, codes + (i + j) * dim, dim);
+        __m256 a = cg_halved(s[0]), b = cg_halved(s[1]), c = cg_halved(s[2]), d = cg_halved(s[3]);
+        a = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        c = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        a = _mm256_add_ps(_mm256_shuffle_ps(a, c, 0x44), _mm256_shuffle_ps(a, c, 0xEE));
+        _mm_storeu_ps(out + i, _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+    }
+    for (; i < count; i++)
+        out[i] = _mm512_reduce_add_ps(cg_estimate_row(query, codes + i * dim, dim));
+}
+#else
+#define CG_ESTIMATES_ROWS 0
+CG_INLINE void cg_lay_halves(const float *x, double factor, long n, uint16_t *place,
+                             double *squares, double *lost) {
+    (void)x, (void)factor, (void)n, (void)place, (void)squares, (void)lost;
+}
+CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, long dim, long count,
+                                float *out) {
+    (void)query, (void)codes, (void)dim, (void)count, (void)out;
+}
+#endif
+
+/* Many queries: rows become whole numbers of 448 / 127, each at most half of that off. */
+#define CG_WHOLE_STEP (448.0 / 127)
+#define CG_CODES_CHUNK (CG_CODES_TILE * CG_DIMS) /* bytes of a tile of 128 dimensions */
+static const uint8_t cg_whole_sizes[128] = { /* of codes by their sizes; those below 0x3F round to 0 */
+    [0x3F] = 1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,  1,   2,   2,   2,   2,   2,
+             2,  3,  3,  3,  3,  4,  4,  4,  5,  5,  6,  6,   7,   7,   8,   9,
+             9, 10, 11, 12, 14, 15, 16, 17, 18, 20, 23, 25,  27,  29,  32,  34,
+            36, 41, 45, 50, 54, 59, 64, 68, 73, 82, 91, 100, 109, 118, 127, 127};
+
+CG_INLINE cg_vbytes cg_whole_size_of(cg_vbytes codes) {
+#if defined(__AVX512VBMI__)
+    return (cg_vbytes)_mm512_permutex2var_epi8(_mm512_loadu_si512(cg_whole_sizes), (__m512i)codes,
+                                               _mm512_loadu_si512(cg_whole_sizes + 64));
+#else
+    cg_vbytes low = codes & 0x0F, high = (codes & 0x7F) >> 4, found = codes ^ codes;
+    CG_UNROLLED for (int t = 3; t < 8; t++) { /* a place of 128 or more gives 0 */
+        cg_vbytes place = low | (((high ^ (uint8_t)t) + 0x7F) & 0x80);
+        cg_vc sizes = CG_EACH(_mm_loadu_si128((const void *)(cg_whole_sizes + 16 * t)));
+        found |= (cg_vbytes)CG_MM(shuffle_epi8)(sizes, (cg_vc)place);
+    }
+    return found;
+#endif
+}
+
+/* Writes 128 codes as whole numbers plus 128, and asks for those that come `ahead` bytes later. */
+CG_INLINE void cg_whole_numbers(const uint8_t *codes, ptrdiff_t ahead, uint8_t *row) {
+    for (int i = 0; i < CG_DIMS; i += CG_VECTOR_BYTES) {
+        __builtin_prefetch(codes + ahead + i);
+        cg_vbytes some;
+        memcpy(&some, codes + i, sizeof some);
+        cg_vbytes size = cg_whole_size_of(some), negative = (cg_vbytes)(some > 0x7F);
+        some = ((size ^ negative) - negative) ^ 0x80;
+        memcpy(row + i, &some, sizeof some);
+    }
+}
+
+/* What a block of queries needs to tell a row's highest possible score, a number for each lane. */
+typedef struct {
+    const int8_t *numbers; /* [groups][32][4] */
+    ptrdiff_t groups;
+    int lanes;
+    const int32_t *bias;
+    const float *slopes, *blurs, *reach, *least;
+} cg_block;
+
+CG_INLINE void cg_screen_some(const int n, const int two, const cg_block *q, int lane,
+                              const uint8_t *rows, const float *factors, const float *lengths,
+                              uint32_t *passed) {
+    cg_vi dots[2][CG_CODES_TILE];
+    CG_UNROLLED for (int t = 0; t < n; t++) dots[0][t] = dots[1][t] = (cg_vi){0};
+    for (ptrdiff_t done = 0; done < q->groups; done += CG_DIMS / 4, rows += CG_CODES_CHUNK) {
+        ptrdiff_t left = q->groups - done;
+        cg_multiply_bytes(n, 0, two, rows, q->numbers + done * CG_QUERY_LINE + 4 * lane,
+                          left < CG_DIMS / 4 ? left : CG_DIMS / 4, dots[0], dots[1]);
+    }
+    CG_UNROLLED for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
+        const cg_vi bias = cg_load_i(q->bias + lane);
+        const cg_vf slope = cg_load(q->slopes + lane), blur = cg_load(q->blurs + lane);
+        const cg_vf reach = cg_load(q->reach + lane), least = cg_load(q->least + lane);
+        CG_UNROLLED for (int t = 0; t < n; t++) {
+            cg_vf dot = __builtin_convertvector(dots[half][t] + bias, cg_vf);
+            cg_vf most = (dot * slope + blur) * factors[t] + reach * lengths[t];
+            uint32_t below = cg_above(least, most);
+            passed[t] |= (~below & ((1U << CG_LANES) - 1)) << lane;
+        }
+    }
+}
+
+/* Writes one bit for each lane whose score with a row may reach the least; n is 1 or, where the
+   level has them, 4 and CG_CODES_TILE. */
+static void cg_screen_tile(ptrdiff_t n, const cg_block *q, const uint8_t *rows,
+                           const float *factors, const float *lengths, uint32_t *passed) {
+    const int one = CG_LANES == 16 && q->lanes <= 16;
+    memset(passed, 0, n * sizeof *passed);
+    for (int lane = 0; lane < q->lanes; lane += 2 * CG_LANES) {
+#define CG_CALL(N)                                                             \
+    if (one) cg_screen_some(N, 0, q, lane, rows, factors, lengths, passed);    \
+    else cg_screen_some(N, 1, q, lane, rows, factors, lengths, passed)
+        CG_FOR_CODES_HEIGHT(n, CG_CALL)
+#undef CG_CALL
+    }
+}
+
+#endif

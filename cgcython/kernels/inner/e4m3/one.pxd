@@ -1,0 +1,116 @@
+"""The best rows for one query, by estimates in bfloat16 where the level multiplies it."""
+from libc.math cimport INFINITY, fabs, sqrt
+from libc.stdint cimport uint16_t as u16
+from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.e4m3.query cimport (
+    TOGETHER, WIDEST, Query, Rows, add_all, bar_of, lay_query, length_of, rounding_of,
+)
+from cgcython.kernels.inner.found cimport Found, drop_worst
+from cgcython.kernels.inner.types cimport f32, f64, u8, u64
+from cgcython.kernels.inner.simd.vector cimport SLACK, aligned
+
+cdef extern from "inner/e4m3/best.h" nogil:
+    enum:
+        ESTIMATES_ROWS "CG_ESTIMATES_ROWS"
+    const f64 ESTIMATE_UP "CG_ESTIMATE_UP"
+    const f64 LOST_BY_HALVES "CG_LOST_BY_HALVES"
+    void lay_halves "cg_lay_halves"(
+        const f32 *x, f64 factor, Py_ssize_t n, u16 *place, f64 *squares, f64 *lost
+    )
+    void estimate_rows "cg_estimate_rows"(
+        const u16 *query, const u8 *codes, Py_ssize_t dim, Py_ssize_t count, f32 *out
+    )
+
+cdef enum:
+    ROOM = WIDEST + SLACK
+    HALF_ROOM = WIDEST // 2 + SLACK
+
+
+cdef inline void mark_possible(
+    const Query *q, const Rows *rows, Py_ssize_t first, Py_ssize_t count, const f32 *estimates,
+    f64 bar, u8 *possible,
+) noexcept nogil:
+    """Write whether the score of each of some rows may reach the bar; NaN may."""
+    cdef:
+        f64 up = q.up / 256, off = rounding_of(rows.dim) * q.length + q.lost, factor, most
+        f64 blur = LOST_BY_HALVES * sqrt(<f64>rows.dim) * q.kept
+        Py_ssize_t i
+    if rows.cosine:
+        for i in range(count):
+            factor = rows.factors[first + i]
+            most = up * (ESTIMATE_UP * estimates[i] * factor + (blur * factor + off))
+            possible[i] = not most < bar
+    else:
+        for i in range(count):
+            factor = rows.factors[first + i]
+            most = up * (
+                ESTIMATE_UP * estimates[i] * factor
+                + (blur + off * length_of(rows.inverse_norms[first + i])) * fabs(factor)
+            )
+            possible[i] = not most < bar
+
+
+cdef inline bint add_estimated(
+    const Query *q, const u16 *halves, const Rows *rows, Py_ssize_t first, Py_ssize_t count,
+    Found *found,
+) noexcept nogil:
+    """The same, but score no row that its estimate excludes."""
+    cdef:
+        f32[TOGETHER] estimates
+        u8[TOGETHER] possible
+        u64 eight
+        Py_ssize_t i, j
+    estimate_rows(halves, rows.codes + first * rows.dim, rows.dim, count, estimates)
+    memset(possible, 0, TOGETHER)
+    mark_possible(q, rows, first, count, estimates, bar_of(found), possible)
+    for i in range(0, count, 8):
+        memcpy(&eight, possible + i, 8)
+        if eight:
+            for j in range(i, i + 8):
+                if possible[j] and not add_all(q, rows, first + j, 1, found):
+                    return False
+    return True
+
+
+cdef inline bint is_possible(
+    const Query *q, const u16 *halves, const Rows *rows, Py_ssize_t row, const Found *found
+) noexcept nogil:
+    """Return whether one row may be among the best, as far as its estimate tells."""
+    cdef:
+        f32 estimate
+        u8 possible
+    estimate_rows(halves, rows.codes + row * rows.dim, rows.dim, 1, &estimate)
+    mark_possible(q, rows, row, 1, &estimate, bar_of(found), &possible)
+    return possible
+
+
+cdef inline void lay_estimate(
+    const f32 *query, f64 down, Py_ssize_t dim, u16 *halves, Query *q
+) noexcept nogil:
+    """Lay a query out for estimates of rows, and set what these keep and lose of it."""
+    cdef f64 kept = 0, lost = 0
+    lay_halves(query, down, dim, halves, &kept, &lost)
+    q.kept, q.lost = sqrt(kept), sqrt(lost)
+
+
+cdef inline bint best_of(const f32 *query, const Rows *rows, Found *found) noexcept nogil:
+    """Find the best rows of up to WIDEST dimensions; return False where there is no room."""
+    cdef:
+        f32[ROOM] room
+        f32[HALF_ROOM] half_room
+        u16 *halves = <u16 *>aligned(half_room)
+        Query q
+        f64 down = lay_query(query, rows.dim, rows.cosine, aligned(room), &q)
+        Py_ssize_t first = 0, count
+    if ESTIMATES_ROWS:
+        lay_estimate(query, down, rows.dim, halves, &q)
+    while first < rows.count:
+        count = min(<Py_ssize_t>TOGETHER, rows.count - first)
+        if ESTIMATES_ROWS and found.least > -INFINITY:
+            if not add_estimated(&q, halves, rows, first, count, found):
+                return False
+        elif not add_all(&q, rows, first, count, found):
+            return False
+        first += count
+    drop_worst(found)
+    return True

@@ -1,0 +1,1 @@
+"""Loops over small whole numbers."""

@@ -1,0 +1,1 @@
+"""Loops that choose, pool and lay out tokens."""
