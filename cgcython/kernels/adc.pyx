@@ -4,7 +4,8 @@ The tables of a query come from pq.dot_table and pq.distance_table.
 """
 from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
-from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, lowest_bit, offer
+from cgcython.kernels.inner.simd.compiler cimport first_one
+from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, offer
 from cgcython.kernels.inner.pq.adc_cosine cimport Cosines, cosine_set_up, offer_cosines
 from cgcython.kernels.inner.pq.adc_screen cimport (
     BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
@@ -219,7 +220,7 @@ cdef void offer_passing(
     passing(screen, blocks, NULL, passed)
     for b in range(SCREEN_BLOCKS):
         while passed[b]:
-            lane = lowest_bit(passed[b])
+            lane = first_one(passed[b])
             passed[b] &= passed[b] - 1
             offer(
                 found, start + b * BLOCK + lane,

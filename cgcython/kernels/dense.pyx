@@ -5,6 +5,7 @@ same bits.
 """
 from libc.math cimport ldexp, sqrt
 from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.finite cimport first_nonfinite as find_nonfinite, power_of
 from cgcython.kernels.inner.heap cimport best_first, rise, sink
@@ -14,9 +15,6 @@ from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u32
 from cgcython.kernels.inner.simd.vector cimport (
     LANES, above, load, load16, load16_part, mul16, mul_add16, set16, set_all, sum16, v16, vf,
 )
-
-cdef extern from *:
-    int lowest_bit "__builtin_ctz"(unsigned int bits) nogil
 
 cdef enum:
     NAN_RANK = -2147483648
@@ -282,7 +280,7 @@ cdef Py_ssize_t dense_rows_above(
             found = scores[i] > least
         while found:
             if count < room:
-                rows[count] = i + lowest_bit(found)
+                rows[count] = i + first_one(found)
             count += 1
             found &= found - 1
         i += LANES if i + LANES <= n else 1

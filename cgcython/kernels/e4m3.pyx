@@ -6,6 +6,7 @@ Scaled rows hold E4M3(x * (448 / peak)), where peak = max|x|, and their scale is
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport ldexp, sqrt
 cimport numpy as np
+from cgcython.kernels.inner.simd.compiler cimport fetch
 from cgcython.kernels.inner.door cimport (
     agree, check_buffers, plain_out, plain_vector, require_apart, shaped, vector_out, writable,
 )
@@ -17,9 +18,6 @@ from cgcython.kernels.inner.finite cimport first_nonfinite, power_of
 from cgcython.kernels.inner.stream cimport is_streamed
 from cgcython.kernels.inner.types cimport f32, f64, i64, u8
 from cgcython.kernels.inner.simd.vector cimport SLACK, aligned
-
-cdef extern from *:
-    void prefetch "__builtin_prefetch"(const void *p) nogil
 
 np.import_array()
 
@@ -92,7 +90,7 @@ cdef void e4m3_cosine_rows(
 cdef inline void fetch_row(const u8 *row, Py_ssize_t dim) noexcept nogil:
     cdef Py_ssize_t k
     for k in range(0, dim, 64):
-        prefetch(row + k)
+        fetch(row + k)
 
 
 cdef void e4m3_cosine_rows_at(

@@ -5,6 +5,7 @@ every level and every machine finds the same codes.
 """
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memmove, memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.types cimport f32, i16, i32, u8, u64
 
@@ -25,9 +26,6 @@ cdef extern from "inner/pq/residual.h" nogil:
     )
     void find_below "cg_residual_below"(const i32 *total, i32 limit, u8 *flags)
     void add_row "cg_residual_add"(const f32 *row, f32 *sums, Py_ssize_t n)
-
-cdef extern from *:
-    int lowest_bit "__builtin_ctzll"(u64 bits) nogil
 
 cdef enum:
     MOST_STAGES = 32
@@ -86,7 +84,7 @@ cdef inline void offer(Beam *beam, const i32 *total, Py_ssize_t parent) noexcept
     for word in range(j // 8, KSUB // 8):
         memcpy(&eight, flags + 8 * word, sizeof(eight))
         while eight:
-            at = 8 * word + lowest_bit(eight) // 8
+            at = 8 * word + first_one(eight) // 8
             eight &= eight - 1
             if at >= j and total[at] < beam.scores[beam.size - 1]:
                 insert(beam, total[at], <u16>(parent * KSUB + at))

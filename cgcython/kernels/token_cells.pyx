@@ -9,6 +9,7 @@ the query's tokens, of the gain of the best cell that it shares with the token.
 """
 from libc.math cimport INFINITY
 from libc.string cimport memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
 from cgcython.kernels.inner.integers.tiles cimport (
     LANES, LINE, Codes, CodesTile, Query, add_blocks, add_bytes, begin_tile, codes_height, earlier,
@@ -22,7 +23,6 @@ cdef extern from "inner/tokens/cells.h" nogil:
         const i32 *dots, f32 norm, const f32 *least, f32 *products
     )
     f32 number_if "cg_number_if"(bint wanted, f32 number)
-    int lowest_one "__builtin_ctz"(u32 bits)
 
 
 cdef struct Found:
@@ -59,7 +59,7 @@ cdef inline void compare(const i32 *dots, f32 norm, i32 cell, Found *found) noex
         u32 lanes = products_above(dots, norm, found.least, products)
         Py_ssize_t lane
     while lanes:
-        lane = lowest_one(lanes)
+        lane = first_one(lanes)
         insert(found, lane, products[lane], cell)
         lanes &= lanes - 1
 

@@ -12,8 +12,8 @@ cdef extern from "inner/dense.h" nogil:
         TILE_ROWS "CG_TILE_ROWS"
         TILE_COLUMNS "CG_TILE_COLUMNS"
         DEPTH "CG_TILE_DEPTH"
-    void tile "cg_tile"(const f32 *left, const f32 *right, long depth, f32 *out, long step)
-    void pack "cg_pack"(const f32 *matrix, long columns, long depth, f32 *right)
+    void tile "cg_tile"(const f32 *left, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t step)
+    void pack "cg_pack"(const f32 *matrix, Py_ssize_t columns, Py_ssize_t depth, f32 *right)
 
 cdef enum:
     ROW_BLOCK = 192     # rows of values that share a packed panel

@@ -11,22 +11,9 @@
 /* How many bytes lie before the next whole line. */
 CG_INLINE ptrdiff_t cg_before_line(const void *to) { return -(uintptr_t)to & (CG_LINE - 1); }
 
-CG_INLINE void cg_stream_floats(float *to, cg_vf v) {
-#if defined(__AVX512F__)
-    _mm512_stream_ps(to, (__m512)v);
-#elif defined(__AVX__)
-    _mm256_stream_ps(to, (__m256)v);
-#else
-    _mm_stream_ps(to, (__m128)v);
-#endif
-}
-
 CG_INLINE void cg_stream_line(uint8_t *to, const uint8_t *from) {
     for (int i = 0; i < CG_LINE; i += CG_VECTOR_BYTES)
         cg_stream_floats((float *)(to + i), cg_load((const float *)(from + i)));
 }
-
-/* Other threads see ordinary stores in order; these only after a fence. */
-CG_INLINE void cg_stream_end(void) { _mm_sfence(); }
 
 #endif

@@ -10,8 +10,6 @@
 #include "inner/simd/vector.h"
 
 #define CG_HELD 8
-#define CG_UNROLL _Pragma("GCC unroll 16")
-
 /* In a vector each lane meets its partner. A product with 1 or -1 is exact: fused or not, the sum
    is that of a + b and a - b. */
 static const float cg_signs[4][16] = {
@@ -21,22 +19,17 @@ static const float cg_signs[4][16] = {
     {1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1},
 };
 #define CG_MEET(pass, partners) \
-    if (size > 1 << pass) x = x * cg_load(cg_signs[pass]) + (cg_vf)(partners)
+    if (size > 1 << pass) x = x * cg_load(cg_signs[pass]) + partners
 
 /* Turn the blocks of `size` values in a vector, or the passes inside it of a larger block. */
 CG_INLINE cg_vf cg_turn_lanes(cg_vf x, const int size) {
-#if defined(__AVX512F__)
-    CG_MEET(0, _mm512_permute_ps((__m512)x, 0xB1));
-    CG_MEET(1, _mm512_permute_ps((__m512)x, 0x4E));
-    CG_MEET(2, _mm512_shuffle_f32x4((__m512)x, (__m512)x, 0xB1));
-    CG_MEET(3, _mm512_shuffle_f32x4((__m512)x, (__m512)x, 0x4E));
-#elif defined(__AVX__)
-    CG_MEET(0, _mm256_permute_ps((__m256)x, 0xB1));
-    CG_MEET(1, _mm256_permute_ps((__m256)x, 0x4E));
-    CG_MEET(2, _mm256_permute2f128_ps((__m256)x, (__m256)x, 1));
-#else
-    CG_MEET(0, _mm_shuffle_ps((__m128)x, (__m128)x, 0xB1));
-    CG_MEET(1, _mm_shuffle_ps((__m128)x, (__m128)x, 0x4E));
+    CG_MEET(0, cg_swap1(x));
+    CG_MEET(1, cg_swap2(x));
+#if CG_LANES >= 8
+    CG_MEET(2, cg_swap4(x));
+#endif
+#if CG_LANES >= 16
+    CG_MEET(3, cg_swap8(x));
 #endif
     return x;
 }

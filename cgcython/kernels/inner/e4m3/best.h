@@ -13,16 +13,16 @@
 #define CG_HALVES_UP 0x1p96f
 #define CG_ESTIMATE_UP 0x1p24
 #define CG_LOST_BY_HALVES (7 * 0x1p-9)
-#if defined(__AVX512BF16__)
+#if CG_HAS_HALF_DOTS
 #define CG_ESTIMATES_ROWS 1
 #define CG_ESTIMATED 4 /* rows at once */
 #define CG_ESTIMATED_AHEAD 8192 /* bytes */
 
 /* Writes x times a factor as 64 codes meet it: 32 even dimensions, then 32 odd ones. Adds the squares
    of what is written, and of what is lost. */
-CG_INLINE void cg_lay_halves(const float *x, double factor, long n, uint16_t *place,
+CG_INLINE void cg_lay_halves(const float *x, double factor, ptrdiff_t n, uint16_t *place,
                              double *squares, double *lost) {
-    for (long k = 0; k < n + (-n & 63); k++) {
+    for (ptrdiff_t k = 0; k < n + (-n & 63); k++) {
         double value = k < n ? x[k] * factor : 0;
         float wide = (float)value * CG_HALVES_UP;
         uint32_t bits;
@@ -37,61 +37,49 @@ CG_INLINE void cg_lay_halves(const float *x, double factor, long n, uint16_t *pl
     }
 }
 
-CG_INLINE __m512bh cg_code_halves(__m512i codes) { /* in the upper bytes */
-    return (__m512bh)(_mm512_srai_epi16(codes, 4) & _mm512_set1_epi16((short)0x87F0));
+CG_INLINE cg_vu cg_code_halves(cg_vc codes) { /* in the upper bytes */
+    return (cg_vu)(((cg_vs)codes >> 4) & (int16_t)0x87F0);
 }
 
-CG_INLINE void cg_estimate_codes(const uint16_t *query, __m512i codes, __m512 *even, __m512 *odd) {
-    __asm__("" : CG_INTEGER_REGISTER(codes)); /* else loaded for each of its two uses */
-    *even = _mm512_dpbf16_ps(*even, cg_code_halves(_mm512_slli_epi16(codes, 8)),
-                             (__m512bh)_mm512_loadu_si512(query));
-    *odd = _mm512_dpbf16_ps(*odd, cg_code_halves(codes),
-                            (__m512bh)_mm512_loadu_si512(query + 32));
+CG_INLINE void cg_estimate_codes(const uint16_t *query, cg_vc codes, cg_vf *even, cg_vf *odd) {
+    CG_PIN(codes); /* else loaded for each of its two uses */
+    *even = cg_half_dots(*even, cg_code_halves((cg_vc)((cg_vw)codes << 8)),
+                         (cg_vu)cg_load_c(query));
+    *odd = cg_half_dots(*odd, cg_code_halves(codes), (cg_vu)cg_load_c(query + 32));
 }
 
 /* Row by row, and into the second cache: the processor itself foresees one stream best. */
-CG_INLINE __m512 cg_estimate_row(const uint16_t *query, const uint8_t *codes, long dim) {
-    __m512 even = _mm512_setzero_ps(), odd = _mm512_setzero_ps();
-    long k = 0;
+CG_INLINE cg_vf cg_estimate_row(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim) {
+    cg_vf even = cg_set(0), odd = cg_set(0);
+    ptrdiff_t k = 0;
     for (; k + 64 <= dim; k += 64) {
-        __builtin_prefetch(codes + k + CG_ESTIMATED_AHEAD, 0, 2);
-        cg_estimate_codes(query + k, _mm512_loadu_si512(codes + k), &even, &odd);
+        cg_fetch_second(codes + k + CG_ESTIMATED_AHEAD);
+        cg_estimate_codes(query + k, cg_load_c(codes + k), &even, &odd);
     }
-    if (k < dim) {
-        const __mmask64 some = (1ULL << (dim - k)) - 1;
-        cg_estimate_codes(query + k, _mm512_maskz_loadu_epi8(some, codes + k), &even, &odd);
-    }
-    return _mm512_add_ps(even, odd);
-}
-
-CG_INLINE __m256 cg_halved(__m512 sums) {
-    return _mm256_add_ps(_mm512_castps512_ps256(sums), _mm512_extractf32x8_ps(sums, 1));
+    if (k < dim) cg_estimate_codes(query + k, cg_load_part_c(codes + k, dim - k), &even, &odd);
+    return even + odd;
 }
 
 /* Writes the sums of a laid-out query with each row, divided by CG_ESTIMATE_UP. */
-CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, long dim, long count,
-                                float *out) {
-    __m512 s[CG_ESTIMATED];
-    long i = 0;
+CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim,
+                                ptrdiff_t count, float *out) {
+    cg_vf s[CG_ESTIMATED];
+    ptrdiff_t i = 0;
     for (; i + CG_ESTIMATED <= count; i += CG_ESTIMATED) {
         for (int j = 0; j < CG_ESTIMATED; j++)
             s[j] = cg_estimate_row(query, codes + (i + j) * dim, dim);
-        __m256 a = cg_halved(s[0]), b = cg_halved(s[1]), c = cg_halved(s[2]), d = cg_halved(s[3]);
-        a = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-        c = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-        a = _mm256_add_ps(_mm256_shuffle_ps(a, c, 0x44), _mm256_shuffle_ps(a, c, 0xEE));
-        _mm_storeu_ps(out + i, _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1)));
+        cg_f4 sums = cg_sums4(s[0], s[1], s[2], s[3]);
+        memcpy(out + i, &sums, sizeof sums);
     }
-    for (; i < count; i++)
-        out[i] = _mm512_reduce_add_ps(cg_estimate_row(query, codes + i * dim, dim));
+    for (; i < count; i++) out[i] = cg_sum_lanes(cg_estimate_row(query, codes + i * dim, dim));
 }
 #else
 #define CG_ESTIMATES_ROWS 0
-CG_INLINE void cg_lay_halves(const float *x, double factor, long n, uint16_t *place,
+CG_INLINE void cg_lay_halves(const float *x, double factor, ptrdiff_t n, uint16_t *place,
                              double *squares, double *lost) {
     (void)x, (void)factor, (void)n, (void)place, (void)squares, (void)lost;
 }
-CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, long dim, long count,
+CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim, ptrdiff_t count,
                                 float *out) {
     (void)query, (void)codes, (void)dim, (void)count, (void)out;
 }
@@ -106,16 +94,14 @@ static const uint8_t cg_whole_sizes[128] = { /* of codes by their sizes; those b
              9, 10, 11, 12, 14, 15, 16, 17, 18, 20, 23, 25,  27,  29,  32,  34,
             36, 41, 45, 50, 54, 59, 64, 68, 73, 82, 91, 100, 109, 118, 127, 127};
 
-CG_INLINE cg_vbytes cg_whole_size_of(cg_vbytes codes) {
-#if defined(__AVX512VBMI__)
-    return (cg_vbytes)_mm512_permutex2var_epi8(_mm512_loadu_si512(cg_whole_sizes), (__m512i)codes,
-                                               _mm512_loadu_si512(cg_whole_sizes + 64));
+CG_INLINE cg_vc cg_whole_size_of(cg_vc codes) {
+#if CG_HAS_WIDE_TABLES
+    return cg_table128(cg_whole_sizes, codes);
 #else
-    cg_vbytes low = codes & 0x0F, high = (codes & 0x7F) >> 4, found = codes ^ codes;
-    CG_UNROLLED for (int t = 3; t < 8; t++) { /* a place of 128 or more gives 0 */
-        cg_vbytes place = low | (((high ^ (uint8_t)t) + 0x7F) & 0x80);
-        cg_vc sizes = CG_EACH(_mm_loadu_si128((const void *)(cg_whole_sizes + 16 * t)));
-        found |= (cg_vbytes)CG_MM(shuffle_epi8)(sizes, (cg_vc)place);
+    cg_vc low = codes & 0x0F, high = (codes & 0x7F) >> 4, found = codes ^ codes;
+    CG_UNROLL for (int t = 3; t < 8; t++) { /* a place of 128 or more gives 0 */
+        cg_vc place = low | (((high ^ (uint8_t)t) + 0x7F) & 0x80);
+        found |= cg_table16(cg_whole_sizes + 16 * t, place);
     }
     return found;
 #endif
@@ -124,10 +110,10 @@ CG_INLINE cg_vbytes cg_whole_size_of(cg_vbytes codes) {
 /* Writes 128 codes as whole numbers plus 128, and asks for those that come `ahead` bytes later. */
 CG_INLINE void cg_whole_numbers(const uint8_t *codes, ptrdiff_t ahead, uint8_t *row) {
     for (int i = 0; i < CG_DIMS; i += CG_VECTOR_BYTES) {
-        __builtin_prefetch(codes + ahead + i);
-        cg_vbytes some;
+        cg_fetch(codes + ahead + i);
+        cg_vc some;
         memcpy(&some, codes + i, sizeof some);
-        cg_vbytes size = cg_whole_size_of(some), negative = (cg_vbytes)(some > 0x7F);
+        cg_vc size = cg_whole_size_of(some), negative = (cg_vc)(some > 0x7F);
         some = ((size ^ negative) - negative) ^ 0x80;
         memcpy(row + i, &some, sizeof some);
     }
@@ -146,18 +132,18 @@ CG_INLINE void cg_screen_some(const int n, const int two, const cg_block *q, int
                               const uint8_t *rows, const float *factors, const float *lengths,
                               uint32_t *passed) {
     cg_vi dots[2][CG_CODES_TILE];
-    CG_UNROLLED for (int t = 0; t < n; t++) dots[0][t] = dots[1][t] = (cg_vi){0};
+    CG_UNROLL for (int t = 0; t < n; t++) dots[0][t] = dots[1][t] = (cg_vi){0};
     for (ptrdiff_t done = 0; done < q->groups; done += CG_DIMS / 4, rows += CG_CODES_CHUNK) {
         ptrdiff_t left = q->groups - done;
         cg_multiply_bytes(n, 0, two, rows, q->numbers + done * CG_QUERY_LINE + 4 * lane,
                           left < CG_DIMS / 4 ? left : CG_DIMS / 4, dots[0], dots[1]);
     }
-    CG_UNROLLED for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
+    CG_UNROLL for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
         const cg_vi bias = cg_load_i(q->bias + lane);
         const cg_vf slope = cg_load(q->slopes + lane), blur = cg_load(q->blurs + lane);
         const cg_vf reach = cg_load(q->reach + lane), least = cg_load(q->least + lane);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
-            cg_vf dot = __builtin_convertvector(dots[half][t] + bias, cg_vf);
+        CG_UNROLL for (int t = 0; t < n; t++) {
+            cg_vf dot = cg_convert(dots[half][t] + bias, cg_vf);
             cg_vf most = (dot * slope + blur) * factors[t] + reach * lengths[t];
             uint32_t below = cg_above(least, most);
             passed[t] |= (~below & ((1U << CG_LANES) - 1)) << lane;

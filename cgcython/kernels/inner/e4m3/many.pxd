@@ -6,6 +6,7 @@ from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, NAN, fabs, frexp, ldexp, sqrt
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.e4m3.one cimport ESTIMATES_ROWS, is_possible
 from cgcython.kernels.inner.e4m3.query cimport (
     TOGETHER, WIDEST, Query, Rows, add_all, bar_of, length_of, rounding_of,
@@ -32,7 +33,6 @@ cdef extern from "inner/e4m3/best.h" nogil:
         Py_ssize_t n, const Block *block, const u8 *rows, const f32 *factors, const f32 *lengths,
         u32 *passed,
     )
-    int lowest_one "__builtin_ctz"(u32 bits)
 
 cdef enum:
     MOST_BLOCKS = 8     # of 32 queries each
@@ -138,7 +138,7 @@ cdef inline void add_passed(
     if many.blocks[block].lanes < LANES:
         passed &= (<u32>1 << many.blocks[block].lanes) - 1
     while passed:
-        i = block * LANES + lowest_one(passed)
+        i = block * LANES + first_one(passed)
         passed &= passed - 1
         before = many.found[i].least
         if ESTIMATES_ROWS and not is_possible(

@@ -16,11 +16,7 @@ static const uint8_t cg_code_sizes[128] = {
     36, 41, 45, 50, 54, 59, 64, 68, 73, 82, 91, 100, 109, 118, 127, 0};
 
 /* Without permutations of bytes, becoming bytes takes longer than their dots save. */
-#if defined(__AVX512VBMI__)
-#define CG_CODE_BYTES_PAY 1
-#else
-#define CG_CODE_BYTES_PAY 0
-#endif
+#define CG_CODE_BYTES_PAY CG_HAS_WIDE_TABLES
 
 CG_INLINE uint8_t cg_byte_of_code(uint8_t code) {
     uint8_t size = cg_code_sizes[code & 0x7F], minus = -(code >> 7);
@@ -29,18 +25,10 @@ CG_INLINE uint8_t cg_byte_of_code(uint8_t code) {
 
 CG_INLINE void cg_bytes_of_codes(const uint8_t *codes, ptrdiff_t n, uint8_t *bytes) {
     ptrdiff_t i = 0;
-#if defined(__AVX512VBMI__)
-    typedef uint8_t v64 __attribute__((vector_size(64)));
-    v64 low, high;
-    memcpy(&low, cg_code_sizes, 64);
-    memcpy(&high, cg_code_sizes + 64, 64);
-    for (; i + 64 <= n; i += 64) {
-        v64 code;
-        memcpy(&code, codes + i, 64);
-        v64 minus = (v64)(code > 0x7F);
-        v64 size = __builtin_shuffle(low, high, code & 0x7F);
-        size = (size ^ minus) - minus;
-        memcpy(bytes + i, &size, 64);
+#if CG_HAS_WIDE_TABLES
+    for (; i + CG_VECTOR_BYTES <= n; i += CG_VECTOR_BYTES) {
+        cg_vc code = cg_load_c(codes + i), minus = (cg_vc)(code > 0x7F);
+        cg_store_c(bytes + i, (cg_table128(cg_code_sizes, code) ^ minus) - minus);
     }
 #endif
     for (; i < n; i++) bytes[i] = cg_byte_of_code(codes[i]);

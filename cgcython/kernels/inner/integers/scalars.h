@@ -14,22 +14,19 @@
 #define CG_WORDS (CG_CODE_BLOCK / 2)
 #define CG_CODE_ROWS 4 /* that share the reading of a query */
 #define CG_CODES_AHEAD 8192 /* bytes: codes are fetched so far ahead, also behind the last row */
-#define CG_UNROLLED_CODES _Pragma("GCC unroll 16")
-
-typedef uint16_t cg_vw __attribute__((vector_size(CG_VECTOR_BYTES)));
 
 /* Add what one block of n rows, `stride` bytes apart, has in common with the query. */
 CG_INLINE void cg_add_block(const int n, const int bits, const uint8_t *rows, ptrdiff_t stride,
                             const int16_t *query, cg_vi *sums) {
     const int places = 16 / bits;
-    CG_UNROLLED_CODES for (int at = 0; at < CG_CODE_BLOCK; at += CG_VECTOR_BYTES) {
+    CG_UNROLL for (int at = 0; at < CG_CODE_BLOCK; at += CG_VECTOR_BYTES) {
         cg_vw words[CG_CODE_ROWS];
-        CG_UNROLLED_CODES for (int t = 0; t < n; t++)
+        CG_UNROLL for (int t = 0; t < n; t++)
             memcpy(&words[t], rows + t * stride + at, sizeof words[t]);
-        CG_UNROLLED_CODES for (int place = 0; place < places; place++) {
+        CG_UNROLL for (int place = 0; place < places; place++) {
             cg_vi numbers;
             memcpy(&numbers, query + place * CG_WORDS + at / 2, sizeof numbers);
-            CG_UNROLLED_CODES for (int t = 0; t < n; t++) {
+            CG_UNROLL for (int t = 0; t < n; t++) {
                 cg_vw codes = words[t] >> bits * place;
                 if (place < places - 1) codes &= (uint16_t)((1 << bits) - 1);
                 sums[t] = cg_add_products(sums[t], (cg_vi)codes, numbers);
@@ -56,13 +53,13 @@ CG_INLINE void cg_some_dots(const int n, const int bits, const uint8_t *rows, pt
         for (int t = 0; t < n; t++) memcpy(last + t * CG_CODE_BLOCK, rows + t * stride, bytes);
         cg_add_block(n, bits, last, CG_CODE_BLOCK, query, sums);
     }
-    CG_UNROLLED_CODES for (int t = 0; t < n; t++) dots[t] = cg_total(sums[t]);
+    CG_UNROLL for (int t = 0; t < n; t++) dots[t] = cg_sum_i(sums[t]);
 }
 
 /* Ask for what is so many bytes ahead of rows that are read now. */
 CG_INLINE void cg_fetch_codes(const uint8_t *rows, ptrdiff_t bytes) {
     for (ptrdiff_t at = 0; at < bytes; at += 64)
-        __builtin_prefetch(rows + CG_CODES_AHEAD + at, 0, 2);
+        cg_fetch_second(rows + CG_CODES_AHEAD + at);
 }
 
 /* The same for 1 to CG_CODE_ROWS rows of any number of bits. */

@@ -6,8 +6,8 @@
 
 #define CG_CHAINS 8
 
-/* Dots of whole numbers beat float32 ones by enough with VNNI, and where these lack FMA. */
-#if defined(__AVX512VNNI__) || !defined(__FMA__)
+/* Dots of whole numbers beat float32 ones by enough with dots of bytes, and where these lack FMA. */
+#if CG_HAS_BYTE_DOTS || !CG_HAS_FMA
 #define CG_SCREEN_PAYS 1
 #else
 #define CG_SCREEN_PAYS 0
@@ -27,12 +27,12 @@ CG_INLINE void cg_estimate_any(const int n, const int keep, const int two,
                                int lane) {
     cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
     cg_integer_dots(n, 0, two, rows, query + 4 * lane, groups, 0, a, b);
-    CG_UNROLLED for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
+    CG_UNROLL for (int half = 0; half < 1 + two; half++, lane += CG_LANES) {
         cg_vf low = cg_load(reach->lower + lane), slope = cg_load(reach->slopes + lane);
         cg_vf high = keep ? cg_set(0) : cg_load(reach->upper + lane);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
+        CG_UNROLL for (int t = 0; t < n; t++) {
             cg_vi dot = (half ? b[t] : a[t]) + cg_load_i(before + t * step + lane);
-            cg_vf x = __builtin_convertvector(dot, cg_vf) * reach->bounds[2 * t];
+            cg_vf x = cg_convert(dot, cg_vf) * reach->bounds[2 * t];
             cg_vf off = slope * reach->bounds[2 * t + 1];
             low = cg_max(x - off, low);
             if (keep) cg_store(reach->upper + t * CG_INTEGER_LANES + lane, x + off);
@@ -60,13 +60,10 @@ static void cg_estimate(ptrdiff_t n, int keep, int lanes, const uint8_t *rows,
     }
 }
 
-/* Into the second cache: the first has no room until another document's tokens are screened. */
-CG_INLINE void cg_fetch_far(const float *p) { __builtin_prefetch(p, 0, 2); }
-
 /* The lanes, lowest bit first, in which a token may reach the threshold. */
 CG_INLINE uint32_t cg_reaching(const float *upper, const float *least) {
     uint32_t lanes = 0;
-    CG_UNROLLED for (int lane = 0; lane < CG_INTEGER_LANES; lane += CG_LANES)
+    CG_UNROLL for (int lane = 0; lane < CG_INTEGER_LANES; lane += CG_LANES)
         lanes |= cg_above(cg_load(upper + lane), cg_load(least + lane)) << lane;
     return lanes;
 }
@@ -74,12 +71,12 @@ CG_INLINE uint32_t cg_reaching(const float *upper, const float *least) {
 /* Dots of a row with those query rows whose bits are set, in any order of sums. */
 CG_INLINE void cg_near_whole(const float *row, const float *query, uint32_t lanes, float *dots) {
     cg_v16 parts[CG_DIMS / 16]; /* stay in registers where there are 32 */
-    CG_UNROLLED for (int i = 0; i < CG_DIMS / 16; i++) parts[i] = cg_load16(row + 16 * i);
+    CG_UNROLL for (int i = 0; i < CG_DIMS / 16; i++) parts[i] = cg_load16(row + 16 * i);
     for (; lanes; lanes &= lanes - 1) {
-        const float *other = query + __builtin_ctz(lanes) * CG_DIMS;
+        const float *other = query + cg_first_one(lanes) * CG_DIMS;
         cg_v16 sums = cg_mul16(parts[0], cg_load16(other));
         cg_v16 more = cg_mul16(parts[1], cg_load16(other + 16));
-        CG_UNROLLED for (int i = 2; i < CG_DIMS / 16; i += 2) {
+        CG_UNROLL for (int i = 2; i < CG_DIMS / 16; i += 2) {
             sums = cg_mul_add16(parts[i], cg_load16(other + 16 * i), sums);
             more = cg_mul_add16(parts[i + 1], cg_load16(other + 16 * i + 16), more);
         }
@@ -90,7 +87,7 @@ CG_INLINE void cg_near_whole(const float *row, const float *query, uint32_t lane
 CG_INLINE void cg_near_any(const float *row, const float *query, ptrdiff_t dim, uint32_t lanes,
                            float *dots) {
     for (; lanes; lanes &= lanes - 1) {
-        const float *other = query + __builtin_ctz(lanes) * dim;
+        const float *other = query + cg_first_one(lanes) * dim;
         cg_v16 sums = cg_set16(0);
         ptrdiff_t k = 0;
         for (; k + 16 <= dim; k += 16)
@@ -107,15 +104,6 @@ CG_INLINE void cg_near_dots(const float *row, const float *query, ptrdiff_t dim,
     else cg_near_any(row, query, dim, lanes, dots);
 }
 
-/* As the vectors of MaxSim: in one rounding where the level has it. */
-CG_INLINE float cg_multiply_add(float a, float b, float c) {
-#if defined(__FMA__)
-    return __builtin_fmaf(a, b, c);
-#else
-    return a * b + c;
-#endif
-}
-
 /* Dots summed in the order of the dimensions, as MaxSim does; eight hide the adder's latency. Side
    by side in scratch, the rows take two address registers instead of sixteen. */
 static void cg_exact_dots(const float *const *rows, const float *const *query, ptrdiff_t dim,
@@ -128,7 +116,7 @@ static void cg_exact_dots(const float *const *rows, const float *const *query, p
             memcpy(right[i], query[i] + start, depth * sizeof(float));
         }
         for (ptrdiff_t k = 0; k < depth; k++) {
-            CG_UNROLLED for (int i = 0; i < CG_CHAINS; i++)
+            CG_UNROLL for (int i = 0; i < CG_CHAINS; i++)
                 sums[i] = cg_multiply_add(left[i][k], right[i][k], sums[i]);
         }
     }

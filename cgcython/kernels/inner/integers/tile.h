@@ -14,10 +14,10 @@
 #define CG_DIMS 128
 #define CG_QUERY_LINE (4 * CG_INTEGER_LANES)
 
-#if defined(__AVX512VNNI__)
+#if CG_VECTOR_REGISTERS == 32 && CG_HAS_BYTE_DOTS
 #define CG_CODES_TILE 12
 #define CG_HALF_CODES_TILE(CALL) case 4: CALL(4); break;
-#elif defined(__AVX512F__)
+#elif CG_VECTOR_REGISTERS == 32
 #define CG_CODES_TILE 8 /* widening takes more registers */
 #define CG_HALF_CODES_TILE(CALL) case 4: CALL(4); break;
 #else
@@ -25,93 +25,71 @@
 #define CG_HALF_CODES_TILE(CALL)
 #endif
 
-#if defined(__AVX512F__)
-#define CG_MM(op) _mm512_##op
-#define CG_SET64 _mm512_set1_epi64
-#define CG_INTEGER_REGISTER "+v"
-typedef __m512i cg_m;
-#elif defined(__AVX2__)
-#define CG_MM(op) _mm256_##op
-#define CG_SET64 _mm256_set1_epi64x
-#define CG_INTEGER_REGISTER "+x"
-typedef __m256i cg_m;
-#else
-#define CG_MM(op) _mm_##op
-#define CG_SET64 _mm_set1_epi64x
-#define CG_INTEGER_REGISTER "+x"
-typedef __m128i cg_m;
-#endif
-
-#define CG_UNROLLED _Pragma("GCC unroll 16")
-
-CG_INLINE cg_vi cg_load_i(const int32_t *p) { cg_vi v; memcpy(&v, p, sizeof v); return v; }
-CG_INLINE void cg_store_i(int32_t *p, cg_vi v) { memcpy(p, &v, sizeof v); }
-CG_INLINE cg_m cg_load_m(const void *p) {
-    cg_m v;
+CG_INLINE cg_vi cg_load_pinned(const void *p) { /* else the load is repeated for each token */
+    cg_vi v;
     memcpy(&v, p, sizeof v);
-    __asm__("" : CG_INTEGER_REGISTER(v)); /* else the load is repeated for each token */
+    CG_PIN(v);
     return v;
 }
-CG_INLINE cg_m cg_four(const uint8_t *p) { /* four bytes of a token for every lane */
+CG_INLINE cg_vi cg_four(const uint8_t *p) { /* four bytes of a token for every lane */
     int32_t x;
     memcpy(&x, p, sizeof x);
-    return CG_MM(set1_epi32)(x);
+    return cg_set_i(x);
 }
 
 /* Add the dots of n rows to a and, with a second vector of lanes, to b [n]; `small` promises that
    no byte exceeds 30. */
-#if defined(__AVX512VNNI__)
+#if CG_HAS_BYTE_DOTS
 CG_INLINE void cg_multiply_bytes(const int n, const int small, const int two,
                                  const uint8_t *rows, const int8_t *query, ptrdiff_t groups,
                                  cg_vi *a, cg_vi *b) {
     (void)small;
     for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
-        cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
-            cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
-            a[t] = (cg_vi)_mm512_dpbusd_epi32((cg_m)a[t], four, left);
-            if (two) b[t] = (cg_vi)_mm512_dpbusd_epi32((cg_m)b[t], four, right);
+        cg_vi left = cg_load_pinned(query), right = cg_load_pinned(query + CG_VECTOR_BYTES);
+        CG_UNROLL for (int t = 0; t < n; t++) {
+            cg_vi four = cg_four(rows + t * CG_DIMS + 4 * g);
+            a[t] = cg_add_byte_dots(a[t], four, left);
+            if (two) b[t] = cg_add_byte_dots(b[t], four, right);
         }
     }
 }
 #else
-#define CG_PRODUCTS(a, b) CG_MM(maddubs_epi16)(a, b)
+#define CG_PRODUCTS(a, b) cg_byte_pairs((cg_vc)(a), (cg_vc)(b))
 
 /* Pairs of products fit 16 bits when the bytes are small: two of them do, too. */
 CG_INLINE void cg_multiply_small(const int n, const int two, const uint8_t *rows,
                                  const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
-    const cg_m ones = CG_MM(set1_epi16)(1);
+    const cg_vi ones = cg_set_i(0x00010001);
     for (ptrdiff_t g = 0; g < groups; g += 2, query += 2 * CG_QUERY_LINE) {
-        cg_m l0 = cg_load_m(query), r0 = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m l1 = cg_load_m(query + CG_QUERY_LINE);
-        cg_m r1 = cg_load_m(query + CG_QUERY_LINE + CG_VECTOR_BYTES);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
-            cg_m d0 = cg_four(rows + t * CG_DIMS + 4 * g);
-            cg_m d1 = cg_four(rows + t * CG_DIMS + 4 * g + 4);
-            cg_m left = CG_MM(add_epi16)(CG_PRODUCTS(d0, l0), CG_PRODUCTS(d1, l1));
-            cg_m right = CG_MM(add_epi16)(CG_PRODUCTS(d0, r0), CG_PRODUCTS(d1, r1));
-            a[t] += (cg_vi)CG_MM(madd_epi16)(left, ones);
-            if (two) b[t] += (cg_vi)CG_MM(madd_epi16)(right, ones);
+        cg_vi l0 = cg_load_pinned(query), r0 = cg_load_pinned(query + CG_VECTOR_BYTES);
+        cg_vi l1 = cg_load_pinned(query + CG_QUERY_LINE);
+        cg_vi r1 = cg_load_pinned(query + CG_QUERY_LINE + CG_VECTOR_BYTES);
+        CG_UNROLL for (int t = 0; t < n; t++) {
+            cg_vi d0 = cg_four(rows + t * CG_DIMS + 4 * g);
+            cg_vi d1 = cg_four(rows + t * CG_DIMS + 4 * g + 4);
+            cg_vi left = (cg_vi)(CG_PRODUCTS(d0, l0) + CG_PRODUCTS(d1, l1));
+            cg_vi right = (cg_vi)(CG_PRODUCTS(d0, r0) + CG_PRODUCTS(d1, r1));
+            a[t] += cg_add_products(cg_set_i(0), left, ones);
+            if (two) b[t] += cg_add_products(cg_set_i(0), right, ones);
         }
     }
 }
 
-CG_INLINE cg_m cg_even_bytes(cg_m v) { return CG_MM(srai_epi16)(CG_MM(slli_epi16)(v, 8), 8); }
-CG_INLINE cg_m cg_odd_bytes(cg_m v) { return CG_MM(srai_epi16)(v, 8); }
+CG_INLINE cg_vi cg_even_bytes(cg_vi v) { return (cg_vi)((cg_vs)((cg_vw)v << 8) >> 8); }
+CG_INLINE cg_vi cg_odd_bytes(cg_vi v) { return (cg_vi)((cg_vs)v >> 8); }
 
 /* Larger ones are widened first: even and odd dimensions as 16-bit numbers. */
 CG_INLINE void cg_multiply_large(const int n, const int two, const uint8_t *rows,
                                  const int8_t *query, ptrdiff_t groups, cg_vi *a, cg_vi *b) {
-    const cg_m low = CG_MM(set1_epi16)(255);
     for (ptrdiff_t g = 0; g < groups; g++, query += CG_QUERY_LINE) {
-        cg_m left = cg_load_m(query), right = cg_load_m(query + CG_VECTOR_BYTES);
-        cg_m le = cg_even_bytes(left), lo = cg_odd_bytes(left);
-        cg_m re = cg_even_bytes(right), ro = cg_odd_bytes(right);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
-            cg_m four = cg_four(rows + t * CG_DIMS + 4 * g);
-            cg_m even = (cg_m)((cg_vi)four & (cg_vi)low), odd = CG_MM(srli_epi16)(four, 8);
-            a[t] += (cg_vi)CG_MM(madd_epi16)(even, le) + (cg_vi)CG_MM(madd_epi16)(odd, lo);
-            if (two) b[t] += (cg_vi)CG_MM(madd_epi16)(even, re) + (cg_vi)CG_MM(madd_epi16)(odd, ro);
+        cg_vi left = cg_load_pinned(query), right = cg_load_pinned(query + CG_VECTOR_BYTES);
+        cg_vi le = cg_even_bytes(left), lo = cg_odd_bytes(left);
+        cg_vi re = cg_even_bytes(right), ro = cg_odd_bytes(right);
+        CG_UNROLL for (int t = 0; t < n; t++) {
+            cg_vi four = cg_four(rows + t * CG_DIMS + 4 * g);
+            cg_vi even = four & 0x00FF00FF, odd = (cg_vi)((cg_vw)four >> 8);
+            a[t] += cg_add_products(cg_add_products(cg_set_i(0), even, le), odd, lo);
+            if (two) b[t] += cg_add_products(cg_add_products(cg_set_i(0), even, re), odd, ro);
         }
     }
 }
@@ -129,10 +107,10 @@ CG_INLINE void cg_multiply_bytes(const int n, const int small, const int two,
 CG_INLINE void cg_integer_dots(const int n, const int small, const int two, const uint8_t *rows,
                                const int8_t *query, ptrdiff_t groups, ptrdiff_t second, cg_vi *a,
                                cg_vi *b) {
-    CG_UNROLLED for (int t = 0; t < n; t++) a[t] = b[t] = (cg_vi){0};
+    CG_UNROLL for (int t = 0; t < n; t++) a[t] = b[t] = (cg_vi){0};
     cg_multiply_bytes(n, small, two, rows, query, groups, a, b);
     if (second) {
-        CG_UNROLLED for (int t = 0; t < n; t++) {
+        CG_UNROLL for (int t = 0; t < n; t++) {
             a[t] *= 256;
             b[t] *= 256;
         }
@@ -148,7 +126,7 @@ CG_INLINE void cg_add_any_bytes(const int n, const int small, const int two, int
     for (int lane = 0; lane < lanes; lane += 2 * CG_LANES) {
         cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
         cg_integer_dots(n, small, two, rows, query + 4 * lane, groups, second, a, b);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
+        CG_UNROLL for (int t = 0; t < n; t++) {
             const int32_t *old = before + t * step + lane;
             cg_store_i(sums + t * CG_INTEGER_LANES + lane, a[t] + cg_load_i(old));
             if (two)
@@ -168,12 +146,12 @@ CG_INLINE void cg_finish_any_bytes(const int n, const int small, const int two, 
         cg_vi a[CG_CODES_TILE], b[CG_CODES_TILE];
         cg_integer_dots(n, small, two, rows, query + 4 * lane, groups, second, a, b);
         cg_vf left = cg_load(best + lane), right = cg_load(best + lane + CG_LANES);
-        CG_UNROLLED for (int t = 0; t < n; t++) {
+        CG_UNROLL for (int t = 0; t < n; t++) {
             const int32_t *old = before + t * step + lane;
             cg_vi x = a[t] + cg_load_i(old), y = x;
             if (two) y = b[t] + cg_load_i(old + CG_LANES);
-            left = cg_max(__builtin_convertvector(x, cg_vf) * norms[t], left);
-            if (two) right = cg_max(__builtin_convertvector(y, cg_vf) * norms[t], right);
+            left = cg_max(cg_convert(x, cg_vf) * norms[t], left);
+            if (two) right = cg_max(cg_convert(y, cg_vf) * norms[t], right);
         }
         cg_store(best + lane, left);
         if (two) cg_store(best + lane + CG_LANES, right);
@@ -227,49 +205,33 @@ static void cg_finish_bytes(ptrdiff_t n, int small, int lanes, const uint8_t *ro
 }
 
 /* 128 dimensions as unsigned bytes: a level of 2c - 15 becomes 2c, and so on. */
-typedef uint16_t cg_vh __attribute__((vector_size(CG_VECTOR_BYTES)));
-typedef uint8_t cg_vhb __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
-typedef uint8_t cg_vbytes __attribute__((vector_size(CG_VECTOR_BYTES)));
-
 CG_INLINE void cg_widen8(const uint8_t *codes, uint8_t *row) {
     for (int i = 0; i < CG_DIMS; i += CG_VECTOR_BYTES) {
-        cg_vbytes v;
-        memcpy(&v, codes + i, sizeof v);
-        v ^= 0x80;
-        memcpy(row + i, &v, sizeof v);
+        cg_store_c(row + i, cg_load_c(codes + i) ^ 0x80);
     }
 }
 CG_INLINE void cg_widen4(const uint8_t *codes, uint8_t *row) {
     for (int i = 0; i < CG_DIMS / 2; i += CG_VECTOR_BYTES / 2) {
-        cg_vhb bytes;
+        cg_half_bytes bytes;
         memcpy(&bytes, codes + i, sizeof bytes);
-        cg_vh v = __builtin_convertvector(bytes, cg_vh);
+        cg_vw v = cg_convert(bytes, cg_vw);
         v = (v << 1 | v << 5) & 0x1E1E;
         memcpy(row + 2 * i, &v, sizeof v);
     }
 }
 CG_INLINE void cg_widen2(const uint8_t *codes, uint8_t *row) {
     for (int i = 0; i < CG_DIMS / 4; i += CG_LANES) {
-        __m128i bytes = _mm_setzero_si128();
-        memcpy(&bytes, codes + i, CG_LANES);
-        cg_vu v = (cg_vu)CG_MM(cvtepu8_epi32)(bytes) << 1; /* convertvector takes three steps */
+        cg_vu v = cg_load_bytes(codes + i) << 1;
         v |= v << 12;
         v = (v | v << 6) & 0x06060606;
         memcpy(row + 4 * i, &v, sizeof v);
     }
 }
 CG_INLINE void cg_widen1(const uint8_t *codes, uint8_t *row) {
-    static const uint8_t from[64] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1,
-                                     2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3,
-                                     4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5,
-                                     6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7};
-    const cg_vbytes bit = (cg_vbytes)CG_SET64(0x0102040810204080);
+    const cg_vc bit = (cg_vc)(0x0102040810204080U - (cg_vq){0});
     for (int i = 0; i < CG_DIMS / 8; i += CG_VECTOR_BYTES / 8) {
-        int64_t few = 0;
-        memcpy(&few, codes + i, CG_VECTOR_BYTES / 8);
-        cg_m spread = CG_MM(shuffle_epi8)(CG_SET64(few), cg_load_m(from));
-        cg_vbytes v = (cg_vbytes)(((cg_vbytes)spread & bit) == bit) & 2;
-        memcpy(row + 8 * i, &v, sizeof v);
+        cg_vc spread = (cg_vc)cg_spread8(codes + i);
+        cg_store_c(row + 8 * i, (cg_vc)((spread & bit) == bit) & 2);
     }
 }
 

@@ -1,11 +1,11 @@
 """Documents of small integers scored a tile of tokens at a time, decoded to bytes on the way."""
 from libc.math cimport INFINITY
 from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.simd.compiler cimport fetch
 from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u8
 
 cdef extern from *:
     ctypedef signed char i8 "int8_t"
-    void prefetch "__builtin_prefetch"(const void *p) nogil
 
 cdef extern from "inner/integers/tile.h" nogil:
     enum:
@@ -102,7 +102,7 @@ cdef inline void widen_rows(
     for i in range(height):
         codes = doc.codes + (first + i) * doc.width + skip
         for line in range(0, wanted, 64):
-            prefetch(codes + 2 * CODES_TILE * doc.width + line)
+            fetch(codes + 2 * CODES_TILE * doc.width + line)
         widen(codes, left, doc.bits, rows + i * DIMS)
 
 

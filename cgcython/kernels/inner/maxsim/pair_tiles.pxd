@@ -18,14 +18,14 @@ cdef extern from "inner/maxsim/tile.h" nogil:
     # An element of a tile: bfloat16 itself where the level multiplies pairs, else a float.
     ctypedef f32 row "cg_row"
     void set_rounding "cg_set_rounding"(u32 mode)
-    u32 get_rounding "_mm_getcsr"()
+    u32 get_rounding "cg_get_rounding"()
     f32 wide "cg_wide"(u16 half)
     u16 half "cg_half"(f32 x)
     void pair_lines "cg_pair_lines"(const f32 *even, const f32 *odd, u16 *pairs)
     void expand "cg_expand"(const u16 *source, Py_ssize_t n, row *out)
     void expand_codes "cg_expand_codes"(const u8 *source, Py_ssize_t n, row *out)
-    void add_pairs "cg_add_pairs"(Py_ssize_t n, const Step *step)
-    void finish_pairs "cg_finish_pairs"(
+    void add_pairs "cg_add_half_pairs"(Py_ssize_t n, const Step *step)
+    void finish_pairs "cg_finish_half_pairs"(
         Py_ssize_t n, const Step *step, const f32 *norms, f32 *best
     )
 

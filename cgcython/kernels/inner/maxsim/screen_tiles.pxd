@@ -1,6 +1,7 @@
 """A document screened in whole numbers: what may be best is finished in float32."""
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
+from cgcython.kernels.inner.simd.compiler cimport fetch_second, first_one, ones
 from cgcython.kernels.inner.integers.tiles cimport (
     CODES_TILE, DIMS, GROUPS, LANES, LINE, Codes, CodesTile, Query, add_bytes, begin_tile,
     codes_height, earlier, i8, widen_rows,
@@ -21,7 +22,6 @@ cdef extern from "inner/integers/screen.h" nogil:
         Py_ssize_t n, int keep, int lanes, const u8 *rows, const i8 *query, Py_ssize_t groups,
         const i32 *before, Py_ssize_t step, const Reach *reach,
     )
-    void fetch "cg_fetch_far"(const f32 *p)
     u32 reaching "cg_reaching"(const f32 *upper, const f32 *least)
     void near_dots "cg_near_dots"(
         const f32 *row, const f32 *query, Py_ssize_t dim, u32 lanes, f32 *dots
@@ -29,8 +29,6 @@ cdef extern from "inner/integers/screen.h" nogil:
     void exact_dots "cg_exact_dots"(
         const f32 **rows, const f32 **query, Py_ssize_t dim, f32 *dots
     )
-    int count_ones "__builtin_popcount"(u32 bits)
-    int lowest_one "__builtin_ctz"(u32 bits)
 
 cdef enum:
     CHUNK = 512             # tokens screened before any of them is finished
@@ -139,7 +137,7 @@ cdef inline void ask_for(const Screened *doc, Py_ssize_t token) noexcept nogil:
         const f32 *row = doc.plain.tokens + token * doc.plain.dim
         Py_ssize_t k
     for k in range(0, doc.plain.dim, 16):
-        fetch(row + k)
+        fetch_second(row + k)
 
 
 cdef inline bint find_pairs(
@@ -161,7 +159,7 @@ cdef inline bint find_pairs(
             ask_for(&s.doc, s.start + i)
             s.tokens[s.found], s.lanes[s.found] = <i32>i, lanes
             s.found += 1
-            s.pairs += count_ones(lanes)
+            s.pairs += ones(lanes)
             if s.pairs > most:
                 return False
     return True
@@ -194,7 +192,7 @@ cdef inline void near_cosines(Screen *s, f32 *highest) noexcept nogil:
         token, lanes = s.start + s.tokens[i], s.lanes[i]
         near_dots(s.doc.plain.tokens + token * dim, s.query.rows, dim, lanes, s.near + pair)
         while lanes:
-            lane = lowest_one(lanes)
+            lane = first_one(lanes)
             s.near[pair] *= s.doc.plain.norms[token]
             highest[lane] = max(highest[lane], s.near[pair])
             lanes &= lanes - 1
@@ -214,7 +212,7 @@ cdef inline void finish_pairs(Screen *s) noexcept nogil:
     for i in range(s.found):
         token, lanes = s.start + s.tokens[i], s.lanes[i]
         while lanes:
-            lane = lowest_one(lanes)
+            lane = first_one(lanes)
             lanes &= lanes - 1
             if s.near[pair] >= highest[lane] - slack:
                 c.rows[c.held] = s.doc.plain.tokens + token * s.doc.plain.dim

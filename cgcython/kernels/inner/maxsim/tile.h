@@ -14,7 +14,7 @@
 #define CG_SMALLEST 0x1p-80f
 #define CG_LARGEST 0x1p80f
 
-#if defined(__AVX512F__)
+#if CG_VECTOR_REGISTERS == 32
 #define CG_TILE 12
 #else
 #define CG_TILE 6 /* with two query vectors and a broadcast, 15 of the 16 registers */
@@ -25,7 +25,8 @@ CG_INLINE void cg_multiply_one(const int n, const int two, const float *rows, co
                                cg_vf *a, cg_vf *b) {
     cg_vf left = cg_load(query), right = cg_load(query + CG_LANES);
     /* Pinned: folded into each multiply-add, the loads would be repeated. */
-    __asm__("" : CG_REGISTER(left), CG_REGISTER(right));
+    CG_PIN(left);
+    CG_PIN(right);
     CG_UNROLL for (int t = 0; t < n; t++) {
         cg_vf value = cg_set(rows[t * CG_DEPTH]);
         a[t] += value * left;
@@ -39,7 +40,7 @@ CG_INLINE void cg_multiply(const int n, const int two, const float *rows, const 
                            ptrdiff_t depth, cg_ahead ahead, cg_vf *a, cg_vf *b) {
     ptrdiff_t k = 0;
     for (; k + 1 < depth; k += 2, query += 2 * CG_QUERY_LANES) {
-        cg_fetch(&ahead, CG_TILE > 6 ? 2 : 1);
+        cg_fetch_ahead(&ahead, CG_TILE > 6 ? 2 : 1);
         cg_multiply_one(n, two, rows + k, query, a, b);
         cg_multiply_one(n, two, rows + k + 1, query + CG_QUERY_LANES, a, b);
     }
@@ -100,7 +101,7 @@ CG_INLINE void cg_finish_pass(const int kind, const int n, const int two, const 
     else for (int lane = 0; lane < (t)->lanes; lane += 2 * CG_LANES)      \
         PASS(kind, n, 1, t, lane, ##__VA_ARGS__)
 
-/* Tiles come in these heights: CG_TILE, half of it (AVX-512), 3 and 1. */
+/* Tiles come in these heights: CG_TILE, half of it (of 32 registers), 3 and 1. */
 #define CG_FOR_HEIGHT(n, CALL)                    \
     switch (n) {                                  \
     case CG_TILE: CALL(CG_TILE); break;           \
@@ -144,25 +145,24 @@ static void cg_add(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_NUMBERS, n, t)
 static void cg_finish(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
     cg_finish_any(CG_NUMBERS, n, t, norms, best);
 }
-static void cg_add_pairs(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_PAIRS, n, t); }
-static void cg_finish_pairs(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
+static CG_UNUSED void cg_add_half_pairs(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_PAIRS, n, t); }
+static CG_UNUSED void cg_finish_half_pairs(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
     cg_finish_any(CG_PAIRS, n, t, norms, best);
 }
 
 /* Write n values of four rows, each times its factor, as columns CG_QUERY_LANES apart. */
-CG_INLINE void cg_turn(const float *rows, ptrdiff_t dim, ptrdiff_t n, const float *factors,
-                       float *columns) {
+CG_INLINE void cg_write_columns(const float *rows, ptrdiff_t dim, ptrdiff_t n,
+                                const float *factors, float *columns) {
+    cg_f4 r[4];
     ptrdiff_t whole = n - n % 4;
     for (ptrdiff_t k = 0; k < whole; k += 4) {
-        __m128 r0 = _mm_mul_ps(_mm_loadu_ps(rows + k), _mm_set1_ps(factors[0]));
-        __m128 r1 = _mm_mul_ps(_mm_loadu_ps(rows + dim + k), _mm_set1_ps(factors[1]));
-        __m128 r2 = _mm_mul_ps(_mm_loadu_ps(rows + 2 * dim + k), _mm_set1_ps(factors[2]));
-        __m128 r3 = _mm_mul_ps(_mm_loadu_ps(rows + 3 * dim + k), _mm_set1_ps(factors[3]));
-        _MM_TRANSPOSE4_PS(r0, r1, r2, r3);
-        _mm_storeu_ps(columns + k * CG_QUERY_LANES, r0);
-        _mm_storeu_ps(columns + (k + 1) * CG_QUERY_LANES, r1);
-        _mm_storeu_ps(columns + (k + 2) * CG_QUERY_LANES, r2);
-        _mm_storeu_ps(columns + (k + 3) * CG_QUERY_LANES, r3);
+        CG_UNROLL for (int i = 0; i < 4; i++) {
+            memcpy(&r[i], rows + i * dim + k, sizeof r[i]);
+            r[i] *= factors[i];
+        }
+        cg_transpose4(&r[0], &r[1], &r[2], &r[3]);
+        CG_UNROLL for (int i = 0; i < 4; i++)
+            memcpy(columns + (k + i) * CG_QUERY_LANES, &r[i], sizeof r[i]);
     }
     for (ptrdiff_t k = whole; k < n; k++)
         for (int i = 0; i < 4; i++) columns[k * CG_QUERY_LANES + i] = rows[i * dim + k] * factors[i];

@@ -11,7 +11,7 @@ cdef extern from "inner/maxsim/tile.h" nogil:
     # Squared lengths between these keep every product clear of overflow and of lost bits.
     const f32 SMALLEST "CG_SMALLEST"
     const f32 LARGEST "CG_LARGEST"
-    void turn "cg_turn"(
+    void write_columns "cg_write_columns"(
         const f32 *rows, Py_ssize_t dim, Py_ssize_t n, const f32 *factors, f32 *columns
     )
 
@@ -139,7 +139,7 @@ cdef inline void lay(
     if lanes < QUERY_LANES:
         memset(packed, 0, n * QUERY_LANES * sizeof(f32))
     for i in range(0, lanes - 3, 4):
-        turn(tokens + i * dim, dim, n, norms + i, packed + i)
+        write_columns(tokens + i * dim, dim, n, norms + i, packed + i)
     for i in range(lanes):
         if i >= lanes // 4 * 4 or factors[i] != 1:
             for k in range(n):

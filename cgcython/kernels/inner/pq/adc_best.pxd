@@ -2,9 +2,6 @@
 from cgcython.kernels.inner.pq.adc_screen cimport BLOCK, KSUB
 from cgcython.kernels.inner.types cimport f32, i64, u8
 
-cdef extern from *:
-    int lowest_bit "__builtin_ctzll"(unsigned long long bits) nogil
-
 
 cdef struct Best:
     i64 *ids

@@ -9,7 +9,8 @@ products alone: codes of high dot products are mostly those of long vectors. The
 varies where share = t / 2n, and depends on n alone, of which each row has a code.
 """
 from libc.math cimport INFINITY, ceil, fabs, fabsf, sqrt
-from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, lowest_bit, offer
+from cgcython.kernels.inner.simd.compiler cimport first_one
+from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, offer
 from cgcython.kernels.inner.pq.adc_screen cimport (
     BLOCK, FEW, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, STEPS, Screen, passing,
 )
@@ -174,7 +175,7 @@ cdef inline void offer_passing_cosines(
     passing(&found.screen, blocks, lengths, passed)
     for b in range(SCREEN_BLOCKS):
         while passed[b]:
-            lane = lowest_bit(passed[b])
+            lane = first_one(passed[b])
             passed[b] &= passed[b] - 1
             row = b * BLOCK + lane
             offer_cosine(found, blocks + b * BLOCK * found.M + lane, lengths[row], start + row)

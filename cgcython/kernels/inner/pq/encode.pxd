@@ -6,6 +6,7 @@ codes.
 """
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.string cimport memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.pq.codebook_layout cimport BOUNDS, KSUB, MAX_DSUB, padded, pairs_of
 from cgcython.kernels.inner.pq.codebook cimport PQCodebook
 from cgcython.kernels.inner.pq.rotation cimport BLOCK, TILE, UNIT, project, square_sum
@@ -36,7 +37,6 @@ cdef extern from *:
     static const float cg_pq_tiny = 1e-30f, cg_pq_huge = 1e30f, cg_pq_finest = 1e14f;
     static const float cg_pq_most_guard = 1 << 25;
     """
-    int lowest_bit "__builtin_ctzll"(u64 bits) nogil
     const f32 TINY "cg_pq_tiny"  # above all that scores and distances lose to underflow
     const f32 HUGE "cg_pq_huge"  # bounds from here on may have overflowed
     const f32 FINEST "cg_pq_finest"  # steps in 1, so few that where squares underflow none is left
@@ -117,7 +117,7 @@ cdef inline int nearest(
     for word in range(WORDS):
         left = masks[word]
         while left:
-            i = 64 * word + lowest_bit(left)
+            i = 64 * word + first_one(left)
             left &= left - 1
             distances[i] = distance_of(
                 subvector, book.centroids + (m * KSUB + i) * book.dsub, book.dsub
@@ -131,7 +131,7 @@ cdef inline int nearest(
     for word in range(WORDS):
         left = masks[word]
         while left:
-            i = 64 * word + lowest_bit(left)
+            i = 64 * word + first_one(left)
             left &= left - 1
             if distances[i] <= limit:
                 best = i

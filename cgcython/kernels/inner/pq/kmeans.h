@@ -32,10 +32,8 @@ CG_INLINE float cg_square_distance(const float *a, const float *b, ptrdiff_t n) 
     return lanes[0];
 }
 
-typedef float cg_v4 __attribute__((vector_size(16)));
-
-CG_INLINE cg_v4 cg_four_squares(const float *a, const float *b) {
-    cg_v4 x, y;
+CG_INLINE cg_f4 cg_four_squares(const float *a, const float *b) {
+    cg_f4 x, y;
     memcpy(&x, a, sizeof x);
     memcpy(&y, b, sizeof y);
     return (x - y) * (x - y);
@@ -43,10 +41,10 @@ CG_INLINE cg_v4 cg_four_squares(const float *a, const float *b) {
 
 /* The same for 4, 8 or 16 values: lanes of zeros change no sum. */
 CG_INLINE float cg_short_distance(const float *a, const float *b, const int n) {
-    cg_v4 sum = cg_four_squares(a, b);
+    cg_f4 sum = cg_four_squares(a, b);
     if (n > 8) sum += cg_four_squares(a + 8, b + 8);
     if (n > 4) {
-        cg_v4 other = cg_four_squares(a + 4, b + 4);
+        cg_f4 other = cg_four_squares(a + 4, b + 4);
         if (n > 8) other += cg_four_squares(a + 12, b + 12);
         sum += other;
     }

@@ -10,18 +10,16 @@
 #define CG_STRIP 64
 #define CG_KSUB 256
 #define CG_TILE 6 /* rows */
-#if defined(__AVX512F__)
+#if CG_LANES == 16
 #define CG_REGISTERS 4 /* columns of a tile, in vectors: 24 sums of 32 registers */
 #define CG_ROW_REGISTERS 4 /* of one row */
-#define CG_PIN "+v"
+#elif CG_VECTOR_REGISTERS == 32
+#define CG_REGISTERS 4
+#define CG_ROW_REGISTERS 8
 #else
 #define CG_REGISTERS 2
 #define CG_ROW_REGISTERS 8
-#define CG_PIN "+x"
 #endif
-#define CG_UNROLL _Pragma("GCC unroll 16")
-
-typedef int16_t cg_vs __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
 
 CG_INLINE void cg_residual_tile(int rows, int registers, const float *x, const float *columns,
                                 ptrdiff_t n, float *out, ptrdiff_t step) {
@@ -36,7 +34,7 @@ CG_INLINE void cg_residual_tile(int rows, int registers, const float *x, const f
             cg_vf value = cg_set(x[v * n + k]);
             CG_UNROLL for (int r = 0; r < registers; r++) {
                 cg_vf product = value * column[r];
-                __asm__("" : CG_PIN(product)); /* rounded: levels without FMA do the same */
+                CG_PIN(product); /* rounded: levels without FMA do the same */
                 sums[v][r] += product;
             }
         }
@@ -83,9 +81,9 @@ CG_INLINE void cg_residual_totals(const int32_t *terms, int32_t score, const int
         for (ptrdiff_t i = 0; i < stages; i++) {
             const int16_t *row = tables + ((i * CG_KSUB + codes[i]) * CG_KSUB + c);
             CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++) {
-                cg_vs some;
+                cg_lane_shorts some;
                 memcpy(&some, row + r * CG_LANES, sizeof some);
-                sums[r] += (cg_vu)__builtin_convertvector(some, cg_vi) << shifts[i];
+                sums[r] += (cg_vu)cg_convert(some, cg_vi) << shifts[i];
             }
         }
         CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++)

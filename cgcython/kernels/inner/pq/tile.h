@@ -11,22 +11,16 @@
 #define CG_STRIP 64
 #define CG_KSUB 256
 #define CG_TILE 6 /* vectors */
-#if defined(__AVX512F__)
+#if CG_LANES == 16
 #define CG_REGISTERS 4 /* columns of a tile, in vectors: 24 sums of 32 registers */
-#define CG_PIN "+v"
+#define CG_ROW_REGISTERS 4 /* of one vector: enough sums that none waits for itself */
+#elif CG_VECTOR_REGISTERS == 32
+#define CG_REGISTERS 4
+#define CG_ROW_REGISTERS 8
 #else
 #define CG_REGISTERS 2 /* 12 sums of 16 registers */
-#define CG_PIN "+x"
-#endif
-#if defined(__AVX512F__)
-#define CG_ROW_REGISTERS 4 /* of one vector: enough sums that none waits for itself */
-#else
 #define CG_ROW_REGISTERS 8
 #endif
-#define CG_UNROLL _Pragma("GCC unroll 16")
-
-typedef double cg_vd __attribute__((vector_size(CG_VECTOR_BYTES)));
-typedef float cg_vh __attribute__((vector_size(CG_VECTOR_BYTES / 2)));
 #define CG_DOUBLES (CG_VECTOR_BYTES / 8)
 
 /* sums[v][r] += dot products of vectors rows with registers of columns of a strip. */
@@ -38,11 +32,11 @@ CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t 
         /* One row waits for its columns; with short vectors it waits for instructions instead. */
         if (vectors == 1 && CG_LANES == 16)
             for (int i = 0; i < registers * CG_LANES; i += 16)
-                __builtin_prefetch(columns + (k + 8) * CG_STRIP + i);
+                cg_fetch(columns + (k + 8) * CG_STRIP + i);
         CG_UNROLL for (int r = 0; r < registers; r++) {
             column[r] = cg_load(columns + k * CG_STRIP + r * CG_LANES);
             /* Unless pinned, the load is folded into, and repeated by, the FMA of every vector. */
-            if (vectors > 1) __asm__("" : CG_PIN(column[r]));
+            if (vectors > 1) CG_PIN(column[r]);
         }
         CG_UNROLL for (int v = 0; v < vectors; v++) {
             cg_vf value = cg_set(x[v * stride + k]);
@@ -117,22 +111,16 @@ CG_INLINE float cg_square_sum(const float *x, ptrdiff_t n) {
     return total;
 }
 
-/* A product that no later addition may fuse with: every level rounds it. */
-CG_INLINE double cg_rounded(double product) {
-    __asm__("" : "+x"(product));
-    return product;
-}
-
 /* sums[i] += factor * row[i] in float64, each product rounded. */
 CG_INLINE void cg_add_scaled(double factor, const float *row, double *sums, ptrdiff_t n) {
     ptrdiff_t i = 0;
     for (; i + CG_DOUBLES <= n; i += CG_DOUBLES) {
-        cg_vh narrow;
+        cg_half_floats narrow;
         cg_vd sum, product;
         memcpy(&narrow, row + i, sizeof narrow);
         memcpy(&sum, sums + i, sizeof sum);
-        product = factor * __builtin_convertvector(narrow, cg_vd);
-        __asm__("" : CG_PIN(product));
+        product = factor * cg_convert(narrow, cg_vd);
+        CG_PIN(product);
         sum += product;
         memcpy(sums + i, &sum, sizeof sum);
     }

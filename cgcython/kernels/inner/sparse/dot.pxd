@@ -1,7 +1,8 @@
 """Dot products of rows of sparse vectors with a dense query."""
 from libc.string cimport memset
+from cgcython.kernels.inner.simd.compiler cimport fetch, fetch_second
 from cgcython.kernels.inner.sparse.fields cimport (
-    any_above16, any_marked16, f4, gather4, load4, prefetch, prefetch_second, store4,
+    any_above16, any_marked16, f4, gather4, load4, store4,
 )
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
@@ -26,8 +27,8 @@ cdef inline Py_ssize_t add_until(
     cdef Py_ssize_t i = start
     cdef f4 a = load4(sums), b = load4(sums + 4), c = load4(sums + 8), d = load4(sums + 12)
     while i + 16 <= nnz and indices[i] <= bound:
-        prefetch_second(indices + i + ahead)
-        prefetch_second(weights + i + ahead)
+        fetch_second(indices + i + ahead)
+        fetch_second(weights + i + ahead)
         if any_above16(indices + i, last):
             return -1
         a += gather4(query, indices + i) * load4(weights + i)
@@ -163,16 +164,16 @@ cdef inline bint dot_marked(
             if any_above16(indices + i, last):
                 return False
             meets = any_marked16(marks, SLOTS - 1, indices + i)
-            prefetch(indices + i + AHEAD)
+            fetch(indices + i + AHEAD)
             # A branch would be mispredicted at nearly every group that meets one.
-            prefetch(<const void *>(weights + i) if meets else <const void *>(indices + i))
+            fetch(<const void *>(weights + i) if meets else <const void *>(indices + i))
             met[count].start, met[count].row = i, row
             count += meets
             if count == MOST_MET:
                 add_met(query, indices, weights, met, count, sums)
                 count = 0
             i += 16
-        prefetch(weights + i)
+        fetch(weights + i)
     add_met(query, indices, weights, met, count, sums)
     for row in range(num_rows):
         i = indptr[row + 1] - (indptr[row + 1] - indptr[row]) % 16

@@ -4,9 +4,10 @@
 """
 from libc.stdint cimport uint64_t as u64
 from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.simd.compiler cimport first_one, leading_zeros, ones as ones_of
 from cgcython.kernels.inner.sparse.fields cimport (
-    PLACES, count8, fields, fields_of, leading_zeros, load8, pack8, pack_bits, popcount, read64,
-    store8, store_places, trailing_zeros, unpack8, v8, write32, write64,
+    PLACES, count8, fields, fields_of, load8, pack8, pack_bits, read64,
+    store8, store_places, unpack8, v8, write32, write64,
 )
 from cgcython.kernels.inner.types cimport u8, u32
 
@@ -99,7 +100,7 @@ cdef inline u64 read_some(const u8 *data, Py_ssize_t num_bytes) noexcept nogil:
 cdef inline Py_ssize_t count_ones(const u8 *high, Py_ssize_t num_bytes) noexcept nogil:
     cdef Py_ssize_t i = 0, ones = 0
     while i < num_bytes:
-        ones += popcount(read_some(high + i, num_bytes - i))
+        ones += ones_of(read_some(high + i, num_bytes - i))
         i += 8
     return ones
 
@@ -120,7 +121,7 @@ cdef inline void read_high(const u8 *high, Py_ssize_t nnz, u32 *places) noexcept
     while rank < nnz:
         byte = high[i]
         while byte:
-            places[rank] = <u32>(8 * i + trailing_zeros(byte))
+            places[rank] = <u32>(8 * i + first_one(byte))
             rank += 1
             byte &= byte - 1
         i += 1

@@ -3,7 +3,7 @@ from libc.stdint cimport uint16_t, uint64_t as u64
 from cgcython.kernels.inner.types cimport f32, u8, u32
 
 cdef extern from "inner/sparse/fields.h" nogil:
-    ctypedef u32 v8 "cg_v8"
+    ctypedef u32 v8 "cg_u8"
     uint16_t read16 "cg_read16"(const u8 *p)
     u32 read32 "cg_read32"(const u8 *p)
     u64 read64 "cg_read64"(const u8 *p)
@@ -27,7 +27,6 @@ cdef extern from "inner/sparse/fields.h" nogil:
     f4 gather4 "cg_gather4"(const f32 *query, const u32 *indices)
     bint any_above16 "cg_any_above16"(const u32 *indices, u32 last)
     bint any_marked16 "cg_any_marked16"(const u8 *marks, u32 mask, const u32 *indices)
-    void prefetch_second "cg_prefetch_second"(const void *p)
     ctypedef float f8 "cg_f8"
     f8 load_f8 "cg_load_f8"(const f32 *p)
     void store_f8 "cg_store_f8"(f32 *p, f8 v)
@@ -35,7 +34,3 @@ cdef extern from "inner/sparse/fields.h" nogil:
         const u32 *a, const f32 *a_weights, const u32 *b, const f32 *b_weights, f8 sums
     )
     Py_ssize_t step8 "cg_step8"(u32 last, u32 other)
-    void prefetch "__builtin_prefetch"(const void *p)
-    int leading_zeros "__builtin_clzll"(u64 v)
-    int trailing_zeros "__builtin_ctzll"(u64 v)
-    int popcount "__builtin_popcountll"(u64 v)

@@ -4,9 +4,9 @@ A posting is a row within its block, u16, and a weight, f16 or f32; those of a t
 """
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memset
+from cgcython.kernels.inner.simd.compiler cimport fetch
 from cgcython.kernels.inner.sparse.halves cimport read_halves
 from cgcython.kernels.inner.tokens.scores cimport float_of
-from cgcython.kernels.inner.sparse.fields cimport prefetch
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 cdef enum:
@@ -107,20 +107,20 @@ cdef inline void fetch_row(
 ) noexcept nogil:
     """Ask for where a list is looked at first for a row, and for the weight there."""
     cdef i64 at = guess(span, row, num_rows) + WINDOW // 2
-    prefetch(lists.rows + at)
+    fetch(lists.rows + at)
     if lists.halves is NULL:
-        prefetch(lists.weights + at)
+        fetch(lists.weights + at)
     else:
-        prefetch(lists.halves + at)
+        fetch(lists.halves + at)
 
 
 cdef inline void fetch_list(const Lists *lists, Span span) noexcept nogil:
     """Ask for the first postings of a list, by which the processor learns to ask for the others."""
     cdef i64 at = span.start, stop = min(span.stop, span.start + AHEAD)
     while at < stop:
-        prefetch(lists.rows + at)
+        fetch(lists.rows + at)
         if lists.halves is not NULL:
-            prefetch(lists.halves + at)
+            fetch(lists.halves + at)
         at += WINDOW // 2
 
 

@@ -8,8 +8,8 @@
 CG_INLINE uint32_t cg_products_above(const int32_t *dots, float norm, const float *least,
                                      float *products) {
     uint32_t lanes = 0;
-    CG_UNROLLED for (int lane = 0; lane < CG_INTEGER_LANES; lane += CG_LANES) {
-        cg_vf product = __builtin_convertvector(cg_load_i(dots + lane), cg_vf) * cg_set(norm);
+    CG_UNROLL for (int lane = 0; lane < CG_INTEGER_LANES; lane += CG_LANES) {
+        cg_vf product = cg_convert(cg_load_i(dots + lane), cg_vf) * cg_set(norm);
         cg_store(products + lane, product);
         lanes |= cg_above(product, cg_load(least + lane)) << lane;
     }

@@ -2,14 +2,12 @@
 from libc.math cimport rint, sqrt
 from libc.stdint cimport int16_t, int32_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
+from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.types cimport f32, f64, u8
-
-cdef extern from *:
-    int ctz "__builtin_ctz"(uint32_t bits) noexcept nogil
 
 cdef extern from "inner/tokens/tile.h" nogil:
     enum:
-        BLOCK "CG_BLOCK"
+        BLOCK "CG_TOKENS"
         HALF "CG_LANES"
         ROWS "CG_ROWS"
         TOGETHER "CG_TOGETHER"
@@ -18,7 +16,7 @@ cdef extern from "inner/tokens/tile.h" nogil:
         Py_ssize_t stride,
     )
     void mirror "cg_mirror"(const uint16_t *block, uint16_t *out, Py_ssize_t stride)
-    uint32_t rises "cg_rises"(const uint16_t *row, const uint16_t *best)
+    uint32_t rises "cg_words_above"(const uint16_t *row, const uint16_t *best)
     Py_ssize_t highest "cg_highest"(const uint32_t *worth, Py_ssize_t n)
     void lower "cg_lower"(
         uint32_t *worth, Py_ssize_t n, const uint16_t *cosines, const Py_ssize_t *tokens,
@@ -209,7 +207,7 @@ cdef inline void keep(Cover *c, Py_ssize_t pick) noexcept nogil:
     while j < c.stride:
         better = rises(row + j, c.best + j)
         while better:
-            raise_to(c, &risen, j + ctz(better), row[j + ctz(better)])
+            raise_to(c, &risen, j + first_one(better), row[j + first_one(better)])
             better &= better - 1
         j += HALF
     settle(c, &risen)

@@ -1,11 +1,9 @@
 """The layouts of kept tokens: their numbers, their bits, and the lengths of what they hold."""
+from cgcython.kernels.inner.simd.compiler cimport ones
 from cgcython.kernels.inner.door cimport in_bytes
 from cgcython.kernels.inner.integers.query cimport WIDEST
 from cgcython.kernels.inner.tokens.codes cimport code_bytes
 from cgcython.kernels.inner.types cimport u8
-
-cdef extern from *:
-    int popcount "__builtin_popcount"(unsigned int bits) nogil
 
 cdef enum:
     CANONICAL_LAYOUT = 0
@@ -78,7 +76,7 @@ cdef inline bint is_narrow(Py_ssize_t dim, int layout) noexcept nogil:
 cdef inline Py_ssize_t ones_in(const u8 *bitmap, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i, found = 0
     for i in range(in_bytes(n)):
-        found += popcount(bitmap[i])
+        found += ones(bitmap[i])
     return found
 
 

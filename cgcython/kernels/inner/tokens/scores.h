@@ -12,7 +12,7 @@
 CG_INLINE cg_v16 cg_add_squares16(cg_v16 x, cg_v16 sums) {
 #define CG_DO(i)                                \
     x.v##i = x.v##i * x.v##i;                   \
-    __asm__("" : "+v"(x.v##i));                 \
+    CG_PIN(x.v##i);                 \
     sums.v##i = sums.v##i + x.v##i;
     CG_PARTS(CG_DO)
 #undef CG_DO
@@ -31,7 +31,7 @@ CG_INLINE cg_vf cg_log2(cg_vf x) {
     even = even * s + 0.48101974f;
     odd = odd * s + -0.72134393f;
     even = even * s + 1.44269407f;
-    return (odd * f + even) * f + __builtin_convertvector(e, cg_vf);
+    return (odd * f + even) * f + cg_convert(e, cg_vf);
 }
 
 /* Add |x| and |x| log2 |x| of sixteen values times a factor. */

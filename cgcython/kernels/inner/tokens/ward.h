@@ -9,16 +9,6 @@
 
 #define CG_PAIRS_OF_FLOATS (CG_LANES / 2) /* float64 numbers of a vector */
 
-typedef double cg_vd __attribute__((vector_size(CG_VECTOR_BYTES)));
-typedef int64_t cg_vl __attribute__((vector_size(CG_VECTOR_BYTES)));
-
-CG_INLINE cg_vd cg_load_d(const double *p) { cg_vd v; memcpy(&v, p, sizeof v); return v; }
-CG_INLINE void cg_store_d(double *p, cg_vd v) { memcpy(p, &v, sizeof v); }
-CG_INLINE cg_vd cg_set_d(double x) { return x - (cg_vd){0}; }
-CG_INLINE cg_vd cg_select_d(cg_vl mask, cg_vd a, cg_vd b) {
-    return (cg_vd)(((cg_vl)a & mask) | ((cg_vl)b & ~mask));
-}
-
 /* Of each cluster: the sum of its cosines with itself, that by its size, its size (0 and a length of
    infinity where it went into another), the least cost of merging it with a later one, which one,
    or -1 where that has to be found again and the cost is a lower bound. All end in whole vectors
