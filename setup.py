@@ -27,6 +27,7 @@ UNFUSED = ("kmeans", "eigen")  # whose products are rounded: levels without FMA 
 FLAGS += os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
 WANTED = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(LEVELS)).split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
+DIRECTIVES["freethreading_compatible"] = True  # nothing is kept between calls: no GIL is needed
 SHARED = f"{KERNELS}/_cyutility"  # one copy of Cython's memoryview code for all modules
 
 
