@@ -115,7 +115,7 @@ CONSTANTS = [
     None, True, False, np.True_, np.False_, 0, 1, -1, 2, 7, 255, 2**31, 2**32, 2**40, 2**62,
     2**63, 2**64, -(2**63), 10**30, 0.0, -0.0, 0.5, 1.5, NAN, INF, -INF, 1e308, 1e-310, 1e39, 1j,
     np.int64(2), np.int8(-1), np.uint64(2**63), np.float32(0.5), np.float16(NAN), np.float64(3),
-    np.datetime64("NaT"), "", "E1", "E9", "E14", "semantic", "x" * 600, "\ud800", "a\0b", "é",
+    np.datetime64("NaT", "ns"), "", "E1", "E9", "E14", "semantic", "x" * 600, "\ud800", "a\0b", "é",
     "cosine", "mean", "int8", "pq", "float32", ".", "no/such/path", b"", b"x", b"x" * 16,
     b"\xff" * 40, np.str_("E2"), np.bytes_(b"x"), ModelId.HDC, ModelId.SPARSE,
     QuantizationMethod.BINARY, Path("no-such"), Path("."), uuid.UUID(int=1),

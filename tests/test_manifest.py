@@ -169,7 +169,8 @@ def test_numbers_of_numpy_and_dates_are_kept_as_json_has_them(value, kept):
 
 
 @pytest.mark.parametrize(
-    "value", [np.float32("nan"), np.datetime64("NaT"), np.timedelta64(5, "ns"), np.complex64(1)]
+    "value",
+    [np.float32("nan"), np.datetime64("NaT", "ns"), np.timedelta64(5, "ns"), np.complex64(1)],
 )
 def test_what_json_has_no_value_for_is_refused(value):
     with pytest.raises(InvalidInput, match="metadata: expected a JSON object"):

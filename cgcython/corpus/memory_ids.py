@@ -17,7 +17,6 @@ from cgcython.store.key_columns import DATA, OFFSETS, KeyColumn
 from cgcython.tensors import ArrayForm, Malformed, require_arrays
 from cgcython.types import Array, ArrayLike, LazyArray
 
-GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | "Keys" | RemoteArray | TableColumn
 NAMESPACE = uuid.UUID("6c7d2b9e-3f0a-5d4e-9c1b-0a5e7f3d2c41")
 FIRST_ROWS = (
     1024  # those that tell how a store names rows: an earlier release wrote as many at once
@@ -47,6 +46,16 @@ class Known(Protocol):
     """What tells which of some ids it has; a store does."""
 
     def existing(self, record_ids: Iterable[StoredId], /) -> Set[StoredId]: ...
+
+
+class Keys(Protocol):
+    """The keys of many ids, of which some are read at a time."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> list[bytes]: ...
+
+
+GivenIds: TypeAlias = ArrayLike | Sequence[RecordId] | Keys | RemoteArray | TableColumn
 
 
 class MemoryIds:
@@ -112,13 +121,6 @@ def id_arrays(keys: Sequence[bytes]) -> dict[str, Array]:
 def listed_arrays(given: Sequence[RecordId]) -> dict[str, Array]:
     """Return ids of any kinds in a list, of which NumPy would make one kind, as such arrays."""
     return dict(KeyColumn.of(_unique(list(map(as_key, given)))).arrays(free=True))
-
-
-class Keys(Protocol):
-    """The keys of many ids, of which some are read at a time."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, rows: slice, /) -> list[bytes]: ...
 
 
 class _ArrayKeys:
