@@ -1,15 +1,29 @@
-"""Build every kernel family once per processor level; pyproject.toml holds all else."""
+"""Build every kernel family once per processor level; pyproject.toml holds all else.
 
+CGCYTHON_BUILD_LEVELS  the levels to build, of those this compiler knows ("v3 generic")
+CGCYTHON_BUILD_FLAGS   flags that come last: sanitizers
+CGCYTHON_PURE=1        no kernels at all: everything runs on NumPy, hundreds of times slower
+"""
+
+import json
 import os
-import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
 from copy import copy
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, SetupError
 
 KERNELS = "cgcython/kernels"
+BUILT = "built.json"  # beside the kernels: what built them, which `cgcython info` prints
 FAMILIES = (
     "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
     "sections maxsim maxsim_bf16 maxsim_integers maxsim_pq maxsim_screen maxsim_codes "
@@ -19,54 +33,206 @@ V4 = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 V4N = [*V4, "-mavx512vnni"]
 V4X = V4N + [f"-mavx512{feature}" for feature in "bf16 vbmi vpopcntdq bitalg".split()]
 V2, V3 = ["-march=x86-64-v2"], ["-march=x86-64-v3"]
-LEVELS = {"v2": V2, "v3": V3, "v4": V4, "v4n": V4N, "v4x": V4X}
-# Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math.
-FLAGS = "-O3 -g0 -fno-math-errno -fno-trapping-math -fno-loop-interchange -Wno-psabi".split()
+X86 = {"v2": V2, "v3": V3, "v4": V4, "v4n": V4N, "v4x": V4X}
+ARM = {"neon": ["-march=armv8-a"], "dot": ["-march=armv8.2-a+dotprod+fp16"]}
+GENERIC = {"generic": ["-DCG_GENERIC"]}  # vector types without any processor's instructions
+MACHINES = {"x86_64": X86, "amd64": X86, "aarch64": ARM, "arm64": ARM}
+# Vector loops need -O3; ties and NaN need IEEE arithmetic, so never -ffast-math. Products fuse with
+# sums wherever that can be seen: gcc's habit, and clang shall return the same bits. What a compiler
+# does not know of these is left out.
+FLAGS = (
+    "-O3 -g0 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fno-loop-interchange -Wno-psabi"
+).split()
 UNFUSED = ("kmeans", "eigen")  # whose products are rounded: levels without FMA do the same
-# For sanitizers: flags that come last, and the only levels to build.
-FLAGS += os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
-WANTED = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(LEVELS)).split()
+LAST_FLAGS = os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
-DIRECTIVES["freethreading_compatible"] = True  # nothing is kept between calls: no GIL is needed
 SHARED = f"{KERNELS}/_cyutility"  # one copy of Cython's memoryview code for all modules
+PURE = os.environ.get("CGCYTHON_PURE", "0") not in ("", "0")
+HOW_TO_COMPILE = """{problem}
+
+cgcython needs gcc 11 or clang 14, or newer, and Python's headers:
+  Debian, Ubuntu    apt install gcc python3-dev
+  Fedora            dnf install gcc python3-devel
+  macOS             xcode-select --install
+  Windows           winget install LLVM.LLVM, in a shell of Visual Studio's build tools
+The variable CC names another compiler. CGCYTHON_PURE=1 installs without kernels: everything works,
+on NumPy, hundreds of times slower."""
+
+
+def machine():
+    """Return the processor that is built for, which need not be the one that builds."""
+    name = sysconfig.get_platform().lower().replace("-", "_")
+    known = next((one for one in MACHINES if name.endswith(one)), None)
+    return known or ("x86_64" if name.endswith("universal2") else name.rpartition("_")[2])
 
 
 class build_levels(build_ext):
-    """Keep the objects of each level apart: all levels compile the same C files."""
+    """Build what the compiler knows, keep the objects of each level apart, and say what was built.
+
+    A level whose flags the compiler refuses is left out, in so many words; a family that fails on
+    a level ends the build.
+    """
+
+    def run(self):
+        self.facts = {"pure": PURE, "machine": machine(), "levels": {}, "left_out": {}}
+        super().run()
+        folder = Path(self.get_ext_fullpath("cgcython.kernels.any")).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / BUILT).write_text(json.dumps(self.facts, indent=1) + "\n", encoding="utf-8")
+
+    def build_extensions(self):
+        if PURE:
+            return
+        self._take_clang_cl()
+        self._need_compiler()
+        levels = self._levels()
+        self.extensions = [
+            one for one in self.extensions if one.level is None or one.level in levels
+        ]
+        common = [flag for flag in FLAGS if self._compiles("int x;", [flag])]
+        for one in self.extensions:
+            one.extra_compile_args = self._spelled(one.arguments(common, levels) + LAST_FLAGS)
+        self.facts |= {"compiler": self._version(), "flags": common + LAST_FLAGS}
+        self.facts["levels"] = levels
+        super().build_extensions()
 
     def build_extension(self, ext):
         mine = copy(self)
         mine.build_temp = os.path.join(self.build_temp, ext.name)
-        build_ext.build_extension(mine, ext)
+        try:
+            build_ext.build_extension(mine, ext)
+        except BaseError as error:
+            raise SetupError(
+                f"{ext.name} cannot be built by {self._version()}: {error}\n"
+                "The compiler's own words stand above. CGCYTHON_BUILD_LEVELS names the levels to "
+                f"build (now {' '.join(self.facts['levels'])}), CC another compiler."
+            ) from error
+
+    def _levels(self):
+        """Return the flags of each level that is wanted and that the compiler knows."""
+        own = MACHINES.get(machine(), GENERIC)
+        wanted = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(own)).split()
+        levels, known = {}, own | GENERIC
+        for level in wanted:
+            if level not in known:
+                self.facts["left_out"][level] = f"not a level of {machine()}: {', '.join(known)}"
+            elif self._compiles("#include <stdint.h>\nint x;", known[level]):
+                levels[level] = known[level]
+            else:
+                self.facts["left_out"][level] = (
+                    f"{self._version()} refuses {' '.join(known[level])}"
+                )
+        for level, reason in self.facts["left_out"].items():
+            self.warn(f"level {level} is not built: {reason}")
+        if not levels:
+            raise SetupError(HOW_TO_COMPILE.format(problem="No level can be built."))
+        return levels
+
+    def _need_compiler(self):
+        source = '#include <Python.h>\n#if !defined(__GNUC__)\n#error "no vector types"\n#endif\n'
+        if not self._compiles(source, [], shown=True):
+            raise SetupError(HOW_TO_COMPILE.format(problem=f"{self._version()} does not work."))
+        if "universal2" in sysconfig.get_platform() and "ARCHFLAGS" not in os.environ:
+            self.warn("a universal Python: building for the processor of ARCHFLAGS only")
+
+    def _compiles(self, source, flags, shown=False):
+        """Return whether the compiler takes a source and all flags without a complaint."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "probe.c"
+            file.write_text(source, encoding="utf-8")
+            quiet = copy(self.compiler)
+            quiet.spawn = lambda command, **_: _run(command, shown)
+            include = [*self.include_dirs, sysconfig.get_paths()["include"]]
+            options = {"output_dir": folder, "include_dirs": include}
+            try:
+                quiet.compile(
+                    [str(file)], extra_preargs=self._spelled([*flags, "-Werror"]), **options
+                )
+            except (BaseError, OSError):
+                return False
+            return True
+
+    def _take_clang_cl(self):
+        """On Windows take clang-cl for Microsoft's own compiler, which has no vector types."""
+        if self.compiler.compiler_type != "msvc":
+            return
+        self.compiler.initialize()
+        self.compiler.cc = shutil.which("clang-cl")
+        if self.compiler.cc is None:
+            raise SetupError(HOW_TO_COMPILE.format(problem="clang-cl is not there."))
+
+    def _spelled(self, flags):
+        """Return flags as this compiler wants them: clang-cl takes its own behind /clang:."""
+        if self.compiler.compiler_type != "msvc":
+            return list(flags)
+        return [flag if flag.startswith("-D") else f"/clang:{flag}" for flag in flags]
+
+    def _version(self):
+        if self.compiler.compiler_type == "msvc":
+            command = [self.compiler.cc]
+        else:  # without ccache, which tells its own
+            command = [one for one in self.compiler.compiler_so if Path(one).name != "ccache"][:1]
+        try:
+            ran = subprocess.run([*command, "--version"], capture_output=True, text=True)
+        except OSError as error:
+            return f"{shlex.join(command)} ({error.strerror})"
+        return (ran.stdout or shlex.join(command)).splitlines()[0]
+
+
+def _run(command, shown):
+    """Run a probe's command; show what it says where that is the reason to end the build."""
+    ran = subprocess.run(command, capture_output=True, text=True)
+    if ran.returncode:
+        if shown:
+            print(ran.stdout + ran.stderr, file=sys.stderr)
+        raise SetupError(f"{command[0]} returned {ran.returncode}")
+
+
+class Kernels(Extension):
+    """A module of kernels: of one family and level, or (level None) of none."""
+
+    level = None
+
+    def arguments(self, common, levels):
+        """Return the compiler's flags, given those it knows and those of the levels."""
+        family = self.name.rpartition(".")[2]
+        own = [] if self.level is None else levels[self.level]
+        unfused = ["-ffp-contract=off"] if self.level and family in UNFUSED else []
+        return [*common, *own, *unfused]
+
+    def at_level(self, level):
+        """Return an extension that compiles the same C file for one level."""
+        one = copy(self)
+        one.level, family = level, self.name.rpartition(".")[2]
+        one.name = f"cgcython.kernels.{level}.{family}"
+        return one
 
 
 def extension(path, source_kind="pyx"):
     """Return the extension of one source file."""
     name, include = path.replace("/", "."), [KERNELS, numpy.get_include()]
     macros = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")]
-    options = {"extra_compile_args": FLAGS, "include_dirs": include, "define_macros": macros}
-    return Extension(name, [f"{path}.{source_kind}"], **options)
+    options = {"include_dirs": include, "define_macros": macros}
+    return Kernels(name, [f"{path}.{source_kind}"], **options)
 
 
-def at_level(ext, level):
-    """Return an extension that compiles the same C file for one level."""
-    ext, family = copy(ext), ext.name.rpartition(".")[2]
-    ext.name = f"cgcython.kernels.{level}.{family}"
-    ext.extra_compile_args = FLAGS + LEVELS[level]
-    if family in UNFUSED:
-        ext.extra_compile_args = [*ext.extra_compile_args, "-ffp-contract=off"]
-    return ext
+def modules():
+    """Return every module that may be built; the compiler decides which are."""
+    *families, shared, cpu = cythonize(
+        [extension(f"{KERNELS}/{family}") for family in FAMILIES]
+        + [extension(SHARED, "c"), extension(f"{KERNELS}/_cpu")],
+        compiler_directives=DIRECTIVES,
+        shared_utility_qualified_name=SHARED.replace("/", "."),
+    )
+    levels = MACHINES.get(machine(), {}) | GENERIC
+    wanted = os.environ.get("CGCYTHON_BUILD_LEVELS", " ".join(MACHINES.get(machine(), GENERIC)))
+    chosen = [level for level in levels if level in wanted.split()]
+    return [shared, cpu, *(one.at_level(level) for level in chosen for one in families)]
 
 
-*families, shared, cpu = cythonize(
-    [extension(f"{KERNELS}/{family}") for family in FAMILIES]
-    + [extension(SHARED, "c"), extension(f"{KERNELS}/_cpu")],
-    compiler_directives=DIRECTIVES,
-    shared_utility_qualified_name=SHARED.replace("/", "."),
-)
-levels = WANTED if platform.machine().lower() in ("x86_64", "amd64") else []
-modules = [shared, cpu, *(at_level(ext, level) for level in levels for ext in families)]
-for module in modules:
-    module.optional = True  # without a compiler, or one that knows a level, the rest installs
+if sys.byteorder == "big":
+    raise SystemExit(
+        "cgcython keeps numbers lowest byte first; big-endian processors cannot run it"
+    )
 options = {"build_ext": {"parallel": os.cpu_count()}}
-setup(ext_modules=modules, cmdclass={"build_ext": build_levels}, options=options)
+setup(ext_modules=modules(), cmdclass={"build_ext": build_levels}, options=options)

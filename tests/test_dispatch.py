@@ -1,5 +1,6 @@
 """Levels: forced by variable or at run time, and what happens where one is missing."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -52,7 +53,8 @@ def test_without_the_variable_the_last_level_runs():
 def test_an_unknown_level_is_refused_with_the_known_ones():
     ran = run(PRINT_LEVEL, level="v5")
     assert ran.returncode != 0
-    assert "CGCYTHON_LEVEL is 'v5', expected one of reference, v2, v3, v4, v4n, v4x" in ran.stderr
+    known = "reference, generic, v2, v3, v4, v4n, v4x, neon, dot"
+    assert f"CGCYTHON_LEVEL is 'v5', expected one of {known}" in ran.stderr
 
 
 def test_a_level_can_be_chosen_at_run_time(level):
@@ -116,6 +118,43 @@ def test_without_compiled_kernels_the_reference_runs_and_a_warning_says_so(witho
 def test_who_asks_for_the_reference_is_not_warned_of_it(without):
     ran = run(ENCODE, "reference", level="reference", package=without("*.so"))
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def told_without_kernels(without, facts):
+    package = without("*.so")
+    (package / "kernels" / "built.json").write_text(json.dumps(facts))
+    return run(ENCODE, "reference", package=package).stderr
+
+
+def test_the_warning_says_what_helps(without):
+    said = told_without_kernels(without, {"pure": True})
+    assert "it was installed under CGCYTHON_PURE=1; install it again without that" in said
+
+
+def test_modules_that_were_built_and_are_gone_are_told_of(without):
+    said = told_without_kernels(without, {"levels": {"v3": ["-march=x86-64-v3"]}})
+    assert "its modules are gone; install it again" in said
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_damaged_facts_of_the_build_harm_nothing(without, text):
+    package = without("*.so")
+    (package / "kernels" / "built.json").write_text(text)
+    assert "reinstall it with a C compiler" in run(ENCODE, "reference", package=package).stderr
+
+
+def test_a_big_endian_processor_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "byteorder", "big")
+    with pytest.raises(ImportError, match="lowest byte first; big-endian processors cannot run it"):
+        dispatch.use_best()
+
+
+@compiled
+def test_what_was_built_is_known():
+    facts = dispatch.built()
+    assert not facts["pure"]
+    assert set(facts["levels"]) & set(COMPILED)
+    assert "gcc" in facts["compiler"] or "clang" in facts["compiler"]
 
 
 @compiled

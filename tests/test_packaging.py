@@ -1,5 +1,6 @@
 """Wheel and sdist: what is in them, and that both install and run in a fresh environment."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,8 @@ from cgcython.kernels import dispatch
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = dispatch.FAMILIES
+# A build for everybody has no level `generic` where the processor has levels of its own.
+USUAL = [level for level in dispatch.available() if level != "generic"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (ROOT / "setup.py").is_file(), reason="not a source tree"),
@@ -25,6 +28,13 @@ pytestmark = [
 OLD_COMPILER = """#!/bin/sh
 for argument; do
     case "$argument" in -march=x86-64-v4) echo "bad value for -march" >&2; exit 1;; esac
+done
+exec cc "$@" -O1
+"""
+# Stands before the compiler, and fails for one family.
+FAILS_ONE = """#!/bin/sh
+for argument; do
+    case "$argument" in */limits.c) echo "no room for this one" >&2; exit 1;; esac
 done
 exec cc "$@" -O1
 """
@@ -99,7 +109,7 @@ def run_in_fresh_environment(wheel, folder, *options):
 
 def test_a_wheel_runs_in_a_fresh_environment(wheel, tmp_path):
     chosen, *available = run_in_fresh_environment(wheel, tmp_path, "-W", "error")
-    assert available == dispatch.available()
+    assert available == USUAL
     assert chosen == available[-1]
 
 
@@ -109,12 +119,42 @@ def test_a_sdist_installs_where_the_compiler_lacks_the_last_levels(sdist, tmp_pa
     compiler.chmod(0o755)
     wheel = built_wheel(sdist, tmp_path, CC=str(compiler))
     chosen, *available = run_in_fresh_environment(wheel, tmp_path, "-W", "error")
-    assert available == [level for level in dispatch.available() if "v4" not in level]
+    assert available == [level for level in USUAL if "v4" not in level]
     assert chosen == available[-1]
+    with zipfile.ZipFile(wheel) as archive:
+        facts = json.loads(archive.read("cgcython/kernels/built.json"))
+    assert list(facts["levels"]) == ["v2", "v3"]
+    assert "refuses -march=x86-64-v4" in facts["left_out"]["v4"]
 
 
-def test_a_sdist_installs_where_there_is_no_compiler(sdist, tmp_path):
-    wheel = built_wheel(sdist, tmp_path, CC="false")
+def failed_wheel(source, folder, **environment):
+    """Return what pip says of a wheel that cannot be built."""
+    pip = sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps"
+    ran = subprocess.run(
+        [*pip, "-w", folder, source], cwd=folder, env=os.environ | environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode != 0
+    return ran.stdout + ran.stderr
+
+
+def test_without_a_compiler_nothing_is_installed_and_what_to_install_is_said(sdist, tmp_path):
+    said = failed_wheel(sdist, tmp_path, CC="no-such-compiler")
+    for word in ("no-such-compiler", "apt install gcc python3-dev", "CGCYTHON_PURE=1"):
+        assert word in said
+
+
+def test_a_family_that_fails_ends_the_build_by_name(sdist, tmp_path):
+    compiler = tmp_path / "cc-that-fails"
+    compiler.write_text(FAILS_ONE)
+    compiler.chmod(0o755)
+    said = failed_wheel(sdist, tmp_path, CC=str(compiler), CGCYTHON_BUILD_LEVELS="v2")
+    assert "cgcython.kernels.v2.limits cannot be built by" in said
+    assert "no room for this one" in said
+
+
+def test_who_asks_for_no_kernels_gets_numpy_and_is_told_so(sdist, tmp_path):
+    wheel = built_wheel(sdist, tmp_path, CC="no-such-compiler", CGCYTHON_PURE="1")
     assert run_in_fresh_environment(wheel, tmp_path) == ["reference", "reference"]
 
 

@@ -1,6 +1,7 @@
-"""Show version, processor levels and extras of this installation.
+"""Show version, processor levels, how the kernels were built, and extras of this installation.
 
-CGCYTHON_LEVEL (reference, v2, v3, v4, v4n, v4x) forces a level; the best one runs otherwise.
+CGCYTHON_LEVEL (reference, generic, v2, v3, v4, v4n, v4x, neon, dot)
+forces a level; the best one runs otherwise.
 
 example:
   cgcython info
@@ -57,6 +58,7 @@ def _about() -> dict[str, Any]:
         "level": kernels.level,
         "available_levels": dispatch.available(),
         "checks": {level: _check(level) for level in dispatch.available()},
+        "built": dispatch.built() or None,
         "machine": {
             "processor": processor(),
             "cores": os.cpu_count(),
@@ -94,8 +96,10 @@ def processor() -> str:
 
 
 def _told(value: object) -> str:
+    if isinstance(value, dict) and not value:
+        return "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_told(one)}" for key, one in value.items())
     if isinstance(value, list):
-        return " ".join(value)
+        return " ".join(map(str, value)) or "none"
     return "not found" if value is None else str(value)

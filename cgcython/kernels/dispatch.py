@@ -1,11 +1,14 @@
 """Which build of the kernels runs: the only file that knows processors."""
 
 import importlib
+import json
 import os
 import sys
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 FAMILIES = tuple(
     (
@@ -14,7 +17,7 @@ FAMILIES = tuple(
         "token_cells dense sign_blocks scalars residual eigen postings limits"
     ).split()
 )
-LEVELS = ("reference", "v2", "v3", "v4", "v4n", "v4x")
+LEVELS = ("reference", "generic", "v2", "v3", "v4", "v4n", "v4x", "neon", "dot")
 VARIABLE = "CGCYTHON_LEVEL"
 _PACKAGE = "cgcython.kernels"
 
@@ -63,16 +66,54 @@ def use(level: str) -> None:
 
 
 def use_best() -> None:
-    """Bind the level that CGCYTHON_LEVEL names, or else the fastest."""
+    """Bind the level that CGCYTHON_LEVEL names, or else the fastest.
+
+    Raises ImportError on a big-endian processor.
+    """
+    if sys.byteorder == "big":
+        raise ImportError(
+            "cgcython keeps numbers lowest byte first; big-endian processors cannot run it"
+        )
     use(os.environ.get(VARIABLE) or _best())
 
 
 def _best() -> str:
     best = available()[-1]
     if best == "reference":
-        warnings.warn(
-            "cgcython runs without compiled kernels, hundreds of times slower; "
-            "reinstall it with a C compiler",
-            stacklevel=3,
-        )
+        warnings.warn(f"cgcython runs without compiled kernels, {_advice()}", stacklevel=3)
     return best
+
+
+def _advice() -> str:
+    """Return why there are no kernels, and what helps here."""
+    facts = built()
+    if facts.get("pure"):
+        return (
+            "hundreds of times slower: it was installed under CGCYTHON_PURE=1; "
+            "install it again without that"
+        )
+    levels = [level for level in facts.get("levels", ()) if level not in ("reference", "generic")]
+    if levels and not any(find_spec(f"{_PACKAGE}.{level}.e4m3") for level in levels):
+        return "hundreds of times slower: its modules are gone; install it again"
+    if levels:
+        return (
+            f"hundreds of times slower: this processor runs none of {', '.join(levels)}; build it "
+            "here with CGCYTHON_BUILD_LEVELS=generic pip install --no-binary cgcython cgcython"
+        )
+    compilers = {"darwin": "xcode-select --install", "win32": "LLVM's clang-cl"}
+    return (
+        "hundreds of times slower; reinstall it with a C compiler "
+        f"({compilers.get(sys.platform, 'gcc or clang')})"
+    )
+
+
+def built() -> dict[str, Any]:
+    """Return what the build wrote of itself: compiler, flags, levels, those left out and why.
+
+    Nothing where the package lies as sources that were never built.
+    """
+    try:
+        facts = json.loads((Path(__file__).parent / "built.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

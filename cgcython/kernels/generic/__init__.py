@@ -1,0 +1,1 @@
+"""Kernels compiled from vector types alone, for any processor."""

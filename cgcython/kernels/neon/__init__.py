@@ -1,0 +1,1 @@
+"""Kernels compiled for ARMv8-A."""
