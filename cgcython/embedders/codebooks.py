@@ -50,8 +50,9 @@ class Codebooks:
         embedder = parse_embedder(model_id)
         codebook = self._loaded.get(embedder)
         if codebook is None:
-            codebook = self._loaded[embedder] = self._load(embedder)
-            self.add(codebook)
+            codebook = self._load(embedder)
+            self.add(codebook)  # first: `by_id` relies on it for all that are loaded
+            codebook = self._loaded.setdefault(embedder, codebook)
         return codebook
 
     def __iter__(self) -> Iterator[EmbedderId]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from cgcython.locks import ForkSafeLock
+
 FAMILIES = tuple(
     (
         "e4m3 e4m3_best bits pq adc kmeans sparse sparse_products tokens coverage token_records "
@@ -20,6 +22,7 @@ FAMILIES = tuple(
 LEVELS = ("reference", "generic", "v2", "v3", "v4", "v4n", "v4x", "neon", "dot")
 VARIABLE = "CGCYTHON_LEVEL"
 _PACKAGE = "cgcython.kernels"
+_SWITCHING = ForkSafeLock()  # two threads that switch leave all families at one level
 
 
 def load(family: str, level: str) -> ModuleType:
@@ -57,12 +60,13 @@ def use(level: str) -> None:
             f"available: {', '.join(available())}"
         )
     package = sys.modules[_PACKAGE]
-    for family in FAMILIES:
-        module = load(family, level)
-        setattr(package, family, module)
-        # cimport looks here; compiled callers keep the level they were imported under.
-        sys.modules[f"{_PACKAGE}.{family}"] = module
-    vars(package)["level"] = level
+    with _SWITCHING:
+        for family in FAMILIES:
+            module = load(family, level)
+            setattr(package, family, module)
+            # cimport looks here; compiled callers keep the level they were imported under.
+            sys.modules[f"{_PACKAGE}.{family}"] = module
+        vars(package)["level"] = level
 
 
 def use_best() -> None:

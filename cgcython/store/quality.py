@@ -76,9 +76,9 @@ class QualityLog:
 
     def searched(self, scores: Mapping[EmbedderId, float]) -> None:
         """Collect the scores of the best hit of some searches."""
-        self._searches += 1
-        if self._searches % SIMILARITY_EVERY == 1:
-            with self._lock:
+        with self._lock:
+            self._searches += 1
+            if self._searches % SIMILARITY_EVERY == 1:
                 for one, score in scores.items():
                     self._similarities.setdefault(one, []).append(score)
 

@@ -14,12 +14,24 @@ cdef extern from "Python.h":
     PyObject **PySequence_Fast_ITEMS(object values)
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
 
+cdef extern from *:
+    """
+    #if defined(Py_GIL_DISABLED)
+    enum { CG_LISTS_STAY = 0 }; /* another thread may change a list while it is read */
+    #else
+    enum { CG_LISTS_STAY = 1 };
+    #endif
+    """
+    enum:
+        LISTS_STAY "CG_LISTS_STAY"
+
 cdef enum:
     EXACT_BITS = 53  # of a float64: NumPy reads a longer integer as int64, and rounds it once
 
 
 cdef inline bint is_list(object values) noexcept:
-    return PyList_CheckExact(values) or PyTuple_CheckExact(values)
+    """Tell whether something is a sequence that nobody can change meanwhile; NumPy reads others."""
+    return PyTuple_CheckExact(values) or (LISTS_STAY and PyList_CheckExact(values))
 
 
 cdef inline bint read_integer(object value, f32 *out) noexcept:
@@ -73,7 +85,8 @@ cdef inline Py_ssize_t width_of(object values) noexcept:
 cdef inline object list_matrix(object values):
     """Return the matrix of a list of rows of one length, at least 1, else None.
 
-    Nothing here runs Python code, which could change the lists meanwhile.
+    Nothing here runs Python code, which could change the lists meanwhile. Without a GIL threads
+    could, so NumPy reads lists then.
     """
     cdef:
         Py_ssize_t i
