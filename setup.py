@@ -46,6 +46,7 @@ FLAGS = (
 UNFUSED = ("kmeans", "eigen")  # whose products are rounded: levels without FMA do the same
 LAST_FLAGS = os.environ.get("CGCYTHON_BUILD_FLAGS", "").split()
 DIRECTIVES = {"boundscheck": False, "wraparound": False, "cdivision": True}
+DIRECTIVES["freethreading_compatible"] = True  # nothing is kept between calls: no GIL is needed
 SHARED = f"{KERNELS}/_cyutility"  # one copy of Cython's memoryview code for all modules
 PURE = os.environ.get("CGCYTHON_PURE", "0") not in ("", "0")
 HOW_TO_COMPILE = """{problem}

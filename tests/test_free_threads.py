@@ -5,6 +5,7 @@ import sys
 import sysconfig
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -79,6 +80,11 @@ for family in kernels.dispatch.FAMILIES:
     getattr(kernels, family)
 print(kernels.level, sys._is_gil_enabled())
 """
+
+
+def test_every_module_is_built_to_run_without_a_gil():
+    source = (Path(__file__).parents[1] / "setup.py").read_text()
+    assert 'DIRECTIVES["freethreading_compatible"] = True' in source
 
 
 @pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a GIL")
