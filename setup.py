@@ -20,7 +20,7 @@ import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import BaseError, SetupError
+from setuptools.errors import BaseError, CCompilerError, SetupError
 
 KERNELS = "cgcython/kernels"
 BUILT = "built.json"  # beside the kernels: what built them, which `cgcython info` prints
@@ -102,7 +102,7 @@ class build_levels(build_ext):
         mine.build_temp = os.path.join(self.build_temp, ext.name)
         try:
             build_ext.build_extension(mine, ext)
-        except BaseError as error:
+        except (BaseError, CCompilerError) as error:
             raise SetupError(
                 f"{ext.name} cannot be built by {self._version()}: {error}\n"
                 "The compiler's own words stand above. CGCYTHON_BUILD_LEVELS names the levels to "
@@ -138,20 +138,16 @@ class build_levels(build_ext):
 
     def _compiles(self, source, flags, shown=False):
         """Return whether the compiler takes a source and all flags without a complaint."""
+        include = sysconfig.get_paths()["include"]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "probe.c"
             file.write_text(source, encoding="utf-8")
-            quiet = copy(self.compiler)
-            quiet.spawn = lambda command, **_: _run(command, shown)
-            include = [*self.include_dirs, sysconfig.get_paths()["include"]]
-            options = {"output_dir": folder, "include_dirs": include}
-            try:
-                quiet.compile(
-                    [str(file)], extra_preargs=self._spelled([*flags, "-Werror"]), **options
-                )
-            except (BaseError, OSError):
-                return False
-            return True
+            if self.compiler.compiler_type == "msvc":
+                command = [self.compiler.cc, "/c", "/WX", f"/Fo{folder}\\", f"/I{include}"]
+            else:
+                command = [*self.compiler.compiler_so, "-Werror", "-c", f"-I{include}"]
+                command += ["-o", str(file.with_suffix(".o"))]
+            return _runs([*command, *self._spelled(flags), str(file)], shown)
 
     def _take_clang_cl(self):
         """On Windows take clang-cl for Microsoft's own compiler, which has no vector types."""
@@ -180,13 +176,16 @@ class build_levels(build_ext):
         return (ran.stdout or shlex.join(command)).splitlines()[0]
 
 
-def _run(command, shown):
-    """Run a probe's command; show what it says where that is the reason to end the build."""
-    ran = subprocess.run(command, capture_output=True, text=True)
-    if ran.returncode:
-        if shown:
-            print(ran.stdout + ran.stderr, file=sys.stderr)
-        raise SetupError(f"{command[0]} returned {ran.returncode}")
+def _runs(command, shown):
+    """Return whether a command succeeds; show what it says where its failure ends the build."""
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return False
+    if ran.returncode and shown:
+        print(ran.stdout + ran.stderr, file=sys.stderr)
+    return ran.returncode == 0
 
 
 class Kernels(Extension):

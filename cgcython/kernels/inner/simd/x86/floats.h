@@ -137,8 +137,6 @@ CG_INLINE cg_vf cg_swap2(cg_vf x) { return (cg_vf)_mm_shuffle_ps((__m128)x, (__m
 #define cg_store_bytes4 cg_store_bytes4
 #define cg_swap1 cg_swap1
 #define cg_swap2 cg_swap2
-#define cg_swap4 cg_swap4
-#define cg_swap8 cg_swap8
 
 CG_INLINE cg_vf cg_max(cg_vf a, cg_vf b) {
     return (cg_vf)CG_X86_F(max_ps)((CG_X86_T)a, (CG_X86_T)b);
