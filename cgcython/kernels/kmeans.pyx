@@ -4,19 +4,29 @@ Sums keep one order on every level, and products are rounded before they are add
 so the same rows and random numbers give the same centroids.
 """
 from cgcython.kernels.inner.door cimport check_buffers
+from cgcython.kernels.inner.pq.sums cimport distance_of
 from cgcython.kernels.inner.types cimport f32, i64, u8
 
 cdef extern from "inner/pq/kmeans.h" nogil:
-    void shrink "cg_shrink"(
-        const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t count, Py_ssize_t n
-    )
-    void add_row "cg_add_row"(const f32 *row, double *sums, Py_ssize_t n)
+    f32 short_distance "cg_short_distance"(const f32 *a, const f32 *b, int n)
 
 
 cdef void kmeans_shrink_distances(
     const f32 *values, const f32 *centre, f32 *distances, Py_ssize_t n, Py_ssize_t dim
 ) noexcept nogil:
-    shrink(values, centre, distances, n, dim)
+    cdef Py_ssize_t i
+    if dim == 4:
+        for i in range(n):
+            distances[i] = min(distances[i], short_distance(values + i * 4, centre, 4))
+    elif dim == 8:
+        for i in range(n):
+            distances[i] = min(distances[i], short_distance(values + i * 8, centre, 8))
+    elif dim == 16:
+        for i in range(n):
+            distances[i] = min(distances[i], short_distance(values + i * 16, centre, 16))
+    else:
+        for i in range(n):
+            distances[i] = min(distances[i], distance_of(values + i * dim, centre, dim))
 
 
 def shrink_distances(
@@ -40,6 +50,12 @@ def shrink_distances(
             kmeans_shrink_distances(&values[0, 0], &centre[0], &distances[0], n, dim)
     elif n:
         distances[:] = 0
+
+
+cdef inline void add_row(const f32 *row, Py_ssize_t n, double *sums) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        sums[j] += row[j]
 
 
 def accumulate(
@@ -66,4 +82,4 @@ def accumulate(
         for i in range(n):
             counts[codes[i]] += 1
             if dim:
-                add_row(&values[i, 0], &sums[codes[i], 0], dim)
+                add_row(&values[i, 0], dim, &sums[codes[i], 0])

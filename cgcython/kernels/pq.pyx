@@ -4,21 +4,22 @@ A vector is cut into M subvectors of dsub values; each of the M subspaces has ks
 Whole-number and float32 screens rule centroids out by proven bounds and the float64 distance
 decides among those that are left, so that every level returns the codes of the definition.
 """
+from libc.math cimport isfinite
+from libc.string cimport memset
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np
-from cgcython.kernels.inner.pq.codebook_layout cimport KSUB, MAX_D_OUT, padded, read, require_apart_from
-from cgcython.kernels.inner.door cimport check_buffers, plain_vector, shaped
-from cgcython.kernels.inner.pq.decode cimport decode_all, decode_by_table
-from cgcython.kernels.inner.pq.encode cimport encode_all, encode_block, first_nonfinite
-from cgcython.kernels.inner.pq.rotation cimport BLOCK, back_chunk, turn_centroids
-from cgcython.kernels.inner.types cimport f32, u8
+from cgcython.kernels.inner.pq.codebook_layout cimport (
+    KSUB, MAX_D_OUT, MAX_DSUB, padded, pairs_of, read, require_apart_from,
+)
+from cgcython.kernels.inner.door cimport check_buffers, plain_vector
+from cgcython.kernels.inner.pq.decode cimport decode_all, decode_by_table, read_back_table
+from cgcython.kernels.inner.pq.sums cimport distance_of, dot_of, square_sum
+from cgcython.kernels.inner.pq.nearest cimport nearest
+from cgcython.kernels.inner.pq.rotation cimport BLOCK, TILE, back_chunk, project, turn_centroids
+from cgcython.kernels.inner.pq.screen cimport HUGE, WORDS, Query, ask, passing, screen
+from cgcython.kernels.inner.types cimport f32, i16, u8, u64
 
 np.import_array()
-
-cdef extern from "inner/pq/tile.h" nogil:
-    f32 dot_of "cg_pq_dot"(const f32 *x, const f32 *y, Py_ssize_t n)
-    f32 distance_of "cg_pq_distance"(const f32 *x, const f32 *y, Py_ssize_t n)
-
 
 cdef int pq_read(object prepared, PQCodebook *book) except -1:
     return read(prepared, book)
@@ -28,10 +29,80 @@ cdef Py_ssize_t pq_scratch(const PQCodebook *book) noexcept nogil:
     return BLOCK * padded(max(book.d_out, book.dim)) if book.mean != NULL else 0
 
 
+cdef void encode_subvector(
+    const PQCodebook *book, Py_ssize_t m, Py_ssize_t n, const f32 *values, const f32 *subvectors,
+    Py_ssize_t stride, const f32 *errors, u8 *codes
+) noexcept nogil:
+    """Write code m of up to TILE rows."""
+    cdef:
+        f32[TILE][KSUB] lows
+        f32[TILE] limits
+        Query[TILE] queries
+        i16[TILE * MAX_DSUB] steps
+        u64[WORDS] masks
+        Py_ssize_t v, pairs = pairs_of(book.dsub)
+        int code
+        const f32 *subvector = subvectors + m * book.dsub
+    for v in range(n):
+        ask(book, m, subvector + v * stride, errors[v], &queries[v], steps + v * 2 * pairs)
+    screen(book, m, n, steps, queries, lows[0], limits)
+    for v in range(n):
+        code = -1
+        if limits[v] < HUGE:
+            code = passing(lows[v], limits[v], masks)
+        else:
+            memset(masks, 0xFF, sizeof(masks))
+        if code < 0:
+            code = nearest(book, m, values + v * book.dim, subvector + v * stride, errors[v], masks)
+        codes[v * book.M + m] = <u8>code
+
+
+cdef void encode_block(
+    const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
+) noexcept nogil:
+    """Write the codes of up to BLOCK finite rows."""
+    cdef:
+        f32[BLOCK] errors
+        const f32 *subvectors = values
+        Py_ssize_t stride = book.dim, m, v
+    memset(errors, 0, sizeof(errors))
+    if book.mean != NULL:
+        project(book, values, n, scratch, errors)
+        subvectors, stride = scratch, padded(book.d_out)
+    for m in range(book.M):
+        v = 0
+        while v < n:
+            encode_subvector(
+                book, m, min(<Py_ssize_t>TILE, n - v), values + v * book.dim,
+                subvectors + v * stride, stride, errors + v, codes + v * book.M,
+            )
+            v += TILE
+
+
+cdef inline Py_ssize_t place_of_nonfinite(const f32 *values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    # The squares of finite values may overflow, those of others never give a finite sum.
+    if isfinite(square_sum(values, n)):
+        return -1
+    for i in range(n):
+        if not isfinite(values[i]):
+            return i
+    return -1
+
+
 cdef Py_ssize_t pq_encode(
     const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
 ) noexcept nogil:
-    return encode_all(book, values, n, codes, scratch)
+    """Write the codes of rows; return where the first non-finite value is, or -1."""
+    cdef Py_ssize_t start = 0, size, bad
+    while start < n:
+        size = min(<Py_ssize_t>BLOCK, n - start)
+        bad = place_of_nonfinite(values + start * book.dim, size * book.dim)
+        if bad >= 0:
+            return start * book.dim + bad
+        encode_block(book, values + start * book.dim, size, codes + start * book.M, scratch)
+        start += BLOCK
+    return -1
 
 
 cdef void pq_decode(
@@ -107,26 +178,11 @@ def encode_vector(object values, object prepared):
         object codes
     read(prepared, &book)
     x = plain_vector(values, book.dim)
-    if x is NULL or first_nonfinite(x, book.dim) >= 0:
+    if x is NULL or place_of_nonfinite(x, book.dim) >= 0:
         return None
     codes = PyBytes_FromStringAndSize(NULL, book.M)
     encode_block(&book, x, 1, <u8 *>PyBytes_AS_STRING(codes), subvectors)
     return codes
-
-
-cdef inline int read_back_table(
-    object table, const PQCodebook *book, const f32 **found
-) except -1:
-    """Find a table of `back_table`, or NULL where there is None."""
-    cdef np.npy_intp *shape
-    found[0] = NULL
-    if table is None:
-        return 0
-    found[0] = <const f32 *>shaped(table, np.NPY_FLOAT32, 3, "table")
-    shape = np.PyArray_DIMS(table)
-    if shape[0] != book.M or shape[1] != KSUB or shape[2] != book.dim or book.mean == NULL:
-        raise ValueError(f"table is {table.shape}, of no codebook with a rotation like this one")
-    return 0
 
 
 def decode_rows(

@@ -3,10 +3,12 @@
 Products are rounded before they are added, in order, and the search adds whole numbers, so that
 every level and every machine finds the same codes.
 """
+from libc.math cimport rintf
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memmove, memset
 from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers
+from cgcython.kernels.inner.pq.sums cimport add_row
 from cgcython.kernels.inner.types cimport f32, i16, i32, u8, u64
 
 cdef extern from "inner/pq/residual.h" nogil:
@@ -14,18 +16,18 @@ cdef extern from "inner/pq/residual.h" nogil:
         STRIP "CG_STRIP"
         KSUB "CG_KSUB"
         TILE "CG_TILE"
-    void multiply "cg_residual_product"(
-        int rows, const f32 *x, const f32 *strip, Py_ssize_t n, f32 *out, Py_ssize_t step
+        TILE_COLUMNS "CG_TILE_COLUMNS"
+        ROW_COLUMNS "CG_ROW_COLUMNS"
+    void multiply_rows "cg_residual_rows"(
+        const f32 *x, const f32 *columns, Py_ssize_t n, f32 *out, Py_ssize_t step
     )
-    void write_terms "cg_residual_terms"(
-        const f32 *products, const f32 *norms, f32 unit, i32 *terms
+    void multiply_row "cg_residual_row"(
+        const f32 *x, const f32 *columns, Py_ssize_t n, f32 *out
     )
     void add_tables "cg_residual_totals"(
         const i32 *terms, i32 score, const i16 *tables, const u8 *shifts, const u8 *codes,
         Py_ssize_t stages, i32 *total
     )
-    void find_below "cg_residual_below"(const i32 *total, i32 limit, u8 *flags)
-    void add_row "cg_residual_add"(const f32 *row, f32 *sums, Py_ssize_t n)
 
 cdef enum:
     MOST_STAGES = 32
@@ -38,6 +40,25 @@ ctypedef struct Beam:
     u16[KSUB] parents  # 256 times the parent, plus the code
 
 
+cdef inline void multiply_tile(
+    const f32 *rows, const f32 *strip, Py_ssize_t d, f32 *out, Py_ssize_t columns
+) noexcept nogil:
+    """Write the products of TILE rows with a strip of 64 columns."""
+    cdef Py_ssize_t c = 0
+    while c < STRIP:
+        multiply_rows(rows, strip + c, d, out + c, columns)
+        c += TILE_COLUMNS
+
+
+cdef inline void multiply_one(
+    const f32 *row, const f32 *strip, Py_ssize_t d, f32 *out
+) noexcept nogil:
+    cdef Py_ssize_t c = 0
+    while c < STRIP:
+        multiply_row(row, strip + c, d, out + c)
+        c += ROW_COLUMNS
+
+
 cdef void residual_product(
     const f32 *values, Py_ssize_t n, Py_ssize_t d, const f32 *strips, Py_ssize_t columns, f32 *out
 ) noexcept nogil:
@@ -47,12 +68,12 @@ cdef void residual_product(
         c = 0
         while c < columns:
             i = start
-            while i < stop:
-                multiply(
-                    <int>min(<Py_ssize_t>TILE, stop - i), values + i * d, strips + c * d, d,
-                    out + i * columns + c, columns,
-                )
+            while i + TILE <= stop:
+                multiply_tile(values + i * d, strips + c * d, d, out + i * columns + c, columns)
                 i += TILE
+            while i < stop:
+                multiply_one(values + i * d, strips + c * d, d, out + i * columns + c)
+                i += 1
             c += STRIP
         start = stop
 
@@ -75,12 +96,15 @@ cdef inline void offer(Beam *beam, const i32 *total, Py_ssize_t parent) noexcept
         Py_ssize_t j = 0, word, at
         u8[KSUB] flags
         u64 eight
+        i32 worst
     while beam.found < beam.size and j < KSUB:
         insert(beam, total[j], <u16>(parent * KSUB + j))
         j += 1
     if beam.found < beam.size:
         return
-    find_below(total, beam.scores[beam.size - 1], flags)
+    worst = beam.scores[beam.size - 1]
+    for at in range(KSUB):
+        flags[at] = total[at] < worst
     for word in range(j // 8, KSUB // 8):
         memcpy(&eight, flags + 8 * word, sizeof(eight))
         while eight:
@@ -114,6 +138,20 @@ cdef inline void grow(
         scores[b] = beam.scores[b]
 
 
+cdef inline void write_terms(
+    const f32 *products, const f32 *norms, f32 unit, i32 *terms
+) noexcept nogil:
+    """Write what each centroid alone adds to a score: (norm - 2 * product) * unit, whole, bounded."""
+    cdef:
+        Py_ssize_t j
+        f32 exact, bound = 1 << 28
+    for j in range(KSUB):
+        exact = (norms[j] - 2 * products[j]) * unit
+        exact = exact if exact < bound else bound
+        exact = exact if exact > -bound else -bound
+        terms[j] = <i32>rintf(exact)
+
+
 cdef void residual_search(
     const f32 *products, const f32 *norms, const i16 *cross, const u8 *shifts, f32 unit,
     Py_ssize_t n, Py_ssize_t first, Py_ssize_t stages, Py_ssize_t beam, Py_ssize_t M, u8 *codes,
@@ -140,9 +178,7 @@ cdef void residual_sums(
     memset(out, 0, n * width * sizeof(f32))
     for i in range(n):
         for m in range(M):
-            add_row(
-                centroids + (m * KSUB + codes[i * M + m]) * width, out + i * width, width
-            )
+            add_row(centroids + (m * KSUB + codes[i * M + m]) * width, width, out + i * width)
 
 
 def product(

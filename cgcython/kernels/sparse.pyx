@@ -228,7 +228,7 @@ def encode_rows(
     const i64[::1] offsets,  # IN
 ):
     """Write the bytes of all rows; return the first row that is not sound, or -1."""
-    cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    cdef Py_ssize_t row, start, nnz, bad = -1, num_rows = layouts.shape[0]
     check_buffers(1, data, indptr, indices, weights, layouts, offsets)
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     require_rows(offsets, data.shape[0], num_rows)
@@ -243,13 +243,13 @@ def encode_rows(
             if sparse_check(
                 &indices[0] + start, &weights[0] + start, nnz, dimension, layouts[row]
             ) != OK:
-                with gil:
-                    return row
+                bad = row
+                break
             sparse_write(
                 &indices[0] + start, &weights[0] + start, nnz, dimension, layouts[row],
                 &data[0] + offsets[row],
             )
-    return -1
+    return bad
 
 
 cdef const void *numbers(object array, int kind, Py_ssize_t *count) noexcept:
@@ -356,7 +356,7 @@ def decode_rows(
     f32[::1] weights,        # OUT
 ):
     """Read the bytes of all rows; return the first damaged row, or -1."""
-    cdef Py_ssize_t row, start, nnz, num_rows = layouts.shape[0]
+    cdef Py_ssize_t row, start, nnz, bad = -1, num_rows = layouts.shape[0]
     check_buffers(2, indices, weights, data, offsets, layouts, indptr)
     require_rows(indptr, min(indices.shape[0], weights.shape[0]), num_rows)
     require_rows(offsets, data.shape[0], num_rows)
@@ -367,6 +367,6 @@ def decode_rows(
                 &data[0] + offsets[row], offsets[row + 1] - offsets[row], nnz, dimension,
                 layouts[row], &indices[0] + start, &weights[0] + start,
             ) != OK:
-                with gil:
-                    return row
-    return -1
+                bad = row
+                break
+    return bad

@@ -1,10 +1,12 @@
 """Puts the centroids that codes name side by side, and turns them back."""
 from libc.string cimport memcpy
+cimport numpy as np
+from cgcython.kernels.inner.door cimport shaped
 from cgcython.kernels.inner.pq.codebook_layout cimport KSUB, STRIP
 from cgcython.kernels.inner.pq.codebook cimport PQCodebook
 from cgcython.kernels.inner.pq.rotation cimport BLOCK, rotate_back
+from cgcython.kernels.inner.pq.sums cimport add_row
 from cgcython.kernels.inner.types cimport f32, u8
-from cgcython.kernels.inner.simd.vector cimport LANES, load, store
 
 
 cdef inline void gather(const PQCodebook *book, const u8 *codes, f32 *subvectors) noexcept nogil:
@@ -46,16 +48,6 @@ cdef inline void decode_all(
         start += BLOCK
 
 
-cdef inline void add_row(const f32 *part, Py_ssize_t n, f32 *row) noexcept nogil:
-    cdef Py_ssize_t j = 0
-    while j + LANES <= n:
-        store(row + j, load(row + j) + load(part + j))
-        j += LANES
-    while j < n:
-        row[j] += part[j]
-        j += 1
-
-
 cdef inline void decode_by_table(
     const PQCodebook *book, const u8 *codes, Py_ssize_t n, const f32 *table, f32 *rows
 ) noexcept nogil:
@@ -67,3 +59,18 @@ cdef inline void decode_by_table(
             add_row(table + (m * KSUB + codes[m]) * book.dim, book.dim, rows)
         codes += book.M
         rows += book.dim
+
+
+cdef inline int read_back_table(
+    object table, const PQCodebook *book, const f32 **found
+) except -1:
+    """Find a table of `back_table`, or NULL where there is None."""
+    cdef np.npy_intp *shape
+    found[0] = NULL
+    if table is None:
+        return 0
+    found[0] = <const f32 *>shaped(table, np.NPY_FLOAT32, 3, "table")
+    shape = np.PyArray_DIMS(table)
+    if shape[0] != book.M or shape[1] != KSUB or shape[2] != book.dim or book.mean == NULL:
+        raise ValueError(f"table is {table.shape}, of no codebook with a rotation like this one")
+    return 0

@@ -2,7 +2,6 @@
 #ifndef CGCYTHON_RESIDUAL_H
 #define CGCYTHON_RESIDUAL_H
 
-#include <math.h>
 #include <stddef.h>
 
 #include "inner/simd/vector.h"
@@ -44,29 +43,15 @@ CG_INLINE void cg_residual_tile(int rows, int registers, const float *x, const f
             cg_store(out + v * step + r * CG_LANES, sums[v][r]);
 }
 
-/* out[v][0..64) = rows of n values times a strip of 64 columns. */
-static void cg_residual_product(int rows, const float *x, const float *strip, ptrdiff_t n,
-                                float *out, ptrdiff_t step) {
-    if (rows == CG_TILE)
-        for (int c = 0; c < CG_STRIP; c += CG_REGISTERS * CG_LANES)
-            cg_residual_tile(CG_TILE, CG_REGISTERS, x, strip + c, n, out + c, step);
-    else
-        for (int v = 0; v < rows; v++)
-            for (int c = 0; c < CG_STRIP; c += CG_ROW_REGISTERS * CG_LANES)
-                cg_residual_tile(1, CG_ROW_REGISTERS, x + v * n, strip + c, n,
-                                 out + v * step + c, step);
+/* A quarter, half or whole strip of columns of a whole tile, or of one row of fewer. */
+#define CG_TILE_COLUMNS (CG_REGISTERS * CG_LANES)
+#define CG_ROW_COLUMNS (CG_ROW_REGISTERS * CG_LANES)
+CG_INLINE void cg_residual_rows(const float *x, const float *columns, ptrdiff_t n, float *out,
+                                ptrdiff_t step) {
+    cg_residual_tile(CG_TILE, CG_REGISTERS, x, columns, n, out, step);
 }
-
-/* What each centroid alone adds to a score: (norm - 2 * product) * unit, bounded, in whole units. */
-CG_INLINE void cg_residual_terms(const float *products, const float *norms, float unit,
-                                 int32_t *terms) {
-    const float bound = 1 << 28;
-    for (int j = 0; j < CG_KSUB; j++) {
-        float exact = (norms[j] - 2 * products[j]) * unit;
-        exact = exact < bound ? exact : bound;
-        exact = exact > -bound ? exact : -bound;
-        terms[j] = (int32_t)rintf(exact);
-    }
+CG_INLINE void cg_residual_row(const float *x, const float *columns, ptrdiff_t n, float *out) {
+    cg_residual_tile(1, CG_ROW_REGISTERS, x, columns, n, out, 0);
 }
 
 /* total = terms + score + the rows of tables that earlier codes name, times powers of two; whole
@@ -89,15 +74,6 @@ CG_INLINE void cg_residual_totals(const int32_t *terms, int32_t score, const int
         CG_UNROLL for (int r = 0; r < CG_STRIP / CG_LANES; r++)
             cg_store_u((uint32_t *)total + c + r * CG_LANES, sums[r]);
     }
-}
-
-/* Bytes of eight flags each: which of 256 totals are below a limit. */
-CG_INLINE void cg_residual_below(const int32_t *total, int32_t limit, uint8_t *flags) {
-    for (int j = 0; j < CG_KSUB; j++) flags[j] = total[j] < limit;
-}
-
-CG_INLINE void cg_residual_add(const float *row, float *sums, ptrdiff_t n) {
-    for (ptrdiff_t k = 0; k < n; k++) sums[k] += row[k];
 }
 
 #endif

@@ -3,16 +3,19 @@ from libc.math cimport sqrtf
 from libc.string cimport memcpy, memset
 from cgcython.kernels.inner.pq.codebook_layout cimport KSUB, STRIP, padded
 from cgcython.kernels.inner.pq.codebook cimport PQCodebook
+from cgcython.kernels.inner.pq.sums cimport square_sum
 from cgcython.kernels.inner.types cimport f32
 
 cdef extern from "inner/pq/tile.h" nogil:
     enum:
         TILE "CG_TILE"
-    void multiply "cg_pq_multiply"(
-        int vectors, const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n,
-        f32 *out, Py_ssize_t out_stride,
+    void multiply_rows "cg_pq_multiply_rows"(
+        const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n, f32 *out,
+        Py_ssize_t out_stride,
     )
-    f32 square_sum "cg_square_sum"(const f32 *x, Py_ssize_t n)
+    void multiply_row "cg_pq_multiply_row"(
+        const f32 *x, const f32 *strip, Py_ssize_t n, f32 *out
+    )
 
 cdef enum:
     BLOCK = 48         # rows at once: their subvectors stay in the second cache
@@ -24,6 +27,20 @@ cdef extern from *:
     static const float cg_pq_unit = 0x1p-24f;
     """
     const f32 UNIT "cg_pq_unit"  # the relative rounding error of a float32
+
+
+cdef inline void multiply(
+    Py_ssize_t rows, const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n, f32 *out,
+    Py_ssize_t out_stride
+) noexcept nogil:
+    """Add rows of n values times a strip of 64 columns to rows of out."""
+    cdef Py_ssize_t v = 0
+    while v + TILE <= rows:
+        multiply_rows(x + v * stride, stride, strip, n, out + v * out_stride, out_stride)
+        v += TILE
+    while v < rows:
+        multiply_row(x + v * stride, strip, n, out + v * out_stride)
+        v += 1
 
 
 cdef inline void project(
@@ -48,14 +65,10 @@ cdef inline void project(
             errors[v] += square_sum(centred[v], size)
         strip = 0
         while strip < stride:
-            v = 0
-            while v < n:
-                multiply(
-                    <int>min(<Py_ssize_t>TILE, n - v), centred[v], CHUNK,
-                    book.forward + strip * book.dim + start * STRIP, size,
-                    subvectors + v * stride + strip, stride,
-                )
-                v += TILE
+            multiply(
+                n, centred[0], CHUNK, book.forward + strip * book.dim + start * STRIP, size,
+                subvectors + strip, stride,
+            )
             strip += STRIP
         start += CHUNK
     for v in range(n):
@@ -104,13 +117,9 @@ cdef inline void multiply_back(
     Py_ssize_t start, Py_ssize_t size, f32 *sums,
 ) noexcept nogil:
     """Add the products with `size` columns of the rotation, from one on, in a strip."""
-    cdef Py_ssize_t v = 0
-    while v < n:
-        multiply(
-            <int>min(<Py_ssize_t>TILE, n - v), values + v * stride, stride,
-            book.back + strip * book.d_out + start * STRIP, size, sums + v * STRIP, STRIP,
-        )
-        v += TILE
+    multiply(
+        n, values, stride, book.back + strip * book.d_out + start * STRIP, size, sums, STRIP
+    )
 
 
 cdef inline void turn_centroids(const PQCodebook *book, Py_ssize_t m, f32 *table) noexcept nogil:

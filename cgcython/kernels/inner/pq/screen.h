@@ -5,8 +5,6 @@
 #ifndef CGCYTHON_PQ_SCREEN_H
 #define CGCYTHON_PQ_SCREEN_H
 
-#include <math.h>
-
 #include "inner/pq/tile.h"
 
 /* One subvector as whole steps of 1 / inverse; scores are counted in these steps. */
@@ -16,37 +14,10 @@ typedef struct {
     float slack;   /* what rounding may add to the difference of two scores; huge: no use */
 } cg_pq_query;
 
-/* Returns max|x - centre| and sets the sum of the squares. */
-static float cg_pq_peak(const float *x, const float *centre, ptrdiff_t n, float *squares) {
-    cg_v16 total = {{0}};
-    cg_vf least = {0};
-    ptrdiff_t i = 0;
-    for (; i + CG_LANES <= n; i += CG_LANES) {
-        cg_vf away = cg_load(x + i) - cg_load(centre + i);
-        total.v0 += away * away;
-        least = cg_min(cg_min(away, -away), least);
-    }
-    float peak = -cg_lowest(least), sum = cg_sum16(total);
-    for (; i < n; i++) {
-        float away = x[i] - centre[i];
-        peak = fabsf(away) > peak ? fabsf(away) : peak;
-        sum += away * away;
-    }
-    *squares = sum;
-    return peak;
-}
-
-/* steps[i] = (x - centre) * inverse, rounded; a zero behind an odd number of them. */
-static void cg_pq_steps(const float *x, const float *centre, ptrdiff_t n, float inverse,
-                        int16_t *steps) {
-    ptrdiff_t i = 0;
-    for (; i + CG_LANES <= n; i += CG_LANES) {
-        cg_vf away = (cg_load(x + i) - cg_load(centre + i)) * inverse;
-        cg_lane_shorts some = cg_convert(cg_nearest(away), cg_lane_shorts);
-        memcpy(steps + i, &some, sizeof some);
-    }
-    for (; i < n; i++) steps[i] = (int16_t)lrintf((x[i] - centre[i]) * inverse);
-    if (n % 2) steps[n] = 0;
+/* Rounded to whole steps. */
+CG_INLINE void cg_pq_store_steps(int16_t *steps, cg_vf away) {
+    cg_lane_shorts some = cg_convert(cg_nearest(away), cg_lane_shorts);
+    memcpy(steps, &some, sizeof some);
 }
 
 /* sums[v][r] += dot products of vectors rows of steps with registers of columns of a strip. */
@@ -69,7 +40,7 @@ CG_INLINE void cg_pq_pair_dots(int vectors, int registers, const int16_t *steps,
 }
 
 /* lows[v][c] = the least that the score |c|**2 / 2 - x . c of a centroid can be;
-   limits[v] = the most that the least score can be. */
+   limits[v] = the most that the least score can be, but for what rounding adds. */
 CG_INLINE void cg_pq_screen_tile(int vectors, int registers, const int16_t *steps, ptrdiff_t stride,
                                  const cg_pq_query *queries, const int8_t *codes,
                                  const float *scales, const float *half_norms, ptrdiff_t pairs,
@@ -93,33 +64,29 @@ CG_INLINE void cg_pq_screen_tile(int vectors, int registers, const int16_t *step
             }
         }
     }
-    for (int v = 0; v < vectors; v++) limits[v] = cg_lowest(least[v]) + queries[v].slack;
+    for (int v = 0; v < vectors; v++) limits[v] = cg_lowest(least[v]);
 }
 
-static void cg_pq_screen(int vectors, const int16_t *steps, ptrdiff_t stride,
-                         const cg_pq_query *queries, const int8_t *codes, const float *scales,
-                         const float *half_norms, ptrdiff_t pairs, float *lows, float *limits) {
-    if (vectors == CG_TILE)
-        cg_pq_screen_tile(CG_TILE, CG_REGISTERS, steps, stride, queries, codes, scales, half_norms,
-                          pairs, lows, limits);
-    else
-        for (int v = 0; v < vectors; v++)
-            cg_pq_screen_tile(1, CG_ROW_REGISTERS, steps + v * stride, stride, queries + v, codes,
-                              scales, half_norms, pairs, lows + v * CG_KSUB, limits + v);
+/* A whole tile, or one row of fewer. */
+CG_INLINE void cg_pq_screen_rows(const int16_t *steps, ptrdiff_t stride, const cg_pq_query *queries,
+                                 const int8_t *codes, const float *scales, const float *half_norms,
+                                 ptrdiff_t pairs, float *lows, float *limits) {
+    cg_pq_screen_tile(CG_TILE, CG_REGISTERS, steps, stride, queries, codes, scales, half_norms,
+                      pairs, lows, limits);
+}
+CG_INLINE void cg_pq_screen_row(const int16_t *steps, const cg_pq_query *query, const int8_t *codes,
+                                const float *scales, const float *half_norms, ptrdiff_t pairs,
+                                float *lows, float *limit) {
+    cg_pq_screen_tile(1, CG_ROW_REGISTERS, steps, 0, query, codes, scales, half_norms, pairs, lows,
+                      limit);
 }
 
-/* Sets a bit for each score of at most limit; returns the only such centroid, or -1. */
-CG_INLINE int cg_pq_passing(const float *scores, float limit, uint64_t *masks) {
-    int count = 0, found = 0;
-    CG_UNROLL for (int i = 0; i < CG_KSUB / 64; i++) {
-        uint64_t mask = 0;
-        CG_UNROLL for (int j = 0; j < 64; j += CG_LANES)
-            mask |= (uint64_t)cg_at_least(cg_set(limit), cg_load(scores + 64 * i + j)) << j;
-        masks[i] = mask;
-        count += cg_ones(mask);
-        if (mask) found = 64 * i + cg_first_one(mask);
-    }
-    return count == 1 ? found : -1;
+/* A bit for each of 64 scores of at most limit. */
+CG_INLINE uint64_t cg_pq_at_most64(const float *scores, float limit) {
+    uint64_t mask = 0;
+    CG_UNROLL for (int j = 0; j < 64; j += CG_LANES)
+        mask |= (uint64_t)cg_at_least(cg_set(limit), cg_load(scores + j)) << j;
+    return mask;
 }
 
 #endif

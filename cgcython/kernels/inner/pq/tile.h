@@ -21,7 +21,6 @@
 #define CG_REGISTERS 2 /* 12 sums of 16 registers */
 #define CG_ROW_REGISTERS 8
 #endif
-#define CG_DOUBLES (CG_VECTOR_BYTES / 8)
 
 /* sums[v][r] += dot products of vectors rows with registers of columns of a strip. */
 CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t stride,
@@ -62,69 +61,22 @@ CG_INLINE void cg_pq_multiply_tile(int vectors, int registers, const float *x, p
     }
 }
 
-static void cg_pq_multiply(int vectors, const float *x, ptrdiff_t stride, const float *strip,
-                           ptrdiff_t n, float *out, ptrdiff_t out_stride) {
-    if (vectors == CG_TILE)
-        cg_pq_multiply_tile(CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
-    else
-        for (int v = 0; v < vectors; v++)
-            cg_pq_multiply_tile(1, CG_ROW_REGISTERS, x + v * stride, stride, strip, n,
-                                out + v * out_stride, out_stride);
+/* A whole tile, or one row of fewer. */
+CG_INLINE void cg_pq_multiply_rows(const float *x, ptrdiff_t stride, const float *strip,
+                                   ptrdiff_t n, float *out, ptrdiff_t out_stride) {
+    cg_pq_multiply_tile(CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
+}
+CG_INLINE void cg_pq_multiply_row(const float *x, const float *strip, ptrdiff_t n, float *out) {
+    cg_pq_multiply_tile(1, CG_ROW_REGISTERS, x, 0, strip, n, out, 0);
 }
 
-/* x . y, and |x - y|**2: sixteen sums, then halves added to halves. */
-CG_INLINE float cg_pq_dot(const float *x, const float *y, ptrdiff_t n) {
-    cg_v16 sums = cg_set16(0);
-    ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16) sums = cg_mul_add16(cg_load16(x + i), cg_load16(y + i), sums);
-    if (i < n)
-        sums = cg_mul_add16(cg_load16_part(x + i, n - i), cg_load16_part(y + i, n - i), sums);
-    return cg_sum16(sums);
-}
-
-CG_INLINE cg_v16 cg_add_squares16(cg_v16 x, cg_v16 y, cg_v16 sums) {
-#define CG_DO(i) x.v##i -= y.v##i;
-    CG_PARTS(CG_DO)
-#undef CG_DO
-    return cg_mul_add16(x, x, sums);
-}
-
-CG_INLINE float cg_pq_distance(const float *x, const float *y, ptrdiff_t n) {
-    cg_v16 sums = cg_set16(0);
-    ptrdiff_t i = 0;
-    for (; i + 16 <= n; i += 16) sums = cg_add_squares16(cg_load16(x + i), cg_load16(y + i), sums);
-    if (i < n)
-        sums = cg_add_squares16(cg_load16_part(x + i, n - i), cg_load16_part(y + i, n - i), sums);
-    return cg_sum16(sums);
-}
-
-CG_INLINE float cg_square_sum(const float *x, ptrdiff_t n) {
-    cg_vf sums = {0};
-    float total = 0;
-    ptrdiff_t i = 0;
-    for (; i + CG_LANES <= n; i += CG_LANES) {
-        cg_vf v = cg_load(x + i);
-        sums += v * v;
-    }
-    for (; i < n; i++) total += x[i] * x[i];
-    for (int lane = 0; lane < CG_LANES; lane++) total += sums[lane];
-    return total;
-}
-
-/* sums[i] += factor * row[i] in float64, each product rounded. */
-CG_INLINE void cg_add_scaled(double factor, const float *row, double *sums, ptrdiff_t n) {
-    ptrdiff_t i = 0;
-    for (; i + CG_DOUBLES <= n; i += CG_DOUBLES) {
-        cg_half_floats narrow;
-        cg_vd sum, product;
-        memcpy(&narrow, row + i, sizeof narrow);
-        memcpy(&sum, sums + i, sizeof sum);
-        product = factor * cg_convert(narrow, cg_vd);
-        CG_PIN(product);
-        sum += product;
-        memcpy(sums + i, &sum, sizeof sum);
-    }
-    for (; i < n; i++) sums[i] += cg_rounded(factor * row[i]);
+/* sums[i] += factor * row[i] in float64, each product rounded, CG_DOUBLES of them. */
+CG_INLINE void cg_add_scaled_doubles(double factor, const float *row, double *sums) {
+    cg_half_floats narrow;
+    memcpy(&narrow, row, sizeof narrow);
+    cg_vd product = factor * cg_convert(narrow, cg_vd);
+    CG_PIN(product);
+    cg_store_d(sums, cg_load_d(sums) + product);
 }
 
 #endif

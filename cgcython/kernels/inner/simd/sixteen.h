@@ -27,6 +27,12 @@ CG_INLINE cg_v16 cg_mul16(cg_v16 a, cg_v16 b) {
 #undef CG_DO
     return a;
 }
+CG_INLINE cg_v16 cg_sub16(cg_v16 a, cg_v16 b) {
+#define CG_DO(i) a.v##i = a.v##i - b.v##i;
+    CG_PARTS(CG_DO)
+#undef CG_DO
+    return a;
+}
 CG_INLINE cg_v16 cg_mul_add16(cg_v16 a, cg_v16 b, cg_v16 c) {
 #define CG_DO(i) c.v##i = a.v##i * b.v##i + c.v##i;
     CG_PARTS(CG_DO)

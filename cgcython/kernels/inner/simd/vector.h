@@ -28,6 +28,7 @@
 #define CG_VECTOR_REGISTERS 16
 #endif
 #define CG_LANES (CG_VECTOR_BYTES / 4)
+#define CG_DOUBLES (CG_VECTOR_BYTES / 8)
 
 /* What products and sums take one instruction. */
 #if defined(__FMA__) || defined(__aarch64__)

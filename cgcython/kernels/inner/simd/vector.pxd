@@ -28,12 +28,14 @@ cdef extern from "inner/simd/vector.h" nogil:
     void store_bytes4 "cg_store_bytes4"(u8 *p, vu a, vu b, vu c, vu d)
     vf max_f "cg_max"(vf a, vf b)
     vf min_f "cg_min"(vf a, vf b)
+    f32 lowest "cg_lowest"(vf v)
 
     ctypedef struct v16 "cg_v16":
-        pass
+        vf v0
     v16 load16 "cg_load16"(const f32 *p)
     v16 load16_part "cg_load16_part"(const f32 *p, Py_ssize_t n)
     v16 set16 "cg_set16"(f32 x)
     v16 mul16 "cg_mul16"(v16 a, v16 b)
+    v16 sub16 "cg_sub16"(v16 a, v16 b)
     v16 mul_add16 "cg_mul_add16"(v16 a, v16 b, v16 c)
     f32 sum16 "cg_sum16"(v16 a)
