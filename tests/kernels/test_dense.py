@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import scipy.linalg
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
 
 F32 = np.float32
 LENGTHS = [*range(71), 384, 1024]
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 MAGNITUDES = [1, 1e-44, 1e-38, 1e-30, 1e-19, 1e18, 1e30, 3e37]
 
 
@@ -164,9 +164,7 @@ def test_every_level_with_fma_returns_the_same_bits(dim):
             call(kernel, "project", values, query, rotation, shape=(9, 100)),
             call(kernel, "back_project", values, rotation, offset, shape=(9, 100)),
         ]
-        for kernel in (
-            lambda family, level=level: dispatch.load(family, level) for level in FMA_LEVELS
-        )
+        for kernel in (lambda family, level=level: dispatch.load(family, level) for level in FUSING)
     ]
     for other in found[1:]:
         for a, b in zip(found[0], other):

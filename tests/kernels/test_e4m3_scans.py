@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from e4m3_calls import LENGTHS, cosine_rows, decode, decode_rows, encode_rows, rows
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
@@ -65,7 +66,7 @@ def test_scans_take_long_rows_in_parts(kernel, dim):
 def test_scans_return_the_same_bits_on_every_level_with_fma(dim):
     values, query = rows(9, dim), rows(1, dim, seed=1)[0]
     found = []
-    for level in [x for x in dispatch.available() if x in ("v3", "v4", "v4n", "v4x")]:
+    for level in FUSING:
         module, out = dispatch.load("e4m3", level), np.empty((2, 9), F32)
         codes, scales = encode_rows(lambda _, module=module: module, values)
         module.dot_rows(query, codes, scales, out[0])

@@ -3,13 +3,13 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
 
 F32 = np.float32
 LANES = 32
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 # Float32 sums of unit tokens: half a unit in the last place for each of the dimensions.
 TOLERANCE = 3e-6
 
@@ -133,7 +133,7 @@ def test_levels_with_fma_return_the_same_bits(query, count, dim):
     document[1] *= F32(1e-30)
     results = {
         score(lambda name, at=level: dispatch.load(name, at), query, document).tobytes()
-        for level in FMA_LEVELS
+        for level in FUSING
     }
     assert len(results) <= 1
 

@@ -3,13 +3,13 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
 
 F32, U16 = np.float32, np.uint16
 BF16, E4M3 = ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 # Each value of a unit query token is rounded by at most 2**-8 of itself, so a cosine is off by
 # at most 2**-8 (Cauchy-Schwarz); float32 sums add half a unit in the last place per dimension.
 ROUNDING = 2.0**-8
@@ -256,7 +256,7 @@ def test_levels_with_fma_return_the_same_bits(count, dim):
         (tiny, halves(spread)),
         (tiny, random_codes(count, dim)),
     ]:
-        assert len({score(at(level), a, b).tobytes() for level in FMA_LEVELS}) <= 1
+        assert len({score(at(level), a, b).tobytes() for level in FUSING}) <= 1
 
 
 def test_the_state_of_the_processor_is_left_as_it_was(kernel):

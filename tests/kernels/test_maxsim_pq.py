@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
 
 F32, I64 = np.float32, np.int64
-FMA_LEVELS = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 TOLERANCE = 1e-6
 
 
@@ -133,7 +133,7 @@ def test_levels_with_fma_return_the_same_bits(M, dsub):
     codes = random_codes(50, M)
     results = {
         score(lambda name, at=level: dispatch.load(name, at), query, codebook, codes).tobytes()
-        for level in FMA_LEVELS
+        for level in FUSING
     }
     assert len(results) <= 1
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from sparse_rows import COUNTS, matrix_of, rows, vector
 
 from cgcython.kernels import dispatch
 from cgcython.search import inverted as lists_module
 from cgcython.search.inverted import Rows, inverted, norms_of
 
-FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 BUILT = dispatch.available()[1:]
 # More rows than meet a query together, and than a list is looked through without a guess.
 MANY = [5, 0, 9, 30] * 10_000

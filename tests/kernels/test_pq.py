@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_levels import FUSING
 from looping import looped
 
 from cgcython.kernels import dispatch
@@ -194,7 +195,7 @@ def test_levels_with_fma_decode_to_the_same_bits():
     rng = np.random.default_rng(10)
     prepared = rotated(rng, 200, 8, 136)
     codes = rng.integers(0, 256, (60, 8), np.uint8)
-    levels = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
+    levels = FUSING
     found = [
         decode(lambda f, level=level: dispatch.load(f, level), codes, prepared).tobytes()
         for level in levels

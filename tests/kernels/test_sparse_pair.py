@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from looping import looped
 from sparse_rows import vector
 
 from cgcython.kernels import dispatch
 
 NNZ = [0, 1, 7, 8, 9, 16, 40, 333, 1500]
-FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 
 
 @looped(("nnz_a", "nnz_b"), list(itertools.product(NNZ, NNZ)))

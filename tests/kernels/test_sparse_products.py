@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
+from kernel_levels import FUSING
 from looping import looped
 from sparse_rows import COUNTS, matrix_of, rows
 
 from cgcython.kernels import dispatch
-
-FUSING = [level for level in dispatch.available() if level in ("v3", "v4", "v4n", "v4x")]
 
 
 @pytest.mark.parametrize("edges", [[-1, 5, 7], [0, 8, 7], [0, 5, 8], [0, 7], [0, 1, 2, 7], []])

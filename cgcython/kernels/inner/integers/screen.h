@@ -34,6 +34,7 @@ CG_INLINE void cg_estimate_any(const int n, const int keep, const int two,
             cg_vi dot = (half ? b[t] : a[t]) + cg_load_i(before + t * step + lane);
             cg_vf x = cg_convert(dot, cg_vf) * reach->bounds[2 * t];
             cg_vf off = slope * reach->bounds[2 * t + 1];
+            CG_PIN(off); /* rounded: which of two products fuses is for no compiler to choose */
             low = cg_max(x - off, low);
             if (keep) cg_store(reach->upper + t * CG_INTEGER_LANES + lane, x + off);
             else high = cg_max(x + off, high);
