@@ -9,9 +9,12 @@ from libc.stdint cimport uint16_t as u16
 from cgcython.kernels.inner.maxsim.document_door cimport check_documents, check_query
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.maxsim.pair_tiles cimport (
-    LINE, Halves, half, half_norm, half_peak, pair_lines, score_halves, wide,
+    LINE, Halves, half_norm, half_peak, score_halves,
 )
-from cgcython.kernels.inner.types cimport f32, i64, u8
+from cgcython.kernels.inner.simd.vector cimport (
+    LANES, half, load, round_bf16, store_u, vu, wide,
+)
+from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, lay, measure
 
 
@@ -35,6 +38,19 @@ cdef void maxsim_bf16_decode(const u16 *halves, Py_ssize_t n, f32 *values) noexc
     cdef Py_ssize_t k
     for k in range(n):
         values[k] = wide(halves[k])
+
+
+cdef void pair_lines(const f32 *even, const f32 *odd, u16 *pairs) noexcept nogil:
+    """Write two lines of a query's numbers as one line of pairs; without `odd`, of one."""
+    cdef:
+        Py_ssize_t lane = 0
+        vu pair
+    while lane < QUERY_LANES:
+        pair = round_bf16(load(even + lane)) >> 16
+        if odd:
+            pair = pair | round_bf16(load(odd + lane))
+        store_u(<u32 *>(pairs + 2 * lane), pair)
+        lane += LANES
 
 
 cdef Py_ssize_t pack_block(

@@ -12,18 +12,14 @@ from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.maxsim.tiles cimport (
     TILE, Step, add, aim, copy_row, fetch_rows, sum_best, tile_height,
 )
+from cgcython.kernels.inner.simd.vector cimport (
+    add16, load16, max16, mul16, set16, store16, v16,
+)
 from cgcython.kernels.inner.types cimport f32, f64, i64, u8
 from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, power_for
 
-cdef extern from "inner/maxsim/tables.h" nogil:
-    enum:
-        KSUB "CG_KSUB"
-    void look_up "cg_look_up"(
-        const f32 *table, Py_ssize_t M, const u8 *codes, const f32 *norms,
-        Py_ssize_t count, f32 *best,
-    )
-
 cdef enum:
+    KSUB = 256
     PASS = 16           # lanes looked up together: half a table is more likely to stay in cache
     SHORTEST = -200     # squared lengths of tokens with a direction are 2**-200 or more
 
@@ -106,6 +102,28 @@ cdef void maxsim_pq_inverse_norms(
         for m in range(M):
             square += squares[m * KSUB + codes[i * M + m]]
         norms[i] = <f32>(1 / sqrt(square)) if 2.0 ** SHORTEST <= square < INFINITY else <f32>NAN
+
+
+cdef void look_up(
+    const f32 *table, Py_ssize_t M, const u8 *codes, const f32 *norms, Py_ssize_t count, f32 *best
+) noexcept nogil:
+    """Raise best, 16 lanes, to the cosines of `count` tokens.
+
+    Each lane adds a token's entries in the order of the subspaces, so every level returns the same
+    bits of the same tables.
+    """
+    cdef:
+        v16 sums, highest = load16(best)
+        const f32 *row
+        Py_ssize_t i, m
+    for i in range(count):
+        sums, row = set16(0), table
+        for m in range(M):
+            sums = add16(sums, load16(row + codes[m] * QUERY_LANES))
+            row += KSUB * QUERY_LANES
+        highest = max16(mul16(sums, set16(norms[i])), highest)
+        codes += M
+    store16(best, highest)
 
 
 cdef f64 sum_pass(

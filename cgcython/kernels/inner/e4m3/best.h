@@ -13,29 +13,7 @@
 #define CG_HALVES_UP 0x1p96f
 #define CG_ESTIMATE_UP 0x1p24
 #define CG_LOST_BY_HALVES (7 * 0x1p-9)
-#if CG_HAS_HALF_DOTS
-#define CG_ESTIMATES_ROWS 1
-#define CG_ESTIMATED 4 /* rows at once */
-#define CG_ESTIMATED_AHEAD 8192 /* bytes */
-
-/* Writes x times a factor as 64 codes meet it: 32 even dimensions, then 32 odd ones. Adds the squares
-   of what is written, and of what is lost. */
-CG_INLINE void cg_lay_halves(const float *x, double factor, ptrdiff_t n, uint16_t *place,
-                             double *squares, double *lost) {
-    for (ptrdiff_t k = 0; k < n + (-n & 63); k++) {
-        double value = k < n ? x[k] * factor : 0;
-        float wide = (float)value * CG_HALVES_UP;
-        uint32_t bits;
-        memcpy(&bits, &wide, sizeof bits);
-        bits = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
-        if ((bits & 0x7F800000) == 0) bits = 0;
-        memcpy(&wide, &bits, sizeof wide);
-        place[(k & -64) + k % 2 * 32 + k % 64 / 2] = bits >> 16;
-        double kept = wide / (double)CG_HALVES_UP;
-        *squares += kept * kept;
-        *lost += (value - kept) * (value - kept);
-    }
-}
+#define CG_ESTIMATES_ROWS CG_HAS_HALF_DOTS /* 64 codes at once */
 
 CG_INLINE cg_vu cg_code_halves(cg_vc codes) { /* in the upper bytes */
     return (cg_vu)(((cg_vs)codes >> 4) & (int16_t)0x87F0);
@@ -47,43 +25,6 @@ CG_INLINE void cg_estimate_codes(const uint16_t *query, cg_vc codes, cg_vf *even
                          (cg_vu)cg_load_c(query));
     *odd = cg_half_dots(*odd, cg_code_halves(codes), (cg_vu)cg_load_c(query + 32));
 }
-
-/* Row by row, and into the second cache: the processor itself foresees one stream best. */
-CG_INLINE cg_vf cg_estimate_row(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim) {
-    cg_vf even = cg_set(0), odd = cg_set(0);
-    ptrdiff_t k = 0;
-    for (; k + 64 <= dim; k += 64) {
-        cg_fetch_second(codes + k + CG_ESTIMATED_AHEAD);
-        cg_estimate_codes(query + k, cg_load_c(codes + k), &even, &odd);
-    }
-    if (k < dim) cg_estimate_codes(query + k, cg_load_part_c(codes + k, dim - k), &even, &odd);
-    return even + odd;
-}
-
-/* Writes the sums of a laid-out query with each row, divided by CG_ESTIMATE_UP. */
-CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim,
-                                ptrdiff_t count, float *out) {
-    cg_vf s[CG_ESTIMATED];
-    ptrdiff_t i = 0;
-    for (; i + CG_ESTIMATED <= count; i += CG_ESTIMATED) {
-        for (int j = 0; j < CG_ESTIMATED; j++)
-            s[j] = cg_estimate_row(query, codes + (i + j) * dim, dim);
-        cg_f4 sums = cg_sums4(s[0], s[1], s[2], s[3]);
-        memcpy(out + i, &sums, sizeof sums);
-    }
-    for (; i < count; i++) out[i] = cg_sum_lanes(cg_estimate_row(query, codes + i * dim, dim));
-}
-#else
-#define CG_ESTIMATES_ROWS 0
-CG_INLINE void cg_lay_halves(const float *x, double factor, ptrdiff_t n, uint16_t *place,
-                             double *squares, double *lost) {
-    (void)x, (void)factor, (void)n, (void)place, (void)squares, (void)lost;
-}
-CG_INLINE void cg_estimate_rows(const uint16_t *query, const uint8_t *codes, ptrdiff_t dim, ptrdiff_t count,
-                                float *out) {
-    (void)query, (void)codes, (void)dim, (void)count, (void)out;
-}
-#endif
 
 /* Many queries: rows become whole numbers of 448 / 127, each at most half of that off. */
 #define CG_WHOLE_STEP (448.0 / 127)
@@ -107,16 +48,10 @@ CG_INLINE cg_vc cg_whole_size_of(cg_vc codes) {
 #endif
 }
 
-/* Writes 128 codes as whole numbers plus 128, and asks for those that come `ahead` bytes later. */
-CG_INLINE void cg_whole_numbers(const uint8_t *codes, ptrdiff_t ahead, uint8_t *row) {
-    for (int i = 0; i < CG_DIMS; i += CG_VECTOR_BYTES) {
-        cg_fetch(codes + ahead + i);
-        cg_vc some;
-        memcpy(&some, codes + i, sizeof some);
-        cg_vc size = cg_whole_size_of(some), negative = (cg_vc)(some > 0x7F);
-        some = ((size ^ negative) - negative) ^ 0x80;
-        memcpy(row + i, &some, sizeof some);
-    }
+/* Codes as whole numbers plus 128. */
+CG_INLINE cg_vc cg_whole_numbers(cg_vc codes) {
+    cg_vc size = cg_whole_size_of(codes), negative = (cg_vc)(codes > 0x7F);
+    return ((size ^ negative) - negative) ^ 0x80;
 }
 
 /* What a block of queries needs to tell a row's highest possible score, a number for each lane. */
@@ -151,19 +86,17 @@ CG_INLINE void cg_screen_some(const int n, const int two, const cg_block *q, int
     }
 }
 
-/* Writes one bit for each lane whose score with a row may reach the least; n is 1 or, where the
-   level has them, 4 and CG_CODES_TILE. */
-static void cg_screen_tile(ptrdiff_t n, const cg_block *q, const uint8_t *rows,
-                           const float *factors, const float *lengths, uint32_t *passed) {
+/* Sets one bit for each of CG_SCREENED lanes whose score with a row may reach the least; n is 1 or,
+   where the level has them, 4 and CG_CODES_TILE. */
+#define CG_SCREENED (2 * CG_LANES)
+static void cg_screen_lanes(ptrdiff_t n, const cg_block *q, int lane, const uint8_t *rows,
+                            const float *factors, const float *lengths, uint32_t *passed) {
     const int one = CG_LANES == 16 && q->lanes <= 16;
-    memset(passed, 0, n * sizeof *passed);
-    for (int lane = 0; lane < q->lanes; lane += 2 * CG_LANES) {
 #define CG_CALL(N)                                                             \
     if (one) cg_screen_some(N, 0, q, lane, rows, factors, lengths, passed);    \
     else cg_screen_some(N, 1, q, lane, rows, factors, lengths, passed)
-        CG_FOR_CODES_HEIGHT(n, CG_CALL)
+    CG_FOR_CODES_HEIGHT(n, CG_CALL)
 #undef CG_CALL
-    }
 }
 
 #endif

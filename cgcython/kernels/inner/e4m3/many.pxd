@@ -6,20 +6,22 @@ from libc.float cimport FLT_MAX
 from libc.math cimport INFINITY, NAN, fabs, frexp, ldexp, sqrt
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memcpy, memset
-from cgcython.kernels.inner.simd.compiler cimport first_one
+from cgcython.kernels.inner.simd.compiler cimport fetch, first_one
 from cgcython.kernels.inner.e4m3.one cimport ESTIMATES_ROWS, is_possible
 from cgcython.kernels.inner.e4m3.query cimport (
     TOGETHER, WIDEST, Query, Rows, add_all, bar_of, length_of, rounding_of,
 )
 from cgcython.kernels.inner.found cimport Found
 from cgcython.kernels.inner.integers.tiles cimport CODES_TILE, DIMS, LANES, LINE, i8
+from cgcython.kernels.inner.simd.vector cimport VECTOR_BYTES, load_c, store_c, vc
 from cgcython.kernels.inner.types cimport f32, f64, i32, u8, u32
 
 cdef extern from "inner/e4m3/best.h" nogil:
     enum:
         CHUNK "CG_CODES_CHUNK"
+        SCREENED "CG_SCREENED"  # lanes at once
     const f64 WHOLE_STEP "CG_WHOLE_STEP"
-    void whole_numbers "cg_whole_numbers"(const u8 *codes, Py_ssize_t ahead, u8 *row)
+    vc whole_numbers "cg_whole_numbers"(vc codes)
     ctypedef struct Block "cg_block":
         const i8 *numbers
         Py_ssize_t groups
@@ -29,9 +31,9 @@ cdef extern from "inner/e4m3/best.h" nogil:
         const f32 *blurs
         const f32 *reach
         const f32 *least
-    void screen_tile "cg_screen_tile"(
-        Py_ssize_t n, const Block *block, const u8 *rows, const f32 *factors, const f32 *lengths,
-        u32 *passed,
+    void screen_lanes "cg_screen_lanes"(
+        Py_ssize_t n, const Block *block, int lane, const u8 *rows, const f32 *factors,
+        const f32 *lengths, u32 *passed,
     )
 
 cdef enum:
@@ -97,19 +99,28 @@ cdef inline void set_least(Many *many, Py_ssize_t i) noexcept nogil:
     )
 
 
+cdef inline void read_dims(const u8 *codes, Py_ssize_t ahead, u8 *numbers) noexcept nogil:
+    """Write DIMS codes as whole numbers, and ask for those that come `ahead` bytes later."""
+    cdef Py_ssize_t i = 0
+    while i < DIMS:
+        fetch(codes + ahead + i)
+        store_c(numbers + i, whole_numbers(load_c(codes + i)))
+        i += VECTOR_BYTES
+
+
 cdef inline void read_row(const u8 *codes, Py_ssize_t dim, u8 *numbers) noexcept nogil:
     """Write a row as whole numbers, CHUNK bytes from each DIMS to the next."""
     cdef:
         u8[DIMS] last
         Py_ssize_t k = 0
     while k + DIMS <= dim:
-        whole_numbers(codes + k, 2 * CODES_TILE * dim, numbers)
+        read_dims(codes + k, 2 * CODES_TILE * dim, numbers)
         numbers += CHUNK
         k += DIMS
     if k < dim:
         memset(last, 0, DIMS)
         memcpy(last, codes + k, dim - k)
-        whole_numbers(last, 0, numbers)
+        read_dims(last, 0, numbers)
 
 
 cdef inline void read_tile(
@@ -126,6 +137,17 @@ cdef inline void read_tile(
         tile.lengths[i] = 1 if rows.cosine else <f32>(
             length_of(rows.inverse_norms[first + i]) * factor
         )
+
+
+cdef inline void screen_tile(
+    Py_ssize_t height, const Block *block, const Tile *tile, u32 *passed
+) noexcept nogil:
+    """Write for each row one bit for each lane whose score with it may reach the least."""
+    cdef int lane = 0
+    memset(passed, 0, height * sizeof(u32))
+    while lane < block.lanes:
+        screen_lanes(height, block, lane, tile.numbers, tile.factors, tile.lengths, passed)
+        lane += SCREENED
 
 
 cdef inline void add_passed(
@@ -167,9 +189,7 @@ cdef inline void screen_all(Many *many, const Rows *rows) noexcept nogil:
         height = CODES_TILE if height >= CODES_TILE else 4 if height >= 4 else 1
         read_tile(rows, many, first, height, &tile)
         for block in range((many.count + LANES - 1) // LANES):
-            screen_tile(
-                height, &many.blocks[block], tile.numbers, tile.factors, tile.lengths, passed
-            )
+            screen_tile(height, &many.blocks[block], &tile, passed)
             for i in range(height):
                 if passed[i]:
                     add_passed(many, rows, block, first + i, passed[i])

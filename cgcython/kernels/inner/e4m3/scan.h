@@ -6,7 +6,6 @@
 #ifndef CGCYTHON_E4M3_SCAN_H
 #define CGCYTHON_E4M3_SCAN_H
 
-#include <math.h>
 #include "inner/simd/vector.h"
 
 #define CG_SCAN_CODES 64
@@ -100,45 +99,6 @@ CG_INLINE int cg_meet_rows(const float *x, const uint8_t *codes, ptrdiff_t step,
     if (cg_holds_byte(top, CG_TWICE_NAN)) return 0;
     CG_UNROLL for (int i = 0; i < rows; i++) out[i] += cg_sum_of(sums[i]);
     return 1;
-}
-
-/* Adds to `out` the products of a vector that was laid out and n codes of each of `count` rows, times
-   2**-8; NaN where a code is. */
-CG_INLINE void cg_scan_rows(const float *x, const uint8_t *codes, ptrdiff_t step, ptrdiff_t n, ptrdiff_t count,
-                            double *out) {
-    ptrdiff_t i = 0, end = 0;
-    while (i < count) {
-        if (i >= end && i + CG_SCAN_ROWS <= count) {
-            if (cg_meet_rows(x, codes + i * step, step, n, CG_SCAN_ROWS, 0, out + i)) {
-                i += CG_SCAN_ROWS;
-                continue;
-            }
-            end = i + CG_SCAN_ROWS; /* one of them holds NaN: each by itself */
-        }
-        if (!cg_meet_rows(x, codes + i * step, step, n, 1, 0, out + i)) out[i] = NAN;
-        i++;
-    }
-}
-
-/* Adds to `out` the squares of n codes, times 2**-16; NaN where a code is. */
-CG_INLINE void cg_scan_squares(const uint8_t *codes, ptrdiff_t n, double *out) {
-    if (!cg_meet_rows(NULL, codes, n, n, 1, 1, out)) *out = NAN;
-}
-
-/* Lays out n floats times a factor as the values of codes come, up to whole blocks with zeros. */
-CG_INLINE void cg_lay_out(const float *x, float factor, ptrdiff_t n, float *place) {
-    float some[CG_SCAN_CODES];
-    for (ptrdiff_t k = 0; k < n; k += CG_SCAN_CODES) {
-        ptrdiff_t count = n - k < CG_SCAN_CODES ? n - k : CG_SCAN_CODES;
-        for (ptrdiff_t j = 0; j < CG_SCAN_CODES; j++) some[j] = 0;
-        for (ptrdiff_t j = 0; j < count; j++) some[j] = x[k + j] * factor;
-        for (ptrdiff_t j = 0; j < CG_SCAN_CODES; j += 2) {
-            ptrdiff_t lane = j % CG_VECTOR_BYTES / 16 * 4 + j % 8 / 2, high = j / 8 % 2;
-            ptrdiff_t at = j / CG_VECTOR_BYTES * CG_VECTOR_BYTES + high * 2 * CG_LANES + lane;
-            place[k + at] = some[j];
-            place[k + at + CG_LANES] = some[j + 1];
-        }
-    }
 }
 
 #endif

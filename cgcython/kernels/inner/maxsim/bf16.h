@@ -14,34 +14,8 @@
 
 #define CG_QUERY_LANES 32
 #define CG_DEPTH 128 /* dimensions a tile handles at once, and the elements between its rows */
+#define CG_HALVES 32 /* elements that are copied to a row at once */
 #define CG_LINE (2 * CG_QUERY_LANES) /* elements of a line of a packed query: a pair per lane */
-
-CG_INLINE cg_vu cg_load_pairs(const uint16_t *p) { cg_vu v; memcpy(&v, p, sizeof v); return v; }
-/* The bfloat16 nearest to each number, in the upper half of its lane. */
-CG_INLINE cg_vu cg_round_bf16(cg_vf v) {
-    cg_vu bits = cg_bits(v), size = bits & 0x7FFFFFFF;
-    bits += 0x7FFF + (bits >> 16 & 1);
-    return bits & ~cg_below(size, cg_set_u(0x00800000)) & 0xFFFF0000U;
-}
-
-/* bfloat16 to floats and, ties to even, back; a NaN stays one. */
-CG_INLINE float cg_wide(uint16_t half) {
-    uint32_t bits = (uint32_t)half << 16; float x; memcpy(&x, &bits, sizeof x); return x;
-}
-CG_INLINE uint16_t cg_half(float x) {
-    uint32_t bits; memcpy(&bits, &x, sizeof bits);
-    uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);
-    return ((bits & 0x7FFFFFFF) > 0x7F800000 ? bits | 0x400000 : rounded) >> 16;
-}
-
-/* Write lines k and k + 1 of a query's numbers as one line of pairs; without `odd`, of one. */
-CG_INLINE void cg_pair_lines(const float *even, const float *odd, uint16_t *pairs) {
-    for (int lane = 0; lane < CG_QUERY_LANES; lane += CG_LANES) {
-        cg_vu pair = cg_round_bf16(cg_load(even + lane)) >> 16;
-        if (odd) pair |= cg_round_bf16(cg_load(odd + lane));
-        memcpy(pairs + 2 * lane, &pair, sizeof pair);
-    }
-}
 
 /* What to fetch while a tile is multiplied, a line at a time: rows of `width` bytes, `stride`
    apart. Fetched all at once they would hold up the loads of the tile itself. */
@@ -50,8 +24,9 @@ typedef struct {
     ptrdiff_t width, stride;
 } cg_ahead;
 
-CG_INLINE void cg_fetch_ahead(cg_ahead *ahead, const int lines) {
-    for (int i = 0; i < lines; i++) cg_fetch(ahead->line + 64 * i);
+CG_INLINE void cg_fetch_ahead(cg_ahead *ahead, const int lines) { /* 1 or 2 */
+    cg_fetch(ahead->line);
+    if (lines == 2) cg_fetch(ahead->line + 64);
     ahead->line += 64 * lines;
     if (ahead->line >= ahead->end) {
         ahead->line += ahead->stride - ahead->width;
@@ -67,8 +42,8 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
                                 cg_vf *a, cg_vf *b) {
     for (ptrdiff_t k = 0; k < pairs; k++, query += CG_LINE) {
         cg_vu left = cg_load_pairs(query), right = cg_load_pairs(query + 2 * CG_LANES);
-        CG_PIN(left);
-    CG_PIN(right);
+            CG_PIN(left);
+        CG_PIN(right);
         cg_fetch_ahead(&ahead, 1);
         CG_UNROLL for (int t = 0; t < n; t++) {
             uint32_t pair;
@@ -80,10 +55,8 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
     }
 }
 
-/* Copy `n` elements to a row, and zeros behind them. */
-CG_INLINE void cg_expand(const uint16_t *from, ptrdiff_t n, cg_row *row) {
-    for (ptrdiff_t k = 0; k < n; k += 32) cg_store_c(row + k, cg_load_part_c(from + k, 2 * (n - k)));
-}
+/* Write CG_HALVES elements to a row. */
+CG_INLINE void cg_expand(const uint16_t *from, cg_row *row) { cg_store_c(row, cg_load_c(from)); }
 #else
 typedef float cg_row;
 
@@ -113,19 +86,12 @@ CG_INLINE void cg_multiply_bf16(const int n, const int two, const cg_row *rows,
     }
 }
 
-CG_INLINE void cg_expand(const uint16_t *from, ptrdiff_t n, cg_row *row) {
-    uint16_t last[32];
-    for (ptrdiff_t k = 0; k < n; k += 32) {
-        const uint16_t *block = from + k;
-        if (n - k < 32) {
-            memset(last, 0, sizeof last);
-            block = memcpy(last, block, (n - k) * sizeof *block);
-        }
-        for (int i = 0; i < 16; i += CG_LANES) {
-            cg_store(row + k + i, cg_odd_halves(cg_load_pairs(block + 2 * i)));
-            cg_store(row + k + 16 + i, cg_even_halves(cg_load_pairs(block + 2 * i)));
-        }
-    }
+CG_INLINE void cg_expand(const uint16_t *from, cg_row *row) {
+#define CG_DO(i) \
+    cg_store(row + i * CG_LANES, cg_odd_halves(cg_load_pairs(from + 2 * i * CG_LANES))); \
+    cg_store(row + 16 + i * CG_LANES, cg_even_halves(cg_load_pairs(from + 2 * i * CG_LANES)));
+    CG_PARTS(CG_DO)
+#undef CG_DO
 }
 #endif
 
@@ -166,7 +132,11 @@ CG_INLINE void cg_expand_codes(const uint8_t *from, ptrdiff_t n, cg_row *row) {
     memcpy(apart + 8, &right, 8);
     memcpy(apart + 16, (const uint8_t *)&left + 8, 8);
     memcpy(apart + 24, (const uint8_t *)&right + 8, 8);
-    for (int i = 0; i < 32; i += CG_LANES) cg_store(row + i, cg_load_e4m3(apart + i));
+#define CG_DO(i) \
+    cg_store(row + i * CG_LANES, cg_load_e4m3(apart + i * CG_LANES)); \
+    cg_store(row + 16 + i * CG_LANES, cg_load_e4m3(apart + 16 + i * CG_LANES));
+    CG_PARTS(CG_DO)
+#undef CG_DO
 }
 #endif
 

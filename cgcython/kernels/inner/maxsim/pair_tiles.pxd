@@ -1,17 +1,19 @@
 """Documents of bfloat16, or of codes that it holds exactly, scored a tile of tokens at a time."""
 from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t as u16
+from libc.string cimport memcpy, memset
 from cgcython.kernels.inner.maxsim.tiles cimport (
     Step, TILE, aim, depth_of, fetch_next, fetch_rows, sum_best, tile_height,
 )
 from cgcython.kernels.inner.types cimport f32, f64, u8, u32
 from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, add_squares, invert, power_for
-from cgcython.kernels.inner.simd.vector cimport SLACK, aligned, set16, sum16, v16
+from cgcython.kernels.inner.simd.vector cimport SLACK, aligned, half, set16, sum16, v16, wide
 
 cdef extern from "inner/maxsim/tile.h" nogil:
     enum:
         CODES "CG_CODES"
         LINE "CG_LINE"
+        HALVES "CG_HALVES"
     # Modes of rounding: with denormals, and without as the dot product of pairs works.
     const u32 KEEP "CG_KEEP"
     const u32 FLUSH "CG_FLUSH"
@@ -19,10 +21,7 @@ cdef extern from "inner/maxsim/tile.h" nogil:
     ctypedef f32 row "cg_row"
     void set_rounding "cg_set_rounding"(u32 mode)
     u32 get_rounding "cg_get_rounding"()
-    f32 wide "cg_wide"(u16 half)
-    u16 half "cg_half"(f32 x)
-    void pair_lines "cg_pair_lines"(const f32 *even, const f32 *odd, u16 *pairs)
-    void expand "cg_expand"(const u16 *source, Py_ssize_t n, row *out)
+    void expand "cg_expand"(const u16 *source, row *out)
     void expand_codes "cg_expand_codes"(const u8 *source, Py_ssize_t n, row *out)
     void add_pairs "cg_add_half_pairs"(Py_ssize_t n, const Step *step)
     void finish_pairs "cg_finish_half_pairs"(
@@ -131,7 +130,21 @@ cdef inline void expand_scaled(
     n = min(n, <Py_ssize_t>DEPTH)
     for k in range(n):
         scaled[k] = half(wide(halves[k]) * factor)
-    expand(scaled, n, out)
+    expand_halves(scaled, n, out)
+
+
+cdef inline void expand_halves(const u16 *halves, Py_ssize_t n, row *out) noexcept nogil:
+    """Write n elements, and zeros behind them."""
+    cdef:
+        u16[HALVES] last
+        Py_ssize_t k = 0
+    while k + HALVES <= n:
+        expand(halves + k, out + k)
+        k += HALVES
+    if k < n:
+        memset(last, 0, sizeof(last))
+        memcpy(last, halves + k, (n - k) * sizeof(u16))
+        expand(last, out + k)
 
 
 cdef inline void expand_row(const u8 *codes, Py_ssize_t n, row *out) noexcept nogil:
@@ -155,7 +168,7 @@ cdef inline void copy_rows(
         if doc.codes:
             expand_row(doc.codes + at, depth, t.rows + i * DEPTH)
         elif t.factors[i] == 1:
-            expand(doc.tokens + at, depth, t.rows + i * DEPTH)
+            expand_halves(doc.tokens + at, depth, t.rows + i * DEPTH)
         else:
             set_rounding(KEEP)
             expand_scaled(doc.tokens + at, depth, t.factors[i], t.rows + i * DEPTH)

@@ -115,17 +115,6 @@ CG_INLINE void cg_finish_pass(const int kind, const int n, const int two, const 
 #define CG_HALF_TILE(CALL)
 #endif
 
-CG_INLINE ptrdiff_t cg_tile_height(ptrdiff_t left, ptrdiff_t count) {
-    /* The smallest tile that holds all that is left and fits the document, or the largest that
-       does not overlap: a tile may reach back over tokens done before. */
-    static const ptrdiff_t heights[] = {1, 3, 6, CG_TILE};
-    for (int i = 0; i < 4; i++)
-        if (heights[i] >= left && heights[i] <= count) return heights[i];
-    for (int i = 3; i; i--)
-        if (heights[i] <= left) return heights[i];
-    return 1;
-}
-
 /* Add the dots of n rows with a query block to the sums, or begin them. */
 CG_INLINE void cg_add_any(const int kind, ptrdiff_t n, const cg_tile *t) {
 #define CG_CALL(N) CG_PASSES(cg_add_pass, kind, N, t)
@@ -148,24 +137,6 @@ static void cg_finish(ptrdiff_t n, const cg_tile *t, const float *norms, float *
 static CG_UNUSED void cg_add_half_pairs(ptrdiff_t n, const cg_tile *t) { cg_add_any(CG_PAIRS, n, t); }
 static CG_UNUSED void cg_finish_half_pairs(ptrdiff_t n, const cg_tile *t, const float *norms, float *best) {
     cg_finish_any(CG_PAIRS, n, t, norms, best);
-}
-
-/* Write n values of four rows, each times its factor, as columns CG_QUERY_LANES apart. */
-CG_INLINE void cg_write_columns(const float *rows, ptrdiff_t dim, ptrdiff_t n,
-                                const float *factors, float *columns) {
-    cg_f4 r[4];
-    ptrdiff_t whole = n - n % 4;
-    for (ptrdiff_t k = 0; k < whole; k += 4) {
-        CG_UNROLL for (int i = 0; i < 4; i++) {
-            memcpy(&r[i], rows + i * dim + k, sizeof r[i]);
-            r[i] *= factors[i];
-        }
-        cg_transpose4(&r[0], &r[1], &r[2], &r[3]);
-        CG_UNROLL for (int i = 0; i < 4; i++)
-            memcpy(columns + (k + i) * CG_QUERY_LANES, &r[i], sizeof r[i]);
-    }
-    for (ptrdiff_t k = whole; k < n; k++)
-        for (int i = 0; i < 4; i++) columns[k * CG_QUERY_LANES + i] = rows[i * dim + k] * factors[i];
 }
 
 #endif

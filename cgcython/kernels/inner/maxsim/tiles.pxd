@@ -24,7 +24,6 @@ cdef extern from "inner/maxsim/tile.h" nogil:
         int more
         f32 *sums
         Ahead ahead
-    Py_ssize_t tile_height "cg_tile_height"(Py_ssize_t left, Py_ssize_t count)
     void add "cg_add"(Py_ssize_t n, const Step *step)
     void finish "cg_finish"(Py_ssize_t n, const Step *step, const f32 *norms, f32 *best)
 
@@ -58,6 +57,24 @@ cdef inline bint is_in_place(const Document *doc) noexcept nogil:
         if doc.norms[i] == 0:
             return False
     return True
+
+
+cdef inline Py_ssize_t tile_height(Py_ssize_t left, Py_ssize_t count) noexcept nogil:
+    """Return the height of the tile that is next when `left` of a document's tokens are.
+
+    It is the lowest that holds all that is left and fits the document, for it may reach back over
+    tokens done before, or else the highest that does not overlap.
+    """
+    cdef:
+        Py_ssize_t[4] heights = [1, 3, 6, TILE]
+        Py_ssize_t i
+    for i in range(4):
+        if left <= heights[i] <= count:
+            return heights[i]
+    for i in range(3, 0, -1):
+        if heights[i] <= left:
+            return heights[i]
+    return 1
 
 
 cdef inline void begin(

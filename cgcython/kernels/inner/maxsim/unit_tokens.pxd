@@ -2,7 +2,9 @@
 from libc.math cimport NAN, fabs, frexp, isfinite, isnan, ldexp, sqrtf
 from libc.string cimport memset
 from cgcython.kernels.inner.types cimport f32
-from cgcython.kernels.inner.simd.vector cimport load16, load16_part, mul_add16, set16, sum16, v16
+from cgcython.kernels.inner.simd.vector cimport (
+    f4, load4, load16, load16_part, mul_add16, set16, store4, sum16, transpose4, v16,
+)
 
 cdef extern from "inner/maxsim/tile.h" nogil:
     enum:
@@ -11,9 +13,6 @@ cdef extern from "inner/maxsim/tile.h" nogil:
     # Squared lengths between these keep every product clear of overflow and of lost bits.
     const f32 SMALLEST "CG_SMALLEST"
     const f32 LARGEST "CG_LARGEST"
-    void write_columns "cg_write_columns"(
-        const f32 *rows, Py_ssize_t dim, Py_ssize_t n, const f32 *factors, f32 *columns
-    )
 
 
 cdef inline v16 add_squares(const f32 *values, Py_ssize_t n, v16 squares) noexcept nogil:
@@ -128,6 +127,29 @@ cdef inline Py_ssize_t measure(
             factors[i] = factor_of(tokens + i * dim, dim)
             norms[i] = scaled_norm(tokens + i * dim, dim, factors[i], block)
     return first_nonfinite(tokens, count * dim)
+
+
+cdef inline void write_columns(
+    const f32 *rows, Py_ssize_t dim, Py_ssize_t n, const f32 *factors, f32 *columns
+) noexcept nogil:
+    """Write n values of four rows, each times its factor, as columns QUERY_LANES apart."""
+    cdef:
+        f4 a, b, c, d
+        Py_ssize_t i, k = 0
+    while k + 4 <= n:
+        a = load4(rows + k) * factors[0]
+        b = load4(rows + dim + k) * factors[1]
+        c = load4(rows + 2 * dim + k) * factors[2]
+        d = load4(rows + 3 * dim + k) * factors[3]
+        transpose4(&a, &b, &c, &d)
+        store4(columns + k * QUERY_LANES, a)
+        store4(columns + (k + 1) * QUERY_LANES, b)
+        store4(columns + (k + 2) * QUERY_LANES, c)
+        store4(columns + (k + 3) * QUERY_LANES, d)
+        k += 4
+    for k in range(n // 4 * 4, n):
+        for i in range(4):
+            columns[k * QUERY_LANES + i] = rows[i * dim + k] * factors[i]
 
 
 cdef inline void lay(

@@ -77,6 +77,8 @@ CG_INLINE cg_vd cg_load_d(const double *p) { cg_vd v; memcpy(&v, p, sizeof v); r
 CG_INLINE void cg_store_d(double *p, cg_vd v) { memcpy(p, &v, sizeof v); }
 CG_INLINE cg_vc cg_load_c(const void *p) { cg_vc v; memcpy(&v, p, sizeof v); return v; }
 CG_INLINE void cg_store_c(void *p, cg_vc v) { memcpy(p, &v, sizeof v); }
+CG_INLINE cg_f4 cg_load4(const float *p) { cg_f4 v; memcpy(&v, p, sizeof v); return v; }
+CG_INLINE void cg_store4(float *p, cg_f4 v) { memcpy(p, &v, sizeof v); }
 CG_INLINE cg_vf cg_set(float x) { return x - (cg_vf){0}; }
 CG_INLINE cg_vu cg_set_u(uint32_t x) { return x - (cg_vu){0}; }
 CG_INLINE cg_vi cg_set_i(int32_t x) { return x - (cg_vi){0}; }

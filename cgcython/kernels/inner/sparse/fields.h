@@ -15,8 +15,6 @@ CG_INLINE void cg_store8(uint32_t *p, cg_u8 v) { memcpy(p, &v, sizeof v); }
 
 CG_INLINE cg_u8 cg_count8(uint32_t first) { return (cg_u8){0, 1, 2, 3, 4, 5, 6, 7} + first; }
 
-CG_INLINE cg_f4 cg_load4(const float *p) { cg_f4 v; memcpy(&v, p, sizeof v); return v; }
-CG_INLINE void cg_store4(float *p, cg_f4 v) { memcpy(p, &v, sizeof v); }
 
 /* Whether any of sixteen indices falls into a marked slot: a mark is 1, and an index has the slot of
    its lowest bits, those of the mask. */

@@ -53,7 +53,29 @@ CG_INLINE void cg_widen_halves(const uint8_t *p, float *to) {
 }
 #endif
 
+/* The bfloat16 nearest to each number, in the upper half of its lane. */
+CG_INLINE cg_vu cg_round_bf16(cg_vf v) {
+    cg_vu bits = cg_bits(v), size = bits & 0x7FFFFFFF;
+    bits += 0x7FFF + (bits >> 16 & 1);
+    return bits & ~cg_below(size, cg_set_u(0x00800000)) & 0xFFFF0000U;
+}
+
+/* bfloat16 to floats and, ties to even, back; a NaN stays one. */
+CG_INLINE float cg_wide(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+CG_INLINE uint16_t cg_half(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t rounded = bits + 0x7FFF + (bits >> 16 & 1);
+    return ((bits & 0x7FFFFFFF) > 0x7F800000 ? bits | 0x400000 : rounded) >> 16;
+}
+
 /* bfloat16 in pairs, the even element in the lower half of a lane. */
+CG_INLINE cg_vu cg_load_pairs(const uint16_t *p) { cg_vu v; memcpy(&v, p, sizeof v); return v; }
 #ifndef cg_odd_halves
 CG_INLINE cg_vf cg_odd_halves(cg_vu pairs) { return cg_floats(pairs & 0xFFFF0000U); }
 #endif
