@@ -79,10 +79,13 @@ class build_levels(build_ext):
         super().run()
         folder = Path(self.get_ext_fullpath("cgcython.kernels.any")).parent
         folder.mkdir(parents=True, exist_ok=True)
+        if not self.inplace:
+            self._drop_builds_before(folder)
         (folder / BUILT).write_text(json.dumps(self.facts, indent=1) + "\n", encoding="utf-8")
 
     def build_extensions(self):
         if PURE:
+            self.extensions = []
             return
         self._take_clang_cl()
         self._need_compiler()
@@ -95,7 +98,26 @@ class build_levels(build_ext):
             one.extra_compile_args = self._spelled(one.arguments(common, levels) + LAST_FLAGS)
         self.facts |= {"compiler": self._version(), "flags": common + LAST_FLAGS}
         self.facts["levels"] = levels
+        self._build_anew()
+
+    def _build_anew(self):
+        """Build; leave nothing that another compiler, or other flags, built in this folder."""
+        stamp = Path(self.build_temp) / BUILT
+        command = getattr(self.compiler, "compiler_so", [])
+        now = json.dumps([self.facts["compiler"], self.facts["flags"], command])
+        if stamp.exists() and stamp.read_text(encoding="utf-8") != now:
+            self.force = True
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text("unfinished", encoding="utf-8")
         super().build_extensions()
+        stamp.write_text(now, encoding="utf-8")
+
+    def _drop_builds_before(self, folder):
+        """Remove modules that an earlier build left where the package is put together."""
+        mine = {Path(self.get_ext_fullpath(one.name)) for one in self.extensions}
+        for path in folder.rglob("*" + self.get_ext_filename("")):
+            if path not in mine:
+                path.unlink()
 
     def build_extension(self, ext):
         mine = copy(self)
@@ -218,6 +240,8 @@ def extension(path, source_kind="pyx"):
 
 def modules():
     """Return every module that may be built; the compiler decides which are."""
+    if PURE:
+        return [extension(f"{KERNELS}/_cpu")]  # which is not built: facts are written nevertheless
     *families, shared, cpu = cythonize(
         [extension(f"{KERNELS}/{family}") for family in FAMILIES]
         + [extension(SHARED, "c"), extension(f"{KERNELS}/_cpu")],

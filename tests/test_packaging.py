@@ -144,11 +144,12 @@ def test_without_a_compiler_nothing_is_installed_and_what_to_install_is_said(sdi
         assert word in said
 
 
-def test_a_family_that_fails_ends_the_build_by_name(sdist, tmp_path):
+def test_a_family_that_fails_ends_the_build_by_name(wheel, source, tmp_path):
+    assert wheel  # what another compiler left in this tree helps nobody
     compiler = tmp_path / "cc-that-fails"
     compiler.write_text(FAILS_ONE)
     compiler.chmod(0o755)
-    said = failed_wheel(sdist, tmp_path, CC=str(compiler), CGCYTHON_BUILD_LEVELS="v2")
+    said = failed_wheel(source, tmp_path, CC=str(compiler), CGCYTHON_BUILD_LEVELS="v2")
     assert "cgcython.kernels.v2.limits cannot be built by" in said
     assert "no room for this one" in said
 
@@ -156,6 +157,14 @@ def test_a_family_that_fails_ends_the_build_by_name(sdist, tmp_path):
 def test_who_asks_for_no_kernels_gets_numpy_and_is_told_so(sdist, tmp_path):
     wheel = built_wheel(sdist, tmp_path, CC="no-such-compiler", CGCYTHON_PURE="1")
     assert run_in_fresh_environment(wheel, tmp_path) == ["reference", "reference"]
+
+
+def test_a_wheel_without_kernels_holds_none_of_a_build_before(wheel, source, tmp_path):
+    with zipfile.ZipFile(wheel) as archive:
+        assert [name for name in archive.namelist() if name.endswith(".so")]
+    pure = built_wheel(source, tmp_path, CC="no-such-compiler", CGCYTHON_PURE="1")
+    with zipfile.ZipFile(pure) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".so")]
 
 
 def test_a_wheel_holds_what_others_compile_against(wheel):

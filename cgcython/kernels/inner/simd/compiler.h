@@ -22,6 +22,15 @@
 
 #define CG_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Lanes of two vectors, by their places in both; gcc 11 wants the places as a vector. */
+#if defined(__clang__) || __GNUC__ >= 12
+#define CG_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+typedef CG_VECTOR(int32_t, 16) cg_places_of_floats;
+#define CG_PLACES_IN(a) __typeof__(_Generic((a)[0], float: (cg_places_of_floats){0}, default: (a)))
+#define CG_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (CG_PLACES_IN(a)){__VA_ARGS__})
+#endif
+
 /* Ask for a line that will be read: into the first cache, or only into the second. */
 CG_INLINE void cg_fetch(const void *p) { __builtin_prefetch(p); }
 CG_INLINE void cg_fetch_second(const void *p) { __builtin_prefetch(p, 0, 2); }

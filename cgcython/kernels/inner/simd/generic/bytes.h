@@ -33,13 +33,12 @@ CG_INLINE cg_vc cg_table128(const uint8_t *table, cg_vc places) {
    in before, so that both together leave them in their order. */
 #ifndef cg_join_low
 CG_INLINE cg_vc cg_join_low(cg_vc a, cg_vc b) {
-    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return CG_SHUFFLE(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
 #endif
 #ifndef cg_join_high
 CG_INLINE cg_vc cg_join_high(cg_vc a, cg_vc b) {
-    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-                                   31);
+    return CG_SHUFFLE(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 #endif
 #ifndef cg_before_join
@@ -50,7 +49,7 @@ typedef CG_VECTOR(uint8_t, 16) cg_b16;
 CG_INLINE cg_b16 cg_odd_first(const uint8_t *p) {
     cg_b16 v;
     memcpy(&v, p, sizeof v);
-    return __builtin_shufflevector(v, v, 1, 3, 5, 7, 9, 11, 13, 15, 0, 2, 4, 6, 8, 10, 12, 14);
+    return CG_SHUFFLE(v, v, 1, 3, 5, 7, 9, 11, 13, 15, 0, 2, 4, 6, 8, 10, 12, 14);
 }
 
 #ifndef cg_add_up_to_255
@@ -111,8 +110,8 @@ CG_INLINE cg_u8 cg_unpack8(uint64_t packed, cg_fields shifts, uint32_t width) {
 }
 CG_INLINE uint64_t cg_pack8(cg_u8 values, cg_fields shifts, uint32_t width) {
     cg_u8 v = (values & ((1u << width) - 1)) << shifts;
-    v |= __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
-    v |= __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
+    v |= CG_SHUFFLE(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    v |= CG_SHUFFLE(v, v, 1, 0, 3, 2, 5, 4, 7, 6);
     return v[0] | (uint64_t)v[4] << 4 * width;
 }
 #endif
@@ -180,14 +179,14 @@ CG_INLINE intptr_t cg_step8(uint32_t last, uint32_t other) { return (intptr_t)(l
 
 /* Four rows of four become columns. */
 CG_INLINE void cg_transpose4(cg_f4 *a, cg_f4 *b, cg_f4 *c, cg_f4 *d) {
-    cg_f4 ab_low = __builtin_shufflevector(*a, *b, 0, 4, 1, 5);
-    cg_f4 ab_high = __builtin_shufflevector(*a, *b, 2, 6, 3, 7);
-    cg_f4 cd_low = __builtin_shufflevector(*c, *d, 0, 4, 1, 5);
-    cg_f4 cd_high = __builtin_shufflevector(*c, *d, 2, 6, 3, 7);
-    *a = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-    *b = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-    *c = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-    *d = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+    cg_f4 ab_low = CG_SHUFFLE(*a, *b, 0, 4, 1, 5);
+    cg_f4 ab_high = CG_SHUFFLE(*a, *b, 2, 6, 3, 7);
+    cg_f4 cd_low = CG_SHUFFLE(*c, *d, 0, 4, 1, 5);
+    cg_f4 cd_high = CG_SHUFFLE(*c, *d, 2, 6, 3, 7);
+    *a = CG_SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+    *b = CG_SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+    *c = CG_SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    *d = CG_SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
 
 #endif

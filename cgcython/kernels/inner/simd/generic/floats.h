@@ -89,10 +89,10 @@ CG_INLINE cg_vi cg_nearest(cg_vf v) {
 
 /* Each lane changes its place with the one 1, 2, 4 or 8 away. */
 #ifndef cg_swap1
-CG_INLINE cg_vf cg_swap1(cg_vf x) { return __builtin_shufflevector(x, x, 1, 0, 3, 2); }
+CG_INLINE cg_vf cg_swap1(cg_vf x) { return CG_SHUFFLE(x, x, 1, 0, 3, 2); }
 #endif
 #ifndef cg_swap2
-CG_INLINE cg_vf cg_swap2(cg_vf x) { return __builtin_shufflevector(x, x, 2, 3, 0, 1); }
+CG_INLINE cg_vf cg_swap2(cg_vf x) { return CG_SHUFFLE(x, x, 2, 3, 0, 1); }
 #endif
 
 /* Results too large for any cache, written around the caches where that can be said. Other threads

@@ -94,8 +94,8 @@ CG_INLINE cg_vq cg_spread8(const uint8_t *p) {
 typedef CG_VECTOR(uint16_t, 16) cg_w8;
 CG_INLINE void cg_interleave8(const cg_w8 *a, cg_w8 *b) {
     CG_UNROLL for (int t = 0; t < 4; t++) {
-        b[2 * t] = __builtin_shufflevector(a[t], a[t + 4], 0, 8, 1, 9, 2, 10, 3, 11);
-        b[2 * t + 1] = __builtin_shufflevector(a[t], a[t + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        b[2 * t] = CG_SHUFFLE(a[t], a[t + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+        b[2 * t + 1] = CG_SHUFFLE(a[t], a[t + 4], 4, 12, 5, 13, 6, 14, 7, 15);
     }
 }
 CG_INLINE void cg_transpose8(const uint16_t *from, uint16_t *to, ptrdiff_t stride) {
