@@ -9,24 +9,20 @@ from libc.string cimport memcpy, memmove, memset
 from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.pq.sums cimport add_row
-from cgcython.kernels.inner.types cimport f32, i16, i32, u8, u64
+from cgcython.kernels.inner.simd.vector cimport LANES, load_u, load_widened, set_all_u, store_u, vu
+from cgcython.kernels.inner.types cimport f32, i16, i32, u8, u32, u64
 
-cdef extern from "inner/pq/residual.h" nogil:
+cdef extern from "inner/pq/tile.h" nogil:
     enum:
         STRIP "CG_STRIP"
         KSUB "CG_KSUB"
         TILE "CG_TILE"
-        TILE_COLUMNS "CG_TILE_COLUMNS"
-        ROW_COLUMNS "CG_ROW_COLUMNS"
-    void multiply_rows "cg_residual_rows"(
-        const f32 *x, const f32 *columns, Py_ssize_t n, f32 *out, Py_ssize_t step
+    void multiply_rows "cg_pq_multiply_rows_rounded"(
+        const f32 *x, Py_ssize_t stride, const f32 *strip, Py_ssize_t n, f32 *out,
+        Py_ssize_t out_stride,
     )
-    void multiply_row "cg_residual_row"(
-        const f32 *x, const f32 *columns, Py_ssize_t n, f32 *out
-    )
-    void add_tables "cg_residual_totals"(
-        const i32 *terms, i32 score, const i16 *tables, const u8 *shifts, const u8 *codes,
-        Py_ssize_t stages, i32 *total
+    void multiply_row "cg_pq_multiply_row_rounded"(
+        const f32 *x, const f32 *strip, Py_ssize_t n, f32 *out
     )
 
 cdef enum:
@@ -40,39 +36,23 @@ ctypedef struct Beam:
     u16[KSUB] parents  # 256 times the parent, plus the code
 
 
-cdef inline void multiply_tile(
-    const f32 *rows, const f32 *strip, Py_ssize_t d, f32 *out, Py_ssize_t columns
-) noexcept nogil:
-    """Write the products of TILE rows with a strip of 64 columns."""
-    cdef Py_ssize_t c = 0
-    while c < STRIP:
-        multiply_rows(rows, strip + c, d, out + c, columns)
-        c += TILE_COLUMNS
-
-
-cdef inline void multiply_one(
-    const f32 *row, const f32 *strip, Py_ssize_t d, f32 *out
-) noexcept nogil:
-    cdef Py_ssize_t c = 0
-    while c < STRIP:
-        multiply_row(row, strip + c, d, out + c)
-        c += ROW_COLUMNS
-
-
 cdef void residual_product(
     const f32 *values, Py_ssize_t n, Py_ssize_t d, const f32 *strips, Py_ssize_t columns, f32 *out
 ) noexcept nogil:
     cdef Py_ssize_t start = 0, stop, i, c
+    memset(out, 0, n * columns * sizeof(f32))
     while start < n:
         stop = min(n, start + ROWS)
         c = 0
         while c < columns:
             i = start
             while i + TILE <= stop:
-                multiply_tile(values + i * d, strips + c * d, d, out + i * columns + c, columns)
+                multiply_rows(
+                    values + i * d, d, strips + c * d, d, out + i * columns + c, columns
+                )
                 i += TILE
             while i < stop:
-                multiply_one(values + i * d, strips + c * d, d, out + i * columns + c)
+                multiply_row(values + i * d, strips + c * d, d, out + i * columns + c)
                 i += 1
             c += STRIP
         start = stop
@@ -114,6 +94,38 @@ cdef inline void offer(Beam *beam, const i32 *total, Py_ssize_t parent) noexcept
                 insert(beam, total[at], <u16>(parent * KSUB + at))
 
 
+cdef inline void add_tables(
+    const i32 *terms, i32 score, const i16 *tables, const u8 *shifts, const u8 *codes,
+    Py_ssize_t stages, i32 *total
+) noexcept nogil:
+    """Write terms + score + the rows of tables that earlier codes name, times powers of two.
+
+    Whole numbers wrap.
+    """
+    cdef:
+        Py_ssize_t j = 0, i
+        const u32 *own = <const u32 *>terms
+        u32 *to = <u32 *>total
+        const i16 *row
+        vu a, b, c, d, first = set_all_u(<u32>score)
+    while j < KSUB:
+        a = load_u(own + j) + first
+        b = load_u(own + j + LANES) + first
+        c = load_u(own + j + 2 * LANES) + first
+        d = load_u(own + j + 3 * LANES) + first
+        for i in range(stages):
+            row = tables + (i * KSUB + codes[i]) * KSUB + j
+            a += load_widened(row) << shifts[i]
+            b += load_widened(row + LANES) << shifts[i]
+            c += load_widened(row + 2 * LANES) << shifts[i]
+            d += load_widened(row + 3 * LANES) << shifts[i]
+        store_u(to + j, a)
+        store_u(to + j + LANES, b)
+        store_u(to + j + 2 * LANES, c)
+        store_u(to + j + 3 * LANES, d)
+        j += 4 * LANES
+
+
 cdef inline void grow(
     Beam *beam, const i32 *terms, const i16 *cross, const u8 *shifts, Py_ssize_t stage,
     Py_ssize_t M, u8 *codes, i32 *scores
@@ -141,7 +153,7 @@ cdef inline void grow(
 cdef inline void write_terms(
     const f32 *products, const f32 *norms, f32 unit, i32 *terms
 ) noexcept nogil:
-    """Write what each centroid alone adds to a score: (norm - 2 * product) * unit, whole, bounded."""
+    """Write what each centroid alone adds to a score: a bounded whole number of units."""
     cdef:
         Py_ssize_t j
         f32 exact, bound = 1 << 28

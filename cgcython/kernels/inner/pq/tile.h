@@ -22,8 +22,10 @@
 #define CG_ROW_REGISTERS 8
 #endif
 
-/* sums[v][r] += dot products of vectors rows with registers of columns of a strip. */
-CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t stride,
+/* sums[v][r] += dot products of vectors rows with registers of columns of a strip; rounded: each
+   product before it is added, as levels without FMA do. C, because Cython cannot ask for unrolled
+   loops: without, codes of 8 x 64 values that are turned take 1.1 times as long at v3 and v4x. */
+CG_INLINE void cg_pq_dots(int rounded, int vectors, int registers, const float *x, ptrdiff_t stride,
                           const float *columns, ptrdiff_t n,
                           cg_vf sums[CG_TILE][CG_ROW_REGISTERS]) {
     for (ptrdiff_t k = 0; k < n; k++) {
@@ -39,20 +41,24 @@ CG_INLINE void cg_pq_dots(int vectors, int registers, const float *x, ptrdiff_t 
         }
         CG_UNROLL for (int v = 0; v < vectors; v++) {
             cg_vf value = cg_set(x[v * stride + k]);
-            CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] += value * column[r];
+            CG_UNROLL for (int r = 0; r < registers; r++) {
+                cg_vf product = value * column[r];
+                if (rounded) CG_PIN(product);
+                sums[v][r] += product;
+            }
         }
     }
 }
 
 /* out[v][0..64) += vectors rows times 64 columns; rows of x have n values. */
-CG_INLINE void cg_pq_multiply_tile(int vectors, int registers, const float *x, ptrdiff_t stride,
-                                   const float *strip, ptrdiff_t n, float *out,
+CG_INLINE void cg_pq_multiply_tile(int rounded, int vectors, int registers, const float *x,
+                                   ptrdiff_t stride, const float *strip, ptrdiff_t n, float *out,
                                    ptrdiff_t out_stride) {
     for (int c = 0; c < CG_STRIP; c += registers * CG_LANES) {
         cg_vf sums[CG_TILE][CG_ROW_REGISTERS];
         CG_UNROLL for (int v = 0; v < vectors; v++)
             CG_UNROLL for (int r = 0; r < registers; r++) sums[v][r] = (cg_vf){0};
-        cg_pq_dots(vectors, registers, x, stride, strip + c, n, sums);
+        cg_pq_dots(rounded, vectors, registers, x, stride, strip + c, n, sums);
         CG_UNROLL for (int v = 0; v < vectors; v++)
             CG_UNROLL for (int r = 0; r < registers; r++) {
                 float *to = out + v * out_stride + c + r * CG_LANES;
@@ -64,10 +70,19 @@ CG_INLINE void cg_pq_multiply_tile(int vectors, int registers, const float *x, p
 /* A whole tile, or one row of fewer. */
 CG_INLINE void cg_pq_multiply_rows(const float *x, ptrdiff_t stride, const float *strip,
                                    ptrdiff_t n, float *out, ptrdiff_t out_stride) {
-    cg_pq_multiply_tile(CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
+    cg_pq_multiply_tile(0, CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
 }
 CG_INLINE void cg_pq_multiply_row(const float *x, const float *strip, ptrdiff_t n, float *out) {
-    cg_pq_multiply_tile(1, CG_ROW_REGISTERS, x, 0, strip, n, out, 0);
+    cg_pq_multiply_tile(0, 1, CG_ROW_REGISTERS, x, 0, strip, n, out, 0);
+}
+
+CG_INLINE void cg_pq_multiply_rows_rounded(const float *x, ptrdiff_t stride, const float *strip,
+                                           ptrdiff_t n, float *out, ptrdiff_t out_stride) {
+    cg_pq_multiply_tile(1, CG_TILE, CG_REGISTERS, x, stride, strip, n, out, out_stride);
+}
+CG_INLINE void cg_pq_multiply_row_rounded(const float *x, const float *strip, ptrdiff_t n,
+                                          float *out) {
+    cg_pq_multiply_tile(1, 1, CG_ROW_REGISTERS, x, 0, strip, n, out, 0);
 }
 
 /* sums[i] += factor * row[i] in float64, each product rounded, CG_DOUBLES of them. */

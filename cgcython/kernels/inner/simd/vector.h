@@ -84,6 +84,11 @@ CG_INLINE cg_vu cg_set_u(uint32_t x) { return x - (cg_vu){0}; }
 CG_INLINE cg_vi cg_set_i(int32_t x) { return x - (cg_vi){0}; }
 CG_INLINE cg_vd cg_set_d(double x) { return x - (cg_vd){0}; }
 CG_INLINE cg_vc cg_set_c(uint8_t x) { return x - (cg_vc){0}; }
+CG_INLINE cg_vu cg_load_widened(const int16_t *p) {
+    cg_lane_shorts v;
+    memcpy(&v, p, sizeof v);
+    return (cg_vu)cg_convert(v, cg_vi);
+}
 CG_INLINE cg_vu cg_bits(cg_vf v) { return (cg_vu)v; }
 CG_INLINE cg_vf cg_floats(cg_vu v) { return (cg_vf)v; }
 CG_INLINE cg_vu cg_below(cg_vu a, cg_vu b) { return (cg_vu)((cg_vi)a < (cg_vi)b); }

@@ -1,7 +1,7 @@
 """Vector types declared as scalars: arithmetic on them is emitted verbatim (see inner/simd/vector.h)."""
 from libc.stdint cimport uint16_t as u16, uint32_t
 
-from cgcython.kernels.inner.types cimport f32, u8, u32
+from cgcython.kernels.inner.types cimport f32, i16, u8, u32
 
 cdef extern from "inner/simd/vector.h" nogil:
     ctypedef float vf "cg_vf"
@@ -30,6 +30,7 @@ cdef extern from "inner/simd/vector.h" nogil:
     f32 wide "cg_wide"(u16 half)
     u16 half "cg_half"(f32 x)
     vu round_bf16 "cg_round_bf16"(vf v)
+    vu load_widened "cg_load_widened"(const i16 *p)
     vu load_bytes "cg_load_bytes"(const u8 *p)
     void store_bytes "cg_store_bytes"(u8 *p, vu v)
     vf set_all "cg_set"(f32 x)
