@@ -5,14 +5,17 @@ and are read a tile of tokens at a time. Their inverse norms multiply the dots a
 without direction has NaN there, which a maximum passes over.
 """
 cimport numpy as np
+from cgcython.kernels.inner.maxsim.alignments cimport align_block
 from cgcython.kernels.inner.maxsim.document_door cimport check_documents, check_query
 from cgcython.kernels.inner.door cimport agree, check_buffers, plain_matrix
 from cgcython.kernels.inner.maxsim.lists cimport list_matrix
 from cgcython.kernels.inner.maxsim.tiles cimport (
-    PAIR_TOKENS, Document, align_block, code_norm, score_document, score_pair,
+    PAIR_TOKENS, Document, code_norm, score_document, score_pair,
 )
 from cgcython.kernels.inner.types cimport f32, i64, u8
-from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, inverse_lengths, pack_lanes
+from cgcython.kernels.inner.maxsim.unit_tokens cimport (
+    DEPTH, QUERY_LANES, inverse_lengths, pack_lanes,
+)
 
 np.import_array()
 

@@ -30,7 +30,7 @@ cdef enum:
 cdef inline void lay_halves(
     const f32 *x, f64 factor, Py_ssize_t n, u16 *place, f64 *squares, f64 *lost
 ) noexcept nogil:
-    """Write x times a factor as CODES codes meet it: the even dimensions of each, then the odd ones.
+    """Write x times a factor as CODES codes meet it: even dimensions of each, then odd ones.
 
     Adds the squares of what is written, and of what is lost.
     """

@@ -6,7 +6,9 @@ from cgcython.kernels.inner.maxsim.tiles cimport (
     Step, TILE, aim, depth_of, fetch_next, fetch_rows, sum_best, tile_height,
 )
 from cgcython.kernels.inner.types cimport f32, f64, u8, u32
-from cgcython.kernels.inner.maxsim.unit_tokens cimport DEPTH, QUERY_LANES, add_squares, invert, power_for
+from cgcython.kernels.inner.maxsim.unit_tokens cimport (
+    DEPTH, QUERY_LANES, add_squares, invert, power_for,
+)
 from cgcython.kernels.inner.simd.vector cimport SLACK, aligned, half, set16, sum16, v16, wide
 
 cdef extern from "inner/maxsim/tile.h" nogil:

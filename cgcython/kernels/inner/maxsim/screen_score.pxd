@@ -8,7 +8,8 @@ from cgcython.kernels.inner.maxsim.screen_tiles cimport (
     CHUNK, FEWEST, PAYS, Estimates, QueryBlock, Screen, Screened, begin_block, bound_block,
     finish_pairs, is_plain, most_pairs, screen_block, screen_chunk, sum_found,
 )
-from cgcython.kernels.inner.maxsim.tiles cimport align_block, score_document
+from cgcython.kernels.inner.maxsim.alignments cimport align_block
+from cgcython.kernels.inner.maxsim.tiles cimport score_document
 from cgcython.kernels.inner.types cimport f32, f64, i64
 
 cdef enum:

@@ -2,11 +2,13 @@
 from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy
 from cgcython.kernels.inner.e4m3.codes cimport load_e4m3
-from cgcython.kernels.inner.types cimport f32, f64, i64, u8
+from cgcython.kernels.inner.types cimport f32, f64, u8
 from cgcython.kernels.inner.maxsim.unit_tokens cimport (
     DEPTH, QUERY_LANES, add_squares, factor_of, inverse_lengths, invert, pack_lanes, scaled_norm,
 )
-from cgcython.kernels.inner.simd.vector cimport LANES, SLACK, aligned, load, set16, store, sum16, v16
+from cgcython.kernels.inner.simd.vector cimport (
+    LANES, SLACK, aligned, load, set16, store, sum16, v16,
+)
 
 cdef extern from "inner/maxsim/tile.h" nogil:
     enum:
@@ -264,41 +266,6 @@ cdef inline f32 score_document(
         )
         done += QUERY_LANES
     return <f32>total
-
-
-cdef inline void align_block(
-    const Document *doc, const f32 *query, Py_ssize_t lanes, i64 *best, f32 *cosines
-) noexcept nogil:
-    """Write the best token and its cosine for each lane; -1 and 0 without a match."""
-    cdef:
-        Tile t
-        Py_ssize_t done = 0, first, height, i, lane
-        f32 cosine
-    t.step.lanes, t.step.sums = <int>lanes, t.sums
-    for lane in range(lanes):
-        best[lane], cosines[lane] = -1, -INFINITY
-    while done < doc.count:
-        height = tile_height(doc.count - done, doc.count)
-        first = min(done, doc.count - height)
-        copy_tile(doc, query, first, height, &t)
-        add(height, &t.step)
-        for i in range(height):
-            for lane in range(lanes):
-                cosine = t.sums[i * QUERY_LANES + lane] * t.norms[i]
-                if cosine > cosines[lane]:
-                    best[lane], cosines[lane] = first + i, cosine
-        done = first + height
-    for lane in range(lanes):
-        if best[lane] < 0 or is_zero(query + lane, doc.dim):
-            best[lane], cosines[lane] = -1, 0
-
-
-cdef inline bint is_zero(const f32 *lane, Py_ssize_t dim) noexcept nogil:
-    cdef Py_ssize_t k
-    for k in range(dim):
-        if lane[k * QUERY_LANES] != 0:
-            return False
-    return True
 
 
 cdef inline bint score_pair(
