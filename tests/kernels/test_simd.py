@@ -19,7 +19,14 @@ OF_A_MACHINE = re.compile(
 )
 TOPICS = ("floats", "halves", "integers", "bytes")
 # Asked for only where vectors have so many lanes, or offered together with another name.
-WITH_ANOTHER = ("cg_swap4", "cg_swap8", "cg_fields_of", "cg_unpack8", "cg_get_rounding")
+WITH_ANOTHER = (
+    "cg_swap4",
+    "cg_swap8",
+    "cg_fields_of",
+    "cg_unpack8",
+    "cg_get_rounding",
+    "cg_set_words",
+)
 DEFINITION = re.compile(r"^CG_INLINE ([\w ]+?\**) ?\**(cg_\w+)\(([^)]*)\)", re.MULTILINE)
 OFFERED = re.compile(r"^#define (cg_\w+) \1$", re.MULTILINE)
 

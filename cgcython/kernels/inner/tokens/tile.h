@@ -69,11 +69,16 @@ static CG_OWN void cg_lower(uint32_t *worth, ptrdiff_t n, const uint16_t *cosine
                             const ptrdiff_t *tokens, const uint16_t *before,
                             const uint16_t *after) {
     const uint16_t *rows[CG_TOGETHER];
-    CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++) rows[t] = cosines + tokens[t] * n;
+    cg_words low[CG_TOGETHER], high[CG_TOGETHER];
+    CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++) {
+        rows[t] = cosines + tokens[t] * n;
+        low[t] = cg_set_words(before[t]);
+        high[t] = cg_set_words(after[t]);
+    }
     for (ptrdiff_t i = 0; i < n; i += CG_LANES) {
         cg_vu sums = cg_load_u(worth + i);
         CG_UNROLL for (int t = 0; t < CG_TOGETHER; t++)
-            sums -= cg_between(rows[t] + i, before[t], after[t]);
+            sums -= cg_between(rows[t] + i, low[t], high[t]);
         cg_store_u(worth + i, sums);
     }
 }

@@ -60,12 +60,14 @@ CG_INLINE uint64_t cg_sum_q(cg_vq v) {
 
 /* By how much CG_LANES 16-bit numbers lie above `low`, or 0, up to `high`. */
 #ifndef cg_between
-CG_INLINE cg_vu cg_between(const uint16_t *p, uint16_t low, uint16_t high) {
+typedef cg_vu cg_words;
+CG_INLINE cg_words cg_set_words(uint16_t x) { return cg_set_u(x); }
+CG_INLINE cg_vu cg_between(const uint16_t *p, cg_words low, cg_words high) {
     cg_lane_words words;
     memcpy(&words, p, sizeof words);
-    cg_vu v = cg_convert(words, cg_vu), most = cg_set_u(high), least = cg_set_u(low);
-    v = cg_select((cg_vu)(v < most), v, most);
-    return (v - least) & (cg_vu)(v > least);
+    cg_vu v = cg_convert(words, cg_vu);
+    v = cg_select((cg_vu)(v < high), v, high);
+    return (v - low) & (cg_vu)(v > low);
 }
 #endif
 /* One bit for each of CG_LANES 16-bit numbers, and for each lane. */

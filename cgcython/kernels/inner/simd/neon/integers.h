@@ -31,9 +31,10 @@ CG_INLINE int32_t cg_sum_i(cg_vi v) { return vaddvq_s32((int32x4_t)v); }
 #define cg_sum_i cg_sum_i
 CG_INLINE uint64_t cg_sum_q(cg_vq v) { return vaddvq_u64((uint64x2_t)v); }
 #define cg_sum_q cg_sum_q
-CG_INLINE cg_vu cg_between(const uint16_t *p, uint16_t low, uint16_t high) {
-    uint16x4_t v = vmin_u16(vld1_u16(p), vdup_n_u16(high));
-    return (cg_vu)vmovl_u16(vqsub_u16(v, vdup_n_u16(low)));
+typedef uint16x4_t cg_words;
+CG_INLINE cg_words cg_set_words(uint16_t x) { return vdup_n_u16(x); }
+CG_INLINE cg_vu cg_between(const uint16_t *p, cg_words low, cg_words high) {
+    return (cg_vu)vmovl_u16(vqsub_u16(vmin_u16(vld1_u16(p), high), low));
 }
 #define cg_between cg_between
 CG_INLINE uint32_t cg_words_above(const uint16_t *a, const uint16_t *b) {

@@ -6,9 +6,7 @@
 #define CG_X86_F(op) _mm512_##op
 #define CG_X86_T __m512
 CG_INLINE cg_vu cg_load_bytes(const uint8_t *p) {
-    cg_lane_bytes b;
-    memcpy(&b, p, sizeof b);
-    return cg_convert(b, cg_vu);
+    return (cg_vu)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
 }
 CG_INLINE uint32_t cg_above(cg_vf a, cg_vf b) {
     return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
@@ -52,9 +50,7 @@ CG_INLINE cg_vf cg_swap8(cg_vf x) {
 #define CG_X86_F(op) _mm256_##op
 #define CG_X86_T __m256
 CG_INLINE cg_vu cg_load_bytes(const uint8_t *p) {
-    cg_lane_bytes b;
-    memcpy(&b, p, sizeof b);
-    return cg_convert(b, cg_vu);
+    return (cg_vu)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
 }
 CG_INLINE uint32_t cg_above(cg_vf a, cg_vf b) {
     return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ));

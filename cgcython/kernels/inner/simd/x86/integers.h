@@ -35,10 +35,11 @@ CG_INLINE cg_vi cg_load_shorts(const int8_t *p) {
 }
 CG_INLINE int32_t cg_sum_i(cg_vi v) { return _mm512_reduce_add_epi32((__m512i)v); }
 CG_INLINE uint64_t cg_sum_q(cg_vq v) { return (uint64_t)_mm512_reduce_add_epi64((__m512i)v); }
-CG_INLINE cg_vu cg_between(const uint16_t *p, uint16_t low, uint16_t high) {
-    __m256i v = _mm256_loadu_si256((const __m256i *)p);
-    v = _mm256_min_epu16(v, _mm256_set1_epi16((short)high));
-    return (cg_vu)_mm512_cvtepu16_epi32(_mm256_subs_epu16(v, _mm256_set1_epi16((short)low)));
+typedef __m256i cg_words;
+CG_INLINE cg_words cg_set_words(uint16_t x) { return _mm256_set1_epi16((short)x); }
+CG_INLINE cg_vu cg_between(const uint16_t *p, cg_words low, cg_words high) {
+    __m256i v = _mm256_min_epu16(_mm256_loadu_si256((const __m256i *)p), high);
+    return (cg_vu)_mm512_cvtepu16_epi32(_mm256_subs_epu16(v, low));
 }
 CG_INLINE uint32_t cg_words_above(const uint16_t *a, const uint16_t *b) {
     return _mm256_cmpgt_epu16_mask(_mm256_loadu_si256((const __m256i *)a),
@@ -111,9 +112,11 @@ CG_INLINE uint32_t cg_equal(cg_vu a, cg_vu b) {
 }
 #endif
 #if !defined(__AVX512F__)
-CG_INLINE cg_vu cg_between(const uint16_t *p, uint16_t low, uint16_t high) {
-    __m128i v = _mm_min_epu16(CG_X86_LOAD_WORDS(p), _mm_set1_epi16((short)high));
-    return CG_X86_WIDEN_WORDS(_mm_subs_epu16(v, _mm_set1_epi16((short)low)));
+typedef __m128i cg_words;
+CG_INLINE cg_words cg_set_words(uint16_t x) { return _mm_set1_epi16((short)x); }
+CG_INLINE cg_vu cg_between(const uint16_t *p, cg_words low, cg_words high) {
+    __m128i v = _mm_min_epu16(CG_X86_LOAD_WORDS(p), high);
+    return CG_X86_WIDEN_WORDS(_mm_subs_epu16(v, low));
 }
 CG_INLINE uint32_t cg_words_above(const uint16_t *a, const uint16_t *b) {
     __m128i beyond = _mm_subs_epu16(CG_X86_LOAD_WORDS(a), CG_X86_LOAD_WORDS(b));
