@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cgcython.errors import FileUnavailable, InvalidInput
+from cgcython.system import set_mode, sync
 from cgcython.types import BytesLike, StrPath
 
 
@@ -66,14 +67,14 @@ def written_whole(path: StrPath) -> Iterator[Path]:
         name = str(temporary)
         try:
             yield temporary
-            _flush(temporary)
+            sync(temporary)
             os.replace(temporary, path)
         finally:
             try:  # noqa: SIM105  # no function of Python, at which Ctrl-C could fall
                 os.unlink(name)
             except FileNotFoundError:
                 pass
-        _flush(path.parent)
+        sync(path.parent)
 
 
 def write_whole(path: StrPath, data: BytesLike | list[BytesLike]) -> None:
@@ -133,15 +134,6 @@ def _create(temporary: Path, path: Path) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         if mode is not None:
-            os.fchmod(handle, mode)
-    finally:
-        os.close(handle)
-
-
-def _flush(path: Path) -> None:
-    """Wait until what was written to a file or folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
+            set_mode(handle, temporary, mode)
     finally:
         os.close(handle)

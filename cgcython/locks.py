@@ -1,9 +1,10 @@
 """Locks of objects that a forked child goes on using: there they are free, whoever held them."""
 
-import os
 from threading import RLock
 from typing import Any, Self
 from weakref import WeakSet
+
+from cgcython.system import at_fork
 
 
 class ForkSafeLock:
@@ -40,5 +41,4 @@ def _renew_all() -> None:
         lock.renew()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
+at_fork(_renew_all)

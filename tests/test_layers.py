@@ -9,10 +9,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "cgcython"
 LAYERS = (
-    "types narrow_floats checksums strict_json errors checks methods base arrays locks parallel "
-    "runners files folders tensors metadata frames manifest records kernels token_array similarity "
-    "codecs interchange embedders router fingerprint inputs store search corpus evaluation "
-    "adapters cluster cli"
+    "system types narrow_floats checksums strict_json errors checks methods base arrays locks "
+    "parallel runners files folders tensors metadata frames manifest records kernels token_array "
+    "similarity codecs interchange embedders router fingerprint inputs store search corpus "
+    "evaluation adapters cluster cli"
 ).split()
 FACES = {"__init__", "__main__"}
 IMPORT = re.compile(

@@ -5,11 +5,12 @@ callback of a weak reference, which every import has, it reaches nobody: Python 
 `sys.unraisablehook`, and the command would run on as if nobody had pressed anything.
 """
 
-import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cgcython.system import press_ctrl_c
 
 SOON = 0.05  # seconds, in which the callback has ended
 
@@ -44,4 +45,4 @@ def never_forgotten() -> Iterator[None]:
 
 def _press(thread: int) -> None:
     # A signal of its own, for a flag alone would not end a wait for the system.
-    signal.pthread_kill(thread, signal.SIGINT)
+    press_ctrl_c(thread)

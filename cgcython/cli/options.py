@@ -11,6 +11,7 @@ from cgcython.corpus.specs import HELP
 from cgcython.errors import InvalidInput
 from cgcython.store.ids import StoredId, parse_id
 from cgcython.store.places import is_address
+from cgcython.system import usable_cores
 
 AUTO = "auto"
 
@@ -223,7 +224,7 @@ def add_limits(parser: argparse.ArgumentParser, what: str = "") -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add --threads; the number never changes a result."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     parser.add_argument(
         "--threads", type=positive, default=cores, metavar="N", help=f"default {cores}"
     )

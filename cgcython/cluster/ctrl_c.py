@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 
+from cgcython.system import blocked, unblock
+
 _SIGINT = {signal.SIGINT}
 
 
@@ -28,7 +30,7 @@ class LaterCtrlC:
         if self._is_main:
             resource_tracker.ensure_running()  # which unblocks the signal when it starts
             self._handler = signal.getsignal(signal.SIGINT)
-            self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            self._mask = blocked(set())
             self._defer()
         return self
 
@@ -52,10 +54,10 @@ class LaterCtrlC:
 
     def _defer(self) -> None:
         signal.signal(signal.SIGINT, self._note)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGINT)
+        blocked(_SIGINT)
 
     def _restore(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)  # calls _note if it was pressed
+        unblock(self._mask)  # calls _note if it was pressed
         signal.signal(signal.SIGINT, self._handler)
 
     def _note(self, *_: object) -> None:

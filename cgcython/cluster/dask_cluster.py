@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from cgcython.cluster.dask_runner import DaskRunner
 from cgcython.cluster.opening import PROCESSES, is_address
 from cgcython.cluster.tasks import build, require_version
 from cgcython.errors import UsageError
+from cgcython.system import usable_cores
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -41,7 +41,7 @@ def opened(
         with _client(scheduler) as client:
             yield DaskRunner(client, scheduler)
         return
-    workers = num_workers or len(os.sched_getaffinity(0))
+    workers = num_workers or usable_cores()
     with (
         LaterCtrlC() as ctrl_c,
         _local(scheduler, workers, threads, memory_limit) as client,

@@ -11,6 +11,7 @@ import numpy as np
 
 from cgcython.errors import StorageCorruption
 from cgcython.files import as_path
+from cgcython.system import at_once
 from cgcython.tensors.damage import Malformed
 from cgcython.tensors.header import START, Entry, Header, dtype_of, parse, parse_length
 from cgcython.types import Array, BytesLike, StrPath, UInt8Array
@@ -108,7 +109,7 @@ def _mapped_owner(array: object) -> "np.memmap[Any, Any] | None":
 
 def _opened_at_once(path: str, flags: int) -> int:
     """Open a file; a pipe would otherwise be waited for."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | at_once())
 
 
 def _exactly(file: BinaryIO, length: int) -> bytes:

@@ -6,9 +6,10 @@ number in each call would cost more and do less.)
 """
 
 import ctypes
-import os
 from abc import ABC, abstractmethod
 from weakref import WeakSet
+
+from cgcython.system import at_fork
 
 
 class Watched(ABC):
@@ -37,4 +38,4 @@ def _abandon_all() -> None:
 
 
 _WATCHED: WeakSet[Watched] = WeakSet()
-os.register_at_fork(after_in_child=_abandon_all)
+at_fork(_abandon_all)

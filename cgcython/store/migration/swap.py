@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,6 +11,7 @@ from cgcython.errors import StoreUnavailable
 from cgcython.folders import keep_modes
 from cgcython.store.keepers.rocksdb import is_store, locked, real_path
 from cgcython.store.opening import has_database
+from cgcython.system import sync
 from cgcython.types import StrPath
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -47,12 +49,12 @@ class InPlace:
     def finish(self) -> Path:
         """Exchange the finished, closed store and the legacy database; return where that is."""
         keep_modes(self.path, self.building)
-        _sync(self.building)
+        sync(self.building)
         if _exchange(self.building, self.path):
             return self._keep_legacy(self.building)
         kept = self._keep_legacy(self.path)
         os.rename(self.building, self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
         return kept
 
     def legacy(self) -> list[Path]:
@@ -69,23 +71,17 @@ class InPlace:
         except OSError as error:  # a mount point, say
             reason = f"it cannot be moved aside: {error}; choose another --store"
             raise StoreUnavailable(path=path, reason=reason) from error
-        _sync(self.path.parent)
+        sync(self.path.parent)
         return kept
 
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two folders at once; return False where the system has no call for that."""
+    if not sys.platform.startswith("linux"):
+        return False
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     names = os.fsencode(one), os.fsencode(other)
     if call is None or call(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE):
         return False
-    _sync(other.parent)
+    sync(other.parent)
     return True
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -24,6 +24,7 @@ from cgcython import checksums
 from cgcython.checksums import ends_in_own_checksum, with_checksum
 from cgcython.errors import StorageCorruption, UnsupportedVersion
 from cgcython.store.keepers.rocksdb import wal
+from cgcython.system import BINARY, sync_file, write_at_start
 from cgcython.types import StrPath
 
 NAME = "ACKNOWLEDGED"
@@ -93,7 +94,7 @@ class Acknowledged:
         self._catalogue: int | None = None
         with suppress(OSError):  # a store of RocksDB's own making may lack them
             self._catalogue = os.open(_catalogue_path(path, self._number), os.O_RDONLY)
-        self._file = os.open(self._path / NAME, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(self._path / NAME, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
         self._boot_id = _boot_id()
         self.note(sequence)
 
@@ -103,13 +104,13 @@ class Acknowledged:
         fields = self._flags | flags, sequence, self._number, length, self._boot_id
         body = _HEAD.pack(MAGIC, VERSION) + _REST.pack(*fields)
         with suppress(OSError):  # the write itself is safe; what was noted before still holds
-            os.pwrite(self._file, with_checksum(body), 0)
+            write_at_start(self._file, with_checksum(body))
 
     def close(self, sequence: int, clean: bool = True) -> None:
         """Note the end of the session, clean when it wrote its tables, and wait for the disk."""
         self.note(sequence, CLOSED * clean)
         with suppress(OSError):
-            os.fsync(self._file)
+            sync_file(self._file)
         for one in (self._file, self._catalogue):
             if one is not None:
                 os.close(one)

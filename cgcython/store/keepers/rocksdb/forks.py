@@ -8,10 +8,10 @@ A child can open databases of its own to read them. It cannot write, for a write
 """
 
 import ctypes
-import os
 
 from cgcython.errors import StoreUnavailable
 from cgcython.store.keepers.forks import Watched, keep, watch
+from cgcython.system import at_fork
 from cgcython.types import StrPath
 
 __all__ = ["REFUSAL", "Watched", "keep", "watch", "will_read", "will_write"]
@@ -61,4 +61,4 @@ def _leave_without_destructors() -> None:
             libc.on_exit(ctypes.cast(function, ctypes.c_void_p), None)
 
 
-os.register_at_fork(after_in_child=_lose_threads)
+at_fork(_lose_threads)

@@ -6,7 +6,6 @@ as copying the folder does. So a file of ours in the folder is locked by flock, 
 known by its device and inode. RocksDB's lock is held besides, for programs that know nothing else.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from cgcython.errors import StoreUnavailable
 from cgcython.locks import ForkSafeLock
 from cgcython.store.keepers.rocksdb import library
 from cgcython.store.keepers.rocksdb.failures import ELSEWHERE
+from cgcython.system import at_fork, held_folder, lock_posix, refuses_open_files
 
 NAME = "cgcython.lock"
 _Identity: TypeAlias = tuple[int, int]  # device and inode
@@ -33,10 +33,10 @@ class Ownership:
     _identity: _Identity = -1, -1  # of no folder, until it is known
 
     def __init__(self, path: Path) -> None:
-        self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)  # no other gets its inode
+        self._folder = held_folder(path)  # no other gets its inode
         try:
             self._lock = library.filelock.FileLock(path / NAME, thread_local=False)
-            about = os.fstat(self._folder)
+            about = os.stat(path if self._folder is None else self._folder)
             self._identity = about.st_dev, about.st_ino
             self._take(path)
         except BaseException:  # Ctrl-C too, which may come once all is taken
@@ -70,7 +70,8 @@ class Ownership:
             del _OWNED[self._identity]
         if hasattr(self, "_lock"):
             self._lock.release()
-        os.close(self._folder)
+        if self._folder is not None:
+            os.close(self._folder)
 
 
 @contextmanager
@@ -93,11 +94,16 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the lock by which RocksDB keeps other processes out; raises StoreUnavailable."""
     try:
         file = os.open(path / "LOCK", os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError:  # on a medium that nobody can write to
+    except PermissionError:  # on a medium that nobody can write to, or by Windows' kind of lock
+        if refuses_open_files() and os.access(path, os.W_OK):
+            raise StoreUnavailable(path=path, reason=ELSEWHERE) from None
+        yield
+        return
+    except OSError:
         yield
         return
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_posix(file)
         yield
     except BlockingIOError:
         raise StoreUnavailable(path=path, reason=ELSEWHERE) from None
@@ -107,4 +113,4 @@ def locked(path: Path) -> Iterator[None]:
 
 _GUARD = ForkSafeLock()
 _OWNED: WeakValueDictionary[_Identity, Ownership] = WeakValueDictionary()
-os.register_at_fork(after_in_child=_OWNED.clear)  # what a parent owns, its child does not
+at_fork(_OWNED.clear)  # what a parent owns, its child does not
