@@ -8,7 +8,7 @@ from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, offer
 from cgcython.kernels.inner.pq.adc_cosine cimport Cosines, cosine_set_up, offer_cosines
 from cgcython.kernels.inner.pq.adc_screen cimport (
-    BLOCK, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
+    SCREEN_ROWS, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, Screen, passing, set_up, tighten,
 )
 from cgcython.kernels.inner.door cimport check_buffers
 from cgcython.kernels.inner.types cimport f32, i64, u8, u64
@@ -150,19 +150,19 @@ def block_codes(
     require_blocks(blocks.shape[0], blocks.shape[1], blocks.shape[2], n, M)
     if n:
         with nogil:
-            memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, M * BLOCK)
+            memset(&blocks[blocks.shape[0] - 1, 0, 0], 0, M * SCREEN_ROWS)
             for i in range(n):
                 for m in range(M):
-                    blocks[i // BLOCK, m, i % BLOCK] = codes[i, m]
+                    blocks[i // SCREEN_ROWS, m, i % SCREEN_ROWS] = codes[i, m]
 
 
 cdef int require_blocks(
     Py_ssize_t blocks, Py_ssize_t columns, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t M
 ) except -1:
-    cdef Py_ssize_t expected = n // BLOCK + (n % BLOCK != 0)
-    if n < 0 or blocks != expected or columns != M or rows != BLOCK:
+    cdef Py_ssize_t expected = n // SCREEN_ROWS + (n % SCREEN_ROWS != 0)
+    if n < 0 or blocks != expected or columns != M or rows != SCREEN_ROWS:
         raise ValueError(
-            f"blocks are {(blocks, columns, rows)}, expected {(expected, M, BLOCK)}"
+            f"blocks are {(blocks, columns, rows)}, expected {(expected, M, SCREEN_ROWS)}"
         )
     return 0
 
@@ -199,14 +199,14 @@ cdef void adc_topk_blocks(
     while start < n:
         if (
             screened and start >= HEAD and found.held == k
-            and n - start >= SCREEN_BLOCKS * BLOCK
+            and n - start >= SCREEN_BLOCKS * SCREEN_ROWS
         ):
             tighten(&screen, found.sums[k - 1])
             offer_passing(&screen, blocks + start * M, start, &found)
-            start += SCREEN_BLOCKS * BLOCK
+            start += SCREEN_BLOCKS * SCREEN_ROWS
         else:
             offer_block(table, blocks + start * M, M, start, n, &found)
-            start += BLOCK
+            start += SCREEN_ROWS
 
 
 cdef void offer_passing(
@@ -223,9 +223,9 @@ cdef void offer_passing(
             lane = first_one(passed[b])
             passed[b] &= passed[b] - 1
             offer(
-                found, start + b * BLOCK + lane,
+                found, start + b * SCREEN_ROWS + lane,
                 lane_sum(
-                    screen.table, blocks + b * BLOCK * screen.M + lane, screen.M
+                    screen.table, blocks + b * SCREEN_ROWS * screen.M + lane, screen.M
                 ),
             )
 
@@ -236,7 +236,7 @@ cdef void offer_block(
 ) noexcept nogil:
     """Offer the rows of one block."""
     cdef Py_ssize_t i
-    for i in range(min(<Py_ssize_t>BLOCK, n - start)):
+    for i in range(min(<Py_ssize_t>SCREEN_ROWS, n - start)):
         if M == 8:  # the compiler unrolls what it knows
             offer(found, start + i, lane_sum(table, block + i, 8))
         else:
@@ -284,10 +284,10 @@ def topk_cosine(
 cdef int require_lengths(
     Py_ssize_t blocks, Py_ssize_t rows, Py_ssize_t edges, Py_ssize_t n
 ) except -1:
-    cdef Py_ssize_t expected = n // BLOCK + (n % BLOCK != 0)
-    if blocks != expected or rows != BLOCK or edges != KSUB + 1:
+    cdef Py_ssize_t expected = n // SCREEN_ROWS + (n % SCREEN_ROWS != 0)
+    if blocks != expected or rows != SCREEN_ROWS or edges != KSUB + 1:
         raise ValueError(
             f"lengths are {(blocks, rows)}, edges {edges}, "
-            f"expected {(expected, BLOCK)} and {KSUB + 1}"
+            f"expected {(expected, SCREEN_ROWS)} and {KSUB + 1}"
         )
     return 0

@@ -2,7 +2,9 @@
 
 Cosines are rounded to whole numbers first, so that every level takes the same decisions.
 """
-from cgcython.kernels.inner.tokens.coverage cimport ALIGN, MOST_TOKENS, Cover, cover as cover_best, lay_out
+from cgcython.kernels.inner.tokens.coverage cimport (
+    ALIGN, MOST_TOKENS, Cover, cover as cover_best, lay_out,
+)
 from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
 from cgcython.kernels.inner.tokens.pooling cimport Pools, lay_out_pools, pool_clusters
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32

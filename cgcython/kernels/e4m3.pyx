@@ -23,8 +23,8 @@ np.import_array()
 
 cdef enum:
     WORTH_RELEASING = 4096  # values: below, letting go of the GIL costs more than the work
-    ROOM = WIDEST + SLACK
-    AHEAD = 8  # rows that are fetched before they are scored, which lie anywhere
+    ROW_ROOM = WIDEST + SLACK
+    ROWS_AHEAD = 8  # rows that are fetched before they are scored, which lie anywhere
 
 
 cdef void e4m3_encode(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
@@ -98,18 +98,18 @@ cdef void e4m3_cosine_rows_at(
     const i64 *rows, Py_ssize_t n, f32 *out,
 ) noexcept nogil:
     cdef:
-        f32[ROOM] room
+        f32[ROW_ROOM] room
         Query q
         Rows all
         f64 product
         Py_ssize_t i
     lay_query(query, dim, True, aligned(room), &q)
     all.codes, all.dim, all.factors = codes, dim, inverse_norms
-    for i in range(min(<Py_ssize_t>AHEAD, n)):
+    for i in range(min(<Py_ssize_t>ROWS_AHEAD, n)):
         fetch_row(codes + rows[i] * dim, dim)
     for i in range(n):
-        if i + AHEAD < n:
-            fetch_row(codes + rows[i + AHEAD] * dim, dim)
+        if i + ROWS_AHEAD < n:
+            fetch_row(codes + rows[i + ROWS_AHEAD] * dim, dim)
         score_rows(&q, &all, rows[i], 1, &product, out + i)
 
 

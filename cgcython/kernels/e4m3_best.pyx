@@ -1,8 +1,8 @@
 """The best rows of E4M3 codes for one query or many, with the scores that a scan of all gives.
 
 An estimate with a proven bound of its error says which rows cannot be among the best; the others
-are scored (see inner/e4m3/query.pxd). One query is estimated where the level multiplies bfloat16, and
-then reads codes as fast as memory gives them; many queries meet tiles of codes, decoded once.
+are scored (see inner/e4m3/query.pxd). One query is estimated where the level multiplies bfloat16,
+and then reads codes as fast as memory gives them; many queries meet tiles of codes, decoded once.
 """
 from libc.stdint cimport uint16_t as u16
 from libc.string cimport memset
@@ -13,7 +13,7 @@ from cgcython.kernels.inner.e4m3.query cimport (
     PLACES, WIDEST, Query, Rows, lay_query, pack_whole, set_rows,
 )
 from cgcython.kernels.inner.found cimport Found, begin_found, drop_worst
-from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, i8
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES, LINE, i8
 from cgcython.kernels.inner.types cimport f32, f64, i64, u8
 
 
@@ -101,7 +101,7 @@ def pack(
         for i in range(n):
             down = lay_query(&queries[i, 0], dim, cosine, &laid[i, 0], &q)
             pack_whole(
-                &queries[i, 0], down, dim, &numbers[i // LANES, 0, 4 * (i % LANES)], &q,
+                &queries[i, 0], down, dim, &numbers[i // TOKEN_LANES, 0, 4 * (i % TOKEN_LANES)], &q,
                 &measures[i, 4], &measures[i, 5],
             )
             measures[i, 0], measures[i, 1] = q.up, q.length
@@ -119,7 +119,7 @@ cdef int check_packed(
     agree("a row of laid", laid.shape[1], "a query", (dim + PLACES - 1) // PLACES * PLACES)
     agree("halves", halves.shape[0], "queries", n)
     agree("a row of halves", halves.shape[1], "a row of laid", laid.shape[1])
-    agree("numbers", numbers.shape[0], "queries in blocks", (n + LANES - 1) // LANES)
+    agree("numbers", numbers.shape[0], "queries in blocks", (n + TOKEN_LANES - 1) // TOKEN_LANES)
     agree("a block of numbers", numbers.shape[1], "a query in fours", (dim + 3) // 4)
     agree("a line of numbers", numbers.shape[2], "the lanes", LINE)
     agree("measures", measures.shape[0], "queries", n)

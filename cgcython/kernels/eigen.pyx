@@ -9,7 +9,7 @@ from libc.string cimport memset
 from cgcython.kernels.inner.door cimport agree, check_buffers
 
 cdef enum:
-    LANES = 8
+    CHAINS = 8
     MOST_COLUMNS = 256  # of eigenvectors made at once: they stay in the second cache
     MOST_STEPS = 60     # of one eigenvalue; two or three are usual
 
@@ -21,13 +21,13 @@ cdef inline double dot(const double *a, const double *b, Py_ssize_t n) noexcept 
     """Return a product summed in eight lanes, whose halves are then added to halves."""
     cdef:
         Py_ssize_t i = 0, lane
-        double[LANES] sums
-    for lane in range(LANES):
+        double[CHAINS] sums
+    for lane in range(CHAINS):
         sums[lane] = 0
-    while i + LANES <= n:
-        for lane in range(LANES):
+    while i + CHAINS <= n:
+        for lane in range(CHAINS):
             sums[lane] += a[i + lane] * b[i + lane]
-        i += LANES
+        i += CHAINS
     for lane in range(n - i):
         sums[lane] += a[i + lane] * b[i + lane]
     for lane in range(4):

@@ -24,7 +24,7 @@ from cgcython.kernels.inner.integers.codes cimport (
 )
 from cgcython.kernels.inner.integers.query cimport WIDEST, pack_block, peak_of
 from cgcython.kernels.inner.integers.tiles cimport (
-    LANES, LINE, Codes, Query, align_products, groups_of, i8, read_query, sum_products,
+    TOKEN_LANES, LINE, Codes, Query, align_products, groups_of, i8, read_query, sum_products,
 )
 from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u8
 
@@ -38,10 +38,10 @@ cdef Py_ssize_t integers_pack_query(
     cdef Py_ssize_t i = 0, groups = groups_of(dim), found = first_nonfinite(tokens, count * dim)
     while i < count and found < 0:
         pack_block(
-            tokens + i * dim, min(<Py_ssize_t>LANES, count - i), dim, groups,
-            2 if lines > groups + 2 else 1, packed + i // LANES * lines * LINE,
+            tokens + i * dim, min(<Py_ssize_t>TOKEN_LANES, count - i), dim, groups,
+            2 if lines > groups + 2 else 1, packed + i // TOKEN_LANES * lines * LINE,
         )
-        i += LANES
+        i += TOKEN_LANES
     return found
 
 
@@ -58,11 +58,11 @@ cdef f32 integers_score(
     doc.codes, doc.norms, doc.count, doc.width, doc.bits = codes, norms, count, width, bits
     while done < num_query:
         read_query(
-            packed + done // LANES * lines * LINE, lines, groups,
-            min(<Py_ssize_t>LANES, num_query - done), &query,
+            packed + done // TOKEN_LANES * lines * LINE, lines, groups,
+            min(<Py_ssize_t>TOKEN_LANES, num_query - done), &query,
         )
         total += sum_products(&doc, &query)
-        done += LANES
+        done += TOKEN_LANES
     return <f32>total
 
 
@@ -115,8 +115,9 @@ cdef Py_ssize_t check_query(
         raise ValueError(
             f"a block of packed holds {packed.shape[1]} lines, tokens ask for {groups + 2}"
         )
-    if not 0 <= num_query <= packed.shape[0] * LANES:
-        raise ValueError(f"query has {num_query} tokens, packed holds {packed.shape[0] * LANES}")
+    if not 0 <= num_query <= packed.shape[0] * TOKEN_LANES:
+        held = packed.shape[0] * TOKEN_LANES
+        raise ValueError(f"query has {num_query} tokens, packed holds {held}")
     return groups
 
 
@@ -139,7 +140,7 @@ def pack_query(
     cdef Py_ssize_t count = tokens.shape[0], dim = tokens.shape[1], found = -1
     check_buffers(1, packed, tokens)
     check_bits(8, dim)
-    agree("packed", packed.shape[0], "query in blocks", (count + LANES - 1) // LANES)
+    agree("packed", packed.shape[0], "query in blocks", (count + TOKEN_LANES - 1) // TOKEN_LANES)
     check_query(packed, count, dim, 8)
     if packed.shape[0]:
         with nogil:
@@ -263,7 +264,7 @@ def align(
         doc.codes, doc.norms, doc.bits = &codes[0, 0], &norms[0], bits
         doc.count, doc.width = codes.shape[0], codes.shape[1]
         while i < num_query:
-            lanes = min(<Py_ssize_t>LANES, num_query - i)
-            read_query(&packed[i // LANES, 0, 0], packed.shape[1], groups, lanes, &query)
+            lanes = min(<Py_ssize_t>TOKEN_LANES, num_query - i)
+            read_query(&packed[i // TOKEN_LANES, 0, 0], packed.shape[1], groups, lanes, &query)
             align_products(&doc, &query, &best[i], &cosines[i])
-            i += LANES
+            i += TOKEN_LANES

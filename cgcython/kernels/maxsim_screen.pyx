@@ -19,7 +19,7 @@ from libc.string cimport memset
 from cgcython.kernels.inner.maxsim.document_door cimport check_documents
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.integers.query cimport WIDEST
-from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, groups_of, i8
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES, LINE, groups_of, i8
 from cgcython.kernels.inner.maxsim.screen_query cimport EXTRA, block_of, quantise, screen_pack
 from cgcython.kernels.inner.maxsim.screen_score cimport (
     Work, aim, bounds_of, screen_align, screen_end, screen_score,
@@ -87,7 +87,7 @@ cdef void maxsim_screen_align(
     aim(&doc, tokens, 0, count, query.dim)
     while i < query.count:
         screen_align(query, &doc, i, best + i, cosines + i)
-        i += LANES
+        i += TOKEN_LANES
 
 
 cdef int require_width(Py_ssize_t dim) except -1:
@@ -102,14 +102,15 @@ cdef int aim_query(
 ) except -1:
     cdef Py_ssize_t dim = packed.shape[1]
     require_width(dim)
-    agree("a line of packed", packed.shape[2], "the lanes", LANES)
-    agree("rows", rows.shape[0], "packed", packed.shape[0] * LANES)
+    agree("a line of packed", packed.shape[2], "the lanes", TOKEN_LANES)
+    agree("rows", rows.shape[0], "packed", packed.shape[0] * TOKEN_LANES)
     agree("a row", rows.shape[1], "a block of packed", dim)
     agree("numbers", numbers.shape[0], "packed", packed.shape[0])
     agree("a block of numbers", numbers.shape[1], "its lines", lines(dim))
     agree("a line of numbers", numbers.shape[2], "four dimensions of all lanes", LINE)
-    if not 0 <= num_query <= packed.shape[0] * LANES:
-        raise ValueError(f"query has {num_query} tokens, packed holds {packed.shape[0] * LANES}")
+    if not 0 <= num_query <= packed.shape[0] * TOKEN_LANES:
+        held = packed.shape[0] * TOKEN_LANES
+        raise ValueError(f"query has {num_query} tokens, packed holds {held}")
     query.packed, query.rows, query.numbers = &packed[0, 0, 0], &rows[0, 0], &numbers[0, 0, 0]
     query.count, query.dim = num_query, dim
     return 0

@@ -6,11 +6,11 @@ from cgcython.kernels.inner.sparse.posting_best cimport (
 )
 from cgcython.kernels.inner.sparse.posting_candidates cimport Best, lay_out
 from cgcython.kernels.inner.sparse.posting_lists cimport (
-    BLOCK, Lists, Span, find_list, find_row, score_block, u16, weight_at,
+    BLOCK_OF_ROWS, Lists, Span, find_list, find_row, score_block, u16, weight_at,
 )
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
-ROWS_OF_BLOCK = BLOCK
+ROWS_OF_BLOCK = BLOCK_OF_ROWS
 
 
 cdef int fill_lists(
@@ -23,7 +23,7 @@ cdef int fill_lists(
     agree("spans", spans.shape[0], "edges", edges.shape[0])
     agree("starts", starts.shape[0], "terms and one more", terms.shape[0] + 1)
     for block in range(blocks):
-        if not 0 < edges[block + 1] - edges[block] <= BLOCK or edges[0] != 0:
+        if not 0 < edges[block + 1] - edges[block] <= BLOCK_OF_ROWS or edges[0] != 0:
             raise ValueError(f"block {block} has {edges[block + 1] - edges[block]} rows")
     if weights.shape[0] and halves.shape[0]:
         raise ValueError("weights are halves or floats, not both")
@@ -69,7 +69,7 @@ def score(
     fill_lists(&lists, edges, spans, terms, starts, rows, halves, weights)
     require_blocks(edges, first, last)
     agree("out", out.shape[0], "the blocks", edges[last] - edges[first])
-    agree("scratch", scratch.shape[0], "a block", BLOCK)
+    agree("scratch", scratch.shape[0], "a block", BLOCK_OF_ROWS)
     with nogil:
         for block in range(first, last):
             sound = sound and score_block(

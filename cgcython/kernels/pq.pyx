@@ -15,7 +15,9 @@ from cgcython.kernels.inner.door cimport check_buffers, plain_vector
 from cgcython.kernels.inner.pq.decode cimport decode_all, decode_by_table, read_back_table
 from cgcython.kernels.inner.pq.sums cimport distance_of, dot_of, square_sum
 from cgcython.kernels.inner.pq.nearest cimport nearest
-from cgcython.kernels.inner.pq.rotation cimport BLOCK, TILE, back_chunk, project, turn_centroids
+from cgcython.kernels.inner.pq.rotation cimport (
+    BLOCK_ROWS, TILE, back_chunk, project, turn_centroids,
+)
 from cgcython.kernels.inner.pq.screen cimport HUGE, WORDS, Query, ask, passing, screen
 from cgcython.kernels.inner.types cimport f32, i16, u8, u64
 
@@ -26,7 +28,7 @@ cdef int pq_read(object prepared, PQCodebook *book) except -1:
 
 
 cdef Py_ssize_t pq_scratch(const PQCodebook *book) noexcept nogil:
-    return BLOCK * padded(max(book.d_out, book.dim)) if book.mean != NULL else 0
+    return BLOCK_ROWS * padded(max(book.d_out, book.dim)) if book.mean != NULL else 0
 
 
 cdef void encode_subvector(
@@ -60,9 +62,9 @@ cdef void encode_subvector(
 cdef void encode_block(
     const PQCodebook *book, const f32 *values, Py_ssize_t n, u8 *codes, f32 *scratch
 ) noexcept nogil:
-    """Write the codes of up to BLOCK finite rows."""
+    """Write the codes of up to BLOCK_ROWS finite rows."""
     cdef:
-        f32[BLOCK] errors
+        f32[BLOCK_ROWS] errors
         const f32 *subvectors = values
         Py_ssize_t stride = book.dim, m, v
     memset(errors, 0, sizeof(errors))
@@ -96,12 +98,12 @@ cdef Py_ssize_t pq_encode(
     """Write the codes of rows; return where the first non-finite value is, or -1."""
     cdef Py_ssize_t start = 0, size, bad
     while start < n:
-        size = min(<Py_ssize_t>BLOCK, n - start)
+        size = min(<Py_ssize_t>BLOCK_ROWS, n - start)
         bad = place_of_nonfinite(values + start * book.dim, size * book.dim)
         if bad >= 0:
             return start * book.dim + bad
         encode_block(book, values + start * book.dim, size, codes + start * book.M, scratch)
-        start += BLOCK
+        start += BLOCK_ROWS
     return -1
 
 

@@ -28,7 +28,7 @@ cdef extern from "inner/pq/tile.h" nogil:
 cdef enum:
     MOST_STAGES = 32
     MOST_SHIFT = 16
-    ROWS = 48         # of a block: their products with a strip are found while it is in the cache
+    BLOCK_ROWS = 48         # their products with a strip are found while it is in the cache
 
 ctypedef struct Beam:
     Py_ssize_t size, found
@@ -42,7 +42,7 @@ cdef void residual_product(
     cdef Py_ssize_t start = 0, stop, i, c
     memset(out, 0, n * columns * sizeof(f32))
     while start < n:
-        stop = min(n, start + ROWS)
+        stop = min(n, start + BLOCK_ROWS)
         c = 0
         while c < columns:
             i = start

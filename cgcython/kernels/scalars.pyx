@@ -1,7 +1,8 @@
 """Rows as codes of 8, 6, 4 or 2 bits of their turned values, with a scale each, and their scores.
 
-A row is turned whole (see inner/whole_turn.pxd), so that no value sticks out; codes are even parts of
-its range (inner/integers/scalar_codes.pxd). A query meets them as whole numbers (inner/integers/scalar_query.pxd).
+A row is turned whole (see inner/whole_turn.pxd), so that no value sticks out; codes are even parts
+of its range (inner/integers/scalar_codes.pxd). A query meets them as whole numbers
+(inner/integers/scalar_query.pxd).
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 cimport numpy as np

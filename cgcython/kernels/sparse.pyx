@@ -22,7 +22,7 @@ cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
 cdef enum:
-    TOGETHER = 128  # vectors that are read without the GIL
+    VECTORS_TOGETHER = 128  # vectors that are read without the GIL
 
 CANONICAL, COMPACT_F16, COMPACT_F32 = CANONICAL_LAYOUT, F16_LAYOUT, F32_LAYOUT
 COMPACT_U8 = U8_LAYOUT
@@ -270,12 +270,12 @@ def fits_half_vectors(
     """
     cdef:
         Py_ssize_t first, i, some, n = len(weights)
-        const f32 *values[TOGETHER]
-        Py_ssize_t counts[TOGETHER]
+        const f32 *values[VECTORS_TOGETHER]
+        Py_ssize_t counts[VECTORS_TOGETHER]
     check_buffers(1, fits)
     agree("fits", fits.shape[0], "weights", n)
-    for first in range(0, n, TOGETHER):
-        some = min(n - first, TOGETHER)
+    for first in range(0, n, VECTORS_TOGETHER):
+        some = min(n - first, VECTORS_TOGETHER)
         for i in range(some):
             values[i] = <const f32 *>numbers(weights[first + i], np.NPY_FLOAT32, &counts[i])
             if values[i] is NULL:
@@ -297,15 +297,15 @@ def encode_vectors(
     """Write the bytes of all vectors; return the first that is not plain or not sound, or -1."""
     cdef:
         Py_ssize_t first, i, some, length, bad, n = layouts.shape[0]
-        const u32 *places[TOGETHER]
-        const f32 *values[TOGETHER]
-        Py_ssize_t counts[TOGETHER]
+        const u32 *places[VECTORS_TOGETHER]
+        const f32 *values[VECTORS_TOGETHER]
+        Py_ssize_t counts[VECTORS_TOGETHER]
     check_buffers(1, data, layouts, offsets)
     require_rows(offsets, data.shape[0], n)
     agree("indices", len(indices), "layouts", n)
     agree("weights", len(weights), "layouts", n)
-    for first in range(0, n, TOGETHER):
-        some = min(n - first, TOGETHER)
+    for first in range(0, n, VECTORS_TOGETHER):
+        some = min(n - first, VECTORS_TOGETHER)
         for i in range(some):
             places[i] = <const u32 *>numbers(indices[first + i], np.NPY_UINT32, &counts[i])
             values[i] = <const f32 *>numbers(weights[first + i], np.NPY_FLOAT32, &length)

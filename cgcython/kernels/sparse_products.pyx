@@ -3,7 +3,7 @@ from libc.math cimport sqrt
 cimport numpy as np
 from cgcython.kernels.inner.door cimport agree, check_buffers
 from cgcython.kernels.inner.sparse.postings cimport count_postings, place_postings
-from cgcython.kernels.inner.sparse.dot cimport ROWS, SLOTS, dot_marked, dot_some, mark
+from cgcython.kernels.inner.sparse.dot cimport ROWS_TOGETHER, SLOTS, dot_marked, dot_some, mark
 from cgcython.kernels.inner.sparse.pair cimport dot_pair_of
 from cgcython.kernels.inner.sparse.rows cimport is_plain, require_rows
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
@@ -58,7 +58,7 @@ cdef bint dot_all(
     cdef Py_ssize_t row = 0, count
     cdef bint inside = True
     while inside and row < num_rows:
-        count = min(<Py_ssize_t>ROWS, num_rows - row)
+        count = min(<Py_ssize_t>ROWS_TOGETHER, num_rows - row)
         if marks is NULL:
             inside = dot_some(
                 query, dimension, indptr + row, indices, weights, count, out + row
@@ -67,7 +67,7 @@ cdef bint dot_all(
             inside = dot_marked(
                 query, dimension, marks, indptr + row, indices, weights, count, out + row
             )
-        row += ROWS
+        row += ROWS_TOGETHER
     return inside
 
 

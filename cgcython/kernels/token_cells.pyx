@@ -12,8 +12,8 @@ from libc.string cimport memset
 from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.door cimport agree, check_buffers, check_offsets
 from cgcython.kernels.inner.integers.tiles cimport (
-    LANES, LINE, Codes, CodesTile, Query, add_blocks, add_bytes, begin_tile, codes_height, earlier,
-    groups_of, i8, read_query,
+    LINE, TOKEN_LANES, Codes, CodesTile, Query, add_blocks, add_bytes, begin_tile, codes_height,
+    earlier, groups_of, i8, read_query,
 )
 from cgcython.kernels.inner.integers.plane_door cimport check_plane
 from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u8, u32, u64
@@ -29,7 +29,7 @@ cdef struct Found:
     i32 *cells          # [lanes, wanted], the nearest first
     f32 *cosines
     Py_ssize_t wanted
-    f32[LANES] least    # the last of each lane, infinity for lanes without a token
+    f32[TOKEN_LANES] least    # the last of each lane, infinity for lanes without a token
 
 
 cdef inline void insert(Found *found, Py_ssize_t lane, f32 cosine, i32 cell) noexcept nogil:
@@ -49,13 +49,13 @@ cdef inline void begin(Found *found, int lanes) noexcept nogil:
     cdef Py_ssize_t i, lane
     for i in range(lanes * found.wanted):
         found.cells[i], found.cosines[i] = -1, -INFINITY
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         found.least[lane] = -INFINITY if lane < lanes else INFINITY
 
 
 cdef inline void compare(const i32 *dots, f32 norm, i32 cell, Found *found) noexcept nogil:
     cdef:
-        f32[LANES] products
+        f32[TOKEN_LANES] products
         u32 lanes = products_above(dots, norm, found.least, products)
         Py_ssize_t lane
     while lanes:
@@ -91,10 +91,10 @@ cdef inline void nearest_of_block(const Codes *cells, const Query *q, Found *fou
         line = add_blocks(cells, q, first, height, &t)
         add_bytes(
             height, False, q.lanes, t.rows, q.lines + line * LINE, q.groups - line, 0,
-            earlier(&t, line), LANES if line else 0, t.sums,
+            earlier(&t, line), TOKEN_LANES if line else 0, t.sums,
         )
         for i in range(done - first, height):   # the tile before had the others
-            compare(t.sums + i * LANES, cells.norms[first + i], <i32>(first + i), found)
+            compare(t.sums + i * TOKEN_LANES, cells.norms[first + i], <i32>(first + i), found)
         done = first + height
     finish(q, found)
 
@@ -113,12 +113,12 @@ cdef void token_cells_nearest(
     found.wanted = wanted
     while i < tokens:
         read_query(
-            packed + i // LANES * (groups + 2) * LINE, groups + 2, groups,
-            min(<Py_ssize_t>LANES, tokens - i), &query,
+            packed + i // TOKEN_LANES * (groups + 2) * LINE, groups + 2, groups,
+            min(<Py_ssize_t>TOKEN_LANES, tokens - i), &query,
         )
         found.cells, found.cosines = nearest + i * wanted, cosines + i * wanted
         nearest_of_block(&centroids, &query, &found)
-        i += LANES
+        i += TOKEN_LANES
 
 
 cdef i64 token_cells_accumulate(

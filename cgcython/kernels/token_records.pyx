@@ -13,7 +13,9 @@ cimport numpy as np
 from cgcython.kernels.inner.door cimport agree, check_buffers, in_bytes, plain_matrix, require_apart
 from cgcython.kernels.inner.e4m3.scaled cimport decode_times, encode_scaled
 from cgcython.kernels.inner.finite cimport first_nonfinite
-from cgcython.kernels.inner.sparse.halves cimport fit_half, halves_are_finite, read_halves, write_halves
+from cgcython.kernels.inner.sparse.halves cimport (
+    fit_half, halves_are_finite, read_halves, write_halves,
+)
 from cgcython.kernels.inner.integers.query cimport WIDEST
 from cgcython.kernels.inner.sparse.rows cimport is_plain, require_rows
 from cgcython.kernels.inner.tokens.codes cimport decode_turned, encode_turned

@@ -8,7 +8,7 @@ from cgcython.kernels.inner.simd.vector cimport (
 
 cdef enum:
     LARGEST = 0x7F7FFFFF  # the bits of the largest finite float
-    BLOCK = 1024
+    STRETCH = 1024
 
 
 cdef inline u32 peak_bits(const f32 *values, Py_ssize_t n) noexcept nogil:
@@ -36,11 +36,11 @@ cdef inline Py_ssize_t first_nonfinite(const f32 *values, Py_ssize_t n) noexcept
     """Return the index of the first NaN or infinity, or -1."""
     cdef Py_ssize_t i, start = 0
     while start < n:
-        if peak_bits(values + start, min(BLOCK, n - start)) > LARGEST:
+        if peak_bits(values + start, min(STRETCH, n - start)) > LARGEST:
             for i in range(start, n):
                 if peak_bits(values + i, 1) > LARGEST:
                     return i
-        start += BLOCK
+        start += STRETCH
     return -1
 
 

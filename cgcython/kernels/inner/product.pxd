@@ -12,7 +12,9 @@ cdef extern from "inner/dense.h" nogil:
         TILE_ROWS "CG_TILE_ROWS"
         TILE_COLUMNS "CG_TILE_COLUMNS"
         DEPTH "CG_TILE_DEPTH"
-    void tile "cg_tile"(const f32 *left, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t step)
+    void tile "cg_tile"(
+        const f32 *left, const f32 *right, Py_ssize_t depth, f32 *out, Py_ssize_t step
+    )
     void pack "cg_pack"(const f32 *matrix, Py_ssize_t columns, Py_ssize_t depth, f32 *right)
 
 cdef enum:

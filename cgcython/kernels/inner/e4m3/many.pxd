@@ -12,7 +12,7 @@ from cgcython.kernels.inner.e4m3.query cimport (
     TOGETHER, WIDEST, Query, Rows, add_all, bar_of, length_of, rounding_of,
 )
 from cgcython.kernels.inner.found cimport Found
-from cgcython.kernels.inner.integers.tiles cimport CODES_TILE, DIMS, LANES, LINE, i8
+from cgcython.kernels.inner.integers.tiles cimport CODES_TILE, DIMS, TOKEN_LANES, LINE, i8
 from cgcython.kernels.inner.simd.vector cimport VECTOR_BYTES, load_c, store_c, vc
 from cgcython.kernels.inner.types cimport f32, f64, i32, u8, u32
 
@@ -38,7 +38,7 @@ cdef extern from "inner/e4m3/best.h" nogil:
 
 cdef enum:
     MOST_BLOCKS = 8     # of 32 queries each
-    MOST = MOST_BLOCKS * LANES
+    MOST = MOST_BLOCKS * TOKEN_LANES
     TILE_ROOM = CODES_TILE * WIDEST
     # Of a packed query: up, length, what whole numbers keep and lose, their step and their sum,
     # what an estimate of one row keeps and loses.
@@ -46,11 +46,11 @@ cdef enum:
 
 
 cdef struct Lanes:          # of a block, see cg_block
-    i32[LANES] bias
-    f32[LANES] slopes
-    f32[LANES] blurs
-    f32[LANES] reach
-    f32[LANES] least
+    i32[TOKEN_LANES] bias
+    f32[TOKEN_LANES] slopes
+    f32[TOKEN_LANES] blurs
+    f32[TOKEN_LANES] reach
+    f32[TOKEN_LANES] least
 
 
 cdef struct Many:
@@ -78,8 +78,8 @@ cdef inline void read_query(
     """Set how a query is scored, and what its lane needs to be screened."""
     cdef:
         Query *q = &many.queries[i]
-        Lanes *lanes = &many.lanes[i // LANES]
-        Py_ssize_t lane = i % LANES
+        Lanes *lanes = &many.lanes[i // TOKEN_LANES]
+        Py_ssize_t lane = i % TOKEN_LANES
         f64 up = measures[0] / 256 if cosine else 1, more = up * (1 + 1e-6)
     q.laid, q.up, q.length, q.kept, q.lost = (
         laid, measures[0], measures[1], measures[6], measures[7]
@@ -94,7 +94,7 @@ cdef inline void read_query(
 
 cdef inline void set_least(Many *many, Py_ssize_t i) noexcept nogil:
     cdef f64 bar = bar_of(&many.found[i]) / many.units[i]
-    many.lanes[i // LANES].least[i % LANES] = (
+    many.lanes[i // TOKEN_LANES].least[i % TOKEN_LANES] = (
         <f32>INFINITY if many.full[i] else <f32>(bar - fabs(bar) * 1e-6 - 2.0**-120)
     )
 
@@ -157,10 +157,10 @@ cdef inline void add_passed(
     cdef:
         Py_ssize_t i
         f64 before
-    if many.blocks[block].lanes < LANES:
+    if many.blocks[block].lanes < TOKEN_LANES:
         passed &= (<u32>1 << many.blocks[block].lanes) - 1
     while passed:
-        i = block * LANES + first_one(passed)
+        i = block * TOKEN_LANES + first_one(passed)
         passed &= passed - 1
         before = many.found[i].least
         if ESTIMATES_ROWS and not is_possible(
@@ -188,7 +188,7 @@ cdef inline void screen_all(Many *many, const Rows *rows) noexcept nogil:
         height = rows.count - first
         height = CODES_TILE if height >= CODES_TILE else 4 if height >= 4 else 1
         read_tile(rows, many, first, height, &tile)
-        for block in range((many.count + LANES - 1) // LANES):
+        for block in range((many.count + TOKEN_LANES - 1) // TOKEN_LANES):
             screen_tile(height, &many.blocks[block], &tile, passed)
             for i in range(height):
                 if passed[i]:
@@ -223,11 +223,11 @@ cdef inline void begin_many(
         read_query(
             measures + i * MEASURES, laid + i * width, rows.dim, rows.cosine, many, i
         )
-    for block in range((count + LANES - 1) // LANES):
+    for block in range((count + TOKEN_LANES - 1) // TOKEN_LANES):
         lanes = &many.lanes[block]
         many.blocks[block].numbers = numbers + block * groups * LINE
         many.blocks[block].groups = groups
-        many.blocks[block].lanes = <int>min(<Py_ssize_t>LANES, count - block * LANES)
+        many.blocks[block].lanes = <int>min(<Py_ssize_t>TOKEN_LANES, count - block * TOKEN_LANES)
         many.blocks[block].bias, many.blocks[block].slopes = lanes.bias, lanes.slopes
         many.blocks[block].blurs, many.blocks[block].reach = lanes.blurs, lanes.reach
         many.blocks[block].least = lanes.least

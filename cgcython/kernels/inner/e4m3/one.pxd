@@ -24,7 +24,7 @@ cdef enum:
     ROOM = WIDEST + SLACK
     HALF_ROOM = WIDEST // 2 + SLACK
     CODES = 64
-    AHEAD = 8192    # bytes
+    BYTES_AHEAD = 8192    # bytes
 
 
 cdef inline void lay_halves(
@@ -58,7 +58,7 @@ cdef inline vf estimate_row(const u16 *query, const u8 *codes, Py_ssize_t dim) n
         vf even = set_all(0), odd = set_all(0)
         Py_ssize_t k = 0
     while k + CODES <= dim:
-        fetch_second(codes + k + AHEAD)
+        fetch_second(codes + k + BYTES_AHEAD)
         estimate_codes(query + k, load_c(codes + k), &even, &odd)
         k += CODES
     if k < dim:

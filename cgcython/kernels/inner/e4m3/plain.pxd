@@ -4,7 +4,7 @@ Rows with scales do not: the line that two rows share would cost what all others
 """
 from libc.string cimport memcpy, memset
 from cgcython.kernels.inner.e4m3.codes cimport encode_any_four, load_e4m3
-from cgcython.kernels.inner.e4m3.scaled cimport BLOCK, decode_times
+from cgcython.kernels.inner.e4m3.scaled cimport CODES_AT_ONCE, decode_times
 from cgcython.kernels.inner.stream cimport LINE, before_line, end_stream, stream_floats, stream_line
 from cgcython.kernels.inner.types cimport f32, u8
 from cgcython.kernels.inner.simd.vector cimport LANES, set_all, vf
@@ -13,8 +13,8 @@ from cgcython.kernels.inner.simd.vector cimport LANES, set_all, vf
 cdef inline void encode_plain(const f32 *values, u8 *codes, Py_ssize_t n) noexcept nogil:
     cdef:
         Py_ssize_t i = 0
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
+        f32[CODES_AT_ONCE] last
+        u8[CODES_AT_ONCE] last_codes
     while i + 4 * LANES <= n:
         encode_any_four(values + i, codes + i)
         i += 4 * LANES

@@ -7,7 +7,7 @@ from cgcython.kernels.inner.types cimport f32, f64, u8, u32
 from cgcython.kernels.inner.simd.vector cimport LANES, set_all, store, vf
 
 cdef enum:
-    BLOCK = 64  # a multiple of four vectors at every level
+    CODES_AT_ONCE = 64  # a multiple of four vectors at every level
     LEAST_STEPS = 16  # of the smallest float in a scale that is rounded, by 3 % at most
 
 
@@ -17,8 +17,8 @@ cdef inline void encode_times(
     cdef:
         Py_ssize_t i = 0
         vf factors = set_all(factor)
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
+        f32[CODES_AT_ONCE] last
+        u8[CODES_AT_ONCE] last_codes
     while i + 4 * LANES <= n:
         encode_four(values + i, factors, codes + i)
         i += 4 * LANES
@@ -48,13 +48,13 @@ cdef inline f32 encode_small(
         f32 scale = small_scale(peak)
         f32 factor = <f32>(2.0 ** -64 / <f64>scale)
         Py_ssize_t i = 0, k, width
-        f32[BLOCK] raised
+        f32[CODES_AT_ONCE] raised
     while i < n:
-        width = min(BLOCK, n - i)
+        width = min(CODES_AT_ONCE, n - i)
         for k in range(width):
             raised[k] = values[i + k] * <f32>(2.0 ** 64)
         encode_times(raised, factor, codes + i, width)
-        i += BLOCK
+        i += CODES_AT_ONCE
     return scale
 
 
@@ -83,8 +83,8 @@ cdef inline void decode_times(
         Py_ssize_t i = 0
         # Adding -0.0 changes nothing, where adding 0.0 would lose the sign of -0.0.
         vf scales = set_all(scale), biases = set_all(bias if bias else <f32>-0.0)
-        f32[BLOCK] last
-        u8[BLOCK] last_codes
+        f32[CODES_AT_ONCE] last
+        u8[CODES_AT_ONCE] last_codes
     while i + LANES <= n:
         store(values + i, load_e4m3(codes + i) * scales + biases)
         i += LANES

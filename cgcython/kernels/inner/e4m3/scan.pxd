@@ -16,8 +16,8 @@ cdef extern from "inner/e4m3/scan.h" nogil:
 
 cdef enum:
     PANEL = 2048  # values of the query that stay in the first cache
-    TOGETHER = 256  # rows that meet one panel before the next
-    ROOM = PANEL + SLACK
+    PANEL_ROWS = 256  # rows that meet one panel before the next
+    PANEL_ROOM = PANEL + SLACK
 
 
 cdef inline void lay_out(const f32 *x, f32 factor, Py_ssize_t n, f32 *place) noexcept nogil:
@@ -64,12 +64,12 @@ cdef inline void scale_products(
 ) noexcept nogil:
     """Write the product of query * down and each row, times `up` and the row's factor."""
     cdef:
-        f32[ROOM] room
+        f32[PANEL_ROOM] room
         f32 *panel = aligned(room)
-        f64[TOGETHER] products
+        f64[PANEL_ROWS] products
         Py_ssize_t start = 0, size, width, i, k
     while start < n:
-        size = min(<Py_ssize_t>TOGETHER, n - start)
+        size = min(<Py_ssize_t>PANEL_ROWS, n - start)
         memset(products, 0, size * sizeof(f64))
         k = 0
         while k < dim:

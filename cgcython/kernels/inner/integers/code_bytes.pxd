@@ -1,7 +1,7 @@
 """Documents of E4M3 tokens as bytes, some tokens at a time, for the tiles of small integers."""
 from libc.math cimport INFINITY, NAN, sqrt
 from cgcython.kernels.inner.integers.tiles cimport (
-    LANES, LINE, Codes, Query, best_products, i8, read_query,
+    TOKEN_LANES, LINE, Codes, Query, best_products, i8, read_query,
 )
 from cgcython.kernels.inner.types cimport f32, f64, i64, u8
 
@@ -12,7 +12,7 @@ cdef extern from "inner/integers/code_bytes.h" nogil:
     u8 byte_of_code "cg_byte_of_code"(u8 code)
 
 cdef enum:
-    ROOM = 12288        # bytes of tokens at a time: they stay in the first cache
+    CODE_ROOM = 12288        # bytes of tokens at a time: they stay in the first cache
 
 
 cdef inline i64 units_of(u8 code) noexcept nogil:
@@ -53,18 +53,18 @@ cdef inline void best_of_codes(
 ) noexcept nogil:
     """Write the best dot x norm of each lane; -inf without a match."""
     cdef:
-        u8[ROOM] bytes
-        f32[LANES] some
+        u8[CODE_ROOM] bytes
+        f32[TOKEN_LANES] some
         Codes part
-        Py_ssize_t done = 0, lane, most = ROOM // max(dim, 1)
-    for lane in range(LANES):
+        Py_ssize_t done = 0, lane, most = CODE_ROOM // max(dim, 1)
+    for lane in range(TOKEN_LANES):
         best[lane] = -INFINITY
     part.codes, part.width, part.bits = bytes, dim, 8
     while done < count:
         part.norms, part.count = norms + done, min(most, count - done)
         bytes_of_codes(codes + done * dim, part.count * dim, bytes)
         best_products(&part, q, some)
-        for lane in range(LANES):
+        for lane in range(TOKEN_LANES):
             best[lane] = max(best[lane], some[lane])
         done += part.count
 
@@ -76,17 +76,17 @@ cdef inline f32 score_of_codes(
     """Return a document's sum over query tokens of the best cosine."""
     cdef:
         Query query
-        f32[LANES] best
+        f32[TOKEN_LANES] best
         f64 total = 0
         Py_ssize_t done = 0, lane
     while done < num_query:
         read_query(
-            packed + done // LANES * lines * LINE, lines, lines - 2,
-            min(<Py_ssize_t>LANES, num_query - done), &query,
+            packed + done // TOKEN_LANES * lines * LINE, lines, lines - 2,
+            min(<Py_ssize_t>TOKEN_LANES, num_query - done), &query,
         )
         best_of_codes(codes, norms, count, dim, &query, best)
         for lane in range(query.lanes):
             if best[lane] > -INFINITY:
                 total += <f64>best[lane] * query.norms[lane]
-        done += LANES
+        done += TOKEN_LANES
     return <f32>total

@@ -21,7 +21,7 @@ cdef extern from "inner/integers/widths.h" nogil:
 cdef enum:
     FINE = 32767        # the peak of a token in whole numbers
     STEPS = 8
-    BLOCK = 128
+    PART = 128
     SUMMED = 4096       # numbers whose sums fit 32 bits
 
 
@@ -81,14 +81,14 @@ cdef inline void pack_levels(
 ) noexcept nogil:
     """Write codes that count levels from the lowest, the first in the lowest bits of a byte."""
     cdef:
-        u8[BLOCK] each
+        u8[PART] each
         i32 half = 1 << (bits - 1), number
         f32 inverse = 1 / <f32>width
         Py_ssize_t k, start = 0, count
     while start < n:
-        count = min(<Py_ssize_t>BLOCK, n - start)
-        if count < BLOCK:
-            memset(each, 0, BLOCK)
+        count = min(<Py_ssize_t>PART, n - start)
+        if count < PART:
+            memset(each, 0, PART)
         for k in range(count):
             number = numbers[start + k]
             # Its complement is how far a negative level lies below the middle.
@@ -102,8 +102,8 @@ cdef inline void pack_levels(
                     each[4 * k] | each[4 * k + 1] << 2 | each[4 * k + 2] << 4
                     | each[4 * k + 3] << 6
                 )
-        codes += BLOCK * bits // 8
-        start += BLOCK
+        codes += PART * bits // 8
+        start += PART
 
 
 cdef inline i64 sizes_of(const i32 *numbers, Py_ssize_t n) noexcept nogil:

@@ -1,7 +1,7 @@
 """What kernels check of tokens that were packed as one plane of whole numbers."""
 from cgcython.kernels.inner.door cimport agree
 from cgcython.kernels.inner.integers.query cimport WIDEST
-from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, groups_of
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES, LINE, groups_of
 
 
 cdef inline int check_plane(
@@ -12,6 +12,6 @@ cdef inline int check_plane(
         raise ValueError(f"a token holds {dim}, expected up to {WIDEST}")
     agree("a block of packed", packed[1], "its lines", groups_of(dim) + 2)
     agree("a line of packed", packed[2], "the lanes", LINE)
-    if not 0 <= num_tokens <= packed[0] * LANES:
-        raise ValueError(f"query has {num_tokens} tokens, packed holds {packed[0] * LANES}")
+    if not 0 <= num_tokens <= packed[0] * TOKEN_LANES:
+        raise ValueError(f"query has {num_tokens} tokens, packed holds {packed[0] * TOKEN_LANES}")
     return 0

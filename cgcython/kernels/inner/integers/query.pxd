@@ -3,7 +3,7 @@ from libc.math cimport sqrt
 from libc.string cimport memcpy, memset
 from cgcython.kernels.inner.finite cimport peak_bits
 from cgcython.kernels.inner.integers.codes cimport whole_numbers
-from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, i8
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES, LINE, i8
 from cgcython.kernels.inner.types cimport f32, f64, i32, i64, u32
 
 cdef enum:
@@ -62,8 +62,8 @@ cdef inline void pack_block(
 ) noexcept nogil:
     """Write the planes of up to 32 tokens, then a line of sums and one of inverse norms."""
     cdef:
-        i32[LANES] sums
-        f32[LANES] norms
+        i32[TOKEN_LANES] sums
+        f32[TOKEN_LANES] norms
         Py_ssize_t lane, second = groups * LINE if planes > 1 else 0
     memset(block, 0, planes * groups * LINE)
     memset(sums, 0, sizeof(sums))

@@ -9,7 +9,7 @@ cdef extern from *:
 
 cdef extern from "inner/integers/tile.h" nogil:
     enum:
-        LANES "CG_INTEGER_LANES"
+        TOKEN_LANES "CG_INTEGER_LANES"
         DIMS "CG_DIMS"
         LINE "CG_QUERY_LINE"
         CODES_TILE "CG_CODES_TILE"
@@ -43,14 +43,14 @@ cdef struct Query:
     const i8 *lines     # [planes, groups, 32 lanes, 4]: signed bytes, or high and then low bytes
     Py_ssize_t groups
     Py_ssize_t second   # bytes from the first plane to the second, 0 where there is none
-    int lanes           # of LANES that hold a token
-    i32[LANES] sums     # of each lane's numbers
-    f32[LANES] norms    # inverse, 0 for a token without direction
+    int lanes           # of TOKEN_LANES that hold a token
+    i32[TOKEN_LANES] sums     # of each lane's numbers
+    f32[TOKEN_LANES] norms    # inverse, 0 for a token without direction
 
 
 cdef struct CodesTile:
-    i32[CODES_TILE * LANES] sums
-    i32[LANES] bias
+    i32[CODES_TILE * TOKEN_LANES] sums
+    i32[TOKEN_LANES] bias
     u8[CODES_TILE * DIMS] rows
 
 
@@ -108,7 +108,7 @@ cdef inline void widen_rows(
 
 cdef inline void begin_tile(const Codes *doc, const Query *q, CodesTile *t) noexcept nogil:
     cdef Py_ssize_t lane
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         t.bias[lane] = -offset_of(doc.bits) * q.sums[lane]
 
 
@@ -128,7 +128,7 @@ cdef inline Py_ssize_t add_blocks(
     while q.groups - done > GROUPS:
         add_bytes(
             height, doc.bits < 8, q.lanes, t.rows, q.lines + done * LINE, GROUPS, q.second,
-            earlier(t, done), LANES if done else 0, t.sums,
+            earlier(t, done), TOKEN_LANES if done else 0, t.sums,
         )
         done += GROUPS
         widen_rows(doc, first, height, done * 4, t.rows)
@@ -141,7 +141,7 @@ cdef inline void best_products(const Codes *doc, const Query *q, f32 *best) noex
         CodesTile t
         Py_ssize_t done = 0, first, height, line, lane
     begin_tile(doc, q, &t)
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         best[lane] = -INFINITY
     while done < doc.count:
         height = codes_height(doc.count - done, doc.count)
@@ -149,14 +149,14 @@ cdef inline void best_products(const Codes *doc, const Query *q, f32 *best) noex
         line = add_blocks(doc, q, first, height, &t)
         finish_bytes(
             height, doc.bits < 8, q.lanes, t.rows, q.lines + line * LINE, q.groups - line, q.second,
-            earlier(&t, line), LANES if line else 0, doc.norms + first, best,
+            earlier(&t, line), TOKEN_LANES if line else 0, doc.norms + first, best,
         )
         done = first + height
 
 
 cdef inline f64 sum_products(const Codes *doc, const Query *q) noexcept nogil:
     cdef:
-        f32[LANES] best
+        f32[TOKEN_LANES] best
         f64 total = 0
         Py_ssize_t lane
     best_products(doc, q, best)
@@ -172,7 +172,7 @@ cdef inline void align_products(
     """Write the best token and its cosine for each lane; -1 and 0 without a match."""
     cdef:
         CodesTile t
-        f32[LANES] highest
+        f32[TOKEN_LANES] highest
         f32 product
         Py_ssize_t i, line, lane
     begin_tile(doc, q, &t)
@@ -182,7 +182,7 @@ cdef inline void align_products(
         line = add_blocks(doc, q, i, 1, &t)
         add_bytes(
             1, doc.bits < 8, q.lanes, t.rows, q.lines + line * LINE, q.groups - line, q.second,
-            earlier(&t, line), LANES if line else 0, t.sums,
+            earlier(&t, line), TOKEN_LANES if line else 0, t.sums,
         )
         for lane in range(q.lanes):
             product = <f32>t.sums[lane] * doc.norms[i]

@@ -40,12 +40,12 @@ cdef struct Halves:
 
 
 cdef enum:
-    ROOM = TILE * DEPTH + 2 * SLACK
+    TILE_ROOM = TILE * DEPTH + 2 * SLACK
 
 
 cdef struct PairTile:
     row *rows                   # [TILE, DEPTH]: a store over two cache lines costs two
-    row[ROOM] room
+    row[TILE_ROOM] room
     f32[TILE * QUERY_LANES] sums
     f32[TILE] norms
     f32[TILE] factors           # powers of two that bring far-off tokens into range

@@ -3,7 +3,7 @@ from libc.math cimport INFINITY, NAN, isnan, sqrt
 from libc.string cimport memcpy
 from cgcython.kernels.inner.integers.codes cimport encode8
 from cgcython.kernels.inner.integers.query cimport pack_block, peak_of
-from cgcython.kernels.inner.integers.tiles cimport LANES, LINE, groups_of, i8
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES, LINE, groups_of, i8
 from cgcython.kernels.inner.maxsim.screen_arrays cimport ScreenQuery
 from cgcython.kernels.inner.maxsim.screen_tiles cimport QueryBlock, read_block, slack_of
 from cgcython.kernels.inner.types cimport f32, f64, u8
@@ -57,17 +57,19 @@ cdef inline void screen_pack(
     """Write MaxSim's packed query as rows and as whole numbers with their bounds."""
     cdef:
         Py_ssize_t block, lane, k, groups = groups_of(dim)
-        f32[LANES] steps, alphas, betas
+        f32[TOKEN_LANES] steps, alphas, betas
         const f32 *row
         i8 *lines
     for block in range(blocks):
         lines = numbers + block * (groups + EXTRA) * LINE
-        for lane in range(LANES):
+        for lane in range(TOKEN_LANES):
             for k in range(dim):
-                rows[(block * LANES + lane) * dim + k] = packed[(block * dim + k) * LANES + lane]
-        row = rows + block * LANES * dim
-        pack_block(row, LANES, dim, groups, 1, lines)
-        for lane in range(LANES):
+                rows[(block * TOKEN_LANES + lane) * dim + k] = (
+                    packed[(block * dim + k) * TOKEN_LANES + lane]
+                )
+        row = rows + block * TOKEN_LANES * dim
+        pack_block(row, TOKEN_LANES, dim, groups, 1, lines)
+        for lane in range(TOKEN_LANES):
             reach_of(
                 row + lane * dim, dim, lines + 4 * lane, &steps[lane], &alphas[lane], &betas[lane]
             )
@@ -80,6 +82,6 @@ cdef inline void screen_pack(
 cdef inline void block_of(const ScreenQuery *query, Py_ssize_t first, QueryBlock *q) noexcept nogil:
     cdef Py_ssize_t groups = groups_of(query.dim)
     read_block(
-        query.numbers + first // LANES * (groups + EXTRA) * LINE, groups,
-        query.rows + first * query.dim, min(<Py_ssize_t>LANES, query.count - first), q,
+        query.numbers + first // TOKEN_LANES * (groups + EXTRA) * LINE, groups,
+        query.rows + first * query.dim, min(<Py_ssize_t>TOKEN_LANES, query.count - first), q,
     )

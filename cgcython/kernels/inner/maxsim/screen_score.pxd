@@ -1,11 +1,11 @@
 """Scores documents with or without a screen, by how much it saved on the documents before."""
 from libc.math cimport fabs
 from libc.string cimport memset
-from cgcython.kernels.inner.integers.tiles cimport LANES
+from cgcython.kernels.inner.integers.tiles cimport TOKEN_LANES
 from cgcython.kernels.inner.maxsim.screen_arrays cimport ScreenQuery, ScreenTokens
 from cgcython.kernels.inner.maxsim.screen_query cimport block_of
 from cgcython.kernels.inner.maxsim.screen_tiles cimport (
-    CHUNK, FEWEST, PAYS, Estimates, QueryBlock, Screen, Screened, begin_block, bound_block,
+    SCREENED, FEWEST, PAYS, Estimates, QueryBlock, Screen, Screened, begin_block, bound_block,
     finish_pairs, is_plain, most_pairs, screen_block, screen_chunk, sum_found,
 )
 from cgcython.kernels.inner.maxsim.alignments cimport align_block
@@ -37,7 +37,7 @@ cdef inline bint screen_document(
         if not screen_block(doc, &s, &e, finished):
             return False
         sums += sum_found(&s)
-        done += LANES
+        done += TOKEN_LANES
     total[0] = <f32>sums
     return True
 
@@ -72,7 +72,7 @@ cdef inline void screen_score(
     `pair` are the document begun before, and room for this one.
     """
     cdef:
-        bint single = query.count <= LANES and doc.plain.count <= CHUNK, screened = False
+        bint single = query.count <= TOKEN_LANES and doc.plain.count <= SCREENED, screened = False
         Screen *mine = &pair[work.turn]
     if PAYS and work.wait == 0 and doc.plain.count >= FEWEST and is_plain(doc):
         if single:
@@ -101,7 +101,7 @@ cdef inline void bounds_of(
     while done < query.count:
         block_of(query, done, &q)
         bound_block(doc, &q, &low, &high)
-        done += LANES
+        done += TOKEN_LANES
     # Sums of float32 cosines are rounded once more.
     lower[0] = <f32>(low - 1e-6 * (1 + fabs(low)))
     upper[0] = <f32>(high + 1e-6 * (1 + fabs(high)))

@@ -3,7 +3,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 from cgcython.kernels.inner.simd.compiler cimport fetch_second, first_one, ones
 from cgcython.kernels.inner.integers.tiles cimport (
-    CODES_TILE, DIMS, GROUPS, LANES, LINE, Codes, CodesTile, Query, add_bytes, begin_tile,
+    CODES_TILE, DIMS, GROUPS, TOKEN_LANES, LINE, Codes, CodesTile, Query, add_bytes, begin_tile,
     codes_height, earlier, i8, widen_rows,
 )
 from cgcython.kernels.inner.maxsim.tiles cimport Document
@@ -31,8 +31,8 @@ cdef extern from "inner/integers/screen.h" nogil:
     )
 
 cdef enum:
-    CHUNK = 512             # tokens screened before any of them is finished
-    MOST = CHUNK * LANES // 4
+    SCREENED = 512             # tokens screened before any of them is finished
+    MOST = SCREENED * TOKEN_LANES // 4
     FEWEST = 16             # tokens for which a screen pays
 
 
@@ -46,14 +46,14 @@ cdef struct QueryBlock:
     Query numbers
     const f32 *rows         # [32, dim], the packed lanes as rows
     Py_ssize_t lanes
-    f32[LANES] steps        # 0 for a lane without direction
-    f32[LANES] alphas       # how far an estimate may be off, in steps: alpha + beta * radius
-    f32[LANES] betas
+    f32[TOKEN_LANES] steps        # 0 for a lane without direction
+    f32[TOKEN_LANES] alphas       # how far an estimate may be off, in steps: alpha + beta * radius
+    f32[TOKEN_LANES] betas
 
 
 cdef struct Estimates:
-    f32[CHUNK * LANES] upper
-    f32[LANES] lower
+    f32[SCREENED * TOKEN_LANES] upper
+    f32[TOKEN_LANES] lower
 
 
 cdef struct Screen:
@@ -61,12 +61,12 @@ cdef struct Screen:
     QueryBlock query
     Py_ssize_t start        # of the chunk
     f32[MOST] near          # dots of the pairs found, close to what MaxSim computes
-    u32[CHUNK] lanes        # in which a token may be best
-    i32[CHUNK] tokens       # those with such lanes
+    u32[SCREENED] lanes        # in which a token may be best
+    i32[SCREENED] tokens       # those with such lanes
     Py_ssize_t found
     Py_ssize_t pairs
-    f32[LANES] best
-    i64[LANES] where
+    f32[TOKEN_LANES] best
+    i64[TOKEN_LANES] where
 
 
 cdef struct Chains:
@@ -117,16 +117,16 @@ cdef inline void estimate_tokens(
         while q.numbers.groups - line > GROUPS:
             add_bytes(
                 height, False, q.numbers.lanes, t.rows, q.numbers.lines + line * LINE, GROUPS, 0,
-                earlier(&t, line), LANES if line else 0, t.sums,
+                earlier(&t, line), TOKEN_LANES if line else 0, t.sums,
             )
             line += GROUPS
             widen_rows(&codes, first, height, line * 4, t.rows)
         reach.bounds = doc.bounds + 2 * (start + first)
-        reach.upper = upper + first * LANES if keep else upper
+        reach.upper = upper + first * TOKEN_LANES if keep else upper
         estimate(
             height, keep, q.numbers.lanes, t.rows,
             q.numbers.lines + line * LINE, q.numbers.groups - line,
-            earlier(&t, line), LANES if line else 0, &reach,
+            earlier(&t, line), TOKEN_LANES if line else 0, &reach,
         )
         done = first + height
 
@@ -145,16 +145,16 @@ cdef inline bint find_pairs(
 ) noexcept nogil:
     """List the tokens that may be best in some lane; return False when that is too many."""
     cdef:
-        f32[LANES] least
+        f32[TOKEN_LANES] least
         Py_ssize_t i, lane
         u32 lanes
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         least[lane] = INFINITY
         if lane < s.query.lanes and s.query.steps[lane] > 0:
             least[lane] = e.lower[lane] - 2 * s.query.alphas[lane]
     s.found = s.pairs = 0
     for i in range(count):
-        lanes = reaching(e.upper + i * LANES, least)
+        lanes = reaching(e.upper + i * TOKEN_LANES, least)
         if lanes:
             ask_for(&s.doc, s.start + i)
             s.tokens[s.found], s.lanes[s.found] = <i32>i, lanes
@@ -186,7 +186,7 @@ cdef inline void near_cosines(Screen *s, f32 *highest) noexcept nogil:
     cdef:
         Py_ssize_t i, token, pair = 0, lane, dim = s.doc.plain.dim
         u32 lanes
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         highest[lane] = s.best[lane]
     for i in range(s.found):
         token, lanes = s.start + s.tokens[i], s.lanes[i]
@@ -203,7 +203,7 @@ cdef inline void finish_pairs(Screen *s) noexcept nogil:
     """Raise best to MaxSim's own cosines of the pairs within rounding of the highest."""
     cdef:
         Chains c
-        f32[LANES] highest
+        f32[TOKEN_LANES] highest
         f32 slack = 2 * slack_of(s.doc.plain.dim)
         Py_ssize_t i, token, pair = 0, lane
         u32 lanes
@@ -240,13 +240,13 @@ cdef inline void begin_block(const Screened *doc, Screen *s, Estimates *e) noexc
     """Get ready for a document and the block of query tokens that s.query holds."""
     cdef Py_ssize_t lane
     s.doc, s.start = doc[0], 0
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         s.best[lane], s.where[lane], e.lower[lane] = -INFINITY, -1, -INFINITY
 
 
 cdef inline bint screen_chunk(Estimates *e, Py_ssize_t most, Screen *s) noexcept nogil:
     """Find what the chunk at s.start has to finish; return False where that is too much."""
-    cdef Py_ssize_t count = min(<Py_ssize_t>CHUNK, s.doc.plain.count - s.start)
+    cdef Py_ssize_t count = min(<Py_ssize_t>SCREENED, s.doc.plain.count - s.start)
     estimate_tokens(&s.doc, &s.query, s.start, count, True, e.lower, e.upper)
     return find_pairs(e, count, min(most, <Py_ssize_t>MOST), s)
 
@@ -269,7 +269,7 @@ cdef inline bint screen_block(
         finish_pairs(s)
         left -= s.pairs
         finished[0] += s.pairs
-        s.start += CHUNK
+        s.start += SCREENED
     return True
 
 
@@ -288,10 +288,10 @@ cdef inline void bound_block(
 ) noexcept nogil:
     """Add to both what the block's lanes score at least and at most."""
     cdef:
-        f32[LANES] low, high
+        f32[TOKEN_LANES] low, high
         Py_ssize_t lane
         f64 step
-    for lane in range(LANES):
+    for lane in range(TOKEN_LANES):
         low[lane] = high[lane] = -INFINITY
     estimate_tokens(doc, q, 0, doc.plain.count, False, low, high)
     for lane in range(q.lanes):

@@ -1,5 +1,5 @@
 """The best of the rows that a scan over codes has met, and the sum of a row in a block."""
-from cgcython.kernels.inner.pq.adc_screen cimport BLOCK, KSUB
+from cgcython.kernels.inner.pq.adc_screen cimport SCREEN_ROWS, KSUB
 from cgcython.kernels.inner.types cimport f32, i64, u8
 
 
@@ -30,5 +30,5 @@ cdef inline f32 lane_sum(const f32 *table, const u8 *lane, Py_ssize_t M) noexcep
         f32 total = 0
         Py_ssize_t m
     for m in range(M):
-        total += table[m * KSUB + lane[m * BLOCK]]
+        total += table[m * KSUB + lane[m * SCREEN_ROWS]]
     return total

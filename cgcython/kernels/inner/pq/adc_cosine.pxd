@@ -12,7 +12,7 @@ from libc.math cimport INFINITY, ceil, fabs, fabsf, sqrt
 from cgcython.kernels.inner.simd.compiler cimport first_one
 from cgcython.kernels.inner.pq.adc_best cimport Best, lane_sum, offer
 from cgcython.kernels.inner.pq.adc_screen cimport (
-    BLOCK, FEW, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, STEPS, Screen, passing,
+    SCREEN_ROWS, FEW, KSUB, MAX_M, SCREENS, SCREEN_BLOCKS, STEPS, Screen, passing,
 )
 from cgcython.kernels.inner.types cimport f32, u8, u64
 
@@ -78,15 +78,15 @@ cdef inline void offer_cosines(
     while start < n:
         if (
             found.screened and start >= HEAD and 0 < found.above < 2
-            and n - start >= SCREEN_BLOCKS * BLOCK
+            and n - start >= SCREEN_BLOCKS * SCREEN_ROWS
         ):
             tighten_cosine(found)
             offer_passing_cosines(found, blocks + start * M, lengths + start, start)
-            start += SCREEN_BLOCKS * BLOCK
+            start += SCREEN_BLOCKS * SCREEN_ROWS
         else:
-            for i in range(min(<Py_ssize_t>BLOCK, n - start)):
+            for i in range(min(<Py_ssize_t>SCREEN_ROWS, n - start)):
                 offer_cosine(found, blocks + start * M + i, lengths[start + i], start + i)
-            start += BLOCK
+            start += SCREEN_ROWS
 
 
 cdef inline void tighten_cosine(Cosines *found) noexcept nogil:
@@ -177,8 +177,10 @@ cdef inline void offer_passing_cosines(
         while passed[b]:
             lane = first_one(passed[b])
             passed[b] &= passed[b] - 1
-            row = b * BLOCK + lane
-            offer_cosine(found, blocks + b * BLOCK * found.M + lane, lengths[row], start + row)
+            row = b * SCREEN_ROWS + lane
+            offer_cosine(
+                found, blocks + b * SCREEN_ROWS * found.M + lane, lengths[row], start + row
+            )
 
 
 cdef inline void offer_cosine(

@@ -8,7 +8,7 @@ from cgcython.kernels.inner.types cimport f32, u8, u64
 
 cdef extern from "inner/pq/adc.h" nogil:
     enum:
-        BLOCK "CG_SCREEN_ROWS"
+        SCREEN_ROWS "CG_SCREEN_ROWS"
         SCREENS "CG_SCREENS"
         SCREEN_BLOCKS "CG_SCREEN_BLOCKS"
     void screen_rows "cg_screen"(

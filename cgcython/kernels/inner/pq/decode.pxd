@@ -4,7 +4,7 @@ cimport numpy as np
 from cgcython.kernels.inner.door cimport shaped
 from cgcython.kernels.inner.pq.codebook_layout cimport KSUB, STRIP
 from cgcython.kernels.inner.pq.codebook cimport PQCodebook
-from cgcython.kernels.inner.pq.rotation cimport BLOCK, rotate_back
+from cgcython.kernels.inner.pq.rotation cimport BLOCK_ROWS, rotate_back
 from cgcython.kernels.inner.pq.sums cimport add_row
 from cgcython.kernels.inner.types cimport f32, u8
 
@@ -22,7 +22,7 @@ cdef inline void gather(const PQCodebook *book, const u8 *codes, f32 *subvectors
 cdef inline void decode_block(
     const PQCodebook *book, const u8 *codes, Py_ssize_t n, f32 *rows, f32 *scratch
 ) noexcept nogil:
-    """Write up to BLOCK rows."""
+    """Write up to BLOCK_ROWS rows."""
     cdef Py_ssize_t v, strip
     for v in range(n):
         gather(
@@ -42,10 +42,10 @@ cdef inline void decode_all(
     cdef Py_ssize_t start = 0
     while start < n:
         decode_block(
-            book, codes + start * book.M, min(<Py_ssize_t>BLOCK, n - start),
+            book, codes + start * book.M, min(<Py_ssize_t>BLOCK_ROWS, n - start),
             rows + start * book.dim, scratch,
         )
-        start += BLOCK
+        start += BLOCK_ROWS
 
 
 cdef inline void decode_by_table(

@@ -18,7 +18,7 @@ cdef extern from "inner/pq/tile.h" nogil:
     )
 
 cdef enum:
-    BLOCK = 48         # rows at once: their subvectors stay in the second cache
+    BLOCK_ROWS = 48         # rows at once: their subvectors stay in the second cache
     CHUNK = 128        # float32 sums of a projection, so that its rounding bound stays small
     LEAST_CHUNK = 16   # products, or adding up their sums takes as long
 
@@ -46,14 +46,14 @@ cdef inline void multiply(
 cdef inline void project(
     const PQCodebook *book, const f32 *values, Py_ssize_t n, f32 *subvectors, f32 *errors
 ) noexcept nogil:
-    """Write (x - mean) @ rotation of up to BLOCK rows, padded to strips.
+    """Write (x - mean) @ rotation of up to BLOCK_ROWS rows, padded to strips.
 
     `errors` bound how far each subvector of a row lies from its exact place.
     """
     cdef:
         Py_ssize_t start, size, i, v, strip
         Py_ssize_t stride = padded(book.d_out)
-        f32[BLOCK][CHUNK] centred
+        f32[BLOCK_ROWS][CHUNK] centred
     memset(subvectors, 0, n * stride * sizeof(f32))
     memset(errors, 0, n * sizeof(f32))
     start = 0
@@ -98,7 +98,7 @@ cdef inline void rotate_back(
     cdef:
         Py_ssize_t v, start, size = min(<Py_ssize_t>STRIP, book.dim - strip)
         Py_ssize_t chunk = back_chunk(book)
-        f32[BLOCK][STRIP] sums
+        f32[BLOCK_ROWS][STRIP] sums
     for v in range(n):
         memcpy(sums[v], book.mean + strip, size * sizeof(f32))
     start = 0
@@ -126,11 +126,11 @@ cdef inline void turn_centroids(const PQCodebook *book, Py_ssize_t m, f32 *table
     """Write what each centroid of a subspace adds to a vector: [256, dim]."""
     cdef:
         Py_ssize_t first, v, n, strip = 0, size
-        f32[BLOCK][STRIP] sums
+        f32[BLOCK_ROWS][STRIP] sums
     while strip < book.dim:
         size, first = min(<Py_ssize_t>STRIP, book.dim - strip), 0
         while first < KSUB:
-            n = min(<Py_ssize_t>BLOCK, KSUB - first)
+            n = min(<Py_ssize_t>BLOCK_ROWS, KSUB - first)
             memset(sums, 0, sizeof(sums))
             multiply_back(
                 book, book.centroids + (m * KSUB + first) * book.dsub, book.dsub, n, strip,

@@ -1,4 +1,4 @@
-"""Vector types declared as scalars: arithmetic on them is emitted verbatim (see inner/simd/vector.h)."""
+"""Vector types declared as scalars: arithmetic on them is emitted verbatim (see vector.h)."""
 from libc.stdint cimport uint16_t as u16, uint32_t
 
 from cgcython.kernels.inner.types cimport f32, i16, u8, u32

@@ -7,7 +7,7 @@ from cgcython.kernels.inner.sparse.fields cimport (
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 cdef enum:
-    ROWS = 32    # rows that meet a part of a query together; the second cache holds twice as many
+    ROWS_TOGETHER = 32  # meet a part of a query; the second cache holds twice as many
     PART = 4096  # values in such a part: 16 KB
     AHEAD = 512  # non-zeros to fetch before their turn
     LONG = 512   # non-zeros of a row that is worth visiting once for each part
@@ -66,14 +66,14 @@ cdef inline bint dot_some(
     const f32 *query, Py_ssize_t dimension, const i64 *indptr, const u32 *indices,
     const f32 *weights, Py_ssize_t num_rows, f32 *out
 ) noexcept nogil:
-    """At most ROWS rows, together through one part of the query after another.
+    """At most ROWS_TOGETHER rows, together through one part of the query after another.
 
     A part stays in the first cache while it meets all rows; the query as a whole does not fit.
     Short rows meet the whole query at once, one after the other as they lie in memory.
     """
     cdef:
-        f32[ROWS][16] sums
-        i64[ROWS] done
+        f32[ROWS_TOGETHER][16] sums
+        i64[ROWS_TOGETHER] done
         Py_ssize_t row, start, bound = 0, nnz = indptr[num_rows] - indptr[0]
         Py_ssize_t part = PART if num_rows > 1 and nnz >= LONG * num_rows else dimension
         # Groups of rows in parts leave no stream to follow: the next ones are fetched meanwhile.
@@ -151,7 +151,7 @@ cdef inline bint dot_marked(
     while others are looked at.
     """
     cdef:
-        f32[ROWS][16] sums
+        f32[ROWS_TOGETHER][16] sums
         Met[MOST_MET] met
         Py_ssize_t row, count = 0
         i64 i

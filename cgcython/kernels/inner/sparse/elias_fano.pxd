@@ -12,7 +12,7 @@ from cgcython.kernels.inner.sparse.fields cimport (
 from cgcython.kernels.inner.types cimport u8, u32
 
 cdef enum:
-    BLOCK = 4096  # bits of a bitmap that are made at once
+    BITMAP_BITS = 4096  # bits of a bitmap that are made at once
 
 
 cdef inline u32 low_bits_of(u64 nnz, u64 dimension) noexcept nogil:
@@ -65,27 +65,27 @@ cdef inline void write_high(
 ) noexcept nogil:
     """A byte for each bit first: bits of one byte set one after another would wait for it."""
     cdef:
-        u8[BLOCK] bits
+        u8[BITMAP_BITS] bits
         Py_ssize_t i = 0, k, start = 0, size
         u64 place, word
     while start < num_bytes:
-        size = min(<Py_ssize_t>BLOCK, 8 * (num_bytes - start))
+        size = min(<Py_ssize_t>BITMAP_BITS, 8 * (num_bytes - start))
         memset(bits, 0, (size + 63) & ~<Py_ssize_t>63)
         # The last of eight lies within the block, and so do the others.
-        while i + 8 <= nnz and place_of(indices, i + 7, low_bits) - 8 * start < BLOCK:
+        while i + 8 <= nnz and place_of(indices, i + 7, low_bits) - 8 * start < BITMAP_BITS:
             for k in range(i, i + 8):
                 bits[place_of(indices, k, low_bits) - 8 * start] = 1
             i += 8
         while i < nnz:
             place = place_of(indices, i, low_bits) - 8 * start
-            if place >= BLOCK:
+            if place >= BITMAP_BITS:
                 break
             bits[place] = 1
             i += 1
         for k in range(0, size, 64):
             word = pack_bits(bits + k)
             memcpy(high + start + (k >> 3), &word, min(8, num_bytes - start - (k >> 3)))
-        start += BLOCK >> 3
+        start += BITMAP_BITS >> 3
 
 
 cdef inline u64 read_some(const u8 *data, Py_ssize_t num_bytes) noexcept nogil:

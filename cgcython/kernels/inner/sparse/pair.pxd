@@ -5,7 +5,7 @@ from cgcython.kernels.inner.sparse.fields cimport add_matches, f8, load_f8, step
 from cgcython.kernels.inner.types cimport f32, u32
 
 cdef enum:
-    BLOCK = 8
+    INDICES_AT_ONCE = 8
 
 
 cdef inline f32 dot_rest(
@@ -24,7 +24,7 @@ cdef inline f32 dot_rest(
 
 cdef inline f32 sum_of(f8 lanes) noexcept nogil:
     """The sum of eight, always in this order, so that every level rounds alike."""
-    cdef f32[BLOCK] sums
+    cdef f32[INDICES_AT_ONCE] sums
     store_f8(sums, lanes)
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]))
 
@@ -35,15 +35,15 @@ cdef inline f32 dot_pair_of(
 ) noexcept nogil:
     """The block that ends first gives way, both when they end alike."""
     cdef:
-        f32[BLOCK] zeros
+        f32[INDICES_AT_ONCE] zeros
         f8 sums
         Py_ssize_t i = 0, j = 0
         u32 a_last, b_last
     memset(zeros, 0, sizeof(zeros))
     sums = load_f8(zeros)
-    while i + BLOCK <= a_nnz and j + BLOCK <= b_nnz:
+    while i + INDICES_AT_ONCE <= a_nnz and j + INDICES_AT_ONCE <= b_nnz:
         sums = add_matches(a + i, a_weights + i, b + j, b_weights + j, sums)
-        a_last, b_last = a[i + BLOCK - 1], b[j + BLOCK - 1]
+        a_last, b_last = a[i + INDICES_AT_ONCE - 1], b[j + INDICES_AT_ONCE - 1]
         i += step8(a_last, b_last)
         j += step8(b_last, a_last)
     if a_nnz - i < b_nnz - j:

@@ -1,7 +1,7 @@
 """Rows of a block that may be among the k best of inverted lists, and what they must reach."""
 from cgcython.kernels.inner.sparse.best_scores cimport push
 from cgcython.kernels.inner.sparse.posting_lists cimport (
-    BLOCK, GROUP, Lists, Span, fetch_row, find_row, weight_at,
+    BLOCK_OF_ROWS, GROUP, Lists, Span, fetch_row, find_row, weight_at,
 )
 from cgcython.kernels.inner.types cimport f32, f64, i64, u8, u32
 
@@ -28,8 +28,8 @@ cdef struct Best:
     const f32 *norms       # [rows], or NULL
     Term *terms            # in the order of the query
     u32 *order             # of terms by worth
-    f32 *scores            # [BLOCK]
-    u32 *places            # [BLOCK] rows of a block that may be among the best
+    f32 *scores            # [BLOCK_OF_ROWS]
+    u32 *places            # [BLOCK_OF_ROWS] rows of a block that may be among the best
     f32 *heap              # [k] the best scores, the least in front
     f32 *partial           # [k] as heap, of sums that lack terms
     i64 *rows              # what was found
@@ -46,8 +46,8 @@ cdef inline Py_ssize_t lay_out(
     s.num_terms, s.k, s.held, s.count = num_terms, k, 0, 0
     s.terms = <Term *>memory
     s.scores = <f32 *>(s.terms + num_terms)
-    s.places = <u32 *>(s.scores + BLOCK)
-    s.order = s.places + BLOCK
+    s.places = <u32 *>(s.scores + BLOCK_OF_ROWS)
+    s.order = s.places + BLOCK_OF_ROWS
     s.heap = <f32 *>(s.order + num_terms)
     s.partial = s.heap + k
     return <u8 *>(s.partial + k) - memory + ALIGN

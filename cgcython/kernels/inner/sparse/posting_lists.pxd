@@ -10,10 +10,10 @@ from cgcython.kernels.inner.tokens.scores cimport float_of
 from cgcython.kernels.inner.types cimport f32, i64, u8, u32
 
 cdef enum:
-    BLOCK = 65536  # rows: all that 16 bits can tell apart, so that no row leads out of the scores
+    BLOCK_OF_ROWS = 65536  # all that 16 bits can tell apart: no row leads out of the scores
     GROUP = 64     # postings whose weights are widened together
     WINDOW = 64    # rows of a list that are compared together
-    AHEAD = 128    # postings of a list to fetch before its turn
+    POSTINGS_AHEAD = 128    # postings of a list to fetch before its turn
 
 
 cdef struct Lists:
@@ -116,7 +116,7 @@ cdef inline void fetch_row(
 
 cdef inline void fetch_list(const Lists *lists, Span span) noexcept nogil:
     """Ask for the first postings of a list, by which the processor learns to ask for the others."""
-    cdef i64 at = span.start, stop = min(span.stop, span.start + AHEAD)
+    cdef i64 at = span.start, stop = min(span.stop, span.start + POSTINGS_AHEAD)
     while at < stop:
         fetch(lists.rows + at)
         if lists.halves is not NULL:

@@ -7,9 +7,9 @@ from cgcython.kernels.inner.types cimport f32, f64, u8
 
 cdef extern from "inner/tokens/tile.h" nogil:
     enum:
-        BLOCK "CG_TOKENS"
+        TOKENS "CG_TOKENS"
         HALF "CG_LANES"
-        ROWS "CG_ROWS"
+        TILE_TOKENS "CG_ROWS"
         TOGETHER "CG_TOGETHER"
     void cosines_of "cg_cosines"(
         const int32_t *rows, const int32_t *columns, Py_ssize_t pairs, uint16_t *out,
@@ -26,7 +26,7 @@ cdef extern from "inner/tokens/tile.h" nogil:
 cdef enum:
     ALIGN = 64
     UNIT = 32767            # a unit token's length in whole numbers of 16 bits
-    CHUNK = 64              # values rounded side by side, an even number
+    ROUNDED = 64              # values rounded side by side, an even number
     MOST_TOKENS = 32767     # so that their cosines add up to 31 bits
 
 
@@ -58,7 +58,7 @@ cdef struct Cover:
     Py_ssize_t dim
     Py_ssize_t pairs    # of dimensions
     Py_ssize_t stride   # n in whole blocks
-    int16_t *tokens     # [stride / BLOCK, pairs, BLOCK, 2] in units of 1 / UNIT
+    int16_t *tokens     # [stride / TOKENS, pairs, TOKENS, 2] in units of 1 / UNIT
     uint16_t *cosines   # [stride, stride], -1 to 1 as 0 to 65535
     uint16_t *best      # the best cosine of each token with a kept one
     uint32_t *worth     # what each token would add, plus 1; 0 for kept tokens and behind the last
@@ -85,7 +85,7 @@ cdef inline Py_ssize_t lay_out(Cover *c, Py_ssize_t n, Py_ssize_t dim, u8 *memor
     """Place the arrays one behind the other and return the bytes they take."""
     cdef Py_ssize_t at = -(<Py_ssize_t>memory) & (ALIGN - 1)
     memory, at = memory + at, 0
-    c.n, c.dim, c.pairs, c.stride = n, dim, (dim + 1) // 2, (n + BLOCK - 1) // BLOCK * BLOCK
+    c.n, c.dim, c.pairs, c.stride = n, dim, (dim + 1) // 2, (n + TOKENS - 1) // TOKENS * TOKENS
     at = place(<void **>&c.tokens, memory, at, 2 * c.stride * c.pairs * sizeof(int16_t))
     at = place(<void **>&c.cosines, memory, at, c.stride * c.stride * sizeof(uint16_t))
     at = place(<void **>&c.best, memory, at, c.stride * sizeof(uint16_t))
@@ -100,15 +100,15 @@ cdef inline void round_tokens(const f32 *values, Cover *c) noexcept nogil:
     Notes zero tokens by a worth of 0; all others have 1.
     """
     cdef:
-        Py_ssize_t i, size = 2 * BLOCK * c.pairs
+        Py_ssize_t i, size = 2 * TOKENS * c.pairs
         f64 squares
-    memset(c.tokens + (c.stride // BLOCK - 1) * size, 0, size * sizeof(int16_t))
+    memset(c.tokens + (c.stride // TOKENS - 1) * size, 0, size * sizeof(int16_t))
     for i in range(c.n):
         squares = squares_of(values + i * c.dim, c.dim)
         c.worth[i] = squares > 0
         round_token(
             values + i * c.dim, UNIT / sqrt(squares) if squares > 0 else 0, c.dim,
-            c.tokens + i // BLOCK * size + 2 * (i % BLOCK),
+            c.tokens + i // TOKENS * size + 2 * (i % TOKENS),
         )
 
 
@@ -117,17 +117,17 @@ cdef inline void round_token(
 ) noexcept nogil:
     """Round some values side by side, then put pairs where their block has them."""
     cdef:
-        int16_t[CHUNK] rounded
+        int16_t[ROUNDED] rounded
         Py_ssize_t k, width, start = 0
     while start < dim:
-        width = min(<Py_ssize_t>CHUNK, dim - start)
+        width = min(<Py_ssize_t>ROUNDED, dim - start)
         for k in range(width):
             rounded[k] = <int16_t><int32_t>rint(values[start + k] * scale)
         if width % 2:
             rounded[width] = 0
         for k in range((width + 1) // 2):
-            memcpy(token + (start // 2 + k) * 2 * BLOCK, rounded + 2 * k, 2 * sizeof(int16_t))
-        start += CHUNK
+            memcpy(token + (start // 2 + k) * 2 * TOKENS, rounded + 2 * k, 2 * sizeof(int16_t))
+        start += ROUNDED
 
 
 cdef inline void fill_cosines(Cover *c) noexcept nogil:
@@ -137,17 +137,17 @@ cdef inline void fill_cosines(Cover *c) noexcept nogil:
         const int32_t *tokens = <const int32_t *>c.tokens
     while j < c.stride:
         i = 0
-        while i < min(c.n, j + BLOCK):
+        while i < min(c.n, j + TOKENS):
             cosines_of(
-                tokens + i // BLOCK * BLOCK * c.pairs + i % BLOCK, tokens + j * c.pairs, c.pairs,
+                tokens + i // TOKENS * TOKENS * c.pairs + i % TOKENS, tokens + j * c.pairs, c.pairs,
                 c.cosines + i * c.stride + j, c.stride,
             )
-            i += ROWS
+            i += TILE_TOKENS
         i = 0
         while i < j:
             mirror(c.cosines + i * c.stride + j, c.cosines + j * c.stride + i, c.stride)
-            i += BLOCK
-        j += BLOCK
+            i += TOKENS
+        j += TOKENS
     for i in range(c.n):
         if c.worth[i] == 0:
             memset(c.cosines + i * c.stride, 0, c.stride * sizeof(uint16_t))

@@ -5,7 +5,9 @@ multiply-add could round otherwise.
 """
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
-from cgcython.kernels.inner.tokens.coverage cimport Cover, fill_cosines, lay_out, place, round_tokens
+from cgcython.kernels.inner.tokens.coverage cimport (
+    Cover, fill_cosines, lay_out, place, round_tokens,
+)
 from cgcython.kernels.inner.types cimport f32, f64, u8, u32
 
 cdef extern from "inner/tokens/ward.h" nogil:
