@@ -152,7 +152,10 @@ class build_levels(build_ext):
         return levels
 
     def _need_compiler(self):
-        source = '#include <Python.h>\n#if !defined(__GNUC__)\n#error "no vector types"\n#endif\n'
+        has_types = (
+            "#if !defined(__GNUC__) && !defined(__clang__)\n#error no vector types\n#endif\n"
+        )
+        source = f"#include <Python.h>\n{has_types}"
         if not self._compiles(source, [], shown=True):
             raise SetupError(HOW_TO_COMPILE.format(problem=f"{self._version()} does not work."))
         if "universal2" in sysconfig.get_platform() and "ARCHFLAGS" not in os.environ:

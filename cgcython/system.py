@@ -4,6 +4,7 @@ The only place that asks which system runs. POSIX's names are looked up here whe
 so that every module can be imported where they are absent.
 """
 
+import mmap
 import os
 import signal
 import sys
@@ -66,6 +67,12 @@ def sync_file(handle: int) -> None:
         except OSError:  # of a network
             pass
     os.fsync(handle)
+
+
+def advise(mapped: mmap.mmap, advice: str) -> None:
+    """Tell the system how a map will be read: MADV_RANDOM, say; Windows takes no advice."""
+    if hasattr(mapped, "madvise") and hasattr(mmap, advice):
+        mapped.madvise(getattr(mmap, advice))
 
 
 def set_mode(handle: int, path: str | os.PathLike[str], mode: int) -> None:

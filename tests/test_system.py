@@ -19,14 +19,17 @@ ABSENT_OF_OS = (
     "statvfs getpgid setsid killpg mkfifo nice posix_fallocate O_NONBLOCK O_CLOEXEC chown"
 ).split()
 ABSENT_OF_SIGNAL = "SIGHUP SIGKILL SIGUSR1 SIGALRM alarm pthread_kill pthread_sigmask".split()
+ABSENT_OF_MMAP = "MADV_DONTNEED MADV_RANDOM MADV_NORMAL MADV_WILLNEED MADV_SEQUENTIAL".split()
 ABSENT_MODULES = "fcntl resource pwd grp termios tty pty".split()
 WITHOUT_POSIX = f"""
-import os, signal, sys
+import mmap, os, signal, sys
 import multiprocessing.resource_tracker, random, subprocess, tempfile  # which ask on their own
 for name in {ABSENT_OF_OS!r}:
     if hasattr(os, name): delattr(os, name)
 for name in {ABSENT_OF_SIGNAL!r}:
     if hasattr(signal, name): delattr(signal, name)
+for name in {ABSENT_OF_MMAP!r}:
+    delattr(mmap, name)
 for name in {ABSENT_MODULES!r}:
     sys.modules[name] = None
 """
@@ -75,14 +78,14 @@ def test_a_store_is_written_and_searched_where_posix_is_absent(tmp_path):
 
 
 SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "system.py"]
-OF_OS, OF_SIGNAL = set(ABSENT_OF_OS), set(ABSENT_OF_SIGNAL)
+ABSENT = {"os": ABSENT_OF_OS, "signal": ABSENT_OF_SIGNAL, "mmap": ABSENT_OF_MMAP}
 
 
 def posix_names(tree):
     """Return what a module uses that only POSIX has, with its lines."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            known = {"os": OF_OS, "signal": OF_SIGNAL}.get(node.value.id, ())
+            known = ABSENT.get(node.value.id, ())
             if node.attr in known:
                 yield f"{node.value.id}.{node.attr}, line {node.lineno}"
         elif isinstance(node, ast.Import):
@@ -98,6 +101,47 @@ def is_posix(module):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_system_asks_for_what_posix_alone_has(path):
     assert not list(posix_names(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+ENCODE = """
+import numpy as np
+from pathlib import Path
+from cgcython.cli import main
+folder = Path(sys.argv[1])
+np.save(folder / "docs.npy", np.random.default_rng(0).standard_normal((300, 1024)).astype("f4"))
+assert main(["encode", f"E9={folder / 'docs.npy'}", "--out", str(folder / "shards")]) == 0
+assert main(["search", f"E9={folder / 'docs.npy'}:0", "--shards", str(folder / "shards")]) in (0, 2)
+"""
+
+
+def test_a_mapped_file_is_encoded_where_posix_is_absent(tmp_path):
+    run(WITHOUT_POSIX + ENCODE, tmp_path)
+    assert (tmp_path / "shards" / "manifest.json").is_file()
+
+
+def text_files_without_encoding(tree):
+    """Return the lines at which a file is opened as text without an encoding."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and named(node.func) in TEXT:
+            words = {word.arg for word in node.keywords}
+            modes = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            told = "encoding" in words or "utf-8" in modes
+            if not told and not any("b" in str(mode) for mode in modes[-1:]):
+                yield node.lineno
+
+
+TEXT = {"open", "read_text", "write_text"}
+
+
+def named(function):
+    if isinstance(function, ast.Name):
+        return function.id
+    return function.attr if getattr(function, "attr", "") in ("read_text", "write_text") else ""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_text_file_names_its_encoding(path):
+    assert not list(text_files_without_encoding(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def test_posix_names_are_recognized():

@@ -89,7 +89,7 @@ def _extra(package: str) -> str | None:
 def processor() -> str:
     """Return the name of the processor."""
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             return next(line.split(":")[1].strip() for line in lines if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or sys.platform

@@ -24,7 +24,7 @@ def streams() -> Iterator[None]:
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is None:  # closed, as a daemon's are
-                null = stack.enter_context(open(os.devnull, "w"))
+                null = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
                 setattr(sys, name, null)
                 stack.callback(setattr, sys, name, None)
             elif isinstance(stream, TextIOWrapper):

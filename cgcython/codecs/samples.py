@@ -16,6 +16,7 @@ import numpy as np
 from cgcython.arrays import as_float32, as_matrix, shape_of
 from cgcython.errors import DimensionMismatch, InvalidInput, NonFiniteValue, QuantizationError
 from cgcython.narrow_floats import WidenedRows
+from cgcython.system import advise
 from cgcython.types import ArrayLike, Float32Array, Int64Array, RowSource
 
 BLOCK_BYTES = 1 << 24
@@ -147,8 +148,8 @@ def _far_apart(source: RowSource, count: int) -> Iterator[None]:
     if not isinstance(mapped, mmap.mmap) or size < count * READAHEAD_BYTES:
         yield
         return
-    mapped.madvise(mmap.MADV_RANDOM)
+    advise(mapped, "MADV_RANDOM")
     try:
         yield
     finally:
-        mapped.madvise(mmap.MADV_NORMAL)
+        advise(mapped, "MADV_NORMAL")

@@ -11,7 +11,7 @@ import numpy as np
 
 from cgcython.errors import StorageCorruption
 from cgcython.files import as_path
-from cgcython.system import at_once
+from cgcython.system import advise, at_once
 from cgcython.tensors.damage import Malformed
 from cgcython.tensors.header import START, Entry, Header, dtype_of, parse, parse_length
 from cgcython.types import Array, BytesLike, StrPath, UInt8Array
@@ -82,7 +82,7 @@ def give_back(arrays: Iterable[object]) -> None:
         owner = _mapped_owner(one)
         mapped: mmap.mmap | None = getattr(owner, "_mmap", None)
         if mapped is not None and owner is not None and owner.mode == "r":
-            mapped.madvise(mmap.MADV_DONTNEED)
+            advise(mapped, "MADV_DONTNEED")
 
 
 def require_whole(array: Array) -> None:

@@ -18,7 +18,7 @@ WRITE = """
 import os, resource, signal, sys
 from cgcython import ShardWriter, files, open_corpus
 source, models, profile, out, what, limit = sys.argv[1:]
-flush, calls = files._flush, []
+flush, calls = files.sync, []
 
 def flush_or_die(path):
     calls.append(path)
@@ -26,7 +26,7 @@ def flush_or_die(path):
         os.kill(os.getpid(), signal.SIGKILL)
     flush(path)
 
-files._flush = flush_or_die
+files.sync = flush_or_die
 if what == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
 
 from cgcython.files import as_path
 from cgcython.types import StrPath
@@ -101,4 +102,4 @@ def input_place(text: StrPath | Url) -> InputPlace:
     if not isinstance(text, str) or not is_url(text):
         return as_path(text, "input")
     url = Url(text)
-    return as_path(unquote(urlsplit(text).path), "input") if url.protocol == LOCAL else url
+    return as_path(url2pathname(urlsplit(text).path), "input") if url.protocol == LOCAL else url

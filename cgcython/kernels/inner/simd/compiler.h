@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#if !defined(__GNUC__) /* clang, clang-cl among it, calls itself so */
+#if !defined(__GNUC__) && !defined(__clang__) /* clang-cl calls itself only the latter */
 #error "cgcython's kernels need gcc or clang (on Windows clang-cl): they use vector types"
 #endif
 

@@ -159,6 +159,6 @@ def _catalogue_path(path: StrPath, number: int) -> Path:
 
 def _boot_id() -> bytes:
     try:
-        return UUID(_BOOT_ID.read_text().strip()).bytes
+        return UUID(_BOOT_ID.read_text(encoding="ascii").strip()).bytes
     except (OSError, ValueError):  # another system: a machine that never stops
         return bytes(16)

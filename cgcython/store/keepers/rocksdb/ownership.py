@@ -2,7 +2,7 @@
 
 RocksDB's own lock does not: it knows a folder by the text of its path, so that a process may open
 one twice, and it is a POSIX lock, which is gone once the process closes any descriptor of its file,
-as copying the folder does. So a file of ours in the folder is locked by flock, and a folder is
+as copying the folder does. So a file of ours in the folder is locked by filelock, and a folder is
 known by its device and inode. RocksDB's lock is held besides, for programs that know nothing else.
 """
 

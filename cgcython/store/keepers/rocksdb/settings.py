@@ -20,8 +20,10 @@ def tracking() -> Options:
     rocksdict sets them from a file only.
     """
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "OPTIONS-000001").write_text(_TRACKING)
-        Path(folder, "rocksdict-config.json").write_text('{"raw_mode":true,"prefix_extractors":{}}')
+        Path(folder, "OPTIONS-000001").write_bytes(_TRACKING.encode())
+        Path(folder, "rocksdict-config.json").write_bytes(
+            b'{"raw_mode":true,"prefix_extractors":{}}'
+        )
         return library.rocksdict.Options.load_latest(folder)[0]
 
 
